@@ -1,0 +1,36 @@
+//! The only crate of On Air that names an AWS SDK: one file per service, each offering what the functions
+//! need and nothing more.
+//!
+//! Endpoints are the SDK's own business (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3`), which is how tests and
+//! the demo put a stand-in behind the unmodified client.
+
+mod error;
+mod pace;
+pub mod s3;
+
+pub use error::Error;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use std::time::Duration;
+
+/// The configuration that every client shares, from the environment.
+///
+/// Retries are the SDK's standard ones, with a first pause of 100 ms (S3 asks for short ones at first) and
+/// enough attempts to ride out a slow-down; a request without an answer for 10 s is taken for lost.
+pub async fn connect() -> SdkConfig {
+    let retries = RetryConfig::standard()
+        .with_max_attempts(6)
+        .with_initial_backoff(Duration::from_millis(100))
+        .with_max_backoff(Duration::from_secs(5));
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .operation_attempt_timeout(Duration::from_secs(10))
+        .build();
+    aws_config::defaults(BehaviorVersion::latest())
+        .retry_config(retries)
+        .timeout_config(timeouts)
+        .load()
+        .await
+}

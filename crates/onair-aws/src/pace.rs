@@ -1,0 +1,100 @@
+//! How fast requests that change something are started.
+//!
+//! S3 takes at least 3,500 deletes a second for each partition of a bucket and answers 503 Slow Down above
+//! that, until it has scaled (S3 User Guide, "Best practices design patterns: optimizing performance"). The
+//! SDK waits before it repeats the refused request; the pace makes all others wait, too.
+
+use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_s3::error::BoxError;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+
+/// The longest pause between two starts.
+const MAX_GAP: Duration = Duration::from_secs(2);
+/// The first pause after a slow-down; one that has shrunk below this is none.
+const MIN_GAP: Duration = Duration::from_millis(25);
+
+/// The time between two starts: none while S3 is content, doubled by each slow-down, shortened by a tenth
+/// with each request that it takes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pace(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    gap: Duration,
+    next_start: Option<Instant>,
+}
+
+impl Pace {
+    /// Waits for this request's turn.
+    pub(crate) async fn turn(&self) {
+        let start = self.with(|state| {
+            let start = state.next_start.map_or_else(Instant::now, |next| next.max(Instant::now()));
+            state.next_start = Some(start + state.gap);
+            start
+        });
+        sleep_until(start).await;
+    }
+
+    pub(crate) fn slow_down(&self) {
+        self.with(|state| state.gap = (state.gap * 2).clamp(MIN_GAP, MAX_GAP));
+    }
+
+    fn taken(&self) {
+        self.with(|state| {
+            state.gap = Some(state.gap.mul_f64(0.9)).filter(|gap| *gap >= MIN_GAP).unwrap_or_default();
+        });
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Sees every answer, also those that the SDK's retries hide.
+impl Intercept for Pace {
+    fn name(&self) -> &'static str {
+        "Pace"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        match context.response().status().as_u16() {
+            429 | 503 => self.slow_down(),
+            200..300 => self.taken(),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_downs_spread_the_starts_and_answers_bring_them_together_again() {
+        let pace = Pace::default();
+        let begin = Instant::now();
+        pace.turn().await;
+        pace.turn().await;
+        assert_eq!(begin.elapsed(), Duration::ZERO);
+
+        pace.slow_down();
+        pace.slow_down();
+        pace.turn().await;
+        pace.turn().await;
+        assert_eq!(begin.elapsed().as_millis(), 50);
+
+        (0..100).for_each(|_| pace.slow_down());
+        assert_eq!(pace.with(|state| state.gap), MAX_GAP);
+        (0..100).for_each(|_| pace.taken());
+        assert_eq!(pace.with(|state| state.gap), Duration::ZERO);
+    }
+}

@@ -1,0 +1,93 @@
+//! `recording-started.json` and `recording-ended.json`.
+//!
+//! Fields and their conditions: IVS Low-Latency User Guide, "Auto-Record to Amazon S3", "JSON Metadata
+//! Files". Only what is listed here is read; the rest is carried along unseen.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The part of a metadata file that is read.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Metadata {
+    /// `RECORDING_STARTED`, `RECORDING_ENDED` or `RECORDING_ENDED_WITH_FAILURE`.
+    pub recording_status: String,
+    /// What was recorded.
+    pub media: Media,
+}
+
+/// `media`
+#[derive(Debug, Clone, Deserialize)]
+pub struct Media {
+    /// The HLS rendition of the recording; it has no other.
+    pub hls: Hls,
+}
+
+/// `media.hls`
+#[derive(Debug, Clone, Deserialize)]
+pub struct Hls {
+    /// Where the entry playlists lie, relative to the recording's prefix.
+    pub path: String,
+    /// The entry playlist's file name.
+    pub playlist: String,
+    /// The file name of the entry playlist with byte ranges. Not in every recording.
+    pub byte_range_playlist: Option<String>,
+    /// In no promised order.
+    pub renditions: Vec<RenditionMetadata>,
+}
+
+/// One of `media.hls.renditions`
+#[derive(Debug, Clone, Deserialize)]
+pub struct RenditionMetadata {
+    /// The rendition's folder, relative to `media.hls.path`.
+    pub path: String,
+    /// In pixels; only if the rendition has a video track.
+    pub resolution_height: Option<u64>,
+}
+
+/// Reads a metadata file.
+///
+/// # Errors
+///
+/// What serde says of it.
+pub fn parse(text: &str) -> Result<Metadata, serde_json::Error> {
+    serde_json::from_str(text)
+}
+
+/// The file without the renditions that `drop` names and, if asked, without what it says of thumbnails.
+/// Unknown fields and their order stay. `None` if nothing is there to remove.
+///
+/// # Errors
+///
+/// What serde says of a text that is not JSON.
+pub fn without(
+    text: &str,
+    drop: impl Fn(&str) -> bool,
+    drop_thumbnails: bool,
+) -> Result<Option<String>, serde_json::Error> {
+    let original: Value = serde_json::from_str(text)?;
+    let mut edited = original.clone();
+    if let Some(Value::Array(renditions)) = edited.pointer_mut("/media/hls/renditions") {
+        renditions.retain(|rendition| !rendition["path"].as_str().is_some_and(&drop));
+    }
+    if drop_thumbnails && let Some(Value::Object(media)) = edited.get_mut("media") {
+        // `shift_remove` keeps the order of what stays, `remove` would not.
+        media.shift_remove("thumbnails");
+        media.shift_remove("latest_thumbnail");
+    }
+    Ok((edited != original).then(|| edited.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_fields_and_their_order_stay() {
+        let text = r#"{"z":1.50,"version":"v1","media":{"thumbnails":{"path":"t"},"hls":{"new":[1,{"b":0,"a":1}],"renditions":[{"path":"720p30","x":true},{"path":"160p30"}],"path":"media/hls"},"future":null},"a":"é\n"}"#;
+        let edited = without(text, |name| name == "160p30", false).unwrap().unwrap();
+        insta::assert_snapshot!(edited, @r#"{"z":1.5,"version":"v1","media":{"thumbnails":{"path":"t"},"hls":{"new":[1,{"b":0,"a":1}],"renditions":[{"path":"720p30","x":true}],"path":"media/hls"},"future":null},"a":"é\n"}"#);
+        let edited = without(text, |_| false, true).unwrap().unwrap();
+        assert!(!edited.contains("thumbnails") && edited.contains(r#""future":null"#));
+        assert_eq!(without(text, |name| name == "480p30", false).unwrap(), None);
+    }
+}

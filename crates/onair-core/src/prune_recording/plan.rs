@@ -1,0 +1,229 @@
+//! What should be done: a value that can be printed, compared and be empty.
+
+use super::metadata;
+use super::recording::{Inventory, Recording, Rendition};
+use super::rule::{Rule, Term, Terms};
+use super::{ENDED, HLS, Refusal, THUMBNAILS, held};
+use crate::playlist::MultivariantPlaylist;
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+/// What the user wants of every recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// Which renditions stay.
+    pub rule: Rule,
+    /// Thumbnails go, too.
+    pub delete_thumbnails: bool,
+}
+
+/// What to do to one recording, in this order: see that [`Plan::must_play`] is there, write
+/// [`Plan::rewrites`] one after the other, delete [`Plan::deletions`] in any order. Wherever that is cut
+/// short, what the entry playlists name is there, and planning again leads to the same end.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plan {
+    /// The renditions that stay, best first.
+    pub kept: Vec<String>,
+    /// The media playlists of the variants that stay, relative to the recording's prefix.
+    pub must_play: BTreeSet<String>,
+    /// What to write: entry playlists, then metadata.
+    pub rewrites: Vec<Rewrite>,
+    /// What to delete.
+    pub deletions: Vec<Deletion>,
+}
+
+/// A file that is to say something else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rewrite {
+    /// Relative to the recording's prefix.
+    pub path: String,
+    /// All of the new text.
+    pub text: String,
+}
+
+/// A folder that is to go with all that is in it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deletion {
+    /// The rendition, or `thumbnails`.
+    pub name: String,
+    /// Relative to the recording's prefix. Always ends in a slash, so a neighbour whose name starts alike
+    /// is not in it.
+    pub folder: String,
+}
+
+impl Plan {
+    /// Whether there is nothing to do at all.
+    pub fn is_empty(&self) -> bool {
+        let Self { kept: _, must_play: _, rewrites, deletions } = self;
+        rewrites.is_empty() && deletions.is_empty()
+    }
+}
+
+impl std::fmt::Display for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { kept, must_play, rewrites, deletions } = self;
+        writeln!(f, "keep    {}", kept.join(", "))?;
+        must_play.iter().try_for_each(|path| writeln!(f, "check   {path}"))?;
+        rewrites.iter().try_for_each(|rewrite| writeln!(f, "rewrite {}", rewrite.path))?;
+        deletions.iter().try_for_each(|deletion| writeln!(f, "delete  {}", deletion.folder))
+    }
+}
+
+/// Decides what to do to the recording.
+///
+/// # Errors
+///
+/// [`Refusal`] when the recording leaves a doubt, when nothing that plays would be left, and when the same
+/// wish would not lead to the same end after an interruption at any step.
+pub fn plan(inventory: &Inventory, wish: &Wish) -> Result<Plan, Refusal> {
+    let plan = decide(inventory, wish)?;
+    match unrepeatable_step(inventory, wish, &plan) {
+        None => Ok(plan),
+        Some(step) => held(format!(
+            "the rule would not come out the same a second time ({step}): nothing would remember which \
+             renditions there were. Name renditions (`160p30`) or heights (`<=480p`) instead of `highest` or \
+             `lowest`, or see why events/recording-started.json does not list them"
+        )),
+    }
+}
+
+fn decide(inventory: &Inventory, wish: &Wish) -> Result<Plan, Refusal> {
+    let recording = Recording::understand(inventory)?;
+    let all = &recording.renditions;
+    let names = || all.iter().filter(|r| r.is_left()).map(|r| r.name.as_str()).collect::<Vec<_>>().join(", ");
+    let goes: BTreeSet<&str> = match &wish.rule {
+        Rule::Keep(terms) => {
+            let stays = named_by_keep(terms, all);
+            if !all.iter().any(|rendition| rendition.is_left() && stays.contains(rendition.name.as_str())) {
+                return held(format!("KEEP_RENDITIONS matches none of the renditions {}", names()));
+            }
+            all.iter().map(|rendition| rendition.name.as_str()).filter(|name| !stays.contains(name)).collect()
+        }
+        Rule::Delete(terms) => named_by_delete(terms, all),
+    };
+    let goes = |name: &str| goes.contains(name);
+    let dropped: Vec<&Rendition> = all.iter().filter(|r| r.is_left() && goes(&r.name)).collect();
+    let mut kept: Vec<&Rendition> = all.iter().filter(|r| r.is_left() && !goes(&r.name)).collect();
+    if !dropped.is_empty() && !kept.iter().any(|rendition| rendition.playable && rendition.present) {
+        return held(format!("the rule would leave nothing that plays of {}", names()));
+    }
+    kept.sort_by_key(|r| (Reverse((r.height, r.frame_rate_milli, r.bandwidth_bps)), &r.name));
+
+    let mut plan = Plan { kept: kept.iter().map(|r| r.name.clone()).collect(), ..Plan::default() };
+    for (file, playlist) in &recording.playlists {
+        let is_dropped = |uri: &str| recording.locate(uri).is_some_and(|at| goes(&at.folder));
+        let text = playlist.without(is_dropped);
+        // Read back, not assumed: what is written must be understood by the next run, and by players.
+        let rewritten = match MultivariantPlaylist::parse(&text) {
+            Ok(rewritten) => rewritten,
+            Err(error) => return held(format!("the rule would leave {HLS}{file} unusable: {error}")),
+        };
+        if let Some(uri) = rewritten.uris().find(|uri| is_dropped(uri)) {
+            return held(format!("{HLS}{file} would still name {uri:?}, which would be deleted"));
+        }
+        let places = rewritten.variants().filter_map(|variant| recording.locate(&variant.uri));
+        plan.must_play.extend(places.map(|at| format!("{HLS}{}", at.path)));
+        if text != inventory.playlists[*file] {
+            plan.rewrites.push(Rewrite { path: format!("{HLS}{file}"), text });
+        }
+    }
+    match metadata::without(&inventory.ended, goes, wish.delete_thumbnails) {
+        Ok(Some(text)) => plan.rewrites.push(Rewrite { path: ENDED.to_owned(), text }),
+        Ok(None) => {}
+        Err(error) => return held(format!("{ENDED} cannot be rewritten: {error}")),
+    }
+    let present = dropped.iter().filter(|rendition| rendition.present);
+    plan.deletions =
+        present.map(|r| Deletion { name: r.name.clone(), folder: format!("{HLS}{}/", r.name) }).collect();
+    if wish.delete_thumbnails {
+        let folder = |folder: &str| Deletion { name: "thumbnails".to_owned(), folder: folder.to_owned() };
+        plan.deletions.extend(THUMBNAILS.map(folder));
+    }
+    Ok(plan)
+}
+
+/// What a keep rule names. `highest` and `lowest` look at what viewers can get: what no playlist names any
+/// more cannot be what should stay.
+fn named_by_keep<'a>(terms: &Terms, all: &'a [Rendition]) -> BTreeSet<&'a str> {
+    let quality = |r: &Rendition| (r.height, r.frame_rate_milli, r.bandwidth_bps, r.name.clone());
+    let playable = || all.iter().filter(|r| r.playable && r.height.is_some());
+    named(terms, all, playable().max_by_key(|r| quality(r)), playable().min_by_key(|r| quality(r)))
+}
+
+/// What a delete rule names. `highest` and `lowest` look at all renditions that there ever were, and among
+/// equals at one height at the one that is already gone: else a second run would take the next one.
+fn named_by_delete<'a>(terms: &Terms, all: &'a [Rendition]) -> BTreeSet<&'a str> {
+    let quality = |r: &Rendition| (r.frame_rate_milli, r.bandwidth_bps, r.name.clone());
+    let ever = || all.iter().filter(|r| r.height.is_some());
+    let highest = ever().max_by_key(|r| (r.height, !r.playable, quality(r)));
+    named(terms, all, highest, ever().min_by_key(|r| (r.height, r.playable, quality(r))))
+}
+
+fn named<'a>(
+    terms: &Terms,
+    all: &'a [Rendition],
+    highest: Option<&'a Rendition>,
+    lowest: Option<&'a Rendition>,
+) -> BTreeSet<&'a str> {
+    let is_named = |rendition: &Rendition| {
+        terms.0.iter().any(|term| match term {
+            Term::Highest => highest.is_some_and(|highest| highest.name == rendition.name),
+            Term::Lowest => lowest.is_some_and(|lowest| lowest.name == rendition.name),
+            Term::Name(name) => *name == rendition.name,
+            Term::Height(how, bound) => rendition.height.is_some_and(|height| how.holds(height, *bound)),
+        })
+    };
+    all.iter().filter(|rendition| is_named(rendition)).map(|rendition| rendition.name.as_str()).collect()
+}
+
+/// The first step of `plan` after which planning anew would not lead to the same end.
+///
+/// A run can be killed anywhere and events come twice, so this is tried out on every state that the plan
+/// passes through, instead of being argued rule by rule.
+fn unrepeatable_step(inventory: &Inventory, wish: &Wish, plan: &Plan) -> Option<String> {
+    let mut rewritten = inventory.clone();
+    for rewrite in &plan.rewrites {
+        rewritten.write(rewrite);
+    }
+    let mut half_way = inventory.clone();
+    for rewrite in &plan.rewrites {
+        half_way.write(rewrite);
+        let mut again = half_way.clone();
+        let same = decide(&half_way, wish).is_ok_and(|second| {
+            second.rewrites.iter().for_each(|rewrite| again.write(rewrite));
+            again == rewritten && second.deletions == plan.deletions && second.kept == plan.kept
+        });
+        if !same {
+            return Some(format!("after {} is written", rewrite.path));
+        }
+    }
+    let is_gone = |deletions: &[&Deletion]| {
+        let mut state = rewritten.clone();
+        state.folders.retain(|name| !deletions.iter().any(|deletion| deletion.name == *name));
+        let left: Vec<_> =
+            plan.deletions.iter().filter(|d| !deletions.contains(d) || !is_rendition(d)).collect();
+        decide(&state, wish).is_ok_and(|second| {
+            second.rewrites.is_empty() && second.kept == plan.kept && second.deletions.iter().eq(left)
+        })
+    };
+    let all: Vec<&Deletion> = plan.deletions.iter().collect();
+    let one_or_all = plan.deletions.iter().map(|one| vec![one]).chain([all]);
+    one_or_all.into_iter().find(|gone| !is_gone(gone)).map(|gone| {
+        let folders: Vec<&str> = gone.iter().map(|deletion| deletion.folder.as_str()).collect();
+        format!("after {} is deleted", folders.join(", "))
+    })
+}
+
+/// Thumbnail folders are looked into in every run, for nothing in the recording tells whether they are empty.
+fn is_rendition(deletion: &Deletion) -> bool {
+    deletion.folder.starts_with(HLS)
+}
+
+impl Inventory {
+    fn write(&mut self, rewrite: &Rewrite) {
+        match rewrite.path.strip_prefix(HLS) {
+            Some(file) => drop(self.playlists.insert(file.to_owned(), rewrite.text.clone())),
+            None => self.ended.clone_from(&rewrite.text),
+        }
+    }
+}

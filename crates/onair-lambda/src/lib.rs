@@ -1,0 +1,134 @@
+//! What every On Air function shares towards Lambda: settings read once, one JSON object out, errors that
+//! name what the operator does next, logs and metrics as lines on standard output.
+
+mod error;
+mod settings;
+
+pub use error::{Error, Failure};
+pub use settings::{Environment, environment};
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use onair_core::metrics::{Metric, embedded_metrics};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::Instant;
+use tracing_subscriber::filter::LevelFilter;
+
+/// One event, and how long there is to deal with it.
+#[derive(Debug)]
+pub struct Invocation {
+    /// The event as it was sent.
+    pub event: Value,
+    /// When Lambda will end the process.
+    pub deadline: Instant,
+}
+
+/// What came of an event: the function's answer, and the figures for CloudWatch.
+#[derive(Debug, Default)]
+pub struct Report {
+    answer: Value,
+    metrics: Vec<Metric>,
+}
+
+impl Report {
+    /// The event is not for this function.
+    pub fn ignored(why: impl Into<String>) -> Self {
+        Self { answer: json!({ "outcome": "ignored", "why": why.into() }), metrics: Vec::new() }
+    }
+
+    /// A safety rule said no; nothing was changed.
+    pub fn held(why: impl Into<String>) -> Self {
+        Self {
+            answer: json!({ "outcome": "held", "why": why.into() }),
+            metrics: vec![Metric::count("Held", 1)],
+        }
+    }
+
+    /// What `figures` says, which must be a JSON object with `outcome`.
+    pub fn of(figures: &impl Serialize, metrics: Vec<Metric>) -> Self {
+        let answer =
+            serde_json::to_value(figures).unwrap_or_else(|error| json!({ "outcome": error.to_string() }));
+        Self { answer, metrics }
+    }
+}
+
+/// Sends logs to standard output, a JSON object a line. The level is Lambda's (`AWS_LAMBDA_LOG_LEVEL`) or
+/// `RUST_LOG`, else `INFO`.
+pub fn start_logging() {
+    let level = ["AWS_LAMBDA_LOG_LEVEL", "RUST_LOG"].iter().find_map(|name| std::env::var(name).ok());
+    let level = level.and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
+    tracing_subscriber::fmt().json().flatten_event(true).with_target(false).with_max_level(level).init();
+}
+
+/// Answers Lambda's invocations with `handle` until the process is ended.
+///
+/// # Errors
+///
+/// [`Error::Config`] when this is not started by Lambda, [`Error::Aws`] when the Runtime API fails.
+pub async fn run<H>(handle: impl Fn(Invocation) -> H) -> Result<(), Error>
+where
+    H: Future<Output = Result<Report, Failure>>,
+{
+    if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
+        let what = "AWS_LAMBDA_RUNTIME_API is not set: this program is started by Lambda, or on a developer's \
+                    machine by `make invoke` or `make demo`";
+        return Err(Error::Config(what.to_owned()));
+    }
+    let service = service_fn(async |LambdaEvent { payload, context }: LambdaEvent<Value>| {
+        let left = Duration::from_millis(context.deadline.saturating_sub(now_ms()));
+        // Boxed: a handler with the SDK inside is too deep a type for the compiler's default limit.
+        let handled = Box::pin(handle(Invocation { event: payload, deadline: Instant::now() + left })).await;
+        let function = &context.env_config.function_name;
+        match handled {
+            Ok(Report { answer, metrics }) => {
+                log(&answer);
+                emit(function, &metrics);
+                Ok(answer)
+            }
+            Err(Failure { error, mut metrics }) => {
+                tracing::error!(error.r#type = error.kind(), "{error}");
+                metrics.push(Metric::count("Failed", 1));
+                emit(function, &metrics);
+                Err(error)
+            }
+        }
+    });
+    lambda_runtime::run(service).await.map_err(|error| Error::Aws(format!("the Lambda Runtime API: {error}")))
+}
+
+/// The exit code for the end of `main`; an error is logged.
+pub fn exit_code(ended: Result<(), Error>) -> ExitCode {
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error.r#type = error.kind(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log(answer: &Value) {
+    let outcome = answer["outcome"].as_str().unwrap_or_default();
+    let why = answer["why"].as_str().unwrap_or_default();
+    match outcome {
+        "held" => tracing::warn!(outcome, why, "held"),
+        "ignored" => tracing::info!(outcome, why, "ignored"),
+        _ => tracing::info!(outcome, answer = %answer, "{outcome}"),
+    }
+}
+
+/// Writes the metrics' line. A closed standard output is no reason to fail an invocation.
+fn emit(function: &str, metrics: &[Metric]) {
+    if !metrics.is_empty() {
+        let _ = writeln!(std::io::stdout(), "{}", embedded_metrics(function, now_ms(), metrics));
+    }
+}
+
+/// Unix time in milliseconds.
+fn now_ms() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,176 @@
+//! A function's binary, run as Lambda runs it.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::process::{Child, Command};
+use tokio::sync::Notify;
+
+use crate::{ACCESS_KEY_ID, Answer, REGION, RuntimeApi, SECRET_ACCESS_KEY, lock};
+
+/// The time limit of an invocation that names none.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long the system may take to end a process that was killed.
+const KILL_LIMIT: Duration = Duration::from_secs(10);
+
+/// A function's process under a [`RuntimeApi`] of its own. It is killed when dropped.
+pub struct Function {
+    api: RuntimeApi,
+    process: Arc<Process>,
+    id: Option<u32>,
+    started_at: Instant,
+    stdout: File,
+    stderr: File,
+}
+
+#[derive(Default)]
+struct Process {
+    kill: Notify,
+    /// How it ended, in words.
+    ended: Mutex<Option<String>>,
+    has_ended: Condvar,
+}
+
+impl Function {
+    /// Starts the binary. The environment is Lambda's, with credentials and region of the stand-in, then `env`,
+    /// which wins; nothing is inherited.
+    ///
+    /// Panics if the binary cannot be started.
+    #[track_caller]
+    pub fn start<K, V>(binary: &Path, env: impl IntoIterator<Item = (K, V)>) -> Self
+    where
+        K: Into<String>,
+        V: Into<String>,
+    {
+        let env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        match Self::try_start(binary, env) {
+            Ok(function) => function,
+            Err(error) => panic!("{} cannot be started: {error}", binary.display()),
+        }
+    }
+
+    fn try_start(binary: &Path, env: Vec<(String, String)>) -> io::Result<Self> {
+        let name = binary.file_stem().unwrap_or_default().to_string_lossy();
+        let api = RuntimeApi::start(&name);
+        // In files, everything written before an answer is there when the answer is; in pipes it may be on its way.
+        let (stdout, stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
+        let mut command = Command::new(binary);
+        command
+            .env_clear()
+            .env("AWS_LAMBDA_RUNTIME_API", api.address())
+            .env("AWS_LAMBDA_FUNCTION_NAME", &*name)
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+            .env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{name}"))
+            .env("AWS_LAMBDA_LOG_STREAM_NAME", "2020/01/01/[$LATEST]00000000000000000000000000000000")
+            .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
+            .env("_HANDLER", "bootstrap")
+            .env("AWS_REGION", REGION)
+            .env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
+            .env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .envs(env)
+            .stdin(Stdio::null())
+            .stdout(stdout.try_clone()?)
+            .stderr(stderr.try_clone()?)
+            .kill_on_drop(true);
+        let started_at = Instant::now();
+        let child = {
+            let _guard = api.runtime().enter();
+            command.spawn()?
+        };
+        let id = child.id();
+        let process = Arc::new(Process::default());
+        api.runtime().spawn(watch(child, Arc::clone(&process), api.end()));
+        Ok(Self { api, process, id, started_at, stdout, stderr })
+    }
+
+    /// Invokes the function with a minute's time limit.
+    pub async fn invoke(&self, event: Value) -> Answer {
+        self.invoke_within(event, TIME_LIMIT).await
+    }
+
+    /// Invokes the function. At the end of the time limit, which the function sees as its deadline, the process is killed, as Lambda does.
+    pub async fn invoke_within(&self, event: Value, time_limit: Duration) -> Answer {
+        let answer = self.api.invoke(&event, time_limit).await;
+        if answer == Answer::TimedOut {
+            self.kill();
+        }
+        answer
+    }
+
+    /// Kills the process. It has ended when this returns.
+    pub fn kill(&self) {
+        self.process.kill.notify_one();
+        let ended = lock(&self.process.ended);
+        let wait = self.process.has_ended.wait_timeout_while(ended, KILL_LIMIT, |ended| ended.is_none());
+        drop(wait.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The lines on standard output so far.
+    pub fn stdout(&self) -> Vec<String> {
+        lines(&self.stdout)
+    }
+
+    /// The lines on standard error so far.
+    pub fn stderr(&self) -> Vec<String> {
+        lines(&self.stderr)
+    }
+
+    /// When the process was started.
+    pub fn started_at(&self) -> Instant {
+        self.started_at
+    }
+
+    /// When it first asked for an invocation, which is when its start was over.
+    pub fn first_next_at(&self) -> Option<Instant> {
+        self.api.first_next_at()
+    }
+
+    /// The most memory the running process has held at a time (`VmHWM`); nothing once it has ended, or without Linux's `/proc`.
+    pub fn peak_rss_bytes(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id?)).ok()?;
+        let peak_kib =
+            status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().strip_suffix(" kB")?;
+        peak_kib.parse::<u64>().ok()?.checked_mul(1024)
+    }
+}
+
+impl Drop for Function {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Waits for the end of the process, which is the end of every invocation.
+async fn watch(mut child: Child, process: Arc<Process>, end: impl Fn(Answer)) {
+    let status = tokio::select! {
+        status = child.wait() => status,
+        () = process.kill.notified() => match child.start_kill() {
+            Ok(()) => child.wait().await,
+            Err(error) => Err(error),
+        },
+    };
+    let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+    end(Answer::Died { status: status.clone() });
+    *lock(&process.ended) = Some(status);
+    process.has_ended.notify_all();
+}
+
+fn lines(file: &File) -> Vec<String> {
+    let read = || -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or_default()];
+        // Not `read`: the process writes at the same place in the file that this would move.
+        file.read_exact_at(&mut bytes, 0)?;
+        Ok(bytes)
+    };
+    let bytes = read().unwrap_or_else(|error| format!("the output cannot be read: {error}").into_bytes());
+    String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect()
+}

@@ -1,0 +1,189 @@
+//! All buckets, as tests see and change them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use s3s::dto::ETagCondition;
+use s3s::validation::{AwsNameValidation, NameValidation as _};
+use s3s::{S3Result, s3_error};
+
+use super::bucket::{Bucket, Content, Deletion, Snapshot, Stored};
+use super::object::{Object, Version, Versioning};
+use super::{precondition, refused};
+use crate::lock;
+
+/// The content of an [`S3`](crate::S3): shared with the server, and read and changed without a request.
+///
+/// Every method that names a bucket panics if there is no such bucket.
+#[derive(Clone, Default)]
+pub struct Buckets(Arc<Mutex<Account>>);
+
+#[derive(Default)]
+struct Account {
+    buckets: BTreeMap<String, Arc<Bucket>>,
+    /// The error code by bucket and key.
+    refusals: HashMap<(String, String), &'static str>,
+}
+
+impl Buckets {
+    /// Makes an empty bucket, in the place of one with the same name.
+    #[track_caller]
+    pub fn create_bucket(&self, bucket: &str, versioning: Versioning) {
+        assert!(
+            AwsNameValidation::new().validate_bucket_name(bucket),
+            "S3 allows no bucket the name {bucket:?}"
+        );
+        self.restore(bucket, &Snapshot(Arc::new(Bucket::new(versioning))));
+    }
+
+    /// Puts an object that is nothing but its body.
+    #[track_caller]
+    pub fn put(&self, bucket: &str, key: &str, body: impl Into<Bytes>) {
+        self.put_object(bucket, key, Object { body: body.into(), ..Object::default() });
+    }
+
+    /// Puts an object with headers.
+    #[track_caller]
+    pub fn put_object(&self, bucket: &str, key: &str, object: Object) {
+        self.change(bucket, |bucket| bucket.put(key, Content::Whole(Arc::new(object.stored()))));
+    }
+
+    /// Puts an object of zero bytes that takes no memory but for its key.
+    #[track_caller]
+    pub fn put_sized(&self, bucket: &str, key: &str, size_bytes: u64) {
+        self.change(bucket, |bucket| bucket.put(key, Content::Sized(size_bytes)));
+    }
+
+    /// Deletes an object as a `DeleteObject` without a version id does.
+    #[track_caller]
+    pub fn delete(&self, bucket: &str, key: &str) {
+        self.change(bucket, |bucket| bucket.delete(key, None));
+    }
+
+    /// Switches versioning.
+    #[track_caller]
+    pub fn set_versioning(&self, bucket: &str, versioning: Versioning) {
+        self.change(bucket, |bucket| bucket.versioning = versioning);
+    }
+
+    /// The object that a plain read finds.
+    #[track_caller]
+    pub fn object(&self, bucket: &str, key: &str) -> Option<Object> {
+        self.look(bucket, |bucket| bucket.current(key).map(Stored::object))
+    }
+
+    /// The keys that plain reads find under a prefix, in order.
+    #[track_caller]
+    pub fn keys(&self, bucket: &str, prefix: &str) -> Vec<String> {
+        self.look(bucket, |bucket| bucket.objects(prefix).map(|(key, _)| key.to_owned()).collect())
+    }
+
+    /// The sizes in bytes of what plain reads find under a prefix.
+    #[track_caller]
+    pub fn sizes(&self, bucket: &str, prefix: &str) -> BTreeMap<String, u64> {
+        self.look(bucket, |bucket| {
+            bucket.objects(prefix).map(|(key, stored)| (key.to_owned(), stored.size_bytes())).collect()
+        })
+    }
+
+    /// All versions and delete markers under a prefix, a key's newest first.
+    #[track_caller]
+    pub fn versions(&self, bucket: &str, prefix: &str) -> Vec<Version> {
+        self.look(bucket, |bucket| {
+            let newest_first = |(key, versions): (&str, &[Stored])| {
+                let key = key.to_owned();
+                let version = move |(age, stored): (usize, &Stored)| Version {
+                    key: key.clone(),
+                    version_id: stored.version_id(),
+                    is_latest: age == 0,
+                    is_delete_marker: stored.is_delete_marker(),
+                    size_bytes: stored.size_bytes(),
+                };
+                versions.iter().rev().enumerate().map(version).collect::<Vec<_>>()
+            };
+            bucket.under(prefix).flat_map(newest_first).collect()
+        })
+    }
+
+    /// The bucket as it is now.
+    #[track_caller]
+    pub fn snapshot(&self, bucket: &str) -> Snapshot {
+        match lock(&self.0).buckets.get(bucket) {
+            Some(found) => Snapshot(Arc::clone(found)),
+            None => panic!("there is no bucket {bucket:?}"),
+        }
+    }
+
+    /// Makes the bucket what it was when the snapshot was taken, here or on another server.
+    pub fn restore(&self, bucket: &str, snapshot: &Snapshot) {
+        lock(&self.0).buckets.insert(bucket.to_owned(), Arc::clone(&snapshot.0));
+    }
+
+    /// From now on refuses to delete this object, with this error code. `AccessDenied` is what a bucket policy gives.
+    pub fn refuse_delete(&self, bucket: &str, key: &str, code: &'static str) {
+        lock(&self.0).refusals.insert((bucket.to_owned(), key.to_owned()), code);
+    }
+
+    #[track_caller]
+    fn look<T>(&self, bucket: &str, look: impl FnOnce(&Bucket) -> T) -> T {
+        match lock(&self.0).buckets.get(bucket) {
+            Some(found) => look(found),
+            None => panic!("there is no bucket {bucket:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn change<T>(&self, bucket: &str, change: impl FnOnce(&mut Bucket) -> T) -> T {
+        match lock(&self.0).buckets.get_mut(bucket) {
+            Some(found) => change(Arc::make_mut(found)),
+            None => panic!("there is no bucket {bucket:?}"),
+        }
+    }
+}
+
+/// The same as seen by requests: a bucket that is missing is the client's error.
+impl Buckets {
+    pub(super) fn names(&self) -> Vec<String> {
+        lock(&self.0).buckets.keys().cloned().collect()
+    }
+
+    /// In us-east-1 creating one's own bucket again succeeds (S3 API reference, `CreateBucket`, `BucketAlreadyOwnedByYou`).
+    pub(super) fn create(&self, bucket: &str) {
+        lock(&self.0).buckets.entry(bucket.to_owned()).or_default();
+    }
+
+    pub(super) fn read<T>(&self, bucket: &str, read: impl FnOnce(&Bucket) -> S3Result<T>) -> S3Result<T> {
+        let account = lock(&self.0);
+        read(account.buckets.get(bucket).ok_or_else(no_such_bucket)?)
+    }
+
+    pub(super) fn write<T>(
+        &self,
+        bucket: &str,
+        write: impl FnOnce(&mut Bucket) -> S3Result<T>,
+    ) -> S3Result<T> {
+        let mut account = lock(&self.0);
+        write(Arc::make_mut(account.buckets.get_mut(bucket).ok_or_else(no_such_bucket)?))
+    }
+
+    pub(super) fn remove(
+        &self,
+        bucket: &str,
+        key: &str,
+        version_id: Option<&str>,
+        condition: Option<&ETagCondition>,
+    ) -> S3Result<Deletion> {
+        let mut account = lock(&self.0);
+        if let Some(code) = account.refusals.get(&(bucket.to_owned(), key.to_owned())) {
+            return Err(refused(code));
+        }
+        let bucket = account.buckets.get_mut(bucket).ok_or_else(no_such_bucket)?;
+        precondition::delete(bucket.latest(key), condition)?;
+        Ok(Arc::make_mut(bucket).delete(key, version_id))
+    }
+}
+
+fn no_such_bucket() -> s3s::S3Error {
+    s3_error!(NoSuchBucket, "The specified bucket does not exist")
+}

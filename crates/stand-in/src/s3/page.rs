@@ -1,0 +1,141 @@
+//! One page of a listing: the walk that all three list operations share.
+
+use std::ops::Bound::{Excluded, Included, Unbounded};
+
+use super::bucket::{Bucket, NULL_VERSION, Stored};
+
+/// Where a page begins and what it may hold.
+pub(super) struct Window<'a> {
+    pub(super) prefix: &'a str,
+    /// Not empty, if there is one.
+    pub(super) delimiter: Option<&'a str>,
+    /// The last key, or common prefix, of the page before.
+    pub(super) after: Option<&'a str>,
+    /// The last version of the page before; the key is `after`.
+    pub(super) after_version: Option<&'a str>,
+    pub(super) max: usize,
+    pub(super) versions: Versions,
+}
+
+/// Which versions of a key are listed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Versions {
+    /// The current one, unless it is a delete marker.
+    Current,
+    /// All, the newest first.
+    All,
+}
+
+pub(super) enum Entry<'a> {
+    Version { key: &'a str, stored: &'a Stored, is_latest: bool },
+    CommonPrefix(&'a str),
+}
+
+#[derive(Default)]
+pub(super) struct Page<'a> {
+    pub(super) entries: Vec<Entry<'a>>,
+    pub(super) is_truncated: bool,
+}
+
+impl<'a> Window<'a> {
+    /// Takes the page out of the bucket: one seek in the order of keys, and one more for every common prefix.
+    pub(super) fn page(&self, bucket: &'a Bucket) -> Page<'a> {
+        let mut page = Page::default();
+        if self.max == 0 {
+            return page;
+        }
+        let mut from = match self.after {
+            None => Included(self.prefix.to_owned()),
+            Some(after) if after < self.prefix => Included(self.prefix.to_owned()),
+            Some(after) if self.common_prefix(after) == Some(after) => match successor(after) {
+                Some(next) => Included(next),
+                None => return page,
+            },
+            Some(after) if self.after_version.is_some() => Included(after.to_owned()),
+            Some(after) => Excluded(after.to_owned()),
+        };
+        'seek: loop {
+            for (key, versions) in bucket.keys.range::<str, _>((from.as_ref().map(String::as_str), Unbounded))
+            {
+                if !key.starts_with(self.prefix) {
+                    return page;
+                }
+                let common_prefix = self.common_prefix(key);
+                for (stored, is_latest) in self.listed(key, versions) {
+                    if page.entries.len() == self.max {
+                        page.is_truncated = true;
+                        return page;
+                    }
+                    let Some(common_prefix) = common_prefix else {
+                        page.entries.push(Entry::Version { key, stored, is_latest });
+                        continue;
+                    };
+                    page.entries.push(Entry::CommonPrefix(common_prefix));
+                    match successor(common_prefix) {
+                        Some(next) => from = Included(next),
+                        None => return page,
+                    }
+                    continue 'seek;
+                }
+            }
+            return page;
+        }
+    }
+
+    /// The key up to and with the first delimiter behind the prefix.
+    fn common_prefix<'k>(&self, key: &'k str) -> Option<&'k str> {
+        let delimiter = self.delimiter?;
+        let at = key.strip_prefix(self.prefix)?.find(delimiter)?;
+        Some(&key[..self.prefix.len() + at + delimiter.len()])
+    }
+
+    fn listed(&self, key: &str, versions: &'a [Stored]) -> impl Iterator<Item = (&'a Stored, bool)> {
+        let before = self.after_version.filter(|_| self.after == Some(key)).map(|id| sequence(versions, id));
+        let latest = versions.last().map(|stored| stored.sequence);
+        let is_current = self.versions == Versions::Current;
+        versions
+            .iter()
+            .rev()
+            .take(if is_current { 1 } else { usize::MAX })
+            .filter(move |stored| !(is_current && stored.is_delete_marker()))
+            .filter(move |stored| before.is_none_or(|before| stored.sequence < before))
+            .map(move |stored| (stored, Some(stored.sequence) == latest))
+    }
+}
+
+/// The place of a version among a key's versions, also if it has been deleted since it was listed: deleting page
+/// by page must not end the listing. A null version's place cannot be known then, so its key starts over.
+fn sequence(versions: &[Stored], version_id: &str) -> u64 {
+    match versions.iter().find(|stored| stored.version_id() == version_id) {
+        Some(stored) => stored.sequence,
+        None if version_id == NULL_VERSION => u64::MAX,
+        None => u64::from_str_radix(version_id, 16).unwrap_or(u64::MAX),
+    }
+}
+
+/// The least string greater than everything that begins with `prefix`, if there is one. The order of characters is
+/// the order of their UTF-8 bytes.
+fn successor(prefix: &str) -> Option<String> {
+    let mut rest = prefix.to_owned();
+    while let Some(last) = rest.pop() {
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            rest.push(next);
+            return Some(rest);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_successor_follows_everything_that_begins_with_the_prefix() {
+        assert_eq!(successor("a/").as_deref(), Some("a0"));
+        assert_eq!(successor("a\u{d7ff}").as_deref(), Some("a\u{e000}"));
+        assert_eq!(successor("a\u{10ffff}\u{10ffff}").as_deref(), Some("b"));
+        assert_eq!(successor("\u{10ffff}"), None);
+        assert_eq!(successor(""), None);
+    }
+}

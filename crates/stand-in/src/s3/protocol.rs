@@ -1,0 +1,356 @@
+//! What each operation does.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use s3s::dto::*;
+use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
+
+use super::bucket::{Bucket, Content, Stored};
+use super::listing::{self, etag, size};
+use super::object;
+use super::traffic::Arrival;
+use super::{Buckets, Versioning, precondition};
+use crate::ACCOUNT_ID;
+
+/// S3 API reference, `DeleteObjects`: "The request can contain a list of up to 1,000 keys".
+const MAX_DELETES: usize = 1000;
+
+/// S3 API reference, `PutObject`: the greatest object of one request, 5 GB.
+const MAX_PUT_BYTES: usize = 5 << 30;
+
+pub(super) struct Protocol(pub(super) Buckets);
+
+#[async_trait::async_trait]
+impl S3 for Protocol {
+    async fn list_buckets(&self, _: S3Request<ListBucketsInput>) -> S3Result<S3Response<ListBucketsOutput>> {
+        let bucket = |name| s3s::dto::Bucket { name: Some(name), ..s3s::dto::Bucket::default() };
+        let buckets = self.0.names().into_iter().map(bucket).collect();
+        Ok(S3Response::new(ListBucketsOutput {
+            buckets: Some(buckets),
+            owner: Some(Owner { id: Some(ACCOUNT_ID.to_owned()), ..Owner::default() }),
+            ..ListBucketsOutput::default()
+        }))
+    }
+
+    async fn create_bucket(
+        &self,
+        req: S3Request<CreateBucketInput>,
+    ) -> S3Result<S3Response<CreateBucketOutput>> {
+        self.0.create(&req.input.bucket);
+        let location = Some(format!("/{}", req.input.bucket));
+        Ok(S3Response::new(CreateBucketOutput { location }))
+    }
+
+    async fn head_bucket(&self, req: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
+        self.0.read(&req.input.bucket, |_| Ok(()))?;
+        let bucket_region = Some(crate::REGION.to_owned());
+        Ok(S3Response::new(HeadBucketOutput { bucket_region, ..HeadBucketOutput::default() }))
+    }
+
+    async fn get_bucket_versioning(
+        &self,
+        req: S3Request<GetBucketVersioningInput>,
+    ) -> S3Result<S3Response<GetBucketVersioningOutput>> {
+        let status = self.0.read(&req.input.bucket, |bucket| {
+            Ok(match bucket.versioning {
+                Versioning::Off => None,
+                Versioning::Enabled => Some(BucketVersioningStatus::ENABLED),
+                Versioning::Suspended => Some(BucketVersioningStatus::SUSPENDED),
+            })
+        })?;
+        Ok(S3Response::new(GetBucketVersioningOutput {
+            status: status.map(BucketVersioningStatus::from_static),
+            ..GetBucketVersioningOutput::default()
+        }))
+    }
+
+    async fn put_bucket_versioning(
+        &self,
+        req: S3Request<PutBucketVersioningInput>,
+    ) -> S3Result<S3Response<PutBucketVersioningOutput>> {
+        let status = req.input.versioning_configuration.status;
+        let versioning = match status.as_ref().map(BucketVersioningStatus::as_str) {
+            Some(BucketVersioningStatus::ENABLED) => Versioning::Enabled,
+            Some(BucketVersioningStatus::SUSPENDED) => Versioning::Suspended,
+            _ => return Err(s3_error!(IllegalVersioningConfigurationException)),
+        };
+        self.0.write(&req.input.bucket, |bucket| {
+            bucket.versioning = versioning;
+            Ok(())
+        })?;
+        Ok(S3Response::new(PutBucketVersioningOutput::default()))
+    }
+
+    async fn list_objects_v2(
+        &self,
+        req: S3Request<ListObjectsV2Input>,
+    ) -> S3Result<S3Response<ListObjectsV2Output>> {
+        let name = req.input.bucket.clone();
+        self.0.read(&name, |bucket| listing::objects_v2(bucket, req.input)).map(S3Response::new)
+    }
+
+    async fn list_objects(
+        &self,
+        req: S3Request<ListObjectsInput>,
+    ) -> S3Result<S3Response<ListObjectsOutput>> {
+        let name = req.input.bucket.clone();
+        self.0.read(&name, |bucket| listing::objects(bucket, req.input)).map(S3Response::new)
+    }
+
+    async fn list_object_versions(
+        &self,
+        req: S3Request<ListObjectVersionsInput>,
+    ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
+        let name = req.input.bucket.clone();
+        self.0.read(&name, |bucket| listing::versions(bucket, req.input)).map(S3Response::new)
+    }
+
+    async fn head_object(&self, req: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
+        let input = req.input;
+        let is_unsupported = input.range.is_some()
+            || input.part_number.is_some()
+            || input.if_modified_since.is_some()
+            || input.if_unmodified_since.is_some();
+        if is_unsupported {
+            return Err(unsupported_read());
+        }
+        let (head, _) = self.0.read(&input.bucket, |bucket| {
+            let found = find(bucket, &input.key, input.version_id.as_deref())?;
+            precondition::read(found, input.if_match.as_ref(), input.if_none_match.as_ref())?;
+            Ok(head(bucket, found))
+        })?;
+        Ok(S3Response::new(head))
+    }
+
+    async fn get_object(&self, req: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
+        let input = req.input;
+        let is_unsupported = input.range.is_some()
+            || input.part_number.is_some()
+            || input.if_modified_since.is_some()
+            || input.if_unmodified_since.is_some();
+        if is_unsupported {
+            return Err(unsupported_read());
+        }
+        let (head, object) = self.0.read(&input.bucket, |bucket| {
+            let found = find(bucket, &input.key, input.version_id.as_deref())?;
+            precondition::read(found, input.if_match.as_ref(), input.if_none_match.as_ref())?;
+            Ok(head(bucket, found))
+        })?;
+        Ok(S3Response::new(GetObjectOutput {
+            body: Some(content(object)),
+            accept_ranges: head.accept_ranges,
+            cache_control: head.cache_control,
+            content_disposition: head.content_disposition,
+            content_encoding: head.content_encoding,
+            content_language: head.content_language,
+            content_length: head.content_length,
+            content_type: head.content_type,
+            e_tag: head.e_tag,
+            expires: head.expires,
+            last_modified: head.last_modified,
+            metadata: head.metadata,
+            storage_class: head.storage_class,
+            version_id: head.version_id,
+            ..GetObjectOutput::default()
+        }))
+    }
+
+    async fn put_object(&self, req: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+        let expires = req.headers.get("expires").and_then(|expires| expires.to_str().ok()).map(str::to_owned);
+        let input = req.input;
+        let mut body = input.body.map(s3s::Body::from).unwrap_or_default();
+        let body = body
+            .store_all_limited(MAX_PUT_BYTES)
+            .await
+            .map_err(|error| s3_error!(IncompleteBody, "the body cannot be read: {error}"))?;
+        let object = object::Object {
+            body,
+            content_type: input.content_type,
+            cache_control: input.cache_control,
+            content_disposition: input.content_disposition,
+            content_encoding: input.content_encoding.as_deref().and_then(without_aws_chunked),
+            content_language: input.content_language,
+            expires,
+            storage_class: input.storage_class.map(|class| class.as_str().to_owned()),
+            metadata: input.metadata.unwrap_or_default().into_iter().collect(),
+            ..object::Object::default()
+        }
+        .stored();
+        let e_tag = Some(ETag::Strong(object.etag.trim_matches('"').to_owned()));
+        let version_id = self.0.write(&input.bucket, |bucket| {
+            precondition::put(
+                bucket.current(&input.key),
+                input.if_match.as_ref(),
+                input.if_none_match.as_ref(),
+            )?;
+            Ok(bucket.put(&input.key, Content::Whole(Arc::new(object))))
+        })?;
+        Ok(S3Response::new(PutObjectOutput { e_tag, version_id, ..PutObjectOutput::default() }))
+    }
+
+    async fn delete_object(
+        &self,
+        req: S3Request<DeleteObjectInput>,
+    ) -> S3Result<S3Response<DeleteObjectOutput>> {
+        let input = req.input;
+        if input.if_match_last_modified_time.is_some() || input.if_match_size.is_some() {
+            return Err(unsupported_delete());
+        }
+        let deletion =
+            self.0.remove(&input.bucket, &input.key, input.version_id.as_deref(), input.if_match.as_ref())?;
+        Ok(S3Response::new(DeleteObjectOutput {
+            delete_marker: deletion.is_delete_marker.then_some(true),
+            version_id: deletion.version_id,
+            ..DeleteObjectOutput::default()
+        }))
+    }
+
+    async fn delete_objects(
+        &self,
+        req: S3Request<DeleteObjectsInput>,
+    ) -> S3Result<S3Response<DeleteObjectsOutput>> {
+        let DeleteObjectsInput { bucket, delete, .. } = req.input;
+        self.0.read(&bucket, |_| Ok(()))?;
+        if !has_checksum(&req.headers) {
+            return Err(s3_error!(
+                InvalidRequest,
+                "Missing required header for this request: Content-MD5 OR x-amz-checksum-*"
+            ));
+        }
+        if delete.objects.is_empty() || delete.objects.len() > MAX_DELETES {
+            return Err(s3_error!(
+                MalformedXML,
+                "The XML you provided was not well-formed or did not validate against our published schema"
+            ));
+        }
+        if delete.objects.iter().any(|object| object.last_modified_time.is_some() || object.size.is_some()) {
+            return Err(unsupported_delete());
+        }
+        let arrival = req.extensions.get::<Arc<Arrival>>();
+        let (mut deleted, mut errors) = (Vec::new(), Vec::new());
+        for (n, object) in delete.objects.into_iter().enumerate() {
+            let condition = object.e_tag.map(|etag| match etag.value() {
+                "*" => ETagCondition::Any,
+                _ => ETagCondition::ETag(etag),
+            });
+            let outcome = match arrival.and_then(|arrival| arrival.fails_key(n)) {
+                Some(code) => Err(super::refused(code)),
+                None => self.0.remove(&bucket, &object.key, object.version_id.as_deref(), condition.as_ref()),
+            };
+            match outcome {
+                Ok(deletion) => deleted.push(DeletedObject {
+                    key: Some(object.key),
+                    version_id: object.version_id,
+                    delete_marker: deletion.is_delete_marker.then_some(true),
+                    delete_marker_version_id: deletion.version_id.filter(|_| deletion.is_delete_marker),
+                }),
+                Err(error) => errors.push(s3s::dto::Error {
+                    key: Some(object.key),
+                    version_id: object.version_id,
+                    code: Some(error.code().as_str().to_owned()),
+                    message: error.message().map(str::to_owned),
+                }),
+            }
+        }
+        if delete.quiet == Some(true) {
+            deleted.clear();
+        }
+        Ok(S3Response::new(DeleteObjectsOutput {
+            deleted: Some(deleted),
+            errors: Some(errors),
+            ..DeleteObjectsOutput::default()
+        }))
+    }
+}
+
+/// The object to read, or why there is none (S3 user guide, "Working with delete markers").
+fn find<'a>(bucket: &'a Bucket, key: &str, version_id: Option<&str>) -> S3Result<&'a Stored> {
+    let found = match version_id {
+        None => bucket.latest(key).ok_or_else(precondition::no_such_key)?,
+        Some(version_id) => bucket
+            .version(key, version_id)
+            .ok_or_else(|| s3_error!(NoSuchVersion, "The specified version does not exist."))?,
+    };
+    if !found.is_delete_marker() {
+        return Ok(found);
+    }
+    let mut error = match version_id {
+        None => precondition::no_such_key(),
+        Some(_) => s3_error!(MethodNotAllowed, "The specified method is not allowed against this resource."),
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(HeaderName::from_static("x-amz-delete-marker"), HeaderValue::from_static("true"));
+    if let Ok(version_id) = HeaderValue::from_str(&found.version_id()) {
+        headers.insert(HeaderName::from_static("x-amz-version-id"), version_id);
+    }
+    error.set_headers(headers);
+    Err(error)
+}
+
+fn head(bucket: &Bucket, found: &Stored) -> (HeadObjectOutput, object::Object) {
+    let object = found.object();
+    let expires = object.expires.as_deref();
+    let head = HeadObjectOutput {
+        accept_ranges: Some("bytes".to_owned()),
+        cache_control: object.cache_control.clone(),
+        content_disposition: object.content_disposition.clone(),
+        content_encoding: object.content_encoding.clone(),
+        content_language: object.content_language.clone(),
+        content_length: size(found),
+        content_type: object.content_type.clone(),
+        e_tag: Some(etag(found)),
+        expires: expires.and_then(|expires| Timestamp::parse(TimestampFormat::HttpDate, expires).ok()),
+        last_modified: Some(Timestamp::from(found.modified())),
+        metadata: Some(object.metadata.clone().into_iter().collect()),
+        // S3 API reference, x-amz-storage-class: "Amazon S3 returns this header for all objects except for S3 Standard".
+        storage_class: object
+            .storage_class
+            .clone()
+            .filter(|class| class != "STANDARD")
+            .map(StorageClass::from),
+        version_id: (bucket.versioning != Versioning::Off).then(|| found.version_id()),
+        ..HeadObjectOutput::default()
+    };
+    (head, object)
+}
+
+/// The body, then zero bytes up to the declared size.
+fn content(object: object::Object) -> StreamingBlob {
+    const ZEROS: &[u8] = &[0; 64 << 10];
+    let missing_bytes = object.size_bytes.saturating_sub(object.body.len() as u64);
+    if missing_bytes == 0 {
+        return StreamingBlob::from(s3s::Body::from(object.body));
+    }
+    let zeros = stream::unfold(missing_bytes, |left_bytes| async move {
+        let length = usize::try_from(left_bytes).unwrap_or(usize::MAX).min(ZEROS.len());
+        (length > 0).then(|| (Ok(Bytes::from_static(&ZEROS[..length])), left_bytes - length as u64))
+    });
+    let body = stream::once(std::future::ready(Ok::<_, std::io::Error>(object.body)));
+    StreamingBlob::wrap(futures::StreamExt::chain(body, zeros))
+}
+
+/// S3 user guide, "Checking object integrity": `aws-chunked` tells how the request was sent, not what is stored.
+fn without_aws_chunked(encoding: &str) -> Option<String> {
+    let stored: Vec<_> =
+        encoding.split(',').map(str::trim).filter(|coding| *coding != "aws-chunked").collect();
+    (!stored.is_empty()).then(|| stored.join(","))
+}
+
+/// S3 API reference, `DeleteObjects`: the request must carry a checksum of itself.
+fn has_checksum(headers: &HeaderMap) -> bool {
+    let names = ["content-md5", "x-amz-checksum-", "x-amz-trailer"];
+    headers.keys().any(|header| names.iter().any(|name| header.as_str().starts_with(name)))
+}
+
+/// Ignoring what a request asks for would be a wrong answer.
+fn unsupported_read() -> S3Error {
+    s3_error!(NotImplemented, "ranges, parts and conditions on time are not implemented")
+}
+
+/// S3 API reference, `DeleteObject`: conditions on time and size are for directory buckets.
+fn unsupported_delete() -> S3Error {
+    s3_error!(NotImplemented, "A header you provided implies functionality that is not implemented")
+}

@@ -1,0 +1,96 @@
+//! Reads what the plan is made from: all at once, in one round trip.
+
+use crate::Handler;
+use onair_aws::s3::{Contents, Folder, Read, StoredText, Unfinished};
+use onair_core::playlist::MAX_PLAYLIST_BYTES;
+use onair_core::prune_recording::event::Request;
+use onair_core::prune_recording::recording::Inventory;
+use onair_core::prune_recording::{ENDED, ENTRY_PLAYLISTS, HLS, STARTED};
+use onair_lambda::Error;
+use std::collections::BTreeMap;
+use tokio::time::Instant;
+
+/// Longest metadata file that is read, in bytes. Real ones have about 1 kB.
+const MAX_METADATA_BYTES: usize = 1024 * 1024;
+
+/// What is there.
+pub(crate) struct Gathered {
+    pub(crate) inventory: Inventory,
+    /// What can be rewritten, by its path in the recording.
+    pub(crate) stored: BTreeMap<String, StoredText>,
+    /// The bucket keeps versions of deleted objects.
+    pub(crate) keeps_versions: bool,
+}
+
+/// Why there is nothing to plan from.
+pub(crate) enum Unusable {
+    Held(String),
+    Failed(Error),
+    OutOfTime,
+}
+
+impl From<onair_aws::Error> for Unusable {
+    fn from(error: onair_aws::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<Unfinished> for Unusable {
+    fn from(unfinished: Unfinished) -> Self {
+        match unfinished {
+            Unfinished::OutOfTime => Self::OutOfTime,
+            Unfinished::Failed(error) => error.into(),
+        }
+    }
+}
+
+/// Something of the recording is not there. Events can overtake what they tell of, and nobody promises that
+/// the metadata is there before the event, so this is an error, which Lambda tries again.
+pub(crate) fn not_whole(request: &Request, why: &str) -> Error {
+    Error::BadEvent(format!(
+        "s3://{}/{} is not a whole recording: {why}. If it has only just ended, a retry will find it; if not, see what \
+         sent this event",
+        request.bucket, request.prefix
+    ))
+}
+
+impl Handler {
+    pub(crate) async fn gather(&self, request: &Request, stop: Instant) -> Result<Gathered, Unusable> {
+        let Request { bucket, prefix, .. } = request;
+        let text =
+            async |path: &str, max_bytes| match self.s3.read(bucket, &prefix.key(path), max_bytes).await? {
+                Read::Absent => Ok(None),
+                Read::Text(text) => Ok(Some(*text)),
+                Read::Unreadable(why) => Err(Unusable::Held(format!("{path} cannot be read: {why}"))),
+            };
+        // Where versions go, so do renditions of which only hidden versions are left.
+        let contents = if self.settings.purge_versions { Contents::Versions } else { Contents::Current };
+        let hls = Folder::new(bucket, &prefix.key(HLS), contents);
+        let playlist_paths = ENTRY_PLAYLISTS.map(|name| format!("{HLS}{name}"));
+        let playlists = playlist_paths.iter().map(|path| text(path, MAX_PLAYLIST_BYTES));
+        let (ended, started, playlists, folders, keeps_versions) = futures::try_join!(
+            text(ENDED, MAX_METADATA_BYTES),
+            text(STARTED, MAX_METADATA_BYTES),
+            futures::future::try_join_all(playlists),
+            async { Ok(self.s3.folders(&hls, stop).await?) },
+            async { Ok(self.s3.keeps_versions(bucket).await?) },
+        )?;
+        let Some(ended) = ended else {
+            return Err(Unusable::Failed(not_whole(request, &format!("{ENDED} is not there"))));
+        };
+        let mut inventory = Inventory {
+            started: started.map(|started| started.text),
+            ended: ended.text.clone(),
+            playlists: BTreeMap::new(),
+            folders,
+        };
+        let mut stored = BTreeMap::from([(ENDED.to_owned(), ended)]);
+        for (name, playlist) in ENTRY_PLAYLISTS.iter().zip(playlists) {
+            if let Some(playlist) = playlist {
+                inventory.playlists.insert((*name).to_owned(), playlist.text.clone());
+                stored.insert(format!("{HLS}{name}"), playlist);
+            }
+        }
+        Ok(Gathered { inventory, stored, keeps_versions })
+    }
+}

@@ -1,0 +1,104 @@
+//! Deletes the renditions of an Amazon IVS recording that nobody wants to pay for, and leaves one that
+//! still plays.
+//!
+//! Runs when IVS says "Recording End", and again when `recording-ended.json` appears in S3, since IVS events
+//! may never come. Both only say where to look: what is done follows from what is there, so any number of
+//! events in any order ends the same.
+
+mod apply;
+mod gather;
+mod report;
+mod settings;
+
+pub use settings::Settings;
+
+use apply::Rewritten;
+use gather::{Gathered, Unusable};
+use onair_aws::s3::S3;
+use onair_core::prune_recording::Refusal;
+use onair_core::prune_recording::event::{Request, Trigger, decode};
+use onair_core::prune_recording::plan::plan;
+use onair_lambda::{Error, Failure, Invocation, Report};
+use report::Progress;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// How often a recording is read and planned anew because somebody else wrote to it meanwhile.
+const ATTEMPTS: usize = 3;
+/// Nothing is started in the last seconds before Lambda ends the process, so that what is under way can end
+/// and be reported.
+const LAST_START: Duration = Duration::from_secs(10);
+/// The error must be out before Lambda ends the process.
+const LAST_WORD: Duration = Duration::from_secs(2);
+
+/// Prunes one recording per event.
+#[derive(Debug)]
+pub struct Handler {
+    settings: Settings,
+    s3: S3,
+}
+
+impl Handler {
+    /// A handler with these settings.
+    pub fn new(settings: Settings, s3: S3) -> Self {
+        Self { settings, s3 }
+    }
+
+    /// Deals with one event.
+    ///
+    /// # Errors
+    ///
+    /// Where a retry or a person is needed; with the figures of what was done until then.
+    pub async fn handle(&self, invocation: Invocation) -> Result<Report, Failure> {
+        let Invocation { event, deadline } = invocation;
+        let request = match decode(&event).map_err(|error| Error::BadEvent(error.to_string()))? {
+            Trigger::RecordingEnded(request) => request,
+            Trigger::Ignored { why } => return Ok(Report::ignored(why)),
+        };
+        if !self.settings.buckets.contains(&request.bucket) {
+            let why = format!("bucket {:?} is not one of RECORDING_BUCKETS", request.bucket);
+            return Err(Error::BadEvent(why).into());
+        }
+        tracing::info!(recording.bucket = request.bucket, recording.prefix = %request.prefix, "recording ended");
+        let progress = Progress::default();
+        let ended =
+            timeout_at(deadline - LAST_WORD, self.prune(&request, deadline - LAST_START, &progress)).await;
+        let failed = |error| Failure { error, metrics: progress.metrics() };
+        ended.unwrap_or_else(|_| Err(progress.incomplete())).map_err(failed)
+    }
+
+    async fn prune(&self, request: &Request, stop: Instant, progress: &Progress) -> Result<Report, Error> {
+        for _ in 0..ATTEMPTS {
+            let Gathered { inventory, stored, keeps_versions } = match self.gather(request, stop).await {
+                Ok(gathered) => gathered,
+                Err(Unusable::Held(why)) => return Ok(Report::held(why)),
+                Err(Unusable::Failed(error)) => return Err(error),
+                Err(Unusable::OutOfTime) => return Err(progress.incomplete()),
+            };
+            let plan = match plan(&inventory, &self.settings.wish) {
+                Ok(plan) => plan,
+                Err(Refusal::Held(why)) => return Ok(Report::held(why)),
+                Err(Refusal::NotWhole(why)) => return Err(gather::not_whole(request, &why)),
+            };
+            if let Some(path) = self.missing(request, &plan).await? {
+                return Ok(Report::held(format!(
+                    "{path} is not there, though a variant that would stay needs it"
+                )));
+            }
+            let removals = || progress.removals(&plan, keeps_versions, self.settings.purge_versions);
+            let dry_run = request.dry_run || self.settings.dry_run;
+            if dry_run {
+                self.measure(request, removals(), stop, progress).await?;
+            } else {
+                match self.rewrite(&plan, stored, stop, progress).await? {
+                    Rewritten::Done => self.delete(request, removals(), stop, progress).await?,
+                    Rewritten::Conflict => continue,
+                }
+            }
+            return Ok(progress.report(request, &plan, keeps_versions, dry_run));
+        }
+        Ok(Report::held(format!(
+            "something else wrote to the recording {ATTEMPTS} times while it was being read"
+        )))
+    }
+}

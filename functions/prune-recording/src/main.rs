@@ -1,0 +1,18 @@
+//! `prune-recording`: wiring only.
+
+use onair_aws::s3::S3;
+use onair_lambda::{Error, environment};
+use prune_recording::{Handler, Settings};
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    onair_lambda::start_logging();
+    onair_lambda::exit_code(serve().await)
+}
+
+async fn serve() -> Result<(), Error> {
+    let settings = Settings::read(&environment())?;
+    let handler = Handler::new(settings, S3::new(&onair_aws::connect().await));
+    onair_lambda::run(|invocation| handler.handle(invocation)).await
+}

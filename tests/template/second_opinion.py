@@ -1,0 +1,123 @@
+"""Runs a command against moto's S3 with the permissions that the template gives to the function, enforced.
+
+    python tests/template/second_opinion.py --param RecordingBuckets=B --param KeepRenditions=highest -- COMMAND ...
+    python tests/template/second_opinion.py --param ... --list                       the statements, one Sid a line
+    python tests/template/second_opinion.py --param ... --without SID -- COMMAND ... one statement left out
+
+The command finds in its environment:
+
+    ONAIR_S3_ENDPOINT                  address of the S3 server, on loopback; use path-style addressing
+    ONAIR_REGION                       region to sign for
+    ONAIR_ADMIN_ACCESS_KEY_ID          may do everything: to put a recording there and to look at it afterwards
+    ONAIR_ADMIN_SECRET_ACCESS_KEY
+    ONAIR_FUNCTION_ACCESS_KEY_ID       the function's role, assumed
+    ONAIR_FUNCTION_SECRET_ACCESS_KEY
+    ONAIR_FUNCTION_SESSION_TOKEN
+
+The buckets of RecordingBuckets exist and are empty, without versioning. The exit code is the command's.
+"""
+
+import argparse
+import json
+import logging
+import os
+import subprocess
+import sys
+import urllib.request
+
+import stack
+import role
+from moto.server import ThreadedMotoServer
+
+
+def arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, usage=argparse.SUPPRESS
+    )
+    parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a template parameter")
+    parser.add_argument("--without", metavar="SID", help="leave this statement out of the role")
+    parser.add_argument("--list", action="store_true", help="print the Sids of the S3 statements and end")
+    parser.add_argument("command", nargs="*", help="after --: what to run")
+    args = parser.parse_args()
+    if not args.list and not args.command:
+        parser.error("a command is needed, after --")
+    if any("=" not in pair for pair in args.param):
+        parser.error("--param takes NAME=VALUE")
+    args.parameters = dict(pair.split("=", 1) for pair in args.param)
+    if not args.parameters.get("RecordingBuckets"):
+        parser.error("--param RecordingBuckets=... is needed: without it there is no function and no role")
+    return args
+
+
+def leave_out(sid, client, role_name):
+    """Takes one statement out of the role."""
+    for name, document in role.of_role(client, role_name).items():
+        kept = [statement for statement in document["Statement"] if statement["Sid"] != sid]
+        if len(kept) < len(document["Statement"]):
+            document["Statement"] = kept
+            client("iam").put_role_policy(RoleName=role_name, PolicyName=name, PolicyDocument=json.dumps(document))
+            return
+    sys.exit(f"second_opinion: the role has no statement {sid}")
+
+
+def administrator(client):
+    """Makes a user who may do everything. From the moment of enforcement on, made-up credentials are refused."""
+    iam = client("iam")
+    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    iam.create_user(UserName="admin")
+    iam.put_user_policy(UserName="admin", PolicyName="everything", PolicyDocument=json.dumps(everything))
+    return iam.create_access_key(UserName="admin")["AccessKey"]
+
+
+def enforce_iam(endpoint):
+    """From here on every request is checked; the number is how many more may pass unchecked."""
+    # With urllib's default content type the server would take the number for a form and see no body.
+    request = urllib.request.Request(
+        f"{endpoint}/moto-api/reset-auth", data=b"0", headers={"Content-Type": "text/plain"}
+    )
+    urllib.request.urlopen(request).close()
+
+
+def environment(args, endpoint):
+    """Sets everything up on the server and returns what the command needs to know."""
+    client = stack.clients(endpoint)
+    stack.create(args.parameters, client)
+    for bucket in args.parameters["RecordingBuckets"].split(","):
+        client("s3").create_bucket(
+            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": stack.REGION}
+        )
+    role_name = stack.physical_ids(client)[role.ROLE]
+    if args.without:
+        leave_out(args.without, client, role_name)
+    role_arn = client("iam").get_role(RoleName=role_name)["Role"]["Arn"]
+    function = client("sts").assume_role(RoleArn=role_arn, RoleSessionName="function")["Credentials"]
+    admin = administrator(client)
+    enforce_iam(endpoint)
+    return {
+        "ONAIR_S3_ENDPOINT": endpoint,
+        "ONAIR_REGION": stack.REGION,
+        "ONAIR_ADMIN_ACCESS_KEY_ID": admin["AccessKeyId"],
+        "ONAIR_ADMIN_SECRET_ACCESS_KEY": admin["SecretAccessKey"],
+        "ONAIR_FUNCTION_ACCESS_KEY_ID": function["AccessKeyId"],
+        "ONAIR_FUNCTION_SECRET_ACCESS_KEY": function["SecretAccessKey"],
+        "ONAIR_FUNCTION_SESSION_TOKEN": function["SessionToken"],
+    }
+
+
+def main():
+    args = arguments()
+    if args.list:
+        print(*role.s3_sids(role.policies(args.parameters)), sep="\n")
+        return 0
+    # In a thread of this process rather than as a process of its own: it ends with the script, whatever happens, and
+    # port 0 lets the system choose a port that nobody else can take in between.
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    command_environment = os.environ | environment(args, f"http://{host}:{port}")
+    return subprocess.run(args.command, env=command_environment).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

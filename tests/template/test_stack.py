@@ -1,0 +1,185 @@
+"""What exists after a deployment, for each way to use the parameters."""
+
+import json
+
+import moto
+import pytest
+import stack
+
+
+@pytest.fixture(scope="module", params=[stack.KEEP, stack.DELETE], ids=["keep", "delete"])
+def on(request):
+    """A stack with the job on: (clients, outputs, parameters)."""
+    with moto.mock_aws():
+        client = stack.clients()
+        yield client, stack.create(request.param, client), request.param
+
+
+def the_function(client):
+    (function,) = client("lambda").list_functions()["Functions"]
+    return function
+
+
+def queue(client, outputs, which):
+    """The attributes of one of the two failure queues."""
+    url = outputs[f"PruneRecording{which}FailuresUrl"]
+    return client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+
+
+def rules(client):
+    return client("events").list_rules()["Rules"]
+
+
+def test_without_parameters_nothing_is_created():
+    with moto.mock_aws():
+        client = stack.clients()
+        outputs = stack.create(stack.OFF, client)
+        assert outputs == {}
+        assert stack.physical_ids(client) == {}
+        assert client("cloudwatch").describe_alarms()["MetricAlarms"] == []
+
+
+def test_every_resource_and_output_belongs_to_a_job_that_can_be_off():
+    translated = stack.translate(stack.KEEP)
+    for name, part in (translated["Resources"] | translated["Outputs"]).items():
+        assert part.get("Condition") == "PruneRecording", name
+        assert name.startswith("PruneRecording")
+
+
+def test_everything_of_the_job_is_created(on):
+    client, _, parameters = on
+    by_call = {n for n, r in stack.translate(parameters)["Resources"].items() if r["Type"] in stack.CREATED_BY_CALL}
+    assert set(stack.physical_ids(client)) | by_call == set(stack.translate(parameters)["Resources"])
+
+
+def test_the_function_gets_its_settings(on):
+    client, _, parameters = on
+    expected = {"THUMBNAILS": "keep", "VERSIONS": "keep", "DRY_RUN": "false"}
+    expected |= {stack.snake(name): value for name, value in parameters.items() if name != "AlarmTopicArn"}
+    # The rule that is not set is not there at all.
+    assert the_function(client)["Environment"]["Variables"] == expected
+
+
+def test_the_function_runs_as_a_custom_runtime_for_the_chosen_processor(on):
+    client, _, parameters = on
+    function = the_function(client)
+    assert (function["Runtime"], function["Handler"], function["Timeout"]) == ("provided.al2023", "bootstrap", 900)
+    written = stack.translate(parameters)["Resources"]["PruneRecordingFunction"]["Properties"]
+    assert written["Architectures"] == [{"Ref": "Architecture"}]
+    assert stack.template()["Parameters"]["Architecture"]["Default"] == "arm64"
+
+
+def test_the_function_logs_json_into_a_group_that_is_kept_and_forgets(on):
+    client, _, parameters = on
+    resources = stack.translate(parameters)["Resources"]
+    assert resources["PruneRecordingFunction"]["Properties"]["LoggingConfig"] == {
+        "LogGroup": {"Ref": "PruneRecordingLogs"},
+        "LogFormat": "JSON",
+        "ApplicationLogLevel": "INFO",
+        "SystemLogLevel": "INFO",
+    }
+    assert resources["PruneRecordingLogs"]["DeletionPolicy"] == "RetainExceptOnCreate"
+    (group,) = client("logs").describe_log_groups()["logGroups"]
+    assert group["retentionInDays"] == 90
+
+
+def test_both_rules_deliver_to_the_function_and_lose_nothing(on):
+    client, outputs, _ = on
+    assert len(rules(client)) == 2
+    for rule in rules(client):
+        assert rule["State"] == "ENABLED"
+        (target,) = client("events").list_targets_by_rule(Rule=rule["Name"])["Targets"]
+        assert target["Arn"] == the_function(client)["FunctionArn"]
+        assert target["DeadLetterConfig"] == {"Arn": queue(client, outputs, "Delivery")["QueueArn"]}
+        assert target["RetryPolicy"] == {"MaximumRetryAttempts": 185, "MaximumEventAgeInSeconds": 86400}
+        # InputPath or a transformer would drop what the function wants to see.
+        assert set(target) == {"Id", "Arn", "DeadLetterConfig", "RetryPolicy"}
+
+
+def test_only_the_two_rules_may_invoke_the_function(on):
+    client, outputs, _ = on
+    policy = json.loads(client("lambda").get_policy(FunctionName=outputs["PruneRecordingFunctionName"])["Policy"])
+    callers = [(s["Principal"], s["Condition"]["ArnLike"]["AWS:SourceArn"]) for s in policy["Statement"]]
+    assert sorted(arn for _, arn in callers) == sorted(rule["Arn"] for rule in rules(client))
+    assert all(principal == {"Service": "events.amazonaws.com"} for principal, _ in callers)
+
+
+def test_only_the_two_rules_may_write_into_the_delivery_queue(on):
+    client, outputs, _ = on
+    attributes = queue(client, outputs, "Delivery")
+    (statement,) = json.loads(attributes["Policy"])["Statement"]
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    assert statement["Action"] == "sqs:SendMessage"
+    assert statement["Resource"] == attributes["QueueArn"]
+    allowed = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
+    assert sorted(allowed) == sorted(rule["Arn"] for rule in rules(client))
+
+
+def test_failed_invocations_are_tried_again_and_then_kept(on):
+    client, outputs, _ = on
+    config = client("lambda").get_function_event_invoke_config(FunctionName=outputs["PruneRecordingFunctionName"])
+    assert config["MaximumRetryAttempts"] == 2
+    assert config["MaximumEventAgeInSeconds"] == 21600
+    assert config["DestinationConfig"]["OnFailure"] == {
+        "Destination": queue(client, outputs, "Invocation")["QueueArn"]
+    }
+
+
+@pytest.mark.parametrize("which", ["Delivery", "Invocation"])
+def test_a_failure_queue_keeps_messages_for_fourteen_days_and_encrypted(on, which):
+    client, outputs, _ = on
+    attributes = queue(client, outputs, which)
+    assert attributes["MessageRetentionPeriod"] == str(14 * 24 * 60 * 60)
+    assert attributes["SqsManagedSseEnabled"] == "true"
+
+
+def test_the_alarms_watch_what_exists_and_take_silence_as_good(on):
+    client, outputs, parameters = on
+    function = outputs["PruneRecordingFunctionName"]
+    queues = [outputs[f"PruneRecording{which}FailuresUrl"].split("/")[-1] for which in ("Delivery", "Invocation")]
+    alarms = {alarm["AlarmName"]: alarm for alarm in client("cloudwatch").describe_alarms()["MetricAlarms"]}
+    watched = {
+        name: (a["Namespace"], a["MetricName"], a["Dimensions"][0]["Name"], a["Dimensions"][0]["Value"])
+        for name, a in alarms.items()
+    }
+    waiting = ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName")
+    assert watched == {
+        "PruneRecordingErrorsAlarm": ("AWS/Lambda", "Errors", "FunctionName", function),
+        "PruneRecordingHeldAlarm": ("OnAir", "Held", "Function", function),
+        "PruneRecordingDeliveryFailuresAlarm": (*waiting, queues[0]),
+        "PruneRecordingInvocationFailuresAlarm": (*waiting, queues[1]),
+    }
+    for alarm in alarms.values():
+        assert alarm["TreatMissingData"] == "notBreaching"
+        assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
+        topic = parameters.get("AlarmTopicArn")
+        assert alarm["AlarmActions"] == ([topic] if topic else [])
+
+
+def test_the_dashboard_shows_every_metric_of_the_function_and_both_queues(on):
+    client, outputs, _ = on
+    body = client("cloudwatch").get_dashboard(DashboardName="on-air-prune-recording")["DashboardBody"]
+    widgets = json.loads(body)["widgets"]
+    assert "${" not in body
+    for metric in ["RecordingsPruned", "ObjectsDeleted", "BytesDeleted", "Held", "Failed"]:
+        assert f'"{metric}"' in body
+    for which in ("Delivery", "Invocation"):
+        assert outputs[f"PruneRecording{which}FailuresUrl"].split("/")[-1] in body
+    # No two widgets lie on each other and none leaves the grid of 24 columns.
+    cells = [
+        (x, y)
+        for w in widgets
+        for x in range(w["x"], w["x"] + w["width"])
+        for y in range(w["y"], w["y"] + w["height"])
+    ]
+    assert len(cells) == len(set(cells))
+    assert max(x for x, _ in cells) < 24
+
+
+def test_the_commands_in_the_outputs_are_one_line_and_name_what_exists(on):
+    client, outputs, _ = on
+    assert all("\n" not in value and "${" not in value for value in outputs.values())
+    assert outputs["PruneRecordingFunctionName"] in outputs["PruneRecordingInvokeCommand"]
+    assert f"--stack-name {stack.NAME}" in outputs["PruneRecordingSamInvokeCommand"]
+    assert outputs["PruneRecordingDeliveryFailuresUrl"] in outputs["PruneRecordingFetchUndeliveredCommand"]
+    assert outputs["PruneRecordingInvocationFailuresUrl"] in outputs["PruneRecordingFetchFailedCommand"]
