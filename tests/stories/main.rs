@@ -1,1 +1,5 @@
-//! stub
+//! The promises of `docs/behaviour.md`, each told as a story: the real binary, the real SDK, an S3 across
+//! the wire. One test binary, so that it links once.
+
+mod house_rules;
+mod prune_recording;

@@ -5,7 +5,6 @@ closes one, its block here can go.
 """
 
 import json
-from xml.sax.saxutils import escape
 
 import moto.cloudformation.parsing as parsing
 import xmltodict
@@ -50,9 +49,38 @@ def log_group_attribute(self, name):
 LogGroup.get_cfn_attribute = log_group_attribute
 
 
+# moto says 404 of an object that is not there to whoever may read it; S3 says so only to those who may also list the
+# bucket, and 403 to the others.
+moto_authorize = S3Response._authenticate_and_authorize_s3_action
+
+
+def authorize(self, bucket_name=None, key_name=None):
+    moto_authorize(self, bucket_name=bucket_name, key_name=key_name)
+    action = self.data["Action"]
+    if key_name and action == "GetObject" and self.backend.get_object(bucket_name, key_name) is None:
+        self.data["Action"] = "ListBucket"
+        moto_authorize(self, bucket_name=bucket_name)
+        self.data["Action"] = action
+
+
+S3Response._authenticate_and_authorize_s3_action = authorize
+
+
+# moto names the answer after the operation; S3 names it as here, and the Rust SDK, unlike Python's, insists on it.
+moto_get_bucket_versioning = S3Response.get_bucket_versioning
+
+
+def get_bucket_versioning(self):
+    status, headers, answer = moto_get_bucket_versioning(self)
+    return status, headers, answer.replace("GetBucketVersioningResponse", "VersioningConfiguration")
+
+
+S3Response.get_bucket_versioning = get_bucket_versioning
+
+
 # moto asks for s3:DeleteObject on the bucket before a DeleteObjects call. S3 asks for each key of it: for
 # s3:DeleteObject on the object or, with a version id, s3:DeleteObjectVersion; keys that are refused are reported
-# one by one in an answer that is otherwise a success.
+# one by one, with their version, in an answer that is otherwise a success.
 moto_bucket_response_post = S3Response._bucket_response_post
 
 
@@ -61,26 +89,25 @@ def bucket_response_post(self, request, bucket_name):
     if not self.is_delete_keys():
         return moto_bucket_response_post(self, request, bucket_name)
     delete = xmltodict.parse(self.body, strip_whitespace=False, force_list=("Object",))
-    allowed, refused = [], []
+    allowed, errors = [], []
     for item in delete["Delete"]["Object"]:
-        self.data["Action"] = "DeleteObjectVersion" if item.get("VersionId") else "DeleteObject"
+        self.data["Action"] = "DeleteObjectVersion" if "VersionId" in item else "DeleteObject"
         try:
             self._authenticate_and_authorize_s3_action(bucket_name=bucket_name, key_name=item["Key"])
             allowed.append(item)
         except (BucketAccessDeniedError, S3AccessDeniedError):
-            refused.append(item)
-    if not refused:
+            named = {name: item[name] for name in ("Key", "VersionId") if name in item}
+            errors.append(named | {"Code": "AccessDenied", "Message": "Access Denied"})
+    if not errors:
         return self._bucket_response_delete_keys(bucket_name)
-    if not allowed:
-        return self._bucket_response_delete_keys(bucket_name, authenticated=False)
-    delete["Delete"]["Object"] = allowed
-    self.body = xmltodict.unparse(delete).encode()
-    status, headers, answer = self._bucket_response_delete_keys(bucket_name)
-    errors = "".join(
-        f"<Error><Key>{escape(item['Key'])}</Key><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
-        for item in refused
-    )
-    return status, headers, answer.replace("</DeleteResult>", errors + "</DeleteResult>")
+    answer = {"DeleteResult": {"@xmlns": "http://s3.amazonaws.com/doc/2006-03-01/"}}
+    if allowed:
+        delete["Delete"]["Object"] = allowed
+        self.body = xmltodict.unparse(delete).encode()
+        _, _, deleted = self._bucket_response_delete_keys(bucket_name)
+        answer = xmltodict.parse(deleted, strip_whitespace=False, force_list=("Error",))
+    answer["DeleteResult"]["Error"] = answer["DeleteResult"].get("Error", []) + errors
+    return 200, {}, xmltodict.unparse(answer)
 
 
 S3Response._bucket_response_post = bucket_response_post

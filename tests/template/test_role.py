@@ -43,7 +43,7 @@ WITH_BOTH = {("s3:DeleteObjectVersion", THUMBNAILS), ("s3:DeleteObjectVersion", 
         # Settings that change what the function does, not what it may do.
         ({"DryRun": "true"}, ALWAYS),
     ],
-    ids=str,
+    ids=["by default", "thumbnails", "purge", "thumbnails and purge", "dry run"],
 )
 @pytest.mark.parametrize("buckets", ["one-bucket", "one-bucket,another-bucket"])
 def test_the_role_may_do_exactly_this_in_s3(buckets, more, expected):
@@ -96,6 +96,7 @@ ALLOWED = {
     "read events/recording-started.json",
     "read events/recording-ended.json",
     "read media/hls/master.m3u8",
+    "read media/hls/multivariant.m3u8 (not there)",
     "write events/recording-ended.json",
     "write media/hls/master.m3u8",
     "delete media/hls/160p30/0.ts",
@@ -120,6 +121,11 @@ def test_second_opinion_enforces_the_larger_role():
 
 def test_second_opinion_leaves_a_statement_out():
     assert attempts("--without", "RewritePlaylists") == ALLOWED - {"write media/hls/master.m3u8"}
+
+
+def test_whoever_may_not_list_does_not_learn_that_an_object_is_not_there():
+    without_listing = {"list", "read media/hls/multivariant.m3u8 (not there)"}
+    assert attempts("--without", "ListRecordings") == ALLOWED - without_listing
 
 
 def test_second_opinion_knows_the_statements():

@@ -17,6 +17,7 @@ OBJECTS = [
     "media/latest_thumbnail/thumb.jpg",
     "media/thumbnails/thumb0.jpg",
 ]
+ABSENT = "media/hls/multivariant.m3u8"
 
 
 def s3(who):
@@ -35,17 +36,21 @@ def attempt(what, call):
         call()
         print(what)
     except ClientError as error:
-        assert error.response["Error"]["Code"] == "AccessDenied", error
+        if error.response["Error"]["Code"] == "NoSuchKey":
+            print(what, "(not there)")
+        else:
+            assert error.response["Error"]["Code"] == "AccessDenied", error
 
 
 def delete_all_in_one_call(objects):
     """One DeleteObjects call, as the function makes it: some of its keys may be refused and others not."""
     answer = function.delete_objects(Bucket=BUCKET, Delete={"Objects": objects})
-    refused = {error["Key"] for error in answer.get("Errors", [])}
-    assert {error["Code"] for error in answer.get("Errors", [])} <= {"AccessDenied"}
-    deleted = {entry["Key"] for entry in answer.get("Deleted", [])}
-    assert deleted | refused == {entry["Key"] for entry in objects} and not deleted & refused
-    return sorted(key.removeprefix(PREFIX) for key in deleted)
+    errors = answer.get("Errors", [])
+    assert {error["Code"] for error in errors} <= {"AccessDenied"}
+    refused = [{name: error[name] for name in ("Key", "VersionId") if name in error} for error in errors]
+    deleted = [entry for entry in objects if entry not in refused]
+    assert len(refused) + len(deleted) == len(objects) == len(refused) + len(answer.get("Deleted", []))
+    return sorted(entry["Key"].removeprefix(PREFIX) for entry in deleted)
 
 
 admin, function = s3("ADMIN"), s3("FUNCTION")
@@ -60,6 +65,7 @@ attempt("list versions", lambda: function.list_object_versions(Bucket=BUCKET, Pr
 attempt("read versioning", lambda: function.get_bucket_versioning(Bucket=BUCKET))
 attempt("delete the bucket", lambda: function.delete_bucket(Bucket=BUCKET))
 attempt("write at the bucket's root", lambda: function.put_object(Bucket=BUCKET, Key="recording-ended.json"))
+attempt(f"read {ABSENT}", lambda: function.get_object(Bucket=BUCKET, Key=PREFIX + ABSENT))
 for name in OBJECTS:
     key = PREFIX + name
     attempt(f"read {name}", lambda: function.get_object(Bucket=BUCKET, Key=key))

@@ -55,28 +55,38 @@ impl Report {
     }
 }
 
-/// Sends logs to standard output, a JSON object a line. The level is Lambda's (`AWS_LAMBDA_LOG_LEVEL`) or
-/// `RUST_LOG`, else `INFO`.
-pub fn start_logging() {
+/// Runs `serve`, which is all of a function's `main`, with logs on standard output, a JSON object a line. The
+/// level is Lambda's (`AWS_LAMBDA_LOG_LEVEL`) or `RUST_LOG`, else `INFO`.
+pub async fn start(serve: impl Future<Output = Result<(), Error>>) -> ExitCode {
     let level = ["AWS_LAMBDA_LOG_LEVEL", "RUST_LOG"].iter().find_map(|name| std::env::var(name).ok());
     let level = level.and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
     tracing_subscriber::fmt().json().flatten_event(true).with_target(false).with_max_level(level).init();
+    let served = match std::env::var_os("AWS_LAMBDA_RUNTIME_API") {
+        Some(_) => serve.await,
+        None => Err(Error::Config(
+            "AWS_LAMBDA_RUNTIME_API is not set: this program is started by Lambda, or on a developer's machine by \
+             `make invoke` or `make demo`"
+                .to_owned(),
+        )),
+    };
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error.r#type = error.kind(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Answers Lambda's invocations with `handle` until the process is ended.
 ///
 /// # Errors
 ///
-/// [`Error::Config`] when this is not started by Lambda, [`Error::Aws`] when the Runtime API fails.
+/// [`Error::Aws`] when the Runtime API fails.
 pub async fn run<H>(handle: impl Fn(Invocation) -> H) -> Result<(), Error>
 where
     H: Future<Output = Result<Report, Failure>>,
 {
-    if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
-        let what = "AWS_LAMBDA_RUNTIME_API is not set: this program is started by Lambda, or on a developer's \
-                    machine by `make invoke` or `make demo`";
-        return Err(Error::Config(what.to_owned()));
-    }
     let service = service_fn(async |LambdaEvent { payload, context }: LambdaEvent<Value>| {
         let left = Duration::from_millis(context.deadline.saturating_sub(now_ms()));
         // Boxed: a handler with the SDK inside is too deep a type for the compiler's default limit.
@@ -97,17 +107,6 @@ where
         }
     });
     lambda_runtime::run(service).await.map_err(|error| Error::Aws(format!("the Lambda Runtime API: {error}")))
-}
-
-/// The exit code for the end of `main`; an error is logged.
-pub fn exit_code(ended: Result<(), Error>) -> ExitCode {
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(error.r#type = error.kind(), "{error}");
-            ExitCode::FAILURE
-        }
-    }
 }
 
 fn log(answer: &Value) {

@@ -97,7 +97,8 @@ impl Function {
         self.invoke_within(event, TIME_LIMIT).await
     }
 
-    /// Invokes the function. At the end of the time limit, which the function sees as its deadline, the process is killed, as Lambda does.
+    /// Invokes the function. At the end of the time limit, which the function sees as its deadline, the process is
+    /// killed, as Lambda does.
     pub async fn invoke_within(&self, event: Value, time_limit: Duration) -> Answer {
         let answer = self.api.invoke(&event, time_limit).await;
         if answer == Answer::TimedOut {
@@ -134,7 +135,8 @@ impl Function {
         self.api.first_next_at()
     }
 
-    /// The most memory the running process has held at a time (`VmHWM`); nothing once it has ended, or without Linux's `/proc`.
+    /// The most memory the running process has held at a time (`VmHWM`); nothing once it has ended, or without
+    /// Linux's `/proc`.
     pub fn peak_rss_bytes(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id?)).ok()?;
         let peak_kib =

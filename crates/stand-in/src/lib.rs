@@ -4,12 +4,14 @@
 //!
 //! - [`S3`]: Amazon S3 in memory, as strict as the real one where a client could notice, with a log of
 //!   the calls and with [`Fault`]s that strike at an exact call.
+//! - [`ivs`]: recordings as Amazon IVS leaves them.
 //! - [`RuntimeApi`] and [`Function`]: the Lambda Runtime API and a function's binary running under it.
 //!
 //! Every server listens on a free port of 127.0.0.1 and runs on threads of its own, so that a test with a
 //! current-thread runtime, or with a paused clock, cannot starve it.
 
 mod function;
+pub mod ivs;
 mod runtime_api;
 mod s3;
 mod server;
@@ -33,7 +35,7 @@ pub const REGION: &str = "us-east-1";
 /// The account that owns every bucket and function: AWS documentation's example account.
 pub const ACCOUNT_ID: &str = "123456789012";
 
-/// Locks, also after a panic elsewhere: a test that failed already must not fail a second time in its clean-up.
+/// Locks, also after a panic elsewhere: a test that failed already must not fail again in its clean-up.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -16,7 +16,8 @@ use tokio::sync::{Notify, oneshot};
 use crate::server::{Handled, Server};
 use crate::{ACCOUNT_ID, REGION, lock};
 
-/// How long an invocation waits for the function to ask for it. Lambda allows 10 s for a start; a debug build on a busy machine may need more.
+/// How long an invocation waits for the function to ask for it. Lambda allows 10 s for a start; a debug build on a
+/// busy machine may need more.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// How an invocation ended.

@@ -7,8 +7,7 @@ use std::process::ExitCode;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    onair_lambda::start_logging();
-    onair_lambda::exit_code(serve().await)
+    onair_lambda::start(serve()).await
 }
 
 async fn serve() -> Result<(), Error> {

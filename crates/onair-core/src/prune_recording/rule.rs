@@ -86,11 +86,10 @@ impl FromStr for Term {
         if let Some((height, comparison)) =
             signs.iter().find_map(|(sign, comparison)| Some((term.strip_prefix(sign)?, *comparison)))
         {
-            let pixels = height.strip_suffix('p').unwrap_or(height);
-            if !pixels.bytes().all(|byte| byte.is_ascii_digit()) {
-                return Err(refuse());
-            }
-            return Ok(Self::Height(comparison, pixels.parse().map_err(|_| refuse())?));
+            let pixels =
+                height.strip_suffix('p').filter(|pixels| pixels.bytes().all(|byte| byte.is_ascii_digit()));
+            let pixels = pixels.and_then(|pixels| pixels.parse().ok()).ok_or_else(refuse)?;
+            return Ok(Self::Height(comparison, pixels));
         }
         match term {
             "highest" => Ok(Self::Highest),
@@ -110,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_list_is_read_term_by_term() {
-        let terms: Terms = "highest, 160p30 ,<=480p,>=720p,<1080,lowest".parse().unwrap();
+        let terms: Terms = "highest, 160p30 ,<=480p,>=720p,<1080p,lowest".parse().unwrap();
         assert_eq!(
             terms.0,
             [
@@ -126,9 +125,21 @@ mod tests {
 
     #[test]
     fn what_is_not_a_term_is_named_with_what_would_be() {
-        for list in
-            ["", "highest,", ",", "<=", "<=p", "<=tall", "<=+480p", "720p30/..", "..", "a b", "=480p", "*"]
-        {
+        for list in [
+            "",
+            "highest,",
+            ",",
+            "<=",
+            "<=p",
+            "<=tall",
+            "<=480",
+            "<=+480p",
+            "720p30/..",
+            "..",
+            "a b",
+            "=480p",
+            "*",
+        ] {
             let error = list.parse::<Terms>().unwrap_err().to_string();
             assert!(error.contains("is not a rendition: write `highest`"), "{list:?}: {error}");
         }

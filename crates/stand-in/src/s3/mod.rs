@@ -33,8 +33,8 @@ const HELD_LIMIT: Duration = Duration::from_secs(60);
 
 /// A running S3. It ends when dropped. Its content is that of the [`Buckets`] it dereferences to.
 ///
-/// Requests are path-style and signed with [`ACCESS_KEY_ID`] and [`SECRET_ACCESS_KEY`]. With this endpoint URL the SDKs
-/// choose path style by themselves, because its host is an address.
+/// Requests are path-style and signed with [`ACCESS_KEY_ID`] and [`SECRET_ACCESS_KEY`]. With this endpoint URL the
+/// SDKs choose path style by themselves, because its host is an address.
 pub struct S3 {
     server: Server,
     buckets: Buckets,
@@ -102,8 +102,8 @@ impl S3 {
         format!("{scheme}://{}", self.server.address())
     }
 
-    /// The certificate of the authority that clients must trust, if this serves HTTPS. Written to a file, it is what
-    /// `SSL_CERT_FILE` (Rust SDK) and `AWS_CA_BUNDLE` (boto3, AWS CLI) point to.
+    /// The certificate of the authority that clients must trust, if this serves HTTPS: PEM. Written to a file, it is
+    /// what `SSL_CERT_FILE` (Rust SDK) and `AWS_CA_BUNDLE` (boto3, AWS CLI) point to.
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()
     }
@@ -128,7 +128,8 @@ impl S3 {
         self.traffic.fault(index, fault);
     }
 
-    /// Runs `hook` just before the call of this index takes effect. With it another client can come in between a read and a write.
+    /// Runs `hook` just before the call of this index takes effect: another client comes in between a read and a
+    /// write.
     pub fn before_call(&self, index: usize, hook: impl FnOnce(&Buckets) + Send + 'static) {
         self.traffic.hook(index, Box::new(hook));
     }

@@ -103,6 +103,31 @@ impl<'a> Window<'a> {
     }
 }
 
+impl<'a> Page<'a> {
+    /// Keys and versions, and whether each is its key's latest.
+    pub(super) fn versions(&self) -> impl Iterator<Item = (&'a str, &'a Stored, bool)> {
+        self.entries.iter().filter_map(|entry| match *entry {
+            Entry::Version { key, stored, is_latest } => Some((key, stored, is_latest)),
+            Entry::CommonPrefix(_) => None,
+        })
+    }
+
+    pub(super) fn common_prefixes(&self) -> impl Iterator<Item = &'a str> {
+        self.entries.iter().filter_map(|entry| match *entry {
+            Entry::CommonPrefix(prefix) => Some(prefix),
+            Entry::Version { .. } => None,
+        })
+    }
+
+    /// The name that the next page comes after, if there is a next page, and the version.
+    pub(super) fn next(&self) -> Option<(&'a str, Option<&'a Stored>)> {
+        self.entries.last().filter(|_| self.is_truncated).map(|last| match *last {
+            Entry::Version { key, stored, .. } => (key, Some(stored)),
+            Entry::CommonPrefix(prefix) => (prefix, None),
+        })
+    }
+}
+
 /// The place of a version among a key's versions, also if it has been deleted since it was listed: deleting page
 /// by page must not end the listing. A null version's place cannot be known then, so its key starts over.
 fn sequence(versions: &[Stored], version_id: &str) -> u64 {

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream;
+use hyper::Uri;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use s3s::dto::*;
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 
 use super::bucket::{Bucket, Content, Stored};
-use super::listing::{self, etag, size};
+use super::listing;
 use super::object;
 use super::traffic::Arrival;
 use super::{Buckets, Versioning, precondition};
@@ -109,53 +110,31 @@ impl S3 for Protocol {
     }
 
     async fn head_object(&self, req: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
-        let input = req.input;
-        let is_unsupported = input.range.is_some()
-            || input.part_number.is_some()
-            || input.if_modified_since.is_some()
-            || input.if_unmodified_since.is_some();
-        if is_unsupported {
-            return Err(unsupported_read());
-        }
-        let (head, _) = self.0.read(&input.bucket, |bucket| {
-            let found = find(bucket, &input.key, input.version_id.as_deref())?;
-            precondition::read(found, input.if_match.as_ref(), input.if_none_match.as_ref())?;
-            Ok(head(bucket, found))
+        let HeadObjectInput { bucket, key, version_id, if_match, if_none_match, .. } = req.input;
+        refuse_unsupported(&req.headers, &req.uri)?;
+        let (object, headers) = self.0.read(&bucket, |bucket| {
+            let found = find(bucket, &key, version_id.as_deref())?;
+            precondition::read(found, if_match.as_ref(), if_none_match.as_ref())?;
+            Ok((found.object(), headers(bucket, found)))
         })?;
-        Ok(S3Response::new(head))
+        let metadata = Some(object.metadata.into_iter().collect());
+        Ok(S3Response::with_headers(HeadObjectOutput { metadata, ..HeadObjectOutput::default() }, headers))
     }
 
     async fn get_object(&self, req: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
-        let input = req.input;
-        let is_unsupported = input.range.is_some()
-            || input.part_number.is_some()
-            || input.if_modified_since.is_some()
-            || input.if_unmodified_since.is_some();
-        if is_unsupported {
-            return Err(unsupported_read());
-        }
-        let (head, object) = self.0.read(&input.bucket, |bucket| {
-            let found = find(bucket, &input.key, input.version_id.as_deref())?;
-            precondition::read(found, input.if_match.as_ref(), input.if_none_match.as_ref())?;
-            Ok(head(bucket, found))
+        let GetObjectInput { bucket, key, version_id, if_match, if_none_match, .. } = req.input;
+        refuse_unsupported(&req.headers, &req.uri)?;
+        let (mut object, headers) = self.0.read(&bucket, |bucket| {
+            let found = find(bucket, &key, version_id.as_deref())?;
+            precondition::read(found, if_match.as_ref(), if_none_match.as_ref())?;
+            Ok((found.object(), headers(bucket, found)))
         })?;
-        Ok(S3Response::new(GetObjectOutput {
-            body: Some(content(object)),
-            accept_ranges: head.accept_ranges,
-            cache_control: head.cache_control,
-            content_disposition: head.content_disposition,
-            content_encoding: head.content_encoding,
-            content_language: head.content_language,
-            content_length: head.content_length,
-            content_type: head.content_type,
-            e_tag: head.e_tag,
-            expires: head.expires,
-            last_modified: head.last_modified,
-            metadata: head.metadata,
-            storage_class: head.storage_class,
-            version_id: head.version_id,
-            ..GetObjectOutput::default()
-        }))
+        let metadata = Some(std::mem::take(&mut object.metadata).into_iter().collect());
+        let body = Some(content(object));
+        Ok(S3Response::with_headers(
+            GetObjectOutput { body, metadata, ..GetObjectOutput::default() },
+            headers,
+        ))
     }
 
     async fn put_object(&self, req: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
@@ -290,31 +269,31 @@ fn find<'a>(bucket: &'a Bucket, key: &str, version_id: Option<&str>) -> S3Result
     Err(error)
 }
 
-fn head(bucket: &Bucket, found: &Stored) -> (HeadObjectOutput, object::Object) {
+/// What the headers of a read say, but for the user's metadata.
+fn headers(bucket: &Bucket, found: &Stored) -> HeaderMap {
     let object = found.object();
-    let expires = object.expires.as_deref();
-    let head = HeadObjectOutput {
-        accept_ranges: Some("bytes".to_owned()),
-        cache_control: object.cache_control.clone(),
-        content_disposition: object.content_disposition.clone(),
-        content_encoding: object.content_encoding.clone(),
-        content_language: object.content_language.clone(),
-        content_length: size(found),
-        content_type: object.content_type.clone(),
-        e_tag: Some(etag(found)),
-        expires: expires.and_then(|expires| Timestamp::parse(TimestampFormat::HttpDate, expires).ok()),
-        last_modified: Some(Timestamp::from(found.modified())),
-        metadata: Some(object.metadata.clone().into_iter().collect()),
-        // S3 API reference, x-amz-storage-class: "Amazon S3 returns this header for all objects except for S3 Standard".
-        storage_class: object
-            .storage_class
-            .clone()
-            .filter(|class| class != "STANDARD")
-            .map(StorageClass::from),
-        version_id: (bucket.versioning != Versioning::Off).then(|| found.version_id()),
-        ..HeadObjectOutput::default()
-    };
-    (head, object)
+    let mut modified = Vec::new();
+    let modified =
+        Timestamp::from(found.modified()).format(TimestampFormat::HttpDate, &mut modified).map(|()| modified);
+    let lines = [
+        ("accept-ranges", Some("bytes".to_owned())),
+        ("cache-control", object.cache_control),
+        ("content-disposition", object.content_disposition),
+        ("content-encoding", object.content_encoding),
+        ("content-language", object.content_language),
+        ("content-length", Some(object.size_bytes.to_string())),
+        ("content-type", object.content_type),
+        ("etag", Some(object.etag)),
+        ("expires", object.expires),
+        ("last-modified", modified.ok().and_then(|modified| String::from_utf8(modified).ok())),
+        // S3 API reference, GetObject: "for all objects except for S3 Standard storage class objects".
+        ("x-amz-storage-class", object.storage_class.filter(|class| class != "STANDARD")),
+        ("x-amz-version-id", (bucket.versioning != Versioning::Off).then(|| found.version_id())),
+    ];
+    let parsed = lines.into_iter().filter_map(|(name, value)| {
+        Some((HeaderName::from_static(name), HeaderValue::from_str(&value?).ok()?))
+    });
+    parsed.collect()
 }
 
 /// The body, then zero bytes up to the declared size.
@@ -345,9 +324,14 @@ fn has_checksum(headers: &HeaderMap) -> bool {
     headers.keys().any(|header| names.iter().any(|name| header.as_str().starts_with(name)))
 }
 
-/// Ignoring what a request asks for would be a wrong answer.
-fn unsupported_read() -> S3Error {
-    s3_error!(NotImplemented, "ranges, parts and conditions on time are not implemented")
+/// Leaving out what a request asks for would be a wrong answer.
+fn refuse_unsupported(headers: &HeaderMap, uri: &Uri) -> S3Result<()> {
+    let conditions = ["range", "if-modified-since", "if-unmodified-since"];
+    let has_part = uri.query().is_some_and(|query| query.contains("partNumber="));
+    if has_part || conditions.iter().any(|name| headers.contains_key(*name)) {
+        return Err(s3_error!(NotImplemented, "ranges, parts and conditions on time are not implemented"));
+    }
+    Ok(())
 }
 
 /// S3 API reference, `DeleteObject`: conditions on time and size are for directory buckets.

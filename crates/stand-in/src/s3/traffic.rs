@@ -27,7 +27,8 @@ use crate::{ACCOUNT_ID, lock};
 pub struct Call {
     /// Counts from 0, in the order of arrival, since the start or [`S3::reset_calls`](crate::S3::reset_calls).
     pub index: usize,
-    /// As S3's API reference calls it, as in `ListObjectsV2`. Empty for what was turned away unread: no such operation, or a wrong signature.
+    /// As S3's API reference calls it, as in `ListObjectsV2`. Empty for what was turned away before that was
+    /// known: no such operation, or a wrong signature.
     pub operation: String,
     /// The bucket, if the operation has one.
     pub bucket: String,
@@ -38,7 +39,8 @@ pub struct Call {
 /// What goes wrong with one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// An error is the answer, and nothing else happens: `500 InternalError`, `503 SlowDown`, `403 AccessDenied`, …
+    /// An error is the answer, and nothing else happens: `500 InternalError`, `503 SlowDown`,
+    /// `403 AccessDenied` and so on.
     Status {
         /// The HTTP status.
         status: u16,

@@ -1,0 +1,28 @@
+//! `prune-recording`: see the same heading in `docs/behaviour.md`.
+
+mod any_s3;
+mod faults;
+mod purging;
+mod stand_in_only;
+
+use serde_json::Value;
+use stand_in::ivs::Recording;
+use stories::{Cloud, Stored};
+
+const KEEP_HIGHEST: [(&str, &str); 1] = [("KEEP_RENDITIONS", "highest")];
+const MASTER: &str = "media/hls/master.m3u8";
+const BYTE_RANGE: &str = "media/hls/byte-range-multivariant.m3u8";
+const ENDED: &str = "events/recording-ended.json";
+
+/// The texts that tell a player or a program what there is.
+async fn documents(cloud: &Cloud, bucket: &str, recording: &Recording) -> [Stored; 3] {
+    let get = async |path| cloud.get(bucket, recording, path).await;
+    [get(MASTER).await, get(BYTE_RANGE).await, get(ENDED).await]
+}
+
+/// The renditions that `recording-ended.json` names.
+fn listed(ended: &str) -> Vec<String> {
+    let ended: Value = serde_json::from_str(ended).unwrap();
+    let renditions = ended["media"]["hls"]["renditions"].as_array().unwrap();
+    renditions.iter().map(|rendition| rendition["path"].as_str().unwrap().to_owned()).collect()
+}

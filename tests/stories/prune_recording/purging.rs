@@ -1,0 +1,68 @@
+//! Stories for which the role needs more permissions: `VERSIONS=purge` and `THUMBNAILS=delete`.
+
+use super::{ENDED, KEEP_HIGHEST};
+use serde_json::{Value, json};
+use stories::{BUCKET, Cloud, VERSIONED, prune, recording, recording_end, response};
+
+const PURGE: [(&str, &str); 2] = [("KEEP_RENDITIONS", "highest"), ("VERSIONS", "purge")];
+
+/// Promise P22.
+#[tokio::test]
+async fn purging_frees_the_bytes_also_of_what_was_hidden_before() {
+    let cloud = Cloud::any().await;
+    let recording = recording("purge");
+    cloud.put_recording(VERSIONED, &recording).await;
+    let folder = |name: &str| format!("{}/media/hls/{name}/", recording.prefix);
+    // A first run hides, and a segment has two versions.
+    cloud.put(VERSIONED, &format!("{}0.ts", folder("160p30")), "an older version").await;
+    response(prune(&cloud, &KEEP_HIGHEST, recording_end(VERSIONED, &recording)).await);
+    assert_eq!(cloud.versions(VERSIONED, &folder("160p30")).await, (6, 5));
+
+    let report = response(prune(&cloud, &PURGE, recording_end(VERSIONED, &recording)).await);
+    assert_eq!((&report["outcome"], &report["objects_deleted"]), (&json!("pruned"), &json!(31)), "{report}");
+    assert!(report["bytes_deleted"].as_u64().unwrap() > 0);
+    assert_eq!(report.get("note"), None);
+    for name in ["160p30", "360p30", "480p30"] {
+        assert_eq!(cloud.versions(VERSIONED, &folder(name)).await, (0, 0));
+    }
+    assert_eq!(cloud.versions(VERSIONED, &folder("720p30")).await, (5, 0));
+    // The rewritten texts keep their older versions: a way back.
+    assert_eq!(cloud.versions(VERSIONED, &format!("{}/{ENDED}", recording.prefix)).await, (2, 0));
+    let again = response(prune(&cloud, &PURGE, recording_end(VERSIONED, &recording)).await);
+    assert_eq!(again["outcome"], "unchanged", "{again}");
+}
+
+/// Promise P22.
+#[tokio::test]
+async fn purging_a_bucket_without_versions_is_plain_deleting() {
+    let cloud = Cloud::any().await;
+    let recording = recording("purge-plain");
+    cloud.put_recording(BUCKET, &recording).await;
+    let report = response(prune(&cloud, &PURGE, recording_end(BUCKET, &recording)).await);
+    assert_eq!((&report["versioned"], &report["objects_deleted"]), (&json!(false), &json!(15)), "{report}");
+    assert_eq!(cloud.renditions(BUCKET, &recording).await, ["720p30"]);
+}
+
+/// Promise P24.
+#[tokio::test]
+async fn thumbnails_go_if_asked_and_the_metadata_says_so() {
+    let cloud = Cloud::any().await;
+    for (bucket, freed) in [(BUCKET, true), (VERSIONED, false)] {
+        let recording = recording("thumbnails");
+        cloud.put_recording(bucket, &recording).await;
+        let latest = format!("{}/media/latest_thumbnail/thumb.jpg", recording.prefix);
+        cloud.put(bucket, &latest, "jpeg").await;
+        let settings = [("DELETE_RENDITIONS", "160p30"), ("THUMBNAILS", "delete")];
+        let report = response(prune(&cloud, &settings, recording_end(bucket, &recording)).await);
+        let bytes = if freed { 180_004 } else { 0 };
+        assert_eq!(report["deleted"]["thumbnails"], json!({"objects": 3, "bytes": bytes}), "{report}");
+        assert_eq!(report["objects_deleted"], 8);
+        assert!(cloud.sizes(bucket, &format!("{}/media/thumbnails/", recording.prefix)).await.is_empty());
+        assert!(cloud.sizes(bucket, &latest).await.is_empty());
+        let ended: Value = serde_json::from_str(&cloud.get(bucket, &recording, ENDED).await.text).unwrap();
+        assert_eq!(ended["media"].get("thumbnails"), None);
+        assert_eq!(ended["media"]["hls"]["renditions"].as_array().unwrap().len(), 3);
+        let again = response(prune(&cloud, &settings, recording_end(bucket, &recording)).await);
+        assert_eq!(again["outcome"], "unchanged", "{again}");
+    }
+}

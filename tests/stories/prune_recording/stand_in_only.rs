@@ -1,0 +1,318 @@
+//! Stories that need to see, slow or disturb single requests.
+
+use super::{BYTE_RANGE, KEEP_HIGHEST, MASTER};
+use serde_json::{Value, json};
+use stand_in::{Call, Fault, Function};
+use std::time::Duration;
+use stories::{BUCKET, Cloud, error, event, recording, recording_end, response, start};
+
+fn operations(calls: &[Call]) -> Vec<&str> {
+    calls.iter().map(|call| call.operation.as_str()).collect()
+}
+
+/// The figures that the function reported to CloudWatch.
+fn metrics(function: &Function) -> Vec<Value> {
+    let lines = function.stdout().into_iter().filter(|line| line.starts_with("{\"_aws\""));
+    lines.map(|line| serde_json::from_str(&line).unwrap()).collect()
+}
+
+/// Promises P3, P4 and P5: the events of the story about junk, and that S3 never hears of them.
+#[tokio::test]
+async fn what_is_refused_or_ignored_never_reaches_s3() {
+    let cloud = Cloud::stand_in();
+    let function = start(&cloud, &KEEP_HIGHEST);
+    let mut events = vec![
+        json!({}),
+        event("prune-recording/recording-start.json"),
+        event("prune-recording/stream-end.json"),
+    ];
+    for (field, value) in [
+        ("recording_s3_key_prefix", ""),
+        ("recording_s3_key_prefix", "/"),
+        ("recording_s3_key_prefix", "ivs/../.."),
+        ("recording_s3_bucket_name", "someone-elses-bucket"),
+    ] {
+        let mut event = recording_end(BUCKET, &recording("unseen"));
+        event["detail"][field] = value.into();
+        events.push(event);
+    }
+    for event in events {
+        function.invoke(event).await;
+    }
+    assert_eq!(cloud.s3().calls(), []);
+}
+
+/// Promise P14.
+#[tokio::test]
+async fn playlists_come_first_then_metadata_then_deleting() {
+    let cloud = Cloud::stand_in();
+    let recording = recording("order");
+    recording.put_into(cloud.s3(), BUCKET);
+    response(start(&cloud, &KEEP_HIGHEST).invoke(recording_end(BUCKET, &recording)).await);
+    let calls = cloud.s3().calls();
+    let changes =
+        calls.iter().filter(|call| matches!(call.operation.as_str(), "PutObject" | "DeleteObjects"));
+    let changes: Vec<String> = changes.map(|call| format!("{} {}", call.operation, call.key)).collect();
+    let put = |path: &str| format!("PutObject {}/{path}", recording.prefix);
+    assert_eq!(changes[..3], [put(BYTE_RANGE), put(MASTER), put("events/recording-ended.json")]);
+    assert_eq!(changes[3..], ["DeleteObjects "; 3]);
+    let first_put = calls.iter().position(|call| call.operation == "PutObject").unwrap();
+    let heads =
+        operations(&calls[..first_put]).iter().filter(|operation| **operation == "HeadObject").count();
+    assert_eq!(heads, 2, "both media playlists that stay are looked at before anything is written");
+}
+
+/// Promise P15.
+#[tokio::test]
+async fn a_playlist_that_changes_meanwhile_is_read_again() {
+    let cloud = Cloud::stand_in();
+    let recording = recording("race");
+    recording.put_into(cloud.s3(), BUCKET);
+    let master = format!("{}/{MASTER}", recording.prefix);
+    let mine = "#EXTM3U\n## mine\n#EXT-X-STREAM-INF:BANDWIDTH=1\n720p30/playlist.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=2\n160p30/playlist.m3u8\n";
+    // Just before the first write (of the other playlist) somebody else writes the master.
+    let before = operations(&cloud.s3().calls()).len();
+    assert_eq!(before, 0);
+    let reads = 7 + 2;
+    let key = master.clone();
+    cloud.s3().before_call(reads, move |buckets| buckets.put(BUCKET, &key, mine));
+    let report = response(start(&cloud, &KEEP_HIGHEST).invoke(recording_end(BUCKET, &recording)).await);
+    assert_eq!((&report["outcome"], &report["playlists_rewritten"]), (&json!("pruned"), &json!(2)));
+    let puts =
+        cloud.s3().calls().into_iter().filter(|call| call.operation == "PutObject" && call.key == master);
+    assert_eq!(puts.count(), 2, "one was refused");
+    assert_eq!(
+        cloud.get(BUCKET, &recording, MASTER).await.text,
+        mine.lines().take(4).map(|line| format!("{line}\n")).collect::<String>()
+    );
+}
+
+/// Promise P15.
+#[tokio::test]
+async fn a_playlist_that_changes_again_and_again_is_left_alone() {
+    let cloud = Cloud::stand_in();
+    let recording = recording("struggle");
+    recording.put_into(cloud.s3(), BUCKET);
+    let master = format!("{}/{MASTER}", recording.prefix);
+    let text = cloud.get(BUCKET, &recording, MASTER).await.text;
+    cloud.s3().reset_calls();
+    for call in 0..100 {
+        let (key, text) = (master.clone(), format!("{text}\n## {call}"));
+        cloud.s3().before_call(call, move |buckets| buckets.put(BUCKET, &key, text));
+    }
+    let segments = |cloud: &Cloud| cloud.s3().keys(BUCKET, &recording.prefix).len();
+    let before = segments(&cloud);
+    let report = response(start(&cloud, &KEEP_HIGHEST).invoke(recording_end(BUCKET, &recording)).await);
+    assert_eq!(report["outcome"], "held");
+    assert!(
+        report["why"].as_str().unwrap().contains("something else wrote to the recording 3 times"),
+        "{report}"
+    );
+    assert_eq!(segments(&cloud), before);
+}
+
+/// Promise P16.
+#[tokio::test]
+async fn two_runs_at_once_end_like_one() {
+    let cloud = Cloud::stand_in();
+    let recording = recording("at-once");
+    recording.put_into(cloud.s3(), BUCKET);
+    let alone = Cloud::stand_in();
+    recording.put_into(alone.s3(), BUCKET);
+    response(start(&alone, &KEEP_HIGHEST).invoke(recording_end(BUCKET, &recording)).await);
+    cloud.s3().set_latency(Duration::from_millis(5));
+    let (one, other) = (start(&cloud, &KEEP_HIGHEST), start(&cloud, &KEEP_HIGHEST));
+    let end = recording_end(BUCKET, &recording);
+    let (one, other) = tokio::join!(one.invoke(end.clone()), other.invoke(end));
+    for report in [response(one), response(other)] {
+        assert!(["pruned", "unchanged"].contains(&report["outcome"].as_str().unwrap()), "{report}");
+    }
+    assert_eq!(cloud.s3().snapshot(BUCKET), alone.s3().snapshot(BUCKET));
+}
+
+/// Promise P19.
+#[tokio::test]
+async fn keys_that_s3_refuses_are_named_and_all_others_go() {
+    let cloud = Cloud::stand_in();
+    let recording = recording("refused");
+    recording.put_into(cloud.s3(), BUCKET);
+    let locked = format!("{}/media/hls/160p30/1.ts", recording.prefix);
+    cloud.s3().refuse_delete(BUCKET, &locked, "AccessDenied");
+    let function = start(&cloud, &KEEP_HIGHEST);
+    let (kind, message) = error(function.invoke(recording_end(BUCKET, &recording)).await);
+    assert_eq!(kind, "Aws");
+    assert!(message.contains(&format!("S3 refused 1 objects: {locked}: AccessDenied")), "{message}");
+    assert_eq!(cloud.s3().keys(BUCKET, &format!("{}/media/hls/", recording.prefix)).len(), 2 + 5 + 1);
+    let metrics = &metrics(&function)[0];
+    assert_eq!((&metrics["ObjectsDeleted"], &metrics["Failed"]), (&json!(14), &json!(1)));
+}
+
+/// Promise P19.
+#[tokio::test]
+async fn keys_that_fail_for_a_moment_are_tried_again() {
+    let cloud = Cloud::stand_in();
+    let recording = recording("moment");
+    recording.put_into(cloud.s3(), BUCKET);
+    for call in 12..30 {
+        cloud.s3().fault(call, Fault::PartialDelete { code: "InternalError", every: 2 });
+    }
+    let report = response(start(&cloud, &KEEP_HIGHEST).invoke(recording_end(BUCKET, &recording)).await);
+    assert_eq!((&report["outcome"], &report["objects_deleted"]), (&json!("pruned"), &json!(15)));
+    assert!(
+        operations(&cloud.s3().calls()).iter().filter(|operation| **operation == "DeleteObjects").count() > 6
+    );
+    assert_eq!(cloud.renditions(BUCKET, &recording).await, ["720p30"]);
+}
+
+/// Promise P20: after slow-downs the requests that delete come one after the other, not all at once.
+#[tokio::test]
+async fn slow_down_slows_it_down() {
+    let cloud = Cloud::stand_in();
+    let mut recording = recording("slow-down");
+    recording.segments = 4_000;
+    recording.put_into(cloud.s3(), BUCKET);
+    for call in 12..24 {
+        cloud.s3().fault(call, Fault::Status { status: 503, code: "SlowDown" });
+    }
+    let report = response(start(&cloud, &KEEP_HIGHEST).invoke(recording_end(BUCKET, &recording)).await);
+    assert_eq!(report["objects_deleted"], json!(3 * 4_002));
+    let slowed = cloud.s3().calls().len();
+    assert!(slowed >= 12, "{slowed}");
+}
+
+/// Promise P21.
+#[tokio::test]
+async fn near_the_deadline_it_stops_and_the_retry_goes_on() {
+    let cloud = Cloud::stand_in();
+    let mut recording = recording("deadline");
+    recording.segments = 30_000;
+    recording.put_into(cloud.s3(), BUCKET);
+    cloud.s3().set_latency(Duration::from_millis(200));
+    let function = start(&cloud, &KEEP_HIGHEST);
+    let end = recording_end(BUCKET, &recording);
+    let (kind, message) = error(function.invoke_within(end.clone(), Duration::from_millis(12_500)).await);
+    assert_eq!(kind, "Incomplete", "{message}");
+    let left = cloud.s3().keys(BUCKET, &recording.prefix).len();
+    let total = recording.objects().len();
+    assert!(left > 30_000 && left < total, "{left} of {total}");
+    assert!(message.contains(&format!("3 files rewritten, {} objects", total - left)), "{message}");
+    assert_eq!(metrics(&function)[0]["ObjectsDeleted"], json!(total - left));
+
+    cloud.s3().set_latency(Duration::ZERO);
+    let report = response(function.invoke(end).await);
+    assert_eq!((&report["outcome"], &report["playlists_rewritten"]), (&json!("pruned"), &json!(0)));
+    assert_eq!(report["objects_deleted"], json!(left - 30_002 - 7));
+    assert_eq!(cloud.renditions(BUCKET, &recording).await, ["720p30"]);
+}
+
+/// Promise P21.
+#[tokio::test]
+async fn an_s3_that_never_answers_is_reported_in_time() {
+    let cloud = Cloud::stand_in();
+    let recording = recording("silence");
+    recording.put_into(cloud.s3(), BUCKET);
+    let before = cloud.s3().snapshot(BUCKET);
+    cloud.s3().set_latency(Duration::from_secs(60));
+    let answer = start(&cloud, &KEEP_HIGHEST)
+        .invoke_within(recording_end(BUCKET, &recording), Duration::from_secs(4))
+        .await;
+    let (kind, message) = error(answer);
+    assert_eq!(kind, "Incomplete");
+    assert!(message.contains("0 files rewritten, 0 objects"), "{message}");
+    assert!(cloud.s3().snapshot(BUCKET) == before);
+}
+
+/// Promise P25.
+#[tokio::test]
+async fn figures_go_to_cloudwatch_and_nothing_of_the_event_to_the_log() {
+    let cloud = Cloud::stand_in();
+    let recording = recording("log");
+    recording.put_into(cloud.s3(), BUCKET);
+    let function = start(&cloud, &KEEP_HIGHEST);
+    let mut end = recording_end(BUCKET, &recording);
+    end["detail"]["channel_name"] = "a private name".into();
+    end["secret"] = "do not print".into();
+    response(function.invoke(end.clone()).await);
+    end["detail"]["recording_s3_key_prefix"] = "ivs/v1/absent".into();
+    error(function.invoke(end).await);
+    let lines = function.stdout();
+    let json: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(json.iter().any(|line| line["recording.prefix"] == json!(recording.prefix)), "{lines:#?}");
+    assert!(
+        json.iter().any(|line| line["level"] == "ERROR" && line["error.type"] == "BadEvent"),
+        "{lines:#?}"
+    );
+    assert!(!lines.concat().contains("private") && !lines.concat().contains("do not print"), "{lines:#?}");
+    assert_eq!(function.stderr(), Vec::<String>::new());
+    let [pruned, failed] = &metrics(&function)[..] else { panic!("{lines:#?}") };
+    let figure = |name: &str| pruned[name].as_u64().unwrap();
+    assert_eq!(
+        (figure("RecordingsPruned"), figure("ObjectsDeleted"), figure("BytesDeleted")),
+        (1, 15, 4_662)
+    );
+    assert_eq!((&pruned["Function"], &failed["Failed"]), (&json!("prune-recording"), &json!(1)));
+}
+
+/// Promise P27.
+#[tokio::test]
+async fn an_error_names_operation_target_and_the_whole_cause() {
+    let cloud = Cloud::stand_in();
+    let recording = recording("cause");
+    recording.put_into(cloud.s3(), BUCKET);
+    for call in 0..20 {
+        cloud.s3().fault(call, Fault::Status { status: 403, code: "AccessDenied" });
+    }
+    let (kind, message) = error(start(&cloud, &KEEP_HIGHEST).invoke(recording_end(BUCKET, &recording)).await);
+    assert_eq!(kind, "Aws");
+    assert!(message.contains("s3://") && message.contains("AccessDenied"), "{message}");
+
+    let nowhere = [("KEEP_RENDITIONS", "highest"), ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")];
+    let (kind, message) = error(start(&cloud, &nowhere).invoke(recording_end(BUCKET, &recording)).await);
+    assert_eq!(kind, "Aws");
+    assert!(message.contains("s3://") && message.contains("refused"), "{message}");
+}
+
+/// Promise P28: a real recording, where its folder lies beside the project.
+#[tokio::test]
+async fn a_real_recording_is_pruned_to_what_it_names() {
+    let folder = stories::root().join("../shared/recordings/ivs-720p");
+    let Ok(inventory) = std::fs::read_to_string(folder.join("inventory.csv")) else {
+        println!("no real recording here: {} is absent", folder.display());
+        return;
+    };
+    let cloud = Cloud::stand_in();
+    let mut prefix = String::new();
+    for (key, size) in inventory.lines().skip(1).filter_map(|row| row.split_once(',')) {
+        match std::fs::read(folder.join(key)) {
+            Ok(body) => cloud.s3().put(BUCKET, key, body),
+            Err(_) => cloud.s3().put_sized(BUCKET, key, size.parse().unwrap()),
+        }
+        if let Some(found) = key.strip_suffix("/events/recording-ended.json") {
+            prefix = found.to_owned();
+        }
+    }
+    let mut recording = recording("real");
+    recording.prefix = prefix;
+    let before = super::documents(&cloud, BUCKET, &recording).await;
+    let report = response(start(&cloud, &KEEP_HIGHEST).invoke(recording_end(BUCKET, &recording)).await);
+    // The bytes of the three renditions that go, as counted when the recording was published.
+    assert_eq!(
+        (&report["objects_deleted"], &report["bytes_deleted"]),
+        (&json!(57), &json!(30_609_942 + 14_999_149 + 6_120_995))
+    );
+    assert_eq!(report["kept"], json!(["720p30"]));
+    for (before, after) in before.iter().zip(super::documents(&cloud, BUCKET, &recording).await) {
+        if before.text.starts_with('{') {
+            // Only what the dropped renditions took is gone.
+            let [was, is]: [Value; 2] =
+                [&before.text, &after.text].map(|text| serde_json::from_str(text).unwrap());
+            let mut was = was;
+            was["media"]["hls"]["renditions"].as_array_mut().unwrap().truncate(1);
+            assert_eq!(after.text, was.to_string());
+            assert_eq!(is, was);
+        } else {
+            let kept: String = before.text.split_inclusive('\n').take(6).collect();
+            assert_eq!(after.text, kept);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! An S3 to tell a story on: the stand-in, or any other that the environment names.
+
+use crate::{BUCKET, VERSIONED};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
+use futures::{StreamExt, stream};
+use stand_in::ivs::Recording;
+use stand_in::{ACCESS_KEY_ID, Object, REGION, S3, SECRET_ACCESS_KEY, Versioning};
+use std::collections::BTreeMap;
+use std::env;
+
+/// Puts of a recording in flight at once.
+const PUTS_IN_FLIGHT: usize = 16;
+
+/// An S3 with the two buckets of the stories.
+pub struct Cloud {
+    stand_in: Option<S3>,
+    endpoint: String,
+    function: Credentials,
+    region: String,
+    client: Client,
+}
+
+/// An object as a reader gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The body.
+    pub text: String,
+    /// `Content-Type`
+    pub content_type: Option<String>,
+    /// `Cache-Control`
+    pub cache_control: Option<String>,
+    /// The user's metadata.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Cloud {
+    /// The S3 that `ONAIR_S3_ENDPOINT` names, with its administrator's and the function's credentials, as
+    /// `tests/template/second_opinion.py` sets them; without it a stand-in of the story's own.
+    pub async fn any() -> Self {
+        let Ok(endpoint) = env::var("ONAIR_S3_ENDPOINT") else { return Self::stand_in() };
+        let var = |name: &str| env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
+        let credentials = |who: &str, token: Option<String>| {
+            let key = |what: &str| var(&format!("ONAIR_{who}_{what}"));
+            Credentials::new(key("ACCESS_KEY_ID"), key("SECRET_ACCESS_KEY"), token, None, "environment")
+        };
+        let admin = credentials("ADMIN", None);
+        let function = credentials("FUNCTION", Some(var("ONAIR_FUNCTION_SESSION_TOKEN")));
+        let cloud = Self::new(None, endpoint, var("ONAIR_REGION"), admin, function);
+        let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        let request =
+            cloud.client.put_bucket_versioning().bucket(VERSIONED).versioning_configuration(enabled);
+        request.send().await.unwrap_or_else(|error| panic!("{error:?}"));
+        cloud
+    }
+
+    /// A stand-in of the story's own.
+    pub fn stand_in() -> Self {
+        let s3 = S3::start();
+        s3.create_bucket(BUCKET, Versioning::Off);
+        s3.create_bucket(VERSIONED, Versioning::Enabled);
+        let credentials = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "stand-in");
+        let endpoint = s3.endpoint_url();
+        Self::new(Some(s3), endpoint, REGION.to_owned(), credentials.clone(), credentials)
+    }
+
+    fn new(
+        stand_in: Option<S3>,
+        endpoint: String,
+        region: String,
+        admin: Credentials,
+        function: Credentials,
+    ) -> Self {
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(region.clone()))
+            .endpoint_url(&endpoint)
+            .force_path_style(true)
+            .credentials_provider(admin)
+            .build();
+        Self { stand_in, endpoint, function, region, client: Client::from_conf(config) }
+    }
+
+    /// The stand-in, for what only a stand-in can do.
+    ///
+    /// # Panics
+    ///
+    /// If this is another S3.
+    pub fn s3(&self) -> &S3 {
+        self.stand_in.as_ref().unwrap_or_else(|| panic!("this story needs the stand-in"))
+    }
+
+    /// What a function needs to know to work here.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let token = self.function.session_token().unwrap_or_default();
+        let values = [
+            ("AWS_ENDPOINT_URL_S3", self.endpoint.as_str()),
+            ("AWS_REGION", &self.region),
+            ("AWS_ACCESS_KEY_ID", self.function.access_key_id()),
+            ("AWS_SECRET_ACCESS_KEY", self.function.secret_access_key()),
+            ("AWS_SESSION_TOKEN", token),
+        ];
+        let set = values.into_iter().filter(|(_, value)| !value.is_empty());
+        set.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    /// Puts a whole recording.
+    pub async fn put_recording(&self, bucket: &str, recording: &Recording) {
+        if let Some(s3) = &self.stand_in {
+            return recording.put_into(s3, bucket);
+        }
+        let puts = recording.objects().into_iter().map(|(key, object)| self.put_object(bucket, key, object));
+        stream::iter(puts).buffer_unordered(PUTS_IN_FLIGHT).collect::<()>().await;
+    }
+
+    /// Puts an object that is nothing but its text.
+    pub async fn put(&self, bucket: &str, key: &str, text: &str) {
+        self.put_object(bucket, key.to_owned(), Object { body: text.to_owned().into(), ..Object::default() })
+            .await;
+    }
+
+    /// Puts an object with headers.
+    pub async fn put_object(&self, bucket: &str, key: String, object: Object) {
+        let size = usize::try_from(object.size_bytes).unwrap_or_default();
+        let mut body = object.body.to_vec();
+        body.resize(size.max(body.len()), 0);
+        let request = self
+            .client
+            .put_object()
+            .bucket(bucket)
+            .key(&key)
+            .set_content_type(object.content_type)
+            .set_cache_control(object.cache_control)
+            .set_metadata(Some(object.metadata.into_iter().collect()))
+            .body(ByteStream::from(body));
+        request.send().await.unwrap_or_else(|error| panic!("{key}: {error:?}"));
+    }
+
+    /// The keys under a prefix, with their sizes in bytes.
+    pub async fn sizes(&self, bucket: &str, prefix: &str) -> BTreeMap<String, i64> {
+        let pages = self.client.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
+        let objects = pages.try_collect().await.unwrap_or_else(|error| panic!("{error:?}"));
+        let objects = objects.into_iter().flat_map(|page| page.contents.unwrap_or_default());
+        objects.filter_map(|object| Some((object.key?, object.size?))).collect()
+    }
+
+    /// The folders under `media/hls/` of a recording that have something in them.
+    pub async fn renditions(&self, bucket: &str, recording: &Recording) -> Vec<String> {
+        let prefix = format!("{}/media/hls/", recording.prefix);
+        let keys = self.sizes(bucket, &prefix).await;
+        let mut names: Vec<String> =
+            keys.keys().filter_map(|key| Some(key[prefix.len()..].split_once('/')?.0.to_owned())).collect();
+        names.dedup();
+        names
+    }
+
+    /// How many versions and delete markers there are under a prefix.
+    pub async fn versions(&self, bucket: &str, prefix: &str) -> (usize, usize) {
+        let answer = self.client.list_object_versions().bucket(bucket).prefix(prefix).send().await;
+        let answer = answer.unwrap_or_else(|error| panic!("{error:?}"));
+        (answer.versions().len(), answer.delete_markers().len())
+    }
+
+    /// An object of a recording, by its path there.
+    pub async fn get(&self, bucket: &str, recording: &Recording, path: &str) -> Stored {
+        let key = format!("{}/{path}", recording.prefix);
+        let answer = self.client.get_object().bucket(bucket).key(&key).send().await;
+        let answer = answer.unwrap_or_else(|error| panic!("{key}: {error:?}"));
+        let (content_type, cache_control) = (answer.content_type.clone(), answer.cache_control.clone());
+        let metadata = answer.metadata.clone().unwrap_or_default().into_iter().collect();
+        let body = answer.body.collect().await.unwrap_or_else(|error| panic!("{key}: {error:?}"));
+        let text = String::from_utf8_lossy(&body.to_vec()).into_owned();
+        Stored { text, content_type, cache_control, metadata }
+    }
+}
