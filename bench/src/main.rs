@@ -1,2 +1,91 @@
-//! stub
-fn main() {}
+//! On Air measured beside its peers: the same work on the same server in the same run, printed as tables.
+//!
+//! Times are this machine's; the ratios are the result.
+
+mod deleting;
+mod memory;
+mod peers;
+mod starting;
+mod table;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Parser, ValueEnum};
+use stand_in::ivs::{Recording, Rendition};
+use std::path::PathBuf;
+
+/// Bucket of every measurement.
+pub(crate) const BUCKET: &str = "recordings";
+
+/// Measures On Air beside its peers and prints tables.
+#[derive(Parser)]
+struct Arguments {
+    /// What to measure; everything if left out.
+    #[arg(value_enum)]
+    what: Vec<What>,
+    /// Objects in the recording of which three of four renditions are deleted.
+    #[arg(long, default_value_t = 100_000)]
+    objects: u64,
+    /// Runs of each measurement; the median is printed.
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    Deleting,
+    Memory,
+    Starting,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let Arguments { what, objects, runs } = Arguments::parse();
+    ensure!(runs > 0 && objects >= 1_000, "at least one run and 1,000 objects are needed");
+    let wanted = |one| what.is_empty() || what.contains(&one);
+    if wanted(What::Starting) {
+        starting::measure(runs).await?;
+    }
+    if wanted(What::Deleting) {
+        deleting::measure(objects, runs).await?;
+    }
+    if wanted(What::Memory) {
+        memory::measure().await?;
+    }
+    Ok(())
+}
+
+/// A binary of this build.
+pub(crate) fn binary(name: &str) -> Result<PathBuf> {
+    let here = std::env::current_exe()?;
+    let binary = here.with_file_name(name);
+    ensure!(binary.exists(), "{} is not there: `make bench` builds it", binary.display());
+    Ok(binary)
+}
+
+/// A recording of about this many objects in four renditions.
+pub(crate) fn recording(objects: u64) -> Recording {
+    // Per rendition two playlists beside the segments.
+    let segments = objects / 4 - 2;
+    let renditions = [("720p30", 720), ("480p30", 480), ("360p30", 360), ("160p30", 160)]
+        .map(|(name, height)| Rendition::new(name, height, 8));
+    Recording { renditions: renditions.into(), segments, thumbnails: 0, ..Recording::default() }
+}
+
+/// The event that ends the recording.
+pub(crate) fn event(recording: &Recording) -> serde_json::Value {
+    serde_json::json!({
+        "source": "aws.ivs",
+        "detail-type": "IVS Recording State Change",
+        "detail": {
+            "recording_status": "Recording End",
+            "recording_s3_bucket_name": BUCKET,
+            "recording_s3_key_prefix": recording.prefix,
+        },
+    })
+}
+
+/// The middle of what was measured.
+pub(crate) fn median<T: PartialOrd + Copy>(mut values: Vec<T>) -> Result<T> {
+    values.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+    values.get(values.len() / 2).copied().context("nothing was measured")
+}

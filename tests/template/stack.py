@@ -52,14 +52,13 @@ def translate(parameters):
 def clients(endpoint_url=None):
     """A function from a service's name to its client, with credentials that no AWS account knows."""
 
-    def client(service, key_id="setting-up", secret="setting-up", token=None):
+    def client(service):
         return boto3.client(
             service,
             region_name=REGION,
             endpoint_url=endpoint_url,
-            aws_access_key_id=key_id,
-            aws_secret_access_key=secret,
-            aws_session_token=token,
+            aws_access_key_id="setting-up",
+            aws_secret_access_key="setting-up",
         )
 
     return client
@@ -71,16 +70,20 @@ def put_queue_policy(client, name, properties):
         client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
 
 
+def put_alarm(client, name, properties):
+    client("cloudwatch").put_metric_alarm(AlarmName=name, **properties)
+
+
+def put_invoke_config(client, name, properties):
+    client("lambda").put_function_event_invoke_config(**properties)
+
+
 # moto's CloudFormation does not know these types, while moto's services do: they are created by the service's own
 # call, which the SDK also checks the properties against.
 CREATED_BY_CALL = {
     "AWS::SQS::QueuePolicy": put_queue_policy,
-    "AWS::CloudWatch::Alarm": lambda client, name, properties: client("cloudwatch").put_metric_alarm(
-        AlarmName=name, **properties
-    ),
-    "AWS::Lambda::EventInvokeConfig": lambda client, name, properties: client("lambda").put_function_event_invoke_config(
-        **properties
-    ),
+    "AWS::CloudWatch::Alarm": put_alarm,
+    "AWS::Lambda::EventInvokeConfig": put_invoke_config,
 }
 
 

@@ -101,6 +101,7 @@ def test_a_rule_of_the_grammar_is_accepted(parameter, rule):
         "<=480",
         "<= 480p",
         "<=0p",
+        "<=999999p",
         ">=p",
         "*",
         "720*",
@@ -118,7 +119,10 @@ def test_a_bucket_name_is_accepted(bucket):
     assert re.fullmatch(PARAMETERS["RecordingBuckets"]["AllowedPattern"], bucket)
 
 
-@pytest.mark.parametrize("bucket", ["*", "b-*", "b?cket", "bucket/folder", "${aws:username}", "arn:aws:s3:::b", "ab", "Bucket", "-abc", "b" * 64])
+@pytest.mark.parametrize(
+    "bucket",
+    ["*", "b-*", "b?cket", "bucket/folder", "${aws:username}", "arn:aws:s3:::b", "ab", "Bucket", "-abc", "b" * 64],
+)
 def test_nothing_that_could_widen_the_permissions_is_a_bucket_name(bucket):
     assert not re.fullmatch(PARAMETERS["RecordingBuckets"]["AllowedPattern"], bucket)
 

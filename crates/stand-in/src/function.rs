@@ -39,8 +39,8 @@ struct Process {
 }
 
 impl Function {
-    /// Starts the binary. The environment is Lambda's, with credentials and region of the stand-in, then `env`,
-    /// which wins; nothing is inherited.
+    /// Starts the binary. The environment is Lambda's, with credentials and region of the stand-in, then
+    /// `env`, which wins; nothing is inherited.
     ///
     /// Panics if the binary cannot be started.
     #[track_caller]
@@ -59,7 +59,8 @@ impl Function {
     fn try_start(binary: &Path, env: Vec<(String, String)>) -> io::Result<Self> {
         let name = binary.file_stem().unwrap_or_default().to_string_lossy();
         let api = RuntimeApi::start(&name);
-        // In files, everything written before an answer is there when the answer is; in pipes it may be on its way.
+        // In files, everything written before an answer is there when the answer is; in pipes it may be on
+        // its way.
         let (stdout, stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
         let mut command = Command::new(binary);
         command
@@ -97,8 +98,8 @@ impl Function {
         self.invoke_within(event, TIME_LIMIT).await
     }
 
-    /// Invokes the function. At the end of the time limit, which the function sees as its deadline, the process is
-    /// killed, as Lambda does.
+    /// Invokes the function. At the end of the time limit, which the function sees as its deadline, the
+    /// process is killed, as Lambda does.
     pub async fn invoke_within(&self, event: Value, time_limit: Duration) -> Answer {
         let answer = self.api.invoke(&event, time_limit).await;
         if answer == Answer::TimedOut {
@@ -135,8 +136,8 @@ impl Function {
         self.api.first_next_at()
     }
 
-    /// The most memory the running process has held at a time (`VmHWM`); nothing once it has ended, or without
-    /// Linux's `/proc`.
+    /// The most memory the running process has held at a time (`VmHWM`); nothing once it has ended, or
+    /// without Linux's `/proc`.
     pub fn peak_rss_bytes(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id?)).ok()?;
         let peak_kib =

@@ -16,8 +16,8 @@ use tokio::sync::{Notify, oneshot};
 use crate::server::{Handled, Server};
 use crate::{ACCOUNT_ID, REGION, lock};
 
-/// How long an invocation waits for the function to ask for it. Lambda allows 10 s for a start; a debug build on a
-/// busy machine may need more.
+/// How long an invocation waits for the function to ask for it. Lambda allows 10 s for a start; a debug build
+/// on a busy machine may need more.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// How an invocation ended.
@@ -112,7 +112,8 @@ impl RuntimeApi {
         self.server.address().to_string()
     }
 
-    /// Queues an event at once; the future is its answer. The time limit counts from when the function gets the event.
+    /// Queues an event at once; the future is its answer. The time limit counts from when the function gets
+    /// the event.
     pub fn invoke(&self, event: &Value, time_limit: Duration) -> impl Future<Output = Answer> + Send + use<> {
         let (answer, answered) = oneshot::channel();
         let mut counter = lock(&self.desk.counter);
@@ -143,7 +144,8 @@ impl RuntimeApi {
         lock(&self.desk.counter).first_next_at
     }
 
-    /// Answers everything that waits, and everything that will be asked later, unless there was an end before.
+    /// Answers everything that waits, and everything that will be asked later, unless there was an end
+    /// before.
     pub(crate) fn end(&self) -> impl Fn(Answer) + Send + use<> {
         let desk = Arc::clone(&self.desk);
         move |answer| desk.end(&answer)

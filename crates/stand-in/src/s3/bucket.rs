@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::object::{Object, Versioning, declared_etag};
 
 /// The version id of what is put while a bucket is not versioned, or no longer.
-pub(super) const NULL_VERSION: &str = "null";
+const NULL_VERSION: &str = "null";
 
 #[derive(Clone, Default)]
 pub(super) struct Bucket {
@@ -65,7 +65,8 @@ impl Bucket {
         self.keys.get(key)?.iter().find(|stored| stored.version_id() == version_id)
     }
 
-    /// Adds a version, in the place of the null version where the bucket keeps none; returns the id to report.
+    /// Adds a version, in the place of the null version where the bucket keeps none; returns the id to
+    /// report.
     pub(super) fn put(&mut self, key: &str, content: Content) -> Option<String> {
         let is_null = self.versioning != Versioning::Enabled;
         let versions = self.keys.entry(key.into()).or_default();
@@ -186,11 +187,11 @@ fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// A bucket as it was at one moment, to compare end states or to load into another server. Taking and loading it
-/// is cheap: the content is shared until one side changes it, and copied by the first change.
+/// A bucket as it was at one moment, to compare end states or to load into another server. Taking and loading
+/// it is cheap: the content is shared until one side changes it, and copied by the first change.
 ///
-/// Two are equal if plain reads find the same in them: keys, bodies, entity tags and headers. Versions that are not current
-/// and times are left out of the comparison, but not out of what is loaded.
+/// Two are equal if plain reads find the same in them: keys, bodies, entity tags and headers. Versions that
+/// are not current and times are left out of the comparison, but not out of what is loaded.
 #[derive(Clone)]
 pub struct Snapshot(pub(super) Arc<Bucket>);
 

@@ -61,12 +61,6 @@ impl Buckets {
         self.change(bucket, |bucket| bucket.delete(key, None));
     }
 
-    /// Switches versioning.
-    #[track_caller]
-    pub fn set_versioning(&self, bucket: &str, versioning: Versioning) {
-        self.change(bucket, |bucket| bucket.versioning = versioning);
-    }
-
     /// The object that a plain read finds.
     #[track_caller]
     pub fn object(&self, bucket: &str, key: &str) -> Option<Object> {
@@ -120,7 +114,8 @@ impl Buckets {
         lock(&self.0).buckets.insert(bucket.to_owned(), Arc::clone(&snapshot.0));
     }
 
-    /// From now on refuses to delete this object, with this error code. `AccessDenied` is what a bucket policy gives.
+    /// From now on refuses to delete this object, with this error code. `AccessDenied` is what a bucket
+    /// policy gives.
     pub fn refuse_delete(&self, bucket: &str, key: &str, code: &'static str) {
         lock(&self.0).refusals.insert((bucket.to_owned(), key.to_owned()), code);
     }
@@ -148,7 +143,8 @@ impl Buckets {
         lock(&self.0).buckets.keys().cloned().collect()
     }
 
-    /// In us-east-1 creating one's own bucket again succeeds (S3 API reference, `CreateBucket`, `BucketAlreadyOwnedByYou`).
+    /// In us-east-1 creating one's own bucket again succeeds (S3 API reference, `CreateBucket`,
+    /// `BucketAlreadyOwnedByYou`).
     pub(super) fn create(&self, bucket: &str) {
         lock(&self.0).buckets.entry(bucket.to_owned()).or_default();
     }

@@ -40,7 +40,8 @@ pub(super) fn objects(bucket: &Bucket, input: ListObjectsInput) -> S3Result<List
     let asked = Asked::new(&input.prefix, &input.delimiter, input.max_keys, input.encoding_type.as_ref())?;
     let page = asked.window(input.marker.as_ref(), None, Versions::Current).page(bucket);
     Ok(ListObjectsOutput {
-        // S3 API reference, ListObjects: "returned only if you have the delimiter request parameter specified".
+        // S3 API reference, ListObjects: "returned only if you have the delimiter request parameter
+        // specified".
         next_marker: page.next().filter(|_| asked.delimiter.is_some()).map(|(name, _)| asked.text(name)),
         is_truncated: Some(page.is_truncated),
         contents: Some(asked.objects(&page)),
@@ -111,7 +112,8 @@ struct Asked<'a> {
     url: bool,
 }
 
-/// S3 API reference, `ListObjectsV2`, `EncodingType`: `test_file(3).png` is `test_file%283%29.png`. The slash stays.
+/// S3 API reference, `ListObjectsV2`, `EncodingType`: `test_file(3).png` is `test_file%283%29.png`. The slash
+/// stays.
 const URL: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'*').remove(b'/').remove(b' ');
 

@@ -14,6 +14,7 @@ pub use buckets::Buckets;
 pub use object::{Object, Version, Versioning};
 pub use traffic::{Call, Fault};
 
+use std::io;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,8 +34,8 @@ const HELD_LIMIT: Duration = Duration::from_secs(60);
 
 /// A running S3. It ends when dropped. Its content is that of the [`Buckets`] it dereferences to.
 ///
-/// Requests are path-style and signed with [`ACCESS_KEY_ID`] and [`SECRET_ACCESS_KEY`]. With this endpoint URL the
-/// SDKs choose path style by themselves, because its host is an address.
+/// Requests are path-style and signed with [`ACCESS_KEY_ID`] and [`SECRET_ACCESS_KEY`]. With this endpoint
+/// URL the SDKs choose path style by themselves, because its host is an address.
 pub struct S3 {
     server: Server,
     buckets: Buckets,
@@ -78,7 +79,9 @@ impl Builder {
             let traffic = Arc::clone(&traffic);
             move |request| {
                 let (traffic, service) = (Arc::clone(&traffic), service.clone());
-                async move { traffic.pass(request, &service).await }
+                // A task of its own: S3 finishes what it has received, also if the client has left.
+                let answer = tokio::spawn(async move { traffic.pass(request, &service).await });
+                async move { answer.await.map_err(io::Error::other)? }
             }
         });
         S3 { server, buckets, traffic, ca_pem }
@@ -102,8 +105,8 @@ impl S3 {
         format!("{scheme}://{}", self.server.address())
     }
 
-    /// The certificate of the authority that clients must trust, if this serves HTTPS: PEM. Written to a file, it is
-    /// what `SSL_CERT_FILE` (Rust SDK) and `AWS_CA_BUNDLE` (boto3, AWS CLI) point to.
+    /// The certificate of the authority that clients must trust, if this serves HTTPS: PEM. Written to a
+    /// file, it is what `SSL_CERT_FILE` (Rust SDK) and `AWS_CA_BUNDLE` (boto3, AWS CLI) point to.
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()
     }
@@ -128,8 +131,8 @@ impl S3 {
         self.traffic.fault(index, fault);
     }
 
-    /// Runs `hook` just before the call of this index takes effect: another client comes in between a read and a
-    /// write.
+    /// Runs `hook` just before the call of this index takes effect: another client comes in between a read
+    /// and a write.
     pub fn before_call(&self, index: usize, hook: impl FnOnce(&Buckets) + Send + 'static) {
         self.traffic.hook(index, Box::new(hook));
     }

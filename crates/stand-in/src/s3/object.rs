@@ -12,8 +12,8 @@ pub struct Object {
     pub body: Bytes,
     /// What S3 reports as the size. Putting raises it to the body's length, so it can be left at 0.
     pub size_bytes: u64,
-    /// In quotes, as on the wire. Putting replaces it: the body's MD5, or with a declared size something made from
-    /// that size.
+    /// In quotes, as on the wire. Putting replaces it: the body's MD5, or with a declared size something made
+    /// from that size.
     pub etag: String,
     /// `binary/octet-stream` when put without (S3 API reference, `PutObject`).
     pub content_type: Option<String>,

@@ -1,8 +1,8 @@
 //! One page of a listing: the walk that all three list operations share.
 
-use std::ops::Bound::{Excluded, Included, Unbounded};
+use std::ops::Bound::{self, Excluded, Included, Unbounded};
 
-use super::bucket::{Bucket, NULL_VERSION, Stored};
+use super::bucket::{Bucket, Stored};
 
 /// Where a page begins and what it may hold.
 pub(super) struct Window<'a> {
@@ -41,19 +41,7 @@ impl<'a> Window<'a> {
     /// Takes the page out of the bucket: one seek in the order of keys, and one more for every common prefix.
     pub(super) fn page(&self, bucket: &'a Bucket) -> Page<'a> {
         let mut page = Page::default();
-        if self.max == 0 {
-            return page;
-        }
-        let mut from = match self.after {
-            None => Included(self.prefix.to_owned()),
-            Some(after) if after < self.prefix => Included(self.prefix.to_owned()),
-            Some(after) if self.common_prefix(after) == Some(after) => match successor(after) {
-                Some(next) => Included(next),
-                None => return page,
-            },
-            Some(after) if self.after_version.is_some() => Included(after.to_owned()),
-            Some(after) => Excluded(after.to_owned()),
-        };
+        let Some(mut from) = self.start().filter(|_| self.max > 0) else { return page };
         'seek: loop {
             for (key, versions) in bucket.keys.range::<str, _>((from.as_ref().map(String::as_str), Unbounded))
             {
@@ -80,6 +68,22 @@ impl<'a> Window<'a> {
             }
             return page;
         }
+    }
+
+    /// Where the page begins, unless nothing can follow.
+    fn start(&self) -> Option<Bound<String>> {
+        Some(match self.after {
+            Some(after) if after >= self.prefix => {
+                if self.common_prefix(after) == Some(after) {
+                    Included(successor(after)?)
+                } else if self.after_version.is_some() {
+                    Included(after.to_owned())
+                } else {
+                    Excluded(after.to_owned())
+                }
+            }
+            _ => Included(self.prefix.to_owned()),
+        })
     }
 
     /// The key up to and with the first delimiter behind the prefix.
@@ -128,18 +132,18 @@ impl<'a> Page<'a> {
     }
 }
 
-/// The place of a version among a key's versions, also if it has been deleted since it was listed: deleting page
-/// by page must not end the listing. A null version's place cannot be known then, so its key starts over.
+/// The place of a version among a key's versions, also if it has been deleted since it was listed: deleting
+/// page by page must not end the listing. Where a null version was cannot be known then, and its key starts
+/// over.
 fn sequence(versions: &[Stored], version_id: &str) -> u64 {
     match versions.iter().find(|stored| stored.version_id() == version_id) {
         Some(stored) => stored.sequence,
-        None if version_id == NULL_VERSION => u64::MAX,
         None => u64::from_str_radix(version_id, 16).unwrap_or(u64::MAX),
     }
 }
 
-/// The least string greater than everything that begins with `prefix`, if there is one. The order of characters is
-/// the order of their UTF-8 bytes.
+/// The least string greater than everything that begins with `prefix`, if there is one. The order of
+/// characters is the order of their UTF-8 bytes.
 fn successor(prefix: &str) -> Option<String> {
     let mut rest = prefix.to_owned();
     while let Some(last) = rest.pop() {

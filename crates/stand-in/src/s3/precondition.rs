@@ -1,4 +1,5 @@
-//! `If-Match` and `If-None-Match` (S3 user guide, "Add preconditions to S3 operations with conditional requests").
+//! `If-Match` and `If-None-Match` (S3 user guide, "Add preconditions to S3 operations with conditional
+//! requests").
 
 use s3s::dto::ETagCondition;
 use s3s::{S3Error, S3Result, s3_error};

@@ -27,7 +27,12 @@ pub(super) struct Protocol(pub(super) Buckets);
 #[async_trait::async_trait]
 impl S3 for Protocol {
     async fn list_buckets(&self, _: S3Request<ListBucketsInput>) -> S3Result<S3Response<ListBucketsOutput>> {
-        let bucket = |name| s3s::dto::Bucket { name: Some(name), ..s3s::dto::Bucket::default() };
+        let bucket = |name| s3s::dto::Bucket {
+            name: Some(name),
+            // The AWS CLI stumbles over a bucket without a date.
+            creation_date: Some(Timestamp::default()),
+            ..s3s::dto::Bucket::default()
+        };
         let buckets = self.0.names().into_iter().map(bucket).collect();
         Ok(S3Response::new(ListBucketsOutput {
             buckets: Some(buckets),
@@ -311,7 +316,8 @@ fn content(object: object::Object) -> StreamingBlob {
     StreamingBlob::wrap(futures::StreamExt::chain(body, zeros))
 }
 
-/// S3 user guide, "Checking object integrity": `aws-chunked` tells how the request was sent, not what is stored.
+/// S3 user guide, "Checking object integrity": `aws-chunked` tells how the request was sent, not what is
+/// stored.
 fn without_aws_chunked(encoding: &str) -> Option<String> {
     let stored: Vec<_> =
         encoding.split(',').map(str::trim).filter(|coding| *coding != "aws-chunked").collect();

@@ -1,7 +1,7 @@
 //! The log of calls and what happens to them on purpose.
 //!
-//! A request passes here twice: when it arrives, which gives it its index, and once its operation is known and its
-//! signature is right, which is before anything of it takes effect.
+//! A request passes here twice: when it arrives, which gives it its index, and once its operation is known
+//! and its signature is right, which is before anything of it takes effect.
 
 use std::collections::HashMap;
 use std::io;
@@ -25,7 +25,8 @@ use crate::{ACCOUNT_ID, lock};
 /// One request, as it was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// Counts from 0, in the order of arrival, since the start or [`S3::reset_calls`](crate::S3::reset_calls).
+    /// Counts from 0, in the order of arrival, since the start or
+    /// [`S3::reset_calls`](crate::S3::reset_calls).
     pub index: usize,
     /// As S3's API reference calls it, as in `ListObjectsV2`. Empty for what was turned away before that was
     /// known: no such operation, or a wrong signature.
@@ -51,7 +52,8 @@ pub enum Fault {
     ResetBefore,
     /// What was asked for is done, then the connection is closed without an answer.
     ResetAfter,
-    /// Some keys of a `DeleteObjects` are not deleted but answered as errors. Other operations are not affected.
+    /// Some keys of a `DeleteObjects` are not deleted but answered as errors. Other operations are not
+    /// affected.
     PartialDelete {
         /// The error code of each of them.
         code: &'static str,
@@ -136,7 +138,7 @@ impl Traffic {
         }
     }
 
-    /// Never returns: the request ends when its client gives up.
+    /// Never returns.
     async fn hold<T>(&self) -> T {
         self.held.add_permits(1);
         std::future::pending().await
@@ -171,8 +173,8 @@ impl Traffic {
     }
 }
 
-/// Several lines of a list header mean the same as one (RFC 9110, 5.3). SDKs send `aws-chunked` on a line of its own,
-/// and `s3s` takes no second line.
+/// Several lines of a list header mean the same as one (RFC 9110, 5.3). SDKs send `aws-chunked` on a line of
+/// its own, and `s3s` takes no second line.
 fn join_lines(headers: &mut HeaderMap, name: HeaderName) {
     let lines: Vec<_> = headers.get_all(&name).iter().map(HeaderValue::as_bytes).collect();
     if lines.len() > 1

@@ -116,3 +116,20 @@ async fn latency_is_added_to_every_call() {
     client.head_bucket().bucket(BUCKET).send().await.unwrap();
     assert!(before.elapsed() >= Duration::from_millis(30));
 }
+
+#[tokio::test]
+async fn what_was_received_takes_effect_though_the_client_has_left() {
+    let (s3, client) = start(Versioning::Off);
+    s3.set_latency(Duration::from_millis(20));
+    let put = tokio::spawn(client.put_object().bucket(BUCKET).key("a").send());
+    let until = async |is_so: &dyn Fn() -> bool| {
+        let limit = Instant::now() + Duration::from_secs(10);
+        while !is_so() {
+            assert!(Instant::now() < limit, "it has not come about");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    until(&|| !s3.calls().is_empty()).await;
+    put.abort();
+    until(&|| s3.keys(BUCKET, "") == ["a"]).await;
+}

@@ -114,7 +114,8 @@ async fn versions_are_listed_newest_first_and_page_by_both_markers() {
     assert_eq!(sizes, [(Some(3), Some(true)), (Some(2), Some(false))]);
     assert_eq!((first.is_truncated(), first.next_key_marker()), (Some(true), Some("a")));
 
-    // The version that the next page comes after is deleted in between, as a client that deletes page by page does.
+    // The version that the next page comes after is deleted in between, as a client that deletes page by page
+    // does.
     let marker = first.next_version_id_marker().unwrap();
     client.delete_object().bucket(BUCKET).key("a").version_id(marker).send().await.unwrap();
     let second = list().key_marker("a").version_id_marker(marker).send().await.unwrap();

@@ -1,0 +1,85 @@
+//! How long three renditions of four take to go, with 25 ms between every request and its answer.
+
+use crate::peers::Peer;
+use crate::{BUCKET, binary, event, median, recording, table};
+use anyhow::{Result, ensure};
+use stand_in::ivs::Recording;
+use stand_in::{Function, S3, Snapshot, Versioning};
+use std::time::{Duration, Instant};
+
+/// What the stand-in adds to every request.
+const LATENCY: Duration = Duration::from_millis(25);
+/// Keys on a page of a listing, and in a `DeleteObjects`.
+const PAGE: u64 = 1_000;
+
+pub(crate) async fn measure(objects: u64, runs: usize) -> Result<()> {
+    let recording = recording(objects);
+    let s3 = S3::start();
+    s3.create_bucket(BUCKET, Versioning::Off);
+    recording.put_into(&s3, BUCKET);
+    let whole = s3.snapshot(BUCKET);
+    let in_a_rendition = recording.segments + 2;
+    let limit = LATENCY * u32::try_from(in_a_rendition.div_ceil(PAGE) + 1)?;
+    let folders =
+        ["480p30", "360p30", "160p30"].map(|name| format!("{}/media/hls/{name}/", recording.prefix));
+
+    eprintln!("the server alone: On Air without latency");
+    let alone = on_air(&s3, &recording, &whole, Duration::ZERO, runs).await?;
+    eprintln!("On Air");
+    let ours = on_air(&s3, &recording, &whole, LATENCY, runs).await?;
+    let keys = in_a_rendition * 3;
+    let row = |name: &str, took: Duration| {
+        [
+            name.to_owned(),
+            format!("{:.2} s", took.as_secs_f64()),
+            format!("{:.0}", f64::from(u32::try_from(keys).unwrap_or(u32::MAX)) / took.as_secs_f64()),
+            format!("{:.2}", took.as_secs_f64() / limit.as_secs_f64()),
+            format!("{:.1}", took.as_secs_f64() / ours.as_secs_f64()),
+        ]
+    };
+    let mut rows = vec![row("limit: (longest list chain + 1) x 25 ms", limit), row("On Air", ours)];
+    for peer in Peer::ALL {
+        eprintln!("{}", peer.name());
+        s3.restore(BUCKET, &whole);
+        s3.set_latency(LATENCY);
+        rows.push(row(peer.name(), peer.delete(&s3, &recording, &folders).await?));
+    }
+    rows.push(row("On Air on the same server without latency", alone));
+    let title = format!("Deleting {keys} of {objects} objects, {} ms a request", LATENCY.as_millis());
+    table::print(&title, ["", "time", "keys/s", "x limit", "x On Air"], rows);
+    Ok(())
+}
+
+/// From the event to the answer, in a process that has started.
+async fn on_air(
+    s3: &S3,
+    recording: &Recording,
+    whole: &Snapshot,
+    latency: Duration,
+    runs: usize,
+) -> Result<Duration> {
+    let mut times = Vec::new();
+    for _ in 0..runs {
+        s3.restore(BUCKET, whole);
+        s3.set_latency(latency);
+        let function = start(s3)?;
+        let begin = Instant::now();
+        let report = function.invoke_within(event(recording), Duration::from_secs(600)).await.into_response();
+        times.push(begin.elapsed());
+        let expected = (recording.segments + 2) * 3;
+        ensure!(report["outcome"] == "pruned" && report["objects_deleted"] == expected, "{report}");
+        eprintln!("  {:.3} s", begin.elapsed().as_secs_f64());
+    }
+    median(times)
+}
+
+/// The function, keeping the highest rendition.
+pub(crate) fn start(s3: &S3) -> Result<Function> {
+    let endpoint = s3.endpoint_url();
+    let settings = [
+        ("AWS_ENDPOINT_URL_S3", endpoint.as_str()),
+        ("RECORDING_BUCKETS", BUCKET),
+        ("KEEP_RENDITIONS", "highest"),
+    ];
+    Ok(Function::start(&binary("prune-recording")?, settings))
+}
