@@ -1,86 +1,102 @@
 //! Does what the plan says, in its order, deciding nothing.
 
-use crate::Handler;
 use crate::report::{Progress, Removal};
-use futures::future::{join_all, try_join_all};
+use crate::{Halt, Handler};
+use futures::future::{join_all, try_join, try_join_all};
 use onair_aws::s3::{Folder, StoredText, Unfinished, Written};
+use onair_core::prune_recording::HLS;
 use onair_core::prune_recording::event::Request;
-use onair_core::prune_recording::plan::Plan;
-use onair_lambda::Error;
+use onair_core::prune_recording::plan::{Plan, Rewrite};
 use std::collections::BTreeMap;
+use tokio::sync::SetOnce;
 use tokio::time::Instant;
 
-/// What came of writing playlists and metadata.
-pub(crate) enum Rewritten {
-    Done,
-    /// Somebody else wrote meanwhile: the plan is made of what is no longer so.
-    Conflict,
-}
-
 impl Handler {
-    /// A media playlist that must be there for the recording to play, and is not.
-    pub(crate) async fn missing(&self, request: &Request, plan: &Plan) -> Result<Option<String>, Error> {
-        if plan.is_empty() {
-            return Ok(None);
-        }
-        let checks = plan.must_play.iter().map(async |path| {
-            let there = self.s3.exists(&request.bucket, &request.prefix.key(path)).await;
-            there.map(|there| (!there).then(|| path.clone()))
-        });
-        Ok(try_join_all(checks).await?.into_iter().flatten().next())
-    }
-
-    /// Writes playlists before metadata, one after the other.
-    pub(crate) async fn rewrite(
-        &self,
-        plan: &Plan,
-        mut stored: BTreeMap<String, StoredText>,
-        stop: Instant,
-        progress: &Progress,
-    ) -> Result<Rewritten, Error> {
-        for rewrite in &plan.rewrites {
-            if Instant::now() >= stop {
-                return Err(progress.incomplete());
-            }
-            let Some(stored) = stored.remove(&rewrite.path) else { return Ok(Rewritten::Conflict) };
-            match self.s3.rewrite(&stored, rewrite.text.clone()).await? {
-                Written::Done => progress.rewrote(&rewrite.path),
-                Written::Conflict => return Ok(Rewritten::Conflict),
-            }
-        }
-        Ok(Rewritten::Done)
-    }
-
-    /// Deletes all folders of the plan at once.
-    pub(crate) async fn delete(
+    /// Looks, writes, deletes. The folders that go are listed meanwhile, but nothing is deleted before
+    /// everything is written.
+    pub(crate) async fn apply(
         &self,
         request: &Request,
+        plan: &Plan,
+        stored: BTreeMap<String, StoredText>,
         removals: &[Removal],
         stop: Instant,
         progress: &Progress,
-    ) -> Result<(), Error> {
-        let ended = join_all(
-            removals
-                .iter()
-                .map(async |removal| self.s3.empty(&folder(request, removal), stop, &removal.tally).await),
-        );
-        first_error(ended.await, progress)
+    ) -> Result<(), Halt> {
+        let written = SetOnce::new();
+        let write = async {
+            self.look(request, plan).await?;
+            self.rewrite(plan, stored, stop, progress).await?;
+            // It is set once, so it cannot have been set before.
+            let _ = written.set(());
+            Ok(())
+        };
+        let delete = async {
+            let emptied = removals.iter().map(async |removal| {
+                self.s3.empty(&folder(request, removal), &written, stop, &removal.tally).await
+            });
+            first_failure(join_all(emptied).await)
+        };
+        try_join(write, delete).await.map(drop)
     }
 
-    /// Adds up what [`Handler::delete`] would delete.
+    /// Adds up what [`Handler::apply`] would delete.
     pub(crate) async fn measure(
         &self,
         request: &Request,
+        plan: &Plan,
         removals: &[Removal],
         stop: Instant,
+    ) -> Result<(), Halt> {
+        self.look(request, plan).await?;
+        let measured = removals
+            .iter()
+            .map(async |removal| self.s3.measure(&folder(request, removal), stop, &removal.tally).await);
+        first_failure(join_all(measured).await)
+    }
+
+    /// Whether the media playlists are there without which the recording would not play.
+    async fn look(&self, request: &Request, plan: &Plan) -> Result<(), Halt> {
+        if plan.is_empty() {
+            return Ok(());
+        }
+        let looks = plan.must_play.iter().map(async |path| {
+            match self.s3.exists(&request.bucket, &request.prefix.key(path)).await? {
+                true => Ok(()),
+                false => {
+                    Err(Halt::Held(format!("{path} is not there, though a variant that would stay needs it")))
+                }
+            }
+        });
+        try_join_all(looks).await.map(drop)
+    }
+
+    /// Writes the entry playlists, then the metadata.
+    async fn rewrite(
+        &self,
+        plan: &Plan,
+        stored: BTreeMap<String, StoredText>,
+        stop: Instant,
         progress: &Progress,
-    ) -> Result<(), Error> {
-        let ended = join_all(
-            removals
-                .iter()
-                .map(async |removal| self.s3.measure(&folder(request, removal), stop, &removal.tally).await),
-        );
-        first_error(ended.await, progress)
+    ) -> Result<(), Halt> {
+        let write = async |rewrite: &Rewrite| {
+            if Instant::now() >= stop {
+                return Err(Halt::OutOfTime);
+            }
+            let Some(stored) = stored.get(&rewrite.path) else { return Err(Halt::Conflict) };
+            match self.s3.rewrite(stored, rewrite.text.clone()).await? {
+                Written::Done => progress.rewrote(&rewrite.path),
+                Written::Conflict => return Err(Halt::Conflict),
+            }
+            Ok(())
+        };
+        let (playlists, metadata): (Vec<_>, Vec<_>) =
+            plan.rewrites.iter().partition(|rewrite| rewrite.path.starts_with(HLS));
+        for step in [playlists, metadata] {
+            // All of a step come to their end, so that a repeated attempt meets no write of this one.
+            join_all(step.into_iter().map(&write)).await.into_iter().collect::<Result<(), Halt>>()?;
+        }
+        Ok(())
     }
 }
 
@@ -89,14 +105,8 @@ fn folder(request: &Request, removal: &Removal) -> Folder {
 }
 
 /// A refusal comes before a lack of time: the retry will meet it again.
-fn first_error(ended: Vec<Result<(), Unfinished>>, progress: &Progress) -> Result<(), Error> {
-    let mut out_of_time = false;
-    for result in ended {
-        match result {
-            Ok(()) => {}
-            Err(Unfinished::OutOfTime) => out_of_time = true,
-            Err(Unfinished::Failed(error)) => return Err(error.into()),
-        }
-    }
-    if out_of_time { Err(progress.incomplete()) } else { Ok(()) }
+fn first_failure(ended: Vec<Result<(), Unfinished>>) -> Result<(), Halt> {
+    let (failed, out_of_time): (Vec<_>, Vec<_>) =
+        ended.into_iter().filter_map(Result::err).partition(|why| matches!(why, Unfinished::Failed(_)));
+    failed.into_iter().chain(out_of_time).next().map_or(Ok(()), |why| Err(why.into()))
 }

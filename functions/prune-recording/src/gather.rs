@@ -1,7 +1,7 @@
 //! Reads what the plan is made from: all at once, in one round trip.
 
-use crate::Handler;
-use onair_aws::s3::{Contents, Folder, Read, StoredText, Unfinished};
+use crate::{Halt, Handler};
+use onair_aws::s3::{Contents, Folder, Read, StoredText};
 use onair_core::playlist::MAX_PLAYLIST_BYTES;
 use onair_core::prune_recording::event::Request;
 use onair_core::prune_recording::recording::Inventory;
@@ -22,46 +22,24 @@ pub(crate) struct Gathered {
     pub(crate) keeps_versions: bool,
 }
 
-/// Why there is nothing to plan from.
-pub(crate) enum Unusable {
-    Held(String),
-    Failed(Error),
-    OutOfTime,
-}
-
-impl From<onair_aws::Error> for Unusable {
-    fn from(error: onair_aws::Error) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-impl From<Unfinished> for Unusable {
-    fn from(unfinished: Unfinished) -> Self {
-        match unfinished {
-            Unfinished::OutOfTime => Self::OutOfTime,
-            Unfinished::Failed(error) => error.into(),
-        }
-    }
-}
-
 /// Something of the recording is not there. Events can overtake what they tell of, and nobody promises that
 /// the metadata is there before the event, so this is an error, which Lambda tries again.
-pub(crate) fn not_whole(request: &Request, why: &str) -> Error {
-    Error::BadEvent(format!(
+pub(crate) fn not_whole(request: &Request, why: &str) -> Halt {
+    Halt::Failed(Error::BadEvent(format!(
         "s3://{}/{} is not a whole recording: {why}. If it has only just ended, a retry will find it; if not, see what \
          sent this event",
         request.bucket, request.prefix
-    ))
+    )))
 }
 
 impl Handler {
-    pub(crate) async fn gather(&self, request: &Request, stop: Instant) -> Result<Gathered, Unusable> {
+    pub(crate) async fn gather(&self, request: &Request, stop: Instant) -> Result<Gathered, Halt> {
         let Request { bucket, prefix, .. } = request;
         let text =
             async |path: &str, max_bytes| match self.s3.read(bucket, &prefix.key(path), max_bytes).await? {
                 Read::Absent => Ok(None),
                 Read::Text(text) => Ok(Some(*text)),
-                Read::Unreadable(why) => Err(Unusable::Held(format!("{path} cannot be read: {why}"))),
+                Read::Unreadable(why) => Err(Halt::Held(format!("{path} cannot be read: {why}"))),
             };
         // Where versions go, so do renditions of which only hidden versions are left.
         let contents = if self.settings.purge_versions { Contents::Versions } else { Contents::Current };
@@ -76,7 +54,7 @@ impl Handler {
             async { Ok(self.s3.keeps_versions(bucket).await?) },
         )?;
         let Some(ended) = ended else {
-            return Err(Unusable::Failed(not_whole(request, &format!("{ENDED} is not there"))));
+            return Err(not_whole(request, &format!("{ENDED} is not there")));
         };
         let mut inventory = Inventory {
             started: started.map(|started| started.text),

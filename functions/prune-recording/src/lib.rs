@@ -12,9 +12,8 @@ mod settings;
 
 pub use settings::Settings;
 
-use apply::Rewritten;
-use gather::{Gathered, Unusable};
-use onair_aws::s3::S3;
+use gather::Gathered;
+use onair_aws::s3::{S3, Unfinished};
 use onair_core::prune_recording::Refusal;
 use onair_core::prune_recording::event::{Request, Trigger, decode};
 use onair_core::prune_recording::plan::plan;
@@ -69,36 +68,59 @@ impl Handler {
 
     async fn prune(&self, request: &Request, stop: Instant, progress: &Progress) -> Result<Report, Error> {
         for _ in 0..ATTEMPTS {
-            let Gathered { inventory, stored, keeps_versions } = match self.gather(request, stop).await {
-                Ok(gathered) => gathered,
-                Err(Unusable::Held(why)) => return Ok(Report::held(why)),
-                Err(Unusable::Failed(error)) => return Err(error),
-                Err(Unusable::OutOfTime) => return Err(progress.incomplete()),
-            };
-            let plan = match plan(&inventory, &self.settings.wish) {
-                Ok(plan) => plan,
-                Err(Refusal::Held(why)) => return Ok(Report::held(why)),
-                Err(Refusal::NotWhole(why)) => return Err(gather::not_whole(request, &why)),
-            };
-            if let Some(path) = self.missing(request, &plan).await? {
-                return Ok(Report::held(format!(
-                    "{path} is not there, though a variant that would stay needs it"
-                )));
+            match self.attempt(request, stop, progress).await {
+                Ok(report) => return Ok(report),
+                Err(Halt::Conflict) => {}
+                Err(Halt::Held(why)) => return Ok(Report::held(why)),
+                Err(Halt::OutOfTime) => return Err(progress.incomplete()),
+                Err(Halt::Failed(error)) => return Err(error),
             }
-            let removals = || progress.removals(&plan, keeps_versions, self.settings.purge_versions);
-            let dry_run = request.dry_run || self.settings.dry_run;
-            if dry_run {
-                self.measure(request, removals(), stop, progress).await?;
-            } else {
-                match self.rewrite(&plan, stored, stop, progress).await? {
-                    Rewritten::Done => self.delete(request, removals(), stop, progress).await?,
-                    Rewritten::Conflict => continue,
-                }
-            }
-            return Ok(progress.report(request, &plan, keeps_versions, dry_run));
         }
-        Ok(Report::held(format!(
-            "something else wrote to the recording {ATTEMPTS} times while it was being read"
-        )))
+        let why = format!("something else wrote to the recording {ATTEMPTS} times while it was being read");
+        Ok(Report::held(why))
+    }
+
+    async fn attempt(&self, request: &Request, stop: Instant, progress: &Progress) -> Result<Report, Halt> {
+        let Gathered { inventory, stored, keeps_versions } = self.gather(request, stop).await?;
+        let plan = plan(&inventory, &self.settings.wish).map_err(|refusal| match refusal {
+            Refusal::Held(why) => Halt::Held(why),
+            Refusal::NotWhole(why) => gather::not_whole(request, &why),
+        })?;
+        tracing::debug!(recording.prefix = %request.prefix, "{plan}");
+        let removals = progress.begin(&plan, keeps_versions, self.settings.purge_versions);
+        let dry_run = request.dry_run || self.settings.dry_run;
+        if dry_run {
+            self.measure(request, &plan, &removals, stop).await?;
+        } else {
+            self.apply(request, &plan, stored, &removals, stop, progress).await?;
+        }
+        Ok(progress.report(request, &plan, keeps_versions, dry_run))
+    }
+}
+
+/// What ends an attempt early.
+enum Halt {
+    /// A safety rule said no.
+    Held(String),
+    /// Somebody else wrote meanwhile: the plan is made of what is no longer so.
+    Conflict,
+    /// It is too late to start anything.
+    OutOfTime,
+    /// A retry or a person is needed.
+    Failed(Error),
+}
+
+impl From<onair_aws::Error> for Halt {
+    fn from(error: onair_aws::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<Unfinished> for Halt {
+    fn from(unfinished: Unfinished) -> Self {
+        match unfinished {
+            Unfinished::OutOfTime => Self::OutOfTime,
+            Unfinished::Failed(error) => error.into(),
+        }
     }
 }

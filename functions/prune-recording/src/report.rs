@@ -8,7 +8,8 @@ use onair_core::prune_recording::plan::{Deletion, Plan};
 use onair_lambda::{Error, Report};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::ops::AddAssign;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A folder that goes, and how far that has come.
 pub(crate) struct Removal {
@@ -19,11 +20,14 @@ pub(crate) struct Removal {
 
 /// How far a run has come.
 #[derive(Default)]
-pub(crate) struct Progress {
-    rewritten: Mutex<BTreeSet<String>>,
-    removals: OnceLock<Vec<Removal>>,
+pub(crate) struct Progress(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    rewritten: BTreeSet<String>,
+    removals: Arc<Vec<Removal>>,
     /// Deleting frees no bytes: it only hides what is there.
-    hides: OnceLock<bool>,
+    hides: bool,
 }
 
 #[derive(Serialize, Default, Clone, Copy)]
@@ -50,49 +54,34 @@ const NO_BYTES_FREED: &str = "the bucket keeps versions: objects are hidden by d
                               VERSIONS=purge, or give the bucket a lifecycle rule for noncurrent versions";
 
 impl Progress {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn rewrote(&self, path: &str) {
-        self.rewritten.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
+        self.state().rewritten.insert(path.to_owned());
     }
 
-    /// What is to be removed, from here on. Only the first call counts, and a run makes only one.
-    pub(crate) fn removals(&self, plan: &Plan, keeps_versions: bool, purge: bool) -> &[Removal] {
+    /// What an attempt is to remove. An attempt before it has deleted nothing, else there would be no other.
+    pub(crate) fn begin(&self, plan: &Plan, keeps_versions: bool, purge: bool) -> Arc<Vec<Removal>> {
         let contents = if keeps_versions && purge { Contents::Versions } else { Contents::Current };
-        self.hides.get_or_init(|| keeps_versions && !purge);
-        self.removals.get_or_init(|| {
-            let removal = |deletion: &Deletion| Removal {
-                deletion: deletion.clone(),
-                contents,
-                tally: Tally::default(),
-            };
-            plan.deletions.iter().map(removal).collect()
-        })
-    }
-
-    fn removed(&self) -> impl Iterator<Item = (&str, Amount)> {
-        let hides = self.hides.get().copied().unwrap_or_default();
-        self.removals.get().into_iter().flatten().map(move |removal| {
-            let bytes = if hides { 0 } else { removal.tally.bytes() };
-            (removal.deletion.name.as_str(), Amount { objects: removal.tally.objects(), bytes })
-        })
-    }
-
-    fn total(&self) -> Amount {
-        self.removed().fold(Amount::default(), |sum, (_, amount)| Amount {
-            objects: sum.objects + amount.objects,
-            bytes: sum.bytes + amount.bytes,
-        })
+        let removal =
+            |deletion: &Deletion| Removal { deletion: deletion.clone(), contents, tally: Tally::default() };
+        let mut state = self.state();
+        state.hides = keeps_versions && !purge;
+        state.removals = Arc::new(plan.deletions.iter().map(removal).collect());
+        Arc::clone(&state.removals)
     }
 
     /// The figures so far, for CloudWatch.
     pub(crate) fn metrics(&self) -> Vec<Metric> {
-        let Amount { objects, bytes } = self.total();
-        vec![Metric::count("ObjectsDeleted", objects), Metric::bytes("BytesDeleted", bytes)]
+        self.state().metrics().into()
     }
 
     /// The error for a run that has no time left.
     pub(crate) fn incomplete(&self) -> Error {
-        let Amount { objects, bytes } = self.total();
-        let rewritten = self.rewritten.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let Amount { objects, bytes } = self.state().total();
+        let rewritten = self.state().rewritten.len();
         Error::Incomplete(format!(
             "the time is nearly up: {rewritten} files rewritten, {objects} objects ({bytes} bytes) deleted so far. A retry \
              goes on from there"
@@ -107,22 +96,21 @@ impl Progress {
         keeps_versions: bool,
         dry_run: bool,
     ) -> Report {
+        let state = self.state();
         let mut deleted: BTreeMap<&str, Amount> = BTreeMap::new();
-        for (name, Amount { objects, bytes }) in self.removed().filter(|(_, amount)| amount.objects > 0) {
-            let amount = deleted.entry(name).or_default();
-            (amount.objects, amount.bytes) = (amount.objects + objects, amount.bytes + bytes);
+        for (name, amount) in state.removed().filter(|(_, amount)| amount.objects > 0) {
+            *deleted.entry(name).or_default() += amount;
         }
         let planned = || plan.rewrites.iter().map(|rewrite| rewrite.path.clone()).collect();
-        let done = || self.rewritten.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let rewritten: BTreeSet<String> = if dry_run { planned() } else { done() };
+        let rewritten = if dry_run { planned() } else { state.rewritten.clone() };
         let changes = !rewritten.is_empty() || !deleted.is_empty();
         let outcome = match (changes, dry_run) {
             (false, _) => "unchanged",
             (true, true) => "planned",
             (true, false) => "pruned",
         };
-        let total = self.total();
-        let hides = self.hides.get().copied().unwrap_or_default() && !deleted.is_empty();
+        let total = state.total();
+        let hides = state.hides && !deleted.is_empty();
         let figures = Figures {
             outcome,
             recording: format!("s3://{}/{}", request.bucket, request.prefix),
@@ -134,11 +122,36 @@ impl Progress {
             versioned: keeps_versions,
             note: hides.then_some(NO_BYTES_FREED),
         };
-        let mut metrics = Vec::new();
-        if outcome == "pruned" {
-            metrics = self.metrics();
-            metrics.push(Metric::count("RecordingsPruned", 1));
-        }
-        Report::of(&figures, metrics)
+        let pruned = outcome == "pruned";
+        let metrics =
+            pruned.then(|| state.metrics().into_iter().chain([Metric::count("RecordingsPruned", 1)]));
+        Report::of(&figures, metrics.into_iter().flatten().collect())
+    }
+}
+
+impl State {
+    fn removed(&self) -> impl Iterator<Item = (&str, Amount)> {
+        self.removals.iter().map(|removal| {
+            let bytes = if self.hides { 0 } else { removal.tally.bytes() };
+            (removal.deletion.name.as_str(), Amount { objects: removal.tally.objects(), bytes })
+        })
+    }
+
+    fn total(&self) -> Amount {
+        let mut total = Amount::default();
+        self.removed().for_each(|(_, amount)| total += amount);
+        total
+    }
+
+    fn metrics(&self) -> [Metric; 2] {
+        let Amount { objects, bytes } = self.total();
+        [Metric::count("ObjectsDeleted", objects), Metric::bytes("BytesDeleted", bytes)]
+    }
+}
+
+impl AddAssign for Amount {
+    fn add_assign(&mut self, more: Self) {
+        self.objects += more.objects;
+        self.bytes += more.bytes;
     }
 }

@@ -66,3 +66,19 @@ async fn thumbnails_go_if_asked_and_the_metadata_says_so() {
         assert_eq!(again["outcome"], "unchanged", "{again}");
     }
 }
+
+/// Promises P22 and P24 together.
+#[tokio::test]
+async fn thumbnails_are_purged_like_renditions() {
+    let cloud = Cloud::any().await;
+    let recording = recording("purge-thumbnails");
+    cloud.put_recording(VERSIONED, &recording).await;
+    cloud.put(VERSIONED, &format!("{}/media/latest_thumbnail/thumb.jpg", recording.prefix), "jpeg").await;
+    let settings = [PURGE[0], PURGE[1], ("THUMBNAILS", "delete")];
+    let report = response(prune(&cloud, &settings, recording_end(VERSIONED, &recording)).await);
+    assert_eq!(report["deleted"]["thumbnails"], json!({"objects": 3, "bytes": 180_004}), "{report}");
+    for folder in ["media/thumbnails/", "media/latest_thumbnail/", "media/hls/480p30/"] {
+        let left = cloud.versions(VERSIONED, &format!("{}/{folder}", recording.prefix)).await;
+        assert_eq!(left, (0, 0), "{folder}");
+    }
+}

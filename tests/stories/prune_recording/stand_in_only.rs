@@ -54,7 +54,8 @@ async fn playlists_come_first_then_metadata_then_deleting() {
         calls.iter().filter(|call| matches!(call.operation.as_str(), "PutObject" | "DeleteObjects"));
     let changes: Vec<String> = changes.map(|call| format!("{} {}", call.operation, call.key)).collect();
     let put = |path: &str| format!("PutObject {}/{path}", recording.prefix);
-    assert_eq!(changes[..3], [put(BYTE_RANGE), put(MASTER), put("events/recording-ended.json")]);
+    assert!(changes[..2].contains(&put(BYTE_RANGE)) && changes[..2].contains(&put(MASTER)), "{changes:?}");
+    assert_eq!(changes[2], put("events/recording-ended.json"));
     assert_eq!(changes[3..], ["DeleteObjects "; 3]);
     let first_put = calls.iter().position(|call| call.operation == "PutObject").unwrap();
     let heads =

@@ -10,6 +10,7 @@ use futures::{Stream, StreamExt, TryStreamExt, stream};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::SetOnce;
 use tokio::time::{Instant, sleep};
 
 /// DeleteObjects requests in flight for one folder. S3 takes about as long for one as for a page of the
@@ -106,16 +107,25 @@ enum Cursor {
 }
 
 impl S3 {
-    /// Deletes everything in the folder, adding to `tally` as it goes. Starts nothing after `stop`.
+    /// Deletes everything in the folder, adding to `tally` as it goes. Listing starts at once, deleting only
+    /// when `go` is set; nothing is started after `stop`.
     ///
     /// # Errors
     ///
     /// [`Unfinished`], after all that was begun has come to its end. Keys that S3 refuses do not keep the
     /// others from being deleted; the error names them with S3's reason.
-    pub async fn empty(&self, folder: &Folder, stop: Instant, tally: &Tally) -> Result<(), Unfinished> {
-        let batches = self
-            .pages(folder, None, stop)
-            .map(|page| async { self.delete(folder, page?.objects, stop, tally).await });
+    pub async fn empty(
+        &self,
+        folder: &Folder,
+        go: &SetOnce<()>,
+        stop: Instant,
+        tally: &Tally,
+    ) -> Result<(), Unfinished> {
+        let batches = self.pages(folder, None, stop).map(|page| async {
+            let objects = page?.objects;
+            go.wait().await;
+            self.delete(folder, objects, stop, tally).await
+        });
         let mut ended = std::pin::pin!(batches.buffer_unordered(BATCHES_IN_FLIGHT));
         let (mut unfinished, mut refused) = (None, Refused::default());
         while let Some(batch) = ended.next().await {
@@ -246,6 +256,10 @@ impl S3 {
             }
             let errors = self.delete_objects(folder, &objects).await.map_err(Unfinished::Failed)?;
             let mut again = Vec::new();
+            if errors.is_empty() {
+                tally.add(objects.len() as u64, size_bytes(&objects));
+                return Ok(refused);
+            }
             for object in objects {
                 match errors.get(&(object.key.clone(), object.version.clone().unwrap_or_default())) {
                     None => tally.add(1, object.size_bytes),
@@ -293,6 +307,10 @@ impl S3 {
         });
         Ok(errors.collect())
     }
+}
+
+fn size_bytes(objects: &[Listed]) -> u64 {
+    objects.iter().map(|object| object.size_bytes).sum()
 }
 
 fn folders(prefixes: Option<Vec<CommonPrefix>>) -> Vec<String> {

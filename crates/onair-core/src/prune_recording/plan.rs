@@ -17,8 +17,8 @@ pub struct Wish {
     pub delete_thumbnails: bool,
 }
 
-/// What to do to one recording, in this order: see that [`Plan::must_play`] is there, write
-/// [`Plan::rewrites`] one after the other, delete [`Plan::deletions`] in any order. Wherever that is cut
+/// What to do to one recording, in this order: see that [`Plan::must_play`] is there, write the playlists of
+/// [`Plan::rewrites`], then the metadata, delete [`Plan::deletions`] in any order. Wherever that is cut
 /// short, what the entry playlists name is there, and planning again leads to the same end.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
@@ -181,20 +181,29 @@ fn named<'a>(
 /// A run can be killed anywhere and events come twice, so this is tried out on every state that the plan
 /// passes through, instead of being argued rule by rule.
 fn unrepeatable_step(inventory: &Inventory, wish: &Wish, plan: &Plan) -> Option<String> {
-    let mut rewritten = inventory.clone();
-    for rewrite in &plan.rewrites {
-        rewritten.write(rewrite);
-    }
-    let mut half_way = inventory.clone();
-    for rewrite in &plan.rewrites {
-        half_way.write(rewrite);
-        let mut again = half_way.clone();
-        let same = decide(&half_way, wish).is_ok_and(|second| {
+    let (playlists, metadata): (Vec<_>, Vec<_>) =
+        plan.rewrites.iter().partition(|rewrite| rewrite.path.starts_with(HLS));
+    let written = |rewrites: &[&Rewrite]| {
+        let mut state = inventory.clone();
+        rewrites.iter().for_each(|rewrite| state.write(rewrite));
+        state
+    };
+    let rewritten = written(&plan.rewrites.iter().collect::<Vec<_>>());
+    // Playlists are written at once, so any of them can be the last; metadata follows when all are.
+    let some = (0..1_u32 << playlists.len()).map(|chosen| {
+        let is_chosen = |(index, _): &(usize, &&Rewrite)| chosen & (1 << index) != 0;
+        playlists.iter().enumerate().filter(is_chosen).map(|(_, rewrite)| *rewrite).collect::<Vec<_>>()
+    });
+    let all = playlists.iter().chain(&metadata).copied().collect();
+    for step in some.chain([all]) {
+        let mut again = written(&step);
+        let same = decide(&again, wish).is_ok_and(|second| {
             second.rewrites.iter().for_each(|rewrite| again.write(rewrite));
             again == rewritten && second.deletions == plan.deletions && second.kept == plan.kept
         });
         if !same {
-            return Some(format!("after {} is written", rewrite.path));
+            let paths: Vec<&str> = step.iter().map(|rewrite| rewrite.path.as_str()).collect();
+            return Some(format!("after {} is written", paths.join(", ")));
         }
     }
     let is_gone = |deletions: &[&Deletion]| {
