@@ -1,4 +1,4 @@
-"""Which event reaches the function by which rule: each file of events/ against the deployed rules' own patterns."""
+"""Which event reaches the function by which rule: each file of events/ against the deployed rules' own patterns. Promise P30."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""What a person is asked for, what is refused before anything is created, and what reaches the function."""
+"""What a person is asked for, what is refused before anything is created, and what reaches the function. Promise P31."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The function may do what it does, on the recordings it is for, and nothing else; and S3 enforces it."""
+"""The function may do what it does, on the recordings it is for, and nothing else; and S3 enforces it. Promise P29."""
 
 import subprocess
 import sys

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -35,6 +35,8 @@ pub struct Call {
     pub bucket: String,
     /// The key, or the prefix of a list, or nothing.
     pub key: String,
+    /// When it arrived.
+    pub at: Instant,
 }
 
 /// What goes wrong with one call.
@@ -72,6 +74,7 @@ type Hook = Box<dyn FnOnce(&Buckets) + Send>;
 pub(super) struct Arrival {
     fault: Option<Fault>,
     hook: Mutex<Option<Hook>>,
+    at: Instant,
     call: OnceLock<Call>,
 }
 
@@ -108,9 +111,9 @@ impl Traffic {
     pub(super) fn calls(&self) -> Vec<Call> {
         let plan = lock(&self.plan);
         let call = |(index, arrival): (usize, &Arc<Arrival>)| {
-            let unread =
-                || Call { index, operation: String::new(), bucket: String::new(), key: String::new() };
-            arrival.call.get().map_or_else(unread, |call| Call { index, ..call.clone() })
+            let empty = String::new;
+            let unread = || Call { index, operation: empty(), bucket: empty(), key: empty(), at: arrival.at };
+            arrival.call.get().map_or_else(unread, |call| Call { index, at: arrival.at, ..call.clone() })
         };
         plan.arrivals.iter().enumerate().map(call).collect()
     }
@@ -166,6 +169,7 @@ impl Traffic {
         let arrival = Arc::new(Arrival {
             fault: plan.faults.remove(&index),
             hook: Mutex::new(plan.hooks.remove(&index)),
+            at: Instant::now(),
             call: OnceLock::new(),
         });
         plan.arrivals.push(Arc::clone(&arrival));
@@ -197,7 +201,9 @@ impl S3Access for Gate {
 
         let latency = lock(&self.0.plan).latency;
         if !latency.is_zero() {
-            tokio::time::sleep(latency).await;
+            // Tokio rounds up to the next millisecond and wakes a little later still: over many requests that is
+            // one millisecond more than was asked for.
+            tokio::time::sleep(latency.saturating_sub(Duration::from_millis(1))).await;
         }
         let hook = lock(&arrival.hook).take();
         if let Some(hook) = hook {
@@ -235,6 +241,7 @@ fn call(cx: &S3AccessContext<'_>) -> Call {
         operation: cx.s3_op().name().to_owned(),
         bucket: path.get_bucket_name().unwrap_or_default().to_owned(),
         key: key.or_else(|| prefix(cx.uri())).unwrap_or_default(),
+        at: Instant::now(),
     }
 }
 

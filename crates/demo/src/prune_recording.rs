@@ -1,0 +1,253 @@
+//! The chapter on `prune-recording`: a show has ended, and only its best rendition is worth keeping.
+
+mod verify;
+
+use crate::lambda::{Lambda, event, text};
+use crate::narrate::{Narrator, count, pretty, seconds, size};
+use crate::recording::{Contents, Found, MASTER};
+use serde_json::{Value, json};
+use stand_in::ivs::Recording;
+use stand_in::{S3, Snapshot, Versioning};
+
+/// The function.
+const STEM: &str = "prune-recording";
+/// What the user of the story wants.
+const RULE: (&str, &str) = ("KEEP_RENDITIONS", "highest");
+/// A slip: there is nothing above 1080p.
+const WRONG_RULE: (&str, &str) = ("DELETE_RENDITIONS", "<=1080p");
+/// Segments of each rendition, of 10 s: 3 h 20 min.
+const SEGMENTS: u64 = 1_200;
+/// One a minute.
+const THUMBNAILS: u64 = 200;
+
+/// The summary of a run that cannot be summed up.
+const FAILED: &str = "Not what was promised. Please report this with all that is printed above.";
+
+/// Tells the chapter.
+pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
+    let end = event("prune-recording/recording-end.json")?;
+    let show = Show::record(&end)?;
+    let function = Lambda::start(STEM, show.settings(RULE))?;
+    show.introduce(narrator)?;
+    show.plan(narrator, &function, &end).await?;
+    let answer = show.prune(narrator, &function, &end).await?;
+    show.send_again(narrator, &function, &end).await?;
+    show.hold(narrator, &end).await?;
+    narrator.heading("6. Is everything as promised?");
+    let found = verify::verify(narrator, &show, &answer)?;
+    narrator.heading("What happened");
+    narrator.say(&if narrator.kept() { show.summary(&found) } else { FAILED.to_owned() });
+    Ok(())
+}
+
+/// A bucket with the recording of a show that has just ended, and another one.
+struct Show {
+    s3: S3,
+    bucket: String,
+    recording: Recording,
+    /// Not meant by any event. Its prefix starts like the recording's.
+    neighbour: Recording,
+    before: Snapshot,
+}
+
+impl Show {
+    /// Puts the recording where the event says that it is.
+    fn record(end: &Value) -> anyhow::Result<Self> {
+        let bucket = text(end, "/detail/recording_s3_bucket_name")?.to_owned();
+        let prefix = text(end, "/detail/recording_s3_key_prefix")?.to_owned();
+        let neighbour = Recording { prefix: format!("{prefix}2"), ..Recording::default() };
+        let recording =
+            Recording { prefix, segments: SEGMENTS, thumbnails: THUMBNAILS, ..Recording::default() };
+        let s3 = S3::start();
+        s3.create_bucket(&bucket, Versioning::Off);
+        recording.put_into(&s3, &bucket);
+        neighbour.put_into(&s3, &bucket);
+        let before = s3.snapshot(&bucket);
+        Ok(Self { s3, bucket, recording, neighbour, before })
+    }
+
+    /// The function's settings with this rule.
+    fn settings(&self, (name, value): (&str, &str)) -> Vec<(String, String)> {
+        let settings = [
+            ("AWS_ENDPOINT_URL_S3", self.s3.endpoint_url()),
+            ("RECORDING_BUCKETS", self.bucket.clone()),
+            (name, value.to_owned()),
+        ];
+        settings.map(|(name, value)| (name.to_owned(), value)).into()
+    }
+
+    /// The recording before anything was done.
+    fn at_first(&self) -> Contents {
+        Contents::of(&self.before, &self.recording.prefix)
+    }
+
+    /// The recording as it is.
+    fn now(&self) -> Contents {
+        Contents::of(&self.s3.snapshot(&self.bucket), &self.recording.prefix)
+    }
+
+    /// The names of what was recorded.
+    fn renditions(&self) -> Vec<&str> {
+        self.recording.renditions.iter().map(|rendition| rendition.name.as_str()).collect()
+    }
+
+    fn table(&self, narrator: &mut Narrator, contents: &Contents) {
+        narrator.table(["rendition", "objects", "size"], contents.rows(&self.renditions()));
+    }
+
+    fn introduce(&self, narrator: &mut Narrator) -> anyhow::Result<()> {
+        narrator.heading("prune-recording: after the show");
+        narrator.say(
+            "Amazon IVS records a live show to S3 in several renditions, the same pictures in several sizes, as files of \
+             10 s. prune-recording deletes those not worth their storage; what is left still plays.",
+        );
+        narrator.heading("1. A show has ended");
+        let (url, minutes) = (self.s3.endpoint_url(), SEGMENTS / 6);
+        narrator.say(&format!(
+            "Its recording ({} h {} min; true sizes, no pictures) lies in the S3 at {url}:",
+            minutes / 60,
+            minutes % 60
+        ));
+        narrator.show(&format!("s3://{}/{}", self.bucket, self.recording.prefix));
+        let contents = self.at_first();
+        self.table(narrator, &contents);
+        let variants = contents.variants(MASTER)?.join(", ");
+        narrator.say(&format!("master.m3u8, where players start, names {variants}."));
+        Ok(())
+    }
+
+    async fn plan(&self, narrator: &mut Narrator, function: &Lambda, end: &Value) -> anyhow::Result<()> {
+        narrator.heading("2. What would go? A dry run");
+        narrator.say(&format!(
+            "The user set {}={}. IVS tells the function that the recording has ended; with \"onair\": \
+             {{\"dry_run\": true}} added to the event by hand, the function only plans.",
+            RULE.0, RULE.1
+        ));
+        let mut ask = end.clone();
+        ask["onair"] = json!({ "dry_run": true });
+        let (answer, elapsed) = function.send(&ask).await?;
+        let deleted =
+            answer["deleted"].as_object().map(|deleted| deleted.keys().cloned().collect::<Vec<_>>());
+        narrator.show(&format!(
+            "{}: would delete {}: {} objects, {} ({})",
+            answer["outcome"].as_str().unwrap_or_default(),
+            deleted.unwrap_or_default().join(", "),
+            count(answer["objects_deleted"].as_u64().unwrap_or_default()),
+            size(answer["bytes_deleted"].as_u64().unwrap_or_default()),
+            seconds(elapsed),
+        ));
+        let wrong = outcome_is_not("planned", &answer).into_iter().chain(self.changes_since(&self.before));
+        narrator.check("planned, and nothing was changed", wrong);
+        Ok(())
+    }
+
+    async fn prune(&self, narrator: &mut Narrator, function: &Lambda, end: &Value) -> anyhow::Result<Value> {
+        narrator.heading("3. The real event: events/prune-recording/recording-end.json");
+        let (answer, elapsed) = function.send(end).await?;
+        narrator.say(&format!("The function's answer after {}:", seconds(elapsed)));
+        narrator.show(&pretty(&answer));
+        let (before, after) = (self.at_first(), self.now());
+        self.table(narrator, &after);
+        narrator.say("What master.m3u8 lost; every other byte is as before:");
+        narrator
+            .diff(("before/master.m3u8", &before.text(MASTER)?), ("after/master.m3u8", &after.text(MASTER)?));
+        narrator.say(&format!(
+            "recording-ended.json, for programs, listed {}; now it lists {}.",
+            before.listed()?.join(", "),
+            after.listed()?.join(", "),
+        ));
+        let metrics = function.metrics().unwrap_or_default();
+        narrator.check(
+            &format!("pruned; for CloudWatch it logs {}", figures(&metrics)),
+            outcome_is_not("pruned", &answer).into_iter().chain(wrong_metrics(&metrics, &answer)),
+        );
+        Ok(answer)
+    }
+
+    async fn send_again(
+        &self,
+        narrator: &mut Narrator,
+        function: &Lambda,
+        end: &Value,
+    ) -> anyhow::Result<()> {
+        narrator.heading("4. The same news again, and by another way");
+        narrator.say(
+            "Events may come twice, and IVS promises only its best effort: one may never come. So S3's own event \
+             about recording-ended.json starts the function too; whichever is second finds nothing to do.",
+        );
+        let created = event("prune-recording/object-created.json")?;
+        for (name, event) in [("recording-end.json", end), ("object-created.json", &created)] {
+            let before = self.s3.snapshot(&self.bucket);
+            let (answer, elapsed) = function.send(event).await?;
+            let wrong = outcome_is_not("unchanged", &answer).into_iter().chain(self.changes_since(&before));
+            narrator.check(&format!("{name}: unchanged ({})", seconds(elapsed)), wrong);
+        }
+        Ok(())
+    }
+
+    async fn hold(&self, narrator: &mut Narrator, end: &Value) -> anyhow::Result<()> {
+        narrator.heading("5. A rule that would delete everything");
+        narrator.say(&format!(
+            "Somebody sets {}={} by mistake, and the event comes once more. The answer:",
+            WRONG_RULE.0, WRONG_RULE.1
+        ));
+        let function = Lambda::start(STEM, self.settings(WRONG_RULE))?;
+        let before = self.s3.snapshot(&self.bucket);
+        let (answer, _) = function.send(end).await?;
+        narrator.show(&pretty(&answer));
+        let wrong = outcome_is_not("held", &answer).into_iter().chain(self.changes_since(&before));
+        narrator.check("held, and nothing was changed", wrong);
+        Ok(())
+    }
+
+    /// What happened, in plain words.
+    fn summary(&self, found: &Found) -> String {
+        let (before, after) = (self.at_first().amount(""), self.now().amount(""));
+        let variants: Vec<&str> = found.variants.iter().map(String::as_str).collect();
+        format!(
+            "The show took {} in {} objects; {} in {} objects are left, and it still plays, in {}. Whoever opens the \
+             recording, player or program, finds exactly what is there.",
+            size(before.1),
+            count(before.0),
+            size(after.1),
+            count(after.0),
+            variants.join(", "),
+        )
+    }
+
+    /// The keys in the bucket that are not what they were, in words.
+    fn changes_since(&self, before: &Snapshot) -> Vec<String> {
+        let (before, now) = (Contents::of_all(before), Contents::of_all(&self.s3.snapshot(&self.bucket)));
+        now.differences(&before)
+    }
+}
+
+/// What contradicts an outcome.
+fn outcome_is_not(expected: &str, answer: &Value) -> Option<String> {
+    let (outcome, why) = (&answer["outcome"], answer["why"].as_str().unwrap_or("no reason given"));
+    (outcome != expected).then(|| format!("the outcome is {outcome} ({why})"))
+}
+
+/// Where a line of metrics and the answer tell different figures.
+fn wrong_metrics(metrics: &Value, answer: &Value) -> Option<String> {
+    let same = metrics["ObjectsDeleted"] == answer["objects_deleted"]
+        && metrics["BytesDeleted"] == answer["bytes_deleted"]
+        && metrics["RecordingsPruned"] == 1;
+    (!same).then(|| format!("its line of metrics is {metrics}"))
+}
+
+/// What a line of metrics says.
+fn figures(metrics: &Value) -> String {
+    let names = metrics.pointer("/_aws/CloudWatchMetrics/0/Metrics").and_then(Value::as_array);
+    let figure = |metric: &Value| {
+        let name = metric["Name"].as_str()?;
+        let value = metrics[name].as_u64()?;
+        let is_bytes = metric["Unit"] == "Bytes";
+        Some(format!("{name} {}", if is_bytes { size(value) } else { count(value) }))
+    };
+    names.into_iter().flatten().filter_map(figure).collect::<Vec<_>>().join(", ")
+}
+
+fn last_part(prefix: &str) -> &str {
+    prefix.rsplit('/').next().unwrap_or(prefix)
+}

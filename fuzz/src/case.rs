@@ -1,0 +1,52 @@
+//! A recording and a wish as one text, so that a seed can be read and a mutation of it stays one.
+
+use onair_core::prune_recording::plan::Wish;
+use onair_core::prune_recording::recording::Inventory;
+use onair_core::prune_recording::rule::Rule;
+use onair_core::prune_recording::{ENDED, ENTRY_PLAYLISTS, HLS, STARTED};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) struct Case {
+    pub(crate) inventory: Inventory,
+    pub(crate) wish: Wish,
+}
+
+impl Case {
+    /// Reads sections that each start with a line `== name`: the settings, the folders under `media/hls/`, one
+    /// a line, and the files by their paths in the recording. `None` if the settings are no rule.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut inventory = Inventory {
+            started: None,
+            ended: String::new(),
+            playlists: BTreeMap::new(),
+            folders: BTreeSet::new(),
+        };
+        let mut wish = None;
+        for section in text.strip_prefix("== ")?.split("\n== ") {
+            let (name, body) = section.split_once('\n').unwrap_or((section, ""));
+            match name {
+                "settings" => wish = parse_wish(body),
+                // S3 groups keys by the slash, so no folder's name has one.
+                "folders" => inventory.folders = body.split(['\n', '/']).map(str::to_owned).collect(),
+                STARTED => inventory.started = Some(body.to_owned()),
+                ENDED => body.clone_into(&mut inventory.ended),
+                path => {
+                    // Other files of a recording are not read.
+                    if let Some(file) = path.strip_prefix(HLS).filter(|file| ENTRY_PLAYLISTS.contains(file)) {
+                        inventory.playlists.insert(file.to_owned(), body.to_owned());
+                    }
+                }
+            }
+        }
+        Some(Self { inventory, wish: wish? })
+    }
+}
+
+fn parse_wish(settings: &str) -> Option<Wish> {
+    let of = |name: &str| settings.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    let rule = match (of("KEEP_RENDITIONS"), of("DELETE_RENDITIONS")) {
+        (Some(keep), _) => Rule::Keep(keep.parse().ok()?),
+        (None, delete) => Rule::Delete(delete?.parse().ok()?),
+    };
+    Some(Wish { rule, delete_thumbnails: of("THUMBNAILS") == Some("delete") })
+}

@@ -1,0 +1,80 @@
+//! What the documents say is what the tests show.
+
+use super::{assert_none, files, files::is_house_rule, read, stems, template};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[test]
+fn promises_are_numbered_from_one_without_a_gap_and_each_says_something() {
+    let mut breaches = Vec::new();
+    let promises = promises();
+    let numbers: Vec<u32> = promises.iter().map(|(number, _)| *number).collect();
+    let last = numbers.iter().copied().max().unwrap_or_default();
+    assert!(
+        last > 0,
+        "docs/behaviour.md promises nothing: a promise is a line that starts with \"**P1.** \""
+    );
+    for number in 1..=last {
+        match numbers.iter().filter(|known| **known == number).count() {
+            1 => {}
+            0 => breaches.push(format!("docs/behaviour.md goes to P{last}, but has no P{number}")),
+            count => breaches.push(format!("docs/behaviour.md has P{number} {count} times")),
+        }
+    }
+    let empty = promises.iter().filter(|(_, text)| text.is_empty());
+    breaches.extend(empty.map(|(number, _)| format!("docs/behaviour.md: P{number} says nothing")));
+    assert_none(&breaches);
+}
+
+#[test]
+fn every_promise_is_told_by_a_test_and_every_test_tells_a_promise_that_was_made() {
+    let made: BTreeSet<u32> = promises().into_iter().map(|(number, _)| number).collect();
+    let cited = cited();
+    let mut breaches = Vec::new();
+    for number in made.iter().filter(|number| !cited.contains_key(number)) {
+        breaches
+            .push(format!("docs/behaviour.md promises P{number}, and no test says \"Promise P{number}\""));
+    }
+    for (number, files) in cited.iter().filter(|(number, _)| !made.contains(number)) {
+        breaches.push(format!("{files:?} cite P{number}, which docs/behaviour.md does not promise"));
+    }
+    assert_none(&breaches);
+}
+
+#[test]
+fn every_setting_of_the_template_is_in_the_readmes_table() {
+    let readme = read("README.md");
+    let mut breaches = Vec::new();
+    for setting in template::settings() {
+        let named = format!("`{setting}`");
+        if !readme.lines().any(|line| line.starts_with('|') && line.contains(&named)) {
+            breaches.push(format!("README.md has no row for {named} in a table of settings"));
+        }
+    }
+    assert_none(&breaches);
+}
+
+/// The numbered promises with their first lines.
+fn promises() -> Vec<(u32, String)> {
+    let promise = |line: &str| {
+        let (number, text) = line.strip_prefix("**P")?.split_once(".**")?;
+        Some((number.parse().ok()?, text.trim().to_owned()))
+    };
+    read("docs/behaviour.md").lines().filter_map(promise).collect()
+}
+
+/// The promises that tests name (`Promise P7`, `Promises P1 and P7`), each with the files that do.
+fn cited() -> BTreeMap<u32, BTreeSet<String>> {
+    let functions: Vec<String> = stems().iter().map(|stem| format!("functions/{stem}/tests")).collect();
+    let folders: Vec<&str> = functions.iter().map(String::as_str).chain(["tests/stories"]).collect();
+    let mut tests = files(&folders, ".rs");
+    tests.extend(files(&["tests/template"], ".py"));
+    let mut cited: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
+    for file in tests.into_iter().filter(|file| !is_house_rule(file)) {
+        let text = read(&file);
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+        for number in words.filter_map(|word| word.strip_prefix('P')?.parse().ok()) {
+            cited.entry(number).or_default().insert(file.clone());
+        }
+    }
+    cited
+}

@@ -1,0 +1,77 @@
+//! What `template.yaml` must not hold. Its meaning is checked in `tests/template`; here its lines are read.
+
+use super::{assert_none, read};
+
+#[test]
+fn the_template_allows_no_action_by_a_wildcard() {
+    let template = read("template.yaml");
+    let lines: Vec<&str> = template.lines().map(without_comment).collect();
+    let mut breaches = Vec::new();
+    for (index, line) in lines.iter().enumerate() {
+        let entry = line.trim_start().trim_start_matches("- ");
+        if entry.starts_with("NotAction:") {
+            breaches.push(format!("template.yaml:{}: NotAction allows everything else", index + 1));
+        }
+        let Some(action) = entry.strip_prefix("Action:") else { continue };
+        // The actions stand behind the key, or below it in a list.
+        let below = lines[index + 1..].iter().take_while(|line| line.trim_start().starts_with("- "));
+        let below = below.filter(|_| action.trim().is_empty());
+        if std::iter::once(&action).chain(below).any(|actions| actions.contains('*')) {
+            breaches
+                .push(format!("template.yaml:{}: name the actions that are used instead of *", index + 1));
+        }
+    }
+    assert_none(&breaches);
+}
+
+#[test]
+fn the_template_holds_no_code() {
+    let template = read("template.yaml");
+    let is_code =
+        |line: &&str| ["InlineCode:", "ZipFile:"].iter().any(|key| line.trim_start().starts_with(key));
+    let breaches: Vec<String> =
+        template.lines().filter(is_code).map(|line| format!("template.yaml: {}", line.trim())).collect();
+    assert_none(&breaches);
+}
+
+/// The logical ids of the template's functions.
+pub(super) fn functions() -> Vec<String> {
+    let template = read("template.yaml");
+    let mut functions = Vec::new();
+    let mut logical_id = "";
+    for line in template.lines().map(without_comment) {
+        if let Some(name) = line.strip_prefix("  ").and_then(|line| line.strip_suffix(':'))
+            && !name.starts_with(' ')
+        {
+            logical_id = name;
+        }
+        if ["Type: AWS::Serverless::Function", "Type: AWS::Lambda::Function"].contains(&line.trim()) {
+            functions.push(logical_id.to_owned());
+        }
+    }
+    functions
+}
+
+/// The names of the environment variables of the template's functions.
+pub(super) fn settings() -> Vec<String> {
+    let template = read("template.yaml");
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let mut settings = Vec::new();
+    let mut lines = template.lines().map(without_comment).filter(|line| !line.is_empty()).peekable();
+    while let Some(line) = lines.next() {
+        if line.trim() == "Variables:" {
+            while let Some(setting) = lines.next_if(|next| indent(next) > indent(line)) {
+                settings.extend(setting.trim().split_once(':').map(|(name, _)| name.to_owned()));
+            }
+        }
+    }
+    assert!(!settings.is_empty(), "template.yaml sets no environment variable that this test can see");
+    settings
+}
+
+/// A line of YAML without its comment and the blanks at its end. A `#` inside quotes, as in an address, has no
+/// blank before it in this template.
+fn without_comment(line: &str) -> &str {
+    let line = if line.trim_start().starts_with('#') { "" } else { line };
+    line.split_once(" #").map_or(line, |(before, _)| before).trim_end()
+}
