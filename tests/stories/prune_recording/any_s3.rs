@@ -112,6 +112,16 @@ async fn a_prefix_that_is_not_a_whole_recording_is_an_error_and_nothing_is_touch
         );
     }
     assert_eq!(cloud.sizes(BUCKET, &whole.prefix).await, before);
+
+    // An entry playlist that the metadata names may be on its way.
+    let early = recording("early");
+    for (key, object) in early.objects().into_iter().filter(|(key, _)| !key.ends_with(MASTER)) {
+        cloud.put_object(BUCKET, key, object).await;
+    }
+    let (kind, message) = error(function.invoke(recording_end(BUCKET, &early)).await);
+    assert_eq!(kind, "BadEvent");
+    assert!(message.contains("media/hls/master.m3u8 is not there"), "{message}");
+    assert_eq!(cloud.sizes(BUCKET, &early.prefix).await.len(), early.objects().len() - 1);
 }
 
 /// Promise P8.

@@ -2,7 +2,7 @@
 
 use super::{BYTE_RANGE, KEEP_HIGHEST, MASTER};
 use serde_json::{Value, json};
-use stand_in::{Call, Fault, Function};
+use stand_in::{Call, Fault, Function, Object};
 use std::time::Duration;
 use stories::{BUCKET, Cloud, error, event, recording, recording_end, response, start};
 
@@ -61,6 +61,32 @@ async fn playlists_come_first_then_metadata_then_deleting() {
     let heads =
         operations(&calls[..first_put]).iter().filter(|operation| **operation == "HeadObject").count();
     assert_eq!(heads, 2, "both media playlists that stay are looked at before anything is written");
+}
+
+/// Promise P9: what only few objects have.
+#[tokio::test]
+async fn a_rewritten_object_keeps_every_header() {
+    let cloud = Cloud::stand_in();
+    let recording = recording("all-headers");
+    recording.put_into(cloud.s3(), BUCKET);
+    let key = format!("{}/{MASTER}", recording.prefix);
+    let some = |text: &str| Some(text.to_owned());
+    let object = Object {
+        content_disposition: some("inline"),
+        content_encoding: some("identity"),
+        content_language: some("de"),
+        expires: some("Wed, 21 Oct 2026 07:28:00 GMT"),
+        storage_class: some("STANDARD_IA"),
+        ..cloud.s3().object(BUCKET, &key).unwrap()
+    };
+    cloud.s3().put_object(BUCKET, &key, object.clone());
+    response(start(&cloud, &KEEP_HIGHEST).invoke(recording_end(BUCKET, &recording)).await);
+    let after = cloud.s3().object(BUCKET, &key).unwrap();
+    assert_ne!(after.body, object.body);
+    assert_eq!(
+        after,
+        Object { body: after.body.clone(), size_bytes: after.size_bytes, etag: after.etag.clone(), ..object }
+    );
 }
 
 /// Promise P15.
