@@ -10,12 +10,16 @@ pub mod s3;
 
 pub use error::Error;
 
+use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use std::time::Duration;
 
-/// The configuration that every client shares, from the environment.
+/// The configuration that every client of a Lambda function shares, from the environment.
+///
+/// Credentials and region are read where Lambda puts them and nowhere else: preparing the SDK's chain of other
+/// places costs more than all the rest of a start.
 ///
 /// Retries are the SDK's standard ones, with a first pause of 100 ms (S3 asks for short ones at first) and
 /// enough attempts to ride out a slow-down; a request without an answer for 10 s is taken for lost.
@@ -29,6 +33,8 @@ pub async fn connect() -> SdkConfig {
         .operation_attempt_timeout(Duration::from_secs(10))
         .build();
     aws_config::defaults(BehaviorVersion::latest())
+        .credentials_provider(EnvironmentVariableCredentialsProvider::new())
+        .region(EnvironmentVariableRegionProvider::new())
         .retry_config(retries)
         .timeout_config(timeouts)
         .load()
