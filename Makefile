@@ -1,0 +1,115 @@
+# Each target works after a clone. What it needs beside Rust is pinned and goes below target/: programs of Python
+# into virtual environments, those of cargo into target/tools. Packages of Debian are installed only if they are
+# missing and only by root; anybody else is told what is missing.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO_DENY := cargo-deny@0.20.2
+CARGO_FUZZ := cargo-fuzz@0.13.2
+TOOLS := target/tools
+VENV := target/venv
+VENV_BENCH := target/venv-bench
+BUILT := $(or $(CARGO_TARGET_DIR),target)
+FUNCTIONS := $(addprefix --package ,$(notdir $(wildcard functions/*)))
+
+# The machine's own processor. For another one `make build` needs Rust's standard library for it.
+ARCHITECTURE ?= $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
+# Seconds for each of the three kinds of input.
+FUZZ_SECONDS ?= 30
+
+export PATH := $(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$(PATH)
+export SAM_CLI_TELEMETRY ?= 0
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# rustup fetches the version that rust-toolchain.toml names. Where it may not, an installed toolchain of that version
+# under the name `stable` does as well.
+RUST := $(shell sed -n 's/^channel = "\([0-9.]*\)"/\1/p' rust-toolchain.toml)
+ifeq ($(and $(RUST),$(findstring $(RUST),$(shell rustup toolchain list 2> /dev/null))),)
+ifneq ($(findstring rustc $(RUST) ,$(shell RUSTUP_TOOLCHAIN=stable rustc --version 2> /dev/null)),)
+export RUSTUP_TOOLCHAIN := stable
+endif
+endif
+
+# $(call need,COMMAND,PACKAGE): the command works, or Debian's package is installed and then it does.
+need = @$(1) > /dev/null 2>&1 || $(call install,$(2))
+install = { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null \
+	|| { echo "make: '$(firstword $(1))' is missing: install it, or what your system calls it" >&2; exit 1; }; \
+	apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(1); }
+
+.PHONY: help demo test check audit fuzz bench build deploy invoke cc
+
+help: ## Print this
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
+		printf '  make %-8s %s\n' "$$target" "$$text"; done
+
+demo: cc ## See it work on this machine: loopback AWS, the real function, the story line by line
+	cargo build --package demo $(FUNCTIONS)
+	$(BUILT)/debug/demo
+
+test: cc $(VENV)/ready ## Run every test: Rust, the template, sam build, the stories against moto under the template's role
+	cargo test --workspace
+	python -m pytest -m "build or not build" tests/template
+	python tests/template/second_opinions.py
+
+check: cc $(TOOLS)/$(CARGO_DENY) ## Format, lints, licences and banned crates, documentation: nothing may be found
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo deny --locked check bans licenses sources
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
+
+audit: cc $(TOOLS)/$(CARGO_DENY) ## Look for known vulnerabilities in the crates used: needs GitHub
+	cargo deny --locked check advisories
+
+# On stable Rust: coverage is a pass of LLVM that needs no nightly compiler, the sanitizers would (fuzz/src/lib.rs).
+fuzz: cc $(TOOLS)/$(CARGO_FUZZ) ## Feed broken input to the core: make fuzz FUZZ_SECONDS=600
+	$(call need,c++ --version,g++)
+	@export CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_OPT_LEVEL=3; \
+	options=(--sanitizer none --features libfuzzer); \
+	cargo fuzz build "$${options[@]}"; \
+	for input in playlist event plan; do \
+		mkdir -p target/fuzz/$$input; \
+		seeds=(fuzz/seeds/$$input); [ $$input != event ] || seeds+=(events/*/); \
+		cargo fuzz run "$${options[@]}" $$input target/fuzz/$$input "$${seeds[@]}" -- -dict=fuzz/words.dict \
+			-max_len=8192 -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 -verbosity=0 \
+			> target/fuzz/$$input.log 2>&1 \
+			|| { grep -a -A2 panicked target/fuzz/$$input.log || true; tail -n 30 target/fuzz/$$input.log; exit 1; }; \
+		sed -n "s/^stat::number_of_executed_units: */fuzz: $$input: nothing found in inputs tried: /p" \
+			target/fuzz/$$input.log; \
+	done
+
+bench: cc $(VENV_BENCH)/ready ## Measure beside s5cmd, rclone, the AWS CLI and boto3: make bench BENCH="deleting --runs 3"
+	$(call need,rclone version,rclone)
+	cargo build --release --package bench $(FUNCTIONS)
+	PATH="$(CURDIR)/$(VENV_BENCH)/bin:$$PATH" ONAIR_BENCH_PYTHON="$(CURDIR)/$(VENV_BENCH)/bin/python" \
+		$(BUILT)/release/bench $(BENCH)
+
+build: cc $(VENV)/ready ## Build the functions for Lambda: make build ARCHITECTURE=arm64
+	sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+
+deploy: build ## Deploy to the AWS account of your credentials; asks for the parameters until samconfig.toml has them
+	if grep -q '^parameter_overrides' samconfig.toml; then sam deploy; \
+	else sam deploy --guided --parameter-overrides Architecture=$(ARCHITECTURE); fi
+
+invoke: cc $(VENV)/ready ## Run a function here on an event, dry unless DRY_RUN=false: make invoke CASE=prune-recording/recording-end
+	tests/invoke.sh $(CASE)
+
+# aws-lc, the cryptography under TLS, is C.
+cc:
+	@cargo --version > /dev/null || { echo "make: Rust is missing: install it by https://rustup.rs" >&2; exit 1; }
+	$(call need,cc --version,gcc libc6-dev)
+
+$(VENV)/ready: tests/requirements.txt
+$(VENV_BENCH)/ready: bench/requirements.txt
+%/ready:
+	$(call need,python3 -m ensurepip --version,python3-venv)
+	rm -rf $*
+	python3 -m venv $*
+	$*/bin/pip install --quiet --requirement $<
+	touch $@
+
+# The file's name is what `cargo install` takes. Unoptimised, they are there in a third of the time.
+$(TOOLS)/cargo-%:
+	cargo install --quiet --debug --locked --root $(TOOLS) $(notdir $@)
+	touch $@

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Runs a function on this machine on one event, under cargo-lambda's stand-in for Lambda: `make invoke CASE=...`.
+#
+# The function talks to the AWS that the environment names (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL, ...) and takes
+# its settings from there, too. DRY_RUN is true unless you say otherwise.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+case=${1:-}
+event=events/$case.json
+if [ -z "$case" ] || [ ! -f "$event" ]; then
+	{ echo "make invoke: say which event, by one of"; find events -name '*.json' | sort | sed 's|events/\(.*\)\.json|  CASE=\1|'; } >&2
+	exit 2
+fi
+function=${case%%/*}
+
+export DRY_RUN=${DRY_RUN:-true}
+if [ "$function" = prune-recording ]; then
+	# The bucket of the files in events/; another one's events are refused.
+	export RECORDING_BUCKETS=${RECORDING_BUCKETS:-r2s3-dev-channel-1-recordings}
+	[ -n "${DELETE_RENDITIONS:-}" ] || export KEEP_RENDITIONS=${KEEP_RENDITIONS:-highest}
+fi
+
+# Compiled first, so that the invocation does not wait for it.
+cargo build --bin "$function"
+
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+address=(--invoke-address 127.0.0.1 --invoke-port "$port")
+log=target/invoke.log
+# Without --ignore-changes it would watch the whole tree, and start the function again at any change in it.
+cargo lambda watch "${address[@]}" --ignore-changes > "$log" 2>&1 &
+watch=$!
+# It ends the function that it started.
+trap 'kill "$watch" 2> /dev/null || true; wait "$watch" 2> /dev/null || true' EXIT
+until (exec 3<> "/dev/tcp/127.0.0.1/$port") 2> /dev/null; do
+	kill -0 "$watch" 2> /dev/null || { cat "$log" >&2; exit 1; }
+	sleep 0.1
+done
+
+ended=0
+cargo lambda invoke "$function" "${address[@]}" --data-file "$event" || ended=$?
+echo
+echo "The function's log, from $log:"
+grep -a '^{' "$log" || true
+exit "$ended"
