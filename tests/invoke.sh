@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Runs a function on this machine on one event, under cargo-lambda's stand-in for Lambda: `make invoke CASE=...`.
 #
-# The function talks to the AWS that the environment names (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL, ...) and takes
-# its settings from there, too. DRY_RUN is true unless you say otherwise.
+# The function works on the AWS that the environment names, as it does in Lambda: AWS_REGION, AWS_ACCESS_KEY_ID and its
+# kin (`aws configure export-credentials --format env` prints them), AWS_ENDPOINT_URL. Its settings come from there,
+# too; DRY_RUN is true unless you say otherwise.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,6 +14,12 @@ if [ -z "$case" ] || [ ! -f "$event" ]; then
 	exit 2
 fi
 function=${case%%/*}
+
+if [ -z "${AWS_ACCESS_KEY_ID:-}" ] || [ -z "${AWS_REGION:-}" ]; then
+	echo 'make invoke: put credentials and AWS_REGION into the environment; with a profile of the AWS CLI:' >&2
+	echo '  eval "$(aws configure export-credentials --format env)"; export AWS_REGION=...' >&2
+	exit 2
+fi
 
 export DRY_RUN=${DRY_RUN:-true}
 if [ "$function" = prune-recording ]; then

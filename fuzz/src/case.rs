@@ -2,6 +2,7 @@
 
 use onair_core::prune_recording::plan::Wish;
 use onair_core::prune_recording::recording::Inventory;
+use onair_core::prune_recording::removed::REMOVED;
 use onair_core::prune_recording::rule::Rule;
 use onair_core::prune_recording::{ENDED, ENTRY_PLAYLISTS, HLS, STARTED};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,13 +14,16 @@ pub(crate) struct Case {
 
 impl Case {
     /// Reads sections that each start with a line `== name`: the settings, the folders under `media/hls/`, one
-    /// a line, and the files by their paths in the recording. `None` if the settings are no rule.
+    /// a line, the user metadata of `recording-ended.json`, and the files by their paths in the recording. `None`
+    /// if the settings are no rule.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut inventory = Inventory {
             started: None,
             ended: String::new(),
             playlists: BTreeMap::new(),
             folders: BTreeSet::new(),
+            other_playlists: BTreeSet::new(),
+            removed: String::new(),
         };
         let mut wish = None;
         for section in text.strip_prefix("== ")?.split("\n== ") {
@@ -28,12 +32,15 @@ impl Case {
                 "settings" => wish = parse_wish(body),
                 // S3 groups keys by the slash, so no folder's name has one.
                 "folders" => inventory.folders = body.split(['\n', '/']).map(str::to_owned).collect(),
+                REMOVED => body.clone_into(&mut inventory.removed),
                 STARTED => inventory.started = Some(body.to_owned()),
                 ENDED => body.clone_into(&mut inventory.ended),
                 path => {
-                    // Other files of a recording are not read.
-                    if let Some(file) = path.strip_prefix(HLS).filter(|file| ENTRY_PLAYLISTS.contains(file)) {
+                    let Some(file) = path.strip_prefix(HLS) else { continue };
+                    if ENTRY_PLAYLISTS.contains(&file) {
                         inventory.playlists.insert(file.to_owned(), body.to_owned());
+                    } else {
+                        inventory.other_playlists.insert(file.to_owned());
                     }
                 }
             }

@@ -50,13 +50,14 @@ pub fn plan(bytes: &[u8]) {
         return;
     };
     let Ok(plan) = decide(&inventory, &wish) else { return };
-    let Plan { kept, must_play, rewrites, deletions } = &plan;
+    let Plan { kept, must_play, must_hold_media, rewrites, deletions } = &plan;
     for Deletion { folder, .. } in deletions {
         let name = folder.strip_prefix(HLS).and_then(|path| path.strip_suffix('/'));
         let is_rendition = name.is_some_and(|name| !matches!(name, "" | "." | "..") && !name.contains('/'));
         let is_thumbnails = wish.delete_thumbnails && THUMBNAILS.contains(&folder.as_str());
         assert!(is_rendition || is_thumbnails, "{folder:?} would be deleted");
-        assert!(!must_play.iter().any(|path| path.starts_with(folder)), "{folder:?} is still played");
+        let mut needed = must_play.iter().chain(must_hold_media);
+        assert!(!needed.any(|path| path.starts_with(folder)), "{folder:?} is still played");
         assert!(!kept.iter().any(|kept| Some(kept.as_str()) == name), "{folder:?} is kept and deleted");
     }
     assert!(!kept.is_empty() || !deletions.iter().any(|deletion| deletion.folder.starts_with(HLS)));
@@ -73,6 +74,7 @@ pub fn plan(bytes: &[u8]) {
             None => {
                 assert_eq!(rewrite.path, ENDED);
                 end.ended.clone_from(&rewrite.text);
+                end.removed = rewrite.removed.clone().unwrap_or_default();
             }
         }
     }

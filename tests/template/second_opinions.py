@@ -91,7 +91,7 @@ def main():
         for sid, run in without.items():
             report(run.result(), sid, run.result().was_refused)
     print(*bad, sep="\n")
-    print(f"\nsecond opinion: {len(sids) + 2 - len(bad)} passed, {len(bad)} failed")
+    print(f"\nopinions: {len(sids) + 2 - len(bad)} passed, {len(bad)} failed")
     return 1 if bad else 0
 
 

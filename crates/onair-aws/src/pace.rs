@@ -16,8 +16,8 @@ const MAX_GAP: Duration = Duration::from_secs(2);
 /// The first pause after a slow-down; one that has shrunk below this is none.
 const MIN_GAP: Duration = Duration::from_millis(25);
 
-/// The time between two starts: none while S3 is content, doubled by each slow-down, shortened by a tenth
-/// with each request that it takes.
+/// The time between two starts: none while S3 is content, doubled by a slow-down, shortened by a tenth with each
+/// request that it takes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pace(Arc<Mutex<State>>);
 
@@ -25,6 +25,7 @@ pub(crate) struct Pace(Arc<Mutex<State>>);
 struct State {
     gap: Duration,
     next_start: Option<Instant>,
+    last_slow_down: Option<Instant>,
 }
 
 impl Pace {
@@ -39,7 +40,14 @@ impl Pace {
     }
 
     pub(crate) fn slow_down(&self) {
-        self.with(|state| state.gap = (state.gap * 2).clamp(MIN_GAP, MAX_GAP));
+        self.with(|state| {
+            // What was in flight together is refused together, and is one reason to slow down, not many.
+            let now = Instant::now();
+            if state.last_slow_down.is_none_or(|last| now >= last + state.gap.max(MIN_GAP)) {
+                state.gap = (state.gap * 2).clamp(MIN_GAP, MAX_GAP);
+                state.last_slow_down = Some(now);
+            }
+        });
     }
 
     fn taken(&self) {
@@ -86,13 +94,17 @@ mod tests {
         pace.turn().await;
         assert_eq!(begin.elapsed(), Duration::ZERO);
 
+        // Two at once are one.
         pace.slow_down();
         pace.slow_down();
         pace.turn().await;
         pace.turn().await;
-        assert_eq!(begin.elapsed().as_millis(), 50);
+        assert_eq!(begin.elapsed().as_millis(), 25);
 
-        (0..100).for_each(|_| pace.slow_down());
+        for _ in 0..10 {
+            tokio::time::sleep(MAX_GAP).await;
+            pace.slow_down();
+        }
         assert_eq!(pace.with(|state| state.gap), MAX_GAP);
         (0..100).for_each(|_| pace.taken());
         assert_eq!(pace.with(|state| state.gap), Duration::ZERO);

@@ -1,8 +1,10 @@
 //! Amazon S3: reading and rewriting small texts, looking into folders, emptying them.
 
 mod emptying;
+mod listing;
 
-pub use emptying::{Contents, Folder, Tally, Unfinished};
+pub use emptying::{Tally, Unfinished};
+pub use listing::{Contents, Folder};
 
 use crate::error::Error;
 use crate::pace::Pace;
@@ -12,8 +14,9 @@ use aws_sdk_s3::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat};
-use emptying::Page;
+use aws_sdk_s3::types::BucketVersioningStatus;
 use futures::TryStreamExt;
+use listing::Page;
 use std::collections::BTreeSet;
 use tokio::time::Instant;
 
@@ -45,6 +48,24 @@ pub struct StoredText {
     response: GetObjectOutput,
 }
 
+impl StoredText {
+    /// A value of the user metadata.
+    pub fn metadata(&self, name: &str) -> Option<&str> {
+        self.response.metadata.as_ref()?.get(name).map(String::as_str)
+    }
+}
+
+/// Whether a bucket keeps versions (S3 User Guide, "Deleting object versions").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Versioning {
+    /// It never did: what is deleted is gone.
+    Off,
+    /// It does: what is deleted is hidden by a delete marker, and no bytes are freed.
+    Enabled,
+    /// It did once: what was written then is hidden, what was written since is gone.
+    Suspended,
+}
+
 /// What came of writing an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
@@ -74,6 +95,9 @@ impl S3 {
             Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => {
                 return Ok(Read::Absent);
             }
+            Err(error) if error.as_service_error().is_some_and(GetObjectError::is_invalid_object_state) => {
+                return Ok(Read::Unreadable("it is archived: restore it first".to_owned()));
+            }
             Err(error) => return Err(failed(error.into())),
         };
         let size_bytes = response.content_length().unwrap_or_default();
@@ -92,13 +116,20 @@ impl S3 {
     }
 
     /// Replaces an object's text, if it is still the one that was read (`If-Match`), and keeps its headers,
-    /// storage class, encryption and user metadata.
+    /// storage class, encryption and user metadata, to which `more_metadata` is added.
     ///
     /// # Errors
     ///
     /// When S3 does not answer, or refuses for another reason than a conflict.
-    pub async fn rewrite(&self, stored: &StoredText, text: String) -> Result<Written, Error> {
+    pub async fn rewrite(
+        &self,
+        stored: &StoredText,
+        text: String,
+        more_metadata: Option<(&str, String)>,
+    ) -> Result<Written, Error> {
         let StoredText { bucket, key, response: was, .. } = stored;
+        let mut metadata = was.metadata.clone().unwrap_or_default();
+        metadata.extend(more_metadata.map(|(name, value)| (name.to_owned(), value)));
         self.pace.turn().await;
         let expires =
             was.expires_string().and_then(|date| DateTime::from_str(date, DateTimeFormat::HttpDate).ok());
@@ -118,7 +149,7 @@ impl S3 {
             .set_storage_class(was.storage_class.clone())
             .set_server_side_encryption(was.server_side_encryption.clone())
             .set_ssekms_key_id(was.ssekms_key_id.clone())
-            .set_metadata(was.metadata.clone())
+            .set_metadata(Some(metadata))
             .body(ByteStream::from(text.into_bytes()))
             .send()
             .await;
@@ -144,27 +175,59 @@ impl S3 {
         }
     }
 
-    /// Whether the bucket keeps, or kept once, versions: then a plain delete only hides an object.
+    /// What a plain delete does in this bucket.
     ///
     /// # Errors
     ///
     /// When S3 does not answer, or refuses.
-    pub async fn keeps_versions(&self, bucket: &str) -> Result<bool, Error> {
+    pub async fn versioning(&self, bucket: &str) -> Result<Versioning, Error> {
         let answer = self.client.get_bucket_versioning().bucket(bucket).send().await;
         let answer = answer.map_err(|error| Error::new("GetBucketVersioning", uri(bucket, ""), error))?;
-        Ok(answer.status.is_some())
+        Ok(match answer.status {
+            None => Versioning::Off,
+            Some(BucketVersioningStatus::Enabled) => Versioning::Enabled,
+            Some(_) => Versioning::Suspended,
+        })
     }
 
-    /// The names of the folders directly in this one. Starts nothing after `stop`.
+    /// What lies directly in this folder. Starts nothing after `stop`.
     ///
     /// # Errors
     ///
     /// [`Unfinished`]
-    pub async fn folders(&self, parent: &Folder, stop: Instant) -> Result<BTreeSet<String>, Unfinished> {
-        let name = |path: String| Some(path.strip_prefix(&parent.prefix)?.strip_suffix('/')?.to_owned());
-        let names = |page: Page| page.folders.into_iter().filter_map(name).collect::<BTreeSet<_>>();
-        self.pages(parent, Some("/"), stop).map_ok(names).try_concat().await
+    pub async fn look_into(&self, parent: &Folder, stop: Instant) -> Result<Directly, Unfinished> {
+        let name = |path: String| path.strip_prefix(&parent.prefix).map(str::to_owned);
+        let directly = |mut found: Directly, page: Page| {
+            let folder = |path| Some(name(path)?.strip_suffix('/')?.to_owned());
+            found.folders.extend(page.folders.into_iter().filter_map(folder));
+            let current = page.objects.into_iter().filter(|object| object.is_current);
+            found.files.extend(current.filter_map(|object| name(object.key)));
+            async { Ok(found) }
+        };
+        self.pages(parent, Some("/"), stop).try_fold(Directly::default(), directly).await
     }
+
+    /// The first few keys that lie in this folder or below it, relative to it.
+    ///
+    /// # Errors
+    ///
+    /// When S3 does not answer, or refuses.
+    pub async fn first_keys(&self, folder: &Folder, count: i32) -> Result<Vec<String>, Error> {
+        let Folder { bucket, prefix, .. } = folder;
+        let request = self.client.list_objects_v2().bucket(bucket).prefix(prefix).max_keys(count);
+        let answer = request.send().await.map_err(|e| Error::new("ListObjectsV2", uri(bucket, prefix), e))?;
+        let keys = answer.contents.unwrap_or_default().into_iter().filter_map(|object| object.key);
+        Ok(keys.filter_map(|key| key.strip_prefix(prefix.as_str()).map(str::to_owned)).collect())
+    }
+}
+
+/// What lies directly in a folder.
+#[derive(Debug, Default)]
+pub struct Directly {
+    /// Names of folders, without a slash.
+    pub folders: BTreeSet<String>,
+    /// Names of the objects that a plain read finds.
+    pub files: BTreeSet<String>,
 }
 
 /// An object as people look it up.

@@ -6,6 +6,8 @@
 //! So each tag is parsed alone, together with its own URI line, anything that is not understood whole is
 //! refused by line number, and an edit is the original lines minus those of the dropped entries.
 
+use std::collections::BTreeSet;
+
 use m3u8_rs::{AlternativeMediaType, ClosedCaptionGroupId, MasterPlaylist, VariantStream};
 
 /// Longest playlist that is read, in bytes. Real ones have about 1 kB (four renditions); the bound keeps a
@@ -150,9 +152,9 @@ impl<'a> MultivariantPlaylist<'a> {
     /// The text without the variants and I-frame entries whose URI `drop` names, and without the EXT-X-MEDIA
     /// groups that only those referred to. Every other byte stays as it is.
     pub fn without(&self, drop: impl Fn(&str) -> bool) -> String {
-        let mut gone = Vec::new();
-        let mut referred_by_gone = Vec::new();
-        let mut referred_by_kept = Vec::new();
+        let mut gone = BTreeSet::new();
+        let mut referred_by_gone = BTreeSet::new();
+        let mut referred_by_kept = BTreeSet::new();
         for entry in &self.entries {
             let (uri, lines, groups) = match entry {
                 Entry::Variant { tag, uri, variant } => (&variant.uri, vec![*tag, *uri], &variant.groups),
@@ -171,7 +173,7 @@ impl<'a> MultivariantPlaylist<'a> {
                 && referred_by_gone.contains(&group)
                 && !referred_by_kept.contains(&group)
             {
-                gone.push(*tag);
+                gone.insert(*tag);
             }
         }
         let kept = self.lines.iter().enumerate().filter(|(number, _)| !gone.contains(number));

@@ -1,7 +1,7 @@
 //! Which renditions of an Amazon IVS recording go, and what its playlists and metadata say afterwards.
 //!
 //! [`event`] turns a trigger into the recording it speaks of, [`rule`] reads what the user wants,
-//! [`recording`] understands what is there, [`plan`] decides. Nothing is computed from IVS's naming
+//! [`recording`] understands what is there, [`plan`] decides, [`removed`] remembers. Nothing is computed from IVS's naming
 //! scheme: AWS asks not to rely on it and to find renditions through the metadata ("Auto-Record to Amazon
 //! S3", Low-Latency Streaming User Guide).
 
@@ -9,6 +9,7 @@ pub mod event;
 pub mod metadata;
 pub mod plan;
 pub mod recording;
+pub mod removed;
 pub mod rule;
 
 /// Why nothing is to be done to a recording. Nothing is changed; the text says what a person can do.
@@ -29,7 +30,7 @@ fn held<T>(why: impl Into<String>) -> Result<T, Refusal> {
 
 /// Where a recording's metadata lies, relative to its prefix.
 pub const ENDED: &str = "events/recording-ended.json";
-/// The metadata that IVS wrote at the start. It is never rewritten, so it remembers every rendition.
+/// The metadata that IVS wrote at the start. It is never rewritten.
 pub const STARTED: &str = "events/recording-started.json";
 /// Where the entry playlists and the rendition folders lie, relative to the recording's prefix.
 pub const HLS: &str = "media/hls/";

@@ -5,7 +5,7 @@ use onair_core::prune_recording::recording::Inventory;
 use onair_core::prune_recording::rule::Rule;
 use onair_core::prune_recording::{ENDED, HLS, Refusal};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One rung: what a playlist and the metadata say of a rendition.
 #[derive(Debug, Clone)]
@@ -77,6 +77,8 @@ pub(crate) fn recording(ladder: &[Rung]) -> Inventory {
             ("byte-range-multivariant.m3u8".to_owned(), playlist(ladder, "byte-range-variant.m3u8")),
         ]),
         folders: ladder.iter().map(|rung| rung.name.clone()).collect(),
+        other_playlists: BTreeSet::new(),
+        removed: String::new(),
     }
 }
 
@@ -95,7 +97,10 @@ pub(crate) fn after(inventory: &Inventory, plan: &Plan, rewrites: usize, gone: &
     for rewrite in plan.rewrites.iter().take(rewrites) {
         match rewrite.path.strip_prefix(HLS) {
             Some(file) => drop(after.playlists.insert(file.to_owned(), rewrite.text.clone())),
-            None => after.ended.clone_from(&rewrite.text),
+            None => {
+                after.ended.clone_from(&rewrite.text);
+                after.removed = rewrite.removed.clone().unwrap();
+            }
         }
         assert!(rewrite.path.starts_with(HLS) || rewrite.path == ENDED);
     }

@@ -11,6 +11,7 @@ fn a_plan_reads_like_the_work_it_stands_for() {
     keep    720p30
     check   media/hls/720p30/byte-range-variant.m3u8
     check   media/hls/720p30/playlist.m3u8
+    check   media/hls/720p30/
     rewrite media/hls/byte-range-multivariant.m3u8
     rewrite media/hls/master.m3u8
     rewrite events/recording-ended.json
@@ -82,37 +83,102 @@ fn a_second_run_finds_nothing_to_do() {
 }
 
 #[test]
-fn a_rule_that_a_second_run_would_read_differently_is_held() {
+fn a_run_writes_down_what_it_removes_so_that_no_rule_names_the_next_one() {
     let mut inventory = recording(&usual());
+    // Neither what the recording started with nor a name that tells its quality is needed.
     inventory.started = None;
-    assert!(why(&inventory, &delete("lowest")).contains("would not come out the same a second time"));
-    // A rule that looks only at what stays needs no memory.
-    assert_eq!(plan(&inventory, &keep("highest")).unwrap().kept, ["720p30"]);
-    assert_eq!(plan(&inventory, &delete("160p30")).unwrap().deletions.len(), 1);
-    // A folder whose name says nothing could not be told from a stranger's once nothing lists it.
-    let mut real_time = recording(&[Rung::new("high", 720, 9), Rung::new("low", 160, 1)]);
-    assert_eq!(plan(&real_time, &keep("highest")).unwrap().kept, ["high"]);
-    real_time.started = None;
-    assert!(why(&real_time, &keep("highest")).contains("would not come out the same"));
+    let odd = recording(&[Rung::new("high", 720, 9), Rung::new("low", 160, 1), Rung::new("mid", 360, 3)]);
+    for (inventory, name) in [(inventory, "160p30"), (odd, "low")] {
+        let first = plan(&inventory, &delete("lowest")).unwrap();
+        assert_eq!(first.deletions.len(), 1);
+        let memory = first.rewrites.last().unwrap().removed.clone().unwrap();
+        assert!(memory.starts_with(&format!("{name}:160")), "{memory}");
+        let cut = after(&inventory, &first, 9, &[]);
+        assert_eq!(plan(&cut, &delete("lowest")).unwrap().deletions, first.deletions);
+        let end = after(&inventory, &first, 9, &[name]);
+        assert!(plan(&end, &delete("lowest")).unwrap().is_empty());
+        // What was removed stays remembered when another rule removes more.
+        let more = plan(&end, &keep("highest")).unwrap();
+        assert!(more.rewrites.last().unwrap().removed.as_ref().unwrap().contains(&memory));
+    }
 }
 
 #[test]
-fn what_an_interrupted_run_left_is_found_by_its_folder() {
+fn a_rendition_that_would_not_be_remembered_is_held() {
+    let mut inventory = recording(&usual());
+    inventory.started = None;
+    inventory.ended = metadata(&usual()[..3], "RECORDING_ENDED");
+    // 160p30 is named by playlists only: once they are written and the metadata is not, nothing would know it.
+    assert!(why(&inventory, &keep("highest")).contains("would not come out the same a second time"));
+    assert!(plan(&inventory, &keep("<=480p")).is_ok());
+}
+
+#[test]
+fn what_came_otherwise_than_announced_is_no_reason_to_wait_or_to_do_nothing() {
+    let more = [usual(), vec![Rung::new("1080p60", 1080, 9), Rung::new("90p30", 90, 1)]].concat();
+    let mut inventory = recording(&usual());
+    inventory.started = Some(metadata(&more, "RECORDING_STARTED"));
+    assert_eq!(plan(&inventory, &delete("highest,lowest")).unwrap().kept, ["480p30", "360p30"]);
+    let mut other_height = usual();
+    other_height[1].height = 482;
+    inventory.started = Some(metadata(&other_height, "RECORDING_STARTED"));
+    assert_eq!(plan(&inventory, &delete("<=480p")).unwrap().kept, ["720p30"]);
+    inventory.started = Some("{".to_owned());
+    assert_eq!(plan(&inventory, &keep("highest")).unwrap().kept, ["720p30"]);
+}
+
+#[test]
+fn a_recording_of_audio_has_its_highest_too() {
+    let mut inventory = recording(&usual());
+    for text in
+        inventory.playlists.values_mut().chain(inventory.started.iter_mut()).chain([&mut inventory.ended])
+    {
+        *text = text
+            .replace("160p30", "audio_only")
+            .replace(",RESOLUTION=284x160", "")
+            .replace("\"resolution_height\":160", "\"x\":0");
+    }
+    inventory.folders = ["720p30", "480p30", "360p30", "audio_only"].map(str::to_owned).into();
+    assert_eq!(plan(&inventory, &keep("lowest")).unwrap().kept, ["360p30"]);
+    assert_eq!(plan(&inventory, &keep("audio_only")).unwrap().kept, ["audio_only"]);
+    let only = after(
+        &inventory,
+        &plan(&inventory, &keep("audio_only")).unwrap(),
+        9,
+        &["720p30", "480p30", "360p30"],
+    );
+    assert!(plan(&only, &keep("highest")).unwrap().is_empty());
+}
+
+#[test]
+fn what_an_interrupted_run_left_is_found_by_what_it_wrote_down() {
     let mut inventory = recording(&usual()[..1]);
-    inventory.folders.extend(["360p30".to_owned(), "160p30-abc".to_owned()]);
+    inventory.folders.extend(["360p30".to_owned(), "low".to_owned()]);
+    inventory.removed = "360p30:360,gone:90,low:160".to_owned();
     let plan = plan(&inventory, &keep("highest")).unwrap();
     assert!(plan.rewrites.is_empty());
     let names: Vec<_> = plan.deletions.iter().map(|deletion| deletion.folder.as_str()).collect();
-    assert_eq!(names, ["media/hls/160p30-abc/", "media/hls/360p30/"]);
+    assert_eq!(names, ["media/hls/360p30/", "media/hls/low/"]);
 }
 
 #[test]
-fn folders_that_are_no_rendition_stay() {
+fn folders_that_nothing_names_stay_whatever_they_are_called() {
     let mut inventory = recording(&usual());
-    inventory.folders.extend(["audio", "subtitles", "720p30 copy", "poster"].map(str::to_owned));
-    let names: Vec<_> = plan(&inventory, &keep("highest")).unwrap().deletions;
-    assert_eq!(names.len(), 3);
-    assert!(names.iter().all(|deletion| deletion.folder.ends_with("p30/")));
+    let strangers = ["audio", "480p300", "1080p", "720p30-backup", "90p", "poster"];
+    inventory.folders.extend(strangers.map(str::to_owned));
+    for (wish, deleted) in [(keep("highest"), 3), (delete("lowest"), 1), (delete("<=480p"), 3)] {
+        let deletions = plan(&inventory, &wish).unwrap().deletions;
+        assert_eq!(deletions.len(), deleted, "{wish:?}");
+        assert!(!deletions.iter().any(|deletion| strangers.contains(&deletion.name.as_str())));
+    }
+}
+
+#[test]
+fn a_playlist_that_nobody_knows_may_name_what_would_go() {
+    let mut inventory = recording(&usual());
+    inventory.other_playlists.insert("clip_master.m3u8".to_owned());
+    insta::assert_snapshot!(why(&inventory, &keep("highest")), @"held: media/hls/clip_master.m3u8 lies beside the entry playlists and may name what would go; move it, or delete it");
+    assert!(plan(&inventory, &delete("1080p60")).unwrap().is_empty());
 }
 
 #[test]
@@ -231,6 +297,10 @@ fn thumbnails_go_only_if_asked() {
     check   media/hls/480p30/playlist.m3u8
     check   media/hls/720p30/byte-range-variant.m3u8
     check   media/hls/720p30/playlist.m3u8
+    check   media/hls/160p30/
+    check   media/hls/360p30/
+    check   media/hls/480p30/
+    check   media/hls/720p30/
     rewrite events/recording-ended.json
     delete  media/thumbnails/
     delete  media/latest_thumbnail/

@@ -15,7 +15,8 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
 
 /// One event, and how long there is to deal with it.
 #[derive(Debug)]
@@ -39,10 +40,10 @@ impl Report {
         Self { answer: json!({ "outcome": "ignored", "why": why.into() }), metrics: Vec::new() }
     }
 
-    /// A safety rule said no; nothing was changed.
-    pub fn held(why: impl Into<String>) -> Self {
+    /// A safety rule said no. `what` is the kind of thing that it protects, `name` the one.
+    pub fn held(what: &str, name: impl Into<String>, why: impl Into<String>) -> Self {
         Self {
-            answer: json!({ "outcome": "held", "why": why.into() }),
+            answer: json!({ "outcome": "held", what: name.into(), "why": why.into() }),
             metrics: vec![Metric::count("Held", 1)],
         }
     }
@@ -60,7 +61,10 @@ impl Report {
 pub async fn start(serve: impl Future<Output = Result<(), Error>>) -> ExitCode {
     let level = ["AWS_LAMBDA_LOG_LEVEL", "RUST_LOG"].iter().find_map(|name| std::env::var(name).ok());
     let level = level.and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
-    tracing_subscriber::fmt().json().flatten_event(true).with_target(false).with_max_level(level).init();
+    // The runtime would log each failure a second time, in its own words.
+    let ours = Targets::new().with_default(level).with_target("lambda_runtime", LevelFilter::OFF);
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_target(false);
+    tracing_subscriber::registry().with(lines.with_filter(ours)).init();
     let served = match std::env::var_os("AWS_LAMBDA_RUNTIME_API") {
         Some(_) => serve.await,
         None => Err(Error::Config(
@@ -113,7 +117,7 @@ fn log(answer: &Value) {
     let outcome = answer["outcome"].as_str().unwrap_or_default();
     let why = answer["why"].as_str().unwrap_or_default();
     match outcome {
-        "held" => tracing::warn!(outcome, why, "held"),
+        "held" => tracing::warn!(outcome, why, answer = %answer, "held"),
         "ignored" => tracing::info!(outcome, why, "ignored"),
         _ => tracing::info!(outcome, answer = %answer, "{outcome}"),
     }

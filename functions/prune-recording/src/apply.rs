@@ -3,13 +3,17 @@
 use crate::report::{Progress, Removal};
 use crate::{Halt, Handler};
 use futures::future::{join_all, try_join, try_join_all};
-use onair_aws::s3::{Folder, StoredText, Unfinished, Written};
+use onair_aws::s3::{Contents, Folder, StoredText, Unfinished, Written};
 use onair_core::prune_recording::HLS;
 use onair_core::prune_recording::event::Request;
 use onair_core::prune_recording::plan::{Plan, Rewrite};
+use onair_core::prune_recording::removed::REMOVED;
 use std::collections::BTreeMap;
 use tokio::sync::SetOnce;
 use tokio::time::Instant;
+
+/// Keys of a folder that are looked at. Its playlists, of which there are two, are none to play.
+const FIRST_KEYS: i32 = 5;
 
 impl Handler {
     /// Looks, writes, deletes. The folders that go are listed meanwhile, but nothing is deleted before
@@ -55,20 +59,26 @@ impl Handler {
         first_failure(join_all(measured).await)
     }
 
-    /// Whether the media playlists are there without which the recording would not play.
+    /// Whether that is there without which the recording would not play: the playlists that stay, and
+    /// something to play beside them.
     async fn look(&self, request: &Request, plan: &Plan) -> Result<(), Halt> {
         if plan.is_empty() {
             return Ok(());
         }
-        let looks = plan.must_play.iter().map(async |path| {
+        let playlists = plan.must_play.iter().map(async |path| {
             match self.s3.exists(&request.bucket, &request.prefix.key(path)).await? {
                 true => Ok(()),
-                false => {
-                    Err(Halt::Held(format!("{path} is not there, though a variant that would stay needs it")))
-                }
+                false => Err(Halt::Held(format!("{path} is not there, though what would stay needs it"))),
             }
         });
-        try_join_all(looks).await.map(drop)
+        let media = plan.must_hold_media.iter().map(async |path| {
+            let folder = Folder::new(&request.bucket, &request.prefix.key(path), Contents::Current);
+            match self.s3.first_keys(&folder, FIRST_KEYS).await?.iter().any(|key| !key.ends_with(".m3u8")) {
+                true => Ok(()),
+                false => Err(Halt::Held(format!("{path} would stay, and holds nothing to play"))),
+            }
+        });
+        try_join(try_join_all(playlists), try_join_all(media)).await.map(drop)
     }
 
     /// Writes the entry playlists, then the metadata.
@@ -84,7 +94,9 @@ impl Handler {
                 return Err(Halt::OutOfTime);
             }
             let Some(stored) = stored.get(&rewrite.path) else { return Err(Halt::Conflict) };
-            match self.s3.rewrite(stored, rewrite.text.clone()).await? {
+            progress.tries(rewrite);
+            let removed = rewrite.removed.clone().map(|removed| (REMOVED, removed));
+            match self.s3.rewrite(stored, rewrite.text.clone(), removed).await? {
                 Written::Done => progress.rewrote(&rewrite.path),
                 Written::Conflict => return Err(Halt::Conflict),
             }

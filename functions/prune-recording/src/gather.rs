@@ -1,10 +1,11 @@
 //! Reads what the plan is made from: all at once, in one round trip.
 
 use crate::{Halt, Handler};
-use onair_aws::s3::{Contents, Folder, Read, StoredText};
+use onair_aws::s3::{Contents, Folder, Read, StoredText, Versioning};
 use onair_core::playlist::MAX_PLAYLIST_BYTES;
 use onair_core::prune_recording::event::Request;
 use onair_core::prune_recording::recording::Inventory;
+use onair_core::prune_recording::removed::REMOVED;
 use onair_core::prune_recording::{ENDED, ENTRY_PLAYLISTS, HLS, STARTED};
 use onair_lambda::Error;
 use std::collections::BTreeMap;
@@ -18,8 +19,8 @@ pub(crate) struct Gathered {
     pub(crate) inventory: Inventory,
     /// What can be rewritten, by its path in the recording.
     pub(crate) stored: BTreeMap<String, StoredText>,
-    /// The bucket keeps versions of deleted objects.
-    pub(crate) keeps_versions: bool,
+    /// What deleting means in this bucket.
+    pub(crate) versioning: Versioning,
 }
 
 /// Something of the recording is not there. Events can overtake what they tell of, and nobody promises that
@@ -46,12 +47,12 @@ impl Handler {
         let hls = Folder::new(bucket, &prefix.key(HLS), contents);
         let playlist_paths = ENTRY_PLAYLISTS.map(|name| format!("{HLS}{name}"));
         let playlists = playlist_paths.iter().map(|path| text(path, MAX_PLAYLIST_BYTES));
-        let (ended, started, playlists, folders, keeps_versions) = futures::try_join!(
+        let (ended, started, playlists, hls, versioning) = futures::try_join!(
             text(ENDED, MAX_METADATA_BYTES),
             text(STARTED, MAX_METADATA_BYTES),
             futures::future::try_join_all(playlists),
-            async { Ok(self.s3.folders(&hls, stop).await?) },
-            async { Ok(self.s3.keeps_versions(bucket).await?) },
+            async { Ok(self.s3.look_into(&hls, stop).await?) },
+            async { Ok(self.s3.versioning(bucket).await?) },
         )?;
         let Some(ended) = ended else {
             return Err(not_whole(request, &format!("{ENDED} is not there")));
@@ -60,7 +61,9 @@ impl Handler {
             started: started.map(|started| started.text),
             ended: ended.text.clone(),
             playlists: BTreeMap::new(),
-            folders,
+            folders: hls.folders,
+            other_playlists: hls.files.into_iter().filter(|file| is_other_playlist(file)).collect(),
+            removed: ended.metadata(REMOVED).unwrap_or_default().to_owned(),
         };
         let mut stored = BTreeMap::from([(ENDED.to_owned(), ended)]);
         for (name, playlist) in ENTRY_PLAYLISTS.iter().zip(playlists) {
@@ -69,6 +72,10 @@ impl Handler {
                 stored.insert(format!("{HLS}{name}"), playlist);
             }
         }
-        Ok(Gathered { inventory, stored, keeps_versions })
+        Ok(Gathered { inventory, stored, versioning })
     }
+}
+
+fn is_other_playlist(file: &str) -> bool {
+    file.ends_with(".m3u8") && !ENTRY_PLAYLISTS.contains(&file)
 }

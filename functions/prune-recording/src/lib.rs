@@ -20,10 +20,12 @@ use onair_core::prune_recording::plan::plan;
 use onair_lambda::{Error, Failure, Invocation, Report};
 use report::Progress;
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// How often a recording is read and planned anew because somebody else wrote to it meanwhile.
 const ATTEMPTS: usize = 3;
+/// Long enough for the other writer to finish what it has begun.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(200);
 /// Nothing is started in the last seconds before Lambda ends the process, so that what is under way can end
 /// and be reported.
 const LAST_START: Duration = Duration::from_secs(10);
@@ -59,7 +61,7 @@ impl Handler {
             return Err(Error::BadEvent(why).into());
         }
         tracing::info!(recording.bucket = request.bucket, recording.prefix = %request.prefix, "recording ended");
-        let progress = Progress::default();
+        let progress = Progress::of(&request, request.dry_run || self.settings.dry_run);
         let ended =
             timeout_at(deadline - LAST_WORD, self.prune(&request, deadline - LAST_START, &progress)).await;
         let failed = |error| Failure { error, metrics: progress.metrics() };
@@ -70,31 +72,31 @@ impl Handler {
         for _ in 0..ATTEMPTS {
             match self.attempt(request, stop, progress).await {
                 Ok(report) => return Ok(report),
-                Err(Halt::Conflict) => {}
-                Err(Halt::Held(why)) => return Ok(Report::held(why)),
+                Err(Halt::Conflict) => sleep(BETWEEN_ATTEMPTS).await,
+                Err(Halt::Held(why)) => return Ok(progress.held(&why)),
                 Err(Halt::OutOfTime) => return Err(progress.incomplete()),
                 Err(Halt::Failed(error)) => return Err(error),
             }
         }
         let why = format!("something else wrote to the recording {ATTEMPTS} times while it was being read");
-        Ok(Report::held(why))
+        Ok(progress.held(&why))
     }
 
     async fn attempt(&self, request: &Request, stop: Instant, progress: &Progress) -> Result<Report, Halt> {
-        let Gathered { inventory, stored, keeps_versions } = self.gather(request, stop).await?;
+        let Gathered { inventory, stored, versioning } = self.gather(request, stop).await?;
+        progress.look_back(&stored);
         let plan = plan(&inventory, &self.settings.wish).map_err(|refusal| match refusal {
             Refusal::Held(why) => Halt::Held(why),
             Refusal::NotWhole(why) => gather::not_whole(request, &why),
         })?;
         tracing::debug!(recording.prefix = %request.prefix, "{plan}");
-        let removals = progress.begin(&plan, keeps_versions, self.settings.purge_versions);
-        let dry_run = request.dry_run || self.settings.dry_run;
-        if dry_run {
+        let removals = progress.begin(&plan, versioning, self.settings.purge_versions);
+        if progress.dry_run {
             self.measure(request, &plan, &removals, stop).await?;
         } else {
             self.apply(request, &plan, stored, &removals, stop, progress).await?;
         }
-        Ok(progress.report(request, &plan, keeps_versions, dry_run))
+        Ok(progress.report(&plan))
     }
 }
 

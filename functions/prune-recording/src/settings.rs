@@ -27,6 +27,12 @@ impl Settings {
         let Some(buckets) = env.get("RECORDING_BUCKETS") else {
             return config("RECORDING_BUCKETS is not set; it accepts bucket names, separated by commas");
         };
+        let buckets: BTreeSet<String> = buckets.split(',').map(|bucket| bucket.trim().to_owned()).collect();
+        if buckets.contains("") {
+            return config(
+                "RECORDING_BUCKETS has an empty part; it accepts bucket names, separated by commas",
+            );
+        }
         let rule = match (env.get("KEEP_RENDITIONS"), env.get("DELETE_RENDITIONS")) {
             (Some(keep), None) => Rule::Keep(terms("KEEP_RENDITIONS", &keep)?),
             (None, Some(delete)) => Rule::Delete(terms("DELETE_RENDITIONS", &delete)?),
@@ -42,7 +48,7 @@ impl Settings {
         };
         let keep_or = |other| [("keep", false), (other, true)];
         Ok(Self {
-            buckets: buckets.split(',').map(|bucket| bucket.trim().to_owned()).collect(),
+            buckets,
             wish: Wish { rule, delete_thumbnails: env.choice("THUMBNAILS", &keep_or("delete"))? },
             purge_versions: env.choice("VERSIONS", &keep_or("purge"))?,
             dry_run: env.choice("DRY_RUN", &[("false", false), ("true", true)])?,

@@ -175,13 +175,18 @@ async fn rewritten_objects_keep_their_headers_and_unknown_fields() {
     for (before, after) in before.into_iter().zip(documents(&cloud, BUCKET, &recording).await) {
         assert_ne!(before.text, after.text);
         assert_eq!(
-            stories::Stored { text: String::new(), ..before },
-            stories::Stored { text: String::new(), ..after.clone() }
+            (before.content_type, before.cache_control),
+            (after.content_type.clone(), after.cache_control.clone())
         );
-        assert_eq!(after.metadata, metadata);
+        // recording-ended.json remembers, beside the user's own, what was removed.
+        let removed = [("onair-removed".to_owned(), "160p30:160,360p30:360,480p30:480".to_owned())];
+        let ours = removed.into_iter().filter(|_| after.text.starts_with('{'));
+        assert_eq!(after.metadata, metadata.clone().into_iter().chain(ours).collect());
         assert!(
-            !after.text.contains("zebra")
-                || after.text.starts_with(r#"{"zebra":{"b":1,"a":[2.5,"é"]},"version""#)
+            after.text.starts_with("#EXTM3U")
+                || after.text.starts_with(r#"{"zebra":{"b":1,"a":[2.5,"é"]},"version""#),
+            "{}",
+            after.text
         );
     }
 }
@@ -190,45 +195,77 @@ async fn rewritten_objects_keep_their_headers_and_unknown_fields() {
 #[tokio::test]
 async fn neighbours_and_strangers_are_not_touched() {
     let cloud = Cloud::any().await;
-    let recording = recording("neighbour");
-    cloud.put_recording(BUCKET, &recording).await;
-    let in_recording = |path: &str| format!("{}/{path}", recording.prefix);
-    let strangers = [
-        // Names that start like one that goes.
-        in_recording("media/hls/480p30.txt"),
-        in_recording("media/hls/480p300/0.ts"),
-        in_recording("media/hls/160p30/../../x"),
-        in_recording("media/hls/480p30x/0.ts"),
-        in_recording("media/hls/notes/360p30/0.ts"),
-        in_recording("media/360p30/0.ts"),
-        in_recording("events/ivs-check-2"),
-        in_recording("media/latest_thumbnail/thumb.jpg"),
-        // A recording whose prefix starts alike, and one above.
-        format!("{}2/media/hls/480p30/0.ts", recording.prefix),
-        format!("{}-old/media/hls/360p30/0.ts", recording.prefix),
-        "media/hls/neighbour/160p30/0.ts".to_owned(),
-    ];
-    let stays = |key: &String| !key.starts_with(&in_recording("media/hls/160p30/"));
-    for key in &strangers {
-        cloud.put(BUCKET, key, "x").await;
+    for (number, rule) in
+        [("KEEP_RENDITIONS", "highest"), ("DELETE_RENDITIONS", "<=480p")].into_iter().enumerate()
+    {
+        let recording = recording(&format!("neighbour-{number}"));
+        cloud.put_recording(BUCKET, &recording).await;
+        let in_recording = |path: &str| format!("{}/{path}", recording.prefix);
+        let strangers = [
+            // Names that start like one that goes, or look like a rendition.
+            in_recording("media/hls/480p30.txt"),
+            in_recording("media/hls/480p300/0.ts"),
+            in_recording("media/hls/480p30x/0.ts"),
+            in_recording("media/hls/480p30-backup/0.ts"),
+            in_recording("media/hls/90p/my-own.mp4"),
+            in_recording("media/hls/notes/360p30/0.ts"),
+            in_recording("media/360p30/0.ts"),
+            in_recording("events/ivs-check-2"),
+            in_recording("media/latest_thumbnail/thumb.jpg"),
+            // A recording whose prefix starts alike, and one above.
+            format!("{}2/media/hls/480p30/0.ts", recording.prefix),
+            format!("{}-old/media/hls/360p30/0.ts", recording.prefix),
+            format!("media/hls/neighbour-{number}/160p30/0.ts"),
+        ];
+        for key in &strangers {
+            cloud.put(BUCKET, key, "x").await;
+        }
+        response(prune(&cloud, &[rule], recording_end(BUCKET, &recording)).await);
+        let after = cloud.sizes(BUCKET, &recording.prefix).await;
+        let elsewhere = cloud.sizes(BUCKET, "media/hls/").await;
+        for key in &strangers {
+            assert!(after.contains_key(key) || elsewhere.contains_key(key), "{rule:?}: {key}");
+        }
+        let renditions = cloud.renditions(BUCKET, &recording).await;
+        assert_eq!(renditions, ["480p30-backup", "480p300", "480p30x", "720p30", "90p", "notes"], "{rule:?}");
+        let own = [
+            "events/ivs-check",
+            "events/recording-started.json",
+            "media/thumbnails/thumb0.jpg",
+            "media/hls/720p30/2.ts",
+        ];
+        for path in own {
+            assert!(after.contains_key(&in_recording(path)), "{rule:?}: {path}");
+        }
     }
-    let before = cloud.sizes(BUCKET, "").await;
-    response(
-        prune(&cloud, &[("DELETE_RENDITIONS", "<480p,480p30")], recording_end(BUCKET, &recording)).await,
+}
+
+/// Promise P7: a recording of a real-time stage, which has one entry playlist and folders with other names.
+#[tokio::test]
+async fn a_real_time_recording_is_pruned_like_any_other() {
+    let cloud = Cloud::any().await;
+    let mut recording = recording("unused");
+    recording.prefix = "AbCdef1G2hij/c0mp0s1t10n/d3st/composite".to_owned();
+    recording.renditions = vec![Rendition::new("720p30-a1b2c3", 720, 9), Rendition::new("low", 160, 1)];
+    for (key, object) in recording.objects() {
+        let text = String::from_utf8(object.body.to_vec()).unwrap();
+        let text = text
+            .replace(",\"byte_range_playlist\":\"byte-range-multivariant.m3u8\"", "")
+            .replace("\"master.m3u8\"", "\"multivariant.m3u8\"");
+        if !key.contains("byte-range") {
+            let key = key.replace("master.m3u8", "multivariant.m3u8");
+            cloud.put_object(BUCKET, key, Object { body: text.into(), ..object }).await;
+        }
+    }
+    let report = response(prune(&cloud, &KEEP_HIGHEST, object_created(BUCKET, &recording)).await);
+    assert_eq!(
+        (&report["kept"], &report["playlists_rewritten"]),
+        (&json!(["720p30-a1b2c3"]), &json!(1)),
+        "{report}"
     );
-    let after = cloud.sizes(BUCKET, "").await;
-    assert_eq!(cloud.renditions(BUCKET, &recording).await, ["480p300", "480p30x", "720p30", "notes"]);
-    for key in strangers.iter().filter(|key| stays(key)) {
-        assert!(before.contains_key(key) && after.contains_key(key), "{key}");
-    }
-    for path in [
-        "events/ivs-check",
-        "events/recording-started.json",
-        "media/thumbnails/thumb0.jpg",
-        "media/hls/720p30/2.ts",
-    ] {
-        assert!(after.contains_key(&in_recording(path)), "{path}");
-    }
+    assert_eq!(cloud.renditions(BUCKET, &recording).await, ["720p30-a1b2c3"]);
+    let text = cloud.get(BUCKET, &recording, "media/hls/multivariant.m3u8").await.text;
+    assert!(text.ends_with("\n720p30-a1b2c3/playlist.m3u8\n"), "{text}");
 }
 
 /// Promise P12.
@@ -301,6 +338,38 @@ async fn what_would_leave_nothing_or_cannot_be_understood_is_held() {
     cloud.put(BUCKET, &key(MASTER), &master.replace("720p30/playlist", "720p30/absent")).await;
     held(&KEEP_HIGHEST, "media/hls/720p30/absent.m3u8 is not there").await;
     cloud.put(BUCKET, &key(MASTER), &master).await;
+    cloud.put(BUCKET, &key("media/hls/clip.m3u8"), &master).await;
+    held(&KEEP_HIGHEST, "media/hls/clip.m3u8 lies beside the entry playlists").await;
+}
+
+/// Promise P13.
+#[tokio::test]
+async fn what_would_not_play_afterwards_is_held() {
+    let cloud = Cloud::any().await;
+    let recording = recording("nothing-to-play");
+    let empty = |key: &str| key.contains("/720p30/") && key.ends_with(".ts");
+    for (key, object) in recording.objects().into_iter().filter(|(key, _)| !empty(key)) {
+        cloud.put_object(BUCKET, key, object).await;
+    }
+    let before = cloud.sizes(BUCKET, &recording.prefix).await;
+    let report = response(prune(&cloud, &KEEP_HIGHEST, recording_end(BUCKET, &recording)).await);
+    assert_eq!(report["recording"], json!(format!("s3://{BUCKET}/{}", recording.prefix)));
+    assert_eq!(report["why"], "media/hls/720p30/ would stay, and holds nothing to play");
+    assert_eq!(cloud.sizes(BUCKET, &recording.prefix).await, before);
+}
+
+/// Promise P13.
+#[tokio::test]
+async fn metadata_that_is_cut_short_is_held() {
+    let cloud = Cloud::any().await;
+    let recording = recording("cut-short");
+    cloud.put_recording(BUCKET, &recording).await;
+    let key = |path: &str| format!("{}/{path}", recording.prefix);
+    let held = async |settings: &[(&str, &str)], expected: &str| {
+        let report = response(prune(&cloud, settings, recording_end(BUCKET, &recording)).await);
+        assert!(report["why"].as_str().unwrap().contains(expected), "{report}");
+        assert_eq!(cloud.renditions(BUCKET, &recording).await.len(), 4);
+    };
     cloud.put(BUCKET, &key(ENDED), "{\"version\":").await;
     held(&KEEP_HIGHEST, "events/recording-ended.json cannot be understood: EOF").await;
 }

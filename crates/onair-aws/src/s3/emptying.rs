@@ -1,12 +1,14 @@
 //! Emptying folders of any size: pages of a listing flow into DeleteObjects, several in flight, and nothing
 //! is kept of a page once it is deleted, so memory does not grow with the number of keys.
 
-use super::{S3, uri};
+use super::listing::{Contents, Folder, Listed};
+use super::{S3, status, uri};
 use crate::error::Error;
+use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::error::BoxError;
-use aws_sdk_s3::types::{CommonPrefix, Delete, ObjectIdentifier};
+use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use backon::{BackoffBuilder, ExponentialBuilder};
-use futures::{Stream, StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, TryStreamExt};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,32 +20,6 @@ use tokio::time::{Instant, sleep};
 const BATCHES_IN_FLIGHT: usize = 4;
 /// How many refused keys an error names.
 const REFUSED_NAMED: usize = 10;
-
-/// A folder in a bucket, and which of its contents are meant.
-#[derive(Debug, Clone)]
-pub struct Folder {
-    bucket: String,
-    pub(super) prefix: String,
-    contents: Contents,
-}
-
-/// What a folder is taken to contain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Contents {
-    /// The objects that a viewer can get.
-    Current,
-    /// Every version of every object, and every delete marker.
-    Versions,
-}
-
-impl Folder {
-    /// The folder at `prefix`, which gets a slash at its end if it has none: a prefix without one would
-    /// also mean the neighbours whose names start alike.
-    pub fn new(bucket: &str, prefix: &str, contents: Contents) -> Self {
-        let prefix = format!("{}/", prefix.strip_suffix('/').unwrap_or(prefix));
-        Self { bucket: bucket.to_owned(), prefix, contents }
-    }
-}
 
 /// What has been deleted (or measured) so far. It is filled while the work goes on, so it is right also
 /// when the work ends early.
@@ -77,33 +53,6 @@ pub enum Unfinished {
     OutOfTime,
     /// S3 did not answer, or refused the request or some of the keys.
     Failed(Error),
-}
-
-/// One page of a listing.
-#[derive(Default)]
-pub(super) struct Page {
-    objects: Vec<Listed>,
-    pub(super) folders: Vec<String>,
-}
-
-struct Listed {
-    key: String,
-    version: Option<String>,
-    size_bytes: u64,
-}
-
-impl Listed {
-    fn new(key: Option<String>, version: Option<String>, size_bytes: Option<i64>) -> Option<Self> {
-        let size_bytes = size_bytes.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
-        Some(Self { key: key?, version, size_bytes })
-    }
-}
-
-/// Where the next page starts.
-enum Cursor {
-    Start,
-    After { token: Option<String>, version: Option<String> },
-    End,
 }
 
 impl S3 {
@@ -163,78 +112,8 @@ impl S3 {
             .await
     }
 
-    /// The folder's listing, each page asked for when the one before is taken. `delimiter` keeps it to the
-    /// folder itself.
-    pub(super) fn pages<'a>(
-        &'a self,
-        folder: &'a Folder,
-        delimiter: Option<&'a str>,
-        stop: Instant,
-    ) -> impl Stream<Item = Result<Page, Unfinished>> + 'a {
-        stream::try_unfold(Cursor::Start, move |cursor| async move {
-            let (token, version) = match cursor {
-                Cursor::End => return Ok(None),
-                Cursor::Start => (None, None),
-                Cursor::After { token, version } => (token, version),
-            };
-            if Instant::now() >= stop {
-                return Err(Unfinished::OutOfTime);
-            }
-            let page = match folder.contents {
-                Contents::Current => self.objects(folder, delimiter, token).await,
-                Contents::Versions => self.versions(folder, delimiter, token, version).await,
-            };
-            page.map(Some).map_err(Unfinished::Failed)
-        })
-    }
-
-    async fn objects(
-        &self,
-        folder: &Folder,
-        delimiter: Option<&str>,
-        token: Option<String>,
-    ) -> Result<(Page, Cursor), Error> {
-        let Folder { bucket, prefix, .. } = folder;
-        let request = self.client.list_objects_v2().bucket(bucket).prefix(prefix);
-        let request = request.set_delimiter(delimiter.map(str::to_owned)).set_continuation_token(token);
-        let answer = request.send().await.map_err(|e| Error::new("ListObjectsV2", uri(bucket, prefix), e))?;
-        let objects = answer.contents.unwrap_or_default().into_iter();
-        let page = Page {
-            objects: objects.filter_map(|object| Listed::new(object.key, None, object.size)).collect(),
-            folders: folders(answer.common_prefixes),
-        };
-        let next = answer.next_continuation_token;
-        Ok((page, next.map_or(Cursor::End, |token| Cursor::After { token: Some(token), version: None })))
-    }
-
-    async fn versions(
-        &self,
-        folder: &Folder,
-        delimiter: Option<&str>,
-        key_marker: Option<String>,
-        version_id_marker: Option<String>,
-    ) -> Result<(Page, Cursor), Error> {
-        let Folder { bucket, prefix, .. } = folder;
-        let request = self.client.list_object_versions().bucket(bucket).prefix(prefix);
-        let request = request
-            .set_delimiter(delimiter.map(str::to_owned))
-            .set_key_marker(key_marker)
-            .set_version_id_marker(version_id_marker);
-        let answer =
-            request.send().await.map_err(|e| Error::new("ListObjectVersions", uri(bucket, prefix), e))?;
-        let versions = answer.versions.unwrap_or_default().into_iter();
-        let versions = versions.filter_map(|v| Listed::new(v.key, v.version_id, v.size));
-        let markers = answer.delete_markers.unwrap_or_default().into_iter();
-        let markers = markers.filter_map(|marker| Listed::new(marker.key, marker.version_id, None));
-        let page =
-            Page { objects: versions.chain(markers).collect(), folders: folders(answer.common_prefixes) };
-        let more = answer.is_truncated == Some(true);
-        let (token, version) = (answer.next_key_marker, answer.next_version_id_marker);
-        Ok((page, if more { Cursor::After { token, version } } else { Cursor::End }))
-    }
-
     /// Deletes one page of objects and returns those that S3 refuses. A page has at most 1,000 objects,
-    /// which is also what one DeleteObjects takes.
+    /// which is also what one `DeleteObjects` takes.
     async fn delete(
         &self,
         folder: &Folder,
@@ -254,51 +133,85 @@ impl S3 {
             if Instant::now() >= stop {
                 return Err(Unfinished::OutOfTime);
             }
-            let errors = self.delete_objects(folder, &objects).await.map_err(Unfinished::Failed)?;
-            let mut again = Vec::new();
+            let mut errors = match self.delete_objects(folder, &objects).await {
+                Ok(errors) => errors,
+                // It is answered by going slower, however long that takes.
+                Err(Failed { is_slow_down: true, .. }) => continue,
+                Err(Failed { is_transient, error, .. }) => match pauses.next() {
+                    Some(pause) if is_transient => {
+                        sleep(pause).await;
+                        continue;
+                    }
+                    _ => return Err(Unfinished::Failed(error)),
+                },
+            };
             if errors.is_empty() {
                 tally.add(objects.len() as u64, size_bytes(&objects));
                 return Ok(refused);
             }
+            let mut again = Vec::new();
+            let mut slow_down = false;
             for object in objects {
-                match errors.get(&(object.key.clone(), object.version.clone().unwrap_or_default())) {
+                let version = object.version.clone().unwrap_or_default();
+                match errors.remove(&(object.key.clone(), version)) {
                     None => tally.add(1, object.size_bytes),
-                    Some(reason) if reason.is_transient() => again.push((object, reason)),
-                    Some(reason) => refused.add(&object.key, reason),
+                    Some(reason) if reason.is_transient() => {
+                        slow_down |= reason.code == "SlowDown";
+                        again.push((object, reason));
+                    }
+                    Some(reason) => refused.add(&object.key, &reason),
                 }
             }
-            if again.iter().any(|(_, reason)| reason.code == "SlowDown") {
+            if let Some(((key, _), reason)) = errors.into_iter().next() {
+                // Then nobody can tell which of the keys that were asked for are still there.
+                let problem = format!("S3 answered an error for {key:?}, which was not asked for: {reason}");
+                let target = uri(&folder.bucket, &folder.prefix);
+                return Err(Unfinished::Failed(Error::new("DeleteObjects", target, problem)));
+            }
+            if slow_down {
                 self.pace.slow_down();
-            }
-            match (again.is_empty(), pauses.next()) {
-                (false, Some(pause)) => sleep(pause).await,
-                (false, None) => {
-                    again.drain(..).for_each(|(object, reason)| refused.add(&object.key, reason));
+            } else if !again.is_empty() {
+                match pauses.next() {
+                    Some(pause) => sleep(pause).await,
+                    None => again.drain(..).for_each(|(object, reason)| refused.add(&object.key, &reason)),
                 }
-                (true, _) => {}
             }
             objects = again.into_iter().map(|(object, _)| object).collect();
         }
         Ok(refused)
     }
 
-    /// One DeleteObjects, which succeeds as a whole even where single keys fail: the answer is the keys (and
-    /// versions) that did, with the reason.
+    /// One `DeleteObjects`, which succeeds as a whole even where single keys fail: the answer is the keys (and
+    /// versions) that did, with the reason. It is not repeated by the SDK, whose retries would not keep the
+    /// pace and give up after a few seconds of slow-down.
     async fn delete_objects(
         &self,
         folder: &Folder,
         objects: &[Listed],
-    ) -> Result<HashMap<(String, String), Reason>, Error> {
-        let failed =
-            |error: BoxError| Error::new("DeleteObjects", uri(&folder.bucket, &folder.prefix), error);
+    ) -> Result<HashMap<(String, String), Reason>, Failed> {
+        let target = || uri(&folder.bucket, &folder.prefix);
+        let unsendable = |error: BoxError| Failed {
+            is_transient: false,
+            is_slow_down: false,
+            error: Error::new("DeleteObjects", target(), error),
+        };
         let identifiers = objects.iter().map(|object| {
             ObjectIdentifier::builder().key(&object.key).set_version_id(object.version.clone()).build()
         });
-        let identifiers = identifiers.collect::<Result<_, _>>().map_err(|error| failed(error.into()))?;
+        let identifiers = identifiers.collect::<Result<_, _>>().map_err(|error| unsendable(error.into()))?;
         let delete = Delete::builder().set_objects(Some(identifiers)).quiet(true).build();
-        let delete = delete.map_err(|error| failed(error.into()))?;
+        let delete = delete.map_err(|error| unsendable(error.into()))?;
         let request = self.client.delete_objects().bucket(&folder.bucket).delete(delete);
-        let answer = request.send().await.map_err(|error| failed(error.into()))?;
+        let once = aws_sdk_s3::config::Builder::new().retry_config(RetryConfig::disabled());
+        let answer = request.customize().config_override(once).send().await.map_err(|error| {
+            // Without a status there was no answer: a connection cut, a time-out.
+            let status = status(&error);
+            Failed {
+                is_slow_down: matches!(status, Some(429 | 503)),
+                is_transient: status.is_none_or(|status| status >= 500),
+                error: Error::new("DeleteObjects", target(), error),
+            }
+        })?;
         let by_version = folder.contents == Contents::Versions;
         let errors = answer.errors.unwrap_or_default().into_iter().map(|error| {
             let version = error.version_id.filter(|_| by_version).unwrap_or_default();
@@ -309,12 +222,17 @@ impl S3 {
     }
 }
 
-fn size_bytes(objects: &[Listed]) -> u64 {
-    objects.iter().map(|object| object.size_bytes).sum()
+/// A whole `DeleteObjects` that failed.
+struct Failed {
+    /// S3 asks for fewer requests.
+    is_slow_down: bool,
+    /// The same request may succeed a little later.
+    is_transient: bool,
+    error: Error,
 }
 
-fn folders(prefixes: Option<Vec<CommonPrefix>>) -> Vec<String> {
-    prefixes.unwrap_or_default().into_iter().filter_map(|common| common.prefix).collect()
+fn size_bytes(objects: &[Listed]) -> u64 {
+    objects.iter().map(|object| object.size_bytes).sum()
 }
 
 /// Why S3 did not delete a key.
@@ -331,6 +249,12 @@ impl Reason {
     }
 }
 
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.code, self.message)
+    }
+}
+
 /// Keys that S3 refused: all are counted, the first are named.
 #[derive(Default)]
 struct Refused {
@@ -339,8 +263,8 @@ struct Refused {
 }
 
 impl Refused {
-    fn add(&mut self, key: &str, Reason { code, message }: &Reason) {
-        self.extend(Self { count: 1, named: vec![format!("{key}: {code} ({message})")] });
+    fn add(&mut self, key: &str, reason: &Reason) {
+        self.extend(Self { count: 1, named: vec![format!("{key}: {reason}")] });
     }
 
     fn extend(&mut self, more: Self) {

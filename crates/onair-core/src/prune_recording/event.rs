@@ -155,7 +155,16 @@ fn recording_of(key: &str) -> Option<&str> {
 }
 
 fn read<'a, T: Deserialize<'a>>(what: &str, value: &'a Value) -> Result<T, BadEvent> {
-    T::deserialize(value).map_err(|error| BadEvent(format!("the event is not {what}: {error}")))
+    T::deserialize(value).map_err(|error| {
+        let text = error.to_string();
+        // Of a value of the wrong kind serde quotes the value; what is in an event stays out of the logs.
+        let wrong_kind = text.starts_with("invalid type") || text.starts_with("invalid value");
+        let problem = match text.rsplit_once(", expected ") {
+            Some((_, expected)) if wrong_kind => format!("something in it should be {expected}"),
+            _ => text,
+        };
+        BadEvent(format!("the event is not {what}: {problem}"))
+    })
 }
 
 #[cfg(test)]
@@ -206,7 +215,7 @@ mod tests {
 
     #[test]
     fn junk_says_what_is_missing() {
-        insta::assert_snapshot!(refusal(&json!(7)), @"the event is not an EventBridge event: invalid type: integer `7`, expected struct Envelope");
+        insta::assert_snapshot!(refusal(&json!(7)), @"the event is not an EventBridge event: something in it should be struct Envelope");
         insta::assert_snapshot!(refusal(&json!({})), @"the event is not an EventBridge event: missing field `source`");
         let mut event = ivs("ivs/v1/a");
         event["detail"]["recording_s3_bucket_name"] = Value::Null;

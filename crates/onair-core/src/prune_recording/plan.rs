@@ -2,6 +2,7 @@
 
 use super::metadata;
 use super::recording::{Inventory, Recording, Rendition};
+use super::removed::{self, Removed};
 use super::rule::{Rule, Term, Terms};
 use super::{ENDED, HLS, Refusal, THUMBNAILS, held};
 use crate::playlist::MultivariantPlaylist;
@@ -26,6 +27,8 @@ pub struct Plan {
     pub kept: Vec<String>,
     /// The media playlists of the variants that stay, relative to the recording's prefix.
     pub must_play: BTreeSet<String>,
+    /// The folders of the renditions that stay and that viewers can get, relative to the recording's prefix.
+    pub must_hold_media: BTreeSet<String>,
     /// What to write: entry playlists, then metadata.
     pub rewrites: Vec<Rewrite>,
     /// What to delete.
@@ -39,6 +42,8 @@ pub struct Rewrite {
     pub path: String,
     /// All of the new text.
     pub text: String,
+    /// User metadata to set beside what the object has: see [`super::removed`].
+    pub removed: Option<String>,
 }
 
 /// A folder that is to go with all that is in it.
@@ -54,16 +59,16 @@ pub struct Deletion {
 impl Plan {
     /// Whether there is nothing to do at all.
     pub fn is_empty(&self) -> bool {
-        let Self { kept: _, must_play: _, rewrites, deletions } = self;
+        let Self { kept: _, must_play: _, must_hold_media: _, rewrites, deletions } = self;
         rewrites.is_empty() && deletions.is_empty()
     }
 }
 
 impl std::fmt::Display for Plan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { kept, must_play, rewrites, deletions } = self;
+        let Self { kept, must_play, must_hold_media, rewrites, deletions } = self;
         writeln!(f, "keep    {}", kept.join(", "))?;
-        must_play.iter().try_for_each(|path| writeln!(f, "check   {path}"))?;
+        must_play.iter().chain(must_hold_media).try_for_each(|path| writeln!(f, "check   {path}"))?;
         rewrites.iter().try_for_each(|rewrite| writeln!(f, "rewrite {}", rewrite.path))?;
         deletions.iter().try_for_each(|deletion| writeln!(f, "delete  {}", deletion.folder))
     }
@@ -80,9 +85,8 @@ pub fn plan(inventory: &Inventory, wish: &Wish) -> Result<Plan, Refusal> {
     match unrepeatable_step(inventory, wish, &plan) {
         None => Ok(plan),
         Some(step) => held(format!(
-            "the rule would not come out the same a second time ({step}): nothing would remember which \
-             renditions there were. Name renditions (`160p30`) or heights (`<=480p`) instead of `highest` or \
-             `lowest`, or see why events/recording-started.json does not list them"
+            "the rule would not come out the same a second time ({step}): {ENDED} does not list a rendition that \
+             an entry playlist names, so that nothing would remember it if the run were cut short"
         )),
     }
 }
@@ -107,6 +111,11 @@ fn decide(inventory: &Inventory, wish: &Wish) -> Result<Plan, Refusal> {
     if !dropped.is_empty() && !kept.iter().any(|rendition| rendition.playable && rendition.present) {
         return held(format!("the rule would leave nothing that plays of {}", names()));
     }
+    if let (false, Some(file)) = (dropped.is_empty(), inventory.other_playlists.first()) {
+        return held(format!(
+            "{HLS}{file} lies beside the entry playlists and may name what would go; move it, or delete it"
+        ));
+    }
     kept.sort_by_key(|r| (Reverse((r.height, r.frame_rate_milli, r.bandwidth_bps)), &r.name));
 
     let mut plan = Plan { kept: kept.iter().map(|r| r.name.clone()).collect(), ..Plan::default() };
@@ -121,16 +130,26 @@ fn decide(inventory: &Inventory, wish: &Wish) -> Result<Plan, Refusal> {
         if let Some(uri) = rewritten.uris().find(|uri| is_dropped(uri)) {
             return held(format!("{HLS}{file} would still name {uri:?}, which would be deleted"));
         }
-        let places = rewritten.variants().filter_map(|variant| recording.locate(&variant.uri));
+        let places = rewritten.uris().filter_map(|uri| recording.locate(uri));
         plan.must_play.extend(places.map(|at| format!("{HLS}{}", at.path)));
         if text != inventory.playlists[*file] {
-            plan.rewrites.push(Rewrite { path: format!("{HLS}{file}"), text });
+            plan.rewrites.push(Rewrite { path: format!("{HLS}{file}"), text, removed: None });
         }
     }
-    match metadata::without(&inventory.ended, goes, wish.delete_thumbnails) {
-        Ok(Some(text)) => plan.rewrites.push(Rewrite { path: ENDED.to_owned(), text }),
-        Ok(None) => {}
+    let playable = kept.iter().filter(|rendition| rendition.playable);
+    plan.must_hold_media = playable.map(|rendition| format!("{HLS}{}/", rendition.name)).collect();
+
+    let removed =
+        removed::write(&all.iter().filter(|r| r.removed || goes(&r.name)).map(memory).collect::<Vec<_>>());
+    if removed.len() > removed::MAX_BYTES {
+        return held(format!("there are more renditions to remember than {ENDED} can carry"));
+    }
+    let text = match metadata::without(&inventory.ended, goes, wish.delete_thumbnails) {
+        Ok(text) => text.unwrap_or_else(|| inventory.ended.clone()),
         Err(error) => return held(format!("{ENDED} cannot be rewritten: {error}")),
+    };
+    if text != inventory.ended || removed != inventory.removed {
+        plan.rewrites.push(Rewrite { path: ENDED.to_owned(), text, removed: Some(removed) });
     }
     let present = dropped.iter().filter(|rendition| rendition.present);
     plan.deletions =
@@ -142,11 +161,16 @@ fn decide(inventory: &Inventory, wish: &Wish) -> Result<Plan, Refusal> {
     Ok(plan)
 }
 
+/// What is to be remembered of a rendition that goes.
+fn memory(rendition: &Rendition) -> Removed {
+    Removed { name: rendition.name.clone(), height: rendition.height }
+}
+
 /// What a keep rule names. `highest` and `lowest` look at what viewers can get: what no playlist names any
 /// more cannot be what should stay.
 fn named_by_keep<'a>(terms: &Terms, all: &'a [Rendition]) -> BTreeSet<&'a str> {
     let quality = |r: &Rendition| (r.height, r.frame_rate_milli, r.bandwidth_bps, r.name.clone());
-    let playable = || all.iter().filter(|r| r.playable && r.height.is_some());
+    let playable = || with_height(all.iter().filter(|r| r.playable));
     named(terms, all, playable().max_by_key(|r| quality(r)), playable().min_by_key(|r| quality(r)))
 }
 
@@ -154,9 +178,17 @@ fn named_by_keep<'a>(terms: &Terms, all: &'a [Rendition]) -> BTreeSet<&'a str> {
 /// equals at one height at the one that is already gone: else a second run would take the next one.
 fn named_by_delete<'a>(terms: &Terms, all: &'a [Rendition]) -> BTreeSet<&'a str> {
     let quality = |r: &Rendition| (r.frame_rate_milli, r.bandwidth_bps, r.name.clone());
-    let ever = || all.iter().filter(|r| r.height.is_some());
+    let ever = || with_height(all.iter());
     let highest = ever().max_by_key(|r| (r.height, !r.playable, quality(r)));
     named(terms, all, highest, ever().min_by_key(|r| (r.height, r.playable, quality(r))))
+}
+
+/// Those that have a height; all of them, if none has: a recording of audio has its highest, too.
+fn with_height<'a>(
+    renditions: impl Iterator<Item = &'a Rendition> + Clone,
+) -> impl Iterator<Item = &'a Rendition> {
+    let any = renditions.clone().any(|rendition| rendition.height.is_some());
+    renditions.filter(move |rendition| !any || rendition.height.is_some())
 }
 
 fn named<'a>(
@@ -232,7 +264,10 @@ impl Inventory {
     fn write(&mut self, rewrite: &Rewrite) {
         match rewrite.path.strip_prefix(HLS) {
             Some(file) => drop(self.playlists.insert(file.to_owned(), rewrite.text.clone())),
-            None => self.ended.clone_from(&rewrite.text),
+            None => {
+                self.ended.clone_from(&rewrite.text);
+                self.removed = rewrite.removed.clone().unwrap_or_default();
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What is there: one recording, understood from its metadata, its entry playlists and its folders.
 
 use super::metadata::{self, Metadata};
+use super::removed::{self, REMOVED, Removed};
 use super::{ENDED, ENTRY_PLAYLISTS, HLS, Refusal, STARTED, held};
 use crate::playlist::MultivariantPlaylist;
 use percent_encoding::percent_decode_str;
@@ -17,6 +18,10 @@ pub struct Inventory {
     pub playlists: BTreeMap<String, String>,
     /// The folders under `media/hls/`, without a slash.
     pub folders: BTreeSet<String>,
+    /// Other playlists beside the entry playlists, by file name.
+    pub other_playlists: BTreeSet<String>,
+    /// The user metadata [`REMOVED`](super::removed::REMOVED) of `recording-ended.json`.
+    pub removed: String,
 }
 
 /// One rendition, from all that names it.
@@ -24,7 +29,8 @@ pub struct Inventory {
 pub struct Rendition {
     /// Its folder under `media/hls/`.
     pub name: String,
-    /// In pixels: metadata first, then RESOLUTION, then the name (`720p30`).
+    /// In pixels: `recording-ended.json` first, then RESOLUTION, then what an earlier run wrote down, then
+    /// `recording-started.json`, then the name (`720p30`).
     pub height: Option<u64>,
     /// In thousandths of a frame per second: FRAME-RATE first, then the name.
     pub frame_rate_milli: Option<u64>,
@@ -36,10 +42,12 @@ pub struct Rendition {
     pub present: bool,
     /// `recording-ended.json` names it.
     pub listed: bool,
+    /// An earlier run removed it, or was about to.
+    pub removed: bool,
 }
 
 impl Rendition {
-    /// Whether anything of it is left; a rendition that only `recording-started.json` remembers is not.
+    /// Whether anything of it is left.
     pub fn is_left(&self) -> bool {
         self.playable || self.present || self.listed
     }
@@ -48,8 +56,10 @@ impl Rendition {
 /// What the sources say of one rendition, before they are weighed.
 #[derive(Default)]
 struct Clues {
-    metadata_height: Option<u64>,
+    ended_height: Option<u64>,
     playlist_height: Option<u64>,
+    started_height: Option<u64>,
+    removed: Option<Removed>,
     frame_rate_milli: Option<u64>,
     bandwidth_bps: Option<u64>,
     playable: bool,
@@ -61,12 +71,18 @@ impl Clues {
     fn rendition(self, name: String) -> Rendition {
         let (height, frame_rate_milli) = quality_in(&name).unzip();
         Rendition {
-            height: self.metadata_height.or(self.playlist_height).or(height),
+            height: self
+                .ended_height
+                .or(self.playlist_height)
+                .or(self.removed.as_ref().and_then(|removed| removed.height))
+                .or(self.started_height)
+                .or(height),
             frame_rate_milli: self.frame_rate_milli.or(frame_rate_milli.flatten()),
             bandwidth_bps: self.bandwidth_bps,
             playable: self.playable,
             present: self.present,
             listed: self.listed,
+            removed: self.removed.is_some(),
             name,
         }
     }
@@ -93,9 +109,13 @@ impl<'a> Recording<'a> {
         if ended.recording_status != "RECORDING_ENDED" {
             return held(format!("{ENDED} says {:?}, not RECORDING_ENDED", ended.recording_status));
         }
-        let started = match &inventory.started {
-            Some(text) => Some(parse_metadata(STARTED, text)?),
-            None => None,
+        // It only adds what is known of folders that are there, so a broken one is as good as none.
+        let started = inventory.started.as_ref().and_then(|text| parse_metadata(STARTED, text).ok());
+        let Some(removed) = removed::read(&inventory.removed) else {
+            return held(format!(
+                "the metadata {REMOVED} of {ENDED} cannot be understood: {:?}",
+                inventory.removed
+            ));
         };
         for name in std::iter::once(&ended.media.hls.playlist).chain(&ended.media.hls.byte_range_playlist) {
             if !ENTRY_PLAYLISTS.contains(&name.as_str()) {
@@ -116,18 +136,22 @@ impl<'a> Recording<'a> {
         }
 
         let mut found: BTreeMap<String, Clues> = BTreeMap::new();
-        let remembered = started.iter().flat_map(|started| &started.media.hls.renditions);
-        for metadata in remembered.chain(&ended.media.hls.renditions) {
-            let clues = found.entry(metadata.path.clone()).or_default();
-            clues.metadata_height = metadata.resolution_height.or(clues.metadata_height);
+        for rendition in removed {
+            let clues = found.entry(rendition.name.clone()).or_default();
+            clues.removed = Some(rendition);
+        }
+        let expected = started.iter().flat_map(|started| &started.media.hls.renditions);
+        for metadata in expected.filter(|rendition| inventory.folders.contains(&rendition.path)) {
+            found.entry(metadata.path.clone()).or_default().started_height = metadata.resolution_height;
         }
         for metadata in &ended.media.hls.renditions {
-            found.entry(metadata.path.clone()).or_default().listed = true;
+            let clues = found.entry(metadata.path.clone()).or_default();
+            clues.ended_height = metadata.resolution_height;
+            clues.listed = true;
         }
         let known = found.keys().chain(&inventory.folders).cloned().collect();
         let mut recording = Self { playlists, renditions: Vec::new(), known };
 
-        let mut named_otherwise = BTreeSet::new();
         for (file, playlist) in &recording.playlists {
             for variant in playlist.variants() {
                 let Some(location) = recording.locate(&variant.uri) else {
@@ -142,16 +166,10 @@ impl<'a> Recording<'a> {
                 clues.frame_rate_milli = variant.frame_rate.and_then(milli).or(clues.frame_rate_milli);
                 clues.bandwidth_bps = clues.bandwidth_bps.max(Some(variant.bandwidth_bps));
             }
-            named_otherwise
-                .extend(playlist.uris().filter_map(|uri| recording.locate(uri)).map(|at| at.folder));
         }
-        for folder in &inventory.folders {
-            // A folder that nothing names is a rendition only if its name says so: it is then what an
-            // interrupted run left. Anything else is somebody else's and stays.
-            let leftover = quality_in(folder).is_some() && !named_otherwise.contains(folder);
-            if leftover || found.contains_key(folder) {
-                found.entry(folder.clone()).or_default().present = true;
-            }
+        // A folder that nothing names and no run removed is somebody else's, whatever it is called: it stays.
+        for (name, clues) in &mut found {
+            clues.present = inventory.folders.contains(name);
         }
         recording.renditions = found.into_iter().map(|(name, clues)| clues.rendition(name)).collect();
         Ok(recording)

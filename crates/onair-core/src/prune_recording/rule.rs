@@ -95,6 +95,10 @@ impl FromStr for Term {
             "highest" => Ok(Self::Highest),
             "lowest" => Ok(Self::Lowest),
             "" | "." | ".." => Err(refuse()),
+            // A keyword in other letters would name nothing, in silence.
+            word if ["highest", "lowest"].iter().any(|keyword| keyword.eq_ignore_ascii_case(word)) => {
+                Err(refuse())
+            }
             name if name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) => {
                 Ok(Self::Name(name.to_owned()))
             }
@@ -137,7 +141,11 @@ mod tests {
             "720p30/..",
             "..",
             "a b",
+            "Lowest",
+            "HIGHEST",
             "=480p",
+            "Lowest",
+            "HIGHEST",
             "*",
         ] {
             let error = list.parse::<Terms>().unwrap_err().to_string();

@@ -61,6 +61,12 @@ impl Buckets {
         self.change(bucket, |bucket| bucket.delete(key, None));
     }
 
+    /// Switches versioning.
+    #[track_caller]
+    pub fn set_versioning(&self, bucket: &str, versioning: Versioning) {
+        self.change(bucket, |bucket| bucket.versioning = versioning);
+    }
+
     /// The object that a plain read finds.
     #[track_caller]
     pub fn object(&self, bucket: &str, key: &str) -> Option<Object> {
