@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 case=${1:-}
-event=events/$case.json
+event=${EVENT:-events/$case.json}
 if [ -z "$case" ] || [ ! -f "$event" ]; then
 	{ echo "make invoke: say which event, by one of"; find events -name '*.json' | sort | sed 's|events/\(.*\)\.json|  CASE=\1|'; } >&2
 	exit 2

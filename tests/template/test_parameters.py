@@ -11,6 +11,7 @@ PARAMETERS = TEMPLATE["Parameters"]
 # What CloudFormation allows in Rules beside Ref, as far as the template uses it; any other function is a KeyError.
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-rules.html
 RULE_FUNCTIONS = {
+    "Fn::Contains": lambda members, value: value in members,
     "Fn::EachMemberEquals": lambda members, value: all(member == value for member in members),
     "Fn::Equals": lambda one, other: one == other,
     "Fn::Not": lambda condition: not condition,
@@ -44,6 +45,12 @@ def refusals(given):
 def test_a_bucket_without_a_rule_is_refused(buckets):
     (text,) = refusals({"RecordingBuckets": buckets})
     assert "set KeepRenditions or DeleteRenditions too" in text
+
+
+@pytest.mark.parametrize("buckets", ["one-bucket,,another-bucket", "one-bucket,", ",one-bucket"])
+def test_an_empty_part_between_buckets_is_refused(buckets):
+    (text,) = refusals({"RecordingBuckets": buckets, "KeepRenditions": "highest"})
+    assert "empty part" in text
 
 
 def test_both_rules_are_refused():

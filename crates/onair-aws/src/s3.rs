@@ -235,6 +235,29 @@ fn uri(bucket: &str, key: &str) -> String {
     format!("s3://{bucket}/{key}")
 }
 
+/// A request that failed, and whether the same one may succeed later.
+struct Failed {
+    /// S3 asks for fewer requests.
+    is_slow_down: bool,
+    /// S3 is in trouble, or there was no answer: a connection cut, a time-out.
+    is_transient: bool,
+    error: Error,
+}
+
+impl Failed {
+    fn new<E>(operation: &'static str, target: String, error: SdkError<E>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let status = status(&error);
+        Self {
+            is_slow_down: matches!(status, Some(429 | 503)),
+            is_transient: status.is_none_or(|status| status >= 500),
+            error: Error::new(operation, target, error),
+        }
+    }
+}
+
 fn status<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }

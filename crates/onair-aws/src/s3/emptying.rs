@@ -2,7 +2,7 @@
 //! is kept of a page once it is deleted, so memory does not grow with the number of keys.
 
 use super::listing::{Contents, Folder, Listed};
-use super::{S3, status, uri};
+use super::{Failed, S3, uri};
 use crate::error::Error;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::error::BoxError;
@@ -18,6 +18,8 @@ use tokio::time::{Instant, sleep};
 /// DeleteObjects requests in flight for one folder. S3 takes about as long for one as for a page of the
 /// listing, so a few keep up with it; more would only meet Slow Down earlier.
 const BATCHES_IN_FLIGHT: usize = 4;
+/// As AWS names it.
+const OPERATION: &str = "DeleteObjects";
 /// How many refused keys an error names.
 const REFUSED_NAMED: usize = 10;
 
@@ -89,7 +91,7 @@ impl S3 {
             None if refused.count == 0 => Ok(()),
             None => {
                 let target = uri(&folder.bucket, &folder.prefix);
-                Err(Unfinished::Failed(Error::new("DeleteObjects", target, refused.to_string())))
+                Err(Unfinished::Failed(Error::new(OPERATION, target, refused.to_string())))
             }
         }
     }
@@ -166,7 +168,7 @@ impl S3 {
                 // Then nobody can tell which of the keys that were asked for are still there.
                 let problem = format!("S3 answered an error for {key:?}, which was not asked for: {reason}");
                 let target = uri(&folder.bucket, &folder.prefix);
-                return Err(Unfinished::Failed(Error::new("DeleteObjects", target, problem)));
+                return Err(Unfinished::Failed(Error::new(OPERATION, target, problem)));
             }
             if slow_down {
                 self.pace.slow_down();
@@ -193,7 +195,7 @@ impl S3 {
         let unsendable = |error: BoxError| Failed {
             is_transient: false,
             is_slow_down: false,
-            error: Error::new("DeleteObjects", target(), error),
+            error: Error::new(OPERATION, target(), error),
         };
         let identifiers = objects.iter().map(|object| {
             ObjectIdentifier::builder().key(&object.key).set_version_id(object.version.clone()).build()
@@ -203,15 +205,8 @@ impl S3 {
         let delete = delete.map_err(|error| unsendable(error.into()))?;
         let request = self.client.delete_objects().bucket(&folder.bucket).delete(delete);
         let once = aws_sdk_s3::config::Builder::new().retry_config(RetryConfig::disabled());
-        let answer = request.customize().config_override(once).send().await.map_err(|error| {
-            // Without a status there was no answer: a connection cut, a time-out.
-            let status = status(&error);
-            Failed {
-                is_slow_down: matches!(status, Some(429 | 503)),
-                is_transient: status.is_none_or(|status| status >= 500),
-                error: Error::new("DeleteObjects", target(), error),
-            }
-        })?;
+        let answer = request.customize().config_override(once).send().await;
+        let answer = answer.map_err(|error| Failed::new(OPERATION, target(), error))?;
         let by_version = folder.contents == Contents::Versions;
         let errors = answer.errors.unwrap_or_default().into_iter().map(|error| {
             let version = error.version_id.filter(|_| by_version).unwrap_or_default();
@@ -220,15 +215,6 @@ impl S3 {
         });
         Ok(errors.collect())
     }
-}
-
-/// A whole `DeleteObjects` that failed.
-struct Failed {
-    /// S3 asks for fewer requests.
-    is_slow_down: bool,
-    /// The same request may succeed a little later.
-    is_transient: bool,
-    error: Error,
 }
 
 fn size_bytes(objects: &[Listed]) -> u64 {

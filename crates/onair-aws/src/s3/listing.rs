@@ -1,7 +1,6 @@
 //! What lies in a folder, page by page.
 
-use super::{S3, Unfinished, uri};
-use crate::error::Error;
+use super::{Failed, S3, Unfinished, uri};
 use aws_sdk_s3::types::CommonPrefix;
 use futures::{Stream, stream};
 use tokio::time::Instant;
@@ -81,14 +80,22 @@ impl S3 {
                 Cursor::Start => (None, None),
                 Cursor::After { token, version } => (token, version),
             };
-            if Instant::now() >= stop {
-                return Err(Unfinished::OutOfTime);
+            loop {
+                if Instant::now() >= stop {
+                    return Err(Unfinished::OutOfTime);
+                }
+                let (token, version) = (token.clone(), version.clone());
+                let page = match folder.contents {
+                    Contents::Current => self.objects(folder, delimiter, token).await,
+                    Contents::Versions => self.versions(folder, delimiter, token, version).await,
+                };
+                match page {
+                    Ok(page) => return Ok(Some(page)),
+                    // The SDK has given up; there is time left, and going slower is what S3 asks for.
+                    Err(Failed { is_slow_down: true, .. }) => self.pace.turn().await,
+                    Err(Failed { error, .. }) => return Err(Unfinished::Failed(error)),
+                }
             }
-            let page = match folder.contents {
-                Contents::Current => self.objects(folder, delimiter, token).await,
-                Contents::Versions => self.versions(folder, delimiter, token, version).await,
-            };
-            page.map(Some).map_err(Unfinished::Failed)
         })
     }
 
@@ -97,11 +104,12 @@ impl S3 {
         folder: &Folder,
         delimiter: Option<&str>,
         token: Option<String>,
-    ) -> Result<(Page, Cursor), Error> {
+    ) -> Result<(Page, Cursor), Failed> {
         let Folder { bucket, prefix, .. } = folder;
         let request = self.client.list_objects_v2().bucket(bucket).prefix(prefix);
         let request = request.set_delimiter(delimiter.map(str::to_owned)).set_continuation_token(token);
-        let answer = request.send().await.map_err(|e| Error::new("ListObjectsV2", uri(bucket, prefix), e))?;
+        let answer =
+            request.send().await.map_err(|e| Failed::new("ListObjectsV2", uri(bucket, prefix), e))?;
         let objects = answer.contents.unwrap_or_default().into_iter();
         let page = Page {
             objects: objects.filter_map(|object| Listed::new(object.key, None, object.size, true)).collect(),
@@ -117,7 +125,7 @@ impl S3 {
         delimiter: Option<&str>,
         key_marker: Option<String>,
         version_id_marker: Option<String>,
-    ) -> Result<(Page, Cursor), Error> {
+    ) -> Result<(Page, Cursor), Failed> {
         let Folder { bucket, prefix, .. } = folder;
         let request = self.client.list_object_versions().bucket(bucket).prefix(prefix);
         let request = request
@@ -125,7 +133,7 @@ impl S3 {
             .set_key_marker(key_marker)
             .set_version_id_marker(version_id_marker);
         let answer =
-            request.send().await.map_err(|e| Error::new("ListObjectVersions", uri(bucket, prefix), e))?;
+            request.send().await.map_err(|e| Failed::new("ListObjectVersions", uri(bucket, prefix), e))?;
         let versions = answer.versions.unwrap_or_default().into_iter();
         let versions =
             versions.filter_map(|v| Listed::new(v.key, v.version_id, v.size, v.is_latest == Some(true)));

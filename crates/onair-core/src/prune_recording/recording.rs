@@ -20,7 +20,7 @@ pub struct Inventory {
     pub folders: BTreeSet<String>,
     /// Other playlists beside the entry playlists, by file name.
     pub other_playlists: BTreeSet<String>,
-    /// The user metadata [`REMOVED`](super::removed::REMOVED) of `recording-ended.json`.
+    /// The user metadata [`REMOVED`] of `recording-ended.json`.
     pub removed: String,
 }
 
