@@ -14,8 +14,9 @@ VENV_BENCH := target/venv-bench
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 FUNCTIONS := $(addprefix --package ,$(notdir $(wildcard functions/*)))
 
-# The machine's own processor. For another one `make build` needs Rust's standard library for it.
-ARCHITECTURE ?= $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
+# What was answered when it was deployed first, else the machine's own processor.
+DEPLOYED := $(shell sed -n 's/^parameter_overrides.*Architecture=[\\"]*\([a-z0-9_]*\).*/\1/p' samconfig.toml)
+ARCHITECTURE ?= $(or $(DEPLOYED),$(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64))
 # Seconds for each of the three kinds of input.
 FUZZ_SECONDS ?= 30
 
@@ -89,8 +90,9 @@ build: cc $(VENV)/ready ## Build the functions for Lambda: make build ARCHITECTU
 	sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 
 deploy: build ## Deploy to the AWS account of your credentials; asks for the parameters until samconfig.toml has them
-	if grep -q '^parameter_overrides' samconfig.toml; then sam deploy; \
-	else sam deploy --guided --parameter-overrides Architecture=$(ARCHITECTURE); fi
+	@[ "$(or $(DEPLOYED),$(ARCHITECTURE))" = "$(ARCHITECTURE)" ] \
+		|| { echo "make: samconfig.toml says $(DEPLOYED), and this is built for $(ARCHITECTURE)" >&2; exit 1; }
+	sam deploy $(if $(DEPLOYED),,--guided --parameter-overrides Architecture=$(ARCHITECTURE))
 
 invoke: cc $(VENV)/ready ## Run a function here on an event, dry unless DRY_RUN=false: make invoke CASE=prune-recording/recording-end
 	tests/invoke.sh $(CASE)
