@@ -92,7 +92,7 @@ where
     H: Future<Output = Result<Report, Failure>>,
 {
     let service = service_fn(async |LambdaEvent { payload, context }: LambdaEvent<Value>| {
-        let left = Duration::from_millis(context.deadline.saturating_sub(now_ms()));
+        let left = time_left(context.deadline, now_ms());
         // Boxed: a handler with the SDK inside is too deep a type for the compiler's default limit.
         let handled = Box::pin(handle(Invocation { event: payload, deadline: Instant::now() + left })).await;
         let function = &context.env_config.function_name;
@@ -111,6 +111,17 @@ where
         }
     });
     lambda_runtime::run(service).await.map_err(|error| Error::Aws(format!("the Lambda Runtime API: {error}")))
+}
+
+/// The time until an invocation's deadline.
+///
+/// Lambda sends a point in time. cargo-lambda always sends 600,000, which as a point lies in 1970 and is meant as a
+/// span (`functions_router.rs` of cargo-lambda 1.9.2).
+fn time_left(deadline_ms: u64, now_ms: u64) -> Duration {
+    const LONGEST_SPAN_MS: u64 = 900_000;
+    let left_ms =
+        if deadline_ms <= LONGEST_SPAN_MS { deadline_ms } else { deadline_ms.saturating_sub(now_ms) };
+    Duration::from_millis(left_ms)
 }
 
 fn log(answer: &Value) {
@@ -134,4 +145,17 @@ fn emit(function: &str, metrics: &[Metric]) {
 fn now_ms() -> u64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_a_point_in_time_for_lambda_and_a_span_for_cargo_lambda() {
+        let now_ms = 1_700_000_000_000;
+        assert_eq!(time_left(now_ms + 5_000, now_ms), Duration::from_secs(5));
+        assert_eq!(time_left(now_ms - 5_000, now_ms), Duration::ZERO);
+        assert_eq!(time_left(600_000, now_ms), Duration::from_secs(600));
+    }
 }
