@@ -11,20 +11,22 @@ fn operations(calls: &[Call]) -> Vec<&str> {
     calls.iter().map(|call| call.operation.as_str()).collect()
 }
 
-/// The index of the first call of a run on this recording that changes something.
-async fn first_write(recording: &Recording) -> usize {
+/// The calls of an undisturbed run on this recording.
+async fn calls_of_a_run(recording: &Recording) -> Vec<Call> {
     let cloud = Cloud::stand_in();
     recording.put_into(cloud.s3(), BUCKET);
     response(start(&cloud, &KEEP_HIGHEST).invoke(recording_end(BUCKET, recording)).await);
-    cloud.s3().calls().iter().position(|call| call.operation == "PutObject").unwrap()
+    cloud.s3().calls()
+}
+
+/// The index of the first call of a run that changes something.
+async fn first_write(recording: &Recording) -> usize {
+    calls_of_a_run(recording).await.iter().position(|call| call.operation == "PutObject").unwrap()
 }
 
 /// The index from which on all calls of a run delete.
 async fn only_deletes_from(recording: &Recording) -> usize {
-    let cloud = Cloud::stand_in();
-    recording.put_into(cloud.s3(), BUCKET);
-    response(start(&cloud, &KEEP_HIGHEST).invoke(recording_end(BUCKET, recording)).await);
-    cloud.s3().calls().iter().rposition(|call| call.operation != "DeleteObjects").unwrap() + 1
+    calls_of_a_run(recording).await.iter().rposition(|call| call.operation != "DeleteObjects").unwrap() + 1
 }
 
 /// The figures that the function reported to CloudWatch.

@@ -105,10 +105,7 @@ impl S3 {
         let pages = self.pages(folder, None, stop);
         pages
             .try_for_each(|page| {
-                tally.add(
-                    page.objects.len() as u64,
-                    page.objects.iter().map(|object| object.size_bytes).sum(),
-                );
+                tally.add(page.objects.len() as u64, size_bytes(&page.objects));
                 async { Ok(()) }
             })
             .await

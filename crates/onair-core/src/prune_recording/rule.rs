@@ -144,8 +144,6 @@ mod tests {
             "Lowest",
             "HIGHEST",
             "=480p",
-            "Lowest",
-            "HIGHEST",
             "*",
         ] {
             let error = list.parse::<Terms>().unwrap_err().to_string();
