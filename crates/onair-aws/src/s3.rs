@@ -104,6 +104,10 @@ impl S3 {
         if usize::try_from(size_bytes).map_or(true, |size| size > max_bytes) {
             return Ok(Read::Unreadable(format!("it has {size_bytes} bytes, more than {max_bytes}")));
         }
+        if response.e_tag().is_none() {
+            // Without it a write could not be conditional, and would overwrite what came meanwhile.
+            return Ok(Read::Unreadable("S3 gave no ETag for it".to_owned()));
+        }
         let body =
             std::mem::take(&mut response.body).collect().await.map_err(|error| failed(error.into()))?;
         Ok(match String::from_utf8(body.to_vec()) {
