@@ -1,6 +1,6 @@
 //! Recordings in the shape that IVS gives them, made for the tests.
 
-use onair_core::prune_recording::plan::{Plan, Wish, plan};
+use onair_core::prune_recording::plan::{Plan, Rewrite, Wish, plan};
 use onair_core::prune_recording::recording::Inventory;
 use onair_core::prune_recording::rule::Rule;
 use onair_core::prune_recording::{ENDED, HLS, Refusal};
@@ -11,15 +11,18 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone)]
 pub(crate) struct Rung {
     pub(crate) name: String,
-    pub(crate) height: u64,
+    /// None for sound without pictures: then there is no RESOLUTION and no `resolution_height`.
+    pub(crate) height: Option<u64>,
     pub(crate) bandwidth_bps: u64,
     /// FRAME-RATE; IVS writes none.
     pub(crate) frame_rate: Option<f64>,
+    /// The folder of its alternative audio, if that is an EXT-X-MEDIA with a URI; IVS writes none.
+    pub(crate) audio: Option<String>,
 }
 
 impl Rung {
     pub(crate) fn new(name: &str, height: u64, bandwidth_bps: u64) -> Self {
-        Self { name: name.to_owned(), height, bandwidth_bps, frame_rate: None }
+        Self { name: name.to_owned(), height: Some(height), bandwidth_bps, frame_rate: None, audio: None }
     }
 }
 
@@ -37,13 +40,23 @@ pub(crate) fn usual() -> Vec<Rung> {
 pub(crate) fn playlist(ladder: &[Rung], file: &str) -> String {
     let mut text =
         String::from("#EXTM3U\n#EXT-X-SESSION-DATA:DATA-ID=\"net.live-video.content.id\",VALUE=\"x\"");
-    for Rung { name, height, bandwidth_bps, frame_rate } in ladder {
-        let width = height * 16 / 9;
-        let rate = frame_rate.map(|rate| format!(",FRAME-RATE={rate:.3}")).unwrap_or_default();
+    let mut audio_groups = BTreeSet::new();
+    for Rung { name, height, bandwidth_bps, frame_rate, audio } in ladder {
+        if let Some(folder) = audio.as_ref().filter(|folder| audio_groups.insert(*folder)) {
+            text += &format!(
+                "\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{folder}\",NAME=\"English\",URI=\"{folder}/{file}\""
+            );
+        }
+        let size = height.map(|height| format!(",RESOLUTION={}x{height}", height * 16 / 9));
+        let rate = frame_rate.map(|rate| format!(",FRAME-RATE={rate:.3}"));
+        let label = height.map_or_else(|| name.clone(), |height| format!("{height}p"));
+        let audio = audio.as_ref().map(|folder| format!(",AUDIO=\"{folder}\""));
+        let more = [size, Some(format!(",VIDEO=\"{name}\"")), rate, audio];
         text += &format!(
-            "\n#EXT-X-MEDIA:TYPE=VIDEO,GROUP-ID=\"{name}\",NAME=\"{height}p\",AUTOSELECT=YES,DEFAULT=YES\
-             \n#EXT-X-STREAM-INF:PROGRAM-ID=1,BANDWIDTH={bandwidth_bps},CODECS=\"avc1.4D401F,mp4a.40.2\",\
-             RESOLUTION={width}x{height},VIDEO=\"{name}\"{rate}\n{name}/{file}"
+            "\n#EXT-X-MEDIA:TYPE=VIDEO,GROUP-ID=\"{name}\",NAME=\"{label}\",AUTOSELECT=YES,DEFAULT=YES\
+             \n#EXT-X-STREAM-INF:PROGRAM-ID=1,BANDWIDTH={bandwidth_bps},CODECS=\"avc1.4D401F,mp4a.40.2\"{}\
+             \n{name}/{file}",
+            more.into_iter().flatten().collect::<String>()
         );
     }
     text
@@ -53,7 +66,12 @@ pub(crate) fn playlist(ladder: &[Rung], file: &str) -> String {
 pub(crate) fn metadata(ladder: &[Rung], status: &str) -> String {
     let renditions: Vec<Value> = ladder
         .iter()
-        .map(|rung| json!({"path": rung.name, "playlist": "playlist.m3u8", "resolution_height": rung.height}))
+        .map(|rung| match rung.height {
+            Some(height) => {
+                json!({"path": rung.name, "playlist": "playlist.m3u8", "resolution_height": height})
+            }
+            None => json!({"path": rung.name, "playlist": "playlist.m3u8"}),
+        })
         .collect();
     json!({
         "version": "v1",
@@ -76,7 +94,12 @@ pub(crate) fn recording(ladder: &[Rung]) -> Inventory {
             ("master.m3u8".to_owned(), playlist(ladder, "playlist.m3u8")),
             ("byte-range-multivariant.m3u8".to_owned(), playlist(ladder, "byte-range-variant.m3u8")),
         ]),
-        folders: ladder.iter().map(|rung| rung.name.clone()).collect(),
+        folders: ladder
+            .iter()
+            .map(|rung| &rung.name)
+            .chain(ladder.iter().flat_map(|rung| &rung.audio))
+            .cloned()
+            .collect(),
         other_playlists: BTreeSet::new(),
         removed: String::new(),
     }
@@ -93,18 +116,28 @@ pub(crate) fn delete(list: &str) -> Wish {
 /// What the recording looks like when the first `rewrites` files are written and the renditions `gone` are
 /// deleted.
 pub(crate) fn after(inventory: &Inventory, plan: &Plan, rewrites: usize, gone: &[&str]) -> Inventory {
+    let written = plan.rewrites.iter().take(rewrites);
+    with(inventory, written, |folder| gone.contains(&folder))
+}
+
+/// What the recording looks like when these files are written and the folders that `is_gone` names are deleted.
+pub(crate) fn with<'a>(
+    inventory: &Inventory,
+    written: impl IntoIterator<Item = &'a Rewrite>,
+    is_gone: impl Fn(&str) -> bool,
+) -> Inventory {
     let mut after = inventory.clone();
-    for rewrite in plan.rewrites.iter().take(rewrites) {
+    for rewrite in written {
         match rewrite.path.strip_prefix(HLS) {
             Some(file) => drop(after.playlists.insert(file.to_owned(), rewrite.text.clone())),
             None => {
+                assert_eq!(rewrite.path, ENDED);
                 after.ended.clone_from(&rewrite.text);
                 after.removed = rewrite.removed.clone().unwrap();
             }
         }
-        assert!(rewrite.path.starts_with(HLS) || rewrite.path == ENDED);
     }
-    after.folders.retain(|folder| !gone.contains(&folder.as_str()));
+    after.folders.retain(|folder| !is_gone(folder));
     after
 }
 
