@@ -52,8 +52,8 @@ enum Entry {
     Variant { tag: usize, uri: usize, variant: Variant },
     /// EXT-X-I-FRAME-STREAM-INF, which carries its URI itself.
     IFrames { tag: usize, uri: String, groups: Vec<Group> },
-    /// One EXT-X-MEDIA of a group.
-    Media { tag: usize, group: Group },
+    /// One EXT-X-MEDIA of a group, with a URI if it is not in the variants' own media playlists.
+    Media { tag: usize, uri: Option<String>, group: Group },
 }
 
 /// A multivariant playlist: its original lines, and what is understood of them.
@@ -112,7 +112,7 @@ impl<'a> MultivariantPlaylist<'a> {
                     }
                 },
                 "#EXT-X-MEDIA" => match parse_media(line) {
-                    Some(group) => entries.push(Entry::Media { tag: number, group }),
+                    Some((uri, group)) => entries.push(Entry::Media { tag: number, uri, group }),
                     None => return refuse(number, "is an EXT-X-MEDIA that cannot be understood"),
                 },
                 "#EXTINF" | "#EXT-X-TARGETDURATION" | "#EXT-X-MEDIA-SEQUENCE" | "#EXT-X-ENDLIST" => {
@@ -136,6 +136,15 @@ impl<'a> MultivariantPlaylist<'a> {
         self.entries.iter().filter_map(|entry| match entry {
             Entry::Variant { variant, .. } => Some(variant),
             Entry::IFrames { .. } | Entry::Media { .. } => None,
+        })
+    }
+
+    /// The URIs of what is played: variants, I-frame entries, alternative renditions.
+    pub fn played(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter_map(|entry| match entry {
+            Entry::Variant { variant, .. } => Some(variant.uri.as_str()),
+            Entry::IFrames { uri, .. } => Some(uri.as_str()),
+            Entry::Media { uri, .. } => uri.as_deref(),
         })
     }
 
@@ -169,7 +178,7 @@ impl<'a> MultivariantPlaylist<'a> {
             }
         }
         for entry in &self.entries {
-            if let Entry::Media { tag, group } = entry
+            if let Entry::Media { tag, group, .. } = entry
                 && referred_by_gone.contains(&group)
                 && !referred_by_kept.contains(&group)
             {
@@ -217,7 +226,7 @@ fn parse_i_frames(tag: &str) -> Option<(String, Vec<Group>)> {
         .then(|| (i_frames.uri.clone(), groups_of(&i_frames)))
 }
 
-fn parse_media(tag: &str) -> Option<Group> {
+fn parse_media(tag: &str) -> Option<(Option<String>, Group)> {
     let playlist = parse_alone(&[tag.trim_end()])?;
     let [media] = playlist.alternatives.as_slice() else { return None };
     let media_type = match media.media_type {
@@ -227,7 +236,7 @@ fn parse_media(tag: &str) -> Option<Group> {
         AlternativeMediaType::ClosedCaptions => CLOSED_CAPTIONS,
         AlternativeMediaType::Other(_) => return None,
     };
-    Some(Group { media_type, id: media.group_id.clone() })
+    Some((media.uri.clone(), Group { media_type, id: media.group_id.clone() }))
 }
 
 const VIDEO: &str = "VIDEO";

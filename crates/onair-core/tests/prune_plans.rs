@@ -224,6 +224,7 @@ fn metadata_cannot_lead_out_of_the_recording() {
 fn a_playlist_cannot_lead_out_of_the_recording() {
     for uri in [
         "../other/p.m3u8",
+        "../hls/160p30/p.m3u8",
         "https://cdn.example.com/720p30/p.m3u8",
         "/720p30/p.m3u8",
         "720p30/../p.m3u8",
@@ -234,9 +235,18 @@ fn a_playlist_cannot_lead_out_of_the_recording() {
         "data:x/y",
     ] {
         let mut hostile = recording(&usual());
-        let text = hostile.playlists["master.m3u8"].replace("720p30/playlist.m3u8", uri);
-        hostile.playlists.insert("master.m3u8".into(), text);
-        assert!(why(&hostile, &keep("highest")).contains("which is no file in a folder beside it"), "{uri}");
+        let master = hostile.playlists["master.m3u8"].clone();
+        for text in [
+            master.replace("720p30/playlist.m3u8", uri),
+            format!("{master}\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"a\",URI=\"{uri}\""),
+            format!("{master}\n#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=1,URI=\"{uri}\""),
+        ] {
+            hostile.playlists.insert("master.m3u8".into(), text);
+            assert!(
+                why(&hostile, &keep("highest")).contains("which is no file in a folder beside it"),
+                "{uri}"
+            );
+        }
     }
 }
 

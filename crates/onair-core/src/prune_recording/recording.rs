@@ -153,13 +153,12 @@ impl<'a> Recording<'a> {
         let mut recording = Self { playlists, renditions: Vec::new(), known };
 
         for (file, playlist) in &recording.playlists {
+            // Also of what is no rendition: by a way that is not understood it may lead into one that goes.
+            if let Some(uri) = playlist.played().find(|uri| recording.locate(uri).is_none()) {
+                return held(format!("{HLS}{file} names {uri:?}, which is no file in a folder beside it"));
+            }
             for variant in playlist.variants() {
-                let Some(location) = recording.locate(&variant.uri) else {
-                    let uri = &variant.uri;
-                    return held(format!(
-                        "{HLS}{file} names {uri:?}, which is no file in a folder beside it"
-                    ));
-                };
+                let Some(location) = recording.locate(&variant.uri) else { continue };
                 let clues = found.entry(location.folder).or_default();
                 clues.playable = true;
                 clues.playlist_height = variant.height.or(clues.playlist_height);
