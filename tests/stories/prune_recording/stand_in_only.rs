@@ -154,6 +154,22 @@ async fn a_playlist_that_changes_again_and_again_is_left_alone() {
     assert_eq!(segments(&cloud), before);
 }
 
+/// Promises P13 and P15: without an ETag a write could not be conditional.
+#[tokio::test]
+async fn a_text_that_s3_gives_no_etag_for_is_held() {
+    for path in [MASTER, BYTE_RANGE, "events/recording-ended.json"] {
+        let cloud = Cloud::stand_in();
+        let recording = recording("no-etag");
+        recording.put_into(cloud.s3(), BUCKET);
+        let before = cloud.s3().snapshot(BUCKET);
+        cloud.s3().withhold_etag(BUCKET, &format!("{}/{path}", recording.prefix));
+        let report = response(start(&cloud, &KEEP_HIGHEST).invoke(recording_end(BUCKET, &recording)).await);
+        assert_eq!(report["outcome"], "held", "{path}: {report}");
+        assert_eq!(report["why"], format!("{path} cannot be read: S3 gave no ETag for it"));
+        assert!(cloud.s3().snapshot(BUCKET) == before, "{path}");
+    }
+}
+
 /// Promise P16.
 #[tokio::test]
 async fn two_runs_at_once_end_like_one() {

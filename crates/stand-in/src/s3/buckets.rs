@@ -1,6 +1,6 @@
 //! All buckets, as tests see and change them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -24,6 +24,8 @@ struct Account {
     buckets: BTreeMap<String, Arc<Bucket>>,
     /// The error code by bucket and key.
     refusals: HashMap<(String, String), &'static str>,
+    /// By bucket and key.
+    without_etag: HashSet<(String, String)>,
 }
 
 impl Buckets {
@@ -126,6 +128,12 @@ impl Buckets {
         lock(&self.0).refusals.insert((bucket.to_owned(), key.to_owned()), code);
     }
 
+    /// From now on answers reads of this object without its entity tag. S3 always sends it; a proxy before it, or an
+    /// S3 of another make, may not.
+    pub fn withhold_etag(&self, bucket: &str, key: &str) {
+        lock(&self.0).without_etag.insert((bucket.to_owned(), key.to_owned()));
+    }
+
     #[track_caller]
     fn look<T>(&self, bucket: &str, look: impl FnOnce(&Bucket) -> T) -> T {
         match lock(&self.0).buckets.get(bucket) {
@@ -167,6 +175,10 @@ impl Buckets {
     ) -> S3Result<T> {
         let mut account = lock(&self.0);
         write(Arc::make_mut(account.buckets.get_mut(bucket).ok_or_else(no_such_bucket)?))
+    }
+
+    pub(super) fn withholds_etag(&self, bucket: &str, key: &str) -> bool {
+        lock(&self.0).without_etag.contains(&(bucket.to_owned(), key.to_owned()))
     }
 
     pub(super) fn remove(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream;
 use hyper::Uri;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{ETAG, HeaderMap, HeaderName, HeaderValue};
 use s3s::dto::*;
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 
@@ -117,11 +117,14 @@ impl S3 for Protocol {
     async fn head_object(&self, req: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
         let HeadObjectInput { bucket, key, version_id, if_match, if_none_match, .. } = req.input;
         refuse_unsupported(&req.headers, &req.uri)?;
-        let (object, headers) = self.0.read(&bucket, |bucket| {
+        let (object, mut headers) = self.0.read(&bucket, |bucket| {
             let found = find(bucket, &key, version_id.as_deref())?;
             precondition::read(found, if_match.as_ref(), if_none_match.as_ref())?;
             Ok((found.object(), headers(bucket, found)))
         })?;
+        if self.0.withholds_etag(&bucket, &key) {
+            headers.remove(ETAG);
+        }
         let metadata = Some(object.metadata.into_iter().collect());
         Ok(S3Response::with_headers(HeadObjectOutput { metadata, ..HeadObjectOutput::default() }, headers))
     }
@@ -129,11 +132,14 @@ impl S3 for Protocol {
     async fn get_object(&self, req: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
         let GetObjectInput { bucket, key, version_id, if_match, if_none_match, .. } = req.input;
         refuse_unsupported(&req.headers, &req.uri)?;
-        let (mut object, headers) = self.0.read(&bucket, |bucket| {
+        let (mut object, mut headers) = self.0.read(&bucket, |bucket| {
             let found = find(bucket, &key, version_id.as_deref())?;
             precondition::read(found, if_match.as_ref(), if_none_match.as_ref())?;
             Ok((found.object(), headers(bucket, found)))
         })?;
+        if self.0.withholds_etag(&bucket, &key) {
+            headers.remove(ETAG);
+        }
         let metadata = Some(std::mem::take(&mut object.metadata).into_iter().collect());
         let body = Some(content(object));
         Ok(S3Response::with_headers(

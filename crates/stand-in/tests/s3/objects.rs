@@ -235,3 +235,16 @@ async fn https_is_trusted_through_the_authority() {
 fn a_bucket_name_that_s3_would_refuse_is_refused() {
     S3::start().create_bucket("B", Versioning::Off);
 }
+
+#[tokio::test]
+async fn an_object_can_be_read_without_its_etag() {
+    let (s3, client) = start(Versioning::Off);
+    s3.put(BUCKET, "with", "hello");
+    s3.put(BUCKET, "without", "hello");
+    s3.withhold_etag(BUCKET, "without");
+    for (key, etag) in [("with", Some(HELLO_ETAG)), ("without", None)] {
+        let head = client.head_object().bucket(BUCKET).key(key).send().await.unwrap();
+        let got = client.get_object().bucket(BUCKET).key(key).send().await.unwrap();
+        assert_eq!((head.e_tag(), got.e_tag(), got.content_length()), (etag, etag, Some(5)));
+    }
+}
