@@ -10,8 +10,9 @@ use case::Case;
 use onair_core::playlist::MultivariantPlaylist;
 use onair_core::prune_recording::event::{Trigger, decode};
 use onair_core::prune_recording::plan::{Deletion, Plan, plan as decide};
+use onair_core::prune_recording::recording::Inventory;
 use onair_core::prune_recording::{ENDED, ENTRY_PLAYLISTS, HLS, THUMBNAILS};
-use percent_encoding::percent_decode_str;
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// A text that is taken for a playlist is edited line by line: nothing dropped means nothing changed, and what
@@ -41,6 +42,13 @@ pub fn event(bytes: &[u8]) {
     assert!(!prefix.is_empty() && !prefix.starts_with('/') && !prefix.ends_with('/'), "{prefix:?}");
     assert!(!prefix.split('/').any(|part| matches!(part, "" | "." | "..")), "{prefix:?}");
     assert_eq!(request.dry_run, event["onair"]["dry_run"] == true);
+    // Keys in events are keys and no URIs: each sign stands for itself.
+    let detail = &event["detail"];
+    let of_s3 = (detail["bucket"]["name"].as_str(), detail["object"]["key"].as_str());
+    let of_ivs = (detail["recording_s3_bucket_name"].as_str(), detail["recording_s3_key_prefix"].as_str());
+    let bucket = Some(request.bucket.as_str());
+    let key = request.prefix.key(ENDED);
+    assert!(of_s3 == (bucket, Some(&key)) || of_ivs == (bucket, Some(&prefix)), "{key:?} of {event}");
 }
 
 /// A plan deletes whole folders of the recording and nothing that is still named, and carrying it out leaves
@@ -78,25 +86,62 @@ pub fn plan(bytes: &[u8]) {
             }
         }
     }
+    let known = known_folders(&inventory);
     for text in end.playlists.values() {
         let playlist =
             MultivariantPlaylist::parse(text).unwrap_or_else(|error| panic!("{error} in {text:?}"));
-        for variant in playlist.variants() {
-            let raw = folder(&variant.uri);
-            let decoded = percent_decode_str(raw).decode_utf8_lossy();
+        for uri in playlist.played() {
             let is_gone = |name: &str| deletions.iter().any(|gone| gone.folder == format!("{HLS}{name}/"));
-            assert!(!is_gone(raw) && !is_gone(&decoded), "{:?} is named and deleted", variant.uri);
+            let raw = folder(uri);
+            assert!(!is_gone(raw) && !is_gone(&decoded(raw)), "{uri:?} is named and deleted");
+            // It is decoded once and as a whole, unless a folder is called as it is written.
+            let path = if known.contains(raw) { path(uri).to_owned() } else { decoded(path(uri)) };
+            assert!(must_play.contains(&format!("{HLS}{path}")), "{uri:?} is not {path:?} in\n{plan}");
         }
+    }
+    let remembered: BTreeSet<String> = end.removed.split([',', ':']).step_by(2).map(decoded).collect();
+    for name in deletions.iter().filter_map(|deletion| deletion.folder.strip_prefix(HLS)) {
+        assert!(remembered.contains(name.trim_end_matches('/')), "{name:?} is not in {:?}", end.removed);
     }
     let again = decide(&end, &wish).unwrap_or_else(|why| panic!("{why} the second time"));
     assert!(again.rewrites.is_empty(), "a second run would write\n{again}");
     assert!(again.deletions.iter().all(|deletion| !deletion.folder.starts_with(HLS)), "{again}");
 }
 
+/// A URI's path, as it is written.
+fn path(uri: &str) -> &str {
+    let path = uri.split(['?', '#']).next().unwrap_or_default();
+    path.strip_prefix("./").unwrap_or(path)
+}
+
 /// The first folder of a URI's path.
 fn folder(uri: &str) -> &str {
-    let path = uri.split(['?', '#']).next().unwrap_or_default();
-    path.strip_prefix("./").unwrap_or(path).split('/').next().unwrap_or_default()
+    path(uri).split('/').next().unwrap_or_default()
+}
+
+/// What a percent-encoded text means, by other means than the core's: an escape of two digits is a byte, and every
+/// other sign, the plus also, is itself.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let byte = after
+            .first_chunk::<2>()
+            .filter(|digits| *first == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
+        let byte = byte.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The folders that the recording's metadata, its memory or S3 itself name.
+fn known_folders(inventory: &Inventory) -> BTreeSet<String> {
+    let ended: Value = serde_json::from_str(&inventory.ended).unwrap_or_default();
+    let listed = ended["media"]["hls"]["renditions"].as_array().into_iter().flatten();
+    let listed = listed.filter_map(|rendition| rendition["path"].as_str().map(str::to_owned));
+    let removed = inventory.removed.split([',', ':']).step_by(2).map(decoded);
+    listed.chain(removed).chain(inventory.folders.iter().cloned()).collect()
 }
 
 /// Whether a text is some lines of another, in their order.
