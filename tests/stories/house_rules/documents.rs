@@ -53,6 +53,30 @@ fn every_setting_of_the_template_is_in_the_readmes_table() {
     assert_none(&breaches);
 }
 
+/// Whoever is on call looks up what the log says, and must find the same words.
+#[test]
+fn the_reasons_for_held_that_are_explained_are_the_codes_own() {
+    let sources = files(&["crates/onair-core/src", "functions"], ".rs");
+    let code: String = sources.iter().map(|file| read(file)).collect();
+    // A text over several lines is one: the compiler takes the blanks after `\\` away.
+    let code: String = code.split("\\\n").map(str::trim_start).collect();
+    let operating = read("docs/operating.md");
+    let rows = operating.lines().skip_while(|line| !line.starts_with("| `why` says"));
+    let rows: Vec<&str> = rows.skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert!(!rows.is_empty(), "docs/operating.md has no table of what `why` says");
+    let mut breaches = Vec::new();
+    for reason in rows.iter().filter_map(|row| row.split(" | ").next()) {
+        // The reasons are in backticks; `…` stands for what is different each time.
+        let quoted = reason.split('`').skip(1).step_by(2).flat_map(|text| text.split('…'));
+        for words in quoted.map(|words| words.trim_matches([' ', '"', ':'])) {
+            if !code.contains(words) {
+                breaches.push(format!("docs/operating.md explains {words:?}, which no source says"));
+            }
+        }
+    }
+    assert_none(&breaches);
+}
+
 /// The numbered promises with their first lines.
 fn promises() -> Vec<(u32, String)> {
     let promise = |line: &str| {
