@@ -49,8 +49,9 @@ demo: cc ## See it work on this machine: loopback AWS, the real function, the st
 	cargo build --package demo $(FUNCTIONS)
 	$(BUILT)/debug/demo
 
-test: cc $(VENV)/ready ## Run every test: Rust, the template, sam build, the stories against moto under the template's role
+test: cc $(VENV)/ready ## Run every test: Rust, boto3 on the stand-in, the template, sam build, moto under the template's role
 	cargo test --workspace
+	python -m pytest tests/clients
 	python -m pytest -m "build or not build" tests/template
 	python tests/template/second_opinions.py
 

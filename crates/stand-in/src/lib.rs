@@ -2,24 +2,40 @@
 //!
 //! Real clients and real function binaries run unmodified against it: only their endpoint URL differs.
 //!
-//! - [`S3`]: Amazon S3 in memory, as strict as the real one where a client could notice, with a log of
-//!   the calls and with [`Fault`]s that strike at an exact call.
+//! - [`S3`]: Amazon S3 in memory, as strict as the real one where a client could notice.
+//! - [`MediaPackage`]: origin endpoints, and the [`Live`] streams or ffmpeg's files that they serve.
+//! - [`MediaLive`]: channels and their alerts.
+//! - [`Site`]: the objects of the buckets as viewers get them.
+//! - [`Traffic`]: the log of the calls to all of these, with [`Fault`]s that strike at an exact call.
 //! - [`ivs`]: recordings as Amazon IVS leaves them.
 //! - [`RuntimeApi`] and [`Function`]: the Lambda Runtime API and a function's binary running under it.
 //!
 //! Every server listens on a free port of 127.0.0.1 and runs on threads of its own, so that a test with a
 //! current-thread runtime, or with a paused clock, cannot starve it.
 
+mod clock;
 mod function;
 pub mod ivs;
+mod live;
+mod medialive;
+mod mediapackage;
+mod rest;
 mod runtime_api;
 mod s3;
 mod server;
+mod site;
 mod tls;
+mod traffic;
+mod web;
 
 pub use function::Function;
+pub use live::{Live, Variant};
+pub use medialive::{Channels, MediaLive};
+pub use mediapackage::{Endpoints, MediaPackage, Reply, Source};
 pub use runtime_api::{Answer, RuntimeApi};
-pub use s3::{Buckets, Builder, Call, Fault, Object, S3, Snapshot, Version, Versioning};
+pub use s3::{Buckets, Builder, Object, S3, Snapshot, Version, Versioning};
+pub use site::Site;
+pub use traffic::{Call, Fault, Traffic};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

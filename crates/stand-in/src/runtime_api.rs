@@ -6,14 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
 use hyper::header::CONTENT_TYPE;
 use hyper::http::response::Builder;
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, oneshot};
 
-use crate::server::{Handled, Server};
+use crate::server::{Handled, Server, whole};
 use crate::{ACCOUNT_ID, REGION, lock};
 
 /// How long an invocation waits for the function to ask for it. Lambda allows 10 s for a start; a debug build
@@ -255,6 +254,5 @@ fn refuse(status: StatusCode, error_type: &str) -> Handled {
 }
 
 fn say(head: Builder, body: impl Into<Bytes>) -> Handled {
-    let body = Full::new(body.into()).map_err(|never| match never {}).boxed_unsync();
-    head.header(CONTENT_TYPE, "application/json").body(body).map_err(io::Error::other)
+    head.header(CONTENT_TYPE, "application/json").body(whole(body)).map_err(io::Error::other)
 }

@@ -4,8 +4,8 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
-use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -72,6 +72,16 @@ impl Drop for Server {
             runtime.shutdown_background();
         }
     }
+}
+
+/// Goes on with what a client asked for also if the client has left: a service finishes what it has received.
+pub(crate) async fn to_its_end(answer: impl Future<Output = Handled> + Send + 'static) -> Handled {
+    tokio::spawn(answer).await.map_err(io::Error::other)?
+}
+
+/// A body that is there as a whole.
+pub(crate) fn whole(body: impl Into<Bytes>) -> UnsyncBoxBody<Bytes, io::Error> {
+    Full::new(body.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
 async fn accept<H, F>(listener: TcpListener, tls: Option<TlsAcceptor>, handler: H)

@@ -153,6 +153,11 @@ impl Buckets {
 
 /// The same as seen by requests: a bucket that is missing is the client's error.
 impl Buckets {
+    /// What a plain read finds, if there is such a bucket.
+    pub(crate) fn find(&self, bucket: &str, key: &str) -> Option<Object> {
+        lock(&self.0).buckets.get(bucket)?.current(key).map(Stored::object)
+    }
+
     pub(super) fn names(&self) -> Vec<String> {
         lock(&self.0).buckets.keys().cloned().collect()
     }

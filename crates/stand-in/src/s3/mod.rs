@@ -2,35 +2,29 @@
 
 mod bucket;
 mod buckets;
+mod gate;
 mod listing;
 mod object;
 mod page;
 mod precondition;
 mod protocol;
-mod traffic;
 
 pub use bucket::Snapshot;
 pub use buckets::Buckets;
 pub use object::{Object, Version, Versioning};
-pub use traffic::{Call, Fault};
 
-use std::io;
 use std::ops::Deref;
-use std::sync::Arc;
 use std::time::Duration;
 
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use s3s::{S3Error, S3ErrorCode};
 
-use crate::server::Server;
+use crate::server::{Server, to_its_end};
 use crate::tls::Identity;
-use crate::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
+use crate::{ACCESS_KEY_ID, Call, Fault, SECRET_ACCESS_KEY, Traffic};
+use gate::Gate;
 use protocol::Protocol;
-use traffic::{Gate, Traffic};
-
-/// How long [`S3::held`] waits.
-const HELD_LIMIT: Duration = Duration::from_secs(60);
 
 /// A running S3. It ends when dropped. Its content is that of the [`Buckets`] it dereferences to.
 ///
@@ -39,14 +33,15 @@ const HELD_LIMIT: Duration = Duration::from_secs(60);
 pub struct S3 {
     server: Server,
     buckets: Buckets,
-    traffic: Arc<Traffic>,
+    traffic: Traffic,
     ca_pem: Option<String>,
 }
 
 /// What can be chosen before the start.
 #[derive(Default)]
 pub struct Builder {
-    latency: Duration,
+    traffic: Traffic,
+    latency: Option<Duration>,
     tls: bool,
 }
 
@@ -54,7 +49,13 @@ impl Builder {
     /// See [`S3::set_latency`].
     #[must_use]
     pub fn latency(self, latency: Duration) -> Self {
-        Self { latency, ..self }
+        Self { latency: Some(latency), ..self }
+    }
+
+    /// Counts and fails its calls together with those of other services.
+    #[must_use]
+    pub fn traffic(self, traffic: &Traffic) -> Self {
+        Self { traffic: traffic.clone(), ..self }
     }
 
     /// Serves HTTPS, with a certificate for 127.0.0.1 that [`S3::ca_pem`] vouches for.
@@ -65,24 +66,22 @@ impl Builder {
 
     /// Starts the server.
     pub fn start(self) -> S3 {
+        let Self { traffic, latency, tls } = self;
+        if let Some(latency) = latency {
+            traffic.set_latency(latency);
+        }
         let buckets = Buckets::default();
-        let traffic = Arc::new(Traffic::new(buckets.clone(), self.latency));
-        let identity = self.tls.then(Identity::new);
+        let identity = tls.then(Identity::new);
         let (acceptor, ca_pem) = identity.map(|identity| (identity.acceptor, identity.ca_pem)).unzip();
 
         let mut service = S3ServiceBuilder::new(Protocol(buckets.clone()));
         service.set_auth(SimpleAuth::from_single(ACCESS_KEY_ID, SECRET_ACCESS_KEY));
-        service.set_access(Gate(Arc::clone(&traffic)));
+        service.set_access(Gate(traffic.clone()));
         let service = service.build();
 
         let server = Server::start("s3", acceptor, {
-            let traffic = Arc::clone(&traffic);
-            move |request| {
-                let (traffic, service) = (Arc::clone(&traffic), service.clone());
-                // A task of its own: S3 finishes what it has received, also if the client has left.
-                let answer = tokio::spawn(async move { traffic.pass(request, &service).await });
-                async move { answer.await.map_err(io::Error::other)? }
-            }
+            let traffic = traffic.clone();
+            move |request| to_its_end(gate::pass(traffic.clone(), request, service.clone()))
         });
         S3 { server, buckets, traffic, ca_pem }
     }
@@ -111,40 +110,40 @@ impl S3 {
         self.ca_pem.as_deref()
     }
 
-    /// Every call since the start or since [`reset_calls`](Self::reset_calls), in the order of arrival.
+    /// The calls of this and of every other service that was started with the same.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    /// See [`Traffic::calls`].
     pub fn calls(&self) -> Vec<Call> {
         self.traffic.calls()
     }
 
-    /// Forgets the calls, and every fault and hook whose call has not come. The next call has index 0.
+    /// See [`Traffic::reset_calls`].
     pub fn reset_calls(&self) {
-        self.traffic.reset();
+        self.traffic.reset_calls();
     }
 
-    /// Lets every request wait this long before it takes effect.
+    /// See [`Traffic::set_latency`].
     pub fn set_latency(&self, latency: Duration) {
         self.traffic.set_latency(latency);
     }
 
-    /// Plans what goes wrong with the call of this index.
+    /// See [`Traffic::fault`].
     pub fn fault(&self, index: usize, fault: Fault) {
         self.traffic.fault(index, fault);
     }
 
-    /// Runs `hook` just before the call of this index takes effect: another client comes in between a read
-    /// and a write.
+    /// See [`Traffic::before_call`].
     pub fn before_call(&self, index: usize, hook: impl FnOnce(&Buckets) + Send + 'static) {
-        self.traffic.hook(index, Box::new(hook));
+        let buckets = self.buckets.clone();
+        self.traffic.before_call(index, move || hook(&buckets));
     }
 
-    /// Returns once a request is held by [`Fault::HoldBefore`] or [`Fault::HoldAfter`]: once for each.
-    ///
-    /// Panics if none is held within a minute, by the wall clock also where the test's own clock is paused.
+    /// See [`Traffic::held`].
     pub async fn held(&self) {
-        let traffic = Arc::clone(&self.traffic);
-        let wait = async move { tokio::time::timeout(HELD_LIMIT, traffic.held()).await };
-        let was_held = matches!(self.server.runtime().spawn(wait).await, Ok(Ok(())));
-        assert!(was_held, "no request was held within {HELD_LIMIT:?}; the calls were {:#?}", self.calls());
+        self.traffic.held().await;
     }
 }
 

@@ -12,9 +12,9 @@ use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 use super::bucket::{Bucket, Content, Stored};
 use super::listing;
 use super::object;
-use super::traffic::Arrival;
 use super::{Buckets, Versioning, precondition};
 use crate::ACCOUNT_ID;
+use crate::traffic::Arrival;
 
 /// S3 API reference, `DeleteObjects`: "The request can contain a list of up to 1,000 keys".
 const MAX_DELETES: usize = 1000;

@@ -1,0 +1,19 @@
+//! Times as AWS and HLS write them.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use s3s::dto::{Timestamp, TimestampFormat};
+
+/// ISO 8601 in UTC with milliseconds.
+pub(crate) fn iso8601(at: SystemTime) -> String {
+    let mut text = Vec::new();
+    // Fails for years beyond 9999 only.
+    let _ = Timestamp::from(at).format(TimestampFormat::DateTime, &mut text);
+    String::from_utf8(text).unwrap_or_default()
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn unix_ms(at: SystemTime) -> u64 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

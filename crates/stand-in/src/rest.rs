@@ -1,0 +1,191 @@
+//! REST-JSON, the protocol of the media services (smithy.io, "AWS restJson1 protocol").
+
+use std::collections::HashMap;
+use std::io;
+
+use bytes::Bytes;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use hyper::{Method, Request, Response, StatusCode};
+use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
+
+use crate::server::{Handled, Server, to_its_end, whole};
+use crate::traffic::{Refusal, Target, Traffic};
+use crate::{ACCESS_KEY_ID, REGION};
+
+/// A request, taken apart.
+pub(crate) struct Ask {
+    pub(crate) method: Method,
+    /// The segments of the path, decoded.
+    pub(crate) path: Vec<String>,
+    pub(crate) query: HashMap<String, String>,
+    /// `null` if there is none, or if it is no JSON object.
+    pub(crate) body: Value,
+}
+
+/// What a request comes to.
+pub(crate) struct Operation {
+    name: &'static str,
+    key: String,
+    act: Box<dyn FnOnce() -> Outcome + Send>,
+}
+
+impl Operation {
+    /// `key` says what it is about: an id, which `act` gets.
+    pub(crate) fn new(
+        name: &'static str,
+        key: &str,
+        act: impl FnOnce(&str) -> Outcome + Send + 'static,
+    ) -> Self {
+        let (key, id) = (key.to_owned(), key.to_owned());
+        Self { name, key, act: Box::new(move || act(&id)) }
+    }
+}
+
+pub(crate) type Outcome = Result<(StatusCode, Value), Failure>;
+
+/// A modelled error.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) status: StatusCode,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+}
+
+impl Failure {
+    /// The error that the media services model for a status.
+    pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, code: usual_code(status), message: message.into() }
+    }
+
+    pub(crate) fn unprocessable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)
+    }
+
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, message)
+    }
+}
+
+/// Starts a service: `route` says which operation a request is, if it is one.
+pub(crate) fn start<R>(service: &'static str, traffic: &Traffic, route: R) -> Server
+where
+    R: Fn(Ask) -> Option<Operation> + Clone + Send + Sync + 'static,
+{
+    let traffic = traffic.clone();
+    Server::start(service, None, move |request| {
+        to_its_end(answer(service, traffic.clone(), request, route.clone()))
+    })
+}
+
+async fn answer<R>(service: &'static str, traffic: Traffic, request: Request<Bytes>, route: R) -> Handled
+where
+    R: Fn(Ask) -> Option<Operation>,
+{
+    let arrival = traffic.arrive(service);
+    let signed = check_signature(service, request.headers());
+    let Operation { name, key, act } = route(Ask::new(&request)).unwrap_or_else(unknown);
+    let target = Target { operation: name.to_owned(), key, ..Target::default() };
+    let outcome = match traffic.before(&arrival, target).await {
+        Ok(()) => signed.and_then(|()| act()),
+        Err(Refusal::Status(status, code)) => {
+            let code = if code.is_empty() { usual_code(status) } else { code };
+            Err(Failure { status, code, message: "refused on purpose".to_owned() })
+        }
+        Err(Refusal::Reset) => Err(Failure::not_found("")),
+    };
+    traffic.after(&arrival).await?;
+    let (head, body) = match outcome {
+        Ok((status, body)) => (Response::builder().status(status), body),
+        Err(Failure { status, code, message }) => {
+            (Response::builder().status(status).header("x-amzn-errortype", code), json!({"message": message}))
+        }
+    };
+    // An operation without members in its output answers without a body.
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    head.header(CONTENT_TYPE, "application/json").body(whole(body)).map_err(io::Error::other)
+}
+
+/// The access key and what the signature is good for. Whether it is a right one is not looked at: the SDKs
+/// can only be wrong about the secret, and S3 notices that.
+fn check_signature(service: &str, headers: &HeaderMap) -> Result<(), Failure> {
+    let forbidden = |code, message: &str| {
+        Err(Failure { status: StatusCode::FORBIDDEN, code, message: message.to_owned() })
+    };
+    let Some(header) = headers.get(AUTHORIZATION).and_then(|header| header.to_str().ok()) else {
+        return forbidden("MissingAuthenticationTokenException", "Missing Authentication Token");
+    };
+    let credential = header.split_once("Credential=").and_then(|(_, rest)| rest.split(',').next());
+    let scope: Vec<_> = credential.unwrap_or_default().split('/').collect();
+    match scope.as_slice() {
+        [ACCESS_KEY_ID, _date, REGION, scope, "aws4_request"] if *scope == service => Ok(()),
+        [ACCESS_KEY_ID, ..] => {
+            forbidden("InvalidSignatureException", "Credential should be scoped to this region and service.")
+        }
+        _ => {
+            forbidden("UnrecognizedClientException", "The security token included in the request is invalid.")
+        }
+    }
+}
+
+/// As the models of MediaPackage and MediaLive name them. What IAM denies is not modelled: IAM user guide,
+/// "Troubleshoot access denied error messages".
+fn usual_code(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        400 => "BadRequestException",
+        403 => "AccessDeniedException",
+        404 => "NotFoundException",
+        409 => "ConflictException",
+        422 => "UnprocessableEntityException",
+        429 => "TooManyRequestsException",
+        502 => "BadGatewayException",
+        503 => "ServiceUnavailableException",
+        504 => "GatewayTimeoutException",
+        _ => "InternalServerErrorException",
+    }
+}
+
+fn unknown() -> Operation {
+    Operation::new("", "", |_| {
+        Err(Failure::new(StatusCode::NOT_IMPLEMENTED, "the stand-in has no such operation"))
+    })
+}
+
+impl Ask {
+    fn new(request: &Request<Bytes>) -> Self {
+        let uri = request.uri();
+        let pairs = uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+        Self {
+            method: request.method().clone(),
+            path: uri.path().split('/').skip(1).map(decoded).collect(),
+            query: pairs.map(|(name, value)| (decoded(name), decoded(&value.replace('+', " ")))).collect(),
+            body: serde_json::from_slice(request.body()).map(Value::Object).unwrap_or_default(),
+        }
+    }
+
+    /// The page of `all` that is asked for by `maxResults` and `nextToken`, in a member of this name, with the
+    /// token of the page after it. Pages go by position.
+    pub(crate) fn page(&self, name: &str, all: Vec<Value>, most: usize) -> Result<Value, String> {
+        let number = |name: &str| match self.query.get(name).map(|text| text.parse::<usize>()) {
+            Some(Err(_)) => Err(format!("{name} is not valid")),
+            Some(Ok(number)) => Ok(Some(number)),
+            None => Ok(None),
+        };
+        let max = number("maxResults")?.unwrap_or(most);
+        if !(1..=most).contains(&max) {
+            return Err(format!("maxResults must be between 1 and {most}"));
+        }
+        let start = number("nextToken")?.unwrap_or(0);
+        let is_last = all.len().saturating_sub(start) <= max;
+        let page: Vec<_> = all.into_iter().skip(start).take(max).collect();
+        let mut answer = json!({name: page});
+        if !is_last {
+            answer["nextToken"] = json!((start + max).to_string());
+        }
+        Ok(answer)
+    }
+}
+
+pub(crate) fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
