@@ -4,6 +4,10 @@
 //! clock, no environment, no files, no network (`clippy.toml` beside this crate's manifest refuses them).
 //! A module per function of the template, named after it, plus the nouns that they share.
 
+pub mod fail_back;
+pub mod fail_over;
 pub mod metrics;
+pub mod pair;
 pub mod playlist;
 pub mod prune_recording;
+pub mod publish_playlist;

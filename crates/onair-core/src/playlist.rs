@@ -64,6 +64,24 @@ pub struct MultivariantPlaylist<'a> {
     entries: Vec<Entry>,
 }
 
+/// One thing that a playlist says, as it is written: a tag's whole line without its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Says<'a> {
+    /// EXT-X-STREAM-INF with its URI.
+    Variant {
+        /// The tag.
+        tag: &'a str,
+        /// Its URI line.
+        uri: &'a str,
+    },
+    /// EXT-X-I-FRAME-STREAM-INF.
+    IFrames(&'a str),
+    /// EXT-X-MEDIA.
+    Media(&'a str),
+    /// Any other tag, known or not.
+    Tag(&'a str),
+}
+
 impl<'a> MultivariantPlaylist<'a> {
     /// Reads a playlist.
     ///
@@ -136,6 +154,28 @@ impl<'a> MultivariantPlaylist<'a> {
         self.entries.iter().filter_map(|entry| match entry {
             Entry::Variant { variant, .. } => Some(variant),
             Entry::IFrames { .. } | Entry::Media { .. } => None,
+        })
+    }
+
+    /// Everything that the playlist says, in its order.
+    pub fn says(&self) -> impl Iterator<Item = Says<'a>> {
+        let mut entries = self.entries.iter().peekable();
+        self.lines.iter().enumerate().skip(1).filter_map(move |(number, line)| {
+            let line = content(line);
+            let entry = entries.next_if(|entry| match entry {
+                Entry::Variant { tag, .. } | Entry::IFrames { tag, .. } | Entry::Media { tag, .. } => {
+                    *tag == number
+                }
+            });
+            match entry {
+                Some(Entry::Variant { uri, .. }) => {
+                    Some(Says::Variant { tag: line, uri: content(self.lines[*uri]) })
+                }
+                Some(Entry::IFrames { .. }) => Some(Says::IFrames(line)),
+                Some(Entry::Media { .. }) => Some(Says::Media(line)),
+                None if line.starts_with("#EXT") => Some(Says::Tag(line)),
+                None => None,
+            }
         })
     }
 

@@ -3,6 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in what tests share")]
 
 mod ladder;
+mod pair_builder;
+mod pair_orders;
+mod pair_rules;
 mod playlists;
 mod prune_plans;
 mod prune_properties;

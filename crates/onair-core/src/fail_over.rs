@@ -1,0 +1,157 @@
+//! When a side is cut, and how.
+
+use crate::pair::endpoint::{Definition, Origination};
+use crate::pair::freshness::Freshness;
+use crate::pair::hint::Says;
+use crate::pair::state::{CutRecord, PairState, Status};
+use crate::pair::{CutBy, Side, Sides};
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// An alert that is older than this is not taken at its word: EventBridge tries for a day to deliver it, and the input
+/// may long be well.
+pub const FRESH_ALERT: TimeDelta = TimeDelta::seconds(120);
+
+/// What an event makes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Suspicion {
+    /// This side is lost, for this reason.
+    Lost {
+        /// The side.
+        side: Side,
+        /// Why.
+        why: String,
+    },
+    /// MediaLive must say what is lost.
+    AskMediaLive,
+    /// Nothing is to be done.
+    Nothing {
+        /// Why not.
+        why: String,
+    },
+}
+
+/// What an event makes one suspect.
+pub fn suspicion(says: &Says, state: &PairState, now: DateTime<Utc>) -> Suspicion {
+    match says {
+        Says::Lost { side, at, what } => {
+            let is_old = now - at > FRESH_ALERT;
+            // One from before the side came back tells of the trouble that is over.
+            let is_of_before =
+                state.sides[*side].is_live() && state.sides[*side].since.is_some_and(|since| *at <= since);
+            match is_old || is_of_before {
+                true => Suspicion::AskMediaLive,
+                false => Suspicion::Lost { side: *side, why: format!("{what} at {}", at.format("%FT%TZ")) },
+            }
+        }
+        Says::Look => Suspicion::AskMediaLive,
+        Says::ByHand { side } => Suspicion::Lost { side: *side, why: "by hand".to_owned() },
+        Says::Cleared { .. } => {
+            Suspicion::Nothing { why: "the end of an alert or alarm is fail-back's".to_owned() }
+        }
+        Says::Nothing { why } => Suspicion::Nothing { why: why.clone() },
+    }
+}
+
+/// What the alerts that MediaLive has set make one suspect.
+pub fn suspicion_of_alerts(state: &PairState, set: &Sides<Vec<String>>) -> Result<Suspicion, Held> {
+    let why = |side: Side| format!("MediaLive alerts are set: {}", set[side].join(", "));
+    let lost: Vec<Side> =
+        Side::BOTH.into_iter().filter(|side| !set[*side].is_empty() && !is_cut(state, *side)).collect();
+    match lost.as_slice() {
+        [] => Ok(Suspicion::Nothing { why: "MediaLive has no alert set that means a lost input".to_owned() }),
+        [side] => Ok(Suspicion::Lost { side: *side, why: why(*side) }),
+        _ => Err(Held(format!("both sides are in trouble: A: {}; B: {}", why(Side::A), why(Side::B)))),
+    }
+}
+
+/// A safety rule says no, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Held(pub String);
+
+/// Whether a side that is lost may be cut, before anything is asked about the other.
+///
+/// # Errors
+///
+/// [`Held`] if it is the last that is live.
+pub fn may_cut(state: &PairState, side: Side, why: &str) -> Result<(), Held> {
+    let other = side.other();
+    match state.sides[other].is_live() {
+        true => Ok(()),
+        false => {
+            Err(Held(format!("{side} is lost ({why}), and {other} is not live: the last side is never cut")))
+        }
+    }
+}
+
+/// Whether a side is cut already.
+pub fn is_cut(state: &PairState, side: Side) -> bool {
+    matches!(state.sides[side].status, Status::Cut(_))
+}
+
+/// The state in which `side` is cut and viewers are on the other.
+///
+/// # Errors
+///
+/// [`Held`] if the other side is not live, or does not move.
+pub fn cut(
+    state: &PairState,
+    side: Side,
+    by: CutBy,
+    endpoint: Option<&Definition>,
+    other_moves: &Freshness,
+    why: &str,
+    now: DateTime<Utc>,
+) -> Result<PairState, Held> {
+    may_cut(state, side, why)?;
+    let other = side.other();
+    match other_moves {
+        Freshness::Moving => {}
+        Freshness::Stale(stale) => {
+            return Err(Held(format!("{side} is lost ({why}), but {other} does not move either: {stale}")));
+        }
+        Freshness::Unknown(unknown) => {
+            let refusal =
+                format!("{side} is lost ({why}), but whether {other} moves cannot be told: {unknown}");
+            return Err(Held(refusal));
+        }
+    }
+    let record = CutRecord {
+        by,
+        why: why.to_owned(),
+        endpoint: endpoint.map(Definition::to_value),
+        clean_since: None,
+    };
+    let mut next = state.change(side, now, Status::Cut(record));
+    next.first = other;
+    if next.sides[side].url.is_none() {
+        next.sides[side].url = endpoint.and_then(Definition::url);
+    }
+    Ok(next)
+}
+
+/// What is still to be done to the endpoint of a side that is cut.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Blow {
+    /// Nothing.
+    None,
+    /// It is to be deleted.
+    Delete,
+    /// It is to stop serving: this definition, with `Origination: DENY`.
+    Deny(Box<Definition>),
+    /// It is not the one that was cut: somebody made it again.
+    NotOurs,
+}
+
+/// What is still to be done to a cut side's endpoint, which is now `described` so (`None`: it is gone).
+pub fn blow(record: &CutRecord, described: Option<&Definition>) -> Blow {
+    let Some(described) = described else { return Blow::None };
+    let was = record.endpoint.as_ref().and_then(|endpoint| Definition::parse(endpoint).ok());
+    let is_ours = was.is_some_and(|was| was.is_the_same_as(described));
+    match (record.by, described.origination()) {
+        (CutBy::None, _) | (CutBy::Deny, Origination::Deny) => Blow::None,
+        _ if !is_ours => Blow::NotOurs,
+        (CutBy::Delete, _) => Blow::Delete,
+        (CutBy::Deny, Origination::Allow) => Blow::Deny(Box::new(described.clone())),
+    }
+}

@@ -1,0 +1,156 @@
+//! The definition of a MediaPackage (v1) endpoint: the JSON that DescribeOriginEndpoint answers, kept whole.
+//!
+//! It is never taken apart into fields that we know: UpdateOriginEndpoint is a PUT that sets what is not sent back to its
+//! default, and an endpoint that is made again must be what it was, also in attributes that are newer than this program.
+
+use serde_json::{Map, Value};
+use url::Url;
+
+/// The definition of an endpoint, as it was described.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Definition(Map<String, Value>);
+
+/// Whether an endpoint serves (`Origination`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origination {
+    /// It does.
+    Allow,
+    /// It answers every request with an error.
+    Deny,
+}
+
+impl Origination {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "ALLOW",
+            Self::Deny => "DENY",
+        }
+    }
+}
+
+/// What only an answer holds (botocore `mediapackage/2017-10-12`: in `OriginEndpoint` and not in the requests).
+const OUTPUT_ONLY: [&str; 3] = ["arn", "createdAt", "url"];
+/// What UpdateOriginEndpoint does not take: the first stands in the path, the second cannot change, and tags have calls
+/// of their own.
+const NOT_UPDATED: [&str; 3] = ["id", "channelId", "tags"];
+
+impl Definition {
+    /// What DescribeOriginEndpoint answered.
+    ///
+    /// # Errors
+    ///
+    /// Anything that lacks what every endpoint has.
+    pub fn parse(value: &Value) -> Result<Self, String> {
+        let definition = Self(value.as_object().ok_or("it is not a JSON object")?.clone());
+        for name in ["id", "channelId", "arn"] {
+            definition.text(name).ok_or_else(|| format!("it has no {name}"))?;
+        }
+        definition.url().ok_or("it has no url, or one that is none")?;
+        Ok(definition)
+    }
+
+    /// As it was described.
+    pub fn to_value(&self) -> Value {
+        Value::Object(self.0.clone())
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.as_str()
+    }
+
+    /// Where the endpoint's multivariant playlist is. For a CMAF endpoint that is its first HLS manifest's.
+    pub fn url(&self) -> Option<Url> {
+        let own = self.text("url").filter(|url| !url.is_empty());
+        let of_manifest = || self.0.get("cmafPackage")?.get("hlsManifests")?.get(0)?.get("url")?.as_str();
+        own.filter(|url| !url.ends_with('/')).or_else(of_manifest).or(own)?.parse().ok()
+    }
+
+    /// Whether this is the very endpoint that `other` describes, and not one that was made again under the same id.
+    pub fn is_the_same_as(&self, other: &Self) -> bool {
+        self.text("arn") == other.text("arn") && self.url() == other.url()
+    }
+
+    /// Whether it serves. What is not said is the default, `ALLOW`.
+    pub fn origination(&self) -> Origination {
+        if self.text("origination") == Some("DENY") { Origination::Deny } else { Origination::Allow }
+    }
+
+    /// The body of the CreateOriginEndpoint that makes it again.
+    pub fn to_create(&self) -> Value {
+        let mut body = self.0.clone();
+        body.retain(|name, value| !OUTPUT_ONLY.contains(&name.as_str()) && !value.is_null());
+        body.insert("origination".to_owned(), Origination::Allow.as_str().into());
+        let manifests = body.get_mut("cmafPackage").and_then(|package| package.get_mut("hlsManifests"));
+        for manifest in manifests.and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(manifest) = manifest.as_object_mut() {
+                manifest.remove("url");
+            }
+        }
+        Value::Object(body)
+    }
+
+    /// The body of the UpdateOriginEndpoint that changes whether it serves, and nothing else.
+    pub fn to_update(&self, origination: Origination) -> Value {
+        let mut body = self.to_create();
+        if let Some(body) = body.as_object_mut() {
+            body.retain(|name, _| !NOT_UPDATED.contains(&name.as_str()));
+            body.insert("origination".to_owned(), origination.as_str().into());
+        }
+        body
+    }
+
+    /// The names of the attributes in which `other` differs, apart from whether it serves.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let names = self.0.keys().chain(other.0.keys());
+        let differs = |name: &&String| *name != "origination" && self.0.get(*name) != other.0.get(*name);
+        let mut names: Vec<String> = names.filter(differs).cloned().collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn definition() -> Definition {
+        Definition::parse(&json!({
+            "arn": "arn:aws:mediapackage:us-west-2:111122223333:origin_endpoints/82d6b9bc",
+            "channelId": "show-a",
+            "cmafPackage": { "hlsManifests": [{ "id": "hls", "url": "https://x/out/v1/82d6b9bc/hls.m3u8" }] },
+            "createdAt": "2026-11-21T10:00:00Z",
+            "description": "",
+            "hlsPackage": null,
+            "id": "show-a-hls",
+            "newerThanThisProgram": { "kept": true },
+            "origination": "ALLOW",
+            "tags": { "show": "evening" },
+            "url": "https://x/out/v1/82d6b9bc/",
+            "whitelist": [],
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_only_an_answer_holds_is_not_sent_and_all_else_is() {
+        insta::assert_snapshot!(definition().to_create(), @r#"{"channelId":"show-a","cmafPackage":{"hlsManifests":[{"id":"hls"}]},"description":"","id":"show-a-hls","newerThanThisProgram":{"kept":true},"origination":"ALLOW","tags":{"show":"evening"},"whitelist":[]}"#);
+        insta::assert_snapshot!(definition().to_update(Origination::Deny), @r#"{"cmafPackage":{"hlsManifests":[{"id":"hls"}]},"description":"","newerThanThisProgram":{"kept":true},"origination":"DENY","whitelist":[]}"#);
+    }
+
+    #[test]
+    fn a_cmaf_endpoints_playlist_is_that_of_its_manifest() {
+        assert_eq!(definition().url().unwrap().as_str(), "https://x/out/v1/82d6b9bc/hls.m3u8");
+    }
+
+    #[test]
+    fn an_update_that_changed_anything_else_is_found_out() {
+        let (before, mut after) = (definition(), definition());
+        after.0["origination"] = "DENY".into();
+        assert!(before.differences(&after).is_empty());
+        after.0["description"] = "other".into();
+        after.0.remove("tags");
+        assert_eq!(before.differences(&after), ["description", "tags"]);
+    }
+}

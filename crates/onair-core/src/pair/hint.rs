@@ -1,0 +1,168 @@
+//! What tells a pair's functions to look: events of MediaLive, of CloudWatch and of the schedule, and people.
+
+use super::{Pair, Side};
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// An event that cannot be acted on: it is not what the rule that sent it should send.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadEvent(pub String);
+
+/// An event, as far as a pair is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hint {
+    /// What it says.
+    pub says: Says,
+    /// The event itself asks for the plan only.
+    pub dry_run: bool,
+}
+
+/// What an event says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Says {
+    /// An alert or an alarm of a side's input began.
+    Lost {
+        /// Which side's.
+        side: Side,
+        /// When, by the event.
+        at: DateTime<Utc>,
+        /// What it was, in words.
+        what: String,
+    },
+    /// It ended.
+    Cleared {
+        /// Which side's.
+        side: Side,
+    },
+    /// The schedule: look at everything.
+    Look,
+    /// A person names a side, and what is to be done by which function is called.
+    ByHand {
+        /// The side.
+        side: Side,
+    },
+    /// Something else, which is not ours to act on.
+    Nothing {
+        /// What it was.
+        why: String,
+    },
+}
+
+/// The few fields that are read; everything else of the envelope is EventBridge's own business.
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(default)]
+    source: String,
+    #[serde(rename = "detail-type", default)]
+    detail_type: String,
+    time: Option<String>,
+    #[serde(default)]
+    detail: Value,
+    onair: Option<OnAir>,
+}
+
+/// What a person can add or send alone. Unknown fields are refused: a misspelt `dry_run` must not cut.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct OnAir {
+    #[serde(default)]
+    dry_run: bool,
+    side: Option<Side>,
+}
+
+/// `MediaLive Channel Alert` (MediaLive User Guide, "JSON for channel alerts").
+#[derive(Deserialize)]
+struct AlertDetail {
+    alarm_state: String,
+    alert_type: String,
+    pipeline: String,
+    channel_arn: String,
+}
+
+/// `CloudWatch Alarm State Change` (CloudWatch User Guide, "Alarm events and EventBridge").
+#[derive(Deserialize)]
+struct AlarmDetail {
+    #[serde(rename = "alarmName")]
+    alarm_name: String,
+    state: AlarmState,
+}
+
+#[derive(Deserialize)]
+struct AlarmState {
+    value: String,
+}
+
+/// Reads an event as EventBridge sends it, or as a person does who sends the same JSON, or only `{"onair": {…}}`.
+///
+/// # Errors
+///
+/// Anything that is not such an event.
+pub fn decode(event: &Value, pair: &Pair) -> Result<Hint, BadEvent> {
+    let envelope: Envelope = read("an event", event)?;
+    let by_hand = envelope.source.is_empty() && envelope.detail_type.is_empty();
+    if by_hand && envelope.onair.is_none() {
+        return Err(BadEvent(
+            "the event has neither source and detail-type, as EventBridge sends them, nor onair, as a person does".to_owned(),
+        ));
+    }
+    let onair = envelope.onair.unwrap_or_default();
+    if !by_hand && onair.side.is_some() {
+        return Err(BadEvent(
+            "onair.side stands beside an event: send {\"onair\": {\"side\": …}} alone".to_owned(),
+        ));
+    }
+    let nothing = |why: String| Says::Nothing { why };
+    let says = match (envelope.source.as_str(), envelope.detail_type.as_str()) {
+        _ if by_hand => onair.side.map_or(Says::Look, |side| Says::ByHand { side }),
+        ("aws.events", "Scheduled Event") => Says::Look,
+        ("aws.medialive", "MediaLive Channel Alert") => {
+            let alert: AlertDetail = read("the detail of a MediaLive Channel Alert", &envelope.detail)?;
+            let AlertDetail { alarm_state, alert_type, pipeline, channel_arn } = &alert;
+            let is_its = |side: &Side| {
+                pair.sides[*side].channel_arn == *channel_arn && pair.sides[*side].pipeline == *pipeline
+            };
+            match Side::BOTH.into_iter().find(is_its) {
+                None => nothing(format!("pipeline {pipeline} of {channel_arn} is no side of this pair")),
+                Some(_) if !pair.alert_types.contains(alert_type) => {
+                    nothing(format!("an alert {alert_type:?} is not one of ALERT_TYPES"))
+                }
+                Some(side) => match alarm_state.as_str() {
+                    "SET" => {
+                        let what = format!("MediaLive alert {alert_type:?}");
+                        Says::Lost { side, at: time(envelope.time.as_deref())?, what }
+                    }
+                    "CLEARED" => Says::Cleared { side },
+                    other => nothing(format!("the alert's state is {other:?}")),
+                },
+            }
+        }
+        ("aws.cloudwatch", "CloudWatch Alarm State Change") => {
+            let alarm: AlarmDetail = read("the detail of a CloudWatch Alarm State Change", &envelope.detail)?;
+            let AlarmDetail { alarm_name, state } = &alarm;
+            let is_its = |side: &Side| pair.sides[*side].alarm.as_ref() == Some(alarm_name);
+            match (Side::BOTH.into_iter().find(is_its), state.value.as_str()) {
+                (None, _) => nothing(format!("alarm {alarm_name:?} is no side's of this pair")),
+                (Some(side), "ALARM") => {
+                    let what = format!("CloudWatch alarm {alarm_name:?}");
+                    Says::Lost { side, at: time(envelope.time.as_deref())?, what }
+                }
+                (Some(side), "OK") => Says::Cleared { side },
+                (Some(_), other) => nothing(format!("the alarm's state is {other:?}")),
+            }
+        }
+        (source, kind) => nothing(format!("an event {kind:?} of {source:?} says nothing of a pair")),
+    };
+    Ok(Hint { says, dry_run: onair.dry_run })
+}
+
+fn time(time: Option<&str>) -> Result<DateTime<Utc>, BadEvent> {
+    let time = time.ok_or_else(|| BadEvent("the event has no time".to_owned()))?;
+    let parsed = DateTime::parse_from_rfc3339(time);
+    parsed.map(|time| time.to_utc()).map_err(|error| BadEvent(format!("the event's time {time:?}: {error}")))
+}
+
+fn read<'a, T: Deserialize<'a>>(what: &str, value: &'a Value) -> Result<T, BadEvent> {
+    T::deserialize(value).map_err(|error| BadEvent(format!("not {what}: {error}")))
+}

@@ -1,0 +1,146 @@
+//! One multivariant playlist that names both sides of a pair, and the steering manifest beside it.
+
+mod attributes;
+pub mod index;
+mod master;
+mod pairing;
+pub mod steering;
+
+pub use master::Master;
+
+use crate::pair::state::PairState;
+use crate::pair::{Pair, Side, Sides};
+
+/// What is published now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Published {
+    /// The playlist's text, if there is one.
+    pub index: Option<Document>,
+    /// The steering manifest's, if there is one.
+    pub steering: Option<Document>,
+}
+
+/// A published text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// The text.
+    pub text: String,
+    /// The generation of the state that it was rendered from.
+    pub generation: u64,
+}
+
+/// What came of asking a side for its own playlist.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Asked {
+    /// It was not asked: what was published of it counts.
+    No,
+    /// Here it is.
+    Master(Box<Master>),
+    /// It did not give one that can be used. That may pass.
+    Silent(String),
+    /// It has no endpoint.
+    Gone,
+}
+
+/// What is to be published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The playlist, if it is to be written.
+    pub index: Option<String>,
+    /// The steering manifest, if it is to be written.
+    pub steering: Option<String>,
+    /// How many variants each side has in it.
+    pub variants: Sides<usize>,
+    /// What only one of two sides has.
+    pub unpaired: Vec<String>,
+    /// Whether players are told of the steering manifest.
+    pub steered: bool,
+    /// Why a side is not in it as it should be.
+    pub missing: Vec<String>,
+}
+
+/// Why nothing is published.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A safety rule says no.
+    #[error("{0}")]
+    Held(String),
+    /// What is published was rendered from a later state than the one that was read.
+    #[error("a later state than this one was published")]
+    Outrun,
+}
+
+/// Plans what is published of a state.
+///
+/// A side that does not answer keeps what was published of it; one that was cut in a way that moves its URLs, or whose
+/// endpoint is not there, is left out.
+///
+/// # Errors
+///
+/// [`Refusal`]
+pub fn plan(
+    pair: &Pair,
+    state: &PairState,
+    published: &Published,
+    asked: &Sides<Asked>,
+) -> Result<Plan, Refusal> {
+    let documents = [&published.index, &published.steering];
+    if documents.into_iter().flatten().any(|document| document.generation > state.generation) {
+        return Err(Refusal::Outrun);
+    }
+    let (known, unreadable) = match published.index.as_ref().map(|index| index::parse(&index.text, state)) {
+        None => (Sides::default(), None),
+        Some(Ok(known)) => (known, None),
+        Some(Err(why)) => (Sides::default(), Some(why)),
+    };
+    let mut missing = Vec::new();
+    let mut masters = Sides { a: None, b: None };
+    for side in Side::BOTH {
+        let is_visible = index::is_visible(state, side);
+        masters[side] = match &asked[side] {
+            Asked::Master(master) => Some(master.as_ref().clone()),
+            Asked::No | Asked::Silent(_) => known[side].clone(),
+            Asked::Gone => None,
+        };
+        match &asked[side] {
+            _ if !is_visible => {}
+            Asked::Silent(why) if masters[side].is_some() => {
+                if state.sides[side].is_live() {
+                    missing.push(format!("{side}: {why}; what was published of it stays"));
+                }
+            }
+            Asked::Silent(why) => missing.push(format!("{side}: {why}")),
+            Asked::Gone => missing.push(format!("{side}: it has no endpoint {}", pair.sides[side].endpoint)),
+            Asked::No if masters[side].is_none() => {
+                missing.push(format!("{side}: nothing was published of it yet"))
+            }
+            Asked::No | Asked::Master(_) => {}
+        }
+    }
+    if !Side::BOTH.into_iter().any(|side| index::is_visible(state, side) && masters[side].is_some()) {
+        let why = match unreadable {
+            Some(why) => format!("; and what is published cannot be read: {why}"),
+            None => String::new(),
+        };
+        return Err(Refusal::Held(format!(
+            "no side has a playlist to publish ({}{why})",
+            missing.join("; ")
+        )));
+    }
+    let rendered = index::render(state, &masters, pair.steering_ttl.is_some());
+    let steering = pair.steering_ttl.map(|ttl| steering::render(state, &masters, ttl));
+    let is_new = |document: &Option<Document>, text: &String| {
+        document
+            .as_ref()
+            .is_none_or(|document| document.text != *text || document.generation != state.generation)
+    };
+    let visible = index::visible(state, &masters);
+    Ok(Plan {
+        steering: steering.filter(|text| is_new(&published.steering, text)),
+        index: Some(rendered.text).filter(|text| is_new(&published.index, text)),
+        variants: Sides::of(|side| visible[side].map(|master| master.variants.len()).unwrap_or_default()),
+        unpaired: rendered.unpaired,
+        steered: rendered.steered,
+        missing,
+    })
+}

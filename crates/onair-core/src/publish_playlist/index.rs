@@ -1,0 +1,186 @@
+//! The redundant multivariant playlist: what viewers open.
+//!
+//! What each player needs of it (read in their sources, August 2026):
+//!
+//! - AVPlayer takes a backup in the listed order: the two of a pair stand together, the first side's first.
+//! - hls.js 1.7 recognises redundant variants by equal bitrate, RESOLUTION, FRAME-RATE, CODECS, VIDEO-RANGE and
+//!   HDCP-LEVEL: both of a pair say exactly the same of themselves.
+//! - Media3 1.11 refuses a steered playlist in which a group belongs to two pathways, or in which not every variant and
+//!   every rendition has all pathways: groups are named per pathway, and what cannot be paired turns steering off.
+//! - Shaka 5.2 recognises redundant variants only in a steered playlist.
+
+use super::attributes::Attributes;
+use super::master::{Entry, Master};
+use super::pairing::{self, GROUPS, Paired};
+use crate::pair::state::PairState;
+use crate::pair::{Side, Sides};
+use url::Url;
+
+/// The playlist, rendered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Index {
+    /// Its text.
+    pub text: String,
+    /// What only one of two sides has, in words.
+    pub unpaired: Vec<String>,
+    /// Whether players are told of the steering manifest.
+    pub steered: bool,
+}
+
+/// The steering manifest's address, relative to the playlist.
+const STEERING: &str = "steering.json";
+
+/// Which sides viewers may be sent to: those that are live, and those that were cut in a way that keeps their URLs, so
+/// that who opens the playlist meanwhile has the side when it is back.
+pub fn is_visible(state: &PairState, side: Side) -> bool {
+    state.sides[side].keeps_its_urls()
+}
+
+/// Renders the playlist from the state and both sides' own playlists. A side whose playlist is missing is left out.
+pub fn render(state: &PairState, masters: &Sides<Option<Master>>, steering: bool) -> Index {
+    let masters = visible(state, masters);
+    let present = || Side::BOTH.into_iter().filter_map(|side| masters[side]);
+    let variants = pairing::variants(&masters);
+    let i_frames = pairing::i_frames(&masters);
+    let media = pairing::renditions(&masters);
+    let unpaired = match (masters.a, masters.b) {
+        (Some(_), Some(_)) => {
+            unpaired(&[("variant", &variants), ("I-frame entry", &i_frames), ("rendition", &media)])
+        }
+        _ => Vec::new(),
+    };
+    let steered = steering && unpaired.is_empty();
+    let order = [state.first, state.first.other()];
+    let pathway = |side: Side| state.sides[side].pathway.as_str();
+
+    let mut lines = vec!["#EXTM3U".to_owned()];
+    lines.push(format!("#EXT-X-VERSION:{}", present().map(|master| master.version).max().unwrap_or(1)));
+    if present().all(|master| master.independent_segments) {
+        lines.push("#EXT-X-INDEPENDENT-SEGMENTS".to_owned());
+    }
+    if steered && let Some(first) = order.into_iter().find(|side| masters[*side].is_some()) {
+        let first = pathway(first);
+        lines.push(format!("#EXT-X-CONTENT-STEERING:SERVER-URI=\"{STEERING}\",PATHWAY-ID=\"{first}\""));
+    }
+    for tag in present().flat_map(|master| &master.session) {
+        if !lines.contains(tag) {
+            lines.push(tag.clone());
+        }
+    }
+    let in_order = |paired: &Vec<Paired>| -> Vec<(Paired, Entry, Side)> {
+        let both = paired.iter().flat_map(|paired| order.map(|side| (paired.clone(), side)));
+        both.filter_map(|(paired, side)| paired.entries[side].clone().map(|entry| (paired, entry, side)))
+            .collect()
+    };
+    for (paired, entry, side) in in_order(&media) {
+        let mut attributes = paired.attributes.clone();
+        if let Some(group) = entry.attributes.text("GROUP-ID") {
+            attributes.set_text("GROUP-ID", &group_of(group, pathway(side)));
+        }
+        if let Some(uri) = entry.uri {
+            attributes.set_text("STABLE-RENDITION-ID", &paired.stable_id);
+            attributes.set_text("URI", uri.as_str());
+        }
+        lines.push(format!("#EXT-X-MEDIA:{attributes}"));
+    }
+    for (paired, entry, side) in in_order(&variants) {
+        lines.push(format!("#EXT-X-STREAM-INF:{}", of_variant(&paired, &entry, pathway(side))));
+        lines.extend(entry.uri.map(String::from));
+    }
+    for (paired, entry, side) in in_order(&i_frames) {
+        let mut attributes = of_variant(&paired, &entry, pathway(side));
+        attributes.set_text("URI", entry.uri.as_ref().map(Url::as_str).unwrap_or_default());
+        lines.push(format!("#EXT-X-I-FRAME-STREAM-INF:{attributes}"));
+    }
+    Index { text: lines.join("\n") + "\n", unpaired, steered }
+}
+
+/// Reads back what was published: each side's own playlist, as far as it is in there. This is how a fail-over knows the
+/// other side without asking anybody, and how a side that does not answer keeps its place.
+///
+/// # Errors
+///
+/// A text that On Air did not write.
+pub fn parse(text: &str, state: &PairState) -> Result<Sides<Option<Master>>, String> {
+    // Every URI in it is absolute; this base only has to be one.
+    let base = Url::parse("https://published.invalid/").map_err(|error| error.to_string())?;
+    let whole = Master::parse(text, &base)?;
+    Ok(Sides::of(|side| {
+        let pathway = state.sides[side].pathway.as_str();
+        let suffix = group_of("", pathway);
+        let own_groups = |entry: &Entry, names: &[&str]| {
+            let mut entry = entry.clone();
+            for name in names {
+                let own = entry
+                    .attributes
+                    .text(name)
+                    .and_then(|group| group.strip_suffix(&suffix))
+                    .map(str::to_owned);
+                if let Some(own) = own {
+                    entry.attributes.set_text(name, &own);
+                }
+            }
+            entry
+        };
+        let of_side = |entries: &[Entry]| -> Vec<Entry> {
+            let own = entries.iter().filter(|entry| entry.attributes.text("PATHWAY-ID") == Some(pathway));
+            own.map(|entry| own_groups(entry, &GROUPS)).collect()
+        };
+        let media = whole
+            .media
+            .iter()
+            .filter(|entry| entry.attributes.text("GROUP-ID").is_some_and(|group| group.ends_with(&suffix)));
+        let master = Master {
+            variants: of_side(&whole.variants),
+            i_frames: of_side(&whole.i_frames),
+            media: media.map(|entry| own_groups(entry, &["GROUP-ID"])).collect(),
+            ..whole.clone()
+        };
+        (!master.variants.is_empty()).then_some(master)
+    }))
+}
+
+/// The sides that the playlist names.
+pub(super) fn visible<'a>(
+    state: &PairState,
+    masters: &'a Sides<Option<Master>>,
+) -> Sides<Option<&'a Master>> {
+    Sides::of(|side| masters[side].as_ref().filter(|_| is_visible(state, side)))
+}
+
+/// A group's name within a pathway.
+fn group_of(group: &str, pathway: &str) -> String {
+    format!("{group}-{pathway}")
+}
+
+/// What a variant says of itself on one side: what both say, and then where its place and its groups are.
+fn of_variant(paired: &Paired, entry: &Entry, pathway: &str) -> Attributes {
+    let mut attributes = paired.attributes.clone();
+    for name in GROUPS {
+        match (entry.attributes.raw(name), entry.attributes.text(name)) {
+            // CLOSED-CAPTIONS=NONE names no group.
+            (Some(raw), _) if !raw.starts_with('"') => attributes.set(name, raw),
+            (Some(_), Some(group)) => attributes.set_text(name, &group_of(group, pathway)),
+            _ => {}
+        }
+    }
+    attributes.set_text("PATHWAY-ID", pathway);
+    attributes.set_text("STABLE-VARIANT-ID", &paired.stable_id);
+    attributes
+}
+
+fn unpaired(kinds: &[(&str, &[Paired])]) -> Vec<String> {
+    let mut unpaired = Vec::new();
+    for (kind, all) in kinds {
+        for paired in *all {
+            for side in Side::BOTH {
+                if paired.entries[side].is_none() {
+                    let bandwidth = paired.attributes.text("BANDWIDTH").map(|bps| format!(", {bps} bit/s"));
+                    let bandwidth = bandwidth.unwrap_or_default();
+                    unpaired.push(format!("{side} lacks {kind} {}{bandwidth}", paired.stable_id));
+                }
+            }
+        }
+    }
+    unpaired
+}
