@@ -238,7 +238,7 @@ fn quick_uris(text: &str) -> [Vec<String>; 2] {
         match line {
             HlsLine::Uri(uri) => variants.push(uri.to_string()),
             HlsLine::KnownTag(KnownTag::Hls(hls::Tag::Media(tag))) => {
-                media.extend(tag.uri().map(str::to_owned))
+                media.extend(tag.uri().map(str::to_owned));
             }
             _ => {}
         }

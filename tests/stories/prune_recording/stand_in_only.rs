@@ -96,6 +96,9 @@ async fn a_rewritten_object_keeps_every_header() {
         content_language: some("de"),
         expires: some("Wed, 21 Oct 2026 07:28:00 GMT"),
         storage_class: some("STANDARD_IA"),
+        encryption: [("", "aws:kms"), ("-aws-kms-key-id", "a-key"), ("-bucket-key-enabled", "true")]
+            .map(|(name, value)| (format!("x-amz-server-side-encryption{name}"), value.to_owned()))
+            .into(),
         ..cloud.s3().object(BUCKET, &key).unwrap()
     };
     cloud.s3().put_object(BUCKET, &key, object.clone());
@@ -154,7 +157,7 @@ async fn a_playlist_that_changes_again_and_again_is_left_alone() {
     assert_eq!(segments(&cloud), before);
 }
 
-/// Promises P13 and P15: without an ETag a write could not be conditional.
+/// Promises P13 and P15: without an `ETag` a write could not be conditional.
 #[tokio::test]
 async fn a_text_that_s3_gives_no_etag_for_is_held() {
     for path in [MASTER, BYTE_RANGE, "events/recording-ended.json"] {

@@ -29,6 +29,8 @@ pub struct Object {
     pub expires: Option<String>,
     /// `STANDARD` when empty.
     pub storage_class: Option<String>,
+    /// The headers `x-amz-server-side-encryption` and `x-amz-server-side-encryption-…`, by name. Nothing is encrypted.
+    pub encryption: BTreeMap<String, String>,
     /// The user's metadata, without `x-amz-meta-`.
     pub metadata: BTreeMap<String, String>,
 }

@@ -22,6 +22,9 @@ const MAX_DELETES: usize = 1000;
 /// S3 API reference, `PutObject`: the greatest object of one request, 5 GB.
 const MAX_PUT_BYTES: usize = 5 << 30;
 
+/// How the names begin of the headers that tell how an object is encrypted, in requests and answers.
+const ENCRYPTION: &str = "x-amz-server-side-encryption";
+
 pub(super) struct Protocol(pub(super) Buckets);
 
 #[async_trait::async_trait]
@@ -149,7 +152,11 @@ impl S3 for Protocol {
     }
 
     async fn put_object(&self, req: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
-        let expires = req.headers.get("expires").and_then(|expires| expires.to_str().ok()).map(str::to_owned);
+        let text = |value: &HeaderValue| value.to_str().map(str::to_owned).ok();
+        let expires = req.headers.get("expires").and_then(text);
+        let encryption = req.headers.iter().filter(|(name, _)| name.as_str().starts_with(ENCRYPTION));
+        let encryption =
+            encryption.filter_map(|(name, value)| Some((name.to_string(), text(value)?))).collect();
         let input = req.input;
         let mut body = input.body.map(s3s::Body::from).unwrap_or_default();
         let body = body
@@ -164,6 +171,7 @@ impl S3 for Protocol {
             content_encoding: input.content_encoding.as_deref().and_then(without_aws_chunked),
             content_language: input.content_language,
             expires,
+            encryption,
             storage_class: input.storage_class.map(|class| class.as_str().to_owned()),
             metadata: input.metadata.unwrap_or_default().into_iter().collect(),
             ..object::Object::default()
@@ -301,8 +309,9 @@ fn headers(bucket: &Bucket, found: &Stored) -> HeaderMap {
         ("x-amz-storage-class", object.storage_class.filter(|class| class != "STANDARD")),
         ("x-amz-version-id", (bucket.versioning != Versioning::Off).then(|| found.version_id())),
     ];
-    let parsed = lines.into_iter().filter_map(|(name, value)| {
-        Some((HeaderName::from_static(name), HeaderValue::from_str(&value?).ok()?))
+    let lines = lines.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    let parsed = lines.chain(object.encryption).filter_map(|(name, value)| {
+        Some((HeaderName::try_from(name).ok()?, HeaderValue::from_str(&value).ok()?))
     });
     parsed.collect()
 }

@@ -5,7 +5,7 @@ use super::{BUCKET, client, client_with, refusal, refused, start};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
-use aws_sdk_s3::types::StorageClass;
+use aws_sdk_s3::types::{ServerSideEncryption, StorageClass};
 use aws_smithy_http_client::{Builder, tls};
 use stand_in::{ACCOUNT_ID, Object, S3, Versioning};
 
@@ -26,6 +26,9 @@ async fn an_object_comes_back_as_it_was_put() {
         .content_language("en")
         .expires(DateTime::from_secs(1_700_000_000))
         .storage_class(StorageClass::StandardIa)
+        .server_side_encryption(ServerSideEncryption::AwsKms)
+        .ssekms_key_id("a-key")
+        .bucket_key_enabled(true)
         .metadata("show", "final")
         .send()
         .await
@@ -43,6 +46,9 @@ async fn an_object_comes_back_as_it_was_put() {
         content_language: Some("en".to_owned()),
         expires: Some("Tue, 14 Nov 2023 22:13:20 GMT".to_owned()),
         storage_class: Some("STANDARD_IA".to_owned()),
+        encryption: [("", "aws:kms"), ("-aws-kms-key-id", "a-key"), ("-bucket-key-enabled", "true")]
+            .map(|(name, value)| (format!("x-amz-server-side-encryption{name}"), value.to_owned()))
+            .into(),
         metadata: BTreeMap::from([("show".to_owned(), "final".to_owned())]),
     };
     assert_eq!(s3.object(BUCKET, "media/master.m3u8"), Some(stored));
@@ -57,6 +63,8 @@ async fn an_object_comes_back_as_it_was_put() {
     assert_eq!(got.content_language(), Some("en"));
     assert_eq!(got.expires_string(), Some("Tue, 14 Nov 2023 22:13:20 GMT"));
     assert_eq!(got.storage_class(), Some(&StorageClass::StandardIa));
+    assert_eq!(got.server_side_encryption(), Some(&ServerSideEncryption::AwsKms));
+    assert_eq!((got.ssekms_key_id(), got.bucket_key_enabled()), (Some("a-key"), Some(true)));
     assert_eq!(got.metadata().unwrap()["show"], "final");
     assert_eq!(got.e_tag(), Some(HELLO_ETAG));
     assert!(got.last_modified().is_some());
