@@ -11,6 +11,7 @@ CARGO_FUZZ := cargo-fuzz@0.13.2
 TOOLS := target/tools
 VENV := target/venv
 VENV_BENCH := target/venv-bench
+PLAYER := target/player
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 FUNCTIONS := $(addprefix --package ,$(notdir $(wildcard functions/*)))
 
@@ -39,7 +40,7 @@ install = { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null \
 	|| { echo "make: '$(firstword $(1))' is missing: install it, or what your system calls it" >&2; exit 1; }; \
 	apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(1); }
 
-.PHONY: help demo test check audit fuzz bench build deploy invoke cc
+.PHONY: help demo test check audit fuzz bench build deploy invoke cc player
 
 help: ## Print this
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -49,8 +50,9 @@ demo: cc ## See it work on this machine: loopback AWS, the real function, the st
 	cargo build --package demo $(FUNCTIONS)
 	$(BUILT)/debug/demo
 
-test: cc $(VENV)/ready ## Run every test: Rust, boto3 on the stand-in, the template, sam build, moto under the template's role
+test: cc player $(VENV)/ready ## Run every test: Rust, a real player, boto3 on the stand-in, the template, sam build, moto under the template's role
 	cargo test --workspace
+	cargo test --workspace --test player -- --ignored --test-threads 1
 	python -m pytest tests/clients
 	python -m pytest -m "build or not build" tests/template
 	python tests/template/second_opinions.py
@@ -102,6 +104,19 @@ invoke: cc $(VENV)/ready ## Run a function here on an event, dry unless DRY_RUN=
 cc:
 	@cargo --version > /dev/null || { echo "make: Rust is missing: install it by https://rustup.rs" >&2; exit 1; }
 	$(call need,cc --version,gcc libc6-dev)
+
+# What the stories of tests/player are watched with.
+player: $(PLAYER)/ready
+	$(call need,chromium --version,chromium)
+	$(call need,ffmpeg -version,ffmpeg)
+	$(call need,node --version,nodejs)
+
+$(PLAYER)/ready: tests/player/package.json tests/player/package-lock.json
+	$(call need,npm --version,npm)
+	mkdir -p $(@D)
+	cp $^ $(@D)
+	npm ci --silent --no-audit --no-fund --prefix $(@D)
+	touch $@
 
 $(VENV)/ready: tests/requirements.txt
 $(VENV_BENCH)/ready: bench/requirements.txt

@@ -3,6 +3,7 @@
 //! Times are this machine's; the ratios are the result.
 
 mod deleting;
+mod failing_over;
 mod memory;
 mod peers;
 mod starting;
@@ -33,6 +34,7 @@ struct Arguments {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum What {
     Deleting,
+    FailingOver,
     Memory,
     Starting,
 }
@@ -44,6 +46,9 @@ async fn main() -> Result<()> {
     let wanted = |one| what.is_empty() || what.contains(&one);
     if wanted(What::Starting) {
         starting::measure(runs).await?;
+    }
+    if wanted(What::FailingOver) {
+        failing_over::measure(runs).await?;
     }
     if wanted(What::Deleting) {
         deleting::measure(objects, runs).await?;

@@ -7,11 +7,16 @@
 mod case;
 
 use case::Case;
+use chrono::{DateTime, TimeDelta};
+use onair_core::pair::Sides;
+use onair_core::pair::freshness::{Look, numbers_apart, understand};
+use onair_core::pair::state::PairState;
 use onair_core::playlist::MultivariantPlaylist;
 use onair_core::prune_recording::event::{Trigger, decode};
 use onair_core::prune_recording::plan::{Deletion, Plan, plan as decide};
 use onair_core::prune_recording::recording::Inventory;
 use onair_core::prune_recording::{ENDED, ENTRY_PLAYLISTS, HLS, THUMBNAILS};
+use onair_core::publish_playlist::{Master, index, steering};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -19,6 +24,8 @@ use std::collections::BTreeSet;
 /// is left after a drop is lines of the original that are again such a playlist, or none.
 pub fn playlist(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
+    look(text);
+    redundant(text);
     let Ok(playlist) = MultivariantPlaylist::parse(text) else { return };
     assert_eq!(playlist.without(|_| false), text);
     let folders: BTreeSet<&str> = playlist.variants().map(|variant| folder(&variant.uri)).collect();
@@ -32,6 +39,29 @@ pub fn playlist(bytes: &[u8]) {
             Err(error) => assert!(expected.is_empty(), "{error} in {left:?}"),
         }
     }
+}
+
+/// Whatever a media playlist says, it can be said whether it moves.
+fn look(text: &str) {
+    let look = Look { last_updated_ms: None, text: text.to_owned(), at: DateTime::UNIX_EPOCH };
+    let _ = understand(&look, understand(&look, None).sighting);
+    let _ = numbers_apart(&look, &look);
+}
+
+/// What both sides of a pair say is published as a playlist, and that is enough to publish it again.
+fn redundant(text: &str) {
+    let master = |url: &str| url.parse().ok().and_then(|url| Master::parse(text, &url).ok());
+    let masters =
+        Sides { a: master("https://a.example.com/1/i.m3u8"), b: master("https://b.example.com/2/i.m3u8") };
+    if masters.a.is_none() {
+        return;
+    }
+    let state = PairState::default();
+    let rendered = index::render(&state, &masters, true);
+    let known = index::parse(&rendered.text, &state).unwrap_or_else(|why| panic!("{why}: {}", rendered.text));
+    assert_eq!(index::render(&state, &known, true), rendered);
+    let manifest = steering::render(&state, &masters, TimeDelta::seconds(1));
+    assert!(serde_json::from_str::<serde_json::Value>(&manifest).is_ok(), "{manifest}");
 }
 
 /// An event that is acted on names a recording by a path that cannot lead out of it.

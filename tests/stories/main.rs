@@ -3,5 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in what tests share")]
 
+mod fail_back;
+mod fail_over;
 mod house_rules;
 mod prune_recording;
+mod publish_playlist;

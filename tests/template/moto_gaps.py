@@ -6,10 +6,15 @@ closes one, its block here can go.
 
 import json
 
+import moto.cloudformation.models as cloudformation
 import moto.cloudformation.parsing as parsing
 import xmltodict
+from moto.core.common_models import CloudFormationModel
+from moto.iam.access_control import IAMPolicyStatement, IAMRequest, PermissionResult
 from moto.iam.models import Role
 from moto.logs.models import LogGroup
+from moto.medialive.responses import MediaLiveResponse
+from moto.mediapackage.responses import MediaPackageResponse
 from moto.s3.exceptions import BucketAccessDeniedError, S3AccessDeniedError
 from moto.s3.responses import S3Response
 
@@ -27,6 +32,97 @@ def clean_json(value, resources):
 parsing.clean_json = clean_json
 
 
+# moto reads every template as YAML, character by character; what stack.py sends is JSON.
+cloudformation.Stack.parse_template = staticmethod(json.loads)
+
+
+# moto splits the text of a list parameter that is given, but not its default; CloudFormation splits both.
+moto_load_parameters = parsing.ResourceMap.load_parameters
+
+
+def load_parameters(self):
+    for name, parameter in self._template.get("Parameters", {}).items():
+        if parameter["Type"] == "CommaDelimitedList":
+            self.input_parameters.setdefault(name, parameter["Default"])
+    moto_load_parameters(self)
+
+
+parsing.ResourceMap.load_parameters = load_parameters
+
+
+# moto's CloudFormation does not know these types, and nothing can refer to such a resource. Here it takes note of them,
+# with the name and the attributes that the template asks for; that they exist is stack.py's business.
+NAME_PROPERTIES = {"AWS::CloudWatch::Alarm": "AlarmName"}
+ATTRIBUTES = {
+    ("AWS::CloudWatch::Alarm", "Arn"): "arn:aws:cloudwatch:{region}:{account}:alarm:{name}",
+    ("AWS::CloudFront::Distribution", "DomainName"): "d111111abcdef8.cloudfront.net",
+    ("AWS::CloudFront::OriginAccessControl", "Id"): "E1EXAMPLE0OAC1",
+}
+NOTED = [
+    "AWS::CloudFront::CachePolicy",
+    "AWS::CloudFront::Distribution",
+    "AWS::CloudFront::OriginAccessControl",
+    "AWS::CloudFront::ResponseHeadersPolicy",
+    "AWS::CloudWatch::Alarm",
+    "AWS::Lambda::EventInvokeConfig",
+    "AWS::S3::BucketPolicy",
+    "AWS::SQS::QueuePolicy",
+]
+
+
+class Noted:
+    def __init__(self, name, account, region):
+        self.physical_resource_id, self.account, self.region = name, account, region
+
+    @classmethod
+    def cloudformation_name_type(cls):
+        return NAME_PROPERTIES.get(cls.noted, "")
+
+    @classmethod
+    def cloudformation_type(cls):
+        return cls.noted
+
+    @classmethod
+    def has_cfn_attr(cls, name):
+        return (cls.noted, name) in ATTRIBUTES
+
+    def get_cfn_attribute(self, name):
+        return ATTRIBUTES[self.noted, name].format(
+            account=self.account, region=self.region, name=self.physical_resource_id
+        )
+
+    @classmethod
+    def create_from_cloudformation_json(cls, name, json, account, region, **_):
+        return cls(name, account, region)
+
+    def is_created(self):
+        return True
+
+
+# moto finds the types that it knows among the subclasses of this one.
+NOTED_TYPES = [type("Noted", (Noted, CloudFormationModel), {"noted": noted}) for noted in NOTED]
+
+
+# moto asks for a permission on everything where these services ask for one on the endpoint or the channel. The
+# identifier of an endpoint there is a generated one, which the template cannot know.
+def endpoint(self):
+    if "/origin_endpoints/" not in self.path:
+        return "*"
+    generated = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"
+    return f"arn:aws:mediapackage:{self.region}:{self.current_account}:origin_endpoints/{generated}"
+
+
+def channel(self):
+    _, _, identifier = self.path.partition("/channels/")
+    if not identifier:
+        return "*"
+    return f"arn:aws:medialive:{self.region}:{self.current_account}:channel:{identifier.split('/')[0]}"
+
+
+MediaPackageResponse._determine_resource = endpoint
+MediaLiveResponse._determine_resource = channel
+
+
 # moto keeps an inline policy of a role in a stack as a Python object; IAM keeps JSON, which moto's own IAM reads.
 moto_put_policy = Role.put_policy
 
@@ -36,6 +132,35 @@ def put_policy(self, name, document):
 
 
 Role.put_policy = put_policy
+
+
+# moto takes a statement whose condition it does not find fulfilled for a refusal, even of what the statement would
+# only have allowed; to IAM such a statement says nothing. Of the conditions in the template's permissions moto knows
+# none, and who calls it here does so as if by TLS.
+moto_is_action_permitted = IAMPolicyStatement.is_action_permitted
+
+
+def is_action_permitted(self, *arguments, **named):
+    if "Resource" in self._statement and "Condition" in self._statement:
+        return PermissionResult.NEUTRAL
+    return moto_is_action_permitted(self, *arguments, **named)
+
+
+IAMPolicyStatement.is_action_permitted = is_action_permitted
+
+
+# moto signs what it understood of a request without a body, as if that were its body. For services that speak REST,
+# such as these, that is the path's parts; AWS, and every SDK, signs the empty body.
+moto_create_aws_request = IAMRequest._create_aws_request
+
+
+def create_aws_request(self):
+    if self._service in ("mediapackage", "medialive"):
+        self._data = b""
+    return moto_create_aws_request(self)
+
+
+IAMRequest._create_aws_request = create_aws_request
 
 
 # moto's attribute Arn of a log group ends in the group's name; CloudFormation's ends in :*, the group's streams.

@@ -1,23 +1,42 @@
-"""The permissions of the function's role, as IAM sees them after a deployment."""
+"""The permissions of the functions' roles, as IAM sees them after a deployment."""
 
+import functools
 import json
 
 import moto
 import stack
 
-ROLE = "PruneRecordingRole"
+# Function -> its role in the template.
+ROLES = {
+    "prune-recording": "PruneRecordingRole",
+    "publish-playlist": "PublishPlaylistRole",
+    "fail-over": "FailOverRole",
+    "fail-back": "FailBackRole",
+}
+# What moto decides by the role. It knows nothing of MediaLive's alerts, asks for no permission to tag an endpoint or to
+# pass a role on, and of logs and queues only Lambda itself could tell.
+ENFORCED = ("s3:", "mediapackage:DescribeO", "mediapackage:CreateO", "mediapackage:UpdateO", "mediapackage:DeleteO")
+ENFORCED += ("medialive:DescribeChannel",)
 
 
-def policies(template_params):
-    """The policy documents of the function's role when the template is deployed with these parameters.
+def policies(template_params, function="prune-recording"):
+    """The policy documents of a function's role when the template is deployed with these parameters.
 
     They are read back from the IAM of a stack created from the translated template, so every intrinsic function and
     condition is resolved.
     """
+    return deployed(tuple(sorted(template_params.items())))[function]
+
+
+@functools.cache
+def deployed(template_params):
     with moto.mock_aws():
         client = stack.clients()
-        stack.create(template_params, client)
-        return list(of_role(client, stack.physical_ids(client)[ROLE]).values())
+        stack.create(dict(template_params), client)
+        ids = stack.physical_ids(client)
+        return {
+            function: list(of_role(client, ids[role]).values()) for function, role in ROLES.items() if ids.get(role)
+        }
 
 
 def of_role(client, role_name):
@@ -41,6 +60,6 @@ def actions(statement):
     return [listed] if isinstance(listed, str) else listed
 
 
-def s3_sids(documents):
-    """The Sids of the statements that S3 decides by. The others are for what Lambda does on the function's behalf."""
-    return [s["Sid"] for s in statements(documents) if all(action.startswith("s3:") for action in actions(s))]
+def enforced_sids(documents):
+    """The Sids of the statements that moto decides by."""
+    return [s["Sid"] for s in statements(documents) if all(action.startswith(ENFORCED) for action in actions(s))]

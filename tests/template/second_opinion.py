@@ -1,13 +1,16 @@
-"""Runs a command against moto's S3 with the permissions that the template gives to the function, enforced.
+"""Runs a command against moto with the permissions that the template gives to a function, enforced.
 
     python tests/template/second_opinion.py --param RecordingBuckets=B --param KeepRenditions=highest -- COMMAND ...
+    python tests/template/second_opinion.py --function fail-over --param Pair=show ... -- COMMAND ...
     python tests/template/second_opinion.py --param ... --list                       the statements, one Sid a line
     python tests/template/second_opinion.py --param ... --without SID -- COMMAND ... one statement left out
 
-The command finds in its environment:
+Only the statements that moto decides by are listed (role.py). The command finds in its environment:
 
-    ONAIR_S3_ENDPOINT                  address of the S3 server, on loopback; use path-style addressing
+    ONAIR_S3_ENDPOINT                  address of the server, on loopback, for every service; S3 path-style
     ONAIR_REGION                       region to sign for
+    ONAIR_CONTROL_BUCKET               with a pair only: its two buckets, empty
+    ONAIR_PUBLIC_BUCKET
     ONAIR_ADMIN_ACCESS_KEY_ID          may do everything: to put a recording there and to look at it afterwards
     ONAIR_ADMIN_SECRET_ACCESS_KEY
     ONAIR_FUNCTION_ACCESS_KEY_ID       the function's role, assumed
@@ -34,9 +37,10 @@ def arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, usage=argparse.SUPPRESS
     )
+    parser.add_argument("--function", default="prune-recording", choices=role.ROLES, help="whose role")
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a template parameter")
     parser.add_argument("--without", metavar="SID", help="leave this statement out of the role")
-    parser.add_argument("--list", action="store_true", help="print the Sids of the S3 statements and end")
+    parser.add_argument("--list", action="store_true", help="print the Sids of the statements and end")
     parser.add_argument("command", nargs="*", help="after --: what to run")
     args = parser.parse_args()
     if not args.list and not args.command:
@@ -44,8 +48,9 @@ def arguments():
     if any("=" not in pair for pair in args.param):
         parser.error("--param takes NAME=VALUE")
     args.parameters = dict(pair.split("=", 1) for pair in args.param)
-    if not args.parameters.get("RecordingBuckets"):
-        parser.error("--param RecordingBuckets=... is needed: without it there is no function and no role")
+    switch = "RecordingBuckets" if args.function == "prune-recording" else "Pair"
+    if not args.parameters.get(switch):
+        parser.error(f"--param {switch}=... is needed: without it there is no function and no role")
     return args
 
 
@@ -69,31 +74,43 @@ def administrator(client):
     return iam.create_access_key(UserName="admin")["AccessKey"]
 
 
-def enforce_iam(endpoint):
+def enforce_iam(endpoint, after=0):
     """From here on every request is checked; the number is how many more may pass unchecked."""
-    # With urllib's default content type the server would take the number for a form and see no body.
-    request = urllib.request.Request(
-        f"{endpoint}/moto-api/reset-auth", data=b"0", headers={"Content-Type": "text/plain"}
-    )
+    post(f"{endpoint}/moto-api/reset-auth", str(after))
+
+
+def reset(endpoint):
+    """Forgets everything that the server holds."""
+    post(f"{endpoint}/moto-api/reset", "")
+
+
+def post(url, body):
+    # With urllib's default content type the server would take the body for a form and see none.
+    request = urllib.request.Request(url, data=body.encode(), headers={"Content-Type": "text/plain"})
     urllib.request.urlopen(request).close()
 
 
 def environment(args, endpoint):
     """Sets everything up on the server and returns what the command needs to know."""
     client = stack.clients(endpoint)
-    stack.create(args.parameters, client)
-    for bucket in args.parameters["RecordingBuckets"].split(","):
+    outputs = stack.create(args.parameters, client)
+    for bucket in filter(None, args.parameters.get("RecordingBuckets", "").split(",")):
         client("s3").create_bucket(
             Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": stack.REGION}
         )
-    role_name = stack.physical_ids(client)[role.ROLE]
+    role_name = stack.physical_ids(client)[role.ROLES[args.function]]
     if args.without:
         leave_out(args.without, client, role_name)
     role_arn = client("iam").get_role(RoleName=role_name)["Role"]["Arn"]
     function = client("sts").assume_role(RoleArn=role_arn, RoleSessionName="function")["Credentials"]
     admin = administrator(client)
     enforce_iam(endpoint)
-    return {
+    buckets = {
+        f"ONAIR_{which.upper()}_BUCKET": outputs[f"Pair{which}BucketName"]
+        for which in ("Control", "Public")
+        if f"Pair{which}BucketName" in outputs
+    }
+    return buckets | {
         "ONAIR_S3_ENDPOINT": endpoint,
         "ONAIR_REGION": stack.REGION,
         "ONAIR_ADMIN_ACCESS_KEY_ID": admin["AccessKeyId"],
@@ -107,7 +124,7 @@ def environment(args, endpoint):
 def main():
     args = arguments()
     if args.list:
-        print(*role.s3_sids(role.policies(args.parameters)), sep="\n")
+        print(*role.enforced_sids(role.policies(args.parameters, args.function)), sep="\n")
         return 0
     # In a thread of this process rather than as a process of its own: it ends with the script, whatever happens, and
     # port 0 lets the system choose a port that nobody else can take in between.

@@ -79,7 +79,7 @@ def main():
         if not is_good:
             bad.append(f"==== {what}\n{run.output}")
 
-    sids = role.s3_sids(role.policies(LARGEST))
+    sids = role.enforced_sids(role.policies(LARGEST))
     with ThreadPoolExecutor(AT_ONCE) as pool:
         base = pool.submit(Run, executable, BASE, [ANY_S3])
         largest = pool.submit(Run, executable, LARGEST, [ANY_S3, PURGING])

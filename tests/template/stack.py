@@ -1,5 +1,7 @@
 """The template as CloudFormation gets it, and as a stack in moto."""
 
+import copy
+import functools
 import io
 import json
 import re
@@ -23,6 +25,7 @@ BUCKET = "r2s3-dev-channel-1-recordings"
 
 # Every condition of the template is true in one of these and false in another.
 OFF = {}
+# Of prune-recording:
 KEEP = {"RecordingBuckets": BUCKET, "KeepRenditions": "highest"}
 DELETE = {
     "RecordingBuckets": f"{BUCKET},second-channel-recordings",
@@ -31,8 +34,44 @@ DELETE = {
     "Versions": "purge",
     "AlarmTopicArn": f"arn:aws:sns:{REGION}:123456789012:on-call",
 }
+# Of a pair: the one that the files of events/ tell of, its endpoints deleted when they are cut; and one that has
+# everything the other way.
+CHANNEL_A, CHANNEL_B = (f"arn:aws:medialive:{REGION}:111122223333:channel:{id}" for id in ("123456", "654321"))
+PAIR = {
+    "Pair": "show",
+    "SideAChannelArn": CHANNEL_A,
+    "SideAPipeline": "0",
+    "SideAEndpoint": "show-a",
+    "SideBChannelArn": CHANNEL_B,
+    "SideBPipeline": "0",
+    "SideBEndpoint": "show-b",
+}
+PAIR_OTHERWISE = {
+    "Pair": "one-channel",
+    "SideAChannelArn": CHANNEL_A,
+    "SideAPipeline": "0",
+    "SideAEndpoint": "first",
+    "SideABaseUrl": "https://cdn.example.com/a",
+    "SideAAlarm": "Side A, by our own measure",
+    "SideBChannelArn": CHANNEL_A,
+    "SideBPipeline": "1",
+    "SideBEndpoint": "second",
+    "SideBBaseUrl": "https://cdn.example.com/b",
+    "SideBAlarm": "side-b/lost",
+    "Cut": "deny",
+    "Steering": "off",
+    "SteeringTtlSeconds": "30",
+    "AlertTypes": "Video Not Detected,Audio Not Detected",
+    "QuietSeconds": "600",
+    "Prefer": "A",
+    "EndpointRoleArns": "arn:aws:iam::123456789012:role/speke,arn:aws:iam::123456789012:role/cdn-secret",
+    "OnlyTaggedEndpoints": "true",
+    "AlarmTopicArn": f"arn:aws:sns:{REGION}:123456789012:on-call",
+    "DryRun": "true",
+}
 
 
+@functools.cache
 def template():
     """template.yaml as it is written."""
     return yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
@@ -40,7 +79,12 @@ def template():
 
 def translate(parameters):
     """What the SAM transform makes of the template: plain CloudFormation, its intrinsic functions still unresolved."""
-    source = template()
+    return translation(tuple(sorted(parameters.items())))
+
+
+@functools.cache
+def translation(parameters):
+    source = copy.deepcopy(template())
     for resource in source["Resources"].values():
         # Stands for what `sam package` does: it uploads the built folder and writes the address in its place.
         if resource["Type"] == "AWS::Serverless::Function":
@@ -49,16 +93,18 @@ def translate(parameters):
     return Translator({}, Parser(), boto_session=session).translate(source, dict(parameters))
 
 
-def clients(endpoint_url=None):
-    """A function from a service's name to its client, with credentials that no AWS account knows."""
+def clients(endpoint_url=None, access_key_id="setting-up", secret_access_key="setting-up", session_token=None):
+    """A function from a service's name to its client. The credentials are such as no account knows, unless given."""
 
+    @functools.cache
     def client(service):
         return boto3.client(
             service,
             region_name=REGION,
             endpoint_url=endpoint_url,
-            aws_access_key_id="setting-up",
-            aws_secret_access_key="setting-up",
+            aws_access_key_id=access_key_id,
+            aws_secret_access_key=secret_access_key,
+            aws_session_token=session_token,
         )
 
     return client
@@ -70,18 +116,35 @@ def put_queue_policy(client, name, properties):
         client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
 
 
+def put_bucket_policy(client, name, properties):
+    client("s3").put_bucket_policy(Bucket=properties["Bucket"], Policy=json.dumps(properties["PolicyDocument"]))
+
+
 def put_alarm(client, name, properties):
-    client("cloudwatch").put_metric_alarm(AlarmName=name, **properties)
+    client("cloudwatch").put_metric_alarm(**{"AlarmName": name} | properties)
 
 
 def put_invoke_config(client, name, properties):
     client("lambda").put_function_event_invoke_config(**properties)
 
 
-# moto's CloudFormation does not know these types, while moto's services do: they are created by the service's own
-# call, which the SDK also checks the properties against.
+def finish_bucket(client, name, properties):
+    """moto's CloudFormation makes the bucket and forgets what else is said of it."""
+    s3 = client("s3")
+    s3.put_public_access_block(
+        Bucket=name, PublicAccessBlockConfiguration=properties["PublicAccessBlockConfiguration"]
+    )
+    if "VersioningConfiguration" in properties:
+        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=properties["VersioningConfiguration"])
+
+
+# moto's CloudFormation does not know these types (moto_gaps.py), while moto's services do: they are created by the
+# service's own call, which the SDK also checks the properties against. CloudFront's types are only taken note of, since
+# their calls take another form; their properties are checked against AWS's schemas by cfn-lint.
 CREATED_BY_CALL = {
     "AWS::SQS::QueuePolicy": put_queue_policy,
+    "AWS::S3::Bucket": finish_bucket,
+    "AWS::S3::BucketPolicy": put_bucket_policy,
     "AWS::CloudWatch::Alarm": put_alarm,
     "AWS::Lambda::EventInvokeConfig": put_invoke_config,
 }
@@ -96,24 +159,37 @@ def create(parameters, client):
     s3.create_bucket(Bucket="code", CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_object(Bucket="code", Key="function.zip", Body=buffer.getvalue())
 
-    translated = translate(parameters)
-    by_call = {name: r for name, r in translated["Resources"].items() if r["Type"] in CREATED_BY_CALL}
-    by_stack = {name: r for name, r in translated["Resources"].items() if name not in by_call}
     cloudformation = client("cloudformation")
     cloudformation.create_stack(
         StackName=NAME,
-        TemplateBody=json.dumps(translated | {"Resources": by_stack}),
+        TemplateBody=json.dumps(translate(parameters)),
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         Capabilities=["CAPABILITY_IAM"],
     )
-    known = cloudformation_backends[DEFAULT_ACCOUNT_ID][REGION].get_stack(NAME).resource_map
-    for name, resource in by_call.items():
-        if known.lazy_condition_map[resource["Condition"]]:
-            CREATED_BY_CALL[resource["Type"]](client, name, clean_json(resource["Properties"], known))
+    for logical_id, name in physical_ids(client).items():
+        by_call = CREATED_BY_CALL.get(translate(parameters)["Resources"][logical_id]["Type"])
+        if name and by_call:
+            by_call(client, name, properties(logical_id))
 
     stack = cloudformation.describe_stacks(StackName=NAME)["Stacks"][0]
     assert stack["StackStatus"] == "CREATE_COMPLETE", stack
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+def resource_map():
+    return cloudformation_backends[DEFAULT_ACCOUNT_ID][REGION].get_stack(NAME).resource_map
+
+
+def created():
+    """Logical ids of what the stack created."""
+    known = resource_map()
+    return {logical_id for logical_id in known.resources if known[logical_id] is not None}
+
+
+def properties(logical_id):
+    """The properties of a resource of the stack, every intrinsic function resolved."""
+    known = resource_map()
+    return clean_json(known._resource_json_map[logical_id]["Properties"], known)
 
 
 def physical_ids(client):
@@ -121,6 +197,12 @@ def physical_ids(client):
     resources = client("cloudformation").describe_stack_resources(StackName=NAME)["StackResources"]
     # moto lists a resource whose condition is false too, but without an id.
     return {r["LogicalResourceId"]: r.get("PhysicalResourceId") for r in resources if "LogicalResourceId" in r}
+
+
+def alarms(client):
+    """Logical id -> description of the stack's alarms."""
+    names = {physical_id: logical_id for logical_id, physical_id in physical_ids(client).items()}
+    return {names[alarm["AlarmName"]]: alarm for alarm in client("cloudwatch").describe_alarms()["MetricAlarms"]}
 
 
 def snake(pascal):

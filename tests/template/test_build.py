@@ -27,8 +27,12 @@ def test_sam_build_makes_a_bootstrap_for_the_chosen_processor(tmp_path):
         text=True,
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    bootstrap = tmp_path / "PruneRecordingFunction" / "bootstrap"
-    assert os.access(bootstrap, os.X_OK)
-    header = bootstrap.read_bytes()[:20]
-    assert header[:4] == b"\x7fELF"
-    assert int.from_bytes(header[18:20], "little") == ELF_MACHINE
+    resources = stack.template()["Resources"].items()
+    functions = [name for name, resource in resources if resource["Type"] == "AWS::Serverless::Function"]
+    assert len(functions) == len([path for path in (stack.ROOT / "functions").iterdir() if path.is_dir()])
+    for function in functions:
+        bootstrap = tmp_path / function / "bootstrap"
+        assert os.access(bootstrap, os.X_OK), function
+        header = bootstrap.read_bytes()[:20]
+        assert header[:4] == b"\x7fELF"
+        assert int.from_bytes(header[18:20], "little") == ELF_MACHINE

@@ -1,4 +1,5 @@
-"""The function may do what it does, on the recordings it is for, and nothing else; and S3 enforces it. Promise P29."""
+"""prune-recording may do what it does, on the recordings it is for, and nothing else; and S3 enforces it.
+Promise P29."""
 
 import subprocess
 import sys
@@ -55,7 +56,7 @@ def test_the_role_may_do_exactly_this_in_s3(buckets, more, expected):
     granted = {
         (action, resource)
         for statement in role.statements(documents)
-        if statement["Sid"] in role.s3_sids(documents)
+        if statement["Sid"] in role.enforced_sids(documents)
         for action in role.actions(statement)
         for resource in statement["Resource"]
     }
@@ -64,7 +65,7 @@ def test_the_role_may_do_exactly_this_in_s3(buckets, more, expected):
 
 def test_beyond_s3_the_role_may_write_its_log_and_report_failures():
     documents = role.policies(stack.DELETE)
-    others = [s for s in role.statements(documents) if s["Sid"] not in role.s3_sids(documents)]
+    others = [s for s in role.statements(documents) if s["Sid"] not in role.enforced_sids(documents)]
     assert [(s["Sid"], role.actions(s)) for s in others] == [
         ("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"]),
         ("ReportInvocationFailures", ["sqs:SendMessage"]),
@@ -134,7 +135,9 @@ def test_whoever_may_not_list_does_not_learn_that_an_object_is_not_there():
 
 def test_second_opinion_knows_the_statements():
     listed = second_opinion("--list").stdout.splitlines()
-    assert listed == role.s3_sids(role.policies(stack.KEEP))
+    assert listed == role.enforced_sids(role.policies(stack.KEEP))
+    of_fail_over = second_opinion("--function", "fail-over", "--list", parameters=stack.PAIR).stdout.splitlines()
+    assert of_fail_over == role.enforced_sids(role.policies(stack.PAIR, "fail-over"))
     refused = second_opinion("--without", "NoSuchStatement", "--", "true")
     assert refused.returncode == 1 and "NoSuchStatement" in refused.stderr
 

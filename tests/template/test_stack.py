@@ -1,4 +1,4 @@
-"""What exists after a deployment, for each way to use the parameters."""
+"""What exists after a deployment, for each way to use the parameters; of a pair see test_pair_stack.py."""
 
 import json
 
@@ -35,21 +35,48 @@ def test_without_parameters_nothing_is_created():
         client = stack.clients()
         outputs = stack.create(stack.OFF, client)
         assert outputs == {}
-        assert stack.physical_ids(client) == {}
+        assert stack.created() == set()
         assert client("cloudwatch").describe_alarms()["MetricAlarms"] == []
+
+
+# What the names of a job's resources and outputs begin with, and the conditions under which they exist.
+JOBS = {
+    ("PruneRecording",): {"PruneRecording"},
+    ("Pair", "PublishPlaylist", "FailOver", "FailBack"): {"Paired", "MakesSideAAlarm", "MakesSideBAlarm"},
+}
 
 
 def test_every_resource_and_output_belongs_to_a_job_that_can_be_off():
     translated = stack.translate(stack.KEEP)
     for name, part in (translated["Resources"] | translated["Outputs"]).items():
-        assert part.get("Condition") == "PruneRecording", name
-        assert name.startswith("PruneRecording")
+        (conditions,) = [conditions for beginnings, conditions in JOBS.items() if name.startswith(beginnings)]
+        assert part.get("Condition") in conditions, name
+
+
+@pytest.mark.parametrize(
+    ("parameters", "on"),
+    [
+        (stack.KEEP, [("PruneRecording",)]),
+        (stack.PAIR_OTHERWISE, [("Pair", "PublishPlaylist", "FailOver", "FailBack")]),
+        (stack.DELETE | stack.PAIR, list(JOBS)),
+    ],
+    ids=["only prune-recording", "only a pair", "both"],
+)
+def test_a_job_that_is_off_has_nothing_in_the_stack(parameters, on):
+    with moto.mock_aws():
+        client = stack.clients()
+        outputs = stack.create(parameters, client)
+        lists_of_names = [stack.created(), outputs]
+    beginnings = tuple(beginning for job in on for beginning in job)
+    for names in lists_of_names:
+        assert all(name.startswith(beginnings) for name in names)
+        assert all(any(name.startswith(beginning) for name in names) for beginning in beginnings)
 
 
 def test_everything_of_the_job_is_created(on):
-    client, _, parameters = on
-    by_call = {n for n, r in stack.translate(parameters)["Resources"].items() if r["Type"] in stack.CREATED_BY_CALL}
-    assert set(stack.physical_ids(client)) | by_call == set(stack.translate(parameters)["Resources"])
+    _, _, parameters = on
+    of_the_job = {name for name in stack.translate(parameters)["Resources"] if name.startswith("PruneRecording")}
+    assert stack.created() == of_the_job
 
 
 def test_the_function_gets_its_settings(on):
@@ -137,7 +164,7 @@ def test_the_alarms_watch_what_exists_and_take_silence_as_good(on):
     client, outputs, parameters = on
     function = outputs["PruneRecordingFunctionName"]
     queues = [outputs[f"PruneRecording{which}FailuresUrl"].split("/")[-1] for which in ("Delivery", "Invocation")]
-    alarms = {alarm["AlarmName"]: alarm for alarm in client("cloudwatch").describe_alarms()["MetricAlarms"]}
+    alarms = stack.alarms(client)
     watched = {
         name: (a["Namespace"], a["MetricName"], a["Dimensions"][0]["Name"], a["Dimensions"][0]["Value"])
         for name, a in alarms.items()

@@ -3,10 +3,12 @@
 //!
 //! Exit code 0 only if all that was promised happened.
 
+mod fail_over;
 mod lambda;
 mod narrate;
 mod prune_recording;
 mod recording;
+mod viewer;
 
 use narrate::Narrator;
 use std::process::ExitCode;
@@ -27,7 +29,8 @@ async fn main() -> ExitCode {
 
 /// The chapters, in the order of a show's life.
 async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
-    narrator.heading("On Air on this machine: the real functions; stand-ins for Amazon S3 and AWS Lambda");
+    narrator.heading("On Air on this machine: the real functions; stand-ins for AWS");
+    fail_over::tell(narrator).await?;
     prune_recording::tell(narrator).await?;
     narrator
         .say("Read on: README.md (deploy it, set it) and docs/behaviour.md (every promise, with its test).");

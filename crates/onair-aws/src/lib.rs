@@ -5,6 +5,9 @@
 //! the demo put a stand-in behind the unmodified client.
 
 mod error;
+pub mod http;
+pub mod medialive;
+pub mod mediapackage;
 mod pace;
 pub mod s3;
 

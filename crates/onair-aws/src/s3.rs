@@ -13,6 +13,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::operation::head_object::HeadObjectError;
+use aws_sdk_s3::operation::put_object::PutObjectError;
 use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat};
 use aws_sdk_s3::types::BucketVersioningStatus;
 use futures::TryStreamExt;
@@ -49,6 +50,11 @@ pub struct StoredText {
 }
 
 impl StoredText {
+    /// What a write of ours must find unchanged.
+    fn e_tag(&self) -> Option<&str> {
+        self.response.e_tag()
+    }
+
     /// A value of the user metadata.
     pub fn metadata(&self, name: &str) -> Option<&str> {
         self.response.metadata.as_ref()?.get(name).map(String::as_str)
@@ -153,17 +159,36 @@ impl S3 {
             .set_storage_class(was.storage_class.clone())
             .set_server_side_encryption(was.server_side_encryption.clone())
             .set_ssekms_key_id(was.ssekms_key_id.clone())
+            .set_bucket_key_enabled(was.bucket_key_enabled)
             .set_metadata(Some(metadata))
             .body(ByteStream::from(text.into_bytes()))
             .send()
             .await;
-        match written {
-            Ok(_) => Ok(Written::Done),
-            // 412: another text by now. 404: gone. 409: somebody writes at the same moment. (S3 User Guide,
-            // "How to prevent object overwrites with conditional writes".)
-            Err(error) if matches!(status(&error), Some(404 | 409 | 412)) => Ok(Written::Conflict),
-            Err(error) => Err(Error::new("PutObject", uri(bucket, key), error)),
-        }
+        conditional(written, bucket, key)
+    }
+
+    /// Writes a text of our own, if `was` is what is there still: `None` means that nothing is.
+    ///
+    /// # Errors
+    ///
+    /// When S3 does not answer, or refuses for another reason than a conflict.
+    pub async fn put(&self, text: NewText<'_>, was: Option<&StoredText>) -> Result<Written, Error> {
+        let NewText { bucket, key, text, content_type, cache_control, metadata } = text;
+        self.pace.turn().await;
+        let written = self
+            .client
+            .put_object()
+            .bucket(bucket)
+            .key(key)
+            .set_if_match(was.and_then(StoredText::e_tag).map(str::to_owned))
+            .set_if_none_match(was.is_none().then(|| "*".to_owned()))
+            .content_type(content_type)
+            .set_cache_control(cache_control.map(str::to_owned))
+            .set_metadata(metadata.map(|(name, value)| [(name.to_owned(), value)].into()))
+            .body(ByteStream::from(text.into_bytes()))
+            .send()
+            .await;
+        conditional(written, bucket, key)
     }
 
     /// Whether there is such an object.
@@ -232,6 +257,38 @@ pub struct Directly {
     pub folders: BTreeSet<String>,
     /// Names of the objects that a plain read finds.
     pub files: BTreeSet<String>,
+}
+
+/// A text of our own, to be written.
+#[derive(Debug)]
+pub struct NewText<'a> {
+    /// Where to.
+    pub bucket: &'a str,
+    /// Under which key.
+    pub key: &'a str,
+    /// The object's bytes.
+    pub text: String,
+    /// `Content-Type`
+    pub content_type: &'a str,
+    /// `Cache-Control`
+    pub cache_control: Option<&'a str>,
+    /// A value of the user metadata, with its name.
+    pub metadata: Option<(&'a str, String)>,
+}
+
+/// What came of a conditional write.
+fn conditional<T>(
+    written: Result<T, SdkError<PutObjectError>>,
+    bucket: &str,
+    key: &str,
+) -> Result<Written, Error> {
+    match written {
+        Ok(_) => Ok(Written::Done),
+        // 412: another text by now. 404: gone. 409: somebody writes at the same moment. (S3 User Guide,
+        // "How to prevent object overwrites with conditional writes".)
+        Err(error) if matches!(status(&error), Some(404 | 409 | 412)) => Ok(Written::Conflict),
+        Err(error) => Err(Error::new("PutObject", uri(bucket, key), error)),
+    }
 }
 
 /// An object as people look it up.

@@ -2,7 +2,7 @@
 
 use crate::pair::endpoint::{Definition, Origination};
 use crate::pair::health::Health;
-use crate::pair::state::{CutRecord, PairState, PathwayClone, Status};
+use crate::pair::state::{CutRecord, PairState, PathwayClone, Status, Until};
 use crate::pair::{CutBy, Side};
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -38,6 +38,16 @@ pub fn step(
         Status::Live => return wait(format!("{side} is live"), None),
         Status::Cut(record) | Status::Returning(record) => record,
     };
+    // A person may do without MediaLive; MediaLive may not do without a person, or without the alarm that knew better.
+    if health.is_some() {
+        match record.until {
+            Until::Healthy => {}
+            Until::Alarm => {
+                return wait(format!("{side} was cut by its alarm, which has not gone to OK"), None);
+            }
+            Until::Person => return wait(format!("{side} was cut by hand, and comes back by hand"), None),
+        }
+    }
     let is_returning = matches!(state.sides[side].status, Status::Returning(_));
     let last_cleared = match health {
         Some(Health::Troubled(why)) => {
@@ -81,6 +91,15 @@ fn remember(
     next
 }
 
+/// The state after a cut side's alarm went to OK: from then on it is MediaLive that says whether the side is well. `None`
+/// if nothing waits for that.
+pub fn alarm_is_over(state: &PairState, side: Side) -> Option<PairState> {
+    let mut next = state.clone();
+    let (Status::Cut(record) | Status::Returning(record)) = &mut next.sides[side].status else { return None };
+    (record.until == Until::Alarm).then(|| record.until = Until::Healthy)?;
+    Some(next)
+}
+
 /// What restores an endpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Repair {
@@ -92,13 +111,18 @@ pub enum Repair {
     Allow(Box<Definition>),
 }
 
-/// What restores a side's endpoint, which is now `described` so (`None`: it is gone).
+/// What restores a side's endpoint `id`, which is now `described` so (`None`: it is gone).
 ///
 /// # Errors
 ///
 /// Why it cannot be restored.
-pub fn repair(record: &CutRecord, described: Option<&Definition>) -> Result<Repair, String> {
+pub fn repair(record: &CutRecord, id: &str, described: Option<&Definition>) -> Result<Repair, String> {
     let was = record.endpoint.as_ref().and_then(|endpoint| Definition::parse(endpoint).ok());
+    if let Some(was) = was.as_ref().map(Definition::id).filter(|was| *was != id) {
+        return Err(format!(
+            "it was cut as endpoint {was}, and the settings name {id} now: set that one again"
+        ));
+    }
     match (record.by, described) {
         (CutBy::None, _) => Ok(Repair::None),
         (CutBy::Delete | CutBy::Deny, None) => match was {

@@ -3,7 +3,7 @@
 use crate::pair::endpoint::{Definition, Origination};
 use crate::pair::freshness::Freshness;
 use crate::pair::hint::Says;
-use crate::pair::state::{CutRecord, PairState, Status};
+use crate::pair::state::{CutRecord, PairState, Status, Until};
 use crate::pair::{CutBy, Side, Sides};
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -20,6 +20,8 @@ pub enum Suspicion {
         side: Side,
         /// Why.
         why: String,
+        /// What must say that it may come back.
+        until: Until,
     },
     /// MediaLive must say what is lost.
     AskMediaLive,
@@ -33,18 +35,24 @@ pub enum Suspicion {
 /// What an event makes one suspect.
 pub fn suspicion(says: &Says, state: &PairState, now: DateTime<Utc>) -> Suspicion {
     match says {
-        Says::Lost { side, at, what } => {
+        Says::Lost { side, at, what, is_alarm } => {
             let is_old = now - at > FRESH_ALERT;
             // One from before the side came back tells of the trouble that is over.
             let is_of_before =
                 state.sides[*side].is_live() && state.sides[*side].since.is_some_and(|since| *at <= since);
             match is_old || is_of_before {
                 true => Suspicion::AskMediaLive,
-                false => Suspicion::Lost { side: *side, why: format!("{what} at {}", at.format("%FT%TZ")) },
+                false => Suspicion::Lost {
+                    side: *side,
+                    why: format!("{what} at {}", at.format("%FT%TZ")),
+                    until: if *is_alarm { Until::Alarm } else { Until::Healthy },
+                },
             }
         }
         Says::Look => Suspicion::AskMediaLive,
-        Says::ByHand { side } => Suspicion::Lost { side: *side, why: "by hand".to_owned() },
+        Says::ByHand { side } => {
+            Suspicion::Lost { side: *side, why: "by hand".to_owned(), until: Until::Person }
+        }
         Says::Cleared { .. } => {
             Suspicion::Nothing { why: "the end of an alert or alarm is fail-back's".to_owned() }
         }
@@ -59,7 +67,7 @@ pub fn suspicion_of_alerts(state: &PairState, set: &Sides<Vec<String>>) -> Resul
         Side::BOTH.into_iter().filter(|side| !set[*side].is_empty() && !is_cut(state, *side)).collect();
     match lost.as_slice() {
         [] => Ok(Suspicion::Nothing { why: "MediaLive has no alert set that means a lost input".to_owned() }),
-        [side] => Ok(Suspicion::Lost { side: *side, why: why(*side) }),
+        [side] => Ok(Suspicion::Lost { side: *side, why: why(*side), until: Until::Healthy }),
         _ => Err(Held(format!("both sides are in trouble: A: {}; B: {}", why(Side::A), why(Side::B)))),
     }
 }
@@ -100,7 +108,7 @@ pub fn cut(
     by: CutBy,
     endpoint: Option<&Definition>,
     other_moves: &Freshness,
-    why: &str,
+    (why, until): (&str, Until),
     now: DateTime<Utc>,
 ) -> Result<PairState, Held> {
     may_cut(state, side, why)?;
@@ -116,11 +124,18 @@ pub fn cut(
             return Err(Held(refusal));
         }
     }
-    let record = CutRecord {
-        by,
-        why: why.to_owned(),
-        endpoint: endpoint.map(Definition::to_value),
-        clean_since: None,
+    let record = match (endpoint, state.sides[side].cut()) {
+        // It was on its way back, and its endpoint is not there yet: what was saved of it must not be lost.
+        (None, Some(earlier)) => {
+            CutRecord { why: why.to_owned(), until, clean_since: None, ..earlier.clone() }
+        }
+        _ => CutRecord {
+            by,
+            why: why.to_owned(),
+            endpoint: endpoint.map(Definition::to_value),
+            until,
+            clean_since: None,
+        },
     };
     let mut next = state.change(side, now, Status::Cut(record));
     next.first = other;

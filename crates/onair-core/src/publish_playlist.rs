@@ -73,7 +73,8 @@ pub enum Refusal {
 /// Plans what is published of a state.
 ///
 /// A side that does not answer keeps what was published of it; one that was cut in a way that moves its URLs, or whose
-/// endpoint is not there, is left out.
+/// endpoint is not there, is left out. A side that lists fewer variants than were published of it keeps them, too, unless
+/// a person says that it may lose them (`accept_less`): an encoder that has just started lists them one by one.
 ///
 /// # Errors
 ///
@@ -83,6 +84,7 @@ pub fn plan(
     state: &PairState,
     published: &Published,
     asked: &Sides<Asked>,
+    accept_less: bool,
 ) -> Result<Plan, Refusal> {
     let documents = [&published.index, &published.steering];
     if documents.into_iter().flatten().any(|document| document.generation > state.generation) {
@@ -102,6 +104,16 @@ pub fn plan(
             Asked::No | Asked::Silent(_) => known[side].clone(),
             Asked::Gone => None,
         };
+        if let (Asked::Master(now), Some(before)) = (&asked[side], &known[side])
+            && !accept_less
+            && now.variants.len() < before.variants.len()
+        {
+            let (now, before_count) = (now.variants.len(), before.variants.len());
+            missing.push(format!(
+                "{side}: it lists {now} of {before_count} variants; what was published of it stays"
+            ));
+            masters[side] = Some(before.clone());
+        }
         match &asked[side] {
             _ if !is_visible => {}
             Asked::Silent(why) if masters[side].is_some() => {
@@ -112,7 +124,7 @@ pub fn plan(
             Asked::Silent(why) => missing.push(format!("{side}: {why}")),
             Asked::Gone => missing.push(format!("{side}: it has no endpoint {}", pair.sides[side].endpoint)),
             Asked::No if masters[side].is_none() => {
-                missing.push(format!("{side}: nothing was published of it yet"))
+                missing.push(format!("{side}: nothing was published of it yet"));
             }
             Asked::No | Asked::Master(_) => {}
         }

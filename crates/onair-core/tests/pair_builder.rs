@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use onair_core::pair::endpoint::Definition;
 use onair_core::pair::freshness::Freshness;
-use onair_core::pair::state::PairState;
+use onair_core::pair::state::{PairState, Until};
 use onair_core::pair::{CutBy, Side, Sides};
 use onair_core::playlist::MultivariantPlaylist;
 use onair_core::publish_playlist::{Asked, Document, Master, Published, Refusal, index, plan, steering};
@@ -51,13 +51,13 @@ fn the_two_of_a_pair_stand_together_and_say_the_same_of_themselves() {
     #EXT-X-CONTENT-STEERING:SERVER-URI="steering.json",PATHWAY-ID="A"
     #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="aac-A",NAME="English",LANGUAGE="en",DEFAULT=YES,STABLE-RENDITION-ID="aac-en-English",URI="https://a.example.com/out/v1/1/audio.m3u8"
     #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="aac-B",NAME="English",LANGUAGE="en",DEFAULT=YES,STABLE-RENDITION-ID="aac-en-English",URI="https://b.example.com/out/v1/1/audio.m3u8"
-    #EXT-X-STREAM-INF:BANDWIDTH=3100000,RESOLUTION=1280x720,FRAME-RATE=30.000,CODECS="avc1.64001f,mp4a.40.2",AUDIO="aac-A",CLOSED-CAPTIONS=NONE,PATHWAY-ID="A",STABLE-VARIANT-ID="1280x720-30.000-avc1.64001f+mp4a.40.2"
+    #EXT-X-STREAM-INF:BANDWIDTH=3100000,RESOLUTION=1280x720,FRAME-RATE=30.000,CODECS="avc1.64001f,mp4a.40.2",AUDIO="aac-A",CLOSED-CAPTIONS=NONE,PATHWAY-ID="A",STABLE-VARIANT-ID="1280x720-30.00-avc1.64001f+mp4a.40.2"
     https://a.example.com/out/v1/1/hd.m3u8
-    #EXT-X-STREAM-INF:BANDWIDTH=3100000,RESOLUTION=1280x720,FRAME-RATE=30.000,CODECS="avc1.64001f,mp4a.40.2",AUDIO="aac-B",CLOSED-CAPTIONS=NONE,PATHWAY-ID="B",STABLE-VARIANT-ID="1280x720-30.000-avc1.64001f+mp4a.40.2"
+    #EXT-X-STREAM-INF:BANDWIDTH=3100000,RESOLUTION=1280x720,FRAME-RATE=30.000,CODECS="avc1.64001f,mp4a.40.2",AUDIO="aac-B",CLOSED-CAPTIONS=NONE,PATHWAY-ID="B",STABLE-VARIANT-ID="1280x720-30.00-avc1.64001f+mp4a.40.2"
     https://b.example.com/out/v1/1/hd.m3u8
-    #EXT-X-STREAM-INF:BANDWIDTH=900000,RESOLUTION=640x360,FRAME-RATE=30.000,CODECS="avc1.64001f,mp4a.40.2",AUDIO="aac-A",CLOSED-CAPTIONS=NONE,PATHWAY-ID="A",STABLE-VARIANT-ID="640x360-30.000-avc1.64001f+mp4a.40.2"
+    #EXT-X-STREAM-INF:BANDWIDTH=900000,RESOLUTION=640x360,FRAME-RATE=30.000,CODECS="avc1.64001f,mp4a.40.2",AUDIO="aac-A",CLOSED-CAPTIONS=NONE,PATHWAY-ID="A",STABLE-VARIANT-ID="640x360-30.00-avc1.64001f+mp4a.40.2"
     https://a.example.com/out/v1/1/sd.m3u8
-    #EXT-X-STREAM-INF:BANDWIDTH=900000,RESOLUTION=640x360,FRAME-RATE=30.000,CODECS="avc1.64001f,mp4a.40.2",AUDIO="aac-B",CLOSED-CAPTIONS=NONE,PATHWAY-ID="B",STABLE-VARIANT-ID="640x360-30.000-avc1.64001f+mp4a.40.2"
+    #EXT-X-STREAM-INF:BANDWIDTH=900000,RESOLUTION=640x360,FRAME-RATE=30.000,CODECS="avc1.64001f,mp4a.40.2",AUDIO="aac-B",CLOSED-CAPTIONS=NONE,PATHWAY-ID="B",STABLE-VARIANT-ID="640x360-30.00-avc1.64001f+mp4a.40.2"
     https://b.example.com/out/v1/1/sd.m3u8
     #EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=200000,RESOLUTION=640x360,CODECS="avc1.64001f",PATHWAY-ID="A",STABLE-VARIANT-ID="i-frames-640x360-avc1.64001f",URI="https://a.example.com/out/v1/1/if.m3u8"
     #EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=200000,RESOLUTION=640x360,CODECS="avc1.64001f",PATHWAY-ID="B",STABLE-VARIANT-ID="i-frames-640x360-avc1.64001f",URI="https://b.example.com/out/v1/1/if.m3u8"
@@ -76,7 +76,7 @@ fn what_one_side_lacks_stays_on_the_other_and_turns_steering_off() {
     assert!(!rendered.text.contains("CONTENT-STEERING") && !rendered.steered);
     insta::assert_debug_snapshot!(rendered.unpaired, @r#"
     [
-        "B lacks variant 640x360-30.000-avc1.64001f+mp4a.40.2, 900000 bit/s",
+        "B lacks variant 640x360-30.00-avc1.64001f+mp4a.40.2, 900000 bit/s",
     ]
     "#);
 }
@@ -86,13 +86,24 @@ fn a_side_that_came_back_elsewhere_is_told_to_running_players_under_a_new_name()
     let moving = Freshness::Moving;
     let state = PairState::default();
     let was = definition(Side::A, 1);
-    let cut = fail_over::cut(&state, Side::A, CutBy::Delete, Some(&was), &moving, "test", at(0)).unwrap();
+    let cut =
+        fail_over::cut(&state, Side::A, CutBy::Delete, Some(&was), &moving, ("test", Until::Healthy), at(0))
+            .unwrap();
     insta::assert_snapshot!(steering::render(&cut, &both(LADDER, LADDER), TimeDelta::seconds(10)), @r#"{"VERSION":1,"TTL":10,"PATHWAY-PRIORITY":["B"]}"#);
     let back = fail_back::returned(&cut, Side::A, Some(&definition(Side::A, 2)), None, at(900));
-    insta::assert_snapshot!(steering::render(&back, &both(LADDER, LADDER), TimeDelta::seconds(10)), @r#"{"VERSION":1,"TTL":10,"PATHWAY-PRIORITY":["B","A.2"],"PATHWAY-CLONES":[{"BASE-ID":"B","ID":"A.2","URI-REPLACEMENT":{"PER-VARIANT-URIS":{"1280x720-30.000-avc1.64001f+mp4a.40.2":"https://a.example.com/out/v1/1/hd.m3u8","640x360-30.000-avc1.64001f+mp4a.40.2":"https://a.example.com/out/v1/1/sd.m3u8","i-frames-640x360-avc1.64001f":"https://a.example.com/out/v1/1/if.m3u8"},"PER-RENDITION-URIS":{"aac-en-English":"https://a.example.com/out/v1/1/audio.m3u8"}}}]}"#);
+    insta::assert_snapshot!(steering::render(&back, &both(LADDER, LADDER), TimeDelta::seconds(10)), @r#"{"VERSION":1,"TTL":10,"PATHWAY-PRIORITY":["B","A.2"],"PATHWAY-CLONES":[{"BASE-ID":"B","ID":"A.2","URI-REPLACEMENT":{"PER-VARIANT-URIS":{"1280x720-30.00-avc1.64001f+mp4a.40.2":"https://a.example.com/out/v1/1/hd.m3u8","640x360-30.00-avc1.64001f+mp4a.40.2":"https://a.example.com/out/v1/1/sd.m3u8","i-frames-640x360-avc1.64001f":"https://a.example.com/out/v1/1/if.m3u8"},"PER-RENDITION-URIS":{"aac-en-English":"https://a.example.com/out/v1/1/audio.m3u8"}}}]}"#);
     // Then B is cut and comes back: its new pathway is made from the one that viewers were on.
     let was = definition(Side::B, 1);
-    let cut = fail_over::cut(&back, Side::B, CutBy::Delete, Some(&was), &moving, "test", at(1000)).unwrap();
+    let cut = fail_over::cut(
+        &back,
+        Side::B,
+        CutBy::Delete,
+        Some(&was),
+        &moving,
+        ("test", Until::Healthy),
+        at(1000),
+    )
+    .unwrap();
     let back = fail_back::returned(&cut, Side::B, Some(&definition(Side::B, 2)), Some(Side::A), at(1900));
     let manifest: Value =
         serde_json::from_str(&steering::render(&back, &both(LADDER, LADDER), TimeDelta::seconds(10)))
@@ -238,7 +249,7 @@ fn a_silent_side_keeps_its_place_and_one_without_endpoint_loses_it() {
     let state = PairState::default();
     let text = index::render(&state, &both(LADDER, LADDER), true).text;
     let b = || Asked::Master(Box::new(master("b", LADDER)));
-    let say = |published: &Published, a: Asked| plan(&pair(), &state, published, &Sides { a, b: b() });
+    let say = |published: &Published, a: Asked| plan(&pair(), &state, published, &Sides { a, b: b() }, false);
 
     let silent = say(&published(&text, 0), Asked::Silent("it answered 500".to_owned())).unwrap();
     assert_eq!((silent.index, silent.variants), (None, Sides { a: 2, b: 2 }));
@@ -252,7 +263,7 @@ fn a_silent_side_keeps_its_place_and_one_without_endpoint_loses_it() {
     assert_eq!(never.variants, Sides { a: 0, b: 2 });
 
     let silent = || Asked::Silent("it answered 500".to_owned());
-    let nothing = plan(&pair(), &state, &Published::default(), &Sides { a: silent(), b: silent() });
+    let nothing = plan(&pair(), &state, &Published::default(), &Sides { a: silent(), b: silent() }, false);
     assert!(matches!(nothing, Err(Refusal::Held(_))), "{nothing:?}");
     let later = say(&published(&text, 1), Asked::No);
     assert_eq!(later, Err(Refusal::Outrun));
@@ -264,7 +275,7 @@ fn a_text_that_we_did_not_write_is_no_memory_of_ours() {
     let own = published(LADDER, 0);
     let asked =
         Sides { a: Asked::Silent("away".to_owned()), b: Asked::Master(Box::new(master("b", LADDER))) };
-    let plan = plan(&pair(), &state, &own, &asked).unwrap();
+    let plan = plan(&pair(), &state, &own, &asked, false).unwrap();
     assert_eq!(plan.variants, Sides { a: 0, b: 2 });
 }
 

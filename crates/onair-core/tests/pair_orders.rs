@@ -121,7 +121,7 @@ impl World {
             },
             known => known,
         };
-        if let Suspicion::Lost { side, why } = found
+        if let Suspicion::Lost { side, why, until } = found
             && !fail_over::is_cut(&self.state, side)
         {
             let moves = match self.lost[side.other()] {
@@ -135,7 +135,7 @@ impl World {
                 self.pair.cut,
                 described.as_ref(),
                 &moves,
-                &why,
+                (&why, until),
                 at(self.seconds),
             ) {
                 Ok(next) => self.effect(|world| world.state = next)?,
@@ -148,7 +148,7 @@ impl World {
                     Blow::None | Blow::NotOurs => {}
                     Blow::Delete => self.effect(|world| world.endpoints[side] = None)?,
                     Blow::Deny(_) => self.effect(|world| {
-                        world.endpoints[side] = world.endpoints[side].map(|(uuid, _)| (uuid, false))
+                        world.endpoints[side] = world.endpoints[side].map(|(uuid, _)| (uuid, false));
                     })?,
                 }
             }
@@ -176,7 +176,7 @@ impl World {
                 Step::Restore(next) => self.effect(|world| world.state = next)?,
                 Step::Look => {
                     let record = self.state.sides[side].cut().unwrap().clone();
-                    match repair(&record, self.definition(side).as_ref()) {
+                    match repair(&record, &side.to_string(), self.definition(side).as_ref()) {
                         Err(_held) => return Ok(()),
                         Ok(Repair::None) => {}
                         Ok(Repair::Create(_)) => {
@@ -187,7 +187,7 @@ impl World {
                         }
                         Ok(Repair::Allow(_)) => {
                             self.effect(|world| {
-                                world.endpoints[side] = world.endpoints[side].map(|(uuid, _)| (uuid, true))
+                                world.endpoints[side] = world.endpoints[side].map(|(uuid, _)| (uuid, true));
                             })?;
                         }
                     }
@@ -206,7 +206,8 @@ impl World {
 
     fn happen(&mut self, event: Event) -> Result<(), Died> {
         self.seconds += 7;
-        let lost = |side, sent: i64| Says::Lost { side, at: at(sent), what: "alert".to_owned() };
+        let lost =
+            |side, sent: i64| Says::Lost { side, at: at(sent), what: "alert".to_owned(), is_alarm: false };
         match event {
             Event::Set(side) => {
                 self.last_set = Some((side, self.seconds));

@@ -8,7 +8,7 @@ use onair_core::fail_over::{FRESH_ALERT, Suspicion, cut, suspicion, suspicion_of
 use onair_core::pair::freshness::Freshness;
 use onair_core::pair::health::{Alert, Channel, Health, health};
 use onair_core::pair::hint::{Says, decode};
-use onair_core::pair::state::{PairState, Status};
+use onair_core::pair::state::{PairState, Status, Until};
 use onair_core::pair::{CutBy, Pair, Side, Sides};
 use serde_json::{Value, json};
 
@@ -37,12 +37,12 @@ fn what_arrives_says_which_side_and_what() {
     const LOST: &str = "Video Not Detected";
     let rows: [(Value, &str); 12] = [
         (alert("SET", LOST, "0", Side::A), "Lost { side: A"),
-        (alert("CLEARED", LOST, "0", Side::B), "Cleared { side: B }"),
+        (alert("CLEARED", LOST, "0", Side::B), "Cleared { side: B, is_alarm: false }"),
         (alert("SET", LOST, "1", Side::A), "is no side of this pair"),
         (alert("SET", "Black Video Detected", "0", Side::A), "is not one of ALERT_TYPES"),
         (alert("OTHER", LOST, "0", Side::A), "the alert's state is"),
         (alarm("lost-a", "ALARM"), "Lost { side: A"),
-        (alarm("lost-a", "OK"), "Cleared { side: A }"),
+        (alarm("lost-a", "OK"), "Cleared { side: A, is_alarm: true }"),
         (alarm("lost-a", "INSUFFICIENT_DATA"), "the alarm's state is"),
         (alarm("lost-b", "ALARM"), "is no side's of this pair"),
         (json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} }), "Look"),
@@ -83,7 +83,7 @@ fn junk_says_what_is_wrong() {
 }
 
 fn lost_at(seconds: i64) -> Says {
-    Says::Lost { side: Side::A, at: at(seconds), what: "alert".to_owned() }
+    Says::Lost { side: Side::A, at: at(seconds), what: "alert".to_owned(), is_alarm: false }
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn medialive_names_the_side_that_is_lost_unless_it_names_both() {
 fn the_other_side_must_be_live_and_move() {
     let state = PairState::default();
     let cut = |state: &PairState, side, moves: Freshness| {
-        cut(state, side, CutBy::None, None, &moves, "test", at(0))
+        cut(state, side, CutBy::None, None, &moves, ("test", Until::Healthy), at(0))
     };
     let after = cut(&state, Side::A, Freshness::Moving).unwrap();
     assert_eq!((after.first, after.generation, after.sides.a.is_live()), (Side::B, 1, false));
@@ -162,8 +162,16 @@ fn well_is_a_running_channel_without_alerts_of_the_chosen_types() {
 fn a_side_comes_back_only_after_it_was_well_for_long_enough() {
     let quiet = TimeDelta::seconds(360);
     let clean = |last_cleared: Option<i64>| Health::Clean { last_cleared: last_cleared.map(at) };
-    let start =
-        cut(&PairState::default(), Side::A, CutBy::None, None, &Freshness::Moving, "test", at(0)).unwrap();
+    let start = cut(
+        &PairState::default(),
+        Side::A,
+        CutBy::None,
+        None,
+        &Freshness::Moving,
+        ("test", Until::Healthy),
+        at(0),
+    )
+    .unwrap();
     let go = |state: &PairState, health: Option<&Health>, now| step(state, Side::A, health, quiet, at(now));
     let remembers = |step: Step| match step {
         Step::Wait { remember: Some(state), .. } => state,
@@ -192,8 +200,16 @@ fn a_side_comes_back_only_after_it_was_well_for_long_enough() {
 
 #[test]
 fn a_state_survives_being_written_and_one_that_is_not_ours_is_refused() {
-    let state =
-        cut(&PairState::default(), Side::A, CutBy::Deny, None, &Freshness::Moving, "test", at(0)).unwrap();
+    let state = cut(
+        &PairState::default(),
+        Side::A,
+        CutBy::Deny,
+        None,
+        &Freshness::Moving,
+        ("test", Until::Healthy),
+        at(0),
+    )
+    .unwrap();
     assert_eq!(PairState::parse(&state.to_text()).unwrap(), state);
     let text = state.to_text();
     for (from, to) in [

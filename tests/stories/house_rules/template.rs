@@ -13,6 +13,10 @@ fn the_template_allows_no_action_by_a_wildcard() {
             breaches.push(format!("template.yaml:{}: NotAction allows everything else", index + 1));
         }
         let Some(action) = entry.strip_prefix("Action:") else { continue };
+        // What is denied may be everything: a statement says its effect a line or two before.
+        if lines[index.saturating_sub(2)..index].iter().any(|line| line.trim() == "Effect: Deny") {
+            continue;
+        }
         // The actions stand behind the key, or below it in a list.
         let below = lines[index + 1..].iter().take_while(|line| line.trim_start().starts_with("- "));
         let below = below.filter(|_| action.trim().is_empty());

@@ -54,6 +54,11 @@ impl Definition {
         Value::Object(self.0.clone())
     }
 
+    /// Its id.
+    pub fn id(&self) -> &str {
+        self.text("id").unwrap_or_default()
+    }
+
     fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.as_str()
     }

@@ -17,6 +17,8 @@ pub struct Hint {
     pub says: Says,
     /// The event itself asks for the plan only.
     pub dry_run: bool,
+    /// A person sent it.
+    pub by_hand: bool,
 }
 
 /// What an event says.
@@ -30,11 +32,15 @@ pub enum Says {
         at: DateTime<Utc>,
         /// What it was, in words.
         what: String,
+        /// It was a CloudWatch alarm, and not an alert of MediaLive.
+        is_alarm: bool,
     },
     /// It ended.
     Cleared {
         /// Which side's.
         side: Side,
+        /// It was a CloudWatch alarm, and not an alert of MediaLive.
+        is_alarm: bool,
     },
     /// The schedule: look at everything.
     Look,
@@ -131,9 +137,9 @@ pub fn decode(event: &Value, pair: &Pair) -> Result<Hint, BadEvent> {
                 Some(side) => match alarm_state.as_str() {
                     "SET" => {
                         let what = format!("MediaLive alert {alert_type:?}");
-                        Says::Lost { side, at: time(envelope.time.as_deref())?, what }
+                        Says::Lost { side, at: time(envelope.time.as_deref())?, what, is_alarm: false }
                     }
-                    "CLEARED" => Says::Cleared { side },
+                    "CLEARED" => Says::Cleared { side, is_alarm: false },
                     other => nothing(format!("the alert's state is {other:?}")),
                 },
             }
@@ -146,15 +152,15 @@ pub fn decode(event: &Value, pair: &Pair) -> Result<Hint, BadEvent> {
                 (None, _) => nothing(format!("alarm {alarm_name:?} is no side's of this pair")),
                 (Some(side), "ALARM") => {
                     let what = format!("CloudWatch alarm {alarm_name:?}");
-                    Says::Lost { side, at: time(envelope.time.as_deref())?, what }
+                    Says::Lost { side, at: time(envelope.time.as_deref())?, what, is_alarm: true }
                 }
-                (Some(side), "OK") => Says::Cleared { side },
+                (Some(side), "OK") => Says::Cleared { side, is_alarm: true },
                 (Some(_), other) => nothing(format!("the alarm's state is {other:?}")),
             }
         }
         (source, kind) => nothing(format!("an event {kind:?} of {source:?} says nothing of a pair")),
     };
-    Ok(Hint { says, dry_run: onair.dry_run })
+    Ok(Hint { says, dry_run: onair.dry_run, by_hand })
 }
 
 fn time(time: Option<&str>) -> Result<DateTime<Utc>, BadEvent> {

@@ -84,9 +84,25 @@ pub struct CutRecord {
     /// The endpoint as it was described before. None if it was gone already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Value>,
+    /// What must say that it may come back.
+    #[serde(default)]
+    pub until: Until,
     /// Since when its input has been seen to be well, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clean_since: Option<DateTime<Utc>>,
+}
+
+/// What must say that a side may come back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Until {
+    /// MediaLive, whose alerts and channel are looked at.
+    #[default]
+    Healthy,
+    /// The CloudWatch alarm that went off, by going to OK: it may know what MediaLive does not.
+    Alarm,
+    /// A person, since a person cut it.
+    Person,
 }
 
 impl Default for PairState {

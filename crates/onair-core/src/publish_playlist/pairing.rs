@@ -62,10 +62,11 @@ fn pair(kind: &str, masters: &Sides<Option<&Master>>, of: impl Fn(&Master) -> &[
     paired.extend(left.into_iter().map(only_b));
     name(&mut paired, |attributes| {
         let part = |name: &str| attributes.text(name).map(str::to_owned);
-        let rate = attributes.number::<f64>("FRAME-RATE").map(|rate| format!("{rate:.3}"));
+        // As far as pairing is exact, and no further: alone and in a pair a variant must have the same name.
+        let rate = attributes.number::<f64>("FRAME-RATE").map(|rate| format!("{rate:.2}"));
         let codecs = Some(codecs(attributes).into_iter().collect::<Vec<_>>().join("+"))
             .filter(|codecs| !codecs.is_empty());
-        let parts = [part("RESOLUTION"), rate, part("VIDEO-RANGE"), codecs];
+        let parts = [part("RESOLUTION"), rate, part("VIDEO-RANGE").filter(|range| range != "SDR"), codecs];
         format!("{kind}{}", parts.into_iter().flatten().collect::<Vec<_>>().join("-"))
     });
     paired
@@ -98,13 +99,14 @@ fn bandwidth(attributes: &Attributes) -> u64 {
     attributes.number("BANDWIDTH").unwrap_or_default()
 }
 
-fn codecs(attributes: &Attributes) -> BTreeSet<&str> {
+fn codecs(attributes: &Attributes) -> BTreeSet<String> {
     attributes
         .text("CODECS")
         .unwrap_or_default()
         .split(',')
         .map(str::trim)
         .filter(|codec| !codec.is_empty())
+        .map(str::to_ascii_lowercase)
         .collect()
 }
 

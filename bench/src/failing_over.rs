@@ -1,0 +1,222 @@
+//! A fail-over on an alert: how many round trips come one after the other before the cut, and how long all takes.
+
+use crate::{binary, median, table};
+use anyhow::{Context, Result, ensure};
+use chrono::{DateTime, TimeDelta};
+use onair_core::pair::freshness::{Look, understand};
+use onair_core::pair::state::{PairState, Until};
+use onair_core::pair::{CutBy, Pair, Side, Sides, Source};
+use onair_core::publish_playlist::{Asked, Document, Master, Published, index, steering};
+use onair_core::{fail_over, publish_playlist};
+use serde_json::{Value, json};
+use stand_in::{Answer, Call, Function, Live, MediaLive, MediaPackage, S3, Traffic, Versioning};
+use std::time::{Duration, Instant, SystemTime};
+
+/// What every request is made to wait.
+const LATENCY: Duration = Duration::from_millis(25);
+const CHANNELS: [&str; 2] = ["123456", "654321"];
+/// A fail-over is short, so it is measured more often than other things.
+const TIMES_PER_RUN: usize = 4;
+
+/// What was measured of one fail-over.
+struct Measured {
+    /// Waves of requests, each of which waits for an answer to the one before.
+    waves: Vec<Vec<Call>>,
+    /// From the event to the cut being asked for.
+    until_cut: Duration,
+    /// From the event to the function's answer.
+    until_answer: Duration,
+}
+
+pub(crate) async fn measure(runs: usize) -> Result<()> {
+    eprintln!("failing over");
+    let mut rows = Vec::new();
+    let mut shown = None;
+    for (name, is_warm) in [("first event of a process", false), ("a process that has seen the pair", true)] {
+        let mut slow = Vec::new();
+        let mut fast = Vec::new();
+        for _ in 0..runs * TIMES_PER_RUN {
+            slow.push(measure_one(LATENCY, is_warm).await?);
+            fast.push(measure_one(Duration::ZERO, is_warm).await?);
+        }
+        let ms = |of: &[Measured], which: fn(&Measured) -> Duration| {
+            median(of.iter().map(|measured| which(measured).as_secs_f64() * 1_000.0).collect())
+        };
+        let trips = median(slow.iter().map(|measured| measured.waves.len()).collect())?;
+        rows.push([
+            name.to_owned(),
+            trips.to_string(),
+            format!("{:.0} ms", ms(&slow, |measured| measured.until_cut)?),
+            format!("{:.0} ms", ms(&slow, |measured| measured.until_answer)?),
+            format!("{:.1} ms", ms(&fast, |measured| measured.until_cut)?),
+        ]);
+        shown = shown.or(slow.into_iter().find(|measured| measured.waves.len() == trips));
+    }
+    let head = [
+        "fail-over on an alert",
+        "round trips until the cut",
+        "cut sent",
+        "answered",
+        "cut sent without latency",
+    ];
+    table::print("Failing over, 25 ms a request", head, rows);
+    let waves = shown.map(|measured| measured.waves).unwrap_or_default();
+    let rows = waves.iter().enumerate().map(|(number, wave)| {
+        let calls: Vec<String> =
+            wave.iter().map(|call| format!("{} {}", call.service, call.operation)).collect();
+        [(number + 1).to_string(), calls.join(", ")]
+    });
+    table::print(
+        "The round trips before the cut, first event of a process",
+        ["", "at once"],
+        rows.collect::<Vec<_>>(),
+    );
+    let decided = (0..DECISIONS).map(|_| decide()).collect::<Result<Vec<_>>>()?;
+    println!(
+        "The decision itself (state, playlist and steering manifest of eight rungs): {:.2} ms",
+        median(decided)?
+    );
+    Ok(())
+}
+
+/// Decisions are so short that many are timed.
+const DECISIONS: usize = 100;
+
+/// Milliseconds from what was read to what is to be written.
+fn decide() -> Result<f64> {
+    let rungs: String = (1..=8)
+        .map(|rung| format!("#EXT-X-STREAM-INF:BANDWIDTH={rung}000000,RESOLUTION={rung}00x{rung}00,CODECS=\"avc1.64001f,mp4a.40.2\"\n{rung}.m3u8\n"))
+        .collect();
+    let text = format!("#EXTM3U\n#EXT-X-VERSION:4\n{rungs}");
+    let master = |url: &str| Master::parse(&text, &url.parse()?).map_err(anyhow::Error::msg);
+    let masters = Sides {
+        a: Some(master("https://a.example.com/i.m3u8")?),
+        b: Some(master("https://b.example.com/i.m3u8")?),
+    };
+    let state = PairState::default();
+    let document = |text: String| Some(Document { text, generation: 0 });
+    let published = Published {
+        index: document(index::render(&state, &masters, true).text),
+        steering: document(steering::render(&state, &masters, TimeDelta::seconds(10))),
+    };
+    let read = state.to_text();
+    let look = Look {
+        last_updated_ms: Some(0),
+        text: "#EXTM3U\n#EXT-X-TARGETDURATION:6\n".to_owned() + &"#EXTINF:6.0,\n1.ts\n".repeat(10),
+        at: DateTime::UNIX_EPOCH,
+    };
+    let begin = Instant::now();
+    let state = PairState::parse(&read).map_err(anyhow::Error::msg)?;
+    let moves = understand(&look, None).freshness;
+    let cut =
+        fail_over::cut(&state, Side::A, CutBy::Delete, None, &moves, ("bench", Until::Healthy), look.at)?;
+    let asked = Sides { a: Asked::No, b: Asked::No };
+    let ttl = Some(TimeDelta::seconds(10));
+    let plan = publish_playlist::plan(&pair(ttl), &cut, &published, &asked, false)?;
+    let written = (cut.to_text(), plan.index, plan.steering);
+    let elapsed = begin.elapsed();
+    ensure!(written.1.is_some() && written.2.is_some(), "nothing was decided");
+    Ok(elapsed.as_secs_f64() * 1_000.0)
+}
+
+fn pair(steering_ttl: Option<TimeDelta>) -> Pair {
+    let source = |side: Side| Source {
+        channel_arn: arn(&side.to_string()),
+        pipeline: "0".to_owned(),
+        endpoint: side.to_string(),
+        base_url: None,
+        alarm: None,
+    };
+    Pair {
+        name: "show".to_owned(),
+        sides: Sides::of(source),
+        cut: CutBy::Delete,
+        steering_ttl,
+        alert_types: ["Video Not Detected".to_owned()].into(),
+        quiet: TimeDelta::zero(),
+        prefer: None,
+    }
+}
+
+async fn measure_one(latency: Duration, is_warm: bool) -> Result<Measured> {
+    let traffic = Traffic::default();
+    let s3 = S3::builder().traffic(&traffic).start();
+    s3.create_bucket("control", Versioning::Off);
+    s3.create_bucket("public", Versioning::Off);
+    let (mediapackage, medialive) = (MediaPackage::start(&traffic), MediaLive::start(&traffic));
+    for channel in CHANNELS {
+        medialive.create_channel(channel, 1);
+        mediapackage.create_channel(channel, Live::default());
+        mediapackage.create(&json!({ "id": channel, "channelId": channel, "hlsPackage": {} }));
+    }
+    let start = |stem: &str| {
+        let environment = [
+            ("AWS_ENDPOINT_URL_S3", s3.endpoint_url()),
+            ("AWS_ENDPOINT_URL_MEDIAPACKAGE", mediapackage.endpoint_url()),
+            ("AWS_ENDPOINT_URL_MEDIALIVE", medialive.endpoint_url()),
+            ("PAIR", "show".to_owned()),
+            ("CONTROL_BUCKET", "control".to_owned()),
+            ("PUBLIC_BUCKET", "public".to_owned()),
+            ("SIDE_A_CHANNEL_ARN", arn(CHANNELS[0])),
+            ("SIDE_A_PIPELINE", "0".to_owned()),
+            ("SIDE_A_ENDPOINT", CHANNELS[0].to_owned()),
+            ("SIDE_B_CHANNEL_ARN", arn(CHANNELS[1])),
+            ("SIDE_B_PIPELINE", "0".to_owned()),
+            ("SIDE_B_ENDPOINT", CHANNELS[1].to_owned()),
+        ];
+        Ok::<_, anyhow::Error>(Function::start(&binary(stem)?, environment))
+    };
+    let schedule = json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} });
+    expect("published", start("publish-playlist")?.invoke(schedule.clone()).await)?;
+    let function = start("fail-over")?;
+    if is_warm {
+        expect("unchanged", function.invoke(schedule).await)?;
+    }
+    while function.first_next_at().is_none() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        ensure!(function.started_at().elapsed().as_secs() < 20, "{:?}", function.stderr());
+    }
+    traffic.reset_calls();
+    traffic.set_latency(latency);
+    let begin = Instant::now();
+    expect("failed_over", function.invoke(alert()).await)?;
+    let until_answer = begin.elapsed();
+    let calls = traffic.calls();
+    let cut =
+        calls.iter().position(|call| call.operation == "DeleteOriginEndpoint").context("nothing was cut")?;
+    let mut waves: Vec<Vec<Call>> = Vec::new();
+    for call in &calls[..cut] {
+        // What was asked for before the first of a wave can have been answered belongs to it.
+        match waves.last_mut().filter(|wave| call.at - wave[0].at < latency) {
+            Some(wave) => wave.push(call.clone()),
+            None => waves.push(vec![call.clone()]),
+        }
+    }
+    Ok(Measured { waves, until_cut: calls[cut].at - begin, until_answer })
+}
+
+fn expect(outcome: &str, answer: Answer) -> Result<()> {
+    match answer {
+        Answer::Response(answer) if answer["outcome"] == outcome => Ok(()),
+        other => anyhow::bail!("not {outcome}: {other:?}"),
+    }
+}
+
+fn alert() -> Value {
+    let now = chrono::DateTime::<chrono::Utc>::from(SystemTime::now()).to_rfc3339();
+    json!({
+        "source": "aws.medialive",
+        "detail-type": "MediaLive Channel Alert",
+        "time": now,
+        "detail": {
+            "alarm_state": "SET",
+            "alert_type": "Video Not Detected",
+            "pipeline": "0",
+            "channel_arn": arn(CHANNELS[0]),
+        },
+    })
+}
+
+fn arn(channel: &str) -> String {
+    format!("arn:aws:medialive:us-west-2:111122223333:channel:{channel}")
+}

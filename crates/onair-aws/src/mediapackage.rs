@@ -1,0 +1,127 @@
+//! AWS Elemental MediaPackage (v1): origin endpoints, whose definitions come and go as the JSON that is on the wire.
+//!
+//! The SDK's own types hold the attributes that were known when it was generated. A definition that passes through them
+//! would lose newer ones, and an update that lacks an attribute resets it.
+
+use crate::error::Error;
+use aws_config::SdkConfig;
+use aws_sdk_mediapackage::Client;
+use aws_sdk_mediapackage::config::interceptors::AfterDeserializationInterceptorContextRef;
+use aws_sdk_mediapackage::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_mediapackage::error::{BoxError, ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
+use onair_core::pair::endpoint::Definition;
+use serde_json::Value;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A client for MediaPackage.
+#[derive(Debug, Clone)]
+pub struct MediaPackage {
+    client: Client,
+}
+
+impl MediaPackage {
+    /// A client on the shared configuration.
+    pub fn new(config: &SdkConfig) -> Self {
+        Self { client: Client::new(config) }
+    }
+
+    /// The endpoint of this id, or `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// When MediaPackage does not answer, or refuses.
+    pub async fn describe(&self, id: &str) -> Result<Option<Definition>, Error> {
+        let wire = Wire::default();
+        let request = self.client.describe_origin_endpoint().id(id).customize().interceptor(wire.clone());
+        match request.send().await {
+            Ok(_) => wire.definition("DescribeOriginEndpoint", id).map(Some),
+            Err(error) if is_not_found(&error) => Ok(None),
+            Err(error) => Err(Error::new("DescribeOriginEndpoint", id, error)),
+        }
+    }
+
+    /// Deletes the endpoint of this id; one that is not there is deleted already.
+    ///
+    /// # Errors
+    ///
+    /// When MediaPackage does not answer, or refuses.
+    pub async fn delete(&self, id: &str) -> Result<(), Error> {
+        match self.client.delete_origin_endpoint().id(id).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if is_not_found(&error) => Ok(()),
+            Err(error) => Err(Error::new("DeleteOriginEndpoint", id, error)),
+        }
+    }
+
+    /// Makes an endpoint from the body of a CreateOriginEndpoint, and says how it is.
+    ///
+    /// # Errors
+    ///
+    /// When MediaPackage does not answer, or refuses.
+    pub async fn create(&self, id: &str, body: &Value) -> Result<Definition, Error> {
+        let (wire, body) = (Wire::default(), body.to_string());
+        // The SDK wants the two that it knows to be mandatory; the body that is sent is ours.
+        let channel = "in-the-body";
+        let request = self.client.create_origin_endpoint().id(id).channel_id(channel).customize();
+        let request = request.interceptor(wire.clone()).mutate_request(move |request| send(request, &body));
+        request.send().await.map_err(|error| Error::new("CreateOriginEndpoint", id, error))?;
+        wire.definition("CreateOriginEndpoint", id)
+    }
+
+    /// Puts the body of an UpdateOriginEndpoint in the place of the endpoint's definition, and says how it is now.
+    ///
+    /// # Errors
+    ///
+    /// When MediaPackage does not answer, or refuses.
+    pub async fn update(&self, id: &str, body: &Value) -> Result<Definition, Error> {
+        let (wire, body) = (Wire::default(), body.to_string());
+        let request = self.client.update_origin_endpoint().id(id).customize();
+        let request = request.interceptor(wire.clone()).mutate_request(move |request| send(request, &body));
+        request.send().await.map_err(|error| Error::new("UpdateOriginEndpoint", id, error))?;
+        wire.definition("UpdateOriginEndpoint", id)
+    }
+}
+
+/// Sends this body instead of the one that the SDK made.
+fn send(request: &mut HttpRequest, body: &str) {
+    *request.body_mut() = SdkBody::from(body);
+    request.headers_mut().insert("content-length", body.len().to_string());
+}
+
+/// moto answers 400 where MediaPackage's model says 404: the error's name is what counts.
+fn is_not_found<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    error.as_service_error().and_then(ProvideErrorMetadata::code) == Some("NotFoundException")
+}
+
+/// The last answer's body, as it came.
+#[derive(Debug, Clone, Default)]
+struct Wire(Arc<Mutex<Vec<u8>>>);
+
+impl Wire {
+    fn definition(&self, operation: &'static str, id: &str) -> Result<Definition, Error> {
+        let body = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let value =
+            serde_json::from_slice::<Value>(&body).map_err(|error| Error::new(operation, id, error))?;
+        Definition::parse(&value)
+            .map_err(|problem| Error::new(operation, id, format!("the answer: {problem}")))
+    }
+}
+
+impl Intercept for Wire {
+    fn name(&self) -> &'static str {
+        "Wire"
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let body = context.response().body().bytes().unwrap_or_default();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = body.to_vec();
+        Ok(())
+    }
+}

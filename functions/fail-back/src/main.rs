@@ -1,0 +1,22 @@
+//! `fail-back`: wiring only.
+
+use fail_back::Handler;
+use onair_aws::medialive::MediaLive;
+use onair_aws::mediapackage::MediaPackage;
+use onair_aws::s3::S3;
+use onair_lambda::{Error, environment};
+use onair_pair::{ControlRoom, Settings};
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    onair_lambda::start(serve()).await
+}
+
+async fn serve() -> Result<(), Error> {
+    let settings = Settings::read(&environment())?;
+    let config = onair_aws::connect().await;
+    let room = ControlRoom::new(settings, S3::new(&config), MediaPackage::new(&config));
+    let handler = Handler::new(room, MediaLive::new(&config));
+    onair_lambda::run(|invocation| handler.handle(invocation)).await
+}

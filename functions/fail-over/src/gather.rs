@@ -1,0 +1,76 @@
+//! Reads what is decided from.
+
+use crate::Handler;
+use onair_aws::medialive::Alerts;
+use onair_core::fail_over::{Suspicion, suspicion_of_alerts};
+use onair_core::pair::endpoint::Definition;
+use onair_core::pair::freshness::{Freshness, Look};
+use onair_core::pair::health::set_alerts;
+use onair_core::pair::state::PairState;
+use onair_core::pair::{CutBy, Side, Sides};
+use onair_core::publish_playlist::Asked;
+use onair_lambda::Error;
+use onair_pair::{Documents, Halt, moves};
+use url::Url;
+
+impl Handler {
+    pub(crate) async fn describe(&self, side: Option<Side>) -> Result<Option<Definition>, Error> {
+        match side {
+            // Only what a cut changes needs to be known.
+            Some(side) if self.room.settings.pair.cut != CutBy::None => self.room.describe(side).await,
+            _ => Ok(None),
+        }
+    }
+
+    pub(crate) async fn ask_medialive(&self, state: &PairState) -> Result<Suspicion, Halt> {
+        let pair = &self.room.settings.pair;
+        let alerts = async |side: Side| {
+            let source = &pair.sides[side];
+            let alerts = self.medialive.alerts(source.channel_id(), Alerts::Set).await?;
+            let set = set_alerts(source, &pair.alert_types, &alerts).into_iter().map(str::to_owned);
+            Ok::<_, Halt>(set.collect::<Vec<_>>())
+        };
+        let (a, b) = futures::try_join!(alerts(Side::A), alerts(Side::B))?;
+        suspicion_of_alerts(state, &Sides { a, b }).map_err(|held| Halt::Held(held.to_string()))
+    }
+
+    /// Whether a side moves: one GET of a media playlist, whose address is in what is published. Only where nothing was
+    /// published yet the side's own playlist is asked for.
+    pub(crate) async fn moves(
+        &self,
+        documents: &Documents,
+        side: Side,
+        ahead: Option<(Url, Result<Look, String>)>,
+        asked: &mut Sides<Asked>,
+    ) -> Result<Freshness, Halt> {
+        let mut url = documents.media_playlists()[side].clone();
+        if url.is_none() {
+            let described = self.room.describe(side).await?;
+            asked[side] = self.room.ask(side, described.as_ref()).await;
+            if let Asked::Master(master) = &asked[side] {
+                url = master.media_playlist().cloned();
+            }
+        }
+        let mut look = match (url, ahead) {
+            (Some(url), Some((ahead, look))) if url == ahead => look,
+            (Some(url), _) => self.room.look(&url).await,
+            (None, _) => Err("where its media playlists are is not known".to_owned()),
+        };
+        if let (Err(_), Asked::No) = (&look, &asked[side]) {
+            // What is published may be out of date: the endpoint was made again by hand, or something else stands in front.
+            let described = self.room.describe(side).await?;
+            asked[side] = self.room.ask(side, described.as_ref()).await;
+            look = match &asked[side] {
+                Asked::Master(master) => match master.media_playlist() {
+                    Some(url) => self.room.look(url).await,
+                    None => look,
+                },
+                Asked::Silent(why) => Err(why.clone()),
+                Asked::Gone => Err("it has no endpoint".to_owned()),
+                Asked::No => look,
+            };
+        }
+        let earlier = documents.state.sides[side].sighting;
+        Ok(moves(look.as_ref().map_err(Clone::clone), earlier).freshness)
+    }
+}

@@ -1,0 +1,119 @@
+//! Moves the viewers of a pair to the other side when an input is lost.
+//!
+//! Runs when MediaLive sets an alert or an alarm goes off, by a schedule each minute, since alerts may never come, and by
+//! hand. All of them only say where to look. First the state is written, then players are told, then the side is cut, then
+//! the playlist is rendered; whatever of that a run does not get to do, the next one does.
+
+mod finish;
+mod gather;
+mod report;
+mod watch;
+
+use finish::Finished;
+use onair_aws::medialive::MediaLive;
+use onair_core::fail_over::{self, Suspicion, suspicion};
+use onair_core::pair::hint::{Hint, Says, decode};
+use onair_core::pair::state::PairState;
+use onair_core::pair::{Side, Sides};
+use onair_core::publish_playlist::Asked;
+use onair_lambda::{Error, Failure, Invocation, Report};
+use onair_pair::{ControlRoom, Halt, now};
+
+/// Fails one pair over.
+#[derive(Debug)]
+pub struct Handler {
+    room: ControlRoom,
+    medialive: MediaLive,
+}
+
+/// What this run has changed so far, also in attempts that a conflict ended.
+#[derive(Debug, Default)]
+struct Progress {
+    /// The side that it cut.
+    cut: Option<Side>,
+    /// The state that it tried to write for that: the answer to a write can be lost.
+    tried: Option<(Side, PairState)>,
+    /// It did what an earlier run had left.
+    finished: bool,
+    /// What was done, or would be, in words.
+    done: Finished,
+}
+
+impl Handler {
+    /// A handler in this control room.
+    pub fn new(room: ControlRoom, medialive: MediaLive) -> Self {
+        Self { room, medialive }
+    }
+
+    /// Deals with one event.
+    ///
+    /// # Errors
+    ///
+    /// Where a retry or a person is needed.
+    pub async fn handle(&self, invocation: Invocation) -> Result<Report, Failure> {
+        let hint = decode(&invocation.event, &self.room.settings.pair)
+            .map_err(|error| Error::BadEvent(error.to_string()))?;
+        if let Says::Nothing { why } = hint.says {
+            return Ok(Report::ignored(why));
+        }
+        if let Says::Cleared { .. } = hint.says {
+            return Ok(Report::ignored("the end of an alert or alarm is fail-back's"));
+        }
+        let mut progress = Progress::default();
+        let attempt = async || self.attempt(&hint, &mut progress).await.map(Some);
+        let ended = self.room.attempts(invocation.deadline, attempt).await;
+        ended.map_err(|error| Failure { error, metrics: progress.metrics() })
+    }
+
+    async fn attempt(&self, hint: &Hint, progress: &mut Progress) -> Result<Report, Halt> {
+        let dry_run = hint.dry_run || self.room.settings.dry_run;
+        let hinted = match &hint.says {
+            Says::Lost { side, .. } | Says::ByHand { side } => Some(*side),
+            Says::Look | Says::Cleared { .. } | Says::Nothing { .. } => None,
+        };
+        let (mut documents, described, ahead) =
+            futures::try_join!(self.room.read(), async { Ok(self.describe(hinted).await?) }, async {
+                match hinted {
+                    Some(side) => Ok(self.room.look_ahead(side.other()).await),
+                    None => Ok(None),
+                }
+            })?;
+        if let Some((side, _)) = progress.tried.take().filter(|(_, tried)| *tried == documents.state) {
+            progress.cut = Some(side);
+        }
+        let mut described = Sides::of(|side| described.clone().filter(|_| hinted == Some(side)));
+        if let Says::Look = hint.says {
+            // Whatever MediaLive says, or does not say: what was begun is finished first.
+            self.finish_earlier(&documents, dry_run, progress).await?;
+        }
+        let suspicion = match suspicion(&hint.says, &documents.state, now()) {
+            Suspicion::AskMediaLive => self.ask_medialive(&documents.state).await?,
+            known => known,
+        };
+        let mut asked = Sides { a: Asked::No, b: Asked::No };
+        let mut next = None;
+        if let Suspicion::Lost { side, why, until } = &suspicion
+            && !fail_over::is_cut(&documents.state, *side)
+        {
+            fail_over::may_cut(&documents.state, *side, why).map_err(|held| Halt::Held(held.to_string()))?;
+            if hinted != Some(*side) {
+                described[*side] = self.describe(Some(*side)).await?;
+            }
+            let moves = self.moves(&documents, side.other(), ahead, &mut asked).await?;
+            let (by, endpoint) = (self.room.settings.pair.cut, described[*side].as_ref());
+            let cut = fail_over::cut(&documents.state, *side, by, endpoint, &moves, (why, *until), now());
+            let cut = cut.map_err(|held| Halt::Held(held.to_string()))?;
+            if !dry_run {
+                progress.tried = Some((*side, cut.clone()));
+                self.room.write_state(&documents, &cut).await?;
+                progress.cut = Some(*side);
+            }
+            next = Some(*side);
+            documents.state = cut;
+        } else if matches!(hint.says, Says::Look) {
+            return self.watch(documents, dry_run, progress).await;
+        }
+        let finished = self.finish(&documents, &described, asked, dry_run, progress).await?;
+        Ok(self.report(&documents.state, next, &suspicion, &finished, dry_run, progress))
+    }
+}

@@ -1,0 +1,20 @@
+//! `publish-playlist`: wiring only.
+
+use onair_aws::mediapackage::MediaPackage;
+use onair_aws::s3::S3;
+use onair_lambda::{Error, environment};
+use onair_pair::{ControlRoom, Settings};
+use publish_playlist::Handler;
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    onair_lambda::start(serve()).await
+}
+
+async fn serve() -> Result<(), Error> {
+    let settings = Settings::read(&environment())?;
+    let config = onair_aws::connect().await;
+    let handler = Handler::new(ControlRoom::new(settings, S3::new(&config), MediaPackage::new(&config)));
+    onair_lambda::run(|invocation| handler.handle(invocation)).await
+}

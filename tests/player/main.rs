@@ -1,0 +1,173 @@
+//! Viewers do not notice: Chromium with hls.js plays what On Air publishes, ffmpeg makes both sides, and the real
+//! functions move the viewers over and back. Everything is on this machine.
+//!
+//! Screenshots and logs are in `target/player`.
+
+#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in what tests share")]
+
+mod encoder;
+mod viewer;
+
+use encoder::{Encoder, MASTER, SEGMENT_S, Sound};
+use stand_in::{Function, Source};
+use std::thread::sleep;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use stories::pair::{CHANNELS, ENDPOINTS, PUBLIC, Stage, alert_cleared, alert_set};
+use stories::{event, response, root};
+use viewer::{Noticed, Viewer};
+
+/// The goal: from the alert to the first segment of the other side.
+const SWITCH_LIMIT: Duration = Duration::from_secs(SEGMENT_S + 2);
+/// What the player has buffered of the side that it leaves, and what that may be late.
+const PLAYED_OUT_LIMIT: Duration = Duration::from_secs(10 * SEGMENT_S);
+/// A player that has come to a side and gets no further there still shows what it had: at most these segments.
+const BUFFERED: usize = 4;
+/// The steering manifest's default TTL of 10 s, and half of that in a cache.
+const STEERED_LIMIT: Duration = Duration::from_secs(20);
+
+const A: usize = 0;
+const B: usize = 1;
+const ALERT: &str = "Video Not Detected";
+
+/// A pair whose sides are real pictures, its functions, and somebody who watches.
+struct Show {
+    stage: Stage,
+    fail_over: Function,
+    fail_back: Function,
+    viewer: Viewer,
+    _encoders: [Encoder; 2],
+}
+
+impl Show {
+    /// Both sides are on air, the playlist is published, and the viewer sees A.
+    async fn start(story: &str, sound: Sound, settings: &[(&str, &str)]) -> Self {
+        let folder = root().join("target/player").join(story);
+        let stage = Stage::new();
+        let sides = [("A", "red", 440), ("B", "blue", 660)];
+        let mut encoders = sides
+            .map(|(name, colour, tone_hz)| Encoder::start(name, colour, tone_hz, sound, &folder.join(name)));
+        for ((name, ..), channel) in sides.into_iter().zip(CHANNELS) {
+            let source = Source::Directory { path: folder.join(name), master: MASTER.to_owned() };
+            stage.mediapackage.create_channel(channel, source);
+        }
+        let mut viewer = Viewer::start(&folder);
+        encoders.iter_mut().for_each(Encoder::wait);
+
+        let published =
+            stage.call("publish-playlist", settings, event("publish-playlist/schedule.json")).await;
+        assert_eq!(response(published)["outcome"], "published");
+        let fail_over = stage.start("fail-over", settings);
+        let fail_back = stage.start("fail-back", settings);
+        viewer.play(&format!("{}/{PUBLIC}/show/index.m3u8", stage.site.url()));
+        let mut show = Self { stage, fail_over, fail_back, viewer, _encoders: encoders };
+        let base = show.base(A);
+        show.viewer.first_picture(&base, 0, PLAYED_OUT_LIMIT);
+        show.go_on().await;
+        show
+    }
+
+    /// A while in which nothing happens: the schedule looks, and lets both sides be.
+    async fn go_on(&self) {
+        let looked = response(self.fail_over.invoke(event("fail-over/schedule.json")).await);
+        assert_eq!(looked["outcome"], "unchanged", "{looked:#}");
+        sleep(Duration::from_secs(2 * SEGMENT_S));
+    }
+
+    /// What the URLs of a side begin with now.
+    fn base(&self, side: usize) -> String {
+        self.stage.mediapackage.url(ENDPOINTS[side]).trim_end_matches("index.m3u8").to_owned()
+    }
+
+    /// MediaLive loses a side's input and says so.
+    async fn lose(&mut self, side: usize) -> Switch {
+        let to = self.base(1 - side);
+        let since_ms = now_ms();
+        self.stage.medialive.set_alert(CHANNELS[side], 0, ALERT);
+        let answer = response(self.fail_over.invoke(alert_set(side)).await);
+        assert_eq!(answer["outcome"], "failed_over", "{answer:#}");
+        Switch { to, since_ms }
+    }
+
+    /// The input is there again.
+    async fn recover(&mut self, side: usize) -> Switch {
+        let since_ms = now_ms();
+        self.stage.medialive.clear_alert(CHANNELS[side], 0, ALERT);
+        let answer = response(self.fail_back.invoke(alert_cleared(side)).await);
+        assert_eq!(answer["outcome"], "failed_back", "{answer:#}");
+        Switch { to: self.base(side), since_ms }
+    }
+
+    /// The viewer gets there in time, sees it in the end, and goes on there.
+    fn arrives(&mut self, switch: &Switch, name: &str) {
+        let loaded = self.viewer.first_segment(&switch.to, switch.since_ms, PLAYED_OUT_LIMIT);
+        let seen = self.viewer.first_picture(&switch.to, switch.since_ms, PLAYED_OUT_LIMIT);
+        println!("{name}: the first segment after {loaded:?}, the first picture after {seen:?}");
+        self.viewer.screenshot(name);
+        self.viewer.goes_on(&switch.to, BUFFERED, PLAYED_OUT_LIMIT);
+        assert!(
+            loaded <= SWITCH_LIMIT,
+            "{name}: the first segment came after {loaded:?}, the goal is {SWITCH_LIMIT:?}"
+        );
+    }
+
+    /// Nothing was noticed on the way along these pathways.
+    fn end(self, pathways: &[&str]) {
+        let pathways = pathways.iter().map(|id| (*id).to_owned()).collect();
+        assert_eq!(self.viewer.end(), Noticed { stalls: 0, waits: 0, jumps: 0, fatal: 0, pathways });
+    }
+}
+
+/// Viewers are being moved.
+struct Switch {
+    /// What the URLs begin with where they are to go.
+    to: String,
+    /// When that began, Unix time.
+    since_ms: u64,
+}
+
+fn now_ms() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    since_epoch.as_millis().try_into().unwrap()
+}
+
+/// Promise P63.
+#[tokio::test]
+#[ignore = "needs Chromium, ffmpeg and npm: make test runs it"]
+async fn a_side_that_is_deleted_is_left_without_a_stall_where_nothing_steers() {
+    let mut show = Show::start("deleted", Sound::Inside, &[("CUT", "delete"), ("STEERING", "off")]).await;
+    let switch = show.lose(A).await;
+    show.arrives(&switch, "b");
+    show.end(&["A", "B"]);
+}
+
+/// Promise P63.
+#[tokio::test]
+#[ignore = "needs Chromium, ffmpeg and npm: make test runs it"]
+async fn steering_alone_leads_there_and_back() {
+    let settings = [("CUT", "none"), ("STEERING", "on"), ("STEERING_TTL_SECONDS", "1"), ("PREFER", "A")];
+    let mut show = Show::start("steered", Sound::Inside, &settings).await;
+    let switch = show.lose(A).await;
+    show.arrives(&switch, "b");
+    let switch = show.recover(A).await;
+    show.arrives(&switch, "a-again");
+    show.end(&["A", "B", "A"]);
+}
+
+/// Promise P63.
+#[tokio::test]
+#[ignore = "needs Chromium, ffmpeg and npm: make test runs it"]
+async fn a_side_that_came_back_elsewhere_is_there_when_the_other_one_is_lost() {
+    let settings = [("CUT", "delete"), ("STEERING", "on")];
+    let mut show = Show::start("returned", Sound::Apart, &settings).await;
+    let before = show.base(A);
+    let switch = show.lose(A).await;
+    show.arrives(&switch, "b");
+    let back = show.recover(A).await;
+    assert_ne!(back.to, before);
+    show.viewer.steered_to(&["B", "A.2"], STEERED_LIMIT);
+    show.go_on().await;
+    let switch = show.lose(B).await;
+    assert_eq!(switch.to, back.to);
+    show.arrives(&switch, "a-again");
+    show.end(&["A", "B", "A.2"]);
+}

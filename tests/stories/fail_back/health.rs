@@ -1,0 +1,215 @@
+//! When a side is taken for well. Promise P52.
+
+use super::{A, B, cut, run};
+use serde_json::{Value, json};
+use stand_in::{Fault, Reply};
+use std::time::{Duration, SystemTime};
+use stories::event;
+use stories::pair::{ALERT, CHANNELS, Stage, alarm, alarm_ok, alert_cleared, alert_set, by_hand};
+use stories::response;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The side stays cut, for this reason, and viewers see no change.
+async fn assert_waits(stage: &Stage, settings: &[(&str, &str)], reason: &str) {
+    let seen =
+        |stage: &Stage| (stage.steering(), stage.public("index.m3u8"), stage.bases(), stage.statuses());
+    let before = seen(stage);
+    let answer = run(stage, settings, event("fail-back/schedule.json")).await;
+    let why = answer["why"].as_str().unwrap_or_default();
+    // A state of another generation is published anew, also if viewers see no difference.
+    let is_said = ["unchanged", "published"].contains(&answer["outcome"].as_str().unwrap());
+    assert!(is_said && why.contains(reason), "{reason}: {answer:#}");
+    assert_eq!(seen(stage), before);
+}
+
+/// Moves the times that the state remembers of A back.
+fn let_time_pass(stage: &Stage, by: Duration) {
+    let mut state = stage.state();
+    let then = stories::pair::time(SystemTime::now() - by);
+    state["sides"]["A"]["since"] = then.clone().into();
+    let clean_since = &mut state["sides"]["A"]["status"]["cut"]["clean_since"];
+    if clean_since.is_string() {
+        *clean_since = then.into();
+    }
+    stage.put_state(&state);
+}
+
+fn clean_since(stage: &Stage) -> Value {
+    stage.state()["sides"]["A"]["status"]["cut"]["clean_since"].clone()
+}
+
+/// Promise P52.
+#[tokio::test]
+async fn a_side_is_not_well_while_its_alert_is_set() {
+    let stage = cut(&[], A).await;
+    stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
+    assert_waits(&stage, &[], "alerts are set: Video Not Detected").await;
+    // Of another type, on another pipeline, of the other side: none of these is this side's lost input.
+    stage.medialive.clear_alert(CHANNELS[A], 0, ALERT);
+    stage.medialive.set_alert(CHANNELS[A], 0, "Failed to Create Output File or Socket");
+    stage.medialive.set_alert(CHANNELS[A], 1, ALERT);
+    stage.medialive.set_alert(CHANNELS[B], 0, ALERT);
+    assert_eq!(run(&stage, &[], event("fail-back/schedule.json")).await["outcome"], "failed_back");
+}
+
+/// Promise P52: stopping a channel clears its alerts.
+#[tokio::test]
+async fn a_side_whose_channel_does_not_run_is_not_well_though_nothing_is_set() {
+    let stage = cut(&[], A).await;
+    for state in ["STOPPING", "IDLE", "STARTING", "RECOVERING"] {
+        stage.medialive.set_state(CHANNELS[A], state);
+        assert_waits(&stage, &[], &format!("its channel is {state}")).await;
+        let answer = run(&stage, &[], alert_cleared(A)).await;
+        assert_eq!(answer["outcome"], "unchanged");
+    }
+    stage.medialive.set_state(CHANNELS[A], "RUNNING");
+    assert_eq!(run(&stage, &[], alert_cleared(A)).await["outcome"], "failed_back");
+}
+
+/// Promise P52.
+#[tokio::test]
+async fn a_side_must_have_been_seen_to_be_well_for_a_while() {
+    let settings = [("QUIET_SECONDS", "360")];
+    let stage = cut(&settings, A).await;
+    let_time_pass(&stage, 60 * MINUTE);
+    // However long ago it was cut, it was never seen to be well.
+    assert_waits(&stage, &settings, "A has been well for 0 s of 360 s").await;
+    assert!(clean_since(&stage).is_string());
+    assert_waits(&stage, &settings, "s of 360 s").await;
+    let_time_pass(&stage, 5 * MINUTE);
+    assert_waits(&stage, &settings, "A has been well for 30").await;
+    let_time_pass(&stage, 7 * MINUTE);
+    assert_eq!(run(&stage, &settings, event("fail-back/schedule.json")).await["outcome"], "failed_back");
+}
+
+/// Promise P52.
+#[tokio::test]
+async fn trouble_that_is_seen_begins_the_time_anew() {
+    let settings = [("QUIET_SECONDS", "360")];
+    let stage = cut(&settings, A).await;
+    assert_waits(&stage, &settings, "A has been well for").await;
+    let_time_pass(&stage, 7 * MINUTE);
+    stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
+    assert_waits(&stage, &settings, "alerts are set").await;
+    assert_eq!(clean_since(&stage), Value::Null);
+    stage.medialive.clear_alert_at(CHANNELS[A], 0, ALERT, SystemTime::now() - 10 * MINUTE);
+    assert_waits(&stage, &settings, "A has been well for 0 s").await;
+}
+
+/// Promise P52: MediaLive remembers what came and went between two looks.
+#[tokio::test]
+async fn trouble_between_two_looks_begins_the_time_anew() {
+    let settings = [("QUIET_SECONDS", "360")];
+    let stage = cut(&settings, A).await;
+    assert_waits(&stage, &settings, "A has been well for").await;
+    let_time_pass(&stage, 30 * MINUTE);
+    stage.medialive.set_alert_at(CHANNELS[A], 0, ALERT, SystemTime::now() - 6 * MINUTE);
+    stage.medialive.clear_alert_at(CHANNELS[A], 0, ALERT, SystemTime::now() - 5 * MINUTE);
+    assert_waits(&stage, &settings, "A has been well for 30").await;
+    // The same on another pipeline or of another type does not count.
+    let stage = cut(&settings, A).await;
+    assert_waits(&stage, &settings, "A has been well for").await;
+    let_time_pass(&stage, 30 * MINUTE);
+    for (pipeline, kind) in [(1, ALERT), (0, "Failed to Create Output File or Socket")] {
+        stage.medialive.set_alert(CHANNELS[A], pipeline, kind);
+        stage.medialive.clear_alert(CHANNELS[A], pipeline, kind);
+    }
+    assert_eq!(run(&stage, &settings, event("fail-back/schedule.json")).await["outcome"], "failed_back");
+}
+
+/// Promises P52 and P42: a side that is on its way back and is lost again.
+#[tokio::test]
+async fn trouble_on_the_way_back_stops_it() {
+    for cut_by in ["delete", "deny"] {
+        let settings = [("CUT", cut_by)];
+        let stage = cut(&settings, A).await;
+        let definition = stage.state()["sides"]["A"]["status"]["cut"]["endpoint"].clone();
+        // It is restored, but does not serve yet.
+        stage.mediapackage.set_reply("show-a-hls", "", Reply::Status(404));
+        assert_eq!(run(&stage, &settings, alert_cleared(A)).await["outcome"], "held");
+        assert_eq!(stage.statuses(), ["returning", "live"]);
+        stage.mediapackage.clear_replies("show-a-hls");
+        stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
+        assert_waits(&stage, &settings, "alerts are set").await;
+        let answer = response(stage.call("fail-over", &settings, event("fail-over/schedule.json")).await);
+        assert_eq!((&answer["outcome"], &stage.statuses()[A]), (&json!("failed_over"), &"cut".to_owned()));
+        stage.medialive.clear_alert(CHANNELS[A], 0, ALERT);
+        let answer = run(&stage, &settings, alert_cleared(A)).await;
+        assert_eq!(answer["outcome"], "failed_back", "{answer:#}");
+        let now = stage.mediapackage.endpoint("show-a-hls").unwrap();
+        assert_eq!((&now["tags"], &now["hlsPackage"]), (&definition["tags"], &definition["hlsPackage"]));
+    }
+}
+
+/// Promises P52 and P53: the same, but it was killed before it made the endpoint.
+#[tokio::test]
+async fn a_side_that_is_lost_again_before_its_endpoint_is_there_can_still_come_back() {
+    let undisturbed = cut(&[], A).await;
+    undisturbed.traffic.reset_calls();
+    run(&undisturbed, &[], alert_cleared(A)).await;
+    let calls = undisturbed.traffic.calls();
+    let create = calls.iter().find(|call| call.operation == "CreateOriginEndpoint").unwrap().index;
+
+    let stage = cut(&[], A).await;
+    stage.traffic.reset_calls();
+    stage.traffic.fault(create, Fault::HoldBefore);
+    let fail_back = stage.start("fail-back", &[]);
+    tokio::join!(fail_back.invoke(alert_cleared(A)), async {
+        stage.traffic.held().await;
+        fail_back.kill();
+    });
+    assert_eq!((stage.statuses()[A].as_str(), stage.bases()[A].clone()), ("returning", None));
+    let answer = response(stage.call("fail-over", &[], alert_set(A)).await);
+    assert_eq!((&answer["outcome"], &stage.statuses()[A]), (&json!("failed_over"), &"cut".to_owned()));
+    let answer = run(&stage, &[], alert_cleared(A)).await;
+    assert_eq!(answer["outcome"], "failed_back", "{answer:#}");
+    let made = stage.mediapackage.endpoint("show-a-hls").unwrap();
+    assert_eq!(
+        made["newerThanThisProgram"],
+        undisturbed.mediapackage.endpoint("show-a-hls").unwrap()["newerThanThisProgram"]
+    );
+}
+
+/// Promise P52: an alarm may know what MediaLive does not.
+#[tokio::test]
+async fn a_side_that_its_alarm_cut_waits_for_the_alarm() {
+    for comes in [alarm_ok(A), by_hand(A)] {
+        let stage = Stage::published(&[]).await;
+        assert_eq!(response(stage.call("fail-over", &[], alarm(A)).await)["outcome"], "failed_over");
+        assert_waits(&stage, &[], "A was cut by its alarm").await;
+        for other in [alert_cleared(A), alarm_ok(B), by_hand(B)] {
+            assert_eq!(run(&stage, &[], other).await["outcome"], "unchanged");
+        }
+        // A dry run knows that, too.
+        let mut dry = comes.clone();
+        dry["onair"]["dry_run"] = true.into();
+        assert_eq!(run(&stage, &[], dry).await["outcome"], "planned");
+        assert_eq!(run(&stage, &[], comes).await["outcome"], "failed_back");
+    }
+}
+
+/// Promise P52: the alarm is over, and from then on it is as with an alert.
+#[tokio::test]
+async fn when_its_alarm_is_over_a_side_must_still_be_well_for_a_while() {
+    let settings = [("QUIET_SECONDS", "360")];
+    let stage = Stage::published(&settings).await;
+    assert_eq!(response(stage.call("fail-over", &settings, alarm(A)).await)["outcome"], "failed_over");
+    let answer = run(&stage, &settings, alarm_ok(A)).await;
+    assert!(answer["why"].as_str().unwrap().contains("A has been well for 0 s of 360 s"), "{answer:#}");
+    let_time_pass(&stage, 7 * MINUTE);
+    assert_eq!(run(&stage, &settings, event("fail-back/schedule.json")).await["outcome"], "failed_back");
+}
+
+/// Promise P52.
+#[tokio::test]
+async fn a_side_that_a_person_cut_waits_for_a_person() {
+    let stage = Stage::published(&[]).await;
+    assert_eq!(response(stage.call("fail-over", &[], by_hand(A)).await)["outcome"], "failed_over");
+    for event in [event("fail-back/schedule.json"), alert_cleared(A), alarm_ok(A), by_hand(B)] {
+        let answer = run(&stage, &[], event).await;
+        assert!(answer["why"].as_str().unwrap().contains("A was cut by hand"), "{answer:#}");
+        assert_eq!(stage.statuses()[A], "cut");
+    }
+    assert_eq!(run(&stage, &[], by_hand(A)).await["outcome"], "failed_back");
+}

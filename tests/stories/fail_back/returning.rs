@@ -1,0 +1,328 @@
+//! How a side comes back, and where viewers are then.
+
+use super::{A, B, cut, run};
+use serde_json::{Value, json};
+use stand_in::{Endpoints, Reply};
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+use stories::pair::{
+    ALERT, CHANNELS, ENDPOINTS, Stage, alert_cleared, alert_set, attribute, by_hand, metrics,
+};
+use stories::{event, response};
+
+/// What an endpoint is, but for what is new each time that one is made.
+fn lasting(mut definition: Value) -> Value {
+    for name in ["arn", "createdAt", "url"] {
+        definition.as_object_mut().unwrap().remove(name).unwrap();
+    }
+    definition
+}
+
+async fn fail_over(stage: &Stage, settings: &[(&str, &str)], event: Value) -> Value {
+    response(stage.call("fail-over", settings, event).await)
+}
+
+/// Promise P53.
+#[tokio::test]
+async fn a_deleted_endpoint_is_made_again_with_all_that_it_was() {
+    let stage = Stage::published(&[]).await;
+    let definition = stage.mediapackage.endpoint(ENDPOINTS[A]).unwrap();
+    assert_eq!(definition["tags"], json!({ "show": "evening" }));
+    fail_over(&stage, &[], alert_set(A)).await;
+    let answer = run(&stage, &[], alert_cleared(A)).await;
+    assert_eq!(answer["steps"], json!(["restore A", "create endpoint show-a-hls", "take A back", "publish"]));
+    let made = stage.mediapackage.endpoint(ENDPOINTS[A]).unwrap();
+    assert_ne!((&made["url"], &made["arn"]), (&definition["url"], &definition["arn"]));
+    assert_eq!(lasting(made), lasting(definition));
+}
+
+/// Promise P53.
+#[tokio::test]
+async fn a_denied_endpoint_is_allowed_again_and_is_what_it_was() {
+    let settings = [("CUT", "deny")];
+    let stage = Stage::published(&settings).await;
+    let definition = stage.mediapackage.endpoint(ENDPOINTS[A]);
+    fail_over(&stage, &settings, alert_set(A)).await;
+    // What a person changed meanwhile stays, too.
+    let mut denied = stage.mediapackage.endpoint(ENDPOINTS[A]).unwrap();
+    assert_eq!(denied["origination"], "DENY");
+    denied["description"] = "changed meanwhile".into();
+    stage.mediapackage.update(ENDPOINTS[A], &denied);
+    let answer = run(&stage, &settings, alert_cleared(A)).await;
+    assert_eq!(answer["steps"], json!(["restore A", "allow endpoint show-a-hls", "take A back", "publish"]));
+    assert_eq!(answer["notes"], Value::Null);
+    let mut expected = definition.unwrap();
+    expected["description"] = "changed meanwhile".into();
+    assert_eq!(stage.mediapackage.endpoint(ENDPOINTS[A]), Some(expected));
+}
+
+/// Promise P53: "nothing else" is not taken for granted.
+#[tokio::test]
+async fn what_changed_with_an_update_all_the_same_is_said() {
+    let settings = [("CUT", "deny")];
+    let undisturbed = cut(&settings, A).await;
+    undisturbed.traffic.reset_calls();
+    run(&undisturbed, &settings, alert_cleared(A)).await;
+    let calls = undisturbed.traffic.calls();
+    let update = calls.iter().find(|call| call.operation == "UpdateOriginEndpoint").unwrap().index;
+
+    let stage = cut(&settings, A).await;
+    stage.traffic.reset_calls();
+    let endpoints = Endpoints::clone(&stage.mediapackage);
+    stage.traffic.before_call(update, move || {
+        let mut other = endpoints.endpoint(ENDPOINTS[A]).unwrap();
+        other["tags"] = json!({});
+        endpoints.delete(ENDPOINTS[A]);
+        endpoints.create(&other);
+    });
+    let answer = run(&stage, &settings, alert_cleared(A)).await;
+    assert_eq!(answer["outcome"], "failed_back");
+    let note = answer["notes"][0].as_str().unwrap_or_default();
+    assert!(
+        note.starts_with("endpoint show-a-hls serves, but its arn, ") && note.contains("tags"),
+        "{answer:#}"
+    );
+}
+
+/// Promise P53.
+#[tokio::test]
+async fn an_endpoint_that_was_gone_before_the_cut_cannot_be_made_again_but_one_made_by_hand_is_taken() {
+    let stage = Stage::published(&[]).await;
+    let definition = stage.mediapackage.endpoint(ENDPOINTS[A]).unwrap();
+    stage.mediapackage.delete(ENDPOINTS[A]);
+    fail_over(&stage, &[], alert_set(A)).await;
+    let answer = run(&stage, &[], alert_cleared(A)).await;
+    assert_eq!(answer["outcome"], "held");
+    assert!(answer["why"].as_str().unwrap().contains("make it again"), "{answer:#}");
+    stage.mediapackage.create(&definition);
+    assert_eq!(run(&stage, &[], event("fail-back/schedule.json")).await["outcome"], "failed_back");
+    assert!(stage.variants()[1].1.starts_with(stage.bases()[A].as_deref().unwrap()));
+}
+
+/// Promise P54.
+#[tokio::test]
+async fn nobody_is_sent_to_a_side_before_it_serves() {
+    for cut_by in ["delete", "deny", "none"] {
+        let settings = [("CUT", cut_by), ("PREFER", "A")];
+        let stage = cut(&settings, A).await;
+        let seen = |stage: &Stage| (stage.steering(), stage.public("index.m3u8"));
+        let before = seen(&stage);
+        for (file, reply, reason) in [
+            ("", Reply::Status(404), "answered 404"),
+            ("index.m3u8", Reply::Text("#EXTM3U\n".to_owned()), "cannot be understood"),
+            ("index_1.m3u8", Reply::Status(404), "index_1.m3u8 answered 404"),
+            ("index_1.m3u8", Reply::Text("<html>".to_owned()), "its media playlist cannot be read"),
+            (
+                "index_1.m3u8",
+                Reply::Text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-ENDLIST\n".to_owned()),
+                "has ended",
+            ),
+        ] {
+            stage.mediapackage.set_reply(ENDPOINTS[A], file, reply);
+            for event in [alert_cleared(A), by_hand(A)] {
+                let answer = run(&stage, &settings, event).await;
+                let why = answer["why"].as_str().unwrap_or_default();
+                assert_eq!(answer["outcome"], "held", "{cut_by} {reason}: {answer:#}");
+                assert!(why.starts_with("A does not serve yet") && why.contains(reason), "{reason}: {why}");
+                assert_eq!((seen(&stage), stage.statuses()[A].as_str()), (before.clone(), "returning"));
+            }
+            stage.mediapackage.clear_replies(ENDPOINTS[A]);
+        }
+        assert_eq!(run(&stage, &settings, event("fail-back/schedule.json")).await["outcome"], "failed_back");
+    }
+}
+
+/// Promise P54: a new endpoint takes its time.
+#[tokio::test]
+async fn the_schedule_looks_again_until_the_side_serves() {
+    let stage = cut(&[], A).await;
+    stage.mediapackage.set_start_delay(Duration::from_secs(2));
+    let fail_back = stage.start("fail-back", &[]);
+    assert_eq!(response(fail_back.invoke(alert_cleared(A)).await)["outcome"], "held");
+    assert_eq!(metrics(&fail_back)["Held"], 1);
+    let url = stage.mediapackage.url(ENDPOINTS[A]);
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    assert_eq!(response(fail_back.invoke(event("fail-back/schedule.json")).await)["outcome"], "failed_back");
+    assert_eq!(stage.mediapackage.url(ENDPOINTS[A]), url, "it is made once");
+    assert_eq!(metrics(&fail_back)["FailedBack"], 1);
+}
+
+/// Promise P54.
+#[tokio::test]
+async fn nobody_is_sent_to_a_side_that_stands_still() {
+    let stage = cut(&[("CUT", "none")], A).await;
+    stage.mediapackage.stall(CHANNELS[A]);
+    tokio::time::sleep(Duration::from_millis(3_600)).await;
+    for event in [alert_cleared(A), by_hand(A)] {
+        let answer = run(&stage, &[], event).await;
+        assert_eq!(answer["outcome"], "held");
+        assert!(answer["why"].as_str().unwrap().contains("its newest segment was made"), "{answer:#}");
+    }
+    assert_eq!(stage.steering()["PATHWAY-PRIORITY"][0], "B");
+    stage.mediapackage.resume(CHANNELS[A]);
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(run(&stage, &[], alert_cleared(A)).await["outcome"], "failed_back");
+}
+
+/// Promise P54: where a stream tells no time, a second look does.
+#[tokio::test]
+async fn a_side_that_tells_no_time_is_looked_at_twice() {
+    let stage = cut(&[], A).await;
+    let playlist = |first: u64| {
+        Reply::Text(format!(
+            "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:{first}\n#EXTINF:1,\n1.ts\n#EXTINF:1,\n2.ts\n"
+        ))
+    };
+    stage.mediapackage.set_reply(ENDPOINTS[A], "index_1.m3u8", playlist(5));
+    for _ in 0..2 {
+        let answer = run(&stage, &[], alert_cleared(A)).await;
+        assert_eq!(answer["outcome"], "held");
+        assert!(answer["why"].as_str().unwrap().contains("tells no time"), "{answer:#}");
+    }
+    stage.mediapackage.set_reply(ENDPOINTS[A], "index_1.m3u8", playlist(6));
+    assert_eq!(run(&stage, &[], alert_cleared(A)).await["outcome"], "failed_back");
+}
+
+/// The pathways that a player knows who opened this playlist and then reads this manifest, each with its URLs by the
+/// variants' stable ids. As hls.js does: clones in the order of the array, what is known, or has no base, is skipped.
+fn pathways(playlist: &str, steering: &Value) -> BTreeMap<String, BTreeMap<String, String>> {
+    let mut known: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    let lines: Vec<&str> = playlist.lines().collect();
+    for pair in lines.windows(2).filter(|pair| pair[0].starts_with("#EXT-X-STREAM-INF:")) {
+        let urls = known.entry(attribute(pair[0], "PATHWAY-ID").to_owned()).or_default();
+        urls.insert(attribute(pair[0], "STABLE-VARIANT-ID").to_owned(), pair[1].to_owned());
+    }
+    for clone in steering["PATHWAY-CLONES"].as_array().into_iter().flatten() {
+        let name = |name: &str| clone[name].as_str().unwrap().to_owned();
+        let Some(mut urls) =
+            known.get(&name("BASE-ID")).cloned().filter(|_| !known.contains_key(&name("ID")))
+        else {
+            continue;
+        };
+        for (id, url) in clone["URI-REPLACEMENT"]["PER-VARIANT-URIS"].as_object().into_iter().flatten() {
+            urls.insert(id.clone(), url.as_str().unwrap().to_owned());
+        }
+        known.insert(name("ID"), urls);
+    }
+    known
+}
+
+/// Promise P55.
+#[tokio::test]
+async fn who_has_been_playing_since_the_beginning_can_follow_every_switch() {
+    for (cut_by, moves) in [("delete", true), ("deny", false)] {
+        let settings = [("CUT", cut_by)];
+        let stage = Stage::published(&settings).await;
+        let opened_at_first = stage.public("index.m3u8");
+        let (mut names, mut opened_later) = (Vec::new(), Vec::new());
+        for side in [A, B, A, B] {
+            let url = stage.mediapackage.url(ENDPOINTS[side]);
+            assert_eq!(fail_over(&stage, &settings, by_hand(side)).await["outcome"], "failed_over");
+            assert_eq!(run(&stage, &settings, by_hand(side)).await["outcome"], "failed_back");
+            assert_eq!(stage.mediapackage.url(ENDPOINTS[side]) != url, moves);
+            opened_later.push(stage.public("index.m3u8"));
+            let steering = stage.steering();
+            let priority: Vec<String> = serde_json::from_value(steering["PATHWAY-PRIORITY"].clone()).unwrap();
+            for playlist in opened_later.iter().chain([&opened_at_first]) {
+                let known = pathways(playlist, &steering);
+                for pathway in &priority {
+                    let base = stage.bases()[usize::from(pathway.starts_with('B'))].clone().unwrap();
+                    assert_eq!(known[pathway].len(), 3);
+                    assert!(
+                        known[pathway].values().all(|url| url.starts_with(&base)),
+                        "{pathway}: {known:#?}"
+                    );
+                }
+            }
+            names.push(priority);
+        }
+        assert_eq!(names, [["B", "A.2"], ["A.2", "B.2"], ["B.2", "A.3"], ["A.3", "B.3"]], "{cut_by}");
+    }
+}
+
+/// Promise P55: what was only steered keeps its name.
+#[tokio::test]
+async fn a_side_that_nobody_shuns_keeps_its_name() {
+    let settings = [("CUT", "none")];
+    let stage = cut(&settings, A).await;
+    run(&stage, &settings, alert_cleared(A)).await;
+    assert_eq!(stage.steering(), json!({ "VERSION": 1, "TTL": 10, "PATHWAY-PRIORITY": ["B", "A"] }));
+}
+
+/// Promise P56.
+#[tokio::test]
+async fn viewers_stay_or_are_led_back_as_it_is_set() {
+    for (prefer, lost, leads) in
+        [("stay", A, "B"), ("stay", B, "A"), ("A", A, "A"), ("A", B, "A"), ("B", A, "B"), ("B", B, "B")]
+    {
+        for cut_by in ["delete", "none"] {
+            let settings = [("PREFER", prefer), ("CUT", cut_by)];
+            let stage = cut(&settings, lost).await;
+            assert_eq!(run(&stage, &settings, alert_cleared(lost)).await["outcome"], "failed_back");
+            let first = stage.steering()["PATHWAY-PRIORITY"][0].as_str().unwrap().to_owned();
+            assert_eq!(
+                (&first[..1], stage.variants()[0].0.as_str()),
+                (leads, first.as_str()),
+                "{prefer} {cut_by}"
+            );
+            assert_eq!(stage.state()["first"], leads);
+        }
+    }
+}
+
+/// Promise P57.
+#[tokio::test]
+async fn a_person_brings_a_side_back_without_waiting() {
+    let settings = [("QUIET_SECONDS", "3600")];
+    let stage = cut(&settings, A).await;
+    stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
+    stage.medialive.set_state(CHANNELS[A], "IDLE");
+    assert_eq!(run(&stage, &settings, event("fail-back/schedule.json")).await["outcome"], "unchanged");
+    // Who names the other side is told how this one is.
+    assert_eq!(run(&stage, &settings, by_hand(B)).await["outcome"], "unchanged");
+    let answer = run(&stage, &settings, event("fail-back/by-hand.json")).await;
+    assert_eq!((&answer["outcome"], &answer["returned"]), (&json!("failed_back"), &json!("A")));
+}
+
+/// Promise P57.
+#[tokio::test]
+async fn a_person_leads_viewers_to_a_side_that_is_live_and_moves() {
+    let stage = Stage::published(&[]).await;
+    let before = stage.everything();
+    stage.mediapackage.set_reply(ENDPOINTS[B], "index_1.m3u8", Reply::Status(404));
+    assert_eq!(run(&stage, &[], by_hand(B)).await["outcome"], "held");
+    assert_eq!(stage.everything(), before);
+    stage.mediapackage.clear_replies(ENDPOINTS[B]);
+    let answer = run(&stage, &[], by_hand(B)).await;
+    assert_eq!(
+        (&answer["outcome"], &answer["steps"]),
+        (&json!("failed_back"), &json!(["lead viewers to B", "publish"]))
+    );
+    assert_eq!(stage.steering()["PATHWAY-PRIORITY"], json!(["B", "A"]));
+    assert_eq!(stage.variants()[0].0, "B");
+    let before = stage.everything();
+    assert_eq!(run(&stage, &[], by_hand(B)).await["outcome"], "unchanged");
+    assert_eq!(stage.everything(), before);
+}
+
+/// Promise P53: a side that was cut in one way comes back in that way, whatever is set now.
+#[tokio::test]
+async fn how_a_side_was_cut_is_remembered_and_not_looked_up_in_the_settings() {
+    for (then, now) in [("deny", "delete"), ("delete", "none"), ("none", "deny")] {
+        let stage = cut(&[("CUT", then)], A).await;
+        let before = stage.everything();
+        assert_eq!(
+            fail_over(&stage, &[("CUT", now)], alert_set(A)).await["outcome"],
+            "unchanged",
+            "{then} {now}"
+        );
+        assert_eq!(stage.everything(), before);
+        let begin = SystemTime::now();
+        assert_eq!(
+            run(&stage, &[("CUT", now)], alert_cleared(A)).await["outcome"],
+            "failed_back",
+            "{begin:?}"
+        );
+        assert_eq!(stage.mediapackage.endpoint(ENDPOINTS[A]).unwrap()["origination"], "ALLOW");
+    }
+}

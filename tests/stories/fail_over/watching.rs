@@ -1,0 +1,97 @@
+//! What the schedule does: it finishes what is unfinished, and says what will matter.
+
+use super::{A, B, run};
+use serde_json::{Value, json};
+use stand_in::{Fault, Live};
+use std::time::Duration;
+use stories::pair::{ALERT, CHANNELS, ENDPOINTS, Stage, alert_set, metrics};
+use stories::{event, response};
+
+fn schedule() -> Value {
+    event("fail-over/schedule.json")
+}
+
+/// Promise P47: after a run that was killed right behind its first write.
+#[tokio::test]
+async fn the_schedule_finishes_what_an_earlier_run_began() {
+    for (cut, strike) in [
+        ("delete", Some("delete endpoint show-a-hls")),
+        ("deny", Some("deny endpoint show-a-hls")),
+        ("none", None),
+    ] {
+        let settings = [("CUT", cut)];
+        let undisturbed = Stage::published(&settings).await;
+        undisturbed.traffic.reset_calls();
+        run(&undisturbed, &settings, alert_set(A)).await;
+        let calls = undisturbed.traffic.calls();
+        let write = calls.iter().find(|call| call.operation == "PutObject").unwrap().index;
+
+        let stage = Stage::published(&settings).await;
+        stage.traffic.reset_calls();
+        stage.traffic.fault(write, Fault::HoldAfter);
+        let fail_over = stage.start("fail-over", &settings);
+        tokio::join!(fail_over.invoke(alert_set(A)), async {
+            stage.traffic.held().await;
+            fail_over.kill();
+        });
+        assert_eq!(stage.statuses()[A], "cut");
+        assert_eq!(stage.steering()["PATHWAY-PRIORITY"], json!(["A", "B"]));
+        let answer = run(&stage, &settings, schedule()).await;
+        assert_eq!(answer["outcome"], "failed_over");
+        let steps: Vec<&str> = ["steer"].into_iter().chain(strike).chain(["publish"]).collect();
+        assert_eq!(answer["steps"], json!(steps));
+        assert_eq!(stage.picture(), undisturbed.picture());
+        assert_eq!(run(&stage, &settings, schedule()).await["outcome"], "unchanged");
+    }
+}
+
+/// Promises P47 and P60.
+#[tokio::test]
+async fn a_side_that_does_not_move_is_reported_before_it_is_needed() {
+    let stage = Stage::published(&[]).await;
+    let fail_over = stage.start("fail-over", &[]);
+    let answer = response(fail_over.invoke(schedule()).await);
+    assert_eq!((&answer["outcome"], &answer["stale"]), (&json!("unchanged"), &Value::Null), "{answer:#}");
+    assert_eq!((&metrics(&fail_over)["Stale"], &metrics(&fail_over)["Cut"]), (&json!(0), &json!(0)));
+    let before = [stage.state(), stage.steering(), stage.public("index.m3u8").into()];
+    stage.mediapackage.stall(CHANNELS[B]);
+    tokio::time::sleep(Duration::from_millis(3_600)).await;
+    let answer = response(fail_over.invoke(schedule()).await);
+    assert_eq!(answer["outcome"], "unchanged");
+    assert!(answer["stale"][0].as_str().unwrap().starts_with("B: its newest segment was made"), "{answer:#}");
+    assert_eq!((&metrics(&fail_over)["Stale"], &metrics(&fail_over)["Cut"]), (&json!(1), &json!(0)));
+    stage.mediapackage.delete(ENDPOINTS[A]);
+    let answer = response(fail_over.invoke(schedule()).await);
+    assert!(answer["stale"][0].as_str().unwrap().starts_with("A: http"), "{answer:#}");
+    assert_eq!(metrics(&fail_over)["Stale"], 2);
+    assert_eq!([stage.state(), stage.steering(), stage.public("index.m3u8").into()], before);
+}
+
+/// Promise P47.
+#[tokio::test]
+async fn sides_whose_numbers_would_freeze_a_player_are_reported() {
+    for (offset, said) in [(0, false), (4, true), (1_000_000, false)] {
+        let live = |sequence_offset| Live { segment_ms: 500, sequence_offset, ..Live::default() };
+        let stage = Stage::with(live(0), live(offset));
+        stage.publish(&[]).await;
+        let answer = run(&stage, &[], schedule()).await;
+        let notes = answer["notes"].to_string();
+        assert_eq!(notes.contains("B numbers its segments 4 apart from A"), said, "{offset}: {notes}");
+    }
+}
+
+/// Promise P60.
+#[tokio::test]
+async fn a_cut_is_counted_once_and_told_by_the_schedule_as_long_as_it_lasts() {
+    let stage = Stage::published(&[]).await;
+    stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
+    let fail_over = stage.start("fail-over", &[]);
+    response(fail_over.invoke(alert_set(A)).await);
+    assert_eq!(metrics(&fail_over)["FailedOver"], 1);
+    for _ in 0..2 {
+        let answer = response(fail_over.invoke(schedule()).await);
+        assert_eq!((&answer["outcome"], &answer["sides"]["A"]), (&json!("unchanged"), &json!("cut")));
+        let metrics = metrics(&fail_over);
+        assert_eq!((&metrics["Cut"], &metrics["FailedOver"]), (&json!(1), &Value::Null));
+    }
+}

@@ -1,0 +1,459 @@
+//! A pair to tell a story on: two channels, two endpoints that serve a live stream, two buckets, all stood in for.
+
+use crate::{binary, event, response};
+use serde_json::{Value, json};
+use stand_in::{
+    ACCESS_KEY_ID, Answer, Buckets, Endpoints, Function, Live, MediaLive, MediaPackage, Object, REGION, S3,
+    SECRET_ACCESS_KEY, Site, Snapshot, Traffic, Versioning,
+};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// The channels' ids, as the documented events name them.
+pub const CHANNELS: [&str; 2] = ["123456", "654321"];
+/// The endpoints' ids.
+pub const ENDPOINTS: [&str; 2] = ["show-a-hls", "show-b-hls"];
+/// The private bucket.
+pub const CONTROL: &str = "onair-control";
+/// The bucket that viewers read.
+pub const PUBLIC: &str = "onair-public";
+/// The state, in the private bucket.
+pub const STATE: &str = "pairs/show/state.json";
+/// The playlist, in the public bucket.
+pub const INDEX: &str = "show/index.m3u8";
+/// The steering manifest, in the public bucket.
+pub const STEERING: &str = "show/steering.json";
+/// An alert of a lost input.
+pub const ALERT: &str = "Video Not Detected";
+/// Calls that a [`Watch`] sees: more than any run makes.
+const WATCHED_CALLS: usize = 150;
+
+/// A pair named `show`, as it is before the first event.
+pub struct Stage {
+    /// Every call to all of these.
+    pub traffic: Traffic,
+    /// The two buckets.
+    pub s3: S3,
+    /// The endpoints.
+    pub mediapackage: MediaPackage,
+    /// The channels.
+    pub medialive: MediaLive,
+    /// What viewers get.
+    pub site: Site,
+}
+
+impl Stage {
+    /// Both sides with the same stream, in short segments so that a story need not wait long.
+    pub fn new() -> Self {
+        let live = || Live { segment_ms: 500, window_segments: 20, has_audio_group: true, ..Live::default() };
+        Self::with(live(), live())
+    }
+
+    /// Each side with a stream of its own.
+    pub fn with(a: Live, b: Live) -> Self {
+        let traffic = Traffic::default();
+        let s3 = S3::builder().traffic(&traffic).start();
+        s3.create_bucket(CONTROL, Versioning::Enabled);
+        s3.create_bucket(PUBLIC, Versioning::Off);
+        let mediapackage = MediaPackage::start(&traffic);
+        let medialive = MediaLive::start(&traffic);
+        for ((channel, endpoint), live) in CHANNELS.into_iter().zip(ENDPOINTS).zip([a, b]) {
+            medialive.create_channel(channel, 1);
+            mediapackage.create_channel(channel, live);
+            mediapackage.create(&definition(channel, endpoint));
+        }
+        let site = Site::start(&s3);
+        Self { traffic, s3, mediapackage, medialive, site }
+    }
+
+    /// Both sides with the same stream, and published.
+    pub async fn published(settings: &[(&str, &str)]) -> Self {
+        let stage = Self::new();
+        stage.publish(settings).await;
+        stage
+    }
+
+    /// Lets `publish-playlist` run.
+    ///
+    /// # Panics
+    ///
+    /// If it publishes nothing.
+    pub async fn publish(&self, settings: &[(&str, &str)]) -> Value {
+        let answer = self.call("publish-playlist", settings, event("publish-playlist/schedule.json")).await;
+        let answer = response(answer);
+        assert_eq!(answer["outcome"], "published", "{answer:#}");
+        answer
+    }
+
+    /// Everything as before the first event, but endpoints have new URLs. Streams and alerts stay.
+    pub fn renew(&self) {
+        for bucket in [CONTROL, PUBLIC] {
+            for key in self.s3.keys(bucket, "") {
+                self.s3.delete(bucket, &key);
+            }
+        }
+        for (channel, endpoint) in CHANNELS.into_iter().zip(ENDPOINTS) {
+            self.mediapackage.delete(endpoint);
+            self.mediapackage.create(&definition(channel, endpoint));
+        }
+    }
+
+    /// What a function needs to know to work here, with these settings over the usual ones.
+    pub fn environment(&self, settings: &[(&str, &str)]) -> Vec<(String, String)> {
+        let arn = |channel: &str| format!("arn:aws:medialive:us-west-2:111122223333:channel:{channel}");
+        let usual = [
+            ("AWS_ENDPOINT_URL_S3", self.s3.endpoint_url()),
+            ("AWS_ENDPOINT_URL_MEDIAPACKAGE", self.mediapackage.endpoint_url()),
+            ("AWS_ENDPOINT_URL_MEDIALIVE", self.medialive.endpoint_url()),
+            ("AWS_REGION", REGION.to_owned()),
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY.to_owned()),
+            ("PAIR", "show".to_owned()),
+            ("CONTROL_BUCKET", CONTROL.to_owned()),
+            ("PUBLIC_BUCKET", PUBLIC.to_owned()),
+            ("SIDE_A_CHANNEL_ARN", arn(CHANNELS[0])),
+            ("SIDE_A_PIPELINE", "0".to_owned()),
+            ("SIDE_A_ENDPOINT", ENDPOINTS[0].to_owned()),
+            ("SIDE_A_ALARM", "onair-show-side-a".to_owned()),
+            ("SIDE_B_CHANNEL_ARN", arn(CHANNELS[1])),
+            ("SIDE_B_PIPELINE", "0".to_owned()),
+            ("SIDE_B_ENDPOINT", ENDPOINTS[1].to_owned()),
+            ("SIDE_B_ALARM", "onair-show-side-b".to_owned()),
+            ("QUIET_SECONDS", "0".to_owned()),
+            ("SSL_CERT_FILE", certificate().to_owned()),
+        ];
+        let own = settings.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        usual.into_iter().chain(own).map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// Starts one of the pair's functions.
+    pub fn start(&self, stem: &str, settings: &[(&str, &str)]) -> Function {
+        Function::start(&binary(stem), self.environment(settings))
+    }
+
+    /// Invokes a function that has just been started.
+    pub async fn call(&self, stem: &str, settings: &[(&str, &str)], event: Value) -> Answer {
+        self.start(stem, settings).invoke(event).await
+    }
+
+    /// The state document. Null if there is none yet.
+    pub fn state(&self) -> Value {
+        let state = self.s3.object(CONTROL, STATE);
+        state.map(|state| serde_json::from_slice(&state.body).unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// Puts another state document into its place.
+    pub fn put_state(&self, state: &Value) {
+        self.s3.put(CONTROL, STATE, state.to_string());
+    }
+
+    /// A published text. Empty if there is none yet.
+    pub fn public(&self, name: &str) -> String {
+        let object = self.s3.object(PUBLIC, &format!("show/{name}"));
+        object.map(|object| String::from_utf8_lossy(&object.body).into_owned()).unwrap_or_default()
+    }
+
+    /// The steering manifest.
+    pub fn steering(&self) -> Value {
+        serde_json::from_str(&self.public("steering.json")).unwrap_or_default()
+    }
+
+    /// The status of each side, `A` first.
+    pub fn statuses(&self) -> [String; 2] {
+        let state = self.state();
+        ["A", "B"].map(|side| match &state["sides"][side]["status"] {
+            Value::Object(status) => status.keys().next().cloned().unwrap_or_default(),
+            Value::Null => "live".to_owned(),
+            status => status.as_str().unwrap_or_default().to_owned(),
+        })
+    }
+}
+
+/// All that On Air can change, as it is.
+#[derive(Debug, PartialEq)]
+pub struct Everything {
+    buckets: [Snapshot; 2],
+    endpoints: [Option<Value>; 2],
+}
+
+impl Stage {
+    /// All that On Air can change, to see whether it did.
+    pub fn everything(&self) -> Everything {
+        Everything {
+            buckets: [CONTROL, PUBLIC].map(|bucket| self.s3.snapshot(bucket)),
+            endpoints: ENDPOINTS.map(|endpoint| self.mediapackage.endpoint(endpoint)),
+        }
+    }
+
+    /// The same without which times, reasons and addresses they are, so that it can be compared with another stage's. Addresses are
+    /// numbered in the order in which they are named.
+    pub fn picture(&self) -> Value {
+        let documents = [(CONTROL, STATE), (PUBLIC, INDEX), (PUBLIC, STEERING)].map(|(bucket, key)| {
+            self.s3.object(bucket, key).map(|object| {
+                let Object { body, content_type, cache_control, metadata, .. } = object;
+                let text = String::from_utf8_lossy(&body).into_owned();
+                let text = text.parse::<Value>().unwrap_or_else(|_| text.lines().collect());
+                json!({ "text": text, "type": content_type, "cache": cache_control, "metadata": metadata })
+            })
+        });
+        let endpoints = ENDPOINTS.map(|endpoint| self.mediapackage.endpoint(endpoint));
+        let picture = json!({ "documents": documents, "endpoints": endpoints });
+        let picture =
+            numbered(&picture.to_string().replace(&self.mediapackage.origin_url(), "https://origin"));
+        let mut picture = picture.parse().unwrap_or_default();
+        blur(&mut picture, &["since", "clean_since", "createdAt", "at", "why"]);
+        picture
+    }
+
+    /// From now on looks at every call whether viewers have somewhere to go. The next call has index 0.
+    pub fn watch(&self) -> Watch {
+        let (eyes, seen) = (Eyes::of(self), Arc::default());
+        self.traffic.reset_calls();
+        for call in 0..WATCHED_CALLS {
+            let (eyes, seen) = (eyes.clone(), Arc::clone(&seen));
+            self.traffic.before_call(call, move || eyes.look(&format!("before call {call}"), &seen));
+        }
+        Watch { eyes, seen }
+    }
+
+    /// The base URLs of the endpoints that there are, whether they are denied or not. `None` for one that is gone.
+    pub fn bases(&self) -> [Option<String>; 2] {
+        ENDPOINTS.map(|endpoint| self.mediapackage.endpoint(endpoint).as_ref().map(base))
+    }
+
+    /// The variants of the published playlist, each with its pathway and its URL.
+    pub fn variants(&self) -> Vec<(String, String)> {
+        variants(&self.public("index.m3u8"))
+    }
+}
+
+/// Sees to it that at every call, and at the end, viewers have somewhere to go.
+pub struct Watch {
+    eyes: Eyes,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl Watch {
+    /// What was wrong, and when.
+    pub fn breaches(&self) -> Vec<String> {
+        self.eyes.look("at the end", &self.seen);
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Sees what viewers see, at one moment.
+#[derive(Clone)]
+struct Eyes {
+    buckets: Buckets,
+    endpoints: Endpoints,
+}
+
+impl Eyes {
+    fn of(stage: &Stage) -> Self {
+        Self { buckets: Buckets::clone(&stage.s3), endpoints: Endpoints::clone(&stage.mediapackage) }
+    }
+
+    fn look(&self, when: &str, seen: &Mutex<Vec<String>>) {
+        if let Err(breach) = self.check() {
+            seen.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{when}: {breach}"));
+        }
+    }
+
+    fn text(&self, bucket: &str, key: &str) -> Option<String> {
+        let object = self.buckets.object(bucket, key)?;
+        Some(String::from_utf8_lossy(&object.body).into_owned())
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let endpoints = ENDPOINTS.into_iter().filter_map(|endpoint| self.endpoints.endpoint(endpoint));
+        let serving: Vec<String> = endpoints
+            .filter(|endpoint| endpoint["origination"] != "DENY")
+            .map(|endpoint| base(&endpoint))
+            .collect();
+        let serves = |url: &str| serving.iter().any(|base| url.starts_with(base));
+        if serving.is_empty() {
+            return Err("both sides are cut".to_owned());
+        }
+        if let Some(state) = self.text(CONTROL, STATE) {
+            let state: Value = state.parse().map_err(|error| format!("the state: {error}"))?;
+            let first = state["first"].as_str().unwrap_or_default();
+            if state["sides"][first]["status"] != "live" {
+                return Err(format!("the first side is not live: {state}"));
+            }
+        }
+        let Some(index) = self.text(PUBLIC, INDEX) else { return Ok(()) };
+        let variants = variants(&index);
+        if !variants.iter().any(|(_, url)| serves(url)) {
+            return Err(format!("the playlist names nothing that serves: {index}"));
+        }
+        let Some(steering) = self.text(PUBLIC, STEERING) else { return Ok(()) };
+        let steering: Value = steering.parse().map_err(|error| format!("the steering manifest: {error}"))?;
+        let first = steering["PATHWAY-PRIORITY"][0].as_str().unwrap_or_default();
+        let mut urls: Vec<String> =
+            variants.into_iter().filter(|(pathway, _)| pathway == first).map(|(_, url)| url).collect();
+        let clones = steering["PATHWAY-CLONES"].as_array().into_iter().flatten();
+        for clone in clones.filter(|clone| clone["ID"] == first) {
+            let of_clone = clone["URI-REPLACEMENT"]["PER-VARIANT-URIS"].as_object().into_iter().flatten();
+            urls.extend(of_clone.filter_map(|(_, url)| url.as_str().map(str::to_owned)));
+        }
+        match urls.iter().all(|url| serves(url)) && !urls.is_empty() {
+            true => Ok(()),
+            false => Err(format!("viewers are steered to what does not serve: {steering} {index}")),
+        }
+    }
+}
+
+/// The variants of a playlist, each with its pathway and its URL.
+pub fn variants(playlist: &str) -> Vec<(String, String)> {
+    let lines: Vec<&str> = playlist.lines().collect();
+    let streams = lines.windows(2).filter(|pair| pair[0].starts_with("#EXT-X-STREAM-INF:"));
+    streams.map(|pair| (attribute(pair[0], "PATHWAY-ID").to_owned(), pair[1].to_owned())).collect()
+}
+
+/// The value of an attribute of a tag, without quotes. Empty if there is none.
+pub fn attribute<'a>(tag: &'a str, name: &str) -> &'a str {
+    let after = |separator: char| tag.split_once(&format!("{separator}{name}=")).map(|(_, value)| value);
+    let value = after(',').or_else(|| after(':')).unwrap_or_default();
+    match value.strip_prefix('"') {
+        Some(quoted) => quoted.split('"').next().unwrap_or_default(),
+        None => value.split(',').next().unwrap_or_default(),
+    }
+}
+
+/// What the URLs of an endpoint begin with.
+fn base(endpoint: &Value) -> String {
+    let url = endpoint["url"].as_str().unwrap_or_default();
+    url.rsplit_once('/').map(|(base, _)| format!("{base}/")).unwrap_or_default()
+}
+
+/// An endpoint with what On Air must not lose, among it two attributes that no SDK knows.
+fn definition(channel: &str, endpoint: &str) -> Value {
+    json!({
+        "id": endpoint,
+        "channelId": channel,
+        "description": "evening show",
+        "startoverWindowSeconds": 300,
+        "tags": { "show": "evening" },
+        "whitelist": ["192.0.2.0/24"],
+        "newerThanThisProgram": { "kept": [1, 2.5, "three"] },
+        "hlsPackage": { "segmentDurationSeconds": 1, "playlistWindowSeconds": 60, "alsoNewer": true },
+    })
+}
+
+/// The path of a file with one certificate. To read all that a machine trusts is most of what a debug build does when it
+/// starts, and nothing here is https.
+fn certificate() -> &'static str {
+    static PATH: OnceLock<String> = OnceLock::new();
+    PATH.get_or_init(|| {
+        let text = S3::builder().tls().start().ca_pem().unwrap_or_default().to_owned();
+        let path = std::env::current_exe().unwrap_or_default().with_file_name("one-certificate.pem");
+        let new = path.with_extension(std::process::id().to_string());
+        let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, &path));
+        written.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        path.to_string_lossy().into_owned()
+    })
+}
+
+/// The ids that endpoints have in their URLs and ARNs, by numbers.
+fn numbered(text: &str) -> String {
+    let mut numbers = HashMap::new();
+    let id = |part: &&str| part.len() == 32 && part.chars().all(|c| c.is_ascii_hexdigit());
+    let mut numbered = text.to_owned();
+    for id in text.split(|c: char| !c.is_ascii_alphanumeric()).filter(id) {
+        let next = numbers.len();
+        if let std::collections::hash_map::Entry::Vacant(new) = numbers.entry(id) {
+            numbered = numbered.replace(id, &format!("endpoint-{next}"));
+            new.insert(next);
+        }
+    }
+    numbered
+}
+
+/// Leaves of these members only that they are there, at any depth.
+fn blur(value: &mut Value, names: &[&str]) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                match names.contains(&name.as_str()) {
+                    true => *value = "some".into(),
+                    false => blur(value, names),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| blur(item, names)),
+        _ => {}
+    }
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// `alert-set.json`, for this side (0 is A) and for now.
+pub fn alert_set(side: usize) -> Value {
+    alert("fail-over/alert-set.json", side)
+}
+
+/// `alert-cleared.json`, for this side (0 is A) and for now.
+pub fn alert_cleared(side: usize) -> Value {
+    alert("fail-back/alert-cleared.json", side)
+}
+
+/// `alarm.json`, for this side (0 is A) and for now.
+pub fn alarm(side: usize) -> Value {
+    of_alarm("fail-over/alarm.json", side)
+}
+
+/// `alarm-ok.json`, for this side (0 is A) and for now.
+pub fn alarm_ok(side: usize) -> Value {
+    of_alarm("fail-back/alarm-ok.json", side)
+}
+
+/// `by-hand.json`, for this side (0 is A).
+pub fn by_hand(side: usize) -> Value {
+    let mut event = event("fail-over/by-hand.json");
+    event["onair"]["side"] = ["A", "B"][side].into();
+    event
+}
+
+fn of_alarm(file: &str, side: usize) -> Value {
+    let mut event = event(file);
+    event["time"] = now().into();
+    event["detail"]["alarmName"] = ["onair-show-side-a", "onair-show-side-b"][side].into();
+    event
+}
+
+fn alert(file: &str, side: usize) -> Value {
+    let mut event = event(file);
+    event["time"] = now().into();
+    event["detail"]["channel_arn"] =
+        format!("arn:aws:medialive:us-west-2:111122223333:channel:{}", CHANNELS[side]).into();
+    event
+}
+
+/// What the function reported to CloudWatch last.
+pub fn metrics(function: &Function) -> Value {
+    let lines = function.stdout();
+    let line = lines.iter().rfind(|line| line.starts_with("{\"_aws\""));
+    line.and_then(|line| line.parse().ok()).unwrap_or_default()
+}
+
+/// The time, as events tell it.
+pub fn now() -> String {
+    time(SystemTime::now())
+}
+
+/// The time that long ago, as events tell it.
+pub fn ago(time: Duration) -> String {
+    self::time(SystemTime::now() - time)
+}
+
+/// A time, as events tell it.
+pub fn time(at: SystemTime) -> String {
+    aws_sdk_s3::primitives::DateTime::from(at)
+        .fmt(aws_sdk_s3::primitives::DateTimeFormat::DateTime)
+        .unwrap_or_default()
+}
