@@ -9,11 +9,20 @@ cd "$(dirname "$0")/.."
 
 case=${1:-}
 event=${EVENT:-events/$case.json}
-if [ -z "$case" ] || [ ! -f "$event" ]; then
-	{ echo "make invoke: say which event, by one of"; find events -name '*.json' | sort | sed 's|events/\(.*\)\.json|  CASE=\1|'; } >&2
+function=${case%%/*}
+if [ -z "$case" ] || [ ! -d "functions/$function" ] || [ ! -f "$event" ]; then
+	if [ -z "$case" ]; then
+		echo "make invoke: say which event, by one of"
+	elif [ ! -d "functions/$function" ]; then
+		echo "make invoke: CASE=$case is for no function: there is no functions/$function. CASE is one of"
+	else
+		echo "make invoke: there is no file $event. EVENT is a file of yours; without it, CASE is one of"
+	fi >&2
+	find events -name '*.json' | sort | sed 's|events/\(.*\)\.json|  CASE=\1|' >&2
 	exit 2
 fi
-function=${case%%/*}
+
+python3 -m json.tool "$event" > /dev/null || { echo "make invoke: $event is no JSON" >&2; exit 2; }
 
 if [ -z "${AWS_ACCESS_KEY_ID:-}" ] || [ -z "${AWS_REGION:-}" ]; then
 	echo 'make invoke: put credentials and AWS_REGION into the environment; with a profile of the AWS CLI:' >&2
@@ -34,18 +43,33 @@ cargo build --bin "$function"
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 address=(--invoke-address 127.0.0.1 --invoke-port "$port")
 log=target/invoke.log
+answer=target/invoke.answer
 # Without --ignore-changes it would watch the whole tree, and start the function again at any change in it.
 cargo lambda watch "${address[@]}" --ignore-changes > "$log" 2>&1 &
 watch=$!
+invoke=
 # It ends the function that it started.
-trap 'kill "$watch" 2> /dev/null || true; wait "$watch" 2> /dev/null || true' EXIT
+trap 'kill $watch $invoke 2> /dev/null || true; wait' EXIT
 until (exec 3<> "/dev/tcp/127.0.0.1/$port") 2> /dev/null; do
 	kill -0 "$watch" 2> /dev/null || { cat "$log" >&2; exit 1; }
 	sleep 0.1
 done
 
 ended=0
-cargo lambda invoke "$function" "${address[@]}" --data-file "$event" || ended=$?
+cargo lambda invoke "$function" "${address[@]}" --data-file "$event" > "$answer" 2>&1 &
+invoke=$!
+# A function that a wrong setting keeps from starting never answers, and cargo-lambda would wait for it for ever.
+while kill -0 "$invoke" 2> /dev/null; do
+	if grep -aq '^ERROR command exited' "$log"; then
+		kill "$invoke"
+		echo "make invoke: the function did not start; its log says why" > "$answer"
+		break
+	fi
+	sleep 0.1
+done
+wait "$invoke" 2> /dev/null || ended=1
+# cargo-lambda asks for a report to itself wherever a function fails.
+sed '/^  Was this behavior unexpected/,$d' "$answer"
 echo
 echo "The function's log, from $log:"
 grep -a '^{' "$log" || true
