@@ -6,6 +6,7 @@
 
 pub mod fail_back;
 pub mod fail_over;
+mod json;
 pub mod metrics;
 pub mod pair;
 pub mod playlist;

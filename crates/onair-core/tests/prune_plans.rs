@@ -200,6 +200,18 @@ fn what_cannot_be_understood_is_held() {
     let mut no_json = recording(&usual());
     no_json.ended = "{".into();
     insta::assert_snapshot!(why(&no_json, &keep("highest")), @"held: events/recording-ended.json cannot be understood: EOF while parsing an object at line 1 column 1");
+    for (what, instead) in [
+        // serde alone would take a list for an object, and what is in it would not be found to be removed.
+        (r#"{"path":"160p30","playlist":"playlist.m3u8","resolution_height":160}"#, r#"["160p30",160]"#),
+        // Which of the two is meant?
+        (r#""thumbnails":"#, r#""hls":"#),
+        ("}}}", "}}}}"),
+    ] {
+        let mut odd = recording(&usual());
+        assert!(odd.ended.contains(what), "{}", odd.ended);
+        odd.ended = odd.ended.replace(what, instead);
+        assert!(why(&odd, &keep("highest")).contains("cannot be understood"), "{instead}");
+    }
     let mut missing = recording(&usual());
     missing.playlists.remove("master.m3u8");
     insta::assert_snapshot!(why(&missing, &keep("highest")), @"not whole: media/hls/master.m3u8 is not there, though events/recording-ended.json names it");

@@ -1,6 +1,7 @@
 //! Triggers: EventBridge events of IVS and of S3, and the same JSON sent by hand.
 
 use super::ENDED;
+use crate::json::object;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -78,7 +79,7 @@ struct Envelope {
     #[serde(rename = "detail-type")]
     detail_type: String,
     detail: Value,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     onair: OnAir,
 }
 
@@ -101,7 +102,9 @@ struct IvsDetail {
 /// `Object Created` (S3 User Guide, "EventBridge event message structure").
 #[derive(Deserialize)]
 struct S3Detail {
+    #[serde(deserialize_with = "object")]
     bucket: S3Bucket,
+    #[serde(deserialize_with = "object")]
     object: S3Object,
 }
 
@@ -155,7 +158,7 @@ fn recording_of(key: &str) -> Option<&str> {
 }
 
 fn read<'a, T: Deserialize<'a>>(what: &str, value: &'a Value) -> Result<T, BadEvent> {
-    T::deserialize(value).map_err(|error| {
+    object(value).map_err(|error| {
         let text = error.to_string();
         // Of a value of the wrong kind serde quotes the value; what is in an event stays out of the logs.
         let wrong_kind = text.starts_with("invalid type") || text.starts_with("invalid value");
@@ -205,8 +208,15 @@ mod tests {
 
     #[test]
     fn a_dry_run_that_is_misspelt_is_refused_and_never_taken_for_a_real_one() {
-        for onair in [json!({"dryrun": true}), json!({"dry_run": "true"}), json!({"dry_run": 1}), json!(true)]
-        {
+        for onair in [
+            json!({"dryrun": true}),
+            json!({"dry_run": "true"}),
+            json!({"dry_run": 1}),
+            json!(true),
+            json!(null),
+            json!([]),
+            json!([true]),
+        ] {
             let mut event = ivs("ivs/v1/a");
             event["onair"] = onair;
             assert!(refusal(&event).contains("not an EventBridge event"));
@@ -215,9 +225,13 @@ mod tests {
 
     #[test]
     fn junk_says_what_is_missing() {
-        insta::assert_snapshot!(refusal(&json!(7)), @"the event is not an EventBridge event: something in it should be struct Envelope");
+        insta::assert_snapshot!(refusal(&json!(7)), @"the event is not an EventBridge event: something in it should be a JSON object");
         insta::assert_snapshot!(refusal(&json!({})), @"the event is not an EventBridge event: missing field `source`");
+        insta::assert_snapshot!(refusal(&json!(["aws.ivs", "IVS Recording State Change", {}, {}])), @"the event is not an EventBridge event: something in it should be a JSON object");
         let mut event = ivs("ivs/v1/a");
+        event["detail"] = json!(["Recording End", "recordings", "ivs/v1/a"]);
+        insta::assert_snapshot!(refusal(&event), @"the event is not the detail of an IVS Recording State Change: something in it should be a JSON object");
+        event = ivs("ivs/v1/a");
         event["detail"]["recording_s3_bucket_name"] = Value::Null;
         insta::assert_snapshot!(refusal(&event), @"the event's detail has no recording_s3_bucket_name");
     }

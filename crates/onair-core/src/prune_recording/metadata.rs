@@ -3,6 +3,7 @@
 //! Fields and their conditions: IVS Low-Latency User Guide, "Auto-Record to Amazon S3", "JSON Metadata
 //! Files". Only what is listed here is read; the rest is carried along unseen.
 
+use crate::json::{object, objects};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -12,6 +13,7 @@ pub struct Metadata {
     /// `RECORDING_STARTED`, `RECORDING_ENDED` or `RECORDING_ENDED_WITH_FAILURE`.
     pub recording_status: String,
     /// What was recorded.
+    #[serde(deserialize_with = "object")]
     pub media: Media,
 }
 
@@ -19,6 +21,7 @@ pub struct Metadata {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Media {
     /// The HLS rendition of the recording; it has no other.
+    #[serde(deserialize_with = "object")]
     pub hls: Hls,
 }
 
@@ -32,6 +35,7 @@ pub struct Hls {
     /// The file name of the entry playlist with byte ranges. Not in every recording.
     pub byte_range_playlist: Option<String>,
     /// In no promised order.
+    #[serde(deserialize_with = "objects")]
     pub renditions: Vec<RenditionMetadata>,
 }
 
@@ -50,7 +54,10 @@ pub struct RenditionMetadata {
 ///
 /// What serde says of it.
 pub fn parse(text: &str) -> Result<Metadata, serde_json::Error> {
-    serde_json::from_str(text)
+    let mut json = serde_json::Deserializer::from_str(text);
+    let metadata = object(&mut json)?;
+    json.end()?;
+    Ok(metadata)
 }
 
 /// The file without the renditions that `drop` names and, if asked, without what it says of thumbnails.
