@@ -67,7 +67,10 @@ fn junk_says_what_is_wrong() {
     misspelt["onair"] = json!({ "dryrun": true });
     let mut ambiguous = alert("SET", "Video Not Detected", "0", Side::A);
     ambiguous["onair"] = json!({ "side": "B" });
+    let mut listed = alert("SET", "Video Not Detected", "0", Side::A);
+    listed["onair"] = json!([]);
     let rows = [
+        (listed, "a JSON object"),
         (json!(null), "not an event"),
         (json!({}), "neither source and detail-type"),
         (json!({ "source": "aws.medialive", "detail-type": "MediaLive Channel Alert" }), "not the detail of"),

@@ -1,6 +1,7 @@
 //! What tells a pair's functions to look: events of MediaLive, of CloudWatch and of the schedule, and people.
 
 use super::{Pair, Side};
+use crate::json::object;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
@@ -66,7 +67,7 @@ struct Envelope {
     time: Option<String>,
     #[serde(default)]
     detail: Value,
-    onair: Option<OnAir>,
+    onair: Option<Value>,
 }
 
 /// What a person can add or send alone. Unknown fields are refused: a misspelt `dry_run` must not cut.
@@ -106,14 +107,15 @@ struct AlarmState {
 ///
 /// Anything that is not such an event.
 pub fn decode(event: &Value, pair: &Pair) -> Result<Hint, BadEvent> {
-    let envelope: Envelope = read("an event", event)?;
+    let envelope: Envelope = object(event).map_err(|error| BadEvent(format!("not an event: {error}")))?;
     let by_hand = envelope.source.is_empty() && envelope.detail_type.is_empty();
     if by_hand && envelope.onair.is_none() {
         return Err(BadEvent(
             "the event has neither source and detail-type, as EventBridge sends them, nor onair, as a person does".to_owned(),
         ));
     }
-    let onair = envelope.onair.unwrap_or_default();
+    let onair = envelope.onair.map(object::<OnAir, _>).transpose();
+    let onair = onair.map_err(|error| BadEvent(format!("onair: {error}")))?.unwrap_or_default();
     if !by_hand && onair.side.is_some() {
         return Err(BadEvent(
             "onair.side stands beside an event: send {\"onair\": {\"side\": …}} alone".to_owned(),
