@@ -42,10 +42,16 @@ fn pair(kind: &str, masters: &Sides<Option<&Master>>, of: impl Fn(&Master) -> &[
     let all = |side: Side| masters[side].map(&of).unwrap_or_default();
     let mut left: Vec<&Entry> = all(Side::B).iter().collect();
     let mut paired: Vec<Paired> = Vec::new();
+    // Those that were published as a pair stay one: told alike, they may be nearer to another by now.
+    let id = |entry: &Entry| entry.attributes.text("STABLE-VARIANT-ID").map(str::to_owned);
+    let ids: Vec<Option<String>> = all(Side::A).iter().map(id).collect();
     for a in all(Side::A) {
+        let is_free = |b: &&&Entry| id(b).is_none() || id(b) == id(a) || !ids.contains(&id(b));
         let distance = |b: &&&Entry| bandwidth(&a.attributes).abs_diff(bandwidth(&b.attributes));
-        let nearest =
-            left.iter().filter(|b| is_same_variant(&a.attributes, &b.attributes)).min_by_key(distance);
+        let nearest = left
+            .iter()
+            .filter(|b| is_free(b) && is_same_variant(&a.attributes, &b.attributes))
+            .min_by_key(|b| (id(b) != id(a), distance(b)));
         let nearest = nearest.copied();
         left.retain(|b| nearest.is_none_or(|nearest| !std::ptr::eq(*b, nearest)));
         paired.push(Paired {
