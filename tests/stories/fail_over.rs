@@ -51,6 +51,24 @@ async fn an_alert_an_alarm_the_schedule_and_a_person_move_viewers() {
     }
 }
 
+/// Promises P40 and P51.
+#[tokio::test]
+async fn the_two_pipelines_of_one_channel_can_be_the_two_sides() {
+    let arn = alert_set(A)["detail"]["channel_arn"].as_str().unwrap().to_owned();
+    let settings = [("SIDE_B_CHANNEL_ARN", arn.as_str()), ("SIDE_B_PIPELINE", "1")];
+    let stage = Stage::published(&settings).await;
+    stage.medialive.create_channel(CHANNELS[A], 2);
+    let of_b = |mut event: Value| {
+        event["detail"]["pipeline"] = "1".into();
+        event
+    };
+    assert_eq!(run(&stage, &settings, of_b(alert_set(A))).await["cut"], "B");
+    stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
+    let back = response(stage.call("fail-back", &settings, of_b(alert_cleared(A))).await);
+    assert_eq!((&back["outcome"], &back["returned"]), (&json!("failed_back"), &json!("B")));
+    assert_eq!(run(&stage, &settings, event("fail-over/schedule.json")).await["cut"], "A");
+}
+
 /// Promise P40.
 #[tokio::test]
 async fn which_alerts_count_is_a_setting() {

@@ -267,6 +267,21 @@ async fn a_newer_state_that_comes_in_between_is_what_is_published() {
     }
 }
 
+/// Promise P37.
+#[tokio::test]
+async fn what_changes_all_the_time_is_not_overwritten() {
+    let stage = Stage::new();
+    for call in 0..200 {
+        stage.s3.before_call(call, move |buckets| buckets.put(PUBLIC, STEERING, format!("{call}")));
+    }
+    let (kind, why) =
+        error(stage.call("publish-playlist", &[], event("publish-playlist/schedule.json")).await);
+    assert_eq!(kind, "Incomplete");
+    assert!(why.contains("something else changed the pair"), "{why}");
+    assert_eq!(stage.s3.object(PUBLIC, INDEX), None);
+    assert!(stage.public("steering.json").parse::<usize>().is_ok());
+}
+
 /// Promise P37: somebody put an older state back, as the documents say, and then that counts.
 #[tokio::test]
 async fn what_was_published_of_a_later_state_is_replaced_once_that_state_is_gone() {

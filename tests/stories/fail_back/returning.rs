@@ -56,6 +56,33 @@ async fn a_denied_endpoint_is_allowed_again_and_is_what_it_was() {
     assert_eq!(stage.mediapackage.endpoint(ENDPOINTS[A]), Some(expected));
 }
 
+/// Promise P53: of an endpoint with CMAF only the manifests have URLs.
+#[tokio::test]
+async fn an_endpoint_with_cmaf_comes_back_with_its_manifests() {
+    for cut_by in ["delete", "deny"] {
+        let settings = [("CUT", cut_by)];
+        let stage = Stage::new();
+        stage.mediapackage.delete(ENDPOINTS[A]);
+        let made = stage.mediapackage.create(&json!({
+            "id": ENDPOINTS[A],
+            "channelId": CHANNELS[A],
+            "cmafPackage": { "segmentPrefix": "show", "hlsManifests": [{ "id": "hls", "manifestName": "live", "newer": 1 }] },
+        }));
+        stage.publish(&settings).await;
+        assert!(stage.variants()[0].1.ends_with("/hls/live_1.m3u8"), "{:?}", stage.variants());
+        assert_eq!(fail_over(&stage, &settings, alert_set(A)).await["outcome"], "failed_over");
+        let answer = run(&stage, &settings, alert_cleared(A)).await;
+        assert_eq!(answer["outcome"], "failed_back", "{answer:#}");
+        let mut again = stage.mediapackage.endpoint(ENDPOINTS[A]).unwrap();
+        assert_eq!(again["arn"] == made["arn"], cut_by == "deny");
+        again["cmafPackage"]["hlsManifests"][0]["url"] =
+            made["cmafPackage"]["hlsManifests"][0]["url"].clone();
+        assert_eq!(lasting(again), lasting(made));
+        let there = stage.variants().into_iter().find(|(pathway, _)| pathway == "A.2").unwrap().1;
+        assert!(there.ends_with("/hls/live_1.m3u8"), "{there}");
+    }
+}
+
 /// Promise P53: "nothing else" is not taken for granted.
 #[tokio::test]
 async fn what_changed_with_an_update_all_the_same_is_said() {

@@ -116,6 +116,43 @@ async fn a_side_that_is_lost_while_a_person_brings_the_other_back_waits_for_it()
     one_is_lost_while_the_other_comes_back(&[("CUT", "deny"), ("QUIET_SECONDS", "3600")], by_hand).await;
 }
 
+/// While A comes back, it is lost again. What the end looks like depends on who was first, but nobody is sent to A.
+#[tokio::test]
+async fn a_side_that_is_lost_again_while_it_comes_back_stays_away() {
+    for cut in ["delete", "deny"] {
+        let settings = [("CUT", cut)];
+        let stage = Stage::new();
+        let (fail_over, fail_back) =
+            (stage.start("fail-over", &settings), stage.start("fail-back", &settings));
+        let publish_playlist = stage.start("publish-playlist", &settings);
+        for repetition in 0..REPETITIONS {
+            stage.traffic.set_latency(Duration::ZERO);
+            stage.renew();
+            response(publish_playlist.invoke(event("publish-playlist/by-hand.json")).await);
+            response(fail_over.invoke(alert_set(A)).await);
+            let watch = stage.watch();
+            stage.traffic.set_latency(Duration::from_millis(4));
+            let (a, b) = head_start(repetition);
+            let again = async {
+                tokio::time::sleep(b).await;
+                stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
+                response(fail_over.invoke(alert_set(A)).await)
+            };
+            let answers = tokio::join!(after(a, &fail_back, alert_cleared(A)), again);
+            assert_eq!(watch.breaches(), [""; 0], "{repetition}: {answers:#?}");
+            stage.traffic.set_latency(Duration::ZERO);
+            let watch = stage.watch();
+            rest(&stage, &fail_over, &fail_back).await;
+            assert_eq!(watch.breaches(), [""; 0], "{repetition}: {answers:#?}");
+            assert_eq!(stage.statuses(), ["cut", "live"], "{repetition}: {answers:#?}");
+            assert_eq!(stage.variants()[0].0, "B");
+            stage.medialive.clear_alert(CHANNELS[A], 0, ALERT);
+            rest(&stage, &fail_over, &fail_back).await;
+            assert_eq!(stage.statuses(), ["live", "live"], "{repetition}: {answers:#?}");
+        }
+    }
+}
+
 /// Promise P37, too: publishing by the schedule comes in between anywhere.
 #[tokio::test]
 async fn publishing_at_the_same_time_changes_nothing_about_a_fail_over() {
