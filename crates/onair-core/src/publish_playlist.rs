@@ -140,6 +140,9 @@ pub fn plan(
         )));
     }
     let rendered = index::render(state, &masters, pair.steering_ttl.is_some());
+    if let Err(why) = index::parse(&rendered.text, state) {
+        return Err(Refusal::Held(format!("what would be published could not be read: {why}")));
+    }
     let steering = pair.steering_ttl.map(|ttl| steering::render(state, &masters, ttl));
     let is_new = |document: &Option<Document>, text: &String| {
         document
