@@ -35,6 +35,12 @@ if [ "$function" = prune-recording ]; then
 	# The bucket of the files in events/; another one's events are refused.
 	export RECORDING_BUCKETS=${RECORDING_BUCKETS:-r2s3-dev-channel-1-recordings}
 	[ -n "${DELETE_RENDITIONS:-}" ] || export KEEP_RENDITIONS=${KEEP_RENDITIONS:-highest}
+else
+	# The channels of the files in events/. Buckets and endpoints can only be yours: the function says which it misses.
+	export PAIR=${PAIR:-show}
+	channel=arn:aws:medialive:$AWS_REGION:111122223333:channel
+	export SIDE_A_CHANNEL_ARN=${SIDE_A_CHANNEL_ARN:-$channel:123456} SIDE_A_PIPELINE=${SIDE_A_PIPELINE:-0}
+	export SIDE_B_CHANNEL_ARN=${SIDE_B_CHANNEL_ARN:-$channel:654321} SIDE_B_PIPELINE=${SIDE_B_PIPELINE:-0}
 fi
 
 # Compiled first, so that the invocation does not wait for it.

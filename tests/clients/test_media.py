@@ -133,7 +133,7 @@ def test_a_wrong_value_is_refused_and_so_is_a_missing_one(stand_in, package):
 
 def test_what_is_left_out_has_its_default(mediapackage):
     made = mediapackage.create_origin_endpoint(Id="small", ChannelId="a", HlsPackage={})
-    assert re.fullmatch(r"arn:aws:mediapackage:us-east-1:123456789012:origin_endpoints/[0-9a-f]{32}", made["Arn"])
+    assert re.fullmatch(r"arn:aws:mediapackage:us-west-2:123456789012:origin_endpoints/[0-9a-f]{32}", made["Arn"])
     assert made["Url"].endswith(f"/out/v1/{made['Arn'][-32:]}/index.m3u8")
     assert made["HlsPackage"]["StreamSelection"]["MaxVideoBitsPerSecond"] == 2**31 - 1
     assert (made["ManifestName"], made["Origination"], made["Tags"], made["Whitelist"]) == ("index", "ALLOW", {}, [])
@@ -207,7 +207,7 @@ def test_a_list_is_of_a_channel_and_comes_in_pages(mediapackage):
 
 def test_a_channel_runs_and_stops(stand_in, medialive):
     channel = medialive.describe_channel(ChannelId="1001")
-    assert channel["Arn"] == "arn:aws:medialive:us-east-1:123456789012:channel:1001"
+    assert channel["Arn"] == "arn:aws:medialive:us-west-2:123456789012:channel:1001"
     assert (channel["State"], channel["ChannelClass"], channel["PipelinesRunningCount"]) == (
         "RUNNING",
         "SINGLE_PIPELINE",

@@ -166,6 +166,7 @@ async fn a_side_that_came_back_elsewhere_is_there_when_the_other_one_is_lost() {
     assert_ne!(back.to, before);
     show.viewer.steered_to(&["B", "A.2"], STEERED_LIMIT);
     show.go_on().await;
+    show.stage.an_hour_passes();
     let switch = show.lose(B).await;
     assert_eq!(switch.to, back.to);
     show.arrives(&switch, "a-again");

@@ -227,7 +227,7 @@ async fn an_alert_from_before_the_side_came_back_is_not_taken_at_its_word() {
 /// Promise P50.
 #[tokio::test]
 async fn an_alert_needs_three_services_one_look_and_four_round_trips_before_the_cut() {
-    const LATENCY: Duration = Duration::from_millis(300);
+    const LATENCY: Duration = Duration::from_millis(500);
     for cut in ["delete", "deny"] {
         let stage = Stage::published(&[]).await;
         stage.traffic.reset_calls();

@@ -30,24 +30,26 @@ READING = {
     "FindPublished": ("s3:ListBucket", ["$P"]),
     "DescribeEndpoints": ("mediapackage:DescribeOriginEndpoint", [ENDPOINTS]),
 }
-WRITING = READING | {"WriteState": ("s3:PutObject", ["$C/pairs/show/state.json"])}
-FAIL_OVER = WRITING | {"ListAlerts": ("medialive:ListAlerts", ["*"])}
-FAIL_BACK = FAIL_OVER | {"DescribeChannels": ("medialive:DescribeChannel", CHANNELS)}
+ACTING = READING | {
+    "WriteState": ("s3:PutObject", ["$C/pairs/show/state.json"]),
+    "ListAlerts": ("medialive:ListAlerts", ["*"]),
+    "DescribeChannels": ("medialive:DescribeChannel", CHANNELS),
+}
 PASS_ROLES = {"PassEndpointRoles": ("iam:PassRole", ROLE_ARNS.split(","))}
 EXPECTED = {
     ("publish-playlist", "delete"): READING,
     ("publish-playlist", "deny"): READING,
     ("publish-playlist", "none"): READING,
-    ("fail-over", "delete"): FAIL_OVER | {"DeleteEndpoint": ("mediapackage:DeleteOriginEndpoint", [ENDPOINTS])},
-    ("fail-over", "deny"): FAIL_OVER | {"DenyEndpoint": ("mediapackage:UpdateOriginEndpoint", [ENDPOINTS])},
-    ("fail-over", "none"): FAIL_OVER,
-    ("fail-back", "delete"): FAIL_BACK
+    ("fail-over", "delete"): ACTING | {"DeleteEndpoint": ("mediapackage:DeleteOriginEndpoint", [ENDPOINTS])},
+    ("fail-over", "deny"): ACTING | {"DenyEndpoint": ("mediapackage:UpdateOriginEndpoint", [ENDPOINTS])},
+    ("fail-over", "none"): ACTING,
+    ("fail-back", "delete"): ACTING
     | {
         "CreateEndpoint": ("mediapackage:CreateOriginEndpoint", ["*"]),
         "TagEndpoint": ("mediapackage:TagResource", [ENDPOINTS]),
     },
-    ("fail-back", "deny"): FAIL_BACK | {"AllowEndpoint": ("mediapackage:UpdateOriginEndpoint", [ENDPOINTS])},
-    ("fail-back", "none"): FAIL_BACK,
+    ("fail-back", "deny"): ACTING | {"AllowEndpoint": ("mediapackage:UpdateOriginEndpoint", [ENDPOINTS])},
+    ("fail-back", "none"): ACTING,
 }
 # Who sends a definition to MediaPackage hands on the roles in it.
 PASSES_ROLES = {("fail-over", "deny"), ("fail-back", "delete"), ("fail-back", "deny")}

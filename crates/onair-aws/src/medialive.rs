@@ -65,10 +65,14 @@ impl MediaLive {
     pub async fn channel(&self, channel: &str) -> Result<Channel, Error> {
         let described = self.client.describe_channel().channel_id(channel).send().await;
         let described = described.map_err(|error| Error::new("DescribeChannel", channel, error))?;
+        let destinations = described.destinations.into_iter().flatten();
+        let settings =
+            destinations.flat_map(|destination| destination.media_package_settings.unwrap_or_default());
         Ok(Channel {
             state: described.state.map(|state| state.as_str().to_owned()).unwrap_or_default(),
             pipelines_running: described.pipelines_running_count.unwrap_or_default(),
             is_standard: described.channel_class == Some(ChannelClass::Standard),
+            packaged_by: settings.filter_map(|settings| settings.channel_id).collect(),
         })
     }
 }

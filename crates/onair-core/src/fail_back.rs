@@ -3,7 +3,7 @@
 use crate::pair::endpoint::{Definition, Origination};
 use crate::pair::health::Health;
 use crate::pair::state::{CutRecord, PairState, PathwayClone, Status, Until};
-use crate::pair::{CutBy, Side};
+use crate::pair::{CutBy, Pair, Side};
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// How many pathways back a player that slept can follow. Who plays needs only the newest.
@@ -23,6 +23,15 @@ pub enum Step {
     Restore(PairState),
     /// Its endpoint was restored: whether it serves is to be seen.
     Look,
+}
+
+/// How long a side must have been well before it comes back. Not at all if the other one, where viewers are, is in
+/// trouble meanwhile: a side that is well just now is better than one that is not.
+pub fn quiet(pair: &Pair, other: &Health) -> TimeDelta {
+    match other {
+        Health::Clean { .. } => pair.quiet,
+        Health::Troubled(_) => TimeDelta::zero(),
+    }
 }
 
 /// The next step of a side. `health` is `None` if a person takes the responsibility.

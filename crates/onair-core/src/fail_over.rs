@@ -4,7 +4,7 @@ use crate::pair::endpoint::{Definition, Origination};
 use crate::pair::freshness::Freshness;
 use crate::pair::hint::Says;
 use crate::pair::state::{CutRecord, PairState, Status, Until};
-use crate::pair::{CutBy, Side, Sides};
+use crate::pair::{CutBy, Pair, Side, Sides};
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// An alert that is older than this is not taken at its word: EventBridge tries for a day to deliver it, and the input
@@ -69,6 +69,31 @@ pub fn suspicion_of_alerts(state: &PairState, set: &Sides<Vec<String>>) -> Resul
         [] => Ok(Suspicion::Nothing { why: "MediaLive has no alert set that means a lost input".to_owned() }),
         [side] => Ok(Suspicion::Lost { side: *side, why: why(*side), until: Until::Healthy }),
         _ => Err(Held(format!("both sides are in trouble: A: {}; B: {}", why(Side::A), why(Side::B)))),
+    }
+}
+
+/// How long the side that viewers are on must have stood still to be lost, though nothing said so. The schedule looks each
+/// minute, so it takes a second look.
+pub const STOOD_STILL: TimeDelta = TimeDelta::seconds(45);
+
+/// What a look at both sides makes one suspect: a channel that was stopped, or crashed, sets no alert.
+pub fn suspicion_of_looks(
+    state: &PairState,
+    moves: &Sides<Option<Freshness>>,
+    now: DateTime<Utc>,
+) -> Suspicion {
+    let (side, other) = (state.first, state.first.other());
+    let nothing = |why: &str| Suspicion::Nothing { why: why.to_owned() };
+    let (Some(Freshness::Stale(why)), Some(Freshness::Moving)) = (&moves[side], &moves[other]) else {
+        return nothing("the side that viewers are on moves, or the other does not");
+    };
+    match state.sides[side].stale_since {
+        Some(since) if now - since >= STOOD_STILL => Suspicion::Lost {
+            side,
+            why: format!("it has stood still since {}: {why}", since.format("%FT%TZ")),
+            until: Until::Healthy,
+        },
+        _ => nothing("the side that viewers are on has not stood still for long"),
     }
 }
 
@@ -156,10 +181,36 @@ pub enum Blow {
     Deny(Box<Definition>),
     /// It is not the one that was cut: somebody made it again.
     NotOurs,
+    /// Something, but not before this time.
+    NotBefore(DateTime<Utc>),
+}
+
+/// When all who are watching have heard of a side that came back, and can go there: its pathway is new to them, and they
+/// learn of it by the steering manifest, which they keep for its TTL and a CDN for half of that. Cut the other side
+/// earlier, and they have nowhere to go. `None` if they have always known it.
+pub fn is_known_from(pair: &Pair, state: &PairState, side: Side) -> Option<DateTime<Utc>> {
+    let is_new = state.clones.iter().any(|clone| clone.id == state.sides[side].pathway);
+    let (ttl, since) = (pair.steering_ttl?, state.sides[side].since?);
+    is_new.then(|| since + ttl * 2)
 }
 
 /// What is still to be done to a cut side's endpoint, which is now `described` so (`None`: it is gone).
-pub fn blow(record: &CutRecord, described: Option<&Definition>) -> Blow {
+pub fn blow(
+    pair: &Pair,
+    state: &PairState,
+    side: Side,
+    described: Option<&Definition>,
+    now: DateTime<Utc>,
+) -> Blow {
+    let Status::Cut(record) = &state.sides[side].status else { return Blow::None };
+    let blow = blow_of(record, described);
+    match (&blow, is_known_from(pair, state, side.other())) {
+        (Blow::Delete | Blow::Deny(_), Some(from)) if now < from => Blow::NotBefore(from),
+        _ => blow,
+    }
+}
+
+fn blow_of(record: &CutRecord, described: Option<&Definition>) -> Blow {
     let Some(described) = described else { return Blow::None };
     let was = record.endpoint.as_ref().and_then(|endpoint| Definition::parse(endpoint).ok());
     let is_ours = was.is_some_and(|was| was.is_the_same_as(described));

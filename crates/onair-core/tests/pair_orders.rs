@@ -11,7 +11,7 @@ use onair_core::pair::endpoint::Definition;
 use onair_core::pair::freshness::Freshness;
 use onair_core::pair::health::Health;
 use onair_core::pair::hint::Says;
-use onair_core::pair::state::{PairState, Status};
+use onair_core::pair::state::PairState;
 use onair_core::pair::{CutBy, Pair, Side, Sides, Source};
 use serde_json::json;
 
@@ -143,14 +143,14 @@ impl World {
             }
         }
         for side in Side::BOTH {
-            if let Status::Cut(record) = &self.state.sides[side].status.clone() {
-                match blow(record, self.definition(side).as_ref()) {
-                    Blow::None | Blow::NotOurs => {}
-                    Blow::Delete => self.effect(|world| world.endpoints[side] = None)?,
-                    Blow::Deny(_) => self.effect(|world| {
-                        world.endpoints[side] = world.endpoints[side].map(|(uuid, _)| (uuid, false));
-                    })?,
-                }
+            let described = self.definition(side);
+            match blow(&self.pair, &self.state, side, described.as_ref(), at(self.seconds)) {
+                Blow::None | Blow::NotOurs => {}
+                Blow::NotBefore(time) => assert!(time > at(self.seconds)),
+                Blow::Delete => self.effect(|world| world.endpoints[side] = None)?,
+                Blow::Deny(_) => self.effect(|world| {
+                    world.endpoints[side] = world.endpoints[side].map(|(uuid, _)| (uuid, false));
+                })?,
             }
         }
         Ok(())
@@ -162,18 +162,25 @@ impl World {
             let Some(side) = Side::BOTH.into_iter().find(|side| !self.state.sides[*side].is_live()) else {
                 return Ok(());
             };
-            let health = match self.lost[side] {
+            let health = Sides::of(|side| match self.lost[side] {
                 true => Health::Troubled("its alert is set".to_owned()),
                 false => Health::Clean { last_cleared: None },
-            };
-            match fail_back::step(&self.state, side, Some(&health), self.pair.quiet, at(self.seconds)) {
+            });
+            let quiet = fail_back::quiet(&self.pair, &health[side.other()]);
+            match fail_back::step(&self.state, side, Some(&health[side]), quiet, at(self.seconds)) {
                 Step::Wait { remember, .. } => {
                     return match remember {
                         Some(next) => self.effect(|world| world.state = next),
                         None => Ok(()),
                     };
                 }
-                Step::Restore(next) => self.effect(|world| world.state = next)?,
+                Step::Restore(next) => {
+                    let record = self.state.sides[side].cut().unwrap().clone();
+                    if repair(&record, &side.to_string(), self.definition(side).as_ref()).is_err() {
+                        return Ok(());
+                    }
+                    self.effect(|world| world.state = next)?;
+                }
                 Step::Look => {
                     let record = self.state.sides[side].cut().unwrap().clone();
                     match repair(&record, &side.to_string(), self.definition(side).as_ref()) {
@@ -302,6 +309,26 @@ fn both_sides_lost_is_never_made_worse() {
     every_order(&start, 5, &mut Vec::new(), &mut |world, order| {
         assert_eq!(world.clone().settle().state, PairState::default(), "after {order:?}");
     });
+}
+
+#[test]
+fn of_two_lost_sides_the_one_that_is_well_first_gets_the_viewers() {
+    for way in [CutBy::Delete, CutBy::Deny, CutBy::None] {
+        for first_lost in Side::BOTH {
+            let mut world = World::new(way, None, Sides::of(|side| side == first_lost));
+            let _ = world.happen(Event::Set(first_lost));
+            assert_eq!(world.state.first, first_lost.other());
+            world.lost = Sides { a: true, b: true };
+            let _ = world.happen(Event::Set(first_lost.other()));
+            let _ = world.happen(Event::Tick);
+            assert_eq!(world.state.first, first_lost.other(), "nobody is sent to what is lost, too");
+            world.lost[first_lost] = false;
+            // Long before it has been well for the usual time.
+            let _ = world.happen(Event::Cleared(first_lost));
+            let _ = world.happen(Event::Tick);
+            assert_eq!(world.state.first, first_lost, "{world:#?}");
+        }
+    }
 }
 
 /// No event has more effects than this in three of them.

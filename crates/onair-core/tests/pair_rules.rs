@@ -3,12 +3,15 @@
 use crate::pair_builder::at;
 use crate::pair_orders::pair;
 use chrono::TimeDelta;
-use onair_core::fail_back::{Step, step};
-use onair_core::fail_over::{FRESH_ALERT, Suspicion, cut, suspicion, suspicion_of_alerts};
+use onair_core::fail_back::{Step, quiet, step};
+use onair_core::fail_over::{
+    Blow, FRESH_ALERT, Suspicion, blow, cut, suspicion, suspicion_of_alerts, suspicion_of_looks,
+};
+use onair_core::pair::endpoint::Definition;
 use onair_core::pair::freshness::Freshness;
-use onair_core::pair::health::{Alert, Channel, Health, health};
+use onair_core::pair::health::{Alert, Channel, Health, health, mix_up};
 use onair_core::pair::hint::{Says, decode};
-use onair_core::pair::state::{PairState, Status, Until};
+use onair_core::pair::state::{PairState, PathwayClone, Status, Until};
 use onair_core::pair::{CutBy, Pair, Side, Sides};
 use serde_json::{Value, json};
 
@@ -133,12 +136,98 @@ fn the_other_side_must_be_live_and_move() {
 }
 
 #[test]
+fn the_side_that_viewers_are_on_is_lost_when_it_stands_still_and_the_other_does_not() {
+    let stale = || Some(Freshness::Stale("old".to_owned()));
+    let (moving, unknown) = (Some(Freshness::Moving), Some(Freshness::Unknown("away".to_owned())));
+    let say = |first: Side, since: Option<i64>, a: &Option<Freshness>, b: &Option<Freshness>| {
+        let mut state = PairState::default();
+        state.first = first;
+        state.sides[Side::A].stale_since = since.map(at);
+        suspicion_of_looks(&state, &Sides { a: a.clone(), b: b.clone() }, at(100))
+    };
+    let is_lost = |suspicion| matches!(suspicion, Suspicion::Lost { side: Side::A, .. });
+    assert!(is_lost(say(Side::A, Some(55), &stale(), &moving)));
+    // Only now; where nobody is; together with the other; when it cannot be told; when nothing was seen.
+    assert!(!is_lost(say(Side::A, Some(56), &stale(), &moving)));
+    assert!(!is_lost(say(Side::A, None, &stale(), &moving)));
+    assert!(!is_lost(say(Side::B, Some(0), &stale(), &moving)));
+    assert!(!is_lost(say(Side::A, Some(0), &stale(), &stale())));
+    assert!(!is_lost(say(Side::A, Some(0), &stale(), &unknown)));
+    assert!(!is_lost(say(Side::A, Some(0), &unknown, &moving)));
+    assert!(!is_lost(say(Side::A, Some(0), &moving, &moving)));
+    assert!(!is_lost(say(Side::A, Some(0), &stale(), &None)));
+}
+
+fn definition(id: &str, channel: &str) -> Definition {
+    let url = format!("https://x.example.com/{id}/index.m3u8");
+    Definition::parse(&json!({ "id": id, "channelId": channel, "arn": id, "url": url })).unwrap()
+}
+
+#[test]
+fn nothing_is_cut_before_who_is_watching_has_heard_of_the_side_that_came_back() {
+    let (endpoint, pair) = (definition("B-hls", "c"), show());
+    let back = |by: CutBy, is_new: bool| {
+        let moves = Freshness::Moving;
+        let why = ("test", Until::Healthy);
+        let mut state = PairState::default();
+        state.sides.a.since = Some(at(100));
+        if is_new {
+            state.sides.a.pathway = "A.2".to_owned();
+            state.clones = vec![PathwayClone { id: "A.2".to_owned(), base: "B".to_owned() }];
+        }
+        cut(&state, Side::B, by, Some(&endpoint), &moves, why, at(101)).unwrap()
+    };
+    let blow = |pair: &Pair, state: &PairState, now| blow(pair, state, Side::B, Some(&endpoint), at(now));
+    // The manifest's 10 s, 5 s in a CDN, and some more.
+    for by in [CutBy::Delete, CutBy::Deny] {
+        assert_eq!(blow(&pair, &back(by, true), 119), Blow::NotBefore(at(120)));
+        assert!(matches!(blow(&pair, &back(by, true), 120), Blow::Delete | Blow::Deny(_)));
+        // Everybody has always known it.
+        assert!(matches!(blow(&pair, &back(by, false), 101), Blow::Delete | Blow::Deny(_)));
+        // Nobody would ever hear of it.
+        let unsteered = Pair { steering_ttl: None, ..pair.clone() };
+        assert!(matches!(blow(&unsteered, &back(by, true), 101), Blow::Delete | Blow::Deny(_)));
+    }
+    assert_eq!(blow(&pair, &back(CutBy::None, true), 101), Blow::None);
+}
+
+#[test]
+fn sides_that_are_mixed_up_are_told() {
+    let say = |sent_to: [&[&str]; 2], served: [&str; 2]| {
+        let channel = |sent_to: &[&str]| Channel {
+            state: "RUNNING".to_owned(),
+            pipelines_running: 1,
+            is_standard: false,
+            packaged_by: sent_to.iter().map(|id| (*id).to_owned()).collect(),
+        };
+        let channels = Sides { a: channel(sent_to[0]), b: channel(sent_to[1]) };
+        let endpoints =
+            Sides { a: Some(definition("A-hls", served[0])), b: Some(definition("B-hls", served[1])) };
+        mix_up(&show(), &channels, &endpoints)
+    };
+    assert_eq!(say([&["a"], &["b"]], ["a", "b"]), None);
+    assert_eq!(say([&["else", "a"], &[]], ["a", "b"]), None, "what is not said is not judged");
+    let why = say([&["a"], &["b"]], ["b", "a"]).unwrap();
+    assert!(why.contains("endpoint A-hls is not side A's: it serves MediaPackage channel b"), "{why}");
+    assert!(say([&["a"], &["c"]], ["a", "b"]).unwrap().contains("B-hls is not side B's"));
+    assert!(say([&[], &[]], ["a", "a"]).unwrap().contains("the same MediaPackage channel, a"));
+}
+
+#[test]
+fn a_side_is_not_kept_waiting_while_viewers_are_on_one_in_trouble() {
+    let pair = show();
+    assert_eq!(quiet(&pair, &Health::Clean { last_cleared: None }), pair.quiet);
+    assert_eq!(quiet(&pair, &Health::Troubled("alerts".to_owned())), TimeDelta::zero());
+}
+
+#[test]
 fn well_is_a_running_channel_without_alerts_of_the_chosen_types() {
     let pair = show();
     let channel = |state: &str, pipelines_running, is_standard| Channel {
         state: state.to_owned(),
         pipelines_running,
         is_standard,
+        packaged_by: Vec::new(),
     };
     let alert = |kind: &str, pipeline: &str, is_set, cleared: Option<i64>| Alert {
         alert_type: kind.to_owned(),

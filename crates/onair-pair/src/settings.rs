@@ -82,8 +82,15 @@ fn source(env: &Environment<impl Fn(&str) -> Option<String>>, side: Side) -> Res
     let accepts = "the ARN of a MediaLive channel (arn:aws:medialive:REGION:ACCOUNT:channel:ID)";
     let channel_arn = required(env, &name, accepts)?;
     let parts: Vec<&str> = channel_arn.split(':').collect();
-    if !matches!(parts.as_slice(), ["arn", _, "medialive", _, _, "channel", id] if !id.is_empty()) {
+    let ["arn", _, "medialive", region, _, "channel", id] = parts.as_slice() else {
         return refuse(&name, &channel_arn, accepts);
+    };
+    if id.is_empty() {
+        return refuse(&name, &channel_arn, accepts);
+    }
+    // MediaLive is asked in the function's own region: elsewhere there may be another channel with that id.
+    if let Some(own) = env.get("AWS_REGION").filter(|own| own != region) {
+        return refuse(&name, &channel_arn, &format!("a channel of {own}, where this function runs"));
     }
     let name = of("PIPELINE");
     let pipeline = required(env, &name, "0 or 1")?;
@@ -185,11 +192,15 @@ mod tests {
 
     #[test]
     fn a_wrong_setting_is_named_with_what_it_accepts() {
-        let rows: [(&[(&str, &str)], &str); 14] = [
+        let rows: [(&[(&str, &str)], &str); 15] = [
             (&[("PAIR", "")], "PAIR is not set; it accepts"),
             (&[("PAIR", "../show")], "PAIR is \"../show\"; it accepts"),
             (&[("CONTROL_BUCKET", " ")], "CONTROL_BUCKET is not set"),
             (&[("SIDE_A_CHANNEL_ARN", "123456")], "SIDE_A_CHANNEL_ARN is \"123456\"; it accepts the ARN"),
+            (
+                &[("AWS_REGION", "eu-west-1")],
+                "SIDE_A_CHANNEL_ARN is \"arn:aws:medialive:us-west-2:111122223333:channel:123456\"; it accepts a channel of eu-west-1",
+            ),
             (&[("SIDE_B_PIPELINE", "2")], "SIDE_B_PIPELINE is \"2\"; it accepts 0 or 1"),
             (&[("SIDE_B_ENDPOINT", "a/../b")], "SIDE_B_ENDPOINT is \"a/../b\""),
             (&[("SIDE_B_ENDPOINT", "show-a")], "are the same"),

@@ -46,7 +46,7 @@ pub const ACCESS_KEY_ID: &str = "test";
 pub const SECRET_ACCESS_KEY: &str = "test";
 
 /// The region of everything here.
-pub const REGION: &str = "us-east-1";
+pub const REGION: &str = "us-west-2";
 
 /// The account that owns every bucket and function: AWS documentation's example account.
 pub const ACCOUNT_ID: &str = "123456789012";

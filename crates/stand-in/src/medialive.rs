@@ -61,6 +61,8 @@ struct Channel {
     state: String,
     /// 2 of a channel of class `STANDARD`, 1 of one of `SINGLE_PIPELINE`.
     pipelines: u8,
+    /// The MediaPackage channel that its output goes to.
+    packaged_by: Option<String>,
     alerts: Vec<Alert>,
 }
 
@@ -76,7 +78,8 @@ struct Alert {
 impl Channels {
     /// Makes a channel that is running, with one pipeline or two, and returns its ARN.
     pub fn create_channel(&self, id: &str, pipelines: u8) -> String {
-        let channel = Channel { state: "RUNNING".to_owned(), pipelines, alerts: Vec::new() };
+        let channel =
+            Channel { state: "RUNNING".to_owned(), pipelines, packaged_by: None, alerts: Vec::new() };
         lock(&self.0).insert(id.to_owned(), channel);
         arn(id)
     }
@@ -91,6 +94,12 @@ impl Channels {
                 channel.alerts.iter_mut().for_each(|alert| alert.clear(SystemTime::now()));
             }
         });
+    }
+
+    /// Lets the channel's output go to this channel of MediaPackage (v1). It was not said before.
+    #[track_caller]
+    pub fn send_to(&self, id: &str, packaged_by: &str) {
+        self.change(id, |channel| channel.packaged_by = Some(packaged_by.to_owned()));
     }
 
     /// Sets an alert, such as `Video Not Detected`, unless the pipeline has it set already.
@@ -205,8 +214,10 @@ impl Channel {
         let running = if self.state == "RUNNING" { self.pipelines } else { 0 };
         let pipeline =
             |pipeline: u8| json!({"activeInputAttachmentName": "input", "pipelineId": pipeline.to_string()});
+        let destination = |channel: &String| json!({"id": "mediapackage", "mediaPackageSettings": [{"channelId": channel}], "settings": []});
         json!({
             "arn": arn(id),
+            "destinations": self.packaged_by.iter().map(destination).collect::<Vec<_>>(),
             "channelClass": if self.pipelines == 1 { "SINGLE_PIPELINE" } else { "STANDARD" },
             "id": id,
             "logLevel": "DISABLED",

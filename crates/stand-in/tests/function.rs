@@ -24,7 +24,7 @@ async fn a_function_answers_one_event_after_another() {
     let before_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     let first = function.invoke_within(json!({"n": 1}), Duration::from_secs(7)).await.into_response();
     assert_eq!(first["event"], json!({"n": 1}));
-    assert_eq!(first["arn"], "arn:aws:lambda:us-east-1:123456789012:function:echo");
+    assert_eq!(first["arn"], "arn:aws:lambda:us-west-2:123456789012:function:echo");
     let left_ms = u128::from(first["deadline_ms"].as_u64().unwrap()) - before_ms;
     assert!((7_000..60_000).contains(&left_ms), "{left_ms}");
     let names: Vec<_> = first["env"].as_array().unwrap().iter().filter_map(Value::as_str).collect();

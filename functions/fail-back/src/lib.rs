@@ -10,7 +10,7 @@ mod report;
 mod returning;
 
 use onair_aws::medialive::{Alerts, MediaLive};
-use onair_core::fail_back::{Step, alarm_is_over, step};
+use onair_core::fail_back::{Step, alarm_is_over, quiet, step};
 use onair_core::pair::Side;
 use onair_core::pair::health::{Health, health};
 use onair_core::pair::hint::{Hint, Says, decode};
@@ -95,8 +95,14 @@ impl Handler {
         };
         // A person who names the other side is told how this one is; the schedule sees to what an event does not name.
         let responsible = by_hand == Some(side);
-        let health = if responsible { None } else { Some(self.health(side).await?) };
-        match step(state, side, health.as_ref(), self.room.settings.pair.quiet, now()) {
+        let pair = &self.room.settings.pair;
+        let (health, quiet) = if responsible {
+            (None, pair.quiet)
+        } else {
+            let (own, other) = futures::try_join!(self.health(side), self.health(side.other()))?;
+            (Some(own), quiet(pair, &other))
+        };
+        match step(state, side, health.as_ref(), quiet, now()) {
             Step::Wait { why, remember } => {
                 if let Some(next) = remember.filter(|_| !dry_run) {
                     self.room.write_state(&documents, &next).await?;
@@ -104,6 +110,9 @@ impl Handler {
                 self.publish(&documents, dry_run, progress, Some(why)).await
             }
             Step::Restore(next) => {
+                // What cannot be restored stays as it is.
+                let described = self.room.describe(side).await?;
+                self.must_be_reparable(state, side, described.as_ref())?;
                 progress.steps.push(format!("restore {side}"));
                 if dry_run {
                     return Ok(Some(self.report(state, Some("planned"), None, progress)));

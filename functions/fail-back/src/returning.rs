@@ -4,7 +4,7 @@ use crate::{Handler, Progress};
 use onair_core::fail_back::{Repair, repair, returned};
 use onair_core::pair::endpoint::{Definition, Origination};
 use onair_core::pair::freshness::Freshness;
-use onair_core::pair::state::CutRecord;
+use onair_core::pair::state::{CutRecord, PairState};
 use onair_core::pair::{Side, Sides};
 use onair_core::publish_playlist::Asked;
 use onair_lambda::{Error, Report};
@@ -39,6 +39,18 @@ impl Handler {
         self.publish_with(&documents, of_side(side, asked), dry_run, progress, None).await
     }
 
+    /// Whether the endpoint of a side can be restored: nothing is begun that cannot be.
+    pub(crate) fn must_be_reparable(
+        &self,
+        state: &PairState,
+        side: Side,
+        described: Option<&Definition>,
+    ) -> Result<(), Halt> {
+        let id = &self.room.settings.pair.sides[side].endpoint;
+        let repair = state.sides[side].cut().map(|record| repair(record, id, described));
+        repair.transpose().map(drop).map_err(|why| cannot(side, &why))
+    }
+
     /// `None` for a dry run in which there is something to repair.
     async fn repair(
         &self,
@@ -49,11 +61,10 @@ impl Handler {
         progress: &mut Progress,
     ) -> Result<Option<Definition>, Halt> {
         let (mediapackage, id) = (&self.room.mediapackage, &self.room.settings.pair.sides[side].endpoint);
-        let repair = repair(record, id, described.as_ref())
-            .map_err(|why| Halt::Held(format!("{side} cannot come back: {why}")))?;
+        let repair = repair(record, id, described.as_ref()).map_err(|why| cannot(side, &why))?;
         match &repair {
             Repair::None => {
-                let gone = || Halt::Held(format!("{side} cannot come back: there is no endpoint {id}"));
+                let gone = || cannot(side, &format!("there is no endpoint {id}"));
                 return described.map(Some).ok_or_else(gone);
             }
             Repair::Create(_) => progress.steps.push(format!("create endpoint {id}")),
@@ -136,6 +147,10 @@ impl Handler {
         progress.returned = Some(side);
         Ok(None)
     }
+}
+
+fn cannot(side: Side, why: &str) -> Halt {
+    Halt::Held(format!("{side} cannot come back: {why}"))
 }
 
 /// What was asked of this side; of the other, what was published counts.

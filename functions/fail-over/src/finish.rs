@@ -3,11 +3,10 @@
 use crate::{Handler, Progress};
 use onair_core::fail_over::{Blow, blow};
 use onair_core::pair::endpoint::{Definition, Origination};
-use onair_core::pair::state::Status;
 use onair_core::pair::{Side, Sides};
 use onair_core::publish_playlist::{Asked, Refusal, plan};
 use onair_lambda::Error;
-use onair_pair::{Documents, Halt};
+use onair_pair::{Documents, Halt, now};
 
 /// What was to be done, and was or would be.
 #[derive(Debug, Default)]
@@ -61,10 +60,8 @@ impl Handler {
         // A side that is lost is cut also if players cannot be told.
         let mut cut = Ok(());
         for side in Side::BOTH {
-            if let Status::Cut(record) = &state.sides[side].status {
-                let blow = blow(record, described[side].as_ref());
-                cut = cut.and(self.strike(side, blow, dry_run, progress, &mut done).await);
-            }
+            let blow = blow(&room.settings.pair, state, side, described[side].as_ref(), now());
+            cut = cut.and(self.strike(side, blow, dry_run, progress, &mut done).await);
         }
         if let Some(plan) = plan.as_ref().filter(|plan| plan.index.is_some()) {
             done.steps.push("publish".to_owned());
@@ -93,6 +90,14 @@ impl Handler {
             Blow::NotOurs => {
                 done.notes
                     .push(format!("endpoint {id} was made again since {side} was cut, and is left alone"));
+                return Ok(());
+            }
+            Blow::NotBefore(time) => {
+                done.notes.push(format!(
+                    "endpoint {id} is cut from {} on, when all who are watching have heard of the side that came \
+                     back: the schedule does it",
+                    time.format("%FT%TZ")
+                ));
                 return Ok(());
             }
             Blow::Delete => {

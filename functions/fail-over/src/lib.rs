@@ -11,7 +11,7 @@ mod watch;
 
 use finish::Finished;
 use onair_aws::medialive::MediaLive;
-use onair_core::fail_over::{self, Suspicion, suspicion};
+use onair_core::fail_over::{self, Suspicion, suspicion, suspicion_of_looks};
 use onair_core::pair::hint::{Hint, Says, decode};
 use onair_core::pair::state::PairState;
 use onair_core::pair::{Side, Sides};
@@ -86,10 +86,21 @@ impl Handler {
             // Whatever MediaLive says, or does not say: what was begun is finished first.
             self.finish_earlier(&documents, dry_run, progress).await?;
         }
-        let suspicion = match suspicion(&hint.says, &documents.state, now()) {
+        let mut suspicion = match suspicion(&hint.says, &documents.state, now()) {
             Suspicion::AskMediaLive => self.ask_medialive(&documents.state).await?,
             known => known,
         };
+        let mut watched = None;
+        if let (Says::Look, Suspicion::Nothing { .. }) = (&hint.says, &suspicion) {
+            let seen = self.watch(&documents).await;
+            suspicion = suspicion_of_looks(&seen.state, &seen.freshness, now());
+            if let Suspicion::Nothing { .. } = suspicion {
+                return self.report_watch(&documents, seen, dry_run, progress).await;
+            }
+            // What was seen is written together with what follows from it.
+            documents.state = seen.state;
+            watched = Some(seen.freshness);
+        }
         let mut asked = Sides { a: Asked::No, b: Asked::No };
         let mut next = None;
         if let Suspicion::Lost { side, why, until } = &suspicion
@@ -99,7 +110,10 @@ impl Handler {
             if hinted != Some(*side) {
                 described[*side] = self.describe(Some(*side)).await?;
             }
-            let moves = self.moves(&documents, side.other(), ahead, &mut asked).await?;
+            let moves = match watched.and_then(|watched| watched[side.other()].clone()) {
+                Some(seen) => seen,
+                None => self.moves(&documents, side.other(), ahead, &mut asked).await?,
+            };
             let (by, endpoint) = (self.room.settings.pair.cut, described[*side].as_ref());
             let cut = fail_over::cut(&documents.state, *side, by, endpoint, &moves, (why, *until), now());
             let cut = cut.map_err(|held| Halt::Held(held.to_string()))?;
@@ -110,8 +124,6 @@ impl Handler {
             }
             next = Some(*side);
             documents.state = cut;
-        } else if matches!(hint.says, Says::Look) {
-            return self.watch(documents, dry_run, progress).await;
         }
         let finished = self.finish(&documents, &described, asked, dry_run, progress).await?;
         Ok(self.report(&documents.state, next, &suspicion, &finished, dry_run, progress))

@@ -1,9 +1,11 @@
 //! What is said of a run.
 
+use crate::watch::Seen;
 use crate::{Finished, Handler, Progress};
 use onair_core::fail_over::Suspicion;
 use onair_core::metrics::Metric;
 use onair_core::pair::Side;
+use onair_core::pair::freshness::Freshness;
 use onair_core::pair::state::PairState;
 use onair_lambda::Report;
 use onair_pair::Summary;
@@ -70,22 +72,23 @@ impl Handler {
         Report::of(&figures, progress.metrics())
     }
 
-    pub(crate) fn report_watch(
-        &self,
-        state: &PairState,
-        finished: &Finished,
-        stale: &[String],
-        dry_run: bool,
-        progress: &Progress,
-    ) -> Report {
+    pub(crate) fn report_schedule(&self, seen: &Seen, dry_run: bool, progress: &mut Progress) -> Report {
+        let state = &seen.state;
+        let mut finished = std::mem::take(&mut progress.done);
+        finished.notes.extend(seen.note.clone());
+        let stale = Side::BOTH.into_iter().filter_map(|side| match seen.freshness[side].as_ref()? {
+            Freshness::Moving => None,
+            Freshness::Stale(why) | Freshness::Unknown(why) => Some(format!("{side}: {why}")),
+        });
+        let stale: Vec<String> = stale.collect();
         let figures = Figures {
-            outcome: progress.outcome(finished, dry_run),
+            outcome: progress.outcome(&finished, dry_run),
             summary: Summary::of(&self.room.settings.pair.name, state),
             cut: progress.cut,
             why: None,
             steps: &finished.steps,
             notes: &finished.notes,
-            stale,
+            stale: &stale,
         };
         let cut = Side::BOTH.into_iter().filter(|side| !state.sides[*side].is_live()).count();
         let count = |name, count: usize| Metric::count(name, u64::try_from(count).unwrap_or(u64::MAX));

@@ -7,7 +7,7 @@ use std::process::Command;
 
 fn start(settings: &[(&str, &str)]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_prune-recording"));
-    command.env_clear().env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_REGION", "us-east-1");
+    command.env_clear().env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_REGION", "us-west-2");
     let output = command.envs(settings.iter().copied()).output().unwrap();
     assert!(!output.status.success());
     String::from_utf8(output.stdout).unwrap()

@@ -7,7 +7,7 @@ use std::process::Command;
 #[test]
 fn a_missing_setting_stops_the_start_and_is_named() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_publish-playlist"));
-    command.env_clear().env("AWS_REGION", "us-east-1").env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9");
+    command.env_clear().env("AWS_REGION", "us-west-2").env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9");
     let output = command.env("PAIR", "show").output().unwrap();
     assert!(!output.status.success());
     let log = String::from_utf8(output.stdout).unwrap();

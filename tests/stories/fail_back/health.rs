@@ -213,3 +213,22 @@ async fn a_side_that_a_person_cut_waits_for_a_person() {
     }
     assert_eq!(run(&stage, &[], by_hand(A)).await["outcome"], "failed_back");
 }
+
+/// Promise P67.
+#[tokio::test]
+async fn a_side_that_is_well_comes_back_at_once_if_viewers_are_on_one_that_is_lost_too() {
+    let settings = [("QUIET_SECONDS", "3600")];
+    let stage = cut(&settings, A).await;
+    stage.medialive.set_alert(CHANNELS[B], 0, ALERT);
+    let held = stage.call("fail-over", &settings, alert_set(B)).await;
+    assert_eq!(response(held)["outcome"], "held");
+    // Both are lost, and that one of them is away already changes nothing.
+    stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
+    assert_waits(&stage, &settings, "alerts are set").await;
+    stage.medialive.clear_alert(CHANNELS[A], 0, ALERT);
+    assert_eq!(run(&stage, &settings, alert_cleared(A)).await["outcome"], "failed_back");
+    let event = event("fail-over/schedule.json");
+    let answer = response(stage.call("fail-over", &settings, event).await);
+    assert_eq!((&answer["outcome"], &answer["cut"]), (&json!("failed_over"), &json!("B")), "{answer:#}");
+    assert_eq!(stage.steering()["PATHWAY-PRIORITY"][0], "A.2");
+}

@@ -246,6 +246,7 @@ async fn who_has_been_playing_since_the_beginning_can_follow_every_switch() {
             let url = stage.mediapackage.url(ENDPOINTS[side]);
             assert_eq!(fail_over(&stage, &settings, by_hand(side)).await["outcome"], "failed_over");
             assert_eq!(run(&stage, &settings, by_hand(side)).await["outcome"], "failed_back");
+            stage.an_hour_passes();
             assert_eq!(stage.mediapackage.url(ENDPOINTS[side]) != url, moves);
             opened_later.push(stage.public("index.m3u8"));
             let steering = stage.steering();

@@ -3,8 +3,8 @@
 use super::{A, B, run};
 use serde_json::{Value, json};
 use stand_in::{Endpoints, Fault};
-use stories::event;
-use stories::pair::{CHANNELS, ENDPOINTS, PUBLIC, STEERING, Stage, alert_set, by_hand};
+use stories::pair::{CHANNELS, ENDPOINTS, PUBLIC, STEERING, Stage, alert_cleared, alert_set, by_hand};
+use stories::{event, response};
 
 /// The definition that the state has saved of A.
 fn saved(stage: &Stage) -> Value {
@@ -166,4 +166,28 @@ async fn a_pair_that_was_never_published_fails_over_too() {
     assert_eq!(answer["outcome"], "failed_over", "{answer:#}");
     assert_eq!(stage.variants().into_iter().map(|(pathway, _)| pathway).collect::<Vec<_>>(), ["B", "B", "B"]);
     assert_eq!(stage.bases()[A], None);
+}
+
+/// Promise P66.
+#[tokio::test]
+async fn a_side_is_cut_only_when_all_who_watch_have_heard_of_the_one_that_came_back() {
+    let settings = [("STEERING_TTL_SECONDS", "600")];
+    let stage = Stage::published(&settings).await;
+    run(&stage, &settings, alert_set(A)).await;
+    response(stage.call("fail-back", &settings, alert_cleared(A)).await);
+    let answer = run(&stage, &settings, alert_set(B)).await;
+    assert_eq!((&answer["outcome"], &answer["steps"]), (&json!("failed_over"), &json!(["steer", "publish"])));
+    let note = answer["notes"][0].as_str().unwrap_or_default();
+    assert!(note.starts_with("endpoint show-b-hls is cut from ") && note.contains("came back"), "{answer:#}");
+    assert_eq!(stage.steering()["PATHWAY-PRIORITY"][0], "A.2", "they are told at once");
+    assert!(stage.mediapackage.endpoint(ENDPOINTS[B]).is_some());
+    // Until then the side cannot come back, either: nothing is begun that the cut would end.
+    let answer = response(stage.call("fail-back", &settings, by_hand(B)).await);
+    assert_eq!((&answer["outcome"], &stage.statuses()[B]), (&json!("held"), &"cut".to_owned()), "{answer:#}");
+    stage.an_hour_passes();
+    let answer = run(&stage, &settings, event("fail-over/schedule.json")).await;
+    assert_eq!(answer["steps"], json!(["delete endpoint show-b-hls"]), "{answer:#}");
+    assert_eq!(stage.mediapackage.endpoint(ENDPOINTS[B]), None);
+    let answer = response(stage.call("fail-back", &settings, by_hand(B)).await);
+    assert_eq!(answer["outcome"], "failed_back");
 }

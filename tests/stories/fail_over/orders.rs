@@ -97,6 +97,10 @@ impl Show {
             last_changed = self.stage.everything() != before;
         }
         for number in 0..TICKS_TO_REST {
+            // A cut may wait until who is watching has heard of the other side.
+            if self.stage.state().is_object() {
+                self.stage.an_hour_passes();
+            }
             let before = self.stage.everything();
             self.tick(&format!("tick {number} after {order:?}")).await;
             if self.stage.everything() == before {

@@ -4,7 +4,7 @@ use super::{A, B, run};
 use serde_json::{Value, json};
 use stand_in::{Fault, Live};
 use std::time::Duration;
-use stories::pair::{ALERT, CHANNELS, ENDPOINTS, Stage, alert_set, metrics};
+use stories::pair::{ALERT, CHANNELS, ENDPOINTS, Stage, ago, alert_set, metrics};
 use stories::{event, response};
 
 fn schedule() -> Value {
@@ -53,7 +53,7 @@ async fn a_side_that_does_not_move_is_reported_before_it_is_needed() {
     let answer = response(fail_over.invoke(schedule()).await);
     assert_eq!((&answer["outcome"], &answer["stale"]), (&json!("unchanged"), &Value::Null), "{answer:#}");
     assert_eq!((&metrics(&fail_over)["Stale"], &metrics(&fail_over)["Cut"]), (&json!(0), &json!(0)));
-    let before = [stage.state(), stage.steering(), stage.public("index.m3u8").into()];
+    let before = [stage.steering(), stage.public("index.m3u8").into()];
     stage.mediapackage.stall(CHANNELS[B]);
     tokio::time::sleep(Duration::from_millis(3_600)).await;
     let answer = response(fail_over.invoke(schedule()).await);
@@ -64,7 +64,7 @@ async fn a_side_that_does_not_move_is_reported_before_it_is_needed() {
     let answer = response(fail_over.invoke(schedule()).await);
     assert!(answer["stale"][0].as_str().unwrap().starts_with("A: http"), "{answer:#}");
     assert_eq!(metrics(&fail_over)["Stale"], 2);
-    assert_eq!([stage.state(), stage.steering(), stage.public("index.m3u8").into()], before);
+    assert_eq!([stage.steering(), stage.public("index.m3u8").into()], before);
 }
 
 /// Promise P47.
@@ -94,4 +94,72 @@ async fn a_cut_is_counted_once_and_told_by_the_schedule_as_long_as_it_lasts() {
         let metrics = metrics(&fail_over);
         assert_eq!((&metrics["Cut"], &metrics["FailedOver"]), (&json!(1), &Value::Null));
     }
+}
+
+/// Lets the side be seen to have stood still a minute longer.
+fn a_minute_passes(stage: &Stage, side: &str) {
+    let mut state = stage.state();
+    let since = &mut state["sides"][side]["stale_since"];
+    assert!(since.is_string(), "{since}");
+    *since = ago(Duration::from_secs(60)).into();
+    stage.put_state(&state);
+}
+
+/// Promise P64.
+#[tokio::test]
+async fn viewers_are_taken_off_a_side_that_stands_still_though_no_alert_says_so() {
+    for cut in ["delete", "deny", "none"] {
+        let settings = [("CUT", cut)];
+        let stage = Stage::published(&settings).await;
+        stage.medialive.set_state(CHANNELS[A], "IDLE");
+        stage.mediapackage.stall(CHANNELS[A]);
+        tokio::time::sleep(Duration::from_millis(3_600)).await;
+        for _ in 0..2 {
+            let answer = run(&stage, &settings, schedule()).await;
+            assert_eq!(answer["outcome"], "unchanged", "one look is none: {answer:#}");
+            assert_eq!(stage.steering()["PATHWAY-PRIORITY"], json!(["A", "B"]));
+        }
+        a_minute_passes(&stage, "A");
+        let answer = run(&stage, &settings, schedule()).await;
+        assert_eq!((&answer["outcome"], &answer["cut"]), (&json!("failed_over"), &json!("A")), "{answer:#}");
+        assert!(answer["why"].as_str().unwrap().starts_with("it has stood still since"), "{answer:#}");
+        assert_eq!(stage.steering()["PATHWAY-PRIORITY"][0], "B");
+        assert_eq!(run(&stage, &settings, schedule()).await["outcome"], "unchanged");
+    }
+}
+
+/// Promise P64: and that a side moved in between begins the time anew.
+#[tokio::test]
+async fn viewers_are_left_where_a_side_stands_still_that_they_are_not_on_or_together_with_the_other() {
+    let stage = Stage::published(&[]).await;
+    for (stalled, side) in [(vec![B], "B"), (vec![A, B], "A")] {
+        stalled.iter().for_each(|side| stage.mediapackage.stall(CHANNELS[*side]));
+        tokio::time::sleep(Duration::from_millis(3_600)).await;
+        run(&stage, &[], schedule()).await;
+        a_minute_passes(&stage, side);
+        assert_eq!(run(&stage, &[], schedule()).await["outcome"], "unchanged");
+        assert_eq!(stage.statuses(), ["live", "live"]);
+    }
+    for channel in CHANNELS {
+        stage.mediapackage.resume(channel);
+    }
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    run(&stage, &[], schedule()).await;
+    assert_eq!(stage.state()["sides"]["A"]["stale_since"], Value::Null);
+}
+
+/// Promise P65.
+#[tokio::test]
+async fn sides_that_are_mixed_up_are_held_before_it_matters() {
+    let stage = Stage::published(&[]).await;
+    for channel in CHANNELS {
+        stage.medialive.send_to(channel, channel);
+    }
+    assert_eq!(run(&stage, &[], schedule()).await["outcome"], "unchanged");
+    let swapped = [("SIDE_A_ENDPOINT", ENDPOINTS[B]), ("SIDE_B_ENDPOINT", ENDPOINTS[A])];
+    let answer = run(&stage, &swapped, schedule()).await;
+    assert_eq!(answer["outcome"], "held");
+    let why = "endpoint show-b-hls is not side A's: it serves MediaPackage channel 654321, and MediaLive channel \
+               123456 sends to 123456; a fail-over would cut the side that is well";
+    assert_eq!(answer["why"], why);
 }

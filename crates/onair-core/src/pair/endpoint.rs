@@ -59,6 +59,11 @@ impl Definition {
         self.text("id").unwrap_or_default()
     }
 
+    /// The id of the MediaPackage channel that it serves.
+    pub fn channel_id(&self) -> &str {
+        self.text("channelId").unwrap_or_default()
+    }
+
     fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.as_str()
     }

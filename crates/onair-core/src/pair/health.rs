@@ -1,6 +1,7 @@
 //! What MediaLive says of a side's input.
 
-use super::Source;
+use super::endpoint::Definition;
+use super::{Pair, Side, Sides, Source};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
 
@@ -26,6 +27,8 @@ pub struct Channel {
     pub pipelines_running: i32,
     /// It should have two.
     pub is_standard: bool,
+    /// The ids of the MediaPackage channels that it sends to, as far as it names them.
+    pub packaged_by: Vec<String>,
 }
 
 /// Whether a side's input is well.
@@ -64,6 +67,33 @@ pub fn health(source: &Source, types: &BTreeSet<String>, channel: &Channel, aler
     Health::Clean {
         last_cleared: of_source(source, types, alerts).filter_map(|alert| alert.cleared_at).max(),
     }
+}
+
+/// What is wrong with how the sides are put together, if it can be told: a fail-over would cut what is well.
+pub fn mix_up(
+    pair: &Pair,
+    channels: &Sides<Channel>,
+    endpoints: &Sides<Option<Definition>>,
+) -> Option<String> {
+    let (a, b) = (endpoints.a.as_ref(), endpoints.b.as_ref());
+    if let (Some(a), Some(b)) = (a, b)
+        && a.channel_id() == b.channel_id()
+    {
+        let (a, b, channel) = (a.id(), b.id(), a.channel_id());
+        return Some(format!("endpoints {a} and {b} serve the same MediaPackage channel, {channel}"));
+    }
+    Side::BOTH.into_iter().find_map(|side| {
+        let (sent_to, endpoint) = (&channels[side].packaged_by, endpoints[side].as_ref()?);
+        let is_its_own = sent_to.is_empty() || sent_to.iter().any(|id| id == endpoint.channel_id());
+        (!is_its_own).then(|| {
+            let (channel, sent_to) = (pair.sides[side].channel_id(), sent_to.join(", "));
+            let (id, serves) = (endpoint.id(), endpoint.channel_id());
+            format!(
+                "endpoint {id} is not side {side}'s: it serves MediaPackage channel {serves}, and MediaLive channel \
+                 {channel} sends to {sent_to}"
+            )
+        })
+    })
 }
 
 fn of_source<'a>(

@@ -59,6 +59,9 @@ pub struct SideState {
     /// Its newest segment at the last look, if its playlists tell no time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sighting: Option<Sighting>,
+    /// Since when its playlists have been seen to stand still, if they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_since: Option<DateTime<Utc>>,
 }
 
 /// Whether a side serves viewers.
@@ -114,6 +117,7 @@ impl Default for PairState {
             url: None,
             status: Status::Live,
             sighting: None,
+            stale_since: None,
         };
         Self {
             version: Version::One,
@@ -149,7 +153,8 @@ impl PairState {
     pub(crate) fn change(&self, side: Side, now: DateTime<Utc>, status: Status) -> Self {
         let mut next = self.clone();
         next.generation += 1;
-        next.sides[side] = SideState { since: Some(now), status, ..self.sides[side].clone() };
+        next.sides[side] =
+            SideState { since: Some(now), status, stale_since: None, ..self.sides[side].clone() };
         next
     }
 }

@@ -1,5 +1,6 @@
 //! All buckets, as tests see and change them.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
@@ -162,10 +163,14 @@ impl Buckets {
         lock(&self.0).buckets.keys().cloned().collect()
     }
 
-    /// In us-east-1 creating one's own bucket again succeeds (S3 API reference, `CreateBucket`,
-    /// `BucketAlreadyOwnedByYou`).
-    pub(super) fn create(&self, bucket: &str) {
-        lock(&self.0).buckets.entry(bucket.to_owned()).or_default();
+    pub(super) fn create(&self, bucket: &str) -> S3Result<()> {
+        match lock(&self.0).buckets.entry(bucket.to_owned()) {
+            Entry::Vacant(new) => {
+                new.insert(Arc::default());
+                Ok(())
+            }
+            Entry::Occupied(_) => Err(s3_error!(BucketAlreadyOwnedByYou)),
+        }
     }
 
     pub(super) fn read<T>(&self, bucket: &str, read: impl FnOnce(&Bucket) -> S3Result<T>) -> S3Result<T> {

@@ -48,7 +48,7 @@ impl S3 for Protocol {
         &self,
         req: S3Request<CreateBucketInput>,
     ) -> S3Result<S3Response<CreateBucketOutput>> {
-        self.0.create(&req.input.bucket);
+        self.0.create(&req.input.bucket)?;
         let location = Some(format!("/{}", req.input.bucket));
         Ok(S3Response::new(CreateBucketOutput { location }))
     }

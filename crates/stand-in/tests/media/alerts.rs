@@ -8,13 +8,13 @@ const VIDEO: &str = "Video Not Detected";
 fn start(pipelines: u8) -> MediaLive {
     let medialive = MediaLive::start(&Traffic::default());
     let arn = medialive.create_channel("1001", pipelines);
-    assert_eq!(arn, "arn:aws:medialive:us-east-1:123456789012:channel:1001");
+    assert_eq!(arn, "arn:aws:medialive:us-west-2:123456789012:channel:1001");
     medialive
 }
 
 fn get(medialive: &MediaLive, path: &str) -> (u16, Value) {
     let page =
-        get_signed("medialive", "us-east-1", &format!("{}/prod/channels/{path}", medialive.endpoint_url()));
+        get_signed("medialive", "us-west-2", &format!("{}/prod/channels/{path}", medialive.endpoint_url()));
     (page.status, page.json())
 }
 

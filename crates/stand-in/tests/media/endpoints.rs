@@ -60,7 +60,7 @@ async fn an_endpoint_comes_back_as_it_was_made() {
     let uuid = described
         .arn()
         .unwrap()
-        .strip_prefix("arn:aws:mediapackage:us-east-1:123456789012:origin_endpoints/");
+        .strip_prefix("arn:aws:mediapackage:us-west-2:123456789012:origin_endpoints/");
     let url = format!("{}/out/v1/{}/live.m3u8", mediapackage.origin_url(), uuid.unwrap());
     assert_eq!((described.url(), uuid.unwrap().len()), (Some(url.as_str()), 32));
     assert_eq!(mediapackage.url("a-hls"), url);
@@ -237,16 +237,16 @@ async fn a_request_must_be_signed_for_the_place_it_goes_to() {
     let list = stranger.list_origin_endpoints().send().await;
     assert_eq!(refusal(list), refused(403, "UnrecognizedClientException"));
     let url = format!("{}/origin_endpoints", mediapackage.endpoint_url());
-    assert_eq!(get_signed("mediapackage", "us-east-1", &url).status, 200);
+    assert_eq!(get_signed("mediapackage", "us-west-2", &url).status, 200);
     for (page, code) in [
         (get_signed("mediapackage", "eu-west-1", &url), "InvalidSignatureException"),
-        (get_signed("s3", "us-east-1", &url), "InvalidSignatureException"),
+        (get_signed("s3", "us-west-2", &url), "InvalidSignatureException"),
         (super::get(&url), "MissingAuthenticationTokenException"),
     ] {
         assert_eq!((page.status, page.headers["x-amzn-errortype"].as_str()), (403, code));
     }
     assert_eq!(
-        get_signed("mediapackage", "us-east-1", &url.replace("origin_endpoints", "channels")).status,
+        get_signed("mediapackage", "us-west-2", &url.replace("origin_endpoints", "channels")).status,
         501
     );
 }

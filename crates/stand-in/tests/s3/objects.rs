@@ -152,6 +152,8 @@ async fn a_missing_bucket_is_not_a_missing_key() {
     );
     client.head_bucket().bucket(BUCKET).send().await.unwrap();
     client.create_bucket().bucket("another").send().await.unwrap();
+    let again = client.create_bucket().bucket("another").send().await;
+    assert_eq!(refusal(again), refused(409, "BucketAlreadyOwnedByYou"));
     let buckets = client.list_buckets().send().await.unwrap();
     assert_eq!(
         buckets.buckets().iter().filter_map(|bucket| bucket.name()).collect::<Vec<_>>(),
