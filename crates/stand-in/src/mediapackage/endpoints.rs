@@ -249,6 +249,10 @@ impl Endpoints {
         Ok(())
     }
 
+    pub(super) fn uuid(&self, id: &str) -> Option<String> {
+        lock(&self.0).ids.get(id).cloned()
+    }
+
     /// What the path behind a uuid leads to.
     pub(super) fn serving(&self, uuid: &str, path: &str) -> Serving {
         let state = lock(&self.0);

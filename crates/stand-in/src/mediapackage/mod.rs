@@ -50,6 +50,12 @@ impl MediaPackage {
     pub fn origin_url(&self) -> String {
         format!("http://{}", self.origin.address())
     }
+
+    /// What stands in front of the endpoint of this id as a CDN would: below any path it serves the endpoint's files. So
+    /// it serves, too, what another MediaPackage has given a URL, of which there is no more than its API.
+    pub fn cdn_url(&self, id: &str) -> String {
+        format!("{}/cdn/{id}", self.origin_url())
+    }
 }
 
 impl Deref for MediaPackage {

@@ -30,16 +30,15 @@ pub(super) async fn answer(traffic: Traffic, endpoints: Endpoints, request: Requ
 }
 
 async fn find(endpoints: &Endpoints, path: &str) -> File {
-    let parts = path.strip_prefix("/out/v1/").and_then(|path| path.split_once('/'));
-    let Some((uuid, path)) = parts else { return nothing() };
-    match endpoints.reply(uuid, path) {
+    let Some((uuid, path)) = endpoint_of(endpoints, path) else { return nothing() };
+    match endpoints.reply(&uuid, path) {
         Some(Reply::Status(status)) => return refused(status),
         Some(Reply::Text(text)) => return File::new(PLAYLIST, "max-age=1", text),
         Some(Reply::Redirect(url)) => return File::redirect(url),
         Some(Reply::Late(delay)) => tokio::time::sleep(delay).await,
         None => {}
     }
-    let found = match endpoints.serving(uuid, path) {
+    let found = match endpoints.serving(&uuid, path) {
         Serving::Nothing => None,
         Serving::Denied(status) => Some(refused(status)),
         Serving::Stream { source: Source::Live(live), timeline, manifest, file } => {
@@ -50,6 +49,16 @@ async fn find(endpoints: &Endpoints, path: &str) -> File {
         }
     };
     found.unwrap_or_else(nothing)
+}
+
+/// The uuid of the endpoint that a path leads to, and what of the path is the endpoint's own.
+fn endpoint_of<'a>(endpoints: &Endpoints, path: &'a str) -> Option<(String, &'a str)> {
+    if let Some(behind) = path.strip_prefix("/cdn/") {
+        let (id, path) = behind.split_once('/')?;
+        return Some((endpoints.uuid(id)?, path.rsplit('/').next()?));
+    }
+    let (uuid, path) = path.strip_prefix("/out/v1/")?.split_once('/')?;
+    Some((uuid.to_owned(), path))
 }
 
 /// A file below a folder. There is no way out of it.

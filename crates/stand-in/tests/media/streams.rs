@@ -113,6 +113,19 @@ fn streams_are_in_step_unless_one_is_numbered_otherwise() {
 }
 
 #[test]
+fn a_cdn_serves_an_endpoint_below_any_path() {
+    let (mediapackage, base) = streaming(quick());
+    let cdn = mediapackage.cdn_url("a-hls");
+    for folder in ["", "/out/v1/0a1b2c"] {
+        let playlist = get(&format!("{cdn}{folder}/index.m3u8"));
+        assert_eq!((playlist.status, playlist.text()), (200, get(&format!("{base}index.m3u8")).text()));
+    }
+    assert_eq!(get(&format!("{}/index.m3u8", mediapackage.cdn_url("another"))).status, 404);
+    mediapackage.delete("a-hls");
+    assert_eq!(get(&format!("{cdn}/index.m3u8")).status, 404);
+}
+
+#[test]
 fn dates_and_headers_can_be_left_out() {
     let live = Live { has_program_date_time: false, has_manifest_headers: false, ..Live::default() };
     let (_mediapackage, base) = streaming(live);
