@@ -8,13 +8,17 @@ import json
 
 import moto.cloudformation.models as cloudformation
 import moto.cloudformation.parsing as parsing
+import moto.medialive.urls as medialive_urls
 import xmltodict
 from moto.core.common_models import CloudFormationModel
+from moto.core.responses import ActionResult
 from moto.iam.access_control import IAMPolicyStatement, IAMRequest, PermissionResult
 from moto.iam.models import Role
 from moto.logs.models import LogGroup
 from moto.medialive.responses import MediaLiveResponse
+from moto.mediapackage.models import MediaPackageBackend
 from moto.mediapackage.responses import MediaPackageResponse
+from moto.moto_api._internal import mock_random
 from moto.s3.exceptions import BucketAccessDeniedError, S3AccessDeniedError
 from moto.s3.responses import S3Response
 
@@ -106,8 +110,10 @@ NOTED_TYPES = [type("Noted", (Noted, CloudFormationModel), {"noted": noted}) for
 # moto asks for a permission on everything where these services ask for one on the endpoint or the channel. The
 # identifier of an endpoint there is a generated one, which the template cannot know.
 def endpoint(self):
-    if "/origin_endpoints/" not in self.path:
-        return "*"
+    return any_endpoint(self) if "/origin_endpoints/" in self.path else "*"
+
+
+def any_endpoint(self):
     generated = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"
     return f"arn:aws:mediapackage:{self.region}:{self.current_account}:origin_endpoints/{generated}"
 
@@ -121,6 +127,53 @@ def channel(self):
 
 MediaPackageResponse._determine_resource = endpoint
 MediaLiveResponse._determine_resource = channel
+
+
+# moto gives an endpoint that is made again the URL and the ARN that it had, and the URL is no playlist's; MediaPackage
+# gives it new ones each time, with an identifier of its own.
+moto_create_origin_endpoint = MediaPackageBackend.create_origin_endpoint
+
+
+def create_origin_endpoint(self, **definition):
+    made = moto_create_origin_endpoint(self, **definition)
+    generated, manifest = mock_random.uuid4().hex, made.manifest_name or "index"
+    made.arn = f"arn:aws:mediapackage:{self.region_name}:{self.account_id}:origin_endpoints/{generated}"
+    host = f"0123456789abcdef.mediapackage.{self.region_name}.amazonaws.com"
+    made.url = f"https://{host}/out/v1/{generated}/{manifest}.m3u8"
+    return made
+
+
+MediaPackageBackend.create_origin_endpoint = create_origin_endpoint
+
+
+# moto asks for no permission to give an endpoint tags as it is made; AWS asks for mediapackage:TagResource, too.
+moto_answer_create = MediaPackageResponse.create_origin_endpoint
+
+
+def answer_create(self):
+    if self._get_param("tags"):
+        self._get_action = lambda: "TagResource"
+        try:
+            self._authenticate_and_authorize_normal_action(any_endpoint(self))
+        finally:
+            del self._get_action
+    return moto_answer_create(self)
+
+
+MediaPackageResponse.create_origin_endpoint = answer_create
+
+
+# moto knows no ListAlerts, and with AWS no call sets an alert. Here an alert of a channel's first pipeline is set as long
+# as one of the channel's input attachments is named by the alert's type: UpdateChannel can see to that.
+def list_alerts(self):
+    channel = self.medialive_backend.describe_channel(self._get_param("ChannelId"))
+    types = [attachment["InputAttachmentName"] for attachment in channel.input_attachments or []]
+    alerts = [{"AlertType": type, "Id": type, "PipelineId": "0", "State": "SET"} for type in types]
+    return ActionResult({"Alerts": alerts})
+
+
+MediaLiveResponse.list_alerts = list_alerts
+medialive_urls.url_paths["{0}/prod/channels/(?P<channelid>[^/.]+)/alerts$"] = medialive_urls.response.dispatch
 
 
 # moto keeps an inline policy of a role in a stack as a Python object; IAM keeps JSON, which moto's own IAM reads.

@@ -17,7 +17,8 @@ Only the statements that moto decides by are listed (role.py). The command finds
     ONAIR_FUNCTION_SECRET_ACCESS_KEY
     ONAIR_FUNCTION_SESSION_TOKEN
 
-The buckets of RecordingBuckets exist and are empty, without versioning. The exit code is the command's.
+The buckets of RecordingBuckets exist and are empty, without versioning. A pair's channels run. The exit code is the
+command's.
 """
 
 import argparse
@@ -30,6 +31,8 @@ import urllib.request
 
 import stack
 import role
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.medialive.models import medialive_backends
 from moto.server import ThreadedMotoServer
 
 
@@ -74,6 +77,16 @@ def administrator(client):
     return iam.create_access_key(UserName="admin")["AccessKey"]
 
 
+def create_channels(client, *ids):
+    """Makes channels of MediaLive that run and have these ids: moto would make others up, and a role names its own."""
+    known = medialive_backends[DEFAULT_ACCOUNT_ID][stack.REGION]._channels
+    for id in ids:
+        made = client("medialive").create_channel(Name=id, ChannelClass="SINGLE_PIPELINE")["Channel"]["Id"]
+        known[id] = known.pop(made)
+        known[id].id = id
+        client("medialive").start_channel(ChannelId=id)
+
+
 def enforce_iam(endpoint, after=0):
     """From here on every request is checked; the number is how many more may pass unchecked."""
     post(f"{endpoint}/moto-api/reset-auth", str(after))
@@ -98,6 +111,8 @@ def environment(args, endpoint):
         client("s3").create_bucket(
             Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": stack.REGION}
         )
+    channels = [args.parameters.get(f"Side{side}ChannelArn", "") for side in "AB"]
+    create_channels(client, *(arn.split(":")[-1] for arn in filter(None, channels)))
     role_name = stack.physical_ids(client)[role.ROLES[args.function]]
     if args.without:
         leave_out(args.without, client, role_name)

@@ -10,8 +10,6 @@ import role
 import second_opinion
 import stack
 from botocore.exceptions import ClientError
-from moto.core import DEFAULT_ACCOUNT_ID
-from moto.medialive.models import medialive_backends
 from moto.server import ThreadedMotoServer
 
 FUNCTIONS = ["publish-playlist", "fail-over", "fail-back"]
@@ -137,12 +135,12 @@ def test_every_statement_allows_one_thing_and_has_a_name_of_its_own(function):
 
 READ = {"read state", "read index", "read steering", "list control", "list public", "describe endpoint"}
 PUBLISH = READ | {"write index", "write steering"}
-ACT = PUBLISH | {"write state", "describe channel A", "describe channel B"}
+ACT = PUBLISH | {"write state", "list alerts", "describe channel A", "describe channel B"}
 MAY = {
     ("publish-playlist", "delete"): PUBLISH,
     ("fail-over", "delete"): ACT | {"delete endpoint"},
     ("fail-over", "deny"): ACT | {"update endpoint"},
-    ("fail-back", "delete"): ACT | {"create endpoint"},
+    ("fail-back", "delete"): ACT | {"create endpoint", "create endpoint with tags"},
     ("fail-back", "deny"): ACT | {"update endpoint"},
 }
 # Statement -> what is refused without it.
@@ -159,7 +157,9 @@ NEEDED_FOR = {
     "DeleteEndpoint": {"delete endpoint"},
     "DenyEndpoint": {"update endpoint"},
     "AllowEndpoint": {"update endpoint"},
-    "CreateEndpoint": {"create endpoint"},
+    "CreateEndpoint": {"create endpoint", "create endpoint with tags"},
+    "TagEndpoint": {"create endpoint with tags"},
+    "ListAlerts": {"list alerts"},
     "DescribeChannels": {"describe channel A", "describe channel B"},
 }
 
@@ -188,10 +188,7 @@ class Enforced:
         for place in self.objects.values():
             self.admin("s3").put_object(**place, Body=b"seed")
         self.admin("mediapackage").create_channel(Id="channel")
-        self.admin("medialive").create_channel(Name="any")
-        # moto makes up the IDs of channels, and an ID of ours is in the role.
-        known = medialive_backends[DEFAULT_ACCOUNT_ID][stack.REGION]._channels
-        known |= dict.fromkeys(["123456", "654321", "999999"], next(iter(known.values())))
+        second_opinion.create_channels(self.admin, "123456", "654321", "999999")
 
     def assume(self, client, function):
         arn = client("iam").get_role(RoleName=self.ids[role.ROLES[function]])["Role"]["Arn"]
@@ -218,6 +215,9 @@ class Enforced:
             "describe endpoint": lambda: mediapackage.describe_origin_endpoint(Id="show-a"),
             "list endpoints": lambda: mediapackage.list_origin_endpoints(),
             "create endpoint": lambda: mediapackage.create_origin_endpoint(Id="show-b", ChannelId="channel"),
+            "create endpoint with tags": lambda: mediapackage.create_origin_endpoint(
+                Id="show-c", ChannelId="channel", Tags={"show": "evening"}
+            ),
             "update endpoint": lambda: mediapackage.update_origin_endpoint(Id="show-a", Origination="DENY"),
             "delete endpoint": lambda: mediapackage.delete_origin_endpoint(Id="show-a"),
             "describe MediaPackage's channel": lambda: mediapackage.describe_channel(Id="channel"),
@@ -225,6 +225,7 @@ class Enforced:
             "describe channel A": lambda: medialive.describe_channel(ChannelId="123456"),
             "describe channel B": lambda: medialive.describe_channel(ChannelId="654321"),
             "describe another channel": lambda: medialive.describe_channel(ChannelId="999999"),
+            "list alerts": lambda: medialive.list_alerts(ChannelId="123456"),
             "stop channel A": lambda: medialive.stop_channel(ChannelId="123456"),
             "list channels": lambda: medialive.list_channels(),
         }
@@ -283,7 +284,7 @@ def test_under_its_role_a_function_can_do_this_and_nothing_else(enforced, functi
 def test_without_one_of_its_statements_a_function_cannot_do_just_that(enforced, function):
     server, cut = enforced
     sids = role.enforced_sids(role.of_role(server.admin, server.ids[role.ROLES[function]]).values())
-    assert set(sids) == set(EXPECTED[function, cut]) - {"ListAlerts", "TagEndpoint"}
+    assert set(sids) == set(EXPECTED[function, cut])
     allowed = MAY.get((function, cut), PUBLISH)
     for sid in sids:
         before = server.without(function, sid)
