@@ -1,6 +1,7 @@
 //! `fail-back`: see the same heading in `docs/behaviour.md`.
 
 mod all_three;
+mod any_cloud;
 mod faults;
 mod health;
 mod returning;

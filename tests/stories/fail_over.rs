@@ -1,5 +1,6 @@
 //! `fail-over`: see the same heading in `docs/behaviour.md`.
 
+mod any_cloud;
 mod at_once;
 mod cutting;
 pub(crate) mod faults;

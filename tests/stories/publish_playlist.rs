@@ -1,5 +1,6 @@
 //! `publish-playlist`: see the same heading in `docs/behaviour.md`.
 
+mod any_cloud;
 mod reading;
 
 use serde_json::{Value, json};

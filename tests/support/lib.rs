@@ -1,8 +1,10 @@
 //! What the stories are told with: an S3, recordings in it, the real binaries, the event files.
 
+pub mod any_pair;
 pub mod cloud;
 pub mod pair;
 
+pub use any_pair::AnyPair;
 pub use cloud::{Cloud, Stored};
 
 use serde_json::Value;

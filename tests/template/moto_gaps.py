@@ -11,6 +11,7 @@ import moto.cloudformation.parsing as parsing
 import moto.medialive.urls as medialive_urls
 import xmltodict
 from moto.core.common_models import CloudFormationModel
+from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult
 from moto.iam.access_control import IAMPolicyStatement, IAMRequest, PermissionResult
 from moto.iam.models import Role
@@ -163,8 +164,8 @@ def answer_create(self):
 MediaPackageResponse.create_origin_endpoint = answer_create
 
 
-# moto knows no ListAlerts, and with AWS no call sets an alert. Here an alert of a channel's first pipeline is set as long
-# as one of the channel's input attachments is named by the alert's type: UpdateChannel can see to that.
+# moto knows no ListAlerts, and with AWS no call sets an alert. Here an alert of a channel's first pipeline is set as
+# long as one of the channel's input attachments is named by the alert's type: UpdateChannel can see to that.
 def list_alerts(self):
     channel = self.medialive_backend.describe_channel(self._get_param("ChannelId"))
     types = [attachment["InputAttachmentName"] for attachment in channel.input_attachments or []]
@@ -214,6 +215,22 @@ def create_aws_request(self):
 
 
 IAMRequest._create_aws_request = create_aws_request
+
+
+# moto refuses in XML whatever is refused; these services do so in JSON, as everything, and the Rust SDK reads no other.
+moto_raise_access_denied = IAMRequest._raise_access_denied
+
+
+def raise_access_denied(self):
+    if self._service not in ("mediapackage", "medialive"):
+        moto_raise_access_denied(self)
+    who = self._access_key.arn
+    refusal = JsonRESTError("AccessDeniedException", f"User: {who} is not authorized to perform: {self._action}")
+    refusal.code = 403
+    raise refusal
+
+
+IAMRequest._raise_access_denied = raise_access_denied
 
 
 # moto's attribute Arn of a log group ends in the group's name; CloudFormation's ends in :*, the group's streams.

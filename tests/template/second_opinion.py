@@ -4,6 +4,8 @@
     python tests/template/second_opinion.py --function fail-over --param Pair=show ... -- COMMAND ...
     python tests/template/second_opinion.py --param ... --list                       the statements, one Sid a line
     python tests/template/second_opinion.py --param ... --without SID -- COMMAND ... one statement left out
+    python tests/template/second_opinion.py --param ... --without nothing --without SID -- COMMAND ...
+                                                                                     the command twice, on one server
 
 Only the statements that moto decides by are listed (role.py). The command finds in its environment:
 
@@ -17,8 +19,8 @@ Only the statements that moto decides by are listed (role.py). The command finds
     ONAIR_FUNCTION_SECRET_ACCESS_KEY
     ONAIR_FUNCTION_SESSION_TOKEN
 
-The buckets of RecordingBuckets exist and are empty, without versioning. A pair's channels run. The exit code is the
-command's.
+The buckets of RecordingBuckets exist and are empty, without versioning. A pair's channels run. Behind the output of
+each run comes a line on stderr that says how it ended. The exit code is that of the last one that did not succeed.
 """
 
 import argparse
@@ -27,6 +29,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 import urllib.request
 
 import stack
@@ -35,6 +38,9 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.medialive.models import medialive_backends
 from moto.server import ThreadedMotoServer
 
+# What --without takes for the whole role.
+NOTHING = "nothing"
+
 
 def arguments():
     parser = argparse.ArgumentParser(
@@ -42,7 +48,7 @@ def arguments():
     )
     parser.add_argument("--function", default="prune-recording", choices=role.ROLES, help="whose role")
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a template parameter")
-    parser.add_argument("--without", metavar="SID", help="leave this statement out of the role")
+    parser.add_argument("--without", action="append", metavar="SID", help="leave this statement out of the role")
     parser.add_argument("--list", action="store_true", help="print the Sids of the statements and end")
     parser.add_argument("command", nargs="*", help="after --: what to run")
     args = parser.parse_args()
@@ -58,14 +64,21 @@ def arguments():
 
 
 def leave_out(sid, client, role_name):
-    """Takes one statement out of the role."""
+    """Takes one statement out of the role. Returns the documents as they were before."""
+    before = role.of_role(client, role_name)
     for name, document in role.of_role(client, role_name).items():
         kept = [statement for statement in document["Statement"] if statement["Sid"] != sid]
         if len(kept) < len(document["Statement"]):
             document["Statement"] = kept
-            client("iam").put_role_policy(RoleName=role_name, PolicyName=name, PolicyDocument=json.dumps(document))
-            return
+            put(client, role_name, {name: document})
+            return before
     sys.exit(f"second_opinion: the role has no statement {sid}")
+
+
+def put(client, role_name, documents):
+    """Gives the role these documents in the place of those of the same names."""
+    for name, document in documents.items():
+        client("iam").put_role_policy(RoleName=role_name, PolicyName=name, PolicyDocument=json.dumps(document))
 
 
 def administrator(client):
@@ -104,7 +117,7 @@ def post(url, body):
 
 
 def environment(args, endpoint):
-    """Sets everything up on the server and returns what the command needs to know."""
+    """Sets everything up on the server. Returns the role's name and what the command needs to know."""
     client = stack.clients(endpoint)
     outputs = stack.create(args.parameters, client)
     for bucket in filter(None, args.parameters.get("RecordingBuckets", "").split(",")):
@@ -114,8 +127,6 @@ def environment(args, endpoint):
     channels = [args.parameters.get(f"Side{side}ChannelArn", "") for side in "AB"]
     create_channels(client, *(arn.split(":")[-1] for arn in filter(None, channels)))
     role_name = stack.physical_ids(client)[role.ROLES[args.function]]
-    if args.without:
-        leave_out(args.without, client, role_name)
     role_arn = client("iam").get_role(RoleName=role_name)["Role"]["Arn"]
     function = client("sts").assume_role(RoleArn=role_arn, RoleSessionName="function")["Credentials"]
     admin = administrator(client)
@@ -125,7 +136,7 @@ def environment(args, endpoint):
         for which in ("Control", "Public")
         if f"Pair{which}BucketName" in outputs
     }
-    return buckets | {
+    return role_name, buckets | {
         "ONAIR_S3_ENDPOINT": endpoint,
         "ONAIR_REGION": stack.REGION,
         "ONAIR_ADMIN_ACCESS_KEY_ID": admin["AccessKeyId"],
@@ -147,8 +158,19 @@ def main():
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    command_environment = os.environ | environment(args, f"http://{host}:{port}")
-    return subprocess.run(args.command, env=command_environment).returncode
+    endpoint = f"http://{host}:{port}"
+    role_name, known = environment(args, endpoint)
+    admin = stack.clients(endpoint, known["ONAIR_ADMIN_ACCESS_KEY_ID"], known["ONAIR_ADMIN_SECRET_ACCESS_KEY"])
+    code = 0
+    for sid in args.without or [NOTHING]:
+        before = leave_out(sid, admin, role_name) if sid != NOTHING else {}
+        began = time.monotonic()
+        ended = subprocess.run(args.command, env=os.environ | known).returncode
+        seconds = time.monotonic() - began
+        print(f"second_opinion: without {sid} exit code {ended} after {seconds:.1f} s", file=sys.stderr, flush=True)
+        put(admin, role_name, before)
+        code = ended or code
+    return code
 
 
 if __name__ == "__main__":

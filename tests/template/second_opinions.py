@@ -1,11 +1,12 @@
-"""The stories once more, against moto's S3 and under the role of the template; then without each of its statements.
+"""The stories once more, against moto and under the roles of the template; then without each of their statements.
 
     python tests/template/second_opinions.py
 
-With the whole role every story must pass. With a statement left out at least one must fail, because S3 refused
-something: else nobody would notice if the template granted too much. second_opinion.py does a single run.
+With the whole role every story must pass. With a statement left out at least one must fail, because something was
+refused: else nobody would notice if the template granted too much. second_opinion.py does a single run.
 """
 
+import functools
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import stack
 import role
+import second_opinion
 
 HERE = Path(__file__).parent
 # The two buckets of the stories: tests/support/lib.rs.
@@ -27,6 +29,20 @@ ANY_S3 = "prune_recording::any_s3"
 PURGING = "prune_recording::purging"
 # Together these use every statement, and they take seconds.
 SHORT = [PURGING, f"{ANY_S3}::every_trigger", f"{ANY_S3}::a_real_time"]
+
+# The pair of tests/support/pair.rs.
+PAIR = stack.PAIR | {"SideAEndpoint": "show-a-hls", "SideBEndpoint": "show-b-hls"}
+# Function, how it cuts, and the stories of that. Without a statement that two of a function's roles have in common the
+# first one's stories are told.
+OF_A_PAIR = [
+    ("publish-playlist", "delete", "publish_playlist::any_cloud"),
+    ("fail-over", "delete", "fail_over::any_cloud::deleting"),
+    ("fail-over", "deny", "fail_over::any_cloud::denying"),
+    ("fail-over", "none", "fail_over::any_cloud::steering_alone"),
+    ("fail-back", "delete", "fail_back::any_cloud::deleted"),
+    ("fail-back", "deny", "fail_back::any_cloud::denied"),
+    ("fail-back", "none", "fail_back::any_cloud::untouched"),
+]
 # A run is a server in Python and the function in Rust, one waiting for the other most of the time.
 AT_ONCE = max(2, os.cpu_count() or 2)
 
@@ -40,58 +56,86 @@ def stories():
     return next(m["executable"] for m in tests if m["target"]["name"] == "stories")
 
 
-class Run:
-    """One run of some stories under a role, perhaps without one of its statements."""
+# How second_opinion.py ends a run's output.
+END = re.compile(r"^second_opinion: without (\w+) exit code (-?\d+) after ([\d.]+) s\n", re.MULTILINE)
 
-    def __init__(self, executable, parameters, filters, without=None):
-        given = [f"--param={name}={value}" for name, value in parameters.items()]
-        left_out = ["--without", without] if without else []
-        began = time.monotonic()
-        result = subprocess.run(
-            [sys.executable, HERE / "second_opinion.py", *given, *left_out, "--", executable, *filters],
-            cwd=stack.ROOT,
-            # Backtraces would say nothing here.
-            env=os.environ | {"RUST_BACKTRACE": "0"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.seconds = time.monotonic() - began
-        self.output = result.stdout
-        ended = dict(re.findall(r"^test (\S+) \.\.\. (ok|FAILED)$", self.output, re.MULTILINE))
+
+def runs(executable, function, parameters, filters, without=(second_opinion.NOTHING,)):
+    """Runs some stories under a role, without one of its statements after the other. Statement -> run."""
+    given = [f"--function={function}", *(f"--param={name}={value}" for name, value in parameters.items())]
+    given += [f"--without={sid}" for sid in without]
+    result = subprocess.run(
+        [sys.executable, HERE / "second_opinion.py", *given, "--", executable, *filters],
+        cwd=stack.ROOT,
+        # Backtraces would say nothing here.
+        env=os.environ | {"RUST_BACKTRACE": "0"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    # In turns: a run's output, and what its last line says.
+    output, *ends = END.split(result.stdout)
+    outputs = [output, *ends[3::4]]
+    ended = {ends[4 * n]: Run(outputs[n], int(ends[4 * n + 1]), float(ends[4 * n + 2])) for n in range(len(ends) // 4)}
+    # What did not run has said why at the end.
+    return {sid: ended.get(sid, Run(outputs[-1], 1, 0)) for sid in without}
+
+
+class Run:
+    """One run of some stories."""
+
+    def __init__(self, output, exit_code, seconds):
+        self.output, self.seconds = output, seconds
+        ended = dict(re.findall(r"^test (\S+) \.\.\. (ok|FAILED)$", output, re.MULTILINE))
         self.passed = [name for name, how in ended.items() if how == "ok"]
         self.failed = [name for name, how in ended.items() if how == "FAILED"]
-        self.all_passed = result.returncode == 0 and self.passed and not self.failed
-        self.was_refused = result.returncode != 0 and self.failed and "AccessDenied" in self.output
+        self.all_passed = exit_code == 0 and self.passed and not self.failed
+        self.was_refused = exit_code != 0 and self.failed and "AccessDenied" in output
 
     def row(self, what, is_good):
         names = ", ".join(name.split("::")[-1] for name in self.failed) if self.passed else "all"
         stories = f"{len(self.passed):2} passed, {len(self.failed)} failed" + (f": {names}" if self.failed else "")
-        return f"  {what:22} {'ok' if is_good else 'WRONG':6} {self.seconds:3.0f} s  {stories}"
+        return f"  {what:36} {'ok' if is_good else 'WRONG':6} {self.seconds:3.0f} s  {stories}"
 
 
 def main():
     executable = stories()
-    bad = []
+    good, bad = [], []
 
-    def report(run, what, is_good):
+    def report(run, what, is_as_it_must_be):
+        is_good = is_as_it_must_be(run)
         print(run.row(what, is_good), flush=True)
-        if not is_good:
-            bad.append(f"==== {what}\n{run.output}")
+        (good if is_good else bad).append(f"==== {what}\n{run.output}")
 
+    whole = second_opinion.NOTHING
     sids = role.enforced_sids(role.policies(LARGEST))
+    told, of_pair = set(), []
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        base = pool.submit(Run, executable, BASE, [ANY_S3])
-        largest = pool.submit(Run, executable, LARGEST, [ANY_S3, PURGING])
-        without = {sid: pool.submit(Run, executable, LARGEST, SHORT, sid) for sid in sids}
+        prune = functools.partial(pool.submit, runs, executable, "prune-recording")
+        base = prune(BASE, [ANY_S3])
+        largest = prune(LARGEST, [ANY_S3, PURGING])
+        without = {sid: prune(LARGEST, SHORT, [sid]) for sid in sids}
+        for function, cut, stories_of_it in OF_A_PAIR:
+            parameters = PAIR | {"Cut": cut}
+            own = [s for s in role.enforced_sids(role.policies(parameters, function)) if (function, s) not in told]
+            told |= {(function, sid) for sid in own}
+            # In one run of a server, since its start takes longer than the stories; each story begins by clearing up.
+            ran = pool.submit(runs, executable, function, parameters, [stories_of_it], [whole, *own])
+            of_pair.append((f"{function}, {cut}", ran))
         print("\nStories against moto, under the template's role: all must pass")
-        report(base.result(), "default parameters", base.result().all_passed)
-        report(largest.result(), "thumbnails and purge", largest.result().all_passed)
-        print("\nThe same role without one statement: S3 must refuse something, and a story must fail of it")
-        for sid, run in without.items():
-            report(run.result(), sid, run.result().was_refused)
+        report(base.result()[whole], "prune-recording", lambda run: run.all_passed)
+        report(largest.result()[whole], "prune-recording, all it can", lambda run: run.all_passed)
+        for what, ran in of_pair:
+            report(ran.result()[whole], what, lambda run: run.all_passed)
+        print("\nThe same roles without one statement: something must be refused, and a story must fail of it")
+        for sid, ran in without.items():
+            report(ran.result()[sid], f"prune-recording {sid}", lambda run: run.was_refused)
+        for what, ran in of_pair:
+            for sid, run in ran.result().items():
+                if sid != whole:
+                    report(run, f"{what.split(',')[0]} {sid}", lambda run: run.was_refused)
     print(*bad, sep="\n")
-    print(f"\nopinions: {len(sids) + 2 - len(bad)} passed, {len(bad)} failed")
+    print(f"\nopinions: {len(good)} passed, {len(bad)} failed")
     return 1 if bad else 0
 
 

@@ -236,19 +236,6 @@ class Enforced:
         # In this order: what is deleted cannot be described.
         return {what for what, call in calls.items() if (of is None or what in of) and is_allowed(call)}
 
-    def without(self, function, sid):
-        """The documents of the role as they were, after one statement was taken out."""
-        role_name = self.ids[role.ROLES[function]]
-        before = role.of_role(self.admin, role_name)
-        second_opinion.leave_out(sid, self.admin, role_name)
-        return before
-
-    def restore(self, function, documents):
-        for name, document in documents.items():
-            self.admin("iam").put_role_policy(
-                RoleName=self.ids[role.ROLES[function]], PolicyName=name, PolicyDocument=json.dumps(document)
-            )
-
 
 def is_allowed(call):
     try:
@@ -287,6 +274,6 @@ def test_without_one_of_its_statements_a_function_cannot_do_just_that(enforced, 
     assert set(sids) == set(EXPECTED[function, cut])
     allowed = MAY.get((function, cut), PUBLISH)
     for sid in sids:
-        before = server.without(function, sid)
+        before = second_opinion.leave_out(sid, server.admin, server.ids[role.ROLES[function]])
         assert server.attempts(function, of=allowed) == allowed - NEEDED_FOR[sid], sid
-        server.restore(function, before)
+        second_opinion.put(server.admin, server.ids[role.ROLES[function]], before)
