@@ -36,11 +36,18 @@ impl Handler {
     pub(crate) async fn publish_with(
         &self,
         documents: &Documents,
-        asked: Sides<Asked>,
+        mut asked: Sides<Asked>,
         dry_run: bool,
         progress: &mut Progress,
         why: Option<String>,
     ) -> Result<Option<Report>, Halt> {
+        // Where what was published of a side is lost, the side itself must tell: viewers are on it.
+        let known = documents.known();
+        for side in Side::BOTH {
+            if asked[side] == Asked::No && known[side].is_none() && documents.state.sides[side].is_live() {
+                asked[side] = self.room.ask(side, self.room.describe(side).await?.as_ref()).await;
+            }
+        }
         let plan = match plan(&self.room.settings.pair, &documents.state, &documents.published, &asked, false)
         {
             Ok(plan) => plan,
