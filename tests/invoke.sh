@@ -36,7 +36,8 @@ if [ "$function" = prune-recording ]; then
 	export RECORDING_BUCKETS=${RECORDING_BUCKETS:-r2s3-dev-channel-1-recordings}
 	[ -n "${DELETE_RENDITIONS:-}" ] || export KEEP_RENDITIONS=${KEEP_RENDITIONS:-highest}
 else
-	# The channels of the files in events/. Buckets and endpoints can only be yours: the function says which it misses.
+	# The channels of the files in events/, which are in us-west-2: elsewhere their alerts are nobody's. Buckets and endpoints
+	# can only be yours: the function says which it misses.
 	export PAIR=${PAIR:-show}
 	channel=arn:aws:medialive:$AWS_REGION:111122223333:channel
 	export SIDE_A_CHANNEL_ARN=${SIDE_A_CHANNEL_ARN:-$channel:123456} SIDE_A_PIPELINE=${SIDE_A_PIPELINE:-0}

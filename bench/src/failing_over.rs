@@ -105,14 +105,13 @@ fn decide() -> Result<f64> {
         text: "#EXTM3U\n#EXT-X-TARGETDURATION:6\n".to_owned() + &"#EXTINF:6.0,\n1.ts\n".repeat(10),
         at: DateTime::UNIX_EPOCH,
     };
+    let pair = pair(Some(TimeDelta::seconds(10)));
     let begin = Instant::now();
     let state = PairState::parse(&read).map_err(anyhow::Error::msg)?;
     let moves = understand(&look, None).freshness;
-    let cut =
-        fail_over::cut(&state, Side::A, CutBy::Delete, None, &moves, ("bench", Until::Healthy), look.at)?;
+    let cut = fail_over::cut(&pair, &state, Side::A, None, &moves, ("bench", Until::Healthy), look.at)?;
     let asked = Sides { a: Asked::No, b: Asked::No };
-    let ttl = Some(TimeDelta::seconds(10));
-    let plan = publish_playlist::plan(&pair(ttl), &cut, &published, &asked, false)?;
+    let plan = publish_playlist::plan(&pair, &cut, &published, &asked, false)?;
     let written = (cut.to_text(), plan.index, plan.steering);
     let elapsed = begin.elapsed();
     ensure!(written.1.is_some() && written.2.is_some(), "nothing was decided");

@@ -214,7 +214,7 @@ impl Stage {
         let picture =
             numbered(&picture.to_string().replace(&self.mediapackage.origin_url(), "https://origin"));
         let mut picture = picture.parse().unwrap_or_default();
-        blur(&mut picture, &["since", "clean_since", "createdAt", "at", "why"]);
+        blur(&mut picture, &["since", "clean_since", "alarm_since", "seen", "createdAt", "at", "why"]);
         picture
     }
 

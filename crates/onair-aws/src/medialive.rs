@@ -65,7 +65,10 @@ impl MediaLive {
     pub async fn channel(&self, channel: &str) -> Result<Channel, Error> {
         let described = self.client.describe_channel().channel_id(channel).send().await;
         let described = described.map_err(|error| Error::new("DescribeChannel", channel, error))?;
-        let destinations = described.destinations.into_iter().flatten();
+        let destinations = described.destinations.unwrap_or_default();
+        // What it sends to URLs may go to MediaPackage as well.
+        let names_all = destinations.iter().all(|destination| destination.settings().is_empty());
+        let destinations = destinations.into_iter().filter(|_| names_all);
         let settings =
             destinations.flat_map(|destination| destination.media_package_settings.unwrap_or_default());
         Ok(Channel {

@@ -25,13 +25,14 @@ pub enum Step {
     Look,
 }
 
-/// How long a side must have been well before it comes back. Not at all if the other one, where viewers are, is in
-/// trouble meanwhile: a side that is well just now is better than one that is not.
-pub fn quiet(pair: &Pair, other: &Health) -> TimeDelta {
-    match other {
-        Health::Clean { .. } => pair.quiet,
-        Health::Troubled(_) => TimeDelta::zero(),
-    }
+/// How long a side must have been well if the other one, where viewers are, is lost meanwhile: a side that is well just now
+/// is better than one that is not. The schedule has seen it twice then.
+const HURRY: TimeDelta = TimeDelta::seconds(60);
+
+/// How long a side must have been well while the other one is lost. Where nothing steers, players shun it all the same
+/// until the usual time is over (hls.js and Media3: 300 s).
+pub fn hurry(pair: &Pair) -> TimeDelta {
+    if pair.steering_ttl.is_some() { pair.quiet.min(HURRY) } else { pair.quiet }
 }
 
 /// The next step of a side. `health` is `None` if a person takes the responsibility.
@@ -85,7 +86,11 @@ pub fn step(
             return wait(why, new.then(|| remember(state, side, record, Some(noticed))));
         }
     }
-    Step::Restore(state.change(side, now, Status::Returning(record.clone())))
+    let mut next = state.change(side, now, Status::Returning(record.clone()));
+    if health.is_none() {
+        next.sides[side].alarm_since = None;
+    }
+    Step::Restore(next)
 }
 
 /// The same state, with another time since when the side has been well. Not a new generation: viewers see no change.
@@ -100,13 +105,17 @@ fn remember(
     next
 }
 
-/// The state after a cut side's alarm went to OK: from then on it is MediaLive that says whether the side is well. `None`
-/// if nothing waits for that.
+/// The state after a side's alarm went to OK: from then on it is MediaLive that says whether the side is well. `None` if
+/// that is no news.
 pub fn alarm_is_over(state: &PairState, side: Side) -> Option<PairState> {
     let mut next = state.clone();
-    let (Status::Cut(record) | Status::Returning(record)) = &mut next.sides[side].status else { return None };
-    (record.until == Until::Alarm).then(|| record.until = Until::Healthy)?;
-    Some(next)
+    next.sides[side].alarm_since = None;
+    if let Status::Cut(record) | Status::Returning(record) = &mut next.sides[side].status
+        && record.until == Until::Alarm
+    {
+        record.until = Until::Healthy;
+    }
+    (next != *state).then_some(next)
 }
 
 /// What restores an endpoint.
@@ -141,6 +150,8 @@ pub fn repair(record: &CutRecord, id: &str, described: Option<&Definition>) -> R
                     .to_owned())
             }
         },
+        // Nothing was done to it yet, and now nothing is.
+        (_, Some(_)) if record.waits => Ok(Repair::None),
         (CutBy::Delete, Some(described)) if was.is_some_and(|was| was.is_the_same_as(described)) => {
             Err("the endpoint that was to be deleted is still there: fail-over deletes it first".to_owned())
         }
@@ -163,7 +174,7 @@ pub fn returned(
     let url = described.and_then(Definition::url);
     let is_elsewhere = url.is_some() && state.sides[side].url.is_some() && url != state.sides[side].url;
     // Players shun a pathway that answered errors for minutes (hls.js and Media3: 300 s), by its name.
-    let is_shunned = state.sides[side].cut().is_some_and(|record| record.by != CutBy::None);
+    let is_shunned = state.sides[side].cut().is_some_and(|record| record.by != CutBy::None && !record.waits);
     if is_elsewhere || is_shunned {
         let id = next_pathway(side, &state.sides[side].pathway);
         next.clones.push(PathwayClone { id: id.clone(), base: state.sides[side.other()].pathway.clone() });

@@ -3,7 +3,7 @@
 use crate::pair::endpoint::{Definition, Origination};
 use crate::pair::freshness::Freshness;
 use crate::pair::hint::Says;
-use crate::pair::state::{CutRecord, PairState, Status, Until};
+use crate::pair::state::{CutRecord, PairState, Status, StoodStill, Until};
 use crate::pair::{CutBy, Pair, Side, Sides};
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -60,16 +60,69 @@ pub fn suspicion(says: &Says, state: &PairState, now: DateTime<Utc>) -> Suspicio
     }
 }
 
-/// What the alerts that MediaLive has set make one suspect.
+/// What the alerts that MediaLive has set, and the alarms that were seen to ring, make one suspect.
+///
+/// # Errors
+///
+/// [`Held`] if both sides are in trouble.
 pub fn suspicion_of_alerts(state: &PairState, set: &Sides<Vec<String>>) -> Result<Suspicion, Held> {
-    let why = |side: Side| format!("MediaLive alerts are set: {}", set[side].join(", "));
-    let lost: Vec<Side> =
-        Side::BOTH.into_iter().filter(|side| !set[*side].is_empty() && !is_cut(state, *side)).collect();
+    let why = |side: Side| match state.sides[side].alarm_since {
+        Some(since) => format!("its CloudWatch alarm rings since {}", since.format("%FT%TZ")),
+        None => format!("MediaLive alerts are set: {}", set[side].join(", ")),
+    };
+    let rings = |side: Side| state.sides[side].alarm_since.is_some();
+    let is_lost = |side: &Side| (!set[*side].is_empty() || rings(*side)) && !is_cut(state, *side);
+    let lost: Vec<Side> = Side::BOTH.into_iter().filter(is_lost).collect();
     match lost.as_slice() {
         [] => Ok(Suspicion::Nothing { why: "MediaLive has no alert set that means a lost input".to_owned() }),
-        [side] => Ok(Suspicion::Lost { side: *side, why: why(*side), until: Until::Healthy }),
+        [side] => {
+            let until = if rings(*side) { Until::Alarm } else { Until::Healthy };
+            Ok(Suspicion::Lost { side: *side, why: why(*side), until })
+        }
         _ => Err(Held(format!("both sides are in trouble: A: {}; B: {}", why(Side::A), why(Side::B)))),
     }
+}
+
+/// The state with what must not be forgotten of a suspicion, whatever can be done about it now: that an alarm rings, which
+/// nobody can be asked for later, and that a person wants a side off that is cut already. `None` if there is nothing new.
+pub fn note(state: &PairState, suspicion: &Suspicion, now: DateTime<Utc>) -> Option<PairState> {
+    let Suspicion::Lost { side, until, .. } = suspicion else { return None };
+    let mut next = state.clone();
+    let this = &mut next.sides[*side];
+    if *until == Until::Alarm {
+        this.alarm_since.get_or_insert(now);
+    }
+    if let Status::Cut(record) = &mut this.status {
+        record.until = record.until.max(*until);
+    }
+    (next != *state).then_some(next)
+}
+
+/// How long ago a look may be to count together with the next: the schedule looks each minute.
+const LOOKS_APART: TimeDelta = TimeDelta::seconds(150);
+
+/// What is to be remembered of a look at a side that saw it `so`. It counts only while the `other` moves, or is away: at
+/// the beginning and at the end of a show both stand still.
+pub fn stood_still(
+    before: Option<StoodStill>,
+    so: &Freshness,
+    other: Option<&Freshness>,
+    now: DateTime<Utc>,
+) -> Option<StoodStill> {
+    match (so, other) {
+        (Freshness::Stale(_), None | Some(Freshness::Moving)) => {
+            let before = before.filter(|before| now - before.seen <= LOOKS_APART);
+            Some(StoodStill { since: before.map_or(now, |before| before.since), seen: now })
+        }
+        (Freshness::Unknown(_), _) => before,
+        _ => None,
+    }
+}
+
+/// Whether a side has been seen to stand still for so long that it is lost.
+pub fn stands_still(state: &PairState, side: Side, now: DateTime<Utc>) -> Option<StoodStill> {
+    let is_long = |seen: &StoodStill| seen.seen - seen.since >= STOOD_STILL && now - seen.seen <= LOOKS_APART;
+    state.sides[side].stood_still.filter(is_long)
 }
 
 /// How long the side that viewers are on must have stood still to be lost, though nothing said so. The schedule looks each
@@ -87,13 +140,13 @@ pub fn suspicion_of_looks(
     let (Some(Freshness::Stale(why)), Some(Freshness::Moving)) = (&moves[side], &moves[other]) else {
         return nothing("the side that viewers are on moves, or the other does not");
     };
-    match state.sides[side].stale_since {
-        Some(since) if now - since >= STOOD_STILL => Suspicion::Lost {
+    match stands_still(state, side, now) {
+        Some(StoodStill { since, .. }) => Suspicion::Lost {
             side,
             why: format!("it has stood still since {}: {why}", since.format("%FT%TZ")),
             until: Until::Healthy,
         },
-        _ => nothing("the side that viewers are on has not stood still for long"),
+        None => nothing("the side that viewers are on has not stood still for long"),
     }
 }
 
@@ -128,9 +181,9 @@ pub fn is_cut(state: &PairState, side: Side) -> bool {
 ///
 /// [`Held`] if the other side is not live, or does not move.
 pub fn cut(
+    pair: &Pair,
     state: &PairState,
     side: Side,
-    by: CutBy,
     endpoint: Option<&Definition>,
     other_moves: &Freshness,
     (why, until): (&str, Until),
@@ -155,10 +208,11 @@ pub fn cut(
             CutRecord { why: why.to_owned(), until, clean_since: None, ..earlier.clone() }
         }
         _ => CutRecord {
-            by,
+            by: pair.cut,
             why: why.to_owned(),
             endpoint: endpoint.map(Definition::to_value),
             until,
+            waits: endpoint.is_some() && is_known_from(pair, state, other).is_some_and(|from| now < from),
             clean_since: None,
         },
     };
@@ -181,8 +235,8 @@ pub enum Blow {
     Deny(Box<Definition>),
     /// It is not the one that was cut: somebody made it again.
     NotOurs,
-    /// Something, but not before this time.
-    NotBefore(DateTime<Utc>),
+    /// Something, once all who are watching know where else to go.
+    Waits,
 }
 
 /// When all who are watching have heard of a side that came back, and can go there: its pathway is new to them, and they
@@ -194,29 +248,24 @@ pub fn is_known_from(pair: &Pair, state: &PairState, side: Side) -> Option<DateT
     is_new.then(|| since + ttl * 2)
 }
 
-/// What is still to be done to a cut side's endpoint, which is now `described` so (`None`: it is gone).
-pub fn blow(
-    pair: &Pair,
-    state: &PairState,
-    side: Side,
-    described: Option<&Definition>,
-    now: DateTime<Utc>,
-) -> Blow {
-    let Status::Cut(record) = &state.sides[side].status else { return Blow::None };
-    let blow = blow_of(record, described);
-    match (&blow, is_known_from(pair, state, side.other())) {
-        (Blow::Delete | Blow::Deny(_), Some(from)) if now < from => Blow::NotBefore(from),
-        _ => blow,
-    }
+/// The state in which the endpoint of a side may be cut for which that has waited. `None` if it has not, or must go on.
+/// To be written before anything is done: a side whose endpoint was not touched may come back as it is.
+pub fn wait_is_over(pair: &Pair, state: &PairState, side: Side, now: DateTime<Utc>) -> Option<PairState> {
+    let mut next = state.clone();
+    let Status::Cut(record) = &mut next.sides[side].status else { return None };
+    let is_due = is_known_from(pair, state, side.other()).is_none_or(|from| now >= from);
+    (std::mem::take(&mut record.waits) && is_due).then_some(next)
 }
 
-fn blow_of(record: &CutRecord, described: Option<&Definition>) -> Blow {
+/// What is still to be done to a cut side's endpoint, which is now `described` so (`None`: it is gone).
+pub fn blow(record: &CutRecord, described: Option<&Definition>) -> Blow {
     let Some(described) = described else { return Blow::None };
     let was = record.endpoint.as_ref().and_then(|endpoint| Definition::parse(endpoint).ok());
     let is_ours = was.is_some_and(|was| was.is_the_same_as(described));
     match (record.by, described.origination()) {
         (CutBy::None, _) | (CutBy::Deny, Origination::Deny) => Blow::None,
         _ if !is_ours => Blow::NotOurs,
+        _ if record.waits => Blow::Waits,
         (CutBy::Delete, _) => Blow::Delete,
         (CutBy::Deny, Origination::Allow) => Blow::Deny(Box::new(described.clone())),
     }

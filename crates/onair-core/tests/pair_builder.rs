@@ -83,27 +83,18 @@ fn what_one_side_lacks_stays_on_the_other_and_turns_steering_off() {
 
 #[test]
 fn a_side_that_came_back_elsewhere_is_told_to_running_players_under_a_new_name() {
-    let moving = Freshness::Moving;
+    let (moving, show) = (Freshness::Moving, pair());
     let state = PairState::default();
     let was = definition(Side::A, 1);
     let cut =
-        fail_over::cut(&state, Side::A, CutBy::Delete, Some(&was), &moving, ("test", Until::Healthy), at(0))
-            .unwrap();
+        fail_over::cut(&show, &state, Side::A, Some(&was), &moving, ("test", Until::Healthy), at(0)).unwrap();
     insta::assert_snapshot!(steering::render(&cut, &both(LADDER, LADDER), TimeDelta::seconds(10)), @r#"{"VERSION":1,"TTL":10,"PATHWAY-PRIORITY":["B"]}"#);
     let back = fail_back::returned(&cut, Side::A, Some(&definition(Side::A, 2)), None, at(900));
     insta::assert_snapshot!(steering::render(&back, &both(LADDER, LADDER), TimeDelta::seconds(10)), @r#"{"VERSION":1,"TTL":10,"PATHWAY-PRIORITY":["B","A.2"],"PATHWAY-CLONES":[{"BASE-ID":"B","ID":"A.2","URI-REPLACEMENT":{"PER-VARIANT-URIS":{"1280x720-30.00-avc1.64001f+mp4a.40.2":"https://a.example.com/out/v1/1/hd.m3u8","640x360-30.00-avc1.64001f+mp4a.40.2":"https://a.example.com/out/v1/1/sd.m3u8","i-frames-640x360-avc1.64001f":"https://a.example.com/out/v1/1/if.m3u8"},"PER-RENDITION-URIS":{"aac-en-English":"https://a.example.com/out/v1/1/audio.m3u8"}}}]}"#);
     // Then B is cut and comes back: its new pathway is made from the one that viewers were on.
     let was = definition(Side::B, 1);
-    let cut = fail_over::cut(
-        &back,
-        Side::B,
-        CutBy::Delete,
-        Some(&was),
-        &moving,
-        ("test", Until::Healthy),
-        at(1000),
-    )
-    .unwrap();
+    let cut = fail_over::cut(&show, &back, Side::B, Some(&was), &moving, ("test", Until::Healthy), at(1000))
+        .unwrap();
     let back = fail_back::returned(&cut, Side::B, Some(&definition(Side::B, 2)), Some(Side::A), at(1900));
     let manifest: Value =
         serde_json::from_str(&steering::render(&back, &both(LADDER, LADDER), TimeDelta::seconds(10)))

@@ -5,13 +5,13 @@
 
 use crate::pair_builder::at;
 use chrono::TimeDelta;
-use onair_core::fail_back::{self, Repair, Step, repair, returned};
-use onair_core::fail_over::{self, Blow, Suspicion, blow, suspicion, suspicion_of_alerts};
+use onair_core::fail_back::{self, Repair, Step, hurry, repair, returned};
+use onair_core::fail_over::{self, Blow, Suspicion, blow, suspicion, suspicion_of_alerts, wait_is_over};
 use onair_core::pair::endpoint::Definition;
 use onair_core::pair::freshness::Freshness;
 use onair_core::pair::health::Health;
 use onair_core::pair::hint::Says;
-use onair_core::pair::state::PairState;
+use onair_core::pair::state::{PairState, Status};
 use onair_core::pair::{CutBy, Pair, Side, Sides, Source};
 use serde_json::json;
 
@@ -129,24 +129,33 @@ impl World {
                 false => Freshness::Moving,
             };
             let described = self.definition(side).filter(|_| self.pair.cut != CutBy::None);
-            match fail_over::cut(
-                &self.state,
-                side,
-                self.pair.cut,
-                described.as_ref(),
-                &moves,
-                (&why, until),
-                at(self.seconds),
-            ) {
+            let now = at(self.seconds);
+            let why = (why.as_str(), until);
+            match fail_over::cut(&self.pair, &self.state, side, described.as_ref(), &moves, why, now) {
                 Ok(next) => self.effect(|world| world.state = next)?,
                 Err(_held) => return Ok(()),
             }
         }
+        self.strike()
+    }
+
+    /// What the schedule does first.
+    fn finish_earlier(&mut self) -> Result<(), Died> {
         for side in Side::BOTH {
-            let described = self.definition(side);
-            match blow(&self.pair, &self.state, side, described.as_ref(), at(self.seconds)) {
-                Blow::None | Blow::NotOurs => {}
-                Blow::NotBefore(time) => assert!(time > at(self.seconds)),
+            if let Some(next) = wait_is_over(&self.pair, &self.state, side, at(self.seconds))
+                && !self.lost[side.other()]
+            {
+                self.effect(|world| world.state = next)?;
+            }
+        }
+        self.strike()
+    }
+
+    fn strike(&mut self) -> Result<(), Died> {
+        for side in Side::BOTH {
+            let Status::Cut(record) = self.state.sides[side].status.clone() else { continue };
+            match blow(&record, self.definition(side).as_ref()) {
+                Blow::None | Blow::NotOurs | Blow::Waits => {}
                 Blow::Delete => self.effect(|world| world.endpoints[side] = None)?,
                 Blow::Deny(_) => self.effect(|world| {
                     world.endpoints[side] = world.endpoints[side].map(|(uuid, _)| (uuid, false));
@@ -166,8 +175,11 @@ impl World {
                 true => Health::Troubled("its alert is set".to_owned()),
                 false => Health::Clean { last_cleared: None },
             });
-            let quiet = fail_back::quiet(&self.pair, &health[side.other()]);
-            match fail_back::step(&self.state, side, Some(&health[side]), quiet, at(self.seconds)) {
+            let step =
+                |quiet| fail_back::step(&self.state, side, Some(&health[side]), quiet, at(self.seconds));
+            let sooner = step(hurry(&self.pair));
+            let hurries = self.lost[side.other()] && matches!(sooner, Step::Restore(_));
+            match if hurries { sooner } else { step(self.pair.quiet) } {
                 Step::Wait { remember, .. } => {
                     return match remember {
                         Some(next) => self.effect(|world| world.state = next),
@@ -226,6 +238,7 @@ impl World {
             },
             Event::Cleared(_) => self.fail_back(),
             Event::Tick => {
+                self.finish_earlier()?;
                 self.fail_over(&Says::Look)?;
                 self.fail_back()
             }
@@ -316,6 +329,7 @@ fn of_two_lost_sides_the_one_that_is_well_first_gets_the_viewers() {
     for way in [CutBy::Delete, CutBy::Deny, CutBy::None] {
         for first_lost in Side::BOTH {
             let mut world = World::new(way, None, Sides::of(|side| side == first_lost));
+            world.pair.quiet = TimeDelta::seconds(600);
             let _ = world.happen(Event::Set(first_lost));
             assert_eq!(world.state.first, first_lost.other());
             world.lost = Sides { a: true, b: true };
@@ -323,11 +337,48 @@ fn of_two_lost_sides_the_one_that_is_well_first_gets_the_viewers() {
             let _ = world.happen(Event::Tick);
             assert_eq!(world.state.first, first_lost.other(), "nobody is sent to what is lost, too");
             world.lost[first_lost] = false;
-            // Long before it has been well for the usual time.
-            let _ = world.happen(Event::Cleared(first_lost));
-            let _ = world.happen(Event::Tick);
-            assert_eq!(world.state.first, first_lost, "{world:#?}");
+            let well_since = world.seconds;
+            while world.state.first != first_lost {
+                let _ = world.happen(Event::Tick);
+                assert!(world.seconds - well_since < 120, "{world:#?}");
+            }
         }
+    }
+}
+
+/// A was cut and came back elsewhere, then B was cut at once.
+fn b_waits(way: CutBy) -> World {
+    let mut world = World::new(way, None, Sides { a: true, b: false });
+    let _ = world.happen(Event::Set(Side::A));
+    world.lost.a = false;
+    while !world.state.sides.a.is_live() {
+        let _ = world.happen(Event::Tick);
+    }
+    world.lost.b = true;
+    let _ = world.happen(Event::Set(Side::B));
+    assert_eq!((world.state.first, world.endpoints.b), (Side::A, Some((2, true))), "{world:#?}");
+    world
+}
+
+#[test]
+fn a_cut_that_waits_falls_when_all_have_heard_and_spares_the_side_if_the_other_is_lost_by_then() {
+    for way in [CutBy::Delete, CutBy::Deny] {
+        let mut world = b_waits(way);
+        for _ in 0..3 {
+            let _ = world.happen(Event::Tick);
+        }
+        assert!(!world.endpoints.b.is_some_and(|(_, serves)| serves), "{world:#?}");
+
+        // A is lost while B waits: then B is what is left, and it comes back as it was.
+        let mut world = b_waits(way);
+        world.lost = Sides { a: true, b: false };
+        while !world.state.sides.b.is_live() {
+            let _ = world.happen(Event::Tick);
+            assert_eq!(world.endpoints.b, Some((2, true)));
+        }
+        assert_eq!(world.state.sides.b.pathway, "B");
+        let _ = world.happen(Event::Tick);
+        assert_eq!(world.state.first, Side::B, "{world:#?}");
     }
 }
 

@@ -3,15 +3,16 @@
 use crate::pair_builder::at;
 use crate::pair_orders::pair;
 use chrono::TimeDelta;
-use onair_core::fail_back::{Step, quiet, step};
+use onair_core::fail_back::{Repair, Step, alarm_is_over, hurry, repair, returned, step};
 use onair_core::fail_over::{
-    Blow, FRESH_ALERT, Suspicion, blow, cut, suspicion, suspicion_of_alerts, suspicion_of_looks,
+    Blow, FRESH_ALERT, Suspicion, blow, cut, note, stood_still, suspicion, suspicion_of_alerts,
+    suspicion_of_looks, wait_is_over,
 };
 use onair_core::pair::endpoint::Definition;
 use onair_core::pair::freshness::Freshness;
 use onair_core::pair::health::{Alert, Channel, Health, health, mix_up};
 use onair_core::pair::hint::{Says, decode};
-use onair_core::pair::state::{PairState, PathwayClone, Status, Until};
+use onair_core::pair::state::{PairState, PathwayClone, Status, StoodStill, Until};
 use onair_core::pair::{CutBy, Pair, Side, Sides};
 use serde_json::{Value, json};
 
@@ -120,7 +121,7 @@ fn medialive_names_the_side_that_is_lost_unless_it_names_both() {
 fn the_other_side_must_be_live_and_move() {
     let state = PairState::default();
     let cut = |state: &PairState, side, moves: Freshness| {
-        cut(state, side, CutBy::None, None, &moves, ("test", Until::Healthy), at(0))
+        cut(&show(), state, side, None, &moves, ("test", Until::Healthy), at(0))
     };
     let after = cut(&state, Side::A, Freshness::Moving).unwrap();
     assert_eq!((after.first, after.generation, after.sides.a.is_live()), (Side::B, 1, false));
@@ -135,27 +136,76 @@ fn the_other_side_must_be_live_and_move() {
     );
 }
 
+fn stale() -> Freshness {
+    Freshness::Stale("old".to_owned())
+}
+
 #[test]
 fn the_side_that_viewers_are_on_is_lost_when_it_stands_still_and_the_other_does_not() {
-    let stale = || Some(Freshness::Stale("old".to_owned()));
-    let (moving, unknown) = (Some(Freshness::Moving), Some(Freshness::Unknown("away".to_owned())));
-    let say = |first: Side, since: Option<i64>, a: &Option<Freshness>, b: &Option<Freshness>| {
+    let unknown = Freshness::Unknown("away".to_owned());
+    let say = |first: Side, stood: Option<(i64, i64)>, a: &Freshness, b: &Freshness| {
         let mut state = PairState::default();
         state.first = first;
-        state.sides[Side::A].stale_since = since.map(at);
-        suspicion_of_looks(&state, &Sides { a: a.clone(), b: b.clone() }, at(100))
+        state.sides.a.stood_still =
+            stood.map(|(since, seen)| StoodStill { since: at(since), seen: at(seen) });
+        suspicion_of_looks(&state, &Sides { a: Some(a.clone()), b: Some(b.clone()) }, at(100))
     };
     let is_lost = |suspicion| matches!(suspicion, Suspicion::Lost { side: Side::A, .. });
-    assert!(is_lost(say(Side::A, Some(55), &stale(), &moving)));
-    // Only now; where nobody is; together with the other; when it cannot be told; when nothing was seen.
-    assert!(!is_lost(say(Side::A, Some(56), &stale(), &moving)));
-    assert!(!is_lost(say(Side::A, None, &stale(), &moving)));
-    assert!(!is_lost(say(Side::B, Some(0), &stale(), &moving)));
-    assert!(!is_lost(say(Side::A, Some(0), &stale(), &stale())));
-    assert!(!is_lost(say(Side::A, Some(0), &stale(), &unknown)));
-    assert!(!is_lost(say(Side::A, Some(0), &unknown, &moving)));
-    assert!(!is_lost(say(Side::A, Some(0), &moving, &moving)));
-    assert!(!is_lost(say(Side::A, Some(0), &stale(), &None)));
+    assert!(is_lost(say(Side::A, Some((55, 100)), &stale(), &Freshness::Moving)));
+    // Only now; where nobody is; together with the other; when it cannot be told.
+    assert!(!is_lost(say(Side::A, Some((56, 100)), &stale(), &Freshness::Moving)));
+    assert!(!is_lost(say(Side::A, None, &stale(), &Freshness::Moving)));
+    assert!(!is_lost(say(Side::B, Some((0, 100)), &stale(), &Freshness::Moving)));
+    assert!(!is_lost(say(Side::A, Some((0, 100)), &stale(), &stale())));
+    assert!(!is_lost(say(Side::A, Some((0, 100)), &stale(), &unknown)));
+    assert!(!is_lost(say(Side::A, Some((0, 100)), &unknown, &Freshness::Moving)));
+    assert!(!is_lost(say(Side::A, Some((0, 100)), &Freshness::Moving, &Freshness::Moving)));
+}
+
+#[test]
+fn a_stand_still_is_one_look_after_another_while_the_other_side_moves_or_is_away() {
+    let stood = |since, seen| Some(StoodStill { since: at(since), seen: at(seen) });
+    let (moving, unknown) = (Freshness::Moving, Freshness::Unknown("away".to_owned()));
+    let say = |before, so: &Freshness, other: Option<&Freshness>| stood_still(before, so, other, at(200));
+    assert_eq!(say(None, &stale(), Some(&moving)), stood(200, 200));
+    assert_eq!(say(stood(0, 140), &stale(), Some(&moving)), stood(0, 200));
+    assert_eq!(say(stood(0, 140), &stale(), None), stood(0, 200));
+    // Too long ago to be the look before.
+    assert_eq!(say(stood(0, 49), &stale(), Some(&moving)), stood(200, 200));
+    // A show begins or ends: both stand still.
+    assert_eq!(say(stood(0, 140), &stale(), Some(&stale())), None);
+    assert_eq!(say(stood(0, 140), &stale(), Some(&unknown)), None);
+    assert_eq!(say(stood(0, 140), &moving, Some(&moving)), None);
+    assert_eq!(say(stood(0, 140), &unknown, Some(&moving)), stood(0, 140));
+}
+
+#[test]
+fn what_an_alarm_or_a_person_said_is_not_forgotten() {
+    let lost = |until| Suspicion::Lost { side: Side::A, why: "test".to_owned(), until };
+    let live = PairState::default();
+    assert_eq!(note(&live, &lost(Until::Healthy), at(5)), None);
+    assert_eq!(note(&live, &lost(Until::Person), at(5)), None, "the cut will tell");
+    let rings = note(&live, &lost(Until::Alarm), at(5)).unwrap();
+    assert_eq!((rings.sides.a.alarm_since, rings.generation), (Some(at(5)), 0));
+    assert_eq!(note(&rings, &lost(Until::Alarm), at(9)), None);
+    // The schedule takes it up where nobody else can tell.
+    let none = Sides { a: Vec::new(), b: Vec::new() };
+    let found = suspicion_of_alerts(&rings, &none).unwrap();
+    assert!(matches!(found, Suspicion::Lost { side: Side::A, until: Until::Alarm, .. }), "{found:?}");
+    assert_eq!(alarm_is_over(&rings, Side::A), Some(live.clone()));
+    assert_eq!(alarm_is_over(&live, Side::A), None);
+
+    // Of a side that is cut already the one who knows more says when it comes back.
+    let why = ("test", Until::Healthy);
+    let away = cut(&show(), &live, Side::A, None, &Freshness::Moving, why, at(0)).unwrap();
+    let until = |state: &PairState| state.sides.a.cut().unwrap().until;
+    let alarmed = note(&away, &lost(Until::Alarm), at(5)).unwrap();
+    assert_eq!(until(&alarmed), Until::Alarm);
+    let by_hand = note(&alarmed, &lost(Until::Person), at(6)).unwrap();
+    assert_eq!(until(&by_hand), Until::Person);
+    assert_eq!(note(&by_hand, &lost(Until::Alarm), at(7)), None);
+    assert_eq!(until(&alarm_is_over(&by_hand, Side::A).unwrap()), Until::Person);
+    assert_eq!(until(&alarm_is_over(&alarmed, Side::A).unwrap()), Until::Healthy);
 }
 
 fn definition(id: &str, channel: &str) -> Definition {
@@ -165,30 +215,40 @@ fn definition(id: &str, channel: &str) -> Definition {
 
 #[test]
 fn nothing_is_cut_before_who_is_watching_has_heard_of_the_side_that_came_back() {
-    let (endpoint, pair) = (definition("B-hls", "c"), show());
-    let back = |by: CutBy, is_new: bool| {
-        let moves = Freshness::Moving;
-        let why = ("test", Until::Healthy);
+    let endpoint = definition("B-hls", "c");
+    let cut_after_return = |pair: &Pair, is_new: bool, now| {
         let mut state = PairState::default();
         state.sides.a.since = Some(at(100));
         if is_new {
             state.sides.a.pathway = "A.2".to_owned();
             state.clones = vec![PathwayClone { id: "A.2".to_owned(), base: "B".to_owned() }];
         }
-        cut(&state, Side::B, by, Some(&endpoint), &moves, why, at(101)).unwrap()
+        let why = ("test", Until::Healthy);
+        cut(pair, &state, Side::B, Some(&endpoint), &Freshness::Moving, why, at(now)).unwrap()
     };
-    let blow = |pair: &Pair, state: &PairState, now| blow(pair, state, Side::B, Some(&endpoint), at(now));
-    // The manifest's 10 s, 5 s in a CDN, and some more.
+    let blow = |state: &PairState| blow(state.sides.b.cut().unwrap(), Some(&endpoint));
     for by in [CutBy::Delete, CutBy::Deny] {
-        assert_eq!(blow(&pair, &back(by, true), 119), Blow::NotBefore(at(120)));
-        assert!(matches!(blow(&pair, &back(by, true), 120), Blow::Delete | Blow::Deny(_)));
-        // Everybody has always known it.
-        assert!(matches!(blow(&pair, &back(by, false), 101), Blow::Delete | Blow::Deny(_)));
-        // Nobody would ever hear of it.
+        let pair = pair(by, None);
+        // The manifest's 10 s, 5 s in a CDN, and some more.
+        let waits = cut_after_return(&pair, true, 119);
+        assert_eq!(blow(&waits), Blow::Waits);
+        assert_eq!(wait_is_over(&pair, &waits, Side::B, at(119)), None);
+        let falls = wait_is_over(&pair, &waits, Side::B, at(120)).unwrap();
+        assert!(matches!(blow(&falls), Blow::Delete | Blow::Deny(_)));
+        assert_eq!(wait_is_over(&pair, &falls, Side::B, at(120)), None);
+        // Enough time has passed; everybody has always known it; nobody would ever hear of it.
         let unsteered = Pair { steering_ttl: None, ..pair.clone() };
-        assert!(matches!(blow(&unsteered, &back(by, true), 101), Blow::Delete | Blow::Deny(_)));
+        for (pair, is_new, now) in [(&pair, true, 120), (&pair, false, 101), (&unsteered, true, 101)] {
+            assert!(matches!(blow(&cut_after_return(pair, is_new, now)), Blow::Delete | Blow::Deny(_)));
+        }
+        // Steering was switched off meanwhile.
+        assert!(wait_is_over(&unsteered, &waits, Side::B, at(101)).is_some());
+        // What was not touched may come back as it is, under its name.
+        let record = waits.sides.b.cut().unwrap();
+        assert_eq!(repair(record, "B-hls", Some(&endpoint)), Ok(Repair::None));
+        assert_eq!(returned(&waits, Side::B, Some(&endpoint), None, at(130)).sides.b.pathway, "B");
     }
-    assert_eq!(blow(&pair, &back(CutBy::None, true), 101), Blow::None);
+    assert_eq!(blow(&cut_after_return(&pair(CutBy::None, None), true, 101)), Blow::None);
 }
 
 #[test]
@@ -214,10 +274,11 @@ fn sides_that_are_mixed_up_are_told() {
 }
 
 #[test]
-fn a_side_is_not_kept_waiting_while_viewers_are_on_one_in_trouble() {
-    let pair = show();
-    assert_eq!(quiet(&pair, &Health::Clean { last_cleared: None }), pair.quiet);
-    assert_eq!(quiet(&pair, &Health::Troubled("alerts".to_owned())), TimeDelta::zero());
+fn a_side_is_not_kept_waiting_for_long_while_viewers_are_on_one_that_is_lost() {
+    let with = |quiet: i64| Pair { quiet: TimeDelta::seconds(quiet), ..show() };
+    assert_eq!([0, 30, 360].map(|quiet| hurry(&with(quiet)).num_seconds()), [0, 30, 60]);
+    // Where nothing steers, players shun it until the usual time is over.
+    assert_eq!(hurry(&Pair { steering_ttl: None, ..with(360) }), TimeDelta::seconds(360));
 }
 
 #[test]
@@ -255,9 +316,9 @@ fn a_side_comes_back_only_after_it_was_well_for_long_enough() {
     let quiet = TimeDelta::seconds(360);
     let clean = |last_cleared: Option<i64>| Health::Clean { last_cleared: last_cleared.map(at) };
     let start = cut(
+        &pair(CutBy::None, None),
         &PairState::default(),
         Side::A,
-        CutBy::None,
         None,
         &Freshness::Moving,
         ("test", Until::Healthy),
@@ -293,9 +354,9 @@ fn a_side_comes_back_only_after_it_was_well_for_long_enough() {
 #[test]
 fn a_state_survives_being_written_and_one_that_is_not_ours_is_refused() {
     let state = cut(
+        &pair(CutBy::Deny, None),
         &PairState::default(),
         Side::A,
-        CutBy::Deny,
         None,
         &Freshness::Moving,
         ("test", Until::Healthy),

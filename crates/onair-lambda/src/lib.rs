@@ -48,6 +48,12 @@ impl Report {
         }
     }
 
+    /// The same with these figures for CloudWatch, too.
+    pub fn and(mut self, metrics: Vec<Metric>) -> Self {
+        self.metrics.extend(metrics);
+        self
+    }
+
     /// What `figures` says, which must be a JSON object with `outcome`.
     pub fn of(figures: &impl Serialize, metrics: Vec<Metric>) -> Self {
         let answer =

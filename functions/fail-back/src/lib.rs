@@ -5,14 +5,14 @@
 //! it is seen to serve and to move, and only then viewers may be sent there. A run takes as many steps as it can; nothing
 //! waits inside it.
 
+mod health;
 mod publish;
 mod report;
 mod returning;
 
-use onair_aws::medialive::{Alerts, MediaLive};
-use onair_core::fail_back::{Step, alarm_is_over, quiet, step};
+use onair_aws::medialive::MediaLive;
+use onair_core::fail_back::{Step, alarm_is_over, hurry, step};
 use onair_core::pair::Side;
-use onair_core::pair::health::{Health, health};
 use onair_core::pair::hint::{Hint, Says, decode};
 use onair_core::pair::state::PairState;
 use onair_lambda::{Error, Failure, Invocation, Report};
@@ -96,13 +96,15 @@ impl Handler {
         // A person who names the other side is told how this one is; the schedule sees to what an event does not name.
         let responsible = by_hand == Some(side);
         let pair = &self.room.settings.pair;
-        let (health, quiet) = if responsible {
-            (None, pair.quiet)
-        } else {
-            let (own, other) = futures::try_join!(self.health(side), self.health(side.other()))?;
-            (Some(own), quiet(pair, &other))
-        };
-        match step(state, side, health.as_ref(), quiet, now()) {
+        let health = if responsible { None } else { Some(self.health(side).await?) };
+        let mut next = step(state, side, health.as_ref(), pair.quiet, now());
+        if let Step::Wait { .. } = next
+            && let sooner @ Step::Restore(_) = step(state, side, health.as_ref(), hurry(pair), now())
+            && self.is_lost(state, side.other(), progress).await
+        {
+            next = sooner;
+        }
+        match next {
             Step::Wait { why, remember } => {
                 if let Some(next) = remember.filter(|_| !dry_run) {
                     self.room.write_state(&documents, &next).await?;
@@ -122,13 +124,5 @@ impl Handler {
             }
             Step::Look => self.bring_back(documents, side, dry_run, progress).await,
         }
-    }
-
-    async fn health(&self, side: Side) -> Result<Health, Halt> {
-        let pair = &self.room.settings.pair;
-        let id = pair.sides[side].channel_id();
-        let (channel, alerts) =
-            futures::try_join!(self.medialive.channel(id), self.medialive.alerts(id, Alerts::All))?;
-        Ok(health(&pair.sides[side], &pair.alert_types, &channel, &alerts))
     }
 }

@@ -139,6 +139,7 @@ impl Handler {
         progress.steps.push(format!("lead viewers to {side}"));
         let mut next = documents.state.clone();
         (next.first, next.generation) = (side, next.generation + 1);
+        next.sides[side].stood_still = None;
         if dry_run {
             return Ok(Some(self.report(&next, Some("planned"), None, progress)));
         }

@@ -3,10 +3,11 @@
 use crate::{Handler, Progress};
 use onair_core::fail_over::{Blow, blow};
 use onair_core::pair::endpoint::{Definition, Origination};
+use onair_core::pair::state::Status;
 use onair_core::pair::{Side, Sides};
 use onair_core::publish_playlist::{Asked, Refusal, plan};
 use onair_lambda::Error;
-use onair_pair::{Documents, Halt, now};
+use onair_pair::{Documents, Halt};
 
 /// What was to be done, and was or would be.
 #[derive(Debug, Default)]
@@ -60,8 +61,10 @@ impl Handler {
         // A side that is lost is cut also if players cannot be told.
         let mut cut = Ok(());
         for side in Side::BOTH {
-            let blow = blow(&room.settings.pair, state, side, described[side].as_ref(), now());
-            cut = cut.and(self.strike(side, blow, dry_run, progress, &mut done).await);
+            if let Status::Cut(record) = &state.sides[side].status {
+                let blow = blow(record, described[side].as_ref());
+                cut = cut.and(self.strike(side, blow, dry_run, progress, &mut done).await);
+            }
         }
         if let Some(plan) = plan.as_ref().filter(|plan| plan.index.is_some()) {
             done.steps.push("publish".to_owned());
@@ -92,11 +95,10 @@ impl Handler {
                     .push(format!("endpoint {id} was made again since {side} was cut, and is left alone"));
                 return Ok(());
             }
-            Blow::NotBefore(time) => {
+            Blow::Waits => {
                 done.notes.push(format!(
-                    "endpoint {id} is cut from {} on, when all who are watching have heard of the side that came \
-                     back: the schedule does it",
-                    time.format("%FT%TZ")
+                    "endpoint {id} is not touched before all who are watching have heard of the side that came back: \
+                     the schedule does it"
                 ));
                 return Ok(());
             }

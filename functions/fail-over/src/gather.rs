@@ -1,16 +1,16 @@
-//! Reads what is decided from.
+//! Reads what is decided from, and decides.
 
 use crate::Handler;
 use onair_aws::medialive::Alerts;
-use onair_core::fail_over::{Suspicion, suspicion_of_alerts};
+use onair_core::fail_over::{self, Held, Suspicion, may_cut, suspicion_of_alerts};
 use onair_core::pair::endpoint::Definition;
 use onair_core::pair::freshness::{Freshness, Look};
 use onair_core::pair::health::set_alerts;
-use onair_core::pair::state::PairState;
+use onair_core::pair::state::{PairState, Until};
 use onair_core::pair::{CutBy, Side, Sides};
 use onair_core::publish_playlist::Asked;
 use onair_lambda::Error;
-use onair_pair::{Documents, Halt, moves};
+use onair_pair::{Documents, Halt, moves, now};
 use url::Url;
 
 impl Handler {
@@ -32,6 +32,26 @@ impl Handler {
         };
         let (a, b) = futures::try_join!(alerts(Side::A), alerts(Side::B))?;
         suspicion_of_alerts(state, &Sides { a, b }).map_err(|held| Halt::Held(held.to_string()))
+    }
+
+    /// The state in which the side is cut.
+    pub(crate) async fn cut(
+        &self,
+        documents: &Documents,
+        (side, why, until): (Side, &str, Until),
+        endpoint: Option<&Definition>,
+        seen: Option<Freshness>,
+        ahead: Option<(Url, Result<Look, String>)>,
+        asked: &mut Sides<Asked>,
+    ) -> Result<PairState, Halt> {
+        let held = |held: Held| Halt::Held(held.to_string());
+        let (pair, state) = (&self.room.settings.pair, &documents.state);
+        may_cut(state, side, why).map_err(held)?;
+        let moves = match seen {
+            Some(seen) => seen,
+            None => self.moves(documents, side.other(), ahead, asked).await?,
+        };
+        fail_over::cut(pair, state, side, endpoint, &moves, (why, until), now()).map_err(held)
     }
 
     /// Whether a side moves: one GET of a media playlist, whose address is in what is published. Only where nothing was

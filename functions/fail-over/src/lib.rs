@@ -11,13 +11,14 @@ mod watch;
 
 use finish::Finished;
 use onair_aws::medialive::MediaLive;
-use onair_core::fail_over::{self, Suspicion, suspicion, suspicion_of_looks};
+use onair_core::fail_over::{Suspicion, is_cut, note, suspicion};
 use onair_core::pair::hint::{Hint, Says, decode};
 use onair_core::pair::state::PairState;
 use onair_core::pair::{Side, Sides};
 use onair_core::publish_playlist::Asked;
 use onair_lambda::{Error, Failure, Invocation, Report};
 use onair_pair::{ControlRoom, Halt, now};
+use watch::Patrol;
 
 /// Fails one pair over.
 #[derive(Debug)]
@@ -86,44 +87,56 @@ impl Handler {
             // Whatever MediaLive says, or does not say: what was begun is finished first.
             self.finish_earlier(&documents, dry_run, progress).await?;
         }
-        let mut suspicion = match suspicion(&hint.says, &documents.state, now()) {
-            Suspicion::AskMediaLive => self.ask_medialive(&documents.state).await?,
-            known => known,
+        let (suspicion, seen) = match &hint.says {
+            Says::Look => match self.patrol(&documents, dry_run, progress).await? {
+                Patrol::Quiet(report) => return Ok(report),
+                Patrol::Lost(suspicion, seen) => (suspicion, seen),
+            },
+            says => match suspicion(says, &documents.state, now()) {
+                Suspicion::AskMediaLive => (self.ask_medialive(&documents.state).await?, None),
+                known => (known, None),
+            },
         };
-        let mut watched = None;
-        if let (Says::Look, Suspicion::Nothing { .. }) = (&hint.says, &suspicion) {
-            let seen = self.watch(&documents).await;
-            suspicion = suspicion_of_looks(&seen.state, &seen.freshness, now());
-            if let Suspicion::Nothing { .. } = suspicion {
-                return self.report_watch(&documents, seen, dry_run, progress).await;
-            }
-            // What was seen is written together with what follows from it.
+        // What was seen is written together with what follows from it.
+        let moves = seen.map(|seen| {
             documents.state = seen.state;
-            watched = Some(seen.freshness);
-        }
+            seen.freshness
+        });
+        let noted = note(&documents.state, &suspicion, now());
         let mut asked = Sides { a: Asked::No, b: Asked::No };
         let mut next = None;
-        if let Suspicion::Lost { side, why, until } = &suspicion
-            && !fail_over::is_cut(&documents.state, *side)
-        {
-            fail_over::may_cut(&documents.state, *side, why).map_err(|held| Halt::Held(held.to_string()))?;
-            if hinted != Some(*side) {
-                described[*side] = self.describe(Some(*side)).await?;
+        if let Suspicion::Lost { side, why, until } = &suspicion {
+            if let Some(noted) = &noted {
+                documents.state = noted.clone();
             }
-            let moves = match watched.and_then(|watched| watched[side.other()].clone()) {
-                Some(seen) => seen,
-                None => self.moves(&documents, side.other(), ahead, &mut asked).await?,
-            };
-            let (by, endpoint) = (self.room.settings.pair.cut, described[*side].as_ref());
-            let cut = fail_over::cut(&documents.state, *side, by, endpoint, &moves, (why, *until), now());
-            let cut = cut.map_err(|held| Halt::Held(held.to_string()))?;
-            if !dry_run {
-                progress.tried = Some((*side, cut.clone()));
-                self.room.write_state(&documents, &cut).await?;
-                progress.cut = Some(*side);
+            if !is_cut(&documents.state, *side) {
+                if hinted != Some(*side) {
+                    described[*side] = self.describe(Some(*side)).await?;
+                }
+                let seen = moves.and_then(|moves| moves[side.other()].clone());
+                let endpoint = described[*side].as_ref();
+                let cut = self.cut(&documents, (*side, why, *until), endpoint, seen, ahead, &mut asked);
+                match cut.await {
+                    Ok(cut) => {
+                        if !dry_run {
+                            progress.tried = Some((*side, cut.clone()));
+                            self.room.write_state(&documents, &cut).await?;
+                            progress.cut = Some(*side);
+                        }
+                        next = Some(*side);
+                        documents.state = cut;
+                    }
+                    Err(halt) => {
+                        if let (Halt::Held(_), Some(noted), false) = (&halt, &noted, dry_run) {
+                            self.room.write_state(&documents, noted).await?;
+                        }
+                        return Err(halt);
+                    }
+                }
+            } else if noted.is_some() && !dry_run {
+                self.room.write_state(&documents, &documents.state).await?;
+                return Err(Halt::Conflict);
             }
-            next = Some(*side);
-            documents.state = cut;
         }
         let finished = self.finish(&documents, &described, asked, dry_run, progress).await?;
         Ok(self.report(&documents.state, next, &suspicion, &finished, dry_run, progress))

@@ -72,7 +72,13 @@ impl Handler {
         Report::of(&figures, progress.metrics())
     }
 
-    pub(crate) fn report_schedule(&self, seen: &Seen, dry_run: bool, progress: &mut Progress) -> Report {
+    pub(crate) fn report_patrol(
+        &self,
+        seen: &Seen,
+        mix_up: Option<String>,
+        dry_run: bool,
+        progress: &mut Progress,
+    ) -> Report {
         let state = &seen.state;
         let mut finished = std::mem::take(&mut progress.done);
         finished.notes.extend(seen.note.clone());
@@ -94,6 +100,11 @@ impl Handler {
         let count = |name, count: usize| Metric::count(name, u64::try_from(count).unwrap_or(u64::MAX));
         let mut metrics = progress.metrics();
         metrics.extend([count("Cut", cut), count("Stale", stale.len())]);
-        Report::of(&figures, metrics)
+        match mix_up {
+            Some(why) => {
+                self.room.held(format!("{why}; a fail-over would cut the side that is well")).and(metrics)
+            }
+            None => Report::of(&figures, metrics),
+        }
     }
 }

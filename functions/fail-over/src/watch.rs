@@ -1,6 +1,7 @@
 //! What the schedule does where nothing is lost.
 
 use crate::{Handler, Progress};
+use onair_core::fail_over::{Suspicion, stood_still, suspicion_of_looks, wait_is_over};
 use onair_core::pair::freshness::{Freshness, numbers_apart};
 use onair_core::pair::health::mix_up;
 use onair_core::pair::state::{PairState, Status};
@@ -24,6 +25,15 @@ pub(crate) struct Seen {
     pub(crate) note: Option<String>,
 }
 
+/// What came of going round.
+#[derive(Debug)]
+pub(crate) enum Patrol {
+    /// Nothing is lost.
+    Quiet(Report),
+    /// Something is; and what was seen, if that is what told.
+    Lost(Suspicion, Option<Box<Seen>>),
+}
+
 impl Handler {
     /// Finishes what an earlier run began.
     pub(crate) async fn finish_earlier(
@@ -33,15 +43,28 @@ impl Handler {
         progress: &mut Progress,
     ) -> Result<(), Halt> {
         let mut described = Sides { a: None, b: None };
+        let mut notes = Vec::new();
         for side in Side::BOTH {
             if let Status::Cut(record) = &documents.state.sides[side].status
                 && record.by != CutBy::None
             {
                 described[side] = self.room.describe(side).await?;
             }
+            if let Some(next) = wait_is_over(&self.room.settings.pair, &documents.state, side, now()) {
+                let other = side.other();
+                let moves =
+                    self.moves(documents, other, None, &mut Sides { a: Asked::No, b: Asked::No }).await?;
+                if moves != Freshness::Moving {
+                    notes.push(format!("{side} is not cut yet: {other} does not move"));
+                } else if !dry_run {
+                    self.room.write_state(documents, &next).await?;
+                    return Err(Halt::Conflict);
+                }
+            }
         }
         let asked = Sides { a: Asked::No, b: Asked::No };
         progress.done = self.finish(documents, &described, asked, dry_run, progress).await?;
+        progress.done.notes.extend(notes);
         Ok(())
     }
 
@@ -61,14 +84,15 @@ impl Handler {
             let Some(look) = &looks[side] else { continue };
             let before = &documents.state.sides[side];
             let understood = moves(look.as_ref().map_err(Clone::clone), before.sighting);
-            let next = &mut seen.state.sides[side];
-            next.sighting = understood.sighting;
-            next.stale_since = match understood.freshness {
-                Freshness::Moving => None,
-                Freshness::Stale(_) => before.stale_since.or(Some(now())),
-                Freshness::Unknown(_) => before.stale_since,
-            };
+            seen.state.sides[side].sighting = understood.sighting;
             seen.freshness[side] = Some(understood.freshness);
+        }
+        for side in Side::BOTH {
+            if let Some(so) = &seen.freshness[side] {
+                let before = documents.state.sides[side].stood_still;
+                let other = seen.freshness[side.other()].as_ref();
+                seen.state.sides[side].stood_still = stood_still(before, so, other, now());
+            }
         }
         if let Sides { a: Some(Ok(a)), b: Some(Ok(b)) } = &looks {
             seen.note = numbers_apart(a, b).filter(|apart| FREEZING.contains(&apart.abs())).map(|apart| {
@@ -81,34 +105,46 @@ impl Handler {
         seen
     }
 
-    /// Remembers what was seen where nothing is lost, and says what will matter when something is.
-    pub(crate) async fn report_watch(
+    /// Whether anything is lost: by what MediaLive says, else by what the playlists show. If nothing is, remembers what was
+    /// seen, and says what will matter when something is.
+    pub(crate) async fn patrol(
         &self,
         documents: &Documents,
-        seen: Seen,
         dry_run: bool,
         progress: &mut Progress,
-    ) -> Result<Report, Halt> {
+    ) -> Result<Patrol, Halt> {
+        let unanswered = match self.ask_medialive(&documents.state).await {
+            Ok(Suspicion::Nothing { .. }) => None,
+            Ok(lost) => return Ok(Patrol::Lost(lost, None)),
+            // The playlists can tell, too.
+            Err(Halt::Failed(error)) => Some(error),
+            Err(halt) => return Err(halt),
+        };
+        let seen = self.watch(documents).await;
+        let suspicion = suspicion_of_looks(&seen.state, &seen.freshness, now());
+        if let Suspicion::Lost { .. } = suspicion {
+            return Ok(Patrol::Lost(suspicion, Some(Box::new(seen))));
+        }
         if seen.state != documents.state && !dry_run {
             self.room.write_state(documents, &seen.state).await?;
         }
-        if Side::BOTH.into_iter().all(|side| seen.state.sides[side].is_live()) {
-            self.must_not_be_mixed_up().await?;
+        if let Some(error) = unanswered {
+            return Err(Halt::Failed(error));
         }
-        Ok(self.report_schedule(&seen, dry_run, progress))
+        let mix_up = match Side::BOTH.into_iter().all(|side| seen.state.sides[side].is_live()) {
+            true => self.mix_up().await?,
+            false => None,
+        };
+        Ok(Patrol::Quiet(self.report_patrol(&seen, mix_up, dry_run, progress)))
     }
 
-    async fn must_not_be_mixed_up(&self) -> Result<(), Halt> {
+    async fn mix_up(&self) -> Result<Option<String>, Halt> {
         let pair = &self.room.settings.pair;
         let channel = async |side: Side| Ok(self.medialive.channel(pair.sides[side].channel_id()).await?);
         let describe = async |side: Side| Ok::<_, Halt>(self.room.describe(side).await?);
         let (channel_a, channel_b, endpoint_a, endpoint_b) =
             futures::try_join!(channel(Side::A), channel(Side::B), describe(Side::A), describe(Side::B))?;
         let channels = Sides { a: channel_a, b: channel_b };
-        let endpoints = Sides { a: endpoint_a, b: endpoint_b };
-        match mix_up(pair, &channels, &endpoints) {
-            None => Ok(()),
-            Some(why) => Err(Halt::Held(format!("{why}; a fail-over would cut the side that is well"))),
-        }
+        Ok(mix_up(pair, &channels, &Sides { a: endpoint_a, b: endpoint_b }))
     }
 }

@@ -216,19 +216,35 @@ async fn a_side_that_a_person_cut_waits_for_a_person() {
 
 /// Promise P67.
 #[tokio::test]
-async fn a_side_that_is_well_comes_back_at_once_if_viewers_are_on_one_that_is_lost_too() {
+async fn a_side_that_is_well_comes_back_soon_if_viewers_are_on_one_that_is_lost_too() {
     let settings = [("QUIET_SECONDS", "3600")];
+    let lost = |stage: &Stage| stage.medialive.set_alert(CHANNELS[B], 0, ALERT);
+    let rings = |stage: &Stage| {
+        let mut state = stage.state();
+        state["sides"]["B"]["alarm_since"] = stories::pair::now().into();
+        stage.put_state(&state);
+    };
+    let stands_still = |stage: &Stage| {
+        let mut state = stage.state();
+        state["sides"]["B"]["stood_still"] =
+            json!({ "since": stories::pair::ago(MINUTE), "seen": stories::pair::now() });
+        stage.put_state(&state);
+    };
+    let ways: [&dyn Fn(&Stage); 3] = [&lost, &rings, &stands_still];
+    for lose in ways {
+        let stage = cut(&settings, A).await;
+        lose(&stage);
+        // It is not well for a minute yet, and where nothing steers players shun it for longer.
+        assert_waits(&stage, &settings, "A has been well for 0 s of 3600 s").await;
+        let_time_pass(&stage, MINUTE);
+        let unsteered = [settings[0], ("STEERING", "off")];
+        assert_waits(&stage, &unsteered, "A has been well for 60 s of 3600 s").await;
+        assert_eq!(run(&stage, &settings, event("fail-back/schedule.json")).await["outcome"], "failed_back");
+    }
+    // A channel with trouble of another kind still serves.
     let stage = cut(&settings, A).await;
-    stage.medialive.set_alert(CHANNELS[B], 0, ALERT);
-    let held = stage.call("fail-over", &settings, alert_set(B)).await;
-    assert_eq!(response(held)["outcome"], "held");
-    // Both are lost, and that one of them is away already changes nothing.
-    stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
-    assert_waits(&stage, &settings, "alerts are set").await;
-    stage.medialive.clear_alert(CHANNELS[A], 0, ALERT);
-    assert_eq!(run(&stage, &settings, alert_cleared(A)).await["outcome"], "failed_back");
-    let event = event("fail-over/schedule.json");
-    let answer = response(stage.call("fail-over", &settings, event).await);
-    assert_eq!((&answer["outcome"], &answer["cut"]), (&json!("failed_over"), &json!("B")), "{answer:#}");
-    assert_eq!(stage.steering()["PATHWAY-PRIORITY"][0], "A.2");
+    stage.medialive.set_state(CHANNELS[B], "UPDATING");
+    assert_waits(&stage, &settings, "A has been well for").await;
+    let_time_pass(&stage, 10 * MINUTE);
+    assert_waits(&stage, &settings, "A has been well for 600 s of 3600 s").await;
 }

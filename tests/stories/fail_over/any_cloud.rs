@@ -82,7 +82,9 @@ async fn deleting_where_nothing_was_published_publishes() {
 #[tokio::test]
 async fn deleting_once_is_all_also_where_somebody_made_the_endpoint_again() {
     let pair = published().await;
-    run(&pair, &DELETE, alert_set(A)).await;
+    for event in [alert_set(A), alarm(A), by_hand(A)] {
+        run(&pair, &DELETE, event).await;
+    }
     pair.set_alert(A).await;
     let repeated = [alert_set(A), alarm(A), event("fail-over/schedule.json"), by_hand(A)];
     for is_made_again in [false, true] {

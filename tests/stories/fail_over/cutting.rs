@@ -3,6 +3,7 @@
 use super::{A, B, run};
 use serde_json::{Value, json};
 use stand_in::{Endpoints, Fault};
+use std::time::Duration;
 use stories::pair::{CHANNELS, ENDPOINTS, PUBLIC, STEERING, Stage, alert_cleared, alert_set, by_hand};
 use stories::{event, response};
 
@@ -107,7 +108,9 @@ async fn an_endpoint_that_somebody_made_again_is_left_alone() {
         let settings = [("CUT", cut)];
         let stage = Stage::published(&settings).await;
         let mut definition = stage.mediapackage.endpoint(ENDPOINTS[A]).unwrap();
-        run(&stage, &settings, alert_set(A)).await;
+        for event in [alert_set(A), by_hand(A)] {
+            run(&stage, &settings, event).await;
+        }
         stage.mediapackage.delete(ENDPOINTS[A]);
         definition["description"] = "made by hand".into();
         stage.mediapackage.create(&definition);
@@ -168,26 +171,49 @@ async fn a_pair_that_was_never_published_fails_over_too() {
     assert_eq!(stage.bases()[A], None);
 }
 
+/// A was cut and is back, and B was lost then: its endpoint is not touched yet.
+async fn b_waits(settings: &[(&str, &str)]) -> Stage {
+    let stage = Stage::published(settings).await;
+    run(&stage, settings, alert_set(A)).await;
+    response(stage.call("fail-back", settings, alert_cleared(A)).await);
+    let answer = run(&stage, settings, alert_set(B)).await;
+    assert_eq!((&answer["outcome"], &answer["steps"]), (&json!("failed_over"), &json!(["steer", "publish"])));
+    let note = answer["notes"][0].as_str().unwrap_or_default();
+    assert!(note.starts_with("endpoint show-b-hls is not touched before"), "{answer:#}");
+    assert_eq!(stage.steering()["PATHWAY-PRIORITY"][0], "A.2", "they are told at once");
+    assert_eq!(run(&stage, settings, event("fail-over/schedule.json")).await["outcome"], "unchanged");
+    assert_eq!(stage.mediapackage.endpoint(ENDPOINTS[B]).unwrap()["origination"], "ALLOW");
+    stage
+}
+
 /// Promise P66.
 #[tokio::test]
 async fn a_side_is_cut_only_when_all_who_watch_have_heard_of_the_one_that_came_back() {
+    for (cut, step) in [("delete", "delete endpoint show-b-hls"), ("deny", "deny endpoint show-b-hls")] {
+        let settings = [("STEERING_TTL_SECONDS", "600"), ("CUT", cut)];
+        let stage = b_waits(&settings).await;
+        stage.an_hour_passes();
+        let answer = run(&stage, &settings, event("fail-over/schedule.json")).await;
+        assert_eq!((&answer["outcome"], &answer["steps"]), (&json!("failed_over"), &json!([step])));
+        assert_eq!(stage.bases()[B].is_none(), cut == "delete");
+        let answer = response(stage.call("fail-back", &settings, by_hand(B)).await);
+        assert_eq!(answer["outcome"], "failed_back");
+    }
+}
+
+/// Promise P66: what was not touched is the way out if the other side is lost meanwhile.
+#[tokio::test]
+async fn a_side_whose_cut_waits_is_spared_if_the_other_stands_still_and_comes_back_as_it_is() {
     let settings = [("STEERING_TTL_SECONDS", "600")];
-    let stage = Stage::published(&settings).await;
-    run(&stage, &settings, alert_set(A)).await;
-    response(stage.call("fail-back", &settings, alert_cleared(A)).await);
-    let answer = run(&stage, &settings, alert_set(B)).await;
-    assert_eq!((&answer["outcome"], &answer["steps"]), (&json!("failed_over"), &json!(["steer", "publish"])));
-    let note = answer["notes"][0].as_str().unwrap_or_default();
-    assert!(note.starts_with("endpoint show-b-hls is cut from ") && note.contains("came back"), "{answer:#}");
-    assert_eq!(stage.steering()["PATHWAY-PRIORITY"][0], "A.2", "they are told at once");
-    assert!(stage.mediapackage.endpoint(ENDPOINTS[B]).is_some());
-    // Until then the side cannot come back, either: nothing is begun that the cut would end.
-    let answer = response(stage.call("fail-back", &settings, by_hand(B)).await);
-    assert_eq!((&answer["outcome"], &stage.statuses()[B]), (&json!("held"), &"cut".to_owned()), "{answer:#}");
+    let stage = b_waits(&settings).await;
+    let endpoint = stage.mediapackage.endpoint(ENDPOINTS[B]);
     stage.an_hour_passes();
+    stage.mediapackage.stall(CHANNELS[A]);
+    tokio::time::sleep(Duration::from_millis(3_600)).await;
     let answer = run(&stage, &settings, event("fail-over/schedule.json")).await;
-    assert_eq!(answer["steps"], json!(["delete endpoint show-b-hls"]), "{answer:#}");
-    assert_eq!(stage.mediapackage.endpoint(ENDPOINTS[B]), None);
-    let answer = response(stage.call("fail-back", &settings, by_hand(B)).await);
+    assert!(answer["notes"].to_string().contains("B is not cut yet: A does not move"), "{answer:#}");
+    let answer = response(stage.call("fail-back", &settings, event("fail-back/schedule.json")).await);
     assert_eq!(answer["outcome"], "failed_back");
+    assert_eq!(stage.mediapackage.endpoint(ENDPOINTS[B]), endpoint);
+    assert_eq!(stage.steering()["PATHWAY-PRIORITY"], json!(["A.2", "B"]));
 }

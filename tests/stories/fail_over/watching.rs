@@ -2,9 +2,11 @@
 
 use super::{A, B, run};
 use serde_json::{Value, json};
-use stand_in::{Fault, Live};
+use stand_in::{Answer, Fault, Live};
 use std::time::Duration;
-use stories::pair::{ALERT, CHANNELS, ENDPOINTS, Stage, ago, alert_set, metrics};
+use stories::pair::{
+    ALERT, CHANNELS, ENDPOINTS, Stage, ago, alarm, alarm_ok, alert_cleared, alert_set, by_hand, metrics,
+};
 use stories::{event, response};
 
 fn schedule() -> Value {
@@ -99,10 +101,16 @@ async fn a_cut_is_counted_once_and_told_by_the_schedule_as_long_as_it_lasts() {
 /// Lets the side be seen to have stood still a minute longer.
 fn a_minute_passes(stage: &Stage, side: &str) {
     let mut state = stage.state();
-    let since = &mut state["sides"][side]["stale_since"];
+    let since = &mut state["sides"][side]["stood_still"]["since"];
     assert!(since.is_string(), "{since}");
     *since = ago(Duration::from_secs(60)).into();
     stage.put_state(&state);
+}
+
+/// A target duration is one second, and three are allowed.
+async fn stall(stage: &Stage, sides: &[usize]) {
+    sides.iter().for_each(|side| stage.mediapackage.stall(CHANNELS[*side]));
+    tokio::time::sleep(Duration::from_millis(3_600)).await;
 }
 
 /// Promise P64.
@@ -112,8 +120,7 @@ async fn viewers_are_taken_off_a_side_that_stands_still_though_no_alert_says_so(
         let settings = [("CUT", cut)];
         let stage = Stage::published(&settings).await;
         stage.medialive.set_state(CHANNELS[A], "IDLE");
-        stage.mediapackage.stall(CHANNELS[A]);
-        tokio::time::sleep(Duration::from_millis(3_600)).await;
+        stall(&stage, &[A]).await;
         for _ in 0..2 {
             let answer = run(&stage, &settings, schedule()).await;
             assert_eq!(answer["outcome"], "unchanged", "one look is none: {answer:#}");
@@ -128,24 +135,79 @@ async fn viewers_are_taken_off_a_side_that_stands_still_though_no_alert_says_so(
     }
 }
 
-/// Promise P64: and that a side moved in between begins the time anew.
+/// Promise P64: a channel that was deleted has nothing to say.
+#[tokio::test]
+async fn a_side_that_stands_still_is_known_though_medialive_does_not_answer() {
+    let settings = [("SIDE_A_CHANNEL_ARN", "arn:aws:medialive:us-west-2:111122223333:channel:999999")];
+    let stage = Stage::published(&settings).await;
+    stall(&stage, &[A]).await;
+    let fail_over = stage.start("fail-over", &settings);
+    let error = |answer: Answer| match answer {
+        Answer::Error { error_message, .. } => error_message,
+        other => panic!("{other:?}"),
+    };
+    assert!(error(fail_over.invoke(schedule()).await).contains("ListAlerts 999999"));
+    a_minute_passes(&stage, "A");
+    assert_eq!(response(fail_over.invoke(schedule()).await)["outcome"], "failed_over");
+}
+
+/// Promise P64.
 #[tokio::test]
 async fn viewers_are_left_where_a_side_stands_still_that_they_are_not_on_or_together_with_the_other() {
     let stage = Stage::published(&[]).await;
-    for (stalled, side) in [(vec![B], "B"), (vec![A, B], "A")] {
-        stalled.iter().for_each(|side| stage.mediapackage.stall(CHANNELS[*side]));
-        tokio::time::sleep(Duration::from_millis(3_600)).await;
-        run(&stage, &[], schedule()).await;
-        a_minute_passes(&stage, side);
-        assert_eq!(run(&stage, &[], schedule()).await["outcome"], "unchanged");
-        assert_eq!(stage.statuses(), ["live", "live"]);
-    }
-    for channel in CHANNELS {
-        stage.mediapackage.resume(channel);
-    }
+    stall(&stage, &[B]).await;
+    run(&stage, &[], schedule()).await;
+    a_minute_passes(&stage, "B");
+    assert_eq!(run(&stage, &[], schedule()).await["outcome"], "unchanged");
+    assert_eq!(stage.statuses(), ["live", "live"]);
+    // A show ends, and the next one begins with one side before the other.
+    stall(&stage, &[A]).await;
+    run(&stage, &[], schedule()).await;
+    let stood_still = |side: &str| stage.state()["sides"][side]["stood_still"].clone();
+    assert_eq!([stood_still("A"), stood_still("B")], [Value::Null, Value::Null]);
+    stage.mediapackage.resume(CHANNELS[B]);
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(run(&stage, &[], schedule()).await["outcome"], "unchanged");
+    assert!(stood_still("A").is_object());
+    stage.mediapackage.resume(CHANNELS[A]);
     tokio::time::sleep(Duration::from_millis(600)).await;
     run(&stage, &[], schedule()).await;
-    assert_eq!(stage.state()["sides"]["A"]["stale_since"], Value::Null);
+    assert_eq!(stood_still("A"), Value::Null);
+}
+
+/// Promise P68.
+#[tokio::test]
+async fn an_alarm_that_nothing_could_be_done_about_is_not_forgotten() {
+    let stage = Stage::published(&[]).await;
+    stall(&stage, &[B]).await;
+    assert_eq!(run(&stage, &[], alarm(A)).await["outcome"], "held");
+    stage.mediapackage.resume(CHANNELS[B]);
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let answer = run(&stage, &[], schedule()).await;
+    assert_eq!((&answer["outcome"], &answer["cut"]), (&json!("failed_over"), &json!("A")), "{answer:#}");
+    // It does not come back before the alarm is over, though MediaLive knows of nothing.
+    let back = async |event| response(stage.call("fail-back", &[], event).await)["outcome"].clone();
+    assert_eq!(back(event("fail-back/schedule.json")).await, "unchanged");
+    assert_eq!(back(alarm_ok(A)).await, "failed_back");
+    assert_eq!(run(&stage, &[], schedule()).await["outcome"], "unchanged");
+}
+
+/// Promises P52 and P68: whoever knows more says when a side comes back, whoever came first.
+#[tokio::test]
+async fn who_wants_a_side_off_that_is_cut_already_is_heard() {
+    let stage = Stage::published(&[]).await;
+    assert_eq!(run(&stage, &[], alert_set(A)).await["outcome"], "failed_over");
+    let back = async |event| response(stage.call("fail-back", &[], event).await)["outcome"].clone();
+    for (event, over) in [(alarm(A), alarm_ok(A)), (by_hand(A), by_hand(A))] {
+        assert_eq!(run(&stage, &[], event).await["outcome"], "unchanged");
+        assert_eq!(back(alert_cleared(A)).await, "unchanged");
+        if over == by_hand(A) {
+            assert_eq!(back(alarm_ok(A)).await, "unchanged");
+        }
+        assert_eq!(back(over).await, "failed_back");
+        assert_eq!(stage.state()["sides"]["A"]["alarm_since"], Value::Null);
+        assert_eq!(run(&stage, &[], alert_set(A)).await["outcome"], "failed_over");
+    }
 }
 
 /// Promise P65.

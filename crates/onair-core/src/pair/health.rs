@@ -27,7 +27,7 @@ pub struct Channel {
     pub pipelines_running: i32,
     /// It should have two.
     pub is_standard: bool,
-    /// The ids of the MediaPackage channels that it sends to, as far as it names them.
+    /// The ids of the MediaPackage channels that it sends to, if it names all that it sends to.
     pub packaged_by: Vec<String>,
 }
 

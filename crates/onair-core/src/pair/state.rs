@@ -59,9 +59,22 @@ pub struct SideState {
     /// Its newest segment at the last look, if its playlists tell no time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sighting: Option<Sighting>,
-    /// Since when its playlists have been seen to stand still, if they do.
+    /// That its playlists stood still at the last looks, if they did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stale_since: Option<DateTime<Utc>>,
+    pub stood_still: Option<StoodStill>,
+    /// Since when its CloudWatch alarm rings, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm_since: Option<DateTime<Utc>>,
+}
+
+/// A side stood still at one look after another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoodStill {
+    /// The first of these looks.
+    pub since: DateTime<Utc>,
+    /// The last.
+    pub seen: DateTime<Utc>,
 }
 
 /// Whether a side serves viewers.
@@ -90,13 +103,16 @@ pub struct CutRecord {
     /// What must say that it may come back.
     #[serde(default)]
     pub until: Until,
+    /// Nothing was done to its endpoint yet: that waits until all who are watching know where else to go.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
     /// Since when its input has been seen to be well, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clean_since: Option<DateTime<Utc>>,
 }
 
-/// What must say that a side may come back.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What must say that a side may come back, each more than the one before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Until {
     /// MediaLive, whose alerts and channel are looked at.
@@ -117,7 +133,8 @@ impl Default for PairState {
             url: None,
             status: Status::Live,
             sighting: None,
-            stale_since: None,
+            stood_still: None,
+            alarm_since: None,
         };
         Self {
             version: Version::One,
@@ -154,7 +171,7 @@ impl PairState {
         let mut next = self.clone();
         next.generation += 1;
         next.sides[side] =
-            SideState { since: Some(now), status, stale_since: None, ..self.sides[side].clone() };
+            SideState { since: Some(now), status, stood_still: None, ..self.sides[side].clone() };
         next
     }
 }
