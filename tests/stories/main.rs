@@ -7,4 +7,5 @@ mod fail_back;
 mod fail_over;
 mod house_rules;
 mod prune_recording;
+mod publish_live;
 mod publish_playlist;

@@ -43,3 +43,22 @@ pub async fn connect() -> SdkConfig {
         .load()
         .await
 }
+
+/// The configuration of a program on a machine of its own: credentials and region from wherever the AWS CLI takes them,
+/// among that the role of an EC2 instance.
+///
+/// A request is tried twice, each time for at most `attempt`: what matters more by then goes first, and whoever asked knows
+/// what that is.
+pub async fn connect_anywhere(attempt: Duration) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .operation_attempt_timeout(attempt)
+        .build();
+    aws_config::defaults(BehaviorVersion::latest())
+        .retry_config(
+            RetryConfig::standard().with_max_attempts(2).with_initial_backoff(Duration::from_millis(100)),
+        )
+        .timeout_config(timeouts)
+        .load()
+        .await
+}

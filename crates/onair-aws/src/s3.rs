@@ -2,9 +2,11 @@
 
 mod emptying;
 mod listing;
+mod publishing;
 
 pub use emptying::{Tally, Unfinished};
 pub use listing::{Contents, Folder};
+pub use publishing::{NotPut, Recalled, Target};
 
 use crate::error::Error;
 use crate::pace::Pace;
@@ -13,7 +15,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::operation::head_object::HeadObjectError;
-use aws_sdk_s3::operation::put_object::PutObjectError;
+use aws_sdk_s3::operation::put_object::{PutObjectError, PutObjectOutput};
 use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat};
 use aws_sdk_s3::types::BucketVersioningStatus;
 use futures::TryStreamExt;
@@ -277,16 +279,26 @@ pub struct NewText<'a> {
 }
 
 /// What came of a conditional write.
-fn conditional<T>(
-    written: Result<T, SdkError<PutObjectError>>,
+fn conditional(
+    written: Result<PutObjectOutput, SdkError<PutObjectError>>,
     bucket: &str,
     key: &str,
 ) -> Result<Written, Error> {
+    let e_tag = conditional_e_tag(written, bucket, key)?;
+    Ok(if e_tag.is_some() { Written::Done } else { Written::Conflict })
+}
+
+/// What came of a conditional write: the new `ETag`, or `None` for a conflict.
+fn conditional_e_tag(
+    written: Result<PutObjectOutput, SdkError<PutObjectError>>,
+    bucket: &str,
+    key: &str,
+) -> Result<Option<String>, Error> {
     match written {
-        Ok(_) => Ok(Written::Done),
+        Ok(answer) => Ok(Some(answer.e_tag.unwrap_or_default())),
         // 412: another text by now. 404: gone. 409: somebody writes at the same moment. (S3 User Guide,
         // "How to prevent object overwrites with conditional writes".)
-        Err(error) if matches!(status(&error), Some(404 | 409 | 412)) => Ok(Written::Conflict),
+        Err(error) if matches!(status(&error), Some(404 | 409 | 412)) => Ok(None),
         Err(error) => Err(Error::new("PutObject", uri(bucket, key), error)),
     }
 }

@@ -11,4 +11,5 @@ pub mod metrics;
 pub mod pair;
 pub mod playlist;
 pub mod prune_recording;
+pub mod publish_live;
 pub mod publish_playlist;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in what tests share")]
 
 mod ladder;
+mod live_orders;
 mod pair_builder;
 mod pair_orders;
 mod pair_rules;

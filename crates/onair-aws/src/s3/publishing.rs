@@ -1,0 +1,152 @@
+//! Putting a live stream into a bucket: files that never change, and playlists that one publisher changes.
+
+use super::{S3, conditional_e_tag, status, uri};
+use crate::error::Error;
+use aws_sdk_s3::error::BoxError;
+use aws_sdk_s3::operation::get_object::GetObjectError;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use std::time::Duration;
+
+/// The user metadata that says who publishes.
+const PUBLISHER: &str = "onair-publisher";
+
+/// An object to be put.
+#[derive(Debug, Clone)]
+pub struct Target<'a> {
+    /// The bucket.
+    pub bucket: &'a str,
+    /// The key.
+    pub key: &'a str,
+    /// `Content-Type`
+    pub content_type: &'a str,
+    /// `Cache-Control`
+    pub cache_control: &'a str,
+}
+
+/// A playlist that is there already.
+#[derive(Debug, Clone)]
+pub struct Recalled {
+    /// Its text; empty if it is none.
+    pub text: String,
+    /// What a write of ours must find unchanged.
+    pub e_tag: String,
+    /// Who put it there, if that was a publisher of ours.
+    pub publisher: Option<String>,
+    /// How long ago, by the clock of S3.
+    pub age: Duration,
+}
+
+/// Why an object was not put.
+#[derive(Debug)]
+pub enum NotPut {
+    /// The next try may be luckier.
+    Perhaps(Error),
+    /// Every try would be refused alike.
+    Never(Error),
+}
+
+impl S3 {
+    /// Puts a file, whatever is there.
+    ///
+    /// # Errors
+    ///
+    /// [`NotPut`]
+    pub async fn put_file(&self, target: &Target<'_>, bytes: Vec<u8>) -> Result<(), NotPut> {
+        self.pace.turn().await;
+        let Target { bucket, key, content_type, cache_control } = *target;
+        let request = self.client.put_object().bucket(bucket).key(key);
+        let request = request.content_type(content_type).cache_control(cache_control);
+        let put = request.body(ByteStream::from(bytes)).send().await;
+        put.map(drop).map_err(|error| {
+            // A request that is wrong as it is: too large, a key that a policy forbids.
+            let is_refused = matches!(status(&error), Some(400 | 403 | 405 | 411 | 413));
+            let error = Error::new("PutObject", uri(bucket, key), error);
+            if is_refused { NotPut::Never(error) } else { NotPut::Perhaps(error) }
+        })
+    }
+
+    /// Puts a playlist, if what is there is still what this publisher put there (`was`; `None` is nothing). `None` if not;
+    /// else the new `ETag`.
+    ///
+    /// # Errors
+    ///
+    /// When S3 does not answer, or refuses for another reason.
+    pub async fn put_playlist(
+        &self,
+        target: &Target<'_>,
+        text: &str,
+        was: Option<&str>,
+        publisher: &str,
+    ) -> Result<Option<String>, Error> {
+        self.pace.turn().await;
+        let Target { bucket, key, content_type, cache_control } = *target;
+        let written = self
+            .client
+            .put_object()
+            .bucket(bucket)
+            .key(key)
+            .content_type(content_type)
+            .cache_control(cache_control)
+            .metadata(PUBLISHER, publisher)
+            .set_if_match(was.map(str::to_owned))
+            .set_if_none_match(was.is_none().then(|| "*".to_owned()))
+            .body(ByteStream::from(text.as_bytes().to_vec()))
+            .send()
+            .await;
+        conditional_e_tag(written, bucket, key)
+    }
+
+    /// What is there of a playlist.
+    ///
+    /// # Errors
+    ///
+    /// When S3 does not answer, or refuses.
+    pub async fn recall(&self, bucket: &str, key: &str) -> Result<Option<Recalled>, Error> {
+        let failed = |source: BoxError| Error::new("GetObject", uri(bucket, key), source);
+        let answer = match self.client.get_object().bucket(bucket).key(key).send().await {
+            Ok(answer) => answer,
+            Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(failed(error.into())),
+        };
+        let written_s = answer.last_modified.map(|date| date.secs()).unwrap_or_default();
+        let e_tag = answer.e_tag.clone().unwrap_or_default();
+        let publisher = answer.metadata.as_ref().and_then(|metadata| metadata.get(PUBLISHER)).cloned();
+        let body = answer.body.collect().await.map_err(|error| failed(error.into()))?;
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let age = now.saturating_sub(Duration::from_secs(u64::try_from(written_s).unwrap_or_default()));
+        Ok(Some(Recalled {
+            text: String::from_utf8(body.to_vec()).unwrap_or_default(),
+            e_tag,
+            publisher,
+            age,
+        }))
+    }
+
+    /// Deletes these, at most a thousand.
+    ///
+    /// # Errors
+    ///
+    /// When S3 does not answer, or refuses the request or any of the keys.
+    pub async fn delete_keys(&self, bucket: &str, keys: &[String]) -> Result<(), Error> {
+        let failed = |source: BoxError| Error::new("DeleteObjects", uri(bucket, ""), source);
+        let object = |key: &String| ObjectIdentifier::builder().key(key).build();
+        let objects = keys.iter().map(object).collect::<Result<Vec<_>, _>>().map_err(|e| failed(e.into()))?;
+        let delete = Delete::builder().set_objects(Some(objects)).quiet(true).build();
+        let delete = delete.map_err(|error| failed(error.into()))?;
+        self.pace.turn().await;
+        let answer = self.client.delete_objects().bucket(bucket).delete(delete).send().await;
+        let answer = answer.map_err(|error| failed(error.into()))?;
+        match answer.errors().first() {
+            None => Ok(()),
+            Some(refused) => {
+                let (key, code) = (refused.key().unwrap_or_default(), refused.code().unwrap_or_default());
+                Err(failed(
+                    format!("{} keys were refused, {key:?} with {code}", answer.errors().len()).into(),
+                ))
+            }
+        }
+    }
+}

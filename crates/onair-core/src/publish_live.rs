@@ -1,0 +1,8 @@
+//! From a transcoder's disk to S3: what is put there, in which order, so that no playlist is ever ahead of what it names.
+
+pub mod job;
+pub mod names;
+pub mod publisher;
+mod rendition;
+pub mod snapshot;
+pub mod timeline;

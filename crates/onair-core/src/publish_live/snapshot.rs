@@ -1,0 +1,265 @@
+//! One media playlist as it lay on the transcoder's disk at one moment.
+//!
+//! Every line that is not known here comes through unchanged: what is published is the transcoder's own playlist, with
+//! other numbers where they would go back.
+
+use quick_m3u8::config::{ParsingOptions, ParsingOptionsBuilder};
+use quick_m3u8::tag::KnownTag;
+use quick_m3u8::tag::hls::{EnumeratedString, Key, Method, Tag};
+use quick_m3u8::{HlsLine, Reader};
+
+/// A media playlist, understood.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// `EXT-X-VERSION`.
+    pub version: u64,
+    /// `EXT-X-TARGETDURATION`, in seconds.
+    pub target_s: u64,
+    /// `EXT-X-MEDIA-SEQUENCE`: the number of the first segment.
+    pub sequence: u64,
+    /// `EXT-X-DISCONTINUITY-SEQUENCE`.
+    pub discontinuity_sequence: u64,
+    /// `EXT-X-ENDLIST`: nothing comes after it.
+    pub ended: bool,
+    /// Tags that hold for the whole playlist, as they are written.
+    pub header: Vec<String>,
+    /// The segments.
+    pub segments: Vec<Segment>,
+}
+
+/// A text is no media playlist that can be published.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotMedia {
+    /// It is a multivariant playlist.
+    #[error("it is a multivariant playlist")]
+    Multivariant,
+    /// It is not whole yet, or there is something in it that cannot be published piece by piece.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+/// A segment, with all that a player needs to know of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Segment {
+    /// Where it is, as it is written.
+    pub uri: String,
+    /// In seconds.
+    pub duration_s: f64,
+    /// The tags that stand before it and hold for it alone, as they are written.
+    pub tags: Vec<String>,
+    /// It does not continue what was before it.
+    pub discontinuity: bool,
+    /// It is not there, and players are told so (`EXT-X-GAP`).
+    pub gap: bool,
+    /// The keys that it is encrypted with (`EXT-X-KEY`): one for each key format.
+    pub keys: Vec<Attached>,
+    /// The initialization section that it needs (`EXT-X-MAP`).
+    pub map: Option<Attached>,
+}
+
+/// A tag that names a file which segments need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attached {
+    /// The tag, as it is written.
+    pub tag: String,
+    /// The URI in it. A key may have none that leads anywhere.
+    pub uri: Option<String>,
+    /// `KEYFORMAT`; empty for a map.
+    format: String,
+}
+
+impl Attached {
+    /// The same with another URI.
+    pub fn at(&self, uri: &str) -> Self {
+        let tag = match &self.uri {
+            Some(was) => self.tag.replacen(&format!("URI=\"{was}\""), &format!("URI=\"{uri}\""), 1),
+            None => self.tag.clone(),
+        };
+        Self { tag, uri: Some(uri.to_owned()), format: self.format.clone() }
+    }
+}
+
+impl Snapshot {
+    /// Reads a media playlist.
+    ///
+    /// # Errors
+    ///
+    /// [`NotMedia`]
+    pub fn parse(text: &str) -> Result<Self, NotMedia> {
+        let mut reading = Reading::default();
+        let mut lines = text.lines();
+        if lines.next().map(|line| line.trim_start_matches('\u{feff}').trim_end()) != Some("#EXTM3U") {
+            return Err(NotMedia::Unusable("it does not begin with #EXTM3U".to_owned()));
+        }
+        for (number, line) in lines.enumerate() {
+            let read = reading.line(line.trim_end());
+            read.map_err(|why| NotMedia::Unusable(format!("line {}: {why}", number + 2)))?;
+        }
+        let Reading { snapshot, target_s, is_multivariant, .. } = reading;
+        if is_multivariant {
+            return Err(NotMedia::Multivariant);
+        }
+        let target_s =
+            target_s.ok_or_else(|| NotMedia::Unusable("it has no EXT-X-TARGETDURATION".to_owned()))?;
+        Ok(Self { target_s, ..snapshot })
+    }
+
+    /// What its segments need, each once, in their order: URIs as they are written.
+    pub fn needs(&self) -> Vec<&str> {
+        let mut needs: Vec<&str> = Vec::new();
+        for segment in &self.segments {
+            for uri in segment.needs() {
+                if !needs.contains(&uri) {
+                    needs.push(uri);
+                }
+            }
+        }
+        needs
+    }
+}
+
+impl Segment {
+    /// What it needs, itself last. A gap needs nothing.
+    pub fn needs(&self) -> impl Iterator<Item = &str> {
+        let attached = self.map.iter().chain(&self.keys).filter_map(|attached| attached.uri.as_deref());
+        attached.chain([self.uri.as_str()]).filter(|_| !self.gap)
+    }
+}
+
+#[derive(Default)]
+struct Reading {
+    snapshot: Snapshot,
+    target_s: Option<u64>,
+    next: Segment,
+    /// A tag of a segment has come: what is unknown from here on belongs to segments.
+    in_segments: bool,
+    has_duration: bool,
+    is_multivariant: bool,
+}
+
+impl Reading {
+    fn line(&mut self, text: &str) -> Result<(), String> {
+        const OPTIONS: fn() -> ParsingOptions =
+            || ParsingOptionsBuilder::new().with_parsing_for_all_tags().build();
+        let mut reader = Reader::from_str(text, OPTIONS());
+        match reader.read_line() {
+            Ok(None | Some(HlsLine::Blank)) => Ok(()),
+            Ok(Some(HlsLine::Uri(uri))) => self.segment(&uri),
+            Ok(Some(HlsLine::KnownTag(KnownTag::Hls(tag)))) => self.tag(tag, text),
+            Ok(Some(HlsLine::KnownTag(_) | HlsLine::UnknownTag(_) | HlsLine::Comment(_))) => {
+                match self.in_segments {
+                    true => self.next.tags.push(text.to_owned()),
+                    false => self.snapshot.header.push(text.to_owned()),
+                }
+                Ok(())
+            }
+            Err(error) => Err(format!("{text:?} cannot be understood: {}", error.error)),
+        }
+    }
+
+    fn segment(&mut self, uri: &str) -> Result<(), String> {
+        if self.is_multivariant {
+            return Ok(());
+        }
+        if !std::mem::take(&mut self.has_duration) {
+            return Err(format!("{uri:?} has no EXTINF"));
+        }
+        let next = Segment { keys: self.next.keys.clone(), map: self.next.map.clone(), ..Segment::default() };
+        let segment = std::mem::replace(&mut self.next, next);
+        self.snapshot.segments.push(Segment { uri: uri.to_owned(), ..segment });
+        Ok(())
+    }
+
+    fn tag(&mut self, tag: Tag, text: &str) -> Result<(), String> {
+        let snapshot = &mut self.snapshot;
+        let refused = |tag: &str| Err(format!("{tag} cannot be published piece by piece"));
+        match tag {
+            Tag::Version(version) => snapshot.version = version.version(),
+            Tag::Targetduration(target) => self.target_s = Some(target.target_duration()),
+            Tag::MediaSequence(sequence) => snapshot.sequence = sequence.media_sequence(),
+            Tag::DiscontinuitySequence(sequence) => {
+                snapshot.discontinuity_sequence = sequence.discontinuity_sequence();
+            }
+            Tag::Endlist(_) => snapshot.ended = true,
+            // A window that slides is neither of these; what is kept gets its own.
+            Tag::PlaylistType(_) | Tag::M3u(_) => {}
+            // Parts and hints name what is not closed yet. Without them it is a playlist of whole segments.
+            Tag::PartInf(_)
+            | Tag::ServerControl(_)
+            | Tag::Part(_)
+            | Tag::PreloadHint(_)
+            | Tag::RenditionReport(_) => {}
+            Tag::IndependentSegments(_) | Tag::Start(_) | Tag::IFramesOnly(_) => {
+                snapshot.header.push(text.to_owned());
+            }
+            Tag::Skip(_) => return refused("EXT-X-SKIP"),
+            Tag::Define(_) => return refused("EXT-X-DEFINE"),
+            Tag::Media(_)
+            | Tag::StreamInf(_)
+            | Tag::IFrameStreamInf(_)
+            | Tag::SessionData(_)
+            | Tag::SessionKey(_)
+            | Tag::ContentSteering(_) => self.is_multivariant = true,
+            tag => self.tag_of_segment(&tag, text),
+        }
+        Ok(())
+    }
+
+    fn tag_of_segment(&mut self, tag: &Tag, text: &str) {
+        self.in_segments = true;
+        match tag {
+            Tag::Discontinuity(_) => self.next.discontinuity = true,
+            Tag::Gap(_) => self.next.gap = true,
+            Tag::Map(map) => {
+                let uri = Some(map.uri().to_owned());
+                self.next.map = Some(Attached { tag: text.to_owned(), uri, format: String::new() });
+            }
+            Tag::Key(key) => self.key(key, text),
+            Tag::Inf(inf) => {
+                self.next.duration_s = inf.duration();
+                self.has_duration = true;
+                self.next.tags.push(text.to_owned());
+            }
+            _ => self.next.tags.push(text.to_owned()),
+        }
+    }
+
+    /// A key holds until the next of its format; none at all is METHOD=NONE (RFC 8216bis, 4.4.4.4).
+    fn key(&mut self, key: &Key, text: &str) {
+        if key.method() == EnumeratedString::Known(Method::None) {
+            self.next.keys.clear();
+            return;
+        }
+        let format = key.keyformat().to_owned();
+        self.next.keys.retain(|known| known.format != format);
+        self.next.keys.push(Attached { tag: text.to_owned(), uri: key.uri().map(str::to_owned), format });
+    }
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self {
+            version: 1,
+            target_s: 0,
+            sequence: 0,
+            discontinuity_sequence: 0,
+            ended: false,
+            header: Vec::new(),
+            segments: Vec::new(),
+        }
+    }
+}
+
+impl Default for Segment {
+    fn default() -> Self {
+        Self {
+            uri: String::new(),
+            duration_s: 0.0,
+            tags: Vec::new(),
+            discontinuity: false,
+            gap: false,
+            keys: Vec::new(),
+            map: None,
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! What viewers see of a rendition: one window that slides on, whatever the transcoder does.
+//!
+//! A transcoder that begins again counts from the start, often under the same file names. Viewers' numbers never go back
+//! (RFC 8216bis, 6.2.1 and 6.2.2): what came from before stays in the window while there is room, and what comes now follows
+//! behind a discontinuity.
+
+use super::snapshot::{Segment, Snapshot};
+use std::collections::VecDeque;
+
+/// The window that is published of a rendition.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Timeline {
+    version: u64,
+    target_s: u64,
+    header: Vec<String>,
+    sequence: u64,
+    discontinuity_sequence: u64,
+    entries: VecDeque<Entry>,
+    ended: bool,
+    /// How many segments the transcoder's window has had at most.
+    window: usize,
+    run: Option<Run>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Entry {
+    segment: Segment,
+    /// It is from the transcoder's present run.
+    is_present: bool,
+}
+
+/// The transcoder's present run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Run {
+    /// What is added to its numbers.
+    offset: i128,
+}
+
+impl Timeline {
+    /// What an earlier process has published.
+    pub fn adopt(published: Snapshot) -> Self {
+        let entry = |segment| Entry { segment, is_present: false };
+        let entries: VecDeque<Entry> = published.segments.into_iter().map(entry).collect();
+        Self {
+            version: published.version,
+            target_s: published.target_s,
+            header: published.header,
+            sequence: published.sequence,
+            discontinuity_sequence: published.discontinuity_sequence,
+            ended: published.ended,
+            window: entries.len(),
+            entries,
+            run: None,
+        }
+    }
+
+    /// The window after a new snapshot, whose URIs are those under which its files are published: no two contents have
+    /// the same.
+    pub fn follow(&self, snapshot: &Snapshot) -> Self {
+        let mut next = self.clone();
+        next.version = snapshot.version.max(self.version);
+        next.target_s = snapshot.target_s.max(self.target_s);
+        next.header.clone_from(&snapshot.header);
+        next.ended = snapshot.ended;
+        next.window = self.window.max(snapshot.segments.len());
+        let run = self.continues(snapshot).unwrap_or_else(|| next.begin_run(snapshot));
+        next.run = Some(run);
+        if self.entries.is_empty() {
+            let first = u64::try_from(run.published(snapshot.sequence)).unwrap_or_default();
+            next.sequence = self.sequence.max(first);
+            next.discontinuity_sequence = self.discontinuity_sequence.max(snapshot.discontinuity_sequence);
+        }
+        for (number, segment) in (snapshot.sequence..).zip(&snapshot.segments) {
+            next.add(run.published(number), segment.clone());
+        }
+        next.slide(run.published(snapshot.sequence));
+        next
+    }
+
+    /// The run that this snapshot continues, if it continues one.
+    fn continues(&self, snapshot: &Snapshot) -> Option<Run> {
+        if self.entries.is_empty() {
+            return Some(self.run.unwrap_or(Run { offset: 0 }));
+        }
+        if let Some(run) = self.run {
+            return self.agrees(run, snapshot).then_some(run);
+        }
+        // An earlier process has published this: where the two have a segment in common, they go on.
+        let numbered = (snapshot.sequence..).zip(&snapshot.segments);
+        let mut runs = numbered.flat_map(|(number, segment)| {
+            let places = (self.sequence..).zip(&self.entries);
+            let places = places.filter(move |(_, entry)| entry.segment.uri == segment.uri);
+            places.map(move |(place, _)| Run { offset: i128::from(place) - i128::from(number) })
+        });
+        runs.find(|run| self.agrees(*run, snapshot))
+    }
+
+    /// Whether a snapshot goes on from what is published: does not contradict it, nor lies before or behind it.
+    fn agrees(&self, run: Run, snapshot: &Snapshot) -> bool {
+        let after = run.published(snapshot.sequence) + snapshot.segments.len() as i128;
+        let is_same = |(number, segment): (u64, &Segment)| match self.at(run.published(number)) {
+            None => true,
+            Some(entry) => entry.segment.uri == segment.uri,
+        };
+        let adjoins = run.published(snapshot.sequence) <= self.end() && after > i128::from(self.sequence);
+        adjoins && (snapshot.sequence..).zip(&snapshot.segments).all(is_same)
+    }
+
+    fn begin_run(&mut self, snapshot: &Snapshot) -> Run {
+        for entry in &mut self.entries {
+            entry.is_present = false;
+        }
+        Run { offset: self.end() - i128::from(snapshot.sequence) }
+    }
+
+    fn add(&mut self, number: i128, mut segment: Segment) {
+        if let Some(entry) = self.at_mut(number) {
+            // What was said once stays so: it is a gap, or it begins a run.
+            segment.discontinuity |= entry.segment.discontinuity;
+            segment.gap |= entry.segment.gap;
+            *entry = Entry { segment, is_present: true };
+            return;
+        }
+        if number != self.end() {
+            // Long gone.
+            return;
+        }
+        let follows_another_run = self.entries.back().is_some_and(|entry| !entry.is_present);
+        segment.discontinuity |= follows_another_run;
+        self.entries.push_back(Entry { segment, is_present: true });
+    }
+
+    /// Says of a segment that nobody has seen yet that it will never be there.
+    pub fn lose(&mut self, uri: &str) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.segment.uri == uri) {
+            entry.segment.gap = true;
+        }
+    }
+
+    /// Lets go of what the transcoder has let go of. What is from before its present run stays while there is room.
+    fn slide(&mut self, first: i128) {
+        let first_present = self.entries.iter().position(|entry| entry.is_present);
+        let first_present = first_present.map(|place| i128::from(self.sequence) + place as i128);
+        if first_present.is_some_and(|present| first > present)
+            || first_present == Some(i128::from(self.sequence))
+        {
+            while i128::from(self.sequence) < first && self.drop_first() {}
+        }
+        while self.entries.len() > self.window && self.entries.front().is_some_and(|entry| !entry.is_present)
+        {
+            self.drop_first();
+        }
+    }
+
+    fn drop_first(&mut self) -> bool {
+        let Some(entry) = self.entries.pop_front() else { return false };
+        self.sequence += 1;
+        self.discontinuity_sequence += u64::from(entry.segment.discontinuity);
+        true
+    }
+
+    /// The number behind the last.
+    fn end(&self) -> i128 {
+        i128::from(self.sequence) + self.entries.len() as i128
+    }
+
+    fn at(&self, number: i128) -> Option<&Entry> {
+        self.entries.get(usize::try_from(number - i128::from(self.sequence)).ok()?)
+    }
+
+    fn at_mut(&mut self, number: i128) -> Option<&mut Entry> {
+        self.entries.get_mut(usize::try_from(number - i128::from(self.sequence)).ok()?)
+    }
+
+    /// What is in the window.
+    pub fn segments(&self) -> impl Iterator<Item = &Segment> {
+        self.entries.iter().map(|entry| &entry.segment)
+    }
+
+    /// The number of the first segment.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// How long a segment is at most, in seconds.
+    pub fn target_s(&self) -> u64 {
+        self.target_s
+    }
+
+    /// Nothing comes after it.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The playlist.
+    pub fn render(&self) -> String {
+        // RFC 8216bis, 8: EXT-X-GAP needs 8.
+        let has_gap = self.entries.iter().any(|entry| entry.segment.gap);
+        let version = if has_gap { self.version.max(8) } else { self.version };
+        let mut lines = vec!["#EXTM3U".to_owned(), format!("#EXT-X-VERSION:{version}")];
+        lines.extend(self.header.iter().cloned());
+        lines.push(format!("#EXT-X-TARGETDURATION:{}", self.target_s));
+        lines.push(format!("#EXT-X-MEDIA-SEQUENCE:{}", self.sequence));
+        if self.discontinuity_sequence > 0 {
+            lines.push(format!("#EXT-X-DISCONTINUITY-SEQUENCE:{}", self.discontinuity_sequence));
+        }
+        let (mut keys, mut map) = (&Vec::new(), &None);
+        for Entry { segment, .. } in &self.entries {
+            if segment.discontinuity {
+                lines.push("#EXT-X-DISCONTINUITY".to_owned());
+            }
+            if segment.keys != *keys {
+                if segment.keys.len() < keys.len() {
+                    lines.push("#EXT-X-KEY:METHOD=NONE".to_owned());
+                }
+                lines.extend(segment.keys.iter().map(|key| key.tag.clone()));
+                keys = &segment.keys;
+            }
+            if segment.map != *map {
+                lines.extend(segment.map.iter().map(|map| map.tag.clone()));
+                map = &segment.map;
+            }
+            if segment.gap {
+                lines.push("#EXT-X-GAP".to_owned());
+            }
+            lines.extend(segment.tags.iter().cloned());
+            lines.push(segment.uri.clone());
+        }
+        if self.ended {
+            lines.push("#EXT-X-ENDLIST".to_owned());
+        }
+        lines.join("\n") + "\n"
+    }
+}
+
+impl Run {
+    fn published(self, number: u64) -> i128 {
+        i128::from(number) + self.offset
+    }
+}

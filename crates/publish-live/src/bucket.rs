@@ -1,0 +1,198 @@
+//! The bucket: jobs are done here.
+
+use crate::disk::Disk;
+use crate::{Error, Settings};
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use onair_aws::s3::{NotPut, S3, Target};
+use onair_core::publish_live::job::{Job, Outcome};
+use onair_core::publish_live::names::{FileId, kind};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// How much of files is in memory at a time, in units of 64 KiB: 64 MiB. A larger file goes alone.
+const MEMORY: u32 = 1024;
+const UNIT_BYTES: u64 = 64 * 1024;
+/// A request without an answer for so long is taken for lost.
+const ATTEMPT: Duration = Duration::from_secs(5);
+/// A playlist that somebody else wrote more recently than this belongs to a publisher that is at work.
+const AT_WORK: Duration = Duration::from_secs(30);
+/// Segments, keys and initialization sections never change: no name means two contents.
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
+
+/// A prefix of a bucket, and who publishes there.
+pub(crate) struct Bucket {
+    s3: S3,
+    bucket: String,
+    prefix: String,
+    publisher: String,
+    memory: Semaphore,
+    /// The `ETag` of each playlist that is there, by its name.
+    e_tags: Mutex<HashMap<String, String>>,
+    /// The pauses of what fails, by its name.
+    pauses: Mutex<HashMap<String, ExponentialBackoff>>,
+}
+
+impl Bucket {
+    pub(crate) async fn connect(settings: &Settings) -> Self {
+        let config = onair_aws::connect_anywhere(ATTEMPT).await;
+        Self {
+            s3: S3::new(&config),
+            bucket: settings.target.bucket.clone(),
+            prefix: settings.target.prefix.clone(),
+            publisher: settings.publisher.clone(),
+            memory: Semaphore::new(MEMORY as usize),
+            e_tags: Mutex::default(),
+            pauses: Mutex::default(),
+        }
+    }
+
+    /// Does a job.
+    pub(crate) async fn perform(&self, job: Job, disk: &Disk) -> (Job, Result<Outcome, Error>) {
+        let outcome = match &job {
+            Job::Recall(name) => self.recall(name).await,
+            Job::Upload { path, file, name } => Ok(self.upload(disk, path, *file, name).await),
+            Job::Publish { name, text } => self.publish(name, text).await,
+            Job::Delete(names) => Ok(self.delete(names).await),
+        };
+        (job, outcome)
+    }
+
+    async fn recall(&self, name: &str) -> Result<Outcome, Error> {
+        let found = match self.s3.recall(&self.bucket, &self.key(name)).await {
+            Ok(found) => found,
+            Err(error) => return Ok(self.failed(name, &error)),
+        };
+        self.went_well(name);
+        let Some(found) = found else { return Ok(Outcome::Recalled(None)) };
+        match found.publisher {
+            Some(publisher) if publisher != self.publisher && found.age < AT_WORK => {
+                return Err(self.not_alone(name, publisher, found.age));
+            }
+            _ => {}
+        }
+        with(&self.e_tags, |e_tags| e_tags.insert(name.to_owned(), found.e_tag));
+        Ok(Outcome::Recalled(Some(found.text)))
+    }
+
+    async fn upload(&self, disk: &Disk, path: &str, file: FileId, name: &str) -> Outcome {
+        let units = u32::try_from(file.size_bytes.div_ceil(UNIT_BYTES)).unwrap_or(MEMORY).clamp(1, MEMORY);
+        // It is never closed.
+        let Ok(_memory) = self.memory.acquire_many(units).await else {
+            return Outcome::Hopeless("the daemon ends".to_owned());
+        };
+        let bytes = match disk.content(path, file) {
+            Ok(bytes) => bytes,
+            Err(why) => return Outcome::Hopeless(why),
+        };
+        let content_type = kind(path).map_or("application/octet-stream", |(_, content_type)| content_type);
+        let target =
+            Target { bucket: &self.bucket, key: &self.key(name), content_type, cache_control: FOR_EVER };
+        match self.s3.put_file(&target, bytes).await {
+            Ok(()) => {
+                self.went_well(name);
+                Outcome::Done
+            }
+            Err(NotPut::Perhaps(error)) => self.failed(name, &error),
+            Err(NotPut::Never(error)) => Outcome::Hopeless(error.to_string()),
+        }
+    }
+
+    async fn publish(&self, name: &str, text: &str) -> Result<Outcome, Error> {
+        let content_type = kind(name).map_or("application/octet-stream", |(_, content_type)| content_type);
+        let cache_control = cache_control(text);
+        let target = Target {
+            bucket: &self.bucket,
+            key: &self.key(name),
+            content_type,
+            cache_control: &cache_control,
+        };
+        let was = with(&self.e_tags, |e_tags| e_tags.get(name).cloned());
+        match self.s3.put_playlist(&target, text, was.as_deref(), &self.publisher).await {
+            Ok(Some(e_tag)) => {
+                with(&self.e_tags, |e_tags| e_tags.insert(name.to_owned(), e_tag));
+                self.went_well(name);
+                Ok(Outcome::Done)
+            }
+            Ok(None) => self.settle(name, text).await,
+            Err(error) => Ok(self.failed(name, &error)),
+        }
+    }
+
+    /// What is there is not what was there: either an earlier try of ours came through unheard, or somebody else is at work.
+    async fn settle(&self, name: &str, text: &str) -> Result<Outcome, Error> {
+        let found = match self.s3.recall(&self.bucket, &self.key(name)).await {
+            Ok(found) => found,
+            Err(error) => return Ok(self.failed(name, &error)),
+        };
+        let Some(found) = found else {
+            with(&self.e_tags, |e_tags| e_tags.remove(name));
+            return Ok(Outcome::Failed { why: "somebody deleted it".to_owned(), pause: self.pause(name) });
+        };
+        if found.publisher.as_deref() != Some(self.publisher.as_str()) {
+            let publisher = found.publisher.unwrap_or_else(|| "no publish-live".to_owned());
+            return Err(self.not_alone(name, publisher, found.age));
+        }
+        let is_done = found.text == text;
+        with(&self.e_tags, |e_tags| e_tags.insert(name.to_owned(), found.e_tag));
+        match is_done {
+            true => Ok(Outcome::Done),
+            false => Ok(Outcome::Failed {
+                why: "an earlier version came in between".to_owned(),
+                pause: Duration::ZERO,
+            }),
+        }
+    }
+
+    async fn delete(&self, names: &[String]) -> Outcome {
+        let keys: Vec<String> = names.iter().map(|name| self.key(name)).collect();
+        match self.s3.delete_keys(&self.bucket, &keys).await {
+            Ok(()) => Outcome::Done,
+            Err(error) => Outcome::Failed { why: error.to_string(), pause: AT_WORK },
+        }
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    fn not_alone(&self, name: &str, publisher: String, age: Duration) -> Error {
+        Error::NotAlone { bucket: self.bucket.clone(), key: self.key(name), publisher, age_s: age.as_secs() }
+    }
+
+    fn failed(&self, name: &str, error: &onair_aws::Error) -> Outcome {
+        Outcome::Failed { why: error.to_string(), pause: self.pause(name) }
+    }
+
+    /// How long to wait before the next try: longer each time, and not all at once.
+    fn pause(&self, name: &str) -> Duration {
+        let pauses = || {
+            ExponentialBuilder::new()
+                .with_min_delay(Duration::from_millis(200))
+                .with_max_delay(Duration::from_secs(3))
+                .without_max_times()
+                .with_jitter()
+                .build()
+        };
+        with(&self.pauses, |known| {
+            known.entry(name.to_owned()).or_insert_with(pauses).next().unwrap_or_default()
+        })
+    }
+
+    fn went_well(&self, name: &str) {
+        with(&self.pauses, |known| known.remove(name));
+    }
+}
+
+/// A media playlist may be kept for half a target duration (a client reloads it after a whole one), a multivariant one as
+/// briefly as makes sense.
+fn cache_control(text: &str) -> String {
+    let target_s =
+        text.lines().find_map(|line| line.strip_prefix("#EXT-X-TARGETDURATION:")?.trim().parse::<u64>().ok());
+    format!("max-age={}", target_s.map_or(1, |target_s| (target_s / 2).max(1)))
+}
+
+fn with<T, R>(held: &Mutex<T>, change: impl FnOnce(&mut T) -> R) -> R {
+    change(&mut held.lock().unwrap_or_else(PoisonError::into_inner))
+}

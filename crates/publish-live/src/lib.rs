@@ -1,0 +1,145 @@
+//! Puts a live stream from a transcoder's disk into S3.
+//!
+//! A daemon: it hears of files as they are closed (inotify), asks the core what to do next, and does that. What is decided
+//! stands in `onair_core::publish_live`.
+
+mod bucket;
+mod disk;
+mod settings;
+mod watch;
+
+pub use settings::{Arguments, Log, Settings};
+
+use bucket::Bucket;
+use disk::Disk;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use onair_core::publish_live::job::{Job, Outcome, Rules};
+use onair_core::publish_live::publisher::Publisher;
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use watch::{News, Watch};
+
+/// Why the daemon cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The folder cannot be watched.
+    #[error("{0}")]
+    Folder(String),
+    /// Somebody else publishes there.
+    #[error(
+        "s3://{bucket}/{key} is another publisher's ({publisher}, {age_s} s ago): stop that one, or choose another prefix"
+    )]
+    NotAlone {
+        /// The bucket.
+        bucket: String,
+        /// The playlist.
+        key: String,
+        /// Who.
+        publisher: String,
+        /// When, in seconds before now.
+        age_s: u64,
+    },
+}
+
+/// Requests at a time.
+const AT_ONCE: usize = 64;
+/// What only time changes is looked at so often.
+const TICK: Duration = Duration::from_millis(250);
+/// How long what was begun may take when the daemon is told to stop.
+const LAST_WORK: Duration = Duration::from_secs(10);
+
+/// Publishes until `stop`.
+///
+/// # Errors
+///
+/// [`Error`]
+pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(), Error> {
+    let disk = Disk::new(&settings.dir);
+    let mut watch = Watch::new(&settings.dir)?;
+    let bucket = Bucket::connect(&settings).await;
+    let mut publisher = Publisher::new(Rules { on_lost: settings.on_lost, keep: settings.keep });
+    let began = Instant::now();
+    let mut busy = FuturesUnordered::new();
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut stop = std::pin::pin!(stop);
+    let mut until: Option<Instant> = None;
+    loop {
+        while busy.len() < AT_ONCE
+            && let Some(job) = publisher.next(began.elapsed())
+        {
+            busy.push(bucket.perform(job, &disk));
+        }
+        if let Some(end) = until
+            && (busy.is_empty() && publisher.is_idle() || Instant::now() >= end)
+        {
+            report_left(&publisher);
+            return Ok(());
+        }
+        tokio::select! {
+            news = watch.next(), if until.is_none() => match news? {
+                News::Closed(path) => read(&mut publisher, &disk, &path, began.elapsed()),
+                News::LookThrough => {
+                    for path in disk.playlists() {
+                        read(&mut publisher, &disk, &path, began.elapsed());
+                    }
+                }
+            },
+            Some((job, outcome)) = busy.next(), if !busy.is_empty() => {
+                let outcome = outcome?;
+                note(&job, &outcome);
+                publisher.done(job, outcome, began.elapsed());
+            }
+            _ = ticks.tick() => {}
+            () = &mut stop, if until.is_none() => {
+                tracing::info!("told to stop: what was begun is finished");
+                until = Some(Instant::now() + LAST_WORK);
+            }
+        }
+    }
+}
+
+/// Tells the publisher of a file that was closed, moved or found.
+fn read(publisher: &mut Publisher, disk: &Disk, path: &str, now: Duration) {
+    if !path.ends_with(".m3u8") {
+        if let Some(file) = disk.file(path) {
+            publisher.file_closed(path, file, now);
+        }
+        return;
+    }
+    let Some((text, files)) = disk.playlist(path) else { return };
+    if let Err(why) = publisher.playlist_read(path, &text, &files, now) {
+        tracing::warn!(playlist.path = path, "it cannot be published: {why}");
+    }
+}
+
+fn note(job: &Job, outcome: &Outcome) {
+    let name = match job {
+        Job::Recall(name) | Job::Upload { name, .. } | Job::Publish { name, .. } => name.as_str(),
+        Job::Delete(_) => "",
+    };
+    match outcome {
+        Outcome::Done | Outcome::Recalled(_) => tracing::debug!(object.name = name, "done"),
+        Outcome::Failed { why, pause } => {
+            tracing::warn!(
+                object.name = name,
+                pause_ms = pause.as_millis(),
+                "it failed, and is tried again: {why}"
+            );
+        }
+        Outcome::Hopeless(why) => tracing::warn!(object.name = name, "it will not be published: {why}"),
+    }
+}
+
+fn report_left(publisher: &Publisher) {
+    for (playlist, progress) in publisher.renditions().filter(|(_, progress)| progress.waits_since.is_some())
+    {
+        tracing::warn!(
+            playlist.path = playlist,
+            files = progress.to_upload,
+            "its newest version was left behind"
+        );
+    }
+    tracing::info!("stopped");
+}

@@ -1,0 +1,97 @@
+//! What happens in the folder, as inotify tells it.
+
+use crate::Error;
+use crate::disk::relative;
+use futures::StreamExt;
+use inotify::{EventMask, EventStream, Inotify, WatchDescriptor, WatchMask, Watches};
+use std::collections::{HashMap, VecDeque};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Something happened.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// A file was closed after writing, or moved to where it is.
+    Closed(String),
+    /// Anything may have happened: the whole folder is to be looked through.
+    LookThrough,
+}
+
+/// Watches a folder and all below it.
+pub(crate) struct Watch {
+    dir: PathBuf,
+    watches: Watches,
+    events: EventStream<[u8; 4096]>,
+    folders: HashMap<WatchDescriptor, PathBuf>,
+    news: VecDeque<News>,
+}
+
+impl Watch {
+    /// Begins to watch. The first news is to look through the folder.
+    pub(crate) fn new(dir: &Path) -> Result<Self, Error> {
+        let failed = |error| Error::Folder(format!("{} cannot be watched: {error}", dir.display()));
+        let inotify = Inotify::init().map_err(failed)?;
+        let watches = inotify.watches();
+        let events = inotify.into_event_stream([0; 4096]).map_err(failed)?;
+        let mut watch =
+            Self { dir: dir.to_owned(), watches, events, folders: HashMap::new(), news: VecDeque::new() };
+        watch.add(dir).map_err(failed)?;
+        watch.news.push_back(News::LookThrough);
+        Ok(watch)
+    }
+
+    /// Watches a folder and those in it. Whatever came into them meanwhile has to be looked for.
+    fn add(&mut self, folder: &Path) -> std::io::Result<()> {
+        let mask = WatchMask::CLOSE_WRITE | WatchMask::MOVED_TO | WatchMask::CREATE | WatchMask::ONLYDIR;
+        let descriptor = self.watches.add(folder, mask | WatchMask::DONT_FOLLOW)?;
+        self.folders.insert(descriptor, folder.to_owned());
+        for entry in fs::read_dir(folder)?.flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                self.add_quietly(&entry.path());
+            }
+        }
+        Ok(())
+    }
+
+    /// A folder that is gone again is none of ours.
+    fn add_quietly(&mut self, folder: &Path) {
+        if let Err(error) = self.add(folder)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!("{} cannot be watched: {error}", folder.display());
+        }
+    }
+
+    /// The next news. May be dropped while it waits.
+    pub(crate) async fn next(&mut self) -> Result<News, Error> {
+        loop {
+            if let Some(news) = self.news.pop_front() {
+                return Ok(news);
+            }
+            let event = self.events.next().await;
+            let event = event.transpose().map_err(|error| Error::Folder(format!("inotify: {error}")))?;
+            let Some(event) = event else { return Err(Error::Folder("inotify ended".to_owned())) };
+            if event.mask.contains(EventMask::Q_OVERFLOW) {
+                tracing::warn!("inotify lost events: the whole folder is looked through");
+                // Folders may have come, too.
+                self.add_quietly(&self.dir.clone());
+                self.news.push_back(News::LookThrough);
+                continue;
+            }
+            if event.mask.contains(EventMask::IGNORED) {
+                self.folders.remove(&event.wd);
+                continue;
+            }
+            let (Some(folder), Some(name)) = (self.folders.get(&event.wd), event.name) else { continue };
+            let path = folder.join(name);
+            if event.mask.contains(EventMask::ISDIR) {
+                self.add_quietly(&path);
+                self.news.push_back(News::LookThrough);
+            } else if event.mask.intersects(EventMask::CLOSE_WRITE | EventMask::MOVED_TO)
+                && let Some(path) = relative(&self.dir, &path)
+            {
+                self.news.push_back(News::Closed(path));
+            }
+        }
+    }
+}

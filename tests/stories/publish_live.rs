@@ -1,0 +1,297 @@
+//! Promises of publish-live, told with the real daemon and the real SDK against an S3 across the wire.
+
+use onair_core::publish_live::names::file_of;
+use onair_core::publish_live::snapshot::Snapshot;
+use stand_in::{ACCESS_KEY_ID, Buckets, Fault, REGION, S3, SECRET_ACCESS_KEY, Versioning};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use stories::binary;
+
+const BUCKET: &str = "onair-live";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The daemon. It is killed when dropped.
+struct Daemon(Child);
+
+impl Daemon {
+    fn start(s3: &S3, dir: &Path, more: &[&str]) -> Self {
+        Self(Self::command(s3, dir, more).spawn().unwrap())
+    }
+
+    fn command(s3: &S3, dir: &Path, more: &[&str]) -> Command {
+        let mut command = Command::new(binary("publish-live"));
+        command.arg(dir).arg(format!("s3://{BUCKET}/live")).args(more);
+        command.env("AWS_ENDPOINT_URL_S3", s3.endpoint_url()).env("AWS_REGION", REGION);
+        command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID).env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY);
+        command.stdin(Stdio::null());
+        command
+    }
+
+    fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Looks all the time whether every name that is visible leads somewhere.
+struct Checker {
+    stop: Arc<AtomicBool>,
+    breaches: Arc<Mutex<Vec<String>>>,
+    thread: Option<JoinHandle<u64>>,
+}
+
+impl Checker {
+    fn start(s3: &S3) -> Self {
+        let (stop, breaches) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+        let (buckets, stopped, found) = (Buckets::clone(s3), Arc::clone(&stop), Arc::clone(&breaches));
+        let thread = std::thread::spawn(move || {
+            let (mut looks, mut sequences) = (0, BTreeMap::new());
+            while !stopped.load(Ordering::Relaxed) {
+                let wrong = look(&buckets, &mut sequences);
+                found.lock().unwrap().extend(wrong);
+                looks += 1;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            looks
+        });
+        Self { stop, breaches, thread: Some(thread) }
+    }
+
+    /// How often it looked.
+    fn end(mut self) -> u64 {
+        self.stop.store(true, Ordering::Relaxed);
+        let looks = self.thread.take().unwrap().join().unwrap();
+        let breaches = self.breaches.lock().unwrap();
+        assert!(breaches.is_empty(), "{breaches:#?}");
+        looks
+    }
+}
+
+fn look(buckets: &Buckets, sequences: &mut BTreeMap<String, u64>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let keys = buckets.keys(BUCKET, "");
+    for playlist in keys.iter().filter(|key| key.ends_with(".m3u8")) {
+        let Some(object) = buckets.object(BUCKET, playlist) else { continue };
+        let text = String::from_utf8_lossy(&object.body).into_owned();
+        let Ok(snapshot) = Snapshot::parse(&text) else { continue };
+        let before = sequences.insert(playlist.clone(), snapshot.sequence);
+        if before.is_some_and(|before| before > snapshot.sequence) {
+            wrong.push(format!("{playlist} went back to {}", snapshot.sequence));
+        }
+        for need in snapshot.needs() {
+            let key = file_of(playlist, need).unwrap();
+            if buckets.object(BUCKET, &key).is_none() {
+                wrong.push(format!("{playlist} names {key}, which is not there"));
+            }
+        }
+    }
+    wrong
+}
+
+/// A stream of two renditions for so many seconds, as ffmpeg writes it.
+fn ffmpeg(dir: &Path, seconds: u32, more: &[&str]) -> Child {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-nostdin", "-v", "error", "-re", "-f", "lavfi", "-i"]);
+    command.arg(format!("testsrc=size=160x90:rate=25:duration={seconds}"));
+    command.args(["-filter_complex", "split=2[a][b]", "-map", "[a]", "-map", "[b]"]);
+    command.args([
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "-g",
+        "25",
+        "-keyint_min",
+        "25",
+        "-b:v",
+        "100k",
+    ]);
+    command.args(["-f", "hls", "-hls_time", "1", "-hls_list_size", "4", "-hls_flags", "delete_segments"]);
+    command.args(more);
+    command.args(["-master_pl_name", "master.m3u8", "-var_stream_map", "v:0,name:hd v:1,name:sd"]);
+    command.arg(dir.join("%v/index.m3u8"));
+    command.stdin(Stdio::null()).spawn().unwrap()
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn text(s3: &S3, key: &str) -> String {
+    let object = s3.object(BUCKET, key);
+    object.map(|object| String::from_utf8_lossy(&object.body).into_owned()).unwrap_or_default()
+}
+
+struct Live {
+    s3: S3,
+    dir: tempfile::TempDir,
+}
+
+impl Live {
+    fn new() -> Self {
+        let s3 = S3::start();
+        s3.create_bucket(BUCKET, Versioning::Off);
+        Self { s3, dir: tempfile::tempdir().unwrap() }
+    }
+
+    fn daemon(&self, more: &[&str]) -> Daemon {
+        Daemon::start(&self.s3, self.dir.path(), more)
+    }
+
+    fn playlist(&self, rendition: &str) -> String {
+        text(&self.s3, &format!("live/{rendition}/index.m3u8"))
+    }
+
+    /// Waits for the end of the stream, and says how many segments were published of each rendition.
+    fn ends(&self) -> [u64; 2] {
+        ["hd", "sd"].map(|rendition| {
+            wait_until("the end", || self.playlist(rendition).contains("#EXT-X-ENDLIST"));
+            let snapshot = Snapshot::parse(&self.playlist(rendition)).unwrap();
+            snapshot.sequence + snapshot.segments.len() as u64
+        })
+    }
+}
+
+/// Numbers that look random, the same for the same seed.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+/// Promises P69, P72 and P74.
+#[test]
+fn what_ffmpeg_writes_is_published_and_nothing_is_named_before_it_is_there() {
+    for naming in [&[][..], &["-hls_segment_type", "fmp4"]] {
+        let live = Live::new();
+        live.s3.set_latency(Duration::from_millis(25));
+        let checker = Checker::start(&live.s3);
+        let _daemon = live.daemon(&[]);
+        let mut encoder = ffmpeg(live.dir.path(), 8, naming);
+        assert!(encoder.wait().unwrap().success());
+        assert_eq!(live.ends(), [8, 8]);
+        assert!(checker.end() > 1_000);
+        let object = live.s3.object(BUCKET, "live/hd/index.m3u8").unwrap();
+        assert_eq!(object.content_type.as_deref(), Some("application/vnd.apple.mpegurl"));
+        assert_eq!(object.cache_control.as_deref(), Some("max-age=1"));
+        let snapshot = Snapshot::parse(&live.playlist("hd")).unwrap();
+        let segment = format!("live/hd/{}", snapshot.segments[0].uri);
+        let object = live.s3.object(BUCKET, &segment).unwrap();
+        assert!(object.cache_control.as_deref().unwrap().contains("immutable"));
+        let is_fmp4 = snapshot.segments[0].map.is_some();
+        assert_eq!(object.content_type.as_deref(), Some(if is_fmp4 { "video/mp4" } else { "video/mp2t" }));
+        assert_eq!(is_fmp4, !naming.is_empty());
+        wait_until("the multivariant playlist", || {
+            text(&live.s3, "live/master.m3u8").contains("hd/index.m3u8")
+        });
+    }
+}
+
+/// Promise P71.
+#[test]
+fn however_often_the_daemon_is_killed_nothing_is_named_that_is_not_there() {
+    let live = Live::new();
+    live.s3.set_latency(Duration::from_millis(10));
+    let checker = Checker::start(&live.s3);
+    let mut encoder = ffmpeg(live.dir.path(), 20, &[]);
+    let mut dice = Dice(1);
+    let mut kills = 0;
+    while encoder.try_wait().unwrap().is_none() {
+        let mut daemon = live.daemon(&["--log", "json"]);
+        std::thread::sleep(Duration::from_millis(20 + dice.roll(250)));
+        daemon.kill();
+        kills += 1;
+    }
+    let _daemon = live.daemon(&[]);
+    let published = live.ends();
+    println!("killed {kills} times, published {published:?}");
+    assert!(checker.end() > 1_000 && kills >= 50);
+}
+
+/// Promise P70.
+#[test]
+fn whatever_s3_answers_nothing_is_named_that_is_not_there_and_the_stream_goes_on() {
+    for seed in 0..3 {
+        let live = Live::new();
+        live.s3.set_latency(Duration::from_millis(10));
+        let mut dice = Dice(seed);
+        for call in 0..2_000 {
+            let fault = match dice.roll(20) {
+                0 | 1 => Fault::status(500),
+                2 => Fault::status(503),
+                3 => Fault::ResetBefore,
+                4 => Fault::ResetAfter,
+                5 if dice.roll(8) == 0 => Fault::HoldAfter,
+                _ => continue,
+            };
+            live.s3.fault(call, fault);
+        }
+        let checker = Checker::start(&live.s3);
+        let _daemon = live.daemon(&[]);
+        let mut encoder = ffmpeg(live.dir.path(), 12, &[]);
+        assert!(encoder.wait().unwrap().success());
+        assert_eq!(live.ends(), [12, 12], "seed {seed}");
+        assert!(checker.end() > 1_000);
+    }
+}
+
+/// Promise P73: ffmpeg begins again with the same names.
+#[test]
+fn an_encoder_that_begins_again_goes_on_behind_a_discontinuity() {
+    let live = Live::new();
+    let checker = Checker::start(&live.s3);
+    let _daemon = live.daemon(&[]);
+    let mut encoder = ffmpeg(live.dir.path(), 60, &[]);
+    wait_until("a few segments", || live.playlist("hd").contains("#EXT-X-MEDIA-SEQUENCE:2"));
+    encoder.kill().unwrap();
+    encoder.wait().unwrap();
+    let before = Snapshot::parse(&live.playlist("hd")).unwrap();
+    let mut encoder = ffmpeg(live.dir.path(), 6, &[]);
+    wait_until("the second run", || live.playlist("hd").contains("#EXT-X-DISCONTINUITY\n"));
+    let after = Snapshot::parse(&live.playlist("hd")).unwrap();
+    assert!(after.sequence >= before.sequence);
+    assert_eq!(after.segments.iter().filter(|segment| segment.discontinuity).count(), 1);
+    assert!(encoder.wait().unwrap().success());
+    let before = before.sequence + before.segments.len() as u64;
+    assert_eq!(live.ends()[0], before + 6);
+    checker.end();
+}
+
+/// Promise P75.
+#[test]
+fn a_second_publisher_is_refused() {
+    let live = Live::new();
+    let _daemon = live.daemon(&[]);
+    let mut encoder = ffmpeg(live.dir.path(), 60, &[]);
+    wait_until("the stream", || !live.playlist("hd").is_empty());
+    let other = tempfile::tempdir().unwrap();
+    let mut other_encoder = ffmpeg(other.path(), 60, &[]);
+    let mut command = Daemon::command(&live.s3, other.path(), &[]);
+    let output = command.stderr(Stdio::piped()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("index.m3u8 is another publisher's"), "{said}");
+    for encoder in [&mut encoder, &mut other_encoder] {
+        encoder.kill().unwrap();
+        encoder.wait().unwrap();
+    }
+}
