@@ -1,5 +1,7 @@
 //! Promises of publish-live, told with the real daemon and the real SDK against an S3 across the wire.
 
+mod by_hand;
+
 use onair_core::publish_live::names::file_of;
 use onair_core::publish_live::snapshot::Snapshot;
 use stand_in::{ACCESS_KEY_ID, Buckets, Fault, REGION, S3, SECRET_ACCESS_KEY, Versioning};

@@ -3,6 +3,7 @@
 pub mod job;
 pub mod names;
 pub mod publisher;
+mod queue;
 mod rendition;
 pub mod snapshot;
 pub mod timeline;

@@ -3,7 +3,7 @@
 use crate::disk::Disk;
 use crate::{Error, Settings};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use onair_aws::s3::{NotPut, S3, Target};
+use onair_aws::s3::{S3, Target};
 use onair_core::publish_live::job::{Job, Outcome};
 use onair_core::publish_live::names::{FileId, kind};
 use std::collections::HashMap;
@@ -94,8 +94,7 @@ impl Bucket {
                 self.went_well(name);
                 Outcome::Done
             }
-            Err(NotPut::Perhaps(error)) => self.failed(name, &error),
-            Err(NotPut::Never(error)) => Outcome::Hopeless(error.to_string()),
+            Err(error) => self.failed(name, &error),
         }
     }
 

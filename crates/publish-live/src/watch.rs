@@ -79,7 +79,9 @@ impl Watch {
                 continue;
             }
             if event.mask.contains(EventMask::IGNORED) {
-                self.folders.remove(&event.wd);
+                if self.folders.remove(&event.wd).is_some_and(|folder| folder == self.dir) {
+                    return Err(Error::Folder(format!("{} was removed", self.dir.display())));
+                }
                 continue;
             }
             let (Some(folder), Some(name)) = (self.folders.get(&event.wd), event.name) else { continue };

@@ -1,6 +1,6 @@
 //! Putting a live stream into a bucket: files that never change, and playlists that one publisher changes.
 
-use super::{S3, conditional_e_tag, status, uri};
+use super::{S3, conditional_e_tag, uri};
 use crate::error::Error;
 use aws_sdk_s3::error::BoxError;
 use aws_sdk_s3::operation::get_object::GetObjectError;
@@ -37,33 +37,19 @@ pub struct Recalled {
     pub age: Duration,
 }
 
-/// Why an object was not put.
-#[derive(Debug)]
-pub enum NotPut {
-    /// The next try may be luckier.
-    Perhaps(Error),
-    /// Every try would be refused alike.
-    Never(Error),
-}
-
 impl S3 {
     /// Puts a file, whatever is there.
     ///
     /// # Errors
     ///
-    /// [`NotPut`]
-    pub async fn put_file(&self, target: &Target<'_>, bytes: Vec<u8>) -> Result<(), NotPut> {
+    /// When S3 does not answer, or refuses.
+    pub async fn put_file(&self, target: &Target<'_>, bytes: Vec<u8>) -> Result<(), Error> {
         self.pace.turn().await;
         let Target { bucket, key, content_type, cache_control } = *target;
         let request = self.client.put_object().bucket(bucket).key(key);
         let request = request.content_type(content_type).cache_control(cache_control);
         let put = request.body(ByteStream::from(bytes)).send().await;
-        put.map(drop).map_err(|error| {
-            // A request that is wrong as it is: too large, a key that a policy forbids.
-            let is_refused = matches!(status(&error), Some(400 | 403 | 405 | 411 | 413));
-            let error = Error::new("PutObject", uri(bucket, key), error);
-            if is_refused { NotPut::Never(error) } else { NotPut::Perhaps(error) }
-        })
+        put.map(drop).map_err(|error| Error::new("PutObject", uri(bucket, key), error))
     }
 
     /// Puts a playlist, if what is there is still what this publisher put there (`was`; `None` is nothing). `None` if not;

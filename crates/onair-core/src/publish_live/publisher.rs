@@ -11,32 +11,45 @@ use super::snapshot::{NotMedia, Segment, Snapshot};
 use super::timeline::Timeline;
 use crate::playlist::MultivariantPlaylist;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::Bound::{Excluded, Unbounded};
 use std::time::Duration;
 
 /// The state.
 #[derive(Debug)]
 pub struct Publisher {
-    rules: Rules,
+    pub(super) rules: Rules,
     /// By the name under which it is published.
-    objects: BTreeMap<String, Object>,
-    renditions: BTreeMap<String, Rendition>,
-    multivariants: BTreeMap<String, Multivariant>,
-    trash: VecDeque<(Duration, String)>,
+    pub(super) objects: BTreeMap<String, Object>,
+    pub(super) renditions: BTreeMap<String, Rendition>,
+    pub(super) multivariants: BTreeMap<String, Multivariant>,
+    pub(super) trash: VecDeque<(Duration, String)>,
     /// Whose turn it was last.
-    last_served: String,
+    pub(super) last_served: String,
     /// When a file was put last.
     last_success: Duration,
+    lags: Vec<Lag>,
+}
+
+/// How far viewers were behind the transcoder when a playlist was published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lag {
+    /// The playlist.
+    pub rendition: String,
+    /// From when its newest segment was closed until that was there.
+    pub object: Duration,
+    /// From when its newest segment was closed until the playlist named it.
+    pub playlist: Duration,
 }
 
 #[derive(Debug)]
 pub(super) struct Object {
-    path: String,
-    file: FileId,
+    pub(super) path: String,
+    pub(super) file: FileId,
     pub(super) state: State,
     /// When the file was closed, or else first heard of.
-    since: Duration,
-    last_failure: Option<Duration>,
+    pub(super) since: Duration,
+    /// When it was put.
+    pub(super) there_since: Option<Duration>,
+    pub(super) last_failure: Option<Duration>,
     /// How often it failed while others did not.
     pub(super) failed_alone: u32,
 }
@@ -51,24 +64,17 @@ pub(super) enum State {
 }
 
 #[derive(Debug, Default)]
-struct Multivariant {
-    recalled: Recall,
-    text: String,
-    renditions: BTreeSet<String>,
-    visible: Option<String>,
-    busy: bool,
-    not_before: Duration,
+pub(super) struct Multivariant {
+    pub(super) recalled: Recall,
+    pub(super) text: String,
+    pub(super) renditions: BTreeSet<String>,
+    pub(super) visible: Option<String>,
+    pub(super) busy: bool,
+    pub(super) not_before: Duration,
 }
 
-/// How many files of one rendition are put at a time: one that is slow leaves the others their share.
-const UPLOADS_OF_A_RENDITION: usize = 4;
-/// A file that no playlist names after this time belongs to none.
-const UNNAMED: Duration = Duration::from_secs(60);
 /// Who refuses a playlist for what it is will hardly take it the next second.
 const HOPELESS: Duration = Duration::from_secs(5);
-/// How many objects one call deletes at most (S3 API reference, DeleteObjects).
-const DELETED_AT_ONCE: usize = 1_000;
-
 impl Publisher {
     /// Nothing has happened yet.
     pub fn new(rules: Rules) -> Self {
@@ -80,6 +86,7 @@ impl Publisher {
             trash: VecDeque::new(),
             last_served: String::new(),
             last_success: Duration::ZERO,
+            lags: Vec::new(),
         }
     }
 
@@ -154,117 +161,44 @@ impl Publisher {
     /// The content that this file had when it was last closed.
     fn newest(&self, path: &str) -> Option<FileId> {
         let of_path = self.objects.values().filter(|object| object.path == path);
-        of_path.map(|object| object.file).max_by_key(|file| file.modified_ms)
+        of_path.max_by_key(|object| object.since).map(|object| object.file)
     }
 
     fn object(&mut self, path: &str, file: FileId, now: Duration) {
         let name = file.published(path);
+        if self.objects.contains_key(&name) {
+            return;
+        }
+        // A playlist may have named it before it was there.
+        for (playlist, rendition) in &mut self.renditions {
+            let published =
+                |uri: &str| (file_of(playlist, uri).as_deref() == Some(path)).then(|| file.published(uri));
+            rendition.timeline.rename(published);
+        }
         let is_visible = self.renditions.values().any(|rendition| rendition.named.contains(&name));
         let state = if is_visible { State::There } else { State::Due(now) };
-        let new =
-            || Object { path: path.to_owned(), file, state, since: now, last_failure: None, failed_alone: 0 };
-        self.objects.entry(name).or_insert_with(new);
-    }
-
-    /// What to do next, if anything can be done now.
-    pub fn next(&mut self, now: Duration) -> Option<Job> {
-        self.recall().or_else(|| self.publish(now)).or_else(|| self.upload(now)).or_else(|| self.delete(now))
-    }
-
-    fn recall(&mut self) -> Option<Job> {
-        let renditions = self.renditions.iter_mut().map(|(name, rendition)| (name, &mut rendition.recalled));
-        let all =
-            renditions.chain(self.multivariants.iter_mut().map(|(name, known)| (name, &mut known.recalled)));
-        let (name, recalled) = all.into_iter().find(|(_, recalled)| **recalled == Recall::Due)?;
-        *recalled = Recall::Busy;
-        Some(Job::Recall(name.clone()))
-    }
-
-    fn publish(&mut self, now: Duration) -> Option<Job> {
-        for (name, rendition) in &mut self.renditions {
-            if let Some(text) = rendition.ready(name, &self.objects, self.rules.on_lost, now) {
-                rendition.busy = true;
-                return Some(Job::Publish { name: name.clone(), text });
-            }
-        }
-        let is_visible =
-            |name: &String| self.renditions.get(name).is_some_and(|known| known.visible.is_some());
-        let (name, multivariant) = self.multivariants.iter_mut().find(|(_, multivariant)| {
-            multivariant.recalled == Recall::Done
-                && !multivariant.busy
-                && now >= multivariant.not_before
-                && multivariant.visible.as_ref() != Some(&multivariant.text)
-                && multivariant.renditions.iter().all(is_visible)
-        })?;
-        multivariant.busy = true;
-        Some(Job::Publish { name: name.clone(), text: multivariant.text.clone() })
-    }
-
-    fn upload(&mut self, now: Duration) -> Option<Job> {
-        // Renditions take turns.
-        let after = self.renditions.range::<String, _>((Excluded(&self.last_served), Unbounded));
-        let before = self.renditions.range::<String, _>(..=&self.last_served);
-        let mut found = None;
-        for (playlist, rendition) in after.chain(before) {
-            let needs = rendition.needs(playlist);
-            let state = |name: &String| self.objects.get(name).map(|object| &object.state);
-            let busy = needs.iter().filter(|name| state(name) == Some(&State::Busy)).count();
-            if busy < UPLOADS_OF_A_RENDITION
-                && let Some(name) = needs.into_iter().find(|name| is_due(state(name), now))
-            {
-                found = Some((playlist.clone(), name));
-                break;
-            }
-        }
-        let name = match found {
-            Some((playlist, name)) => {
-                self.last_served = playlist;
-                name
-            }
-            // What was just closed will be named in a moment.
-            None => self.unnamed(now)?,
+        let object = Object {
+            path: path.to_owned(),
+            file,
+            state,
+            since: now,
+            there_since: None,
+            last_failure: None,
+            failed_alone: 0,
         };
-        let object = self.objects.get_mut(&name)?;
-        object.state = State::Busy;
-        Some(Job::Upload { path: object.path.clone(), file: object.file, name })
-    }
-
-    /// The file that was closed first of those that no playlist names yet. Those of a folder in which enough is going on
-    /// wait.
-    fn unnamed(&mut self, now: Duration) -> Option<String> {
-        let named: BTreeSet<String> =
-            self.renditions.iter().flat_map(|(playlist, rendition)| rendition.needs(playlist)).collect();
-        self.objects.retain(|name, object| {
-            named.contains(name) || object.state == State::Busy || now.saturating_sub(object.since) < UNNAMED
-        });
-        let mut busy: BTreeMap<&str, usize> = BTreeMap::new();
-        for object in self.objects.values().filter(|object| object.state == State::Busy) {
-            *busy.entry(folder(&object.path)).or_default() += 1;
-        }
-        let has_room = |object: &Object| {
-            busy.get(folder(&object.path)).copied().unwrap_or_default() < UPLOADS_OF_A_RENDITION
-        };
-        let waiting = self.objects.iter().filter(|(name, object)| {
-            !named.contains(*name) && is_due(Some(&object.state), now) && has_room(object)
-        });
-        waiting.min_by_key(|(_, object)| object.since).map(|(name, _)| name.clone())
-    }
-
-    fn delete(&mut self, now: Duration) -> Option<Job> {
-        let due = self.trash.iter().take_while(|(at, _)| *at <= now).count().min(DELETED_AT_ONCE);
-        let names: Vec<String> = self.trash.drain(..due).map(|(_, name)| name).collect();
-        (!names.is_empty()).then_some(Job::Delete(names))
+        self.objects.insert(name, object);
     }
 
     /// Takes note of what came of a job.
     pub fn done(&mut self, job: Job, outcome: Outcome, now: Duration) {
         match job {
-            Job::Recall(name) => self.recalled(&name, outcome),
+            Job::Recall(name) => self.recalled(&name, outcome, now),
             Job::Upload { name, .. } => {
                 let Some(object) = self.objects.get_mut(&name) else { return };
                 object.state = match outcome {
                     Outcome::Done | Outcome::Recalled(_) => {
                         self.last_success = now;
+                        object.there_since = Some(now);
                         State::There
                     }
                     Outcome::Failed { pause, .. } => {
@@ -287,12 +221,12 @@ impl Publisher {
         }
     }
 
-    fn recalled(&mut self, name: &str, outcome: Outcome) {
-        let Outcome::Recalled(text) = outcome else {
-            let renditions = self.renditions.get_mut(name).map(|rendition| &mut rendition.recalled);
-            let known = renditions.or(self.multivariants.get_mut(name).map(|known| &mut known.recalled));
-            known.into_iter().for_each(|recalled| *recalled = Recall::Due);
-            return;
+    fn recalled(&mut self, name: &str, outcome: Outcome, now: Duration) {
+        let text = match outcome {
+            Outcome::Recalled(text) => text,
+            Outcome::Done => None,
+            Outcome::Failed { pause, .. } => return self.recall_later(name, now + pause),
+            Outcome::Hopeless(_) => return self.recall_later(name, now + HOPELESS),
         };
         if let Some(multivariant) = self.multivariants.get_mut(name) {
             multivariant.recalled = Recall::Done;
@@ -313,6 +247,14 @@ impl Publisher {
             if let Some((snapshot, read)) = rendition.unread.take() {
                 rendition.follow(&snapshot, read);
             }
+        }
+    }
+
+    fn recall_later(&mut self, name: &str, at: Duration) {
+        if let Some(multivariant) = self.multivariants.get_mut(name) {
+            (multivariant.recalled, multivariant.not_before) = (Recall::Due, at);
+        } else if let Some(rendition) = self.renditions.get_mut(name) {
+            (rendition.recalled, rendition.not_before) = (Recall::Due, at);
         }
     }
 
@@ -337,9 +279,17 @@ impl Publisher {
             rendition.trouble = Some(why);
             return;
         }
-        (rendition.trouble, rendition.waits_since) = (None, None);
+        rendition.trouble = None;
         let Ok(visible) = Snapshot::parse(&text) else { return };
         rendition.visible = Some(text);
+        rendition.waits_since = (!rendition.is_up_to_date()).then_some(now);
+        let newest = visible.segments.last().and_then(|segment| file_of(name, &segment.uri));
+        if let Some(newest) = newest.filter(|newest| !rendition.named.contains(newest))
+            && let Some(Object { since, there_since: Some(there), .. }) = self.objects.get(&newest)
+        {
+            let (object, playlist) = (there.saturating_sub(*since), now.saturating_sub(*since));
+            self.lags.push(Lag { rendition: name.to_owned(), object, playlist });
+        }
         let named: BTreeSet<String> = names(name, &visible.segments).into_iter().collect();
         let gone: Vec<String> = std::mem::replace(&mut rendition.named, named).into_iter().collect();
         let still: BTreeSet<String> = self
@@ -368,6 +318,11 @@ impl Publisher {
             })
     }
 
+    /// What was measured since this was asked last.
+    pub fn take_lags(&mut self) -> Vec<Lag> {
+        std::mem::take(&mut self.lags)
+    }
+
     /// How each rendition is.
     pub fn renditions(&self) -> impl Iterator<Item = (&str, Progress)> {
         self.renditions.iter().map(|(name, rendition)| {
@@ -382,12 +337,4 @@ impl Publisher {
             (name.as_str(), progress)
         })
     }
-}
-
-fn is_due(state: Option<&State>, now: Duration) -> bool {
-    matches!(state, Some(State::Due(at)) if *at <= now)
-}
-
-fn folder(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }

@@ -41,13 +41,15 @@ pub(super) enum Recall {
 impl Rendition {
     pub(super) fn follow(&mut self, snapshot: &Snapshot, read: Duration) {
         self.timeline = self.timeline.follow(snapshot);
-        if !self.is_up_to_date() {
-            self.waits_since.get_or_insert(read);
+        match self.is_up_to_date() {
+            true => self.waits_since = None,
+            false => drop(self.waits_since.get_or_insert(read)),
         }
     }
 
     pub(super) fn is_up_to_date(&self) -> bool {
-        self.unread.is_none() && self.visible.as_ref() == Some(&self.timeline.render())
+        let is_empty = self.timeline.segments().next().is_none();
+        self.unread.is_none() && (is_empty || self.visible.as_ref() == Some(&self.timeline.render()))
     }
 
     /// The names of what its window needs.
@@ -70,11 +72,8 @@ impl Rendition {
         if self.busy || self.recalled != Recall::Done || now < self.not_before {
             return None;
         }
-        if self.is_up_to_date() || self.timeline.segments().next().is_none() {
-            self.waits_since = None;
-            return None;
-        }
-        let since = *self.waits_since.get_or_insert(now);
+        let since = self.waits_since?;
+        self.timeline.segments().next()?;
         let patience = Duration::from_secs(self.timeline.target_s().max(1)) * PATIENCE_TARGETS;
         let is_late = now.saturating_sub(since) > patience;
         let mut lost = None;

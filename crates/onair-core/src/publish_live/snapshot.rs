@@ -43,6 +43,8 @@ pub enum NotMedia {
 pub struct Segment {
     /// Where it is, as it is written.
     pub uri: String,
+    /// The same as the transcoder wrote it, whatever it is published as.
+    pub written_as: String,
     /// In seconds.
     pub duration_s: f64,
     /// The tags that stand before it and hold for it alone, as they are written.
@@ -166,7 +168,8 @@ impl Reading {
         }
         let next = Segment { keys: self.next.keys.clone(), map: self.next.map.clone(), ..Segment::default() };
         let segment = std::mem::replace(&mut self.next, next);
-        self.snapshot.segments.push(Segment { uri: uri.to_owned(), ..segment });
+        let (uri, written_as) = (uri.to_owned(), uri.to_owned());
+        self.snapshot.segments.push(Segment { uri, written_as, ..segment });
         Ok(())
     }
 
@@ -254,6 +257,7 @@ impl Default for Segment {
     fn default() -> Self {
         Self {
             uri: String::new(),
+            written_as: String::new(),
             duration_s: 0.0,
             tags: Vec::new(),
             discontinuity: false,

@@ -100,7 +100,9 @@ impl Timeline {
         let after = run.published(snapshot.sequence) + snapshot.segments.len() as i128;
         let is_same = |(number, segment): (u64, &Segment)| match self.at(run.published(number)) {
             None => true,
-            Some(entry) => entry.segment.uri == segment.uri,
+            Some(entry) if entry.segment.uri == segment.uri => true,
+            // What was never there may have turned up, too late.
+            Some(entry) => entry.segment.gap && entry.segment.uri == segment.written_as,
         };
         let adjoins = run.published(snapshot.sequence) <= self.end() && after > i128::from(self.sequence);
         adjoins && (snapshot.sequence..).zip(&snapshot.segments).all(is_same)
@@ -117,7 +119,10 @@ impl Timeline {
         if let Some(entry) = self.at_mut(number) {
             // What was said once stays so: it is a gap, or it begins a run.
             segment.discontinuity |= entry.segment.discontinuity;
-            segment.gap |= entry.segment.gap;
+            if entry.segment.gap {
+                segment.gap = true;
+                segment.uri.clone_from(&entry.segment.uri);
+            }
             *entry = Entry { segment, is_present: true };
             return;
         }
@@ -134,6 +139,20 @@ impl Timeline {
     pub fn lose(&mut self, uri: &str) {
         for entry in self.entries.iter_mut().filter(|entry| entry.segment.uri == uri) {
             entry.segment.gap = true;
+        }
+    }
+
+    /// Gives what is named under a name for the time being the one under which it is published.
+    pub fn rename(&mut self, published: impl Fn(&str) -> Option<String>) {
+        for Entry { segment, .. } in self.entries.iter_mut().filter(|entry| !entry.segment.gap) {
+            for attached in segment.map.iter_mut().chain(&mut segment.keys) {
+                if let Some(uri) = attached.uri.as_deref().and_then(&published) {
+                    *attached = attached.at(&uri);
+                }
+            }
+            if let Some(uri) = published(&segment.uri) {
+                segment.uri = uri;
+            }
         }
     }
 

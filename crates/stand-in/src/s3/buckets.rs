@@ -25,6 +25,8 @@ struct Account {
     buckets: BTreeMap<String, Arc<Bucket>>,
     /// The error code by bucket and key.
     refusals: HashMap<(String, String), &'static str>,
+    /// The same for puts.
+    put_refusals: HashMap<(String, String), &'static str>,
     /// By bucket and key.
     without_etag: HashSet<(String, String)>,
 }
@@ -127,6 +129,16 @@ impl Buckets {
     /// policy gives.
     pub fn refuse_delete(&self, bucket: &str, key: &str, code: &'static str) {
         lock(&self.0).refusals.insert((bucket.to_owned(), key.to_owned()), code);
+    }
+
+    /// From now on refuses to put this object, with this error code.
+    pub fn refuse_put(&self, bucket: &str, key: &str, code: &'static str) {
+        lock(&self.0).put_refusals.insert((bucket.to_owned(), key.to_owned()), code);
+    }
+
+    pub(super) fn put_refusal(&self, bucket: &str, key: &str) -> S3Result<()> {
+        let key = (bucket.to_owned(), key.to_owned());
+        lock(&self.0).put_refusals.get(&key).map_or(Ok(()), |code| Err(refused(code)))
     }
 
     /// From now on answers reads of this object without its entity tag. S3 always sends it; a proxy before it, or an

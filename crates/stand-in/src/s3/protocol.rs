@@ -158,6 +158,7 @@ impl S3 for Protocol {
         let encryption =
             encryption.filter_map(|(name, value)| Some((name.to_string(), text(value)?))).collect();
         let input = req.input;
+        self.0.put_refusal(&input.bucket, &input.key)?;
         let mut body = input.body.map(s3s::Body::from).unwrap_or_default();
         let body = body
             .store_all_limited(MAX_PUT_BYTES)

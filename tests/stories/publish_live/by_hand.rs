@@ -1,0 +1,253 @@
+//! A transcoder whose every file is written by the story.
+
+use super::{BUCKET, Daemon, Live, wait_until};
+use onair_core::publish_live::names::FileId;
+use onair_core::publish_live::snapshot::Snapshot;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// Longer than three target durations of a second.
+const LOST: Duration = Duration::from_millis(3_500);
+
+/// A rendition in a folder of its own.
+struct Transcoder {
+    folder: PathBuf,
+    next: u64,
+    window: u64,
+}
+
+impl Transcoder {
+    fn new(live: &Live, rendition: &str) -> Self {
+        let folder = live.dir.path().join(rendition);
+        fs::create_dir_all(&folder).unwrap();
+        Self { folder, next: 0, window: 3 }
+    }
+
+    /// Closes a segment with this content.
+    fn segment(&mut self, content: &str) -> PathBuf {
+        let path = self.folder.join(format!("{}.ts", self.next));
+        fs::write(&path, content).unwrap();
+        self.next += 1;
+        path
+    }
+
+    /// Writes the playlist as nginx-rtmp does: beside it first, then over it.
+    fn playlist(&self) {
+        let first = self.next.saturating_sub(self.window);
+        let lines: String =
+            (first..self.next).map(|number| format!("#EXTINF:1.000,\n{number}.ts\n")).collect();
+        let text = format!(
+            "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:{first}\n{lines}"
+        );
+        let beside = self.folder.join("index.m3u8.bak");
+        fs::write(&beside, text).unwrap();
+        fs::rename(&beside, self.folder.join("index.m3u8")).unwrap();
+    }
+
+    fn go_on(&mut self) -> PathBuf {
+        let path = self.segment(&format!("segment {}", self.next));
+        self.playlist();
+        path
+    }
+}
+
+impl Live {
+    fn snapshot(&self, rendition: &str) -> Option<Snapshot> {
+        Snapshot::parse(&self.playlist(rendition)).ok()
+    }
+
+    fn count(&self, rendition: &str) -> u64 {
+        self.snapshot(rendition).map_or(0, |snapshot| snapshot.sequence + snapshot.segments.len() as u64)
+    }
+}
+
+/// The key under which a file is published.
+fn key(live: &Live, path: &Path) -> String {
+    let metadata = fs::metadata(path).unwrap();
+    let modified_ms = metadata.modified().unwrap().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let file = FileId { size_bytes: metadata.len(), modified_ms: modified_ms.try_into().unwrap() };
+    format!("live/{}", file.published(path.strip_prefix(live.dir.path()).unwrap().to_str().unwrap()))
+}
+
+/// Promise P76.
+#[test]
+fn a_segment_that_is_not_there_becomes_a_gap() {
+    let live = Live::new();
+    let _daemon = live.daemon(&[]);
+    let mut hd = Transcoder::new(&live, "hd");
+    hd.segment("first");
+    fs::remove_file(hd.segment("second")).unwrap();
+    hd.segment("third");
+    hd.playlist();
+    wait_until("a gap", || live.playlist("hd").contains("#EXT-X-GAP"));
+    let snapshot = live.snapshot("hd").unwrap();
+    assert_eq!(snapshot.segments.iter().map(|segment| segment.gap).collect::<Vec<_>>(), [false, true, false]);
+    assert_eq!(snapshot.version, 8);
+    // It stays one, and the stream goes on.
+    hd.go_on();
+    wait_until("the next segment", || live.count("hd") == 4);
+    assert_eq!(live.snapshot("hd").unwrap().segments.iter().filter(|segment| segment.gap).count(), 1);
+}
+
+/// Promise P76.
+#[test]
+fn where_it_is_set_so_a_playlist_waits_until_what_is_lost_is_named_no_more() {
+    let live = Live::new();
+    let _daemon = live.daemon(&["--on-lost", "hold"]);
+    let mut hd = Transcoder::new(&live, "hd");
+    fs::remove_file(hd.segment("lost")).unwrap();
+    hd.segment("second");
+    hd.playlist();
+    sleep(LOST);
+    assert_eq!(live.playlist("hd"), "");
+    hd.go_on();
+    hd.go_on();
+    wait_until("the playlist", || live.count("hd") == 4);
+    assert!(!live.playlist("hd").contains("GAP"));
+}
+
+/// Promise P77.
+#[test]
+fn a_file_is_sent_when_it_is_whole() {
+    let live = Live::new();
+    let _daemon = live.daemon(&[]);
+    let mut hd = Transcoder::new(&live, "hd");
+    let path = hd.segment("");
+    hd.playlist();
+    sleep(Duration::from_millis(500));
+    assert_eq!(live.playlist("hd"), "");
+    fs::write(&path, "filled").unwrap();
+    wait_until("the playlist", || live.count("hd") == 1);
+    let key = key(&live, &path);
+    assert_eq!(live.s3.object(BUCKET, &key).unwrap().body, "filled");
+    assert!(live.playlist("hd").ends_with(&format!("{}\n", key.trim_start_matches("live/hd/"))));
+    hd.go_on();
+    wait_until("the next segment", || live.count("hd") == 2);
+    assert!(!live.playlist("hd").contains("DISCONTINUITY"));
+}
+
+/// Promises P70 and P76: other renditions do not wait, and what fails alone is lost in the end.
+#[test]
+fn a_rendition_in_trouble_holds_nobody_up() {
+    let live = Live::new();
+    let (mut hd, mut sd) = (Transcoder::new(&live, "hd"), Transcoder::new(&live, "sd"));
+    let path = hd.segment("refused");
+    live.s3.refuse_put(BUCKET, &key(&live, &path), "InternalError");
+    hd.playlist();
+    let _daemon = live.daemon(&[]);
+    for number in 1..=8 {
+        sd.go_on();
+        wait_until("the other rendition", || live.count("sd") == number);
+        sleep(Duration::from_secs(1));
+    }
+    wait_until("a gap", || live.playlist("hd").contains("#EXT-X-GAP"));
+}
+
+/// Promise P78.
+#[test]
+fn what_no_playlist_names_any_more_is_deleted_after_a_while_without_a_list() {
+    for (keep, are_kept) in [(&["--keep-window", "1"][..], false), (&["--keep"], true)] {
+        let live = Live::new();
+        let _daemon = live.daemon(keep);
+        let mut hd = Transcoder::new(&live, "hd");
+        let keys: Vec<String> = (1..=6)
+            .map(|number| {
+                let path = hd.go_on();
+                wait_until("the segment", || live.count("hd") == number);
+                key(&live, &path)
+            })
+            .collect();
+        let are_there = || keys.iter().filter(|key| live.s3.object(BUCKET, key).is_some()).count();
+        if are_kept {
+            sleep(Duration::from_millis(1_500));
+            assert_eq!(are_there(), 6);
+        } else {
+            wait_until("three segments are deleted", || are_there() == 3);
+            assert!(keys[3..].iter().all(|key| live.s3.object(BUCKET, key).is_some()));
+        }
+        let calls = live.s3.calls();
+        assert!(!calls.iter().any(|call| call.operation.starts_with("List")), "{calls:?}");
+    }
+}
+
+/// Promise P79.
+#[test]
+fn a_folder_that_is_made_and_filled_at_once_is_not_missed_whatever_its_name() {
+    let live = Live::new();
+    let _daemon = live.daemon(&[]);
+    for name in ["a", "b c/ä", "d/e/f/g"] {
+        let mut transcoder = Transcoder::new(&live, name);
+        transcoder.go_on();
+        wait_until(name, || live.count(name) == 1);
+        transcoder.go_on();
+        wait_until(name, || live.count(name) == 2);
+    }
+}
+
+/// Promise P79.
+#[test]
+fn events_that_inotify_loses_are_made_up_for() {
+    let limit: usize =
+        fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap().trim().parse().unwrap();
+    let live = Live::new();
+    let mut hd = Transcoder::new(&live, "hd");
+    let daemon = live.daemon(&["--log", "json"]);
+    hd.go_on();
+    wait_until("the first segment", || live.count("hd") == 1);
+    signal(&daemon, "STOP");
+    for _ in 0..=limit / 2 {
+        // Two events each: made, and closed.
+        let path = live.dir.path().join("noise.tmp");
+        fs::write(&path, "noise").unwrap();
+        fs::remove_file(&path).unwrap();
+    }
+    hd.go_on();
+    signal(&daemon, "CONT");
+    wait_until("the second segment", || live.count("hd") == 2);
+}
+
+/// Promise P80.
+#[test]
+fn told_to_stop_it_finishes_what_it_began() {
+    let live = Live::new();
+    live.s3.set_latency(Duration::from_millis(200));
+    let mut hd = Transcoder::new(&live, "hd");
+    let mut daemon = live.daemon(&[]);
+    hd.go_on();
+    wait_until("the first segment", || live.count("hd") == 1);
+    hd.go_on();
+    sleep(Duration::from_millis(50));
+    signal(&daemon, "TERM");
+    assert!(daemon.0.wait().unwrap().success());
+    assert_eq!(live.count("hd"), 2);
+}
+
+/// Promise P80.
+#[test]
+fn a_folder_that_is_not_there_or_goes_away_ends_it_with_a_reason() {
+    let live = Live::new();
+    let absent = live.dir.path().join("absent");
+    let output =
+        Daemon::command(&live.s3, &absent, &[]).stderr(std::process::Stdio::piped()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.code() == Some(1) && said.contains("absent cannot be watched: No such file"),
+        "{said}"
+    );
+    fs::create_dir(&absent).unwrap();
+    let daemon =
+        Daemon::command(&live.s3, &absent, &[]).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    sleep(Duration::from_millis(500));
+    fs::remove_dir(&absent).unwrap();
+    let output = daemon.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && said.contains("absent was removed"), "{said}");
+}
+
+fn signal(daemon: &Daemon, signal: &str) {
+    let sent = Command::new("kill").args([&format!("-{signal}"), &daemon.0.id().to_string()]).status();
+    assert!(sent.unwrap().success());
+}
