@@ -5,6 +5,7 @@
 
 mod bucket;
 mod disk;
+mod report;
 mod settings;
 mod watch;
 
@@ -14,8 +15,9 @@ use bucket::Bucket;
 use disk::Disk;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use onair_core::publish_live::job::{Job, Outcome, Rules};
+use onair_core::publish_live::job::Rules;
 use onair_core::publish_live::publisher::Publisher;
+use report::{note, report, report_left};
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use watch::{News, Watch};
@@ -62,6 +64,7 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
     let began = Instant::now();
     let mut busy = FuturesUnordered::new();
     let mut ticks = interval(TICK);
+    let mut reports = interval(settings.report_every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut stop = std::pin::pin!(stop);
     let mut until: Option<Instant> = None;
@@ -92,6 +95,7 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
                 publisher.done(job, outcome, began.elapsed());
             }
             _ = ticks.tick() => {}
+            _ = reports.tick() => report(&mut publisher, &settings, began.elapsed()),
             () = &mut stop, if until.is_none() => {
                 tracing::info!("told to stop: what was begun is finished");
                 until = Some(Instant::now() + LAST_WORK);
@@ -112,34 +116,4 @@ fn read(publisher: &mut Publisher, disk: &Disk, path: &str, now: Duration) {
     if let Err(why) = publisher.playlist_read(path, &text, &files, now) {
         tracing::warn!(playlist.path = path, "it cannot be published: {why}");
     }
-}
-
-fn note(job: &Job, outcome: &Outcome) {
-    let name = match job {
-        Job::Recall(name) | Job::Upload { name, .. } | Job::Publish { name, .. } => name.as_str(),
-        Job::Delete(_) => "",
-    };
-    match outcome {
-        Outcome::Done | Outcome::Recalled(_) => tracing::debug!(object.name = name, "done"),
-        Outcome::Failed { why, pause } => {
-            tracing::warn!(
-                object.name = name,
-                pause_ms = pause.as_millis(),
-                "it failed, and is tried again: {why}"
-            );
-        }
-        Outcome::Hopeless(why) => tracing::warn!(object.name = name, "it will not be published: {why}"),
-    }
-}
-
-fn report_left(publisher: &Publisher) {
-    for (playlist, progress) in publisher.renditions().filter(|(_, progress)| progress.waits_since.is_some())
-    {
-        tracing::warn!(
-            playlist.path = playlist,
-            files = progress.to_upload,
-            "its newest version was left behind"
-        );
-    }
-    tracing::info!("stopped");
 }

@@ -24,6 +24,9 @@ pub struct Arguments {
     /// What becomes of a segment that cannot be published
     #[arg(long, env = "ON_LOST", value_enum, default_value_t = Lost::Gap)]
     on_lost: Lost,
+    /// How often figures are reported
+    #[arg(long, env = "REPORT_EVERY", value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    report_every: u64,
     /// How to log
     #[arg(long, env = "LOG", value_enum, default_value_t = Log::Text)]
     pub log: Log,
@@ -61,6 +64,8 @@ pub struct Settings {
     pub(crate) target: Target,
     pub(crate) keep: Option<Duration>,
     pub(crate) on_lost: OnLost,
+    pub(crate) log: Log,
+    pub(crate) report_every: Duration,
     /// Who publishes: this folder of this machine.
     pub(crate) publisher: String,
 }
@@ -69,6 +74,8 @@ impl From<Arguments> for Settings {
     fn from(arguments: Arguments) -> Self {
         Self {
             publisher: publisher(&arguments.dir),
+            log: arguments.log,
+            report_every: Duration::from_secs(arguments.report_every),
             dir: arguments.dir,
             target: arguments.target,
             keep: (!arguments.keep).then(|| Duration::from_secs(arguments.keep_window)),

@@ -225,6 +225,38 @@ fn told_to_stop_it_finishes_what_it_began() {
     assert_eq!(live.count("hd"), 2);
 }
 
+/// Promise P81.
+#[test]
+fn how_far_viewers_are_behind_is_measured() {
+    let live = Live::new();
+    live.s3.set_latency(Duration::from_millis(50));
+    let mut command = Daemon::command(&live.s3, live.dir.path(), &["--log", "json", "--report-every", "1"]);
+    let mut daemon = Daemon(command.stdout(std::process::Stdio::piped()).spawn().unwrap());
+    let mut hd = Transcoder::new(&live, "hd");
+    for number in 1..=3 {
+        hd.go_on();
+        wait_until("the segment", || live.count("hd") == number);
+    }
+    sleep(Duration::from_millis(1_500));
+    signal(&daemon, "TERM");
+    let mut said = String::new();
+    std::io::Read::read_to_string(daemon.0.stdout.as_mut().unwrap(), &mut said).unwrap();
+    let lines: Vec<serde_json::Value> =
+        said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let values = |name: &str| -> Vec<u64> {
+        let all = lines.iter().flat_map(|line| match &line[name] {
+            serde_json::Value::Array(values) => values.iter().filter_map(serde_json::Value::as_u64).collect(),
+            value => value.as_u64().into_iter().collect::<Vec<_>>(),
+        });
+        all.collect()
+    };
+    let (segments, playlists) = (values("SegmentLag"), values("PlaylistLag"));
+    assert_eq!((segments.len(), playlists.len()), (3, 3), "{said}");
+    // One PUT, and one more.
+    assert!(segments.iter().all(|lag| *lag >= 50) && playlists.iter().all(|lag| *lag >= 100), "{said}");
+    assert_eq!(lines[0]["Function"], "publish-live");
+}
+
 /// Promise P80.
 #[test]
 fn a_folder_that_is_not_there_or_goes_away_ends_it_with_a_reason() {
