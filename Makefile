@@ -85,7 +85,8 @@ fuzz: cc $(TOOLS)/$(CARGO_FUZZ) ## Feed broken input to the core: make fuzz FUZZ
 
 bench: cc $(VENV_BENCH)/ready ## Measure beside s5cmd, rclone, the AWS CLI and boto3: make bench BENCH="deleting --runs 3"
 	$(call need,rclone version,rclone)
-	cargo build --release --package bench $(FUNCTIONS)
+	$(call need,command -v incrond,incron)
+	cargo build --release --package bench --package publish-live $(FUNCTIONS)
 	PATH="$(CURDIR)/$(VENV_BENCH)/bin:$$PATH" ONAIR_BENCH_PYTHON="$(CURDIR)/$(VENV_BENCH)/bin/python" \
 		$(BUILT)/release/bench $(BENCH)
 

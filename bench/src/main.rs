@@ -6,6 +6,7 @@ mod deleting;
 mod failing_over;
 mod memory;
 mod peers;
+mod publishing_live;
 mod starting;
 mod table;
 
@@ -36,6 +37,7 @@ enum What {
     Deleting,
     FailingOver,
     Memory,
+    PublishingLive,
     Starting,
 }
 
@@ -49,6 +51,9 @@ async fn main() -> Result<()> {
     }
     if wanted(What::FailingOver) {
         failing_over::measure(runs).await?;
+    }
+    if wanted(What::PublishingLive) {
+        publishing_live::measure().await?;
     }
     if wanted(What::Deleting) {
         deleting::measure(objects, runs).await?;
