@@ -12,6 +12,8 @@ TOOLS := target/tools
 VENV := target/venv
 VENV_BENCH := target/venv-bench
 PLAYER := target/player
+PLAYER_PAGE := target/player-page
+PLAYER_PAGE_NPM := target/player-page-npm
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 FUNCTIONS := $(addprefix --package ,$(notdir $(wildcard functions/*)))
 
@@ -40,19 +42,20 @@ install = { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null \
 	|| { echo "make: '$(firstword $(1))' is missing: install it, or what your system calls it" >&2; exit 1; }; \
 	apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(1); }
 
-.PHONY: help demo test check audit fuzz bench build deploy invoke cc player
+.PHONY: help demo test check audit fuzz bench build deploy invoke cc player player-page deploy-player
 
 help: ## Print this
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
-		printf '  make %-8s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
+		printf '  make %-14s %s\n' "$$target" "$$text"; done
 
 demo: cc ## See it work on this machine: loopback AWS, the real function, the story line by line
 	cargo build --package demo $(FUNCTIONS)
 	$(BUILT)/debug/demo
 
-test: cc player $(VENV)/ready ## Run every test: Rust, a real player, boto3 on the stand-in, the template, sam build, moto under the template's role
+test: cc player player-page $(VENV)/ready ## Run every test: Rust, a real player, boto3 on the stand-in, the template, sam build, moto under the template's role
 	cargo test --workspace
 	cargo test --workspace --test player -- --ignored --test-threads 1
+	node tests/player/page.mjs
 	python -m pytest tests/clients
 	python -m pytest -m "build or not build" tests/template
 	python tests/template/second_opinions.py
@@ -112,7 +115,44 @@ player: $(PLAYER)/ready
 	$(call need,ffmpeg -version,ffmpeg)
 	$(call need,node --version,nodejs)
 
-$(PLAYER)/ready: tests/player/package.json tests/player/package-lock.json
+player-page: $(PLAYER_PAGE)/index.html ## Build the player's page, static files for any web server, into target/player-page
+
+# A folder made anew and moved: what was renamed or deleted is not left behind, and nothing half done is ever served.
+$(PLAYER_PAGE)/index.html: $(PLAYER_PAGE_NPM)/ready $(wildcard player/*.html player/*.css player/*.js player/*.svg)
+	rm -rf $(@D) $(@D).new
+	mkdir -p $(@D).new
+	cp $(filter player/%,$^) $(PLAYER_PAGE_NPM)/node_modules/hls.js/dist/hls.min.mjs \
+		$(PLAYER_PAGE_NPM)/node_modules/hls.js/dist/hls.worker.js $(@D).new
+	cp $(PLAYER_PAGE_NPM)/node_modules/hls.js/LICENSE $(@D).new/LICENSE.hls.js.txt
+	sed -i '/^\/\/# sourceMappingURL=/d' $(@D).new/hls.min.mjs $(@D).new/hls.worker.js
+	mv $(@D).new $(@D)
+	touch $@
+
+# $(call stack,OUTPUT): the value of an output of the stack.
+STACK ?= $(or $(shell sed -n 's/^stack_name *= *"\(.*\)"/\1/p' samconfig.toml | tail -n 1),on-air)
+stack = aws cloudformation describe-stacks --stack-name $(STACK) \
+	--query "Stacks[0].Outputs[?OutputKey=='$(1)'].OutputValue" --output text
+
+# Beside the pair's playlist, because CloudFront may read nothing of the bucket but the pair's folder. Each kind has its
+# own command, since `aws s3 cp` gives what it copies one Content-Type; its own guess is the machine's (mime.types), and
+# a browser runs no module of a wrong type. The page goes last: what it names is there by then. Nothing is kept long:
+# CloudFront does not keep it longer than the steering manifest, and browsers ask again by ETag.
+deploy-player: player-page ## Put the player's page beside the pair's playlist: make deploy-player STACK=on-air
+	@aws --version > /dev/null || { echo "make: the AWS CLI is missing: install its version 2" >&2; exit 1; }
+	@bucket=$$($(call stack,PairPublicBucketName)); url=$$($(call stack,PairPlayerUrl)); \
+	[[ $$url == https://*/*/index.m3u8 ]] \
+		|| { echo "make: the stack '$(STACK)' has no pair: deploy one, or name another by STACK=" >&2; exit 1; }; \
+	folder=$${url%/index.m3u8}; folder=$${folder#https://*/}/player; \
+	put() { aws s3 cp --only-show-errors --recursive --exclude '*' --include "$$1" --content-type "$$2" \
+		--cache-control 'public, max-age=60' $(PLAYER_PAGE) "s3://$$bucket/$$folder"; }; \
+	put '*.mjs' 'text/javascript; charset=utf-8'; put '*.js' 'text/javascript; charset=utf-8'; \
+	put '*.css' 'text/css; charset=utf-8'; put '*.svg' image/svg+xml; put '*.txt' 'text/plain; charset=utf-8'; \
+	put '*.html' 'text/html; charset=utf-8'; \
+	echo "$${url%/index.m3u8}/player/index.html"
+
+$(PLAYER)/ready: tests/player/package.json tests/player/package-lock.json tests/player/.npmrc
+$(PLAYER_PAGE_NPM)/ready: player/package.json player/package-lock.json player/.npmrc
+$(PLAYER)/ready $(PLAYER_PAGE_NPM)/ready:
 	$(call need,npm --version,npm)
 	mkdir -p $(@D)
 	cp $^ $(@D)

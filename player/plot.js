@@ -1,0 +1,114 @@
+// The last minutes of buffer and bitrate, drawn on a canvas.
+
+export const MINUTES = 5;
+const SPAN_S = MINUTES * 60;
+const HEIGHT_PX = 150;
+const MARGIN = { top: 10, right: 34, bottom: 20, left: 34 };
+
+// `samples` are one a second, oldest first: { at, buffer, bitrate, stalled, switched }, with `at` in ms.
+export function draw(canvas, samples, now) {
+    const ratio = window.devicePixelRatio || 1;
+    const width = canvas.clientWidth;
+    // A canvas has pixels of its own; without as many as the screen has, its text is blurred.
+    canvas.width = Math.round(width * ratio);
+    canvas.height = Math.round(HEIGHT_PX * ratio);
+    const context = canvas.getContext('2d');
+    context.scale(ratio, ratio);
+    const style = getComputedStyle(canvas);
+    const colour = (name) => style.getPropertyValue(`--${name}`);
+
+    const right = width - MARGIN.right;
+    const bottom = HEIGHT_PX - MARGIN.bottom;
+    const shown = samples.filter(({ at }) => now - at <= SPAN_S * 1000);
+    const x = (at) => right - ((now - at) / 1000 / SPAN_S) * (right - MARGIN.left);
+    const scale = (top) => (value) => bottom - (value / top) * (bottom - MARGIN.top);
+    const topBuffer = niceTop(Math.max(4, ...shown.map(({ buffer }) => buffer)));
+    const topBitrate = niceTop(Math.max(1e5, ...shown.map(({ bitrate }) => bitrate ?? 0)) / 1e6);
+    const yBuffer = scale(topBuffer);
+    const yBitrate = scale(topBitrate * 1e6);
+
+    context.font = `11px ${style.fontFamily}`;
+    context.textBaseline = 'middle';
+    context.lineWidth = 1;
+    for (const part of [0, 0.5, 1]) {
+        const y = Math.round(bottom - part * (bottom - MARGIN.top)) + 0.5;
+        context.strokeStyle = colour('line');
+        line(context, [[MARGIN.left, y], [right, y]]);
+        context.fillStyle = colour('buffer-text');
+        context.textAlign = 'right';
+        context.fillText(short(topBuffer * part), MARGIN.left - 6, y);
+        context.fillStyle = colour('bitrate-text');
+        context.textAlign = 'left';
+        context.fillText(short(topBitrate * part), right + 6, y);
+    }
+    context.fillStyle = colour('muted');
+    for (let minute = 0; minute <= MINUTES; minute += 1) {
+        context.textAlign = minute === 0 ? 'right' : minute === MINUTES ? 'left' : 'center';
+        context.fillText(minute === 0 ? 'now' : `−${minute} min`, x(now - minute * 60_000), HEIGHT_PX - 8);
+    }
+
+    context.fillStyle = colour('stall');
+    for (const { at } of shown.filter(({ stalled }) => stalled)) {
+        const from = x(at - 1000);
+        context.fillRect(from, MARGIN.top, Math.max(1, x(at) - from), bottom - MARGIN.top);
+    }
+    if (shown.length > 1) {
+        const points = shown.map(({ at, buffer }) => [x(at), yBuffer(buffer)]);
+        context.fillStyle = colour('buffer-area');
+        context.beginPath();
+        context.moveTo(points[0][0], bottom);
+        for (const [left, y] of points) context.lineTo(left, y);
+        context.lineTo(points.at(-1)[0], bottom);
+        context.fill();
+        context.strokeStyle = colour('buffer');
+        context.lineWidth = 1.5;
+        line(context, points);
+    }
+    context.strokeStyle = colour('bitrate');
+    context.lineWidth = 2;
+    // In steps: a rendition has its bitrate until the next one is on screen.
+    const steps = [];
+    for (const { at, bitrate } of shown.filter((sample) => sample.bitrate)) {
+        const y = yBitrate(bitrate);
+        if (steps.length > 0) steps.push([x(at), steps.at(-1)[1]]);
+        steps.push([x(at), y]);
+    }
+    line(context, steps);
+
+    context.lineWidth = 1;
+    context.strokeStyle = colour('text');
+    context.fillStyle = colour('text');
+    context.textAlign = 'right';
+    for (const { at, switched } of shown.filter((sample) => sample.switched)) {
+        const left = Math.round(x(at)) + 0.5;
+        context.setLineDash([3, 3]);
+        line(context, [[left, MARGIN.top], [left, bottom]]);
+        context.setLineDash([]);
+        context.fillText(switched, left - 4, MARGIN.top + 6);
+    }
+}
+
+// The same in words, for those who do not see it.
+export function inWords(samples) {
+    if (samples.length === 0) return 'Nothing to show yet';
+    const buffers = samples.map(({ buffer }) => buffer);
+    const stalled = samples.filter((sample) => sample.stalled).length;
+    return `Buffer between ${Math.min(...buffers).toFixed(1)} and ${Math.max(...buffers).toFixed(1)} seconds, `
+        + `stalled in ${stalled} of ${samples.length} seconds`;
+}
+
+function line(context, points) {
+    context.beginPath();
+    for (const [left, y] of points) context.lineTo(left, y);
+    context.stroke();
+}
+
+// 1, 2 or 5 times a power of ten, or 3 or 4 of them: the axis ends not far above what it shows.
+function niceTop(value) {
+    const power = 10 ** Math.floor(Math.log10(value));
+    return [1, 2, 3, 4, 5, 10].find((step) => step * power >= value) * power;
+}
+
+function short(value) {
+    return String(Number(value.toPrecision(2)));
+}
