@@ -63,11 +63,10 @@ function count(folder, name) {
 // until it is false again), `broken` (a pattern of paths that are 404).
 export async function serve(page, folder) {
     const began = Date.now();
-    const state = { first: 'A', held: false, broken: undefined, requested: [], port: 0, end };
+    const state = { first: 'A', held: false, broken: undefined, port: 0, end };
 
     const server = createServer(async (request, response) => {
         const { pathname } = new URL(request.url, 'http://localhost');
-        state.requested.push(pathname);
         while (state.held && pathname.endsWith('.ts')) await new Promise((resolve) => setTimeout(resolve, 50));
         const body = state.broken?.test(pathname) ? undefined : answer(pathname);
         response.writeHead(body === undefined ? 404 : 200, {
