@@ -3,6 +3,8 @@
 
 import { NONE, bitrate, clock, duration, rung, seconds } from './words.js';
 
+// Of a playlist that names no sides.
+const ONLY = 'Only one';
 const ERRORS_SHOWN = 8;
 const SIDES_SHOWN = 12;
 
@@ -22,7 +24,7 @@ export function status(text, is) {
 // The six tiles.
 export function tiles({ facts, stalls, buffer, video }) {
     const { live, rendition, latency } = facts;
-    write('side', facts.side ?? (facts.host ? 'One' : NONE));
+    write('side', facts.side ?? (facts.host && !facts.isOpaque ? ONLY : NONE));
     write('side-note', facts.host ?? '');
     // What is decoded, where the playlist does not say it.
     const shape = rendition?.height ? rendition : { height: video.videoHeight, width: video.videoWidth };
@@ -51,16 +53,20 @@ function latencyTile(live, { behindEdge, sinceMade }, video) {
         write('latency', 'Recorded');
         write('latency-note', `at ${duration(video.currentTime)} of ${duration(video.duration)}`);
     } else {
-        const edge = Number.isFinite(behindEdge) ? `${seconds(behindEdge)} behind the live edge` : '';
+        const isKnown = Number.isFinite(behindEdge);
         write('latency', seconds(sinceMade ?? behindEdge));
-        write('latency-note', sinceMade === undefined ? 'behind the live edge' : `since encoded; ${edge}`);
+        write('latency-note', [
+            sinceMade !== undefined && 'since encoded',
+            isKnown && `${sinceMade === undefined ? '' : `${seconds(behindEdge)} `}behind the live edge`,
+        ].filter(Boolean).join('; ') || 'the browser does not say');
     }
 }
 
 // The ladder, as radio buttons: arrow keys and screen readers know them. They are made anew only when the ladder is
 // another one, or the focus would be lost.
-export function ladder({ ladder: rungs, chosen, rendition }, choose) {
+export function ladder({ ladder: rungs, chosen, rendition, isOpaque }, choose) {
     const fieldset = at('ladder');
+    if (isOpaque) write('no-ladder', 'The browser chooses, and does not say between which.');
     const shape = JSON.stringify(rungs.map(({ height, bitrate: bits, index }) => [height, bits, index]));
     if (fieldset.dataset.shape !== shape) {
         fieldset.dataset.shape = shape;
@@ -96,7 +102,7 @@ function option(index, name, note, choose) {
 export function sides(history, now) {
     const rows = history.map(({ from, id, host }, index) => {
         const until = history[index + 1]?.from ?? now;
-        return [clock(new Date(from)), id ?? 'One', host, duration((until - from) / 1000)];
+        return [clock(new Date(from)), id ?? ONLY, host, duration((until - from) / 1000)];
     });
     table('history', rows.slice(-SIDES_SHOWN).reverse());
 }

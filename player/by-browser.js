@@ -1,7 +1,7 @@
 // Plays with the browser's own HLS, where there are no Media Source Extensions (older iPhones). It says little of what
 // it does: neither side nor ladder nor bitrate.
 
-import { hostOf, mediaError } from './words.js';
+import { NONE, hostOf, mediaError } from './words.js';
 
 const AGAIN_S = 3;
 
@@ -17,9 +17,9 @@ export function playByBrowser(video, url, tell) {
         tell.error({ text: `${mediaError(video.error)}. Trying again in ${AGAIN_S} s`, fatal: true });
         again = setTimeout(start, AGAIN_S * 1000);
     };
-    const begun = () => tell.side({ id: undefined, host: hostOf(url) });
+    const begun = () => tell.side({ id: NONE, host: hostOf(url) });
     video.addEventListener('error', failed);
-    video.addEventListener('playing', begun, { once: true });
+    video.addEventListener('playing', begun);
 
     function start() {
         video.src = url;
@@ -33,6 +33,7 @@ export function playByBrowser(video, url, tell) {
             const live = video.readyState > 0 ? video.duration === Infinity : undefined;
             return {
                 host: hostOf(url),
+                isOpaque: true,
                 live,
                 rendition: height ? { width, height } : undefined,
                 ladder: [],
@@ -52,7 +53,9 @@ export function playByBrowser(video, url, tell) {
 
     function latency() {
         const { seekable } = video;
-        const behindEdge = seekable.length ? seekable.end(seekable.length - 1) - video.currentTime : undefined;
+        const edge = seekable.length > 0 ? seekable.end(seekable.length - 1) : NaN;
+        // Some set the edge apart from time: to 0, or to infinity.
+        const behindEdge = edge >= video.currentTime ? edge - video.currentTime : undefined;
         // Safari's way to EXT-X-PROGRAM-DATE-TIME; NaN if the stream has none.
         const start = video.getStartDate?.().getTime();
         const sinceMade = Number.isFinite(start) ? (Date.now() - start) / 1000 - video.currentTime : undefined;

@@ -11,6 +11,7 @@ import { rung } from './words.js';
 const LOOK_EVERY_MS = 500;
 const SAMPLE_EVERY_MS = 1_000;
 const SAMPLES = MINUTES * 60 + 1;
+const ERRORS = 50;
 
 const video = document.getElementById('video');
 const canvas = document.getElementById('plot');
@@ -73,6 +74,8 @@ function onError({ text, fatal }) {
         last.last = Date.now();
     } else {
         errors.push({ last: Date.now(), text, times: 1 });
+        // The page may stay open for days.
+        if (errors.length > ERRORS) errors.shift();
     }
     board.errors(errors);
     if (fatal) board.status(text, 'bad');
@@ -100,7 +103,7 @@ function inOneLine(facts, stalls) {
     if (failure) return [failure, 'bad'];
     if (video.ended) return ['The end', 'quiet'];
     if (stalls.isStanding) return ['Stalled: waiting for data', 'bad'];
-    if (video.paused && video.readyState > 1) return ['Paused', 'quiet'];
+    if (video.paused && video.readyState > 1) return ['Paused: press play in the picture', 'quiet'];
     if (!stalls.started) return ['Opening the playlist', 'quiet'];
     const what = facts.live ? 'Live' : 'Playing';
     const height = facts.rendition?.height || video.videoHeight;

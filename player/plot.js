@@ -1,9 +1,12 @@
 // The last minutes of buffer and bitrate, drawn on a canvas.
 
 export const MINUTES = 5;
-const SPAN_S = MINUTES * 60;
-const HEIGHT_PX = 150;
-const MARGIN = { top: 10, right: 34, bottom: 20, left: 34 };
+// A show that has just begun fills the plot sooner.
+const SPAN_AT_FIRST_S = 60;
+const HEIGHT_PX = 160;
+// Above are the names of sides, below the times.
+const MARGIN = { top: 20, right: 34, bottom: 22, left: 34 };
+const TICK_PX = 70;
 
 // `samples` are one a second, oldest first: { at, buffer, bitrate, stalled, switched }, with `at` in ms.
 export function draw(canvas, samples, now) {
@@ -19,8 +22,10 @@ export function draw(canvas, samples, now) {
 
     const right = width - MARGIN.right;
     const bottom = HEIGHT_PX - MARGIN.bottom;
-    const shown = samples.filter(({ at }) => now - at <= SPAN_S * 1000);
-    const x = (at) => right - ((now - at) / 1000 / SPAN_S) * (right - MARGIN.left);
+    const age_s = samples.length > 0 ? (now - samples[0].at) / 1000 : 0;
+    const span_s = Math.min(Math.max(age_s, SPAN_AT_FIRST_S), MINUTES * 60);
+    const shown = samples.filter(({ at }) => now - at <= span_s * 1000);
+    const x = (at) => right - ((now - at) / 1000 / span_s) * (right - MARGIN.left);
     const scale = (top) => (value) => bottom - (value / top) * (bottom - MARGIN.top);
     const topBuffer = niceTop(Math.max(4, ...shown.map(({ buffer }) => buffer)));
     const topBitrate = niceTop(Math.max(1e5, ...shown.map(({ bitrate }) => bitrate ?? 0)) / 1e6);
@@ -37,14 +42,17 @@ export function draw(canvas, samples, now) {
         context.fillStyle = colour('buffer-text');
         context.textAlign = 'right';
         context.fillText(short(topBuffer * part), MARGIN.left - 6, y);
+        if (!shown.some(({ bitrate }) => bitrate)) continue;
         context.fillStyle = colour('bitrate-text');
         context.textAlign = 'left';
         context.fillText(short(topBitrate * part), right + 6, y);
     }
     context.fillStyle = colour('muted');
-    for (let minute = 0; minute <= MINUTES; minute += 1) {
-        context.textAlign = minute === 0 ? 'right' : minute === MINUTES ? 'left' : 'center';
-        context.fillText(minute === 0 ? 'now' : `−${minute} min`, x(now - minute * 60_000), HEIGHT_PX - 8);
+    context.textAlign = 'center';
+    const most = (right - MARGIN.left) / TICK_PX;
+    const step_s = [15, 30, 60, 120].find((step) => span_s / step <= most) ?? 300;
+    for (let back_s = 0; back_s <= span_s; back_s += step_s) {
+        context.fillText(ago(back_s), x(now - back_s * 1000), HEIGHT_PX - 8);
     }
 
     context.fillStyle = colour('stall');
@@ -78,13 +86,13 @@ export function draw(canvas, samples, now) {
     context.lineWidth = 1;
     context.strokeStyle = colour('text');
     context.fillStyle = colour('text');
-    context.textAlign = 'right';
+    context.textAlign = 'center';
     for (const { at, switched } of shown.filter((sample) => sample.switched)) {
         const left = Math.round(x(at)) + 0.5;
         context.setLineDash([3, 3]);
         line(context, [[left, MARGIN.top], [left, bottom]]);
         context.setLineDash([]);
-        context.fillText(switched, left - 4, MARGIN.top + 6);
+        context.fillText(switched, left, MARGIN.top - 10);
     }
 }
 
@@ -107,6 +115,11 @@ function line(context, points) {
 function niceTop(value) {
     const power = 10 ** Math.floor(Math.log10(value));
     return [1, 2, 3, 4, 5, 10].find((step) => step * power >= value) * power;
+}
+
+function ago(back_s) {
+    if (back_s === 0) return 'now';
+    return back_s % 60 === 0 ? `−${back_s / 60} min` : `−${back_s} s`;
 }
 
 function short(value) {

@@ -58,9 +58,9 @@ function count(folder, name) {
     return readdirSync(folder).filter((file) => file.startsWith(`${name}_`)).length;
 }
 
-// Serves the page under /show/player/, the live pair as /show/index.m3u8, the recording as /recording/index.m3u8. What a
-// test changes meanwhile: `first` (the side that the steering manifest names first), `held` (segments are not answered
-// until it is false again), `broken` (a pattern of paths that are 404).
+// Serves the page under /show/player/, the live pair as /show/index.m3u8, the recording as /recording/index.m3u8.
+// What a test changes meanwhile: `first` (the side that the steering manifest names first), `held` (segments are not
+// answered until it is false again), `broken` (a pattern of paths that are 404).
 export async function serve(page, folder) {
     const began = Date.now();
     const state = { first: 'A', held: false, broken: undefined, port: 0, end };
