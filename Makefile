@@ -119,6 +119,7 @@ player-page: $(PLAYER_PAGE)/index.html ## Build the player's page, static files 
 
 # A folder made anew and moved: what was renamed or deleted is not left behind, and nothing half done is ever served.
 $(PLAYER_PAGE)/index.html: $(PLAYER_PAGE_NPM)/ready $(wildcard player/*.html player/*.css player/*.js player/*.svg)
+	@for file in $(filter %.js,$^); do node --check "$$file"; done
 	rm -rf $(@D) $(@D).new
 	mkdir -p $(@D).new
 	cp $(filter player/%,$^) $(PLAYER_PAGE_NPM)/node_modules/hls.js/dist/hls.min.mjs \
