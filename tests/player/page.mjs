@@ -15,9 +15,10 @@ import { encode, serve } from './page_stream.mjs';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PAGE = join(ROOT, 'target/player-page');
 const RESULTS = join(ROOT, 'target/player-page-test');
-// Encoding, which takes some seconds and is done once, is not part of it.
-const LIMIT_MS = 40_000;
-const WAIT_MS = 12_000;
+// It takes less than half of that, unless the machine has other work. Encoding, which takes some seconds and is done
+// once, is not part of it.
+const LIMIT_MS = 60_000;
+const WAIT_MS = 15_000;
 // What fingers hit: WCAG 2.2, target size (enhanced).
 const TOUCH_PX = 44;
 const DESK = { width: 1280, height: 860, deviceScaleFactor: 1, mobile: false };
@@ -158,13 +159,13 @@ async function stories() {
         await untilReads('rendition', /^180p$/);
         assert.match(await evaluate(chosen), /^180p\s.*on screen$/s);
         await press('ArrowDown', 40);
-        await untilReads('rendition', /^540p$/);
         assert.match(await evaluate(chosen), /^Automatic\s/);
     });
 
     await story('the steering manifest leads it to the other side, and the history says when', async () => {
         server.first = 'B';
         await untilReads('side', /^B$/);
+        await untilReads('rendition', /^540p$/);
         const [latest, first] = await until('two sides', async () => {
             const sides = await rows('history');
             return sides.length === 2 && sides;
@@ -213,7 +214,7 @@ async function stories() {
         await untilReads('status', /^Playing in \d+p$/);
         assert.equal(await read('side'), 'Only one');
         assert.equal(await read('latency'), 'Recorded');
-        assert.match(await read('latency-note'), /^at \d+ s of 1 min 00 s$/);
+        assert.match(await read('latency-note'), /^at \d+ s of 1 min 15 s$/);
     });
 
     await story('a playlist that is not there is asked for again until it is', async () => {

@@ -7,7 +7,7 @@ import { createServer } from 'node:http';
 import { extname, join } from 'node:path';
 
 const SEGMENT_S = 1;
-const SEGMENTS = 60;
+const SEGMENTS = 75;
 const WINDOW = 8;
 const FRAMES_PER_S = 15;
 const RUNGS = [
