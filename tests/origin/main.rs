@@ -1,0 +1,161 @@
+//! The whole way, with the programs that `origin/` configures: a camera (ffmpeg), nginx-rtmp, the ladder, publish-live, an
+//! S3, three web servers, the proxy, and somebody who watches (Chromium with hls.js). Everything is on this machine.
+//!
+//! Screenshots and logs are in `target/origin`.
+
+#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in what tests share")]
+
+mod camera;
+mod proxy;
+mod station;
+#[path = "../player/viewer.rs"]
+#[expect(dead_code, reason = "nobody moves this viewer to another side")]
+mod viewer;
+mod web;
+
+use camera::Camera;
+use onair_core::publish_live::snapshot::Snapshot;
+use stand_in::{ACCESS_KEY_ID, REGION, S3, SECRET_ACCESS_KEY, Site, Versioning};
+use station::{Station, wait_until};
+use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
+use stories::binary;
+use viewer::{Noticed, Viewer};
+
+const BUCKET: &str = "onair-live";
+const STREAM: &str = "show";
+/// How long somebody watches.
+const WATCHED: Duration = Duration::from_secs(32);
+/// From the camera's first frame until a player can begin: three segments, and their way.
+const ON_AIR_LIMIT: Duration = Duration::from_secs(25);
+
+fn segments(playlist: &str) -> usize {
+    playlist.matches("#EXTINF").count()
+}
+
+/// Promise P90.
+#[test]
+#[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
+fn what_a_camera_sends_is_watched_without_a_stall() {
+    let s3 = S3::start();
+    s3.create_bucket(BUCKET, Versioning::Off);
+    s3.set_latency(Duration::from_millis(25));
+    let site = Site::start(&s3);
+
+    let mut station = Station::new("watched");
+    station.start_rtmp(2);
+    let mut command = Command::new(binary("publish-live"));
+    command.arg(station.hls()).arg(format!("s3://{BUCKET}/live"));
+    command.env("AWS_ENDPOINT_URL_S3", s3.endpoint_url()).env("AWS_REGION", REGION);
+    command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID).env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY);
+    station.start("publish-live", command);
+    let bucket_url = format!("{}/{BUCKET}/live", site.url());
+    let servers: Vec<String> = (1..=3).map(|_| station.start_web(&bucket_url)).collect();
+    let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
+    let proxy = station.start_proxy(&servers);
+    let mut viewer = Viewer::start(station.prefix());
+
+    let _camera = Camera::start(&station.publish_url(STREAM, &station.secret()), 25);
+    let lowest = format!("live/{STREAM}_90p/index.m3u8");
+    let published = || {
+        let object = s3.object(BUCKET, &lowest);
+        object.map(|object| String::from_utf8_lossy(&object.body).into_owned()).unwrap_or_default()
+    };
+    wait_until("three segments", ON_AIR_LIMIT, || segments(&published()) >= 3);
+    wait_until("the multivariant playlist", ON_AIR_LIMIT, || {
+        s3.object(BUCKET, &format!("live/{STREAM}.m3u8")).is_some()
+    });
+
+    viewer.play(&format!("{proxy}/{STREAM}.m3u8"));
+    sleep(WATCHED);
+    viewer.screenshot("watched");
+    let noticed = viewer.end();
+    assert_eq!(
+        Noticed { pathways: Vec::new(), ..noticed },
+        Noticed { stalls: 0, waits: 0, jumps: 0, fatal: 0, pathways: Vec::new() }
+    );
+
+    let snapshot = Snapshot::parse(&published()).unwrap();
+    assert_eq!(snapshot.target_s, 2, "key frames came when they were due");
+    // The first that nginx-rtmp writes has one, since nothing was before it.
+    let since_begin = snapshot.segments.iter().skip(1);
+    assert_eq!(since_begin.filter(|segment| segment.discontinuity || segment.gap).count(), 0);
+    let log = station.log("viewers.log");
+    assert!(log.contains(&format!("/{STREAM}.m3u8\"")), "{log}");
+    assert!(!log.contains("\"status\":5"), "{log}");
+}
+
+/// Promise P91.
+#[test]
+#[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
+fn who_does_not_know_the_secret_does_not_publish() {
+    let mut station = Station::new("refused");
+    station.start_rtmp(2);
+    let secret = station.secret();
+    assert!(secret.len() >= 32, "{secret}");
+    let stranger = |url: &str| {
+        let said = Camera::start(url, 25).ended_by_itself(Duration::from_secs(20));
+        assert!(said.is_some_and(|success| !success), "{url} was let in");
+    };
+    stranger(&station.publish_url(STREAM, "guess"));
+    stranger(&station.publish_url(STREAM, &secret.to_uppercase()));
+    stranger(&station.publish_url("..%2Fshow", &secret));
+    let url = station.publish_url(STREAM, "");
+    stranger(url.trim_end_matches("?key="));
+    assert_eq!(station.hls_files(), Vec::<String>::new());
+
+    let camera = Camera::start(&station.publish_url(STREAM, &secret), 25);
+    wait_until("the first segment", ON_AIR_LIMIT, || !station.playlist(STREAM, "90p").is_empty());
+    drop(camera);
+    for (file, text) in station.logs() {
+        assert!(!text.contains(&secret) && !text.contains("guess"), "{file} tells secrets");
+    }
+}
+
+/// Promise P92.
+#[test]
+#[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
+fn a_camera_with_few_key_frames_makes_no_long_segment() {
+    let mut station = Station::new("seldom");
+    station.start_rtmp(1);
+    let _camera = Camera::start(&station.publish_url(STREAM, &station.secret()), 100);
+    wait_until("six segments", ON_AIR_LIMIT, || segments(&station.playlist(STREAM, "180p")) >= 6);
+    let snapshot = Snapshot::parse(&station.playlist(STREAM, "180p")).unwrap();
+    assert!(snapshot.segments.iter().all(|segment| segment.duration_s < 1.1), "{snapshot:?}");
+    assert_eq!(station.alarm(3), (true, String::new()));
+}
+
+/// Promise P92: past the ladder, so that no key frames come at all.
+#[test]
+#[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
+fn a_segment_without_a_key_frame_is_an_alarm_and_has_an_end() {
+    let mut station = Station::new("endless");
+    station.start_rtmp(1);
+    let _camera = Camera::start(&station.rendition_url("raw_90p"), 100_000);
+    let mut alarms = String::new();
+    wait_until("the third segment", ON_AIR_LIMIT, || {
+        alarms += &station.alarm(1).1;
+        segments(&station.playlist("raw", "90p")) >= 3
+    });
+    let snapshot = Snapshot::parse(&station.playlist("raw", "90p")).unwrap();
+    let longest = snapshot.segments.iter().map(|segment| segment.duration_s).fold(0.0, f64::max);
+    assert!(longest < 3.2, "{longest} s");
+    assert!(station.log("rtmp.log").contains("force fragment split"));
+    assert!(alarms.contains("raw_90p: no key frame for"), "{alarms}");
+}
+
+/// Promise P92.
+#[test]
+#[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
+fn a_stream_that_stands_still_is_an_alarm_and_its_files_go() {
+    let mut station = Station::new("gone");
+    station.start_rtmp(1);
+    let camera = Camera::start(&station.publish_url(STREAM, &station.secret()), 25);
+    wait_until("two segments", ON_AIR_LIMIT, || segments(&station.playlist(STREAM, "180p")) >= 2);
+    drop(camera);
+    wait_until("an alarm", ON_AIR_LIMIT, || station.alarm(4).1.contains("show_180p: stands still for"));
+    // nginx-rtmp keeps a segment for twice the playlist's length, 18 s, and looks that often.
+    wait_until("an empty folder", Duration::from_secs(45), || station.hls_files().is_empty());
+    assert_eq!(station.alarm(4), (true, String::new()));
+}
