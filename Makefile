@@ -23,7 +23,8 @@ ARCHITECTURE ?= $(or $(DEPLOYED),$(if $(filter aarch64 arm64,$(shell uname -m)),
 # Seconds for each of the three kinds of input.
 FUZZ_SECONDS ?= 30
 
-export PATH := $(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$(PATH)
+# Debian puts nginx where only root looks.
+export PATH := $(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$(PATH):/usr/sbin
 export SAM_CLI_TELEMETRY ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -42,7 +43,7 @@ install = { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null \
 	|| { echo "make: '$(firstword $(1))' is missing: install it, or what your system calls it" >&2; exit 1; }; \
 	apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(1); }
 
-.PHONY: help demo test check audit fuzz bench build deploy invoke cc player player-page deploy-player
+.PHONY: help demo test check audit fuzz bench build deploy invoke cc player player-page deploy-player origin
 
 help: ## Print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -52,9 +53,9 @@ demo: cc ## See it work on this machine: loopback AWS, the real function, the st
 	cargo build --package demo $(FUNCTIONS)
 	$(BUILT)/debug/demo
 
-test: cc player player-page $(VENV)/ready ## Run every test: Rust, a real player, boto3 on the stand-in, the template, sam build, moto under the template's role
+test: cc player player-page origin $(VENV)/ready ## Run every test: Rust, a real player, a real origin, boto3 on the stand-in, the template, sam build, moto under the template's role
 	cargo test --workspace
-	cargo test --workspace --test player -- --ignored --test-threads 1
+	cargo test --workspace --test player --test origin -- --ignored --test-threads 1
 	node tests/player/page.mjs
 	python -m pytest tests/clients
 	python -m pytest -m "build or not build" tests/template
@@ -114,6 +115,12 @@ player: $(PLAYER)/ready
 	$(call need,chromium --version,chromium)
 	$(call need,ffmpeg -version,ffmpeg)
 	$(call need,node --version,nodejs)
+
+# What the stories of tests/origin run: the programs that origin/ configures.
+origin:
+	$(call need,nginx -v,nginx)
+	$(call need,ls /usr/lib/nginx/modules/ngx_rtmp_module.so,libnginx-mod-rtmp)
+	$(call need,ffmpeg -version,ffmpeg)
 
 player-page: $(PLAYER_PAGE)/index.html ## Build the player's page, static files for any web server, into target/player-page
 

@@ -90,8 +90,11 @@ fn promises() -> Vec<(u32, String)> {
 /// The promises that tests name (`Promise P7`, `Promises P1 and P7`), each with the files that do.
 fn cited() -> BTreeMap<u32, BTreeSet<String>> {
     let functions: Vec<String> = stems().iter().map(|stem| format!("functions/{stem}/tests")).collect();
-    let folders: Vec<&str> =
-        functions.iter().map(String::as_str).chain(["tests/stories", "tests/player"]).collect();
+    let folders: Vec<&str> = functions
+        .iter()
+        .map(String::as_str)
+        .chain(["tests/stories", "tests/player", "tests/origin"])
+        .collect();
     let mut tests = files(&folders, ".rs");
     tests.extend(files(&["tests/template"], ".py"));
     let mut cited: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
