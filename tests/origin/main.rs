@@ -49,7 +49,7 @@ fn what_a_camera_sends_is_watched_without_a_stall() {
     command.arg(station.hls()).arg(format!("s3://{BUCKET}/live"));
     command.env("AWS_ENDPOINT_URL_S3", s3.endpoint_url()).env("AWS_REGION", REGION);
     command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID).env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY);
-    station.start("publish-live", command);
+    station.start("publish-live", &command);
     let bucket_url = format!("{}/{BUCKET}/live", site.url());
     let servers: Vec<String> = (1..=3).map(|_| station.start_web(&bucket_url)).collect();
     let servers: Vec<&str> = servers.iter().map(String::as_str).collect();

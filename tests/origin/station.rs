@@ -90,12 +90,12 @@ impl Station {
         // What comes before the configuration is read would go to a folder of root's.
         command.arg("-e").arg(prefix.join("log").join(format!("{program}-start.log")));
         command.arg("-p").arg(prefix).arg("-c").arg(prefix.join("etc").join(format!("{program}.conf")));
-        self.start(program, command);
+        self.start(program, &command);
         wait_until(program, START_LIMIT, || TcpStream::connect(("127.0.0.1", port)).is_ok());
     }
 
     /// Starts a program that runs until the end.
-    pub(crate) fn start(&mut self, name: &str, command: Command) {
+    pub(crate) fn start(&mut self, name: &str, command: &Command) {
         let log = File::create(self.prefix.join(format!("{name}.out"))).unwrap();
         let mut bounded = Command::new("timeout");
         bounded.args(["--kill-after=5", RUN_S]).arg(command.get_program()).args(command.get_args());
