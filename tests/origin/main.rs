@@ -34,7 +34,7 @@ fn segments(playlist: &str) -> usize {
     playlist.matches("#EXTINF").count()
 }
 
-/// Promise P90.
+/// Promise P82.
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn what_a_camera_sends_is_watched_without_a_stall() {
@@ -86,7 +86,7 @@ fn what_a_camera_sends_is_watched_without_a_stall() {
     assert!(!log.contains("\"status\":5"), "{log}");
 }
 
-/// Promise P91.
+/// Promise P83.
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn who_does_not_know_the_secret_does_not_publish() {
@@ -113,7 +113,7 @@ fn who_does_not_know_the_secret_does_not_publish() {
     }
 }
 
-/// Promise P92.
+/// Promise P84.
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn a_camera_with_few_key_frames_makes_no_long_segment() {
@@ -126,7 +126,7 @@ fn a_camera_with_few_key_frames_makes_no_long_segment() {
     assert_eq!(station.alarm(3), (true, String::new()));
 }
 
-/// Promise P92: past the ladder, so that no key frames come at all.
+/// Promise P84: past the ladder, so that no key frames come at all.
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn a_segment_without_a_key_frame_is_an_alarm_and_has_an_end() {
@@ -145,7 +145,7 @@ fn a_segment_without_a_key_frame_is_an_alarm_and_has_an_end() {
     assert!(alarms.contains("raw_90p: no key frame for"), "{alarms}");
 }
 
-/// Promise P92.
+/// Promise P84.
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn a_stream_that_stands_still_is_an_alarm_and_its_files_go() {

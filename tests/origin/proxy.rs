@@ -42,7 +42,7 @@ impl Front {
     }
 }
 
-/// Promise P93.
+/// Promise P85.
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn a_playlist_is_kept_for_a_second_and_a_segment_for_good() {
@@ -70,7 +70,7 @@ fn a_playlist_is_kept_for_a_second_and_a_segment_for_good() {
     assert_eq!(front.asked("/show_180p/1.mi8vqk7k.ts"), 1);
 }
 
-/// Promise P93.
+/// Promise P85.
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn what_is_missing_is_missing_for_a_second() {
@@ -96,7 +96,7 @@ fn what_is_missing_is_missing_for_a_second() {
     assert!(front.asked("/never.ts") <= seconds + 2, "{} in {seconds} s", front.asked("/never.ts"));
 }
 
-/// Promise P94.
+/// Promise P86.
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn of_all_who_want_the_same_at_once_one_gets_through() {
@@ -120,7 +120,7 @@ fn of_all_who_want_the_same_at_once_one_gets_through() {
     assert!(front.asked("/show_180p/index.m3u8") <= seconds + 2);
 }
 
-/// Promise P94.
+/// Promise P86.
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn a_web_server_that_fails_is_left_out() {
@@ -139,7 +139,7 @@ fn a_web_server_that_fails_is_left_out() {
     assert!(took < 3 * SECOND, "an error was kept for {took:?}");
 }
 
-/// Promise P95.
+/// Promise P87.
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn the_web_servers_and_the_log_know_the_viewers_address() {
