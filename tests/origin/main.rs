@@ -30,6 +30,14 @@ const WATCHED: Duration = Duration::from_secs(32);
 /// From the camera's first frame until a player can begin: three segments, and their way.
 const ON_AIR_LIMIT: Duration = Duration::from_secs(25);
 
+fn start_publish_live(station: &mut Station, s3: &S3) {
+    let mut command = Command::new(binary("publish-live"));
+    command.arg(station.hls()).arg(format!("s3://{BUCKET}/live"));
+    command.env("AWS_ENDPOINT_URL_S3", s3.endpoint_url()).env("AWS_REGION", REGION);
+    command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID).env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY);
+    station.start("publish-live", &command);
+}
+
 fn segments(playlist: &str) -> usize {
     playlist.matches("#EXTINF").count()
 }
@@ -45,11 +53,7 @@ fn what_a_camera_sends_is_watched_without_a_stall() {
 
     let mut station = Station::new("watched");
     station.start_rtmp(2);
-    let mut command = Command::new(binary("publish-live"));
-    command.arg(station.hls()).arg(format!("s3://{BUCKET}/live"));
-    command.env("AWS_ENDPOINT_URL_S3", s3.endpoint_url()).env("AWS_REGION", REGION);
-    command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID).env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY);
-    station.start("publish-live", &command);
+    start_publish_live(&mut station, &s3);
     let bucket_url = format!("{}/{BUCKET}/live", site.url());
     let servers: Vec<String> = (1..=3).map(|_| station.start_web(&bucket_url)).collect();
     let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
@@ -158,4 +162,48 @@ fn a_stream_that_stands_still_is_an_alarm_and_its_files_go() {
     // nginx-rtmp keeps a segment for twice the playlist's length, 18 s, and looks that often.
     wait_until("an empty folder", Duration::from_secs(45), || station.hls_files().is_empty());
     assert_eq!(station.alarm(4), (true, String::new()));
+}
+
+/// Promise P82: at once, when nginx-rtmp goes on from the playlist that it finds; and after it has cleaned up, when it
+/// counts from 0 again.
+#[test]
+#[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
+fn a_camera_that_comes_back_goes_on_where_it_was() {
+    let s3 = S3::start();
+    s3.create_bucket(BUCKET, Versioning::Off);
+    let mut station = Station::new("back");
+    station.start_rtmp(1);
+    start_publish_live(&mut station, &s3);
+    let playlist = format!("live/{STREAM}_90p/index.m3u8");
+    let published = || {
+        let object = s3.object(BUCKET, &playlist)?;
+        Snapshot::parse(&String::from_utf8_lossy(&object.body)).ok()
+    };
+    let end = |snapshot: &Snapshot| snapshot.sequence + snapshot.segments.len() as u64;
+    let mut before = 0;
+    for round in 0..3 {
+        let camera = Camera::start(&station.publish_url(STREAM, &station.secret()), 25);
+        wait_until("five more segments", ON_AIR_LIMIT, || {
+            let Some(snapshot) = published() else { return false };
+            assert!(end(&snapshot) >= before, "round {round}: {snapshot:#?}");
+            for segment in &snapshot.segments {
+                let key = format!("live/{STREAM}_90p/{}", segment.uri);
+                assert!(!segment.gap && s3.object(BUCKET, &key).is_some(), "round {round}: {key}");
+            }
+            end(&snapshot) >= before + 5
+        });
+        drop(camera);
+        if round == 1 {
+            wait_until("an empty folder", Duration::from_secs(60), || station.hls_files().is_empty());
+        } else {
+            wait_until("the ladder's end", ON_AIR_LIMIT, || station.alarm(3).1.contains("stands still"));
+        }
+        let snapshot = published().unwrap();
+        // It runs on for a moment.
+        assert!(end(&snapshot) < before + 15, "round {round}: {snapshot:#?}");
+        before = end(&snapshot);
+        let again = snapshot.segments.iter().skip(1).filter(|segment| segment.discontinuity).count();
+        println!("round {round}: to {before}, {again} discontinuities in {}", snapshot.segments.len());
+        assert!(round == 0 || again >= 1, "{snapshot:#?}");
+    }
 }
