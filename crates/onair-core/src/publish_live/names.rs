@@ -108,9 +108,9 @@ mod tests {
     #[test]
     fn no_name_means_two_contents() {
         let file = FileId { size_bytes: 1, modified_ms: 1_700_000_000_123 };
-        assert_eq!(file.published("720p/12.ts"), "720p/12.loyw3vyz.ts");
-        assert_eq!(file.published("a.b/init"), "a.b/init.loyw3vyz");
-        assert_eq!(file.published(".hidden"), ".hidden.loyw3vyz");
+        assert_eq!(file.published("720p/12.ts"), "720p/12.loyw3v5n.ts");
+        assert_eq!(file.published("a.b/init"), "a.b/init.loyw3v5n");
+        assert_eq!(file.published(".hidden"), ".hidden.loyw3v5n");
         assert_eq!(FileId { size_bytes: 0, modified_ms: 0 }.published("a.ts"), "a.0.ts");
     }
 
