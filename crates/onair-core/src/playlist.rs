@@ -198,6 +198,26 @@ impl<'a> MultivariantPlaylist<'a> {
         self.variants().map(|variant| variant.uri.as_str()).chain(in_tags)
     }
 
+    /// The text with other URIs of what is played, where `renamed` gives one. Every other byte stays as it is.
+    pub fn with_uris(&self, renamed: impl Fn(&str) -> Option<String>) -> String {
+        let mut lines: Vec<String> = self.lines.iter().map(|&line| line.to_owned()).collect();
+        for entry in &self.entries {
+            let (line, was, quote) = match entry {
+                Entry::Variant { uri, variant, .. } => (*uri, &variant.uri, ""),
+                Entry::IFrames { tag, uri, .. } | Entry::Media { tag, uri: Some(uri), .. } => {
+                    (*tag, uri, "\"")
+                }
+                Entry::Media { uri: None, .. } => continue,
+            };
+            if let Some(uri) = renamed(was) {
+                let attribute = if quote.is_empty() { "" } else { "URI=" };
+                let written = |uri: &str| format!("{attribute}{quote}{uri}{quote}");
+                lines[line] = lines[line].replacen(&written(was), &written(&uri), 1);
+            }
+        }
+        lines.concat()
+    }
+
     /// The text without the variants and I-frame entries whose URI `drop` names, and without the EXT-X-MEDIA
     /// groups that only those referred to. Every other byte stays as it is.
     pub fn without(&self, drop: impl Fn(&str) -> bool) -> String {

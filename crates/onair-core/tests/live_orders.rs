@@ -5,6 +5,7 @@ use onair_core::publish_live::job::{Job, OnLost, Outcome, Rules};
 use onair_core::publish_live::names::{FileId, file_of};
 use onair_core::publish_live::publisher::Publisher;
 use onair_core::publish_live::snapshot::Snapshot;
+use onair_core::publish_live::vod::vod_name;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -20,6 +21,8 @@ enum Action {
     Encode(usize),
     /// It begins again: the same names, counted from the start.
     Restart(usize),
+    /// Somebody removes its playlist.
+    Remove(usize),
     /// The next event arrives.
     Hear,
     /// All events that have not arrived are lost, and the folder is looked through.
@@ -47,6 +50,7 @@ enum End {
 enum Event {
     Closed(String),
     Playlist(String),
+    Gone(String),
 }
 
 /// What lies in S3 of a rendition, as viewers saw it last.
@@ -56,6 +60,8 @@ struct Seen {
     discontinuities: u64,
     /// URI, whether it is a gap, and discontinuity sequence number, by media sequence number.
     segments: BTreeMap<u64, (String, bool, u64)>,
+    /// The same in the playlist of all that was.
+    kept: BTreeMap<u64, (String, bool)>,
 }
 
 struct World {
@@ -69,10 +75,12 @@ struct World {
     busy: Vec<Job>,
     now: Duration,
     seen: [Seen; 2],
+    keeps: bool,
+    kills: usize,
 }
 
-fn publisher() -> Publisher {
-    Publisher::new(Rules { on_lost: OnLost::Gap, keep: Some(Duration::from_secs(5)) })
+fn publisher(keeps: bool) -> Publisher {
+    Publisher::new(Rules { on_lost: OnLost::Gap, keep: (!keeps).then_some(Duration::from_secs(5)) })
 }
 
 fn playlist(rendition: usize) -> String {
@@ -80,17 +88,19 @@ fn playlist(rendition: usize) -> String {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(keeps: bool) -> Self {
         let mut world = Self {
             disk: BTreeMap::new(),
             encoders: Default::default(),
             clock_ms: 1_700_000_000_000,
             events: VecDeque::new(),
             s3: BTreeMap::new(),
-            publisher: publisher(),
+            publisher: publisher(keeps),
             busy: Vec::new(),
             now: Duration::ZERO,
             seen: Default::default(),
+            keeps,
+            kills: 0,
         };
         let master = RENDITIONS
             .map(|name| format!("#EXT-X-STREAM-INF:BANDWIDTH=1000000\n{name}/index.m3u8\n"))
@@ -143,6 +153,7 @@ impl World {
                 let files = self.disk.iter().map(|(path, (file, _))| (path.clone(), *file)).collect();
                 self.publisher.playlist_read(&path, text, &files, self.now).unwrap();
             }
+            Event::Gone(path) => self.publisher.playlist_gone(&path, self.now),
         }
     }
 
@@ -150,8 +161,18 @@ impl World {
         self.events.clear();
         let playlists: Vec<String> =
             self.disk.keys().filter(|path| path.ends_with(".m3u8")).cloned().collect();
+        let known: Vec<String> = self.publisher.renditions().map(|(path, _)| path.to_owned()).collect();
+        for path in known.into_iter().filter(|path| !playlists.contains(path)) {
+            self.hear(Event::Gone(path));
+        }
         for path in playlists {
             self.hear(Event::Playlist(path));
+        }
+    }
+
+    fn remove(&mut self, rendition: usize) {
+        if self.disk.remove(&playlist(rendition)).is_some() {
+            self.events.push_back(Event::Gone(playlist(rendition)));
         }
     }
 
@@ -200,6 +221,7 @@ impl World {
         match action {
             Action::Encode(rendition) => self.encode(rendition),
             Action::Restart(rendition) => self.encoders[rendition] = Default::default(),
+            Action::Remove(rendition) => self.remove(rendition),
             Action::Hear => {
                 if let Some(event) = self.events.pop_front() {
                     self.hear(event);
@@ -215,7 +237,8 @@ impl World {
                         self.check();
                     }
                 }
-                self.publisher = publisher();
+                self.publisher = publisher(self.keeps);
+                self.kills += 1;
                 self.look_through();
             }
             Action::Wait(seconds) => self.now += Duration::from_secs(seconds),
@@ -248,10 +271,42 @@ impl World {
                 assert!(before.is_none_or(|before| before == now), "number {number} became another:\n{text}");
             }
         }
-        if let Some(master) = self.s3.get("master.m3u8") {
+        for rendition in 0..RENDITIONS.len() {
+            self.check_all_that_was(rendition);
+        }
+        let masters = ["master.m3u8", "master.vod.m3u8"].map(|name| self.s3.get(name));
+        for master in masters.into_iter().flatten() {
             for name in master.lines().filter(|line| !line.starts_with('#')) {
                 assert!(self.s3.contains_key(name), "{name} is named and not there");
             }
+        }
+    }
+
+    fn check_all_that_was(&mut self, rendition: usize) {
+        let name = vod_name(&playlist(rendition));
+        let Some(text) = self.s3.get(&name) else { return };
+        let visible = Snapshot::parse(text).unwrap();
+        for need in visible.needs() {
+            let object = file_of(&name, need).unwrap();
+            assert!(self.s3.contains_key(&object), "{object} is named and not there:\n{text}");
+        }
+        let mut names: Vec<&String> =
+            visible.segments.iter().filter(|segment| !segment.gap).map(|segment| &segment.uri).collect();
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count, "something comes twice:\n{text}");
+        let now: BTreeMap<u64, (String, bool)> = (visible.sequence..)
+            .zip(visible.segments.iter().map(|segment| (segment.uri.clone(), segment.gap)))
+            .collect();
+        let kept = std::mem::replace(&mut self.seen[rendition].kept, now.clone());
+        for (number, segment) in kept {
+            // A process that was killed may have put an older one last.
+            let is_short = self.kills > 0 && !now.contains_key(&number);
+            assert!(
+                is_short || now.get(&number) == Some(&segment),
+                "number {number} became another:\n{text}"
+            );
         }
     }
 
@@ -260,6 +315,58 @@ impl World {
         while let Some(event) = self.events.pop_front() {
             self.hear(event);
         }
+        self.come_to_rest();
+        self.now += Duration::from_secs(60);
+        self.come_to_rest();
+        for (rendition, (next, window)) in self.encoders.iter().enumerate() {
+            if window.is_empty() || !self.disk.contains_key(&playlist(rendition)) {
+                continue;
+            }
+            let path = format!("{}/{}.ts", RENDITIONS[rendition], next - 1);
+            let text = &self.s3[&playlist(rendition)];
+            let visible = Snapshot::parse(text).unwrap();
+            assert!(!visible.ended, "{text}");
+            let last = visible.segments.last().unwrap();
+            if last.gap {
+                // It was gone before anybody could read it.
+                continue;
+            }
+            let object = file_of(&playlist(rendition), &last.uri).unwrap();
+            assert_eq!(self.s3[&object], self.disk[&path].1, "{text}");
+        }
+        (0..RENDITIONS.len()).for_each(|rendition| self.remove(rendition));
+        self.look_through();
+        self.now += Duration::from_secs(60);
+        self.come_to_rest();
+        (0..RENDITIONS.len()).for_each(|rendition| self.check_end(rendition));
+    }
+
+    /// All has ended: that is what viewers read, and what was kept is whole.
+    fn check_end(&self, rendition: usize) {
+        let known = self.publisher.renditions().any(|(name, _)| name == playlist(rendition));
+        let Some(text) = self.s3.get(&playlist(rendition)).filter(|_| known) else { return };
+        let live = Snapshot::parse(text).unwrap();
+        assert!(live.ended, "{text}");
+        if !self.keeps {
+            return;
+        }
+        let text = &self.s3[&vod_name(&playlist(rendition))];
+        let all = Snapshot::parse(text).unwrap();
+        assert!(all.ended && text.contains("#EXT-X-PLAYLIST-TYPE:VOD"), "{text}");
+        assert!(all.segments.len() >= live.segments.len(), "{text}");
+        let seen = self.seen[rendition].segments.values();
+        let mut missing = all.segments.iter();
+        for segment in all.segments.iter().filter(|segment| segment.gap) {
+            let was_there = seen.clone().any(|(uri, gap, _)| segment.uri == *uri && !gap);
+            assert!(!was_there, "{} was there and is a gap in\n{text}", segment.uri);
+        }
+        for (uri, gap, _) in seen.filter(|_| self.kills == 0) {
+            let found = missing.any(|segment| segment.uri == *uri && segment.gap == *gap);
+            assert!(found, "{uri} was seen and is not in\n{text}");
+        }
+    }
+
+    fn come_to_rest(&mut self) {
         for _ in 0..400 {
             while let Some(job) = self.publisher.next(self.now) {
                 self.busy.push(job);
@@ -273,21 +380,6 @@ impl World {
             self.now += Duration::from_secs(1);
         }
         assert!(self.publisher.is_idle(), "it never comes to rest: {:#?}", self.publisher);
-        for (rendition, (next, window)) in self.encoders.iter().enumerate() {
-            if window.is_empty() {
-                continue;
-            }
-            let path = format!("{}/{}.ts", RENDITIONS[rendition], next - 1);
-            let text = &self.s3[&playlist(rendition)];
-            let visible = Snapshot::parse(text).unwrap();
-            let last = visible.segments.last().unwrap();
-            if last.gap {
-                // It was gone before anybody could read it.
-                continue;
-            }
-            let object = file_of(&playlist(rendition), &last.uri).unwrap();
-            assert_eq!(self.s3[&object], self.disk[&path].1, "{text}");
-        }
     }
 }
 
@@ -296,13 +388,15 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
     let end = prop_oneof![6 => Just(End::Done), 2 => Just(End::Failed), 1 => Just(End::Unheard)];
     let action = prop_oneof![
         8 => rendition.clone().prop_map(Action::Encode),
-        1 => rendition.prop_map(Action::Restart),
+        1 => rendition.clone().prop_map(Action::Restart),
+        1 => rendition.prop_map(Action::Remove),
         10 => Just(Action::Hear),
         1 => Just(Action::Overflow),
         14 => Just(Action::Begin),
         14 => (any::<usize>(), end).prop_map(|(which, how)| Action::End(which, how)),
         1 => Just(Action::Kill),
         2 => (0_u64..4).prop_map(Action::Wait),
+        1 => Just(Action::Wait(40)),
     ];
     proptest::collection::vec(action, 0..200)
 }
@@ -312,8 +406,8 @@ proptest! {
 
     /// Promises P69, P71, P72 and P73.
     #[test]
-    fn viewers_never_see_a_name_without_an_object_nor_numbers_that_go_back(actions in actions()) {
-        let mut world = World::new();
+    fn viewers_never_see_a_name_without_an_object_nor_numbers_that_go_back(keeps: bool, actions in actions()) {
+        let mut world = World::new(keeps);
         for action in actions {
             world.act(action);
         }

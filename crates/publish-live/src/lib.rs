@@ -83,11 +83,8 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
         tokio::select! {
             news = watch.next(), if until.is_none() => match news? {
                 News::Closed(path) => read(&mut publisher, &disk, &path, began.elapsed()),
-                News::LookThrough => {
-                    for path in disk.playlists() {
-                        read(&mut publisher, &disk, &path, began.elapsed());
-                    }
-                }
+                News::Gone(path) => publisher.playlist_gone(&path, began.elapsed()),
+                News::LookThrough => look_through(&mut publisher, &disk, began.elapsed()),
             },
             Some((job, outcome)) = busy.next(), if !busy.is_empty() => {
                 let outcome = outcome?;
@@ -101,6 +98,18 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
                 until = Some(Instant::now() + LAST_WORK);
             }
         }
+    }
+}
+
+/// Tells the publisher of all playlists that are there, and of those that are not there any more.
+fn look_through(publisher: &mut Publisher, disk: &Disk, now: Duration) {
+    let found = disk.playlists();
+    let known: Vec<String> = publisher.renditions().map(|(path, _)| path.to_owned()).collect();
+    for path in known.iter().filter(|path| !found.contains(path)) {
+        publisher.playlist_gone(path, now);
+    }
+    for path in &found {
+        read(publisher, disk, path, now);
     }
 }
 

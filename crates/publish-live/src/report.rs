@@ -40,6 +40,13 @@ pub(crate) fn report(publisher: &mut Publisher, settings: &Settings, now: Durati
     for playlist in &behind {
         tracing::warn!("viewers are behind: {playlist}");
     }
+    for (playlist, missing) in publisher.waiting(now.saturating_sub(BEHIND)) {
+        tracing::warn!(
+            playlist.path = playlist,
+            "it waits for what nobody has written yet: {}",
+            missing.join(", ")
+        );
+    }
     if lags.is_empty() && behind.is_empty() {
         return;
     }

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 pub(crate) enum News {
     /// A file was closed after writing, or moved to where it is.
     Closed(String),
+    /// A file was removed, or moved away.
+    Gone(String),
     /// Anything may have happened: the whole folder is to be looked through.
     LookThrough,
 }
@@ -42,8 +44,10 @@ impl Watch {
 
     /// Watches a folder and those in it. Whatever came into them meanwhile has to be looked for.
     fn add(&mut self, folder: &Path) -> std::io::Result<()> {
-        let mask = WatchMask::CLOSE_WRITE | WatchMask::MOVED_TO | WatchMask::CREATE | WatchMask::ONLYDIR;
-        let descriptor = self.watches.add(folder, mask | WatchMask::DONT_FOLLOW)?;
+        let comes = WatchMask::CLOSE_WRITE | WatchMask::MOVED_TO | WatchMask::CREATE;
+        let goes = WatchMask::DELETE | WatchMask::MOVED_FROM;
+        let mask = comes | goes | WatchMask::ONLYDIR | WatchMask::DONT_FOLLOW;
+        let descriptor = self.watches.add(folder, mask)?;
         self.folders.insert(descriptor, folder.to_owned());
         for entry in fs::read_dir(folder)?.flatten() {
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
@@ -86,13 +90,18 @@ impl Watch {
             }
             let (Some(folder), Some(name)) = (self.folders.get(&event.wd), event.name) else { continue };
             let path = folder.join(name);
+            let is_going = event.mask.intersects(EventMask::DELETE | EventMask::MOVED_FROM);
             if event.mask.contains(EventMask::ISDIR) {
-                self.add_quietly(&path);
+                if !is_going {
+                    self.add_quietly(&path);
+                }
                 self.news.push_back(News::LookThrough);
-            } else if event.mask.intersects(EventMask::CLOSE_WRITE | EventMask::MOVED_TO)
-                && let Some(path) = relative(&self.dir, &path)
-            {
-                self.news.push_back(News::Closed(path));
+            } else if let Some(path) = relative(&self.dir, &path) {
+                if is_going {
+                    self.news.push_back(News::Gone(path));
+                } else if event.mask.intersects(EventMask::CLOSE_WRITE | EventMask::MOVED_TO) {
+                    self.news.push_back(News::Closed(path));
+                }
             }
         }
     }

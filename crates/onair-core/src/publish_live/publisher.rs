@@ -3,12 +3,13 @@
 //! No playlist is put before all that it names is known to be there; a newer one takes the place of one that waits.
 //! Renditions wait for nothing of each other.
 
+use super::document::{Document, Recall};
 use super::job::{Job, Outcome, Rules};
 use super::names::{FileId, Kind, file_of, kind};
 pub use super::rendition::Progress;
-use super::rendition::{Recall, Rendition, names};
+use super::rendition::Rendition;
 use super::snapshot::{NotMedia, Segment, Snapshot};
-use super::timeline::Timeline;
+use super::vod::{self, Vod, is_vod_name, vod_name};
 use crate::playlist::MultivariantPlaylist;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub struct Publisher {
     pub(super) rules: Rules,
     /// By the name under which it is published.
     pub(super) objects: BTreeMap<String, Object>,
+    /// Every playlist that is put, by its name.
+    pub(super) documents: BTreeMap<String, Document>,
     pub(super) renditions: BTreeMap<String, Rendition>,
     pub(super) multivariants: BTreeMap<String, Multivariant>,
     pub(super) trash: VecDeque<(Duration, String)>,
@@ -63,24 +66,25 @@ pub(super) enum State {
     Lost(String),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Multivariant {
-    pub(super) recalled: Recall,
     pub(super) text: String,
-    pub(super) renditions: BTreeSet<String>,
-    pub(super) visible: Option<String>,
-    pub(super) busy: bool,
-    pub(super) not_before: Duration,
+    /// The playlists that must be visible before it.
+    pub(super) names: Vec<String>,
+    /// When it was read first.
+    pub(super) since: Duration,
 }
 
 /// Who refuses a playlist for what it is will hardly take it the next second.
 const HOPELESS: Duration = Duration::from_secs(5);
+
 impl Publisher {
     /// Nothing has happened yet.
     pub fn new(rules: Rules) -> Self {
         Self {
             rules,
             objects: BTreeMap::new(),
+            documents: BTreeMap::new(),
             renditions: BTreeMap::new(),
             multivariants: BTreeMap::new(),
             trash: VecDeque::new(),
@@ -109,29 +113,54 @@ impl Publisher {
         files: &BTreeMap<String, FileId>,
         now: Duration,
     ) -> Result<(), String> {
+        let keeps = self.rules.keep.is_none();
+        if keeps && is_vod_name(path) {
+            return Err("with --keep, this is the name of the playlist of all that was".to_owned());
+        }
         let mut snapshot = match Snapshot::parse(text) {
             Ok(snapshot) => snapshot,
-            Err(NotMedia::Multivariant) => return self.multivariant_read(path, text),
+            Err(NotMedia::Multivariant) => return self.multivariant_read(path, text, now),
             Err(NotMedia::Unusable(why)) => return Err(why),
         };
         for segment in &mut snapshot.segments {
             self.as_published(path, segment, files, now);
         }
+        let document = self.documents.entry(path.to_owned()).or_default();
         let rendition = self.renditions.entry(path.to_owned()).or_default();
-        match rendition.recalled {
-            Recall::Done => rendition.follow(&snapshot, now),
-            Recall::Due | Recall::Busy => rendition.unread = Some((snapshot, now)),
+        rendition.gone_since = None;
+        match rendition.is_recalled {
+            true => rendition.follow(&snapshot, now, document),
+            false => rendition.unread = Some((snapshot, now)),
+        }
+        if keeps {
+            rendition.vod.get_or_insert_default();
+            self.documents.entry(vod_name(path)).or_default();
         }
         Ok(())
     }
 
-    fn multivariant_read(&mut self, path: &str, text: &str) -> Result<(), String> {
+    fn multivariant_read(&mut self, path: &str, text: &str, now: Duration) -> Result<(), String> {
         let playlist = MultivariantPlaylist::parse(text).map_err(|error| error.to_string())?;
-        let renditions = playlist.uris().filter_map(|uri| file_of(path, uri)).collect();
-        let known = self.multivariants.remove(path);
-        let new = known.unwrap_or_default();
-        self.multivariants.insert(path.to_owned(), Multivariant { text: text.to_owned(), renditions, ..new });
+        let names = playlist.played().filter_map(|uri| file_of(path, uri)).collect();
+        self.multivariant(path.to_owned(), text.to_owned(), names, now);
+        if self.rules.keep.is_none() {
+            let (text, names) = vod::multivariant(path, text).map_err(|error| error.to_string())?;
+            self.multivariant(vod_name(path), text, names, now);
+        }
         Ok(())
+    }
+
+    fn multivariant(&mut self, name: String, text: String, names: Vec<String>, now: Duration) {
+        self.documents.entry(name.clone()).or_default();
+        let since = self.multivariants.get(&name).map_or(now, |known| known.since);
+        self.multivariants.insert(name, Multivariant { text, names, since });
+    }
+
+    /// A playlist is gone from the disk. If it does not come back, nothing comes after what is published of it.
+    pub fn playlist_gone(&mut self, path: &str, now: Duration) {
+        if let Some(rendition) = self.renditions.get_mut(path) {
+            rendition.gone_since.get_or_insert(now);
+        }
     }
 
     /// Gives a segment the URIs under which it is published.
@@ -222,76 +251,81 @@ impl Publisher {
     }
 
     fn recalled(&mut self, name: &str, outcome: Outcome, now: Duration) {
-        let text = match outcome {
-            Outcome::Recalled(text) => text,
+        let Some(document) = self.documents.get_mut(name) else { return };
+        let pause = match outcome {
+            Outcome::Recalled(text) => {
+                document.visible = text;
+                None
+            }
             Outcome::Done => None,
-            Outcome::Failed { pause, .. } => return self.recall_later(name, now + pause),
-            Outcome::Hopeless(_) => return self.recall_later(name, now + HOPELESS),
+            Outcome::Failed { pause, .. } => Some(pause),
+            Outcome::Hopeless(_) => Some(HOPELESS),
         };
-        if let Some(multivariant) = self.multivariants.get_mut(name) {
-            multivariant.recalled = Recall::Done;
-            multivariant.visible = text;
-        } else if let Some(rendition) = self.renditions.get_mut(name) {
-            rendition.recalled = Recall::Done;
-            // What was there and is no playlist of ours is overwritten.
-            if let Some(published) = text.as_deref().and_then(|text| Snapshot::parse(text).ok()) {
-                rendition.timeline = Timeline::adopt(published);
-                rendition.named = rendition.needs(name).into_iter().collect();
-                rendition.visible = text;
-            }
-            for name in &rendition.named {
-                if let Some(object) = self.objects.get_mut(name) {
-                    object.state = State::There;
-                }
-            }
-            if let Some((snapshot, read)) = rendition.unread.take() {
-                rendition.follow(&snapshot, read);
-            }
+        document.recalled = if pause.is_some() { Recall::Due } else { Recall::Done };
+        document.not_before = now + pause.unwrap_or_default();
+        let is_its = |path: &&String| path.as_str() == name || vod_name(path) == name;
+        if let Some(path) = self.renditions.keys().find(is_its).cloned() {
+            self.adopt(&path);
         }
     }
 
-    fn recall_later(&mut self, name: &str, at: Duration) {
-        if let Some(multivariant) = self.multivariants.get_mut(name) {
-            (multivariant.recalled, multivariant.not_before) = (Recall::Due, at);
-        } else if let Some(rendition) = self.renditions.get_mut(name) {
-            (rendition.recalled, rendition.not_before) = (Recall::Due, at);
+    /// A rendition goes on when all that was published of it is known.
+    fn adopt(&mut self, path: &str) {
+        let known = |name: &str| self.documents.get(name).filter(|known| known.recalled == Recall::Done);
+        let (Some(document), Some(rendition)) = (known(path), self.renditions.get_mut(path)) else { return };
+        // What was there and is no playlist of ours is overwritten.
+        let text = |known: &Document| Snapshot::parse(known.visible.as_deref()?).ok();
+        let all = match rendition.vod.is_some().then(|| known(&vod_name(path))) {
+            Some(None) => return,
+            Some(Some(all)) => text(all),
+            None => None,
+        };
+        rendition.adopt(path, text(document), all);
+        for name in &rendition.named {
+            if let Some(object) = self.objects.get_mut(name) {
+                object.state = State::There;
+            }
+        }
+        if let Some((snapshot, read)) = rendition.unread.take() {
+            rendition.follow(&snapshot, read, document);
         }
     }
 
     fn published(&mut self, name: &str, text: String, outcome: Outcome, now: Duration) {
+        let Some(document) = self.documents.get_mut(name) else { return };
+        document.busy = false;
         let failed = match outcome {
             Outcome::Done | Outcome::Recalled(_) => None,
             Outcome::Failed { why, pause } => Some((why, pause)),
             Outcome::Hopeless(why) => Some((why, HOPELESS)),
         };
-        if let Some(multivariant) = self.multivariants.get_mut(name) {
-            multivariant.busy = false;
-            match failed {
-                None => multivariant.visible = Some(text),
-                Some((_, pause)) => multivariant.not_before = now + pause,
+        if let Some((why, pause)) = failed {
+            document.not_before = now + pause;
+            if let Some(rendition) = self.renditions.get_mut(name) {
+                rendition.trouble = Some(why);
             }
             return;
         }
-        let Some(rendition) = self.renditions.get_mut(name) else { return };
-        rendition.busy = false;
-        if let Some((why, pause)) = failed {
-            rendition.not_before = now + pause;
-            rendition.trouble = Some(why);
-            return;
+        let visible = Snapshot::parse(&text).ok();
+        document.visible = Some(text);
+        let Some(visible) = visible else { return };
+        if let Some(rendition) = self.renditions.get_mut(name) {
+            let newest = visible.segments.last().and_then(|segment| file_of(name, &segment.uri));
+            if let Some(newest) = newest.filter(|newest| !rendition.named.contains(newest))
+                && let Some(Object { since, there_since: Some(there), .. }) = self.objects.get(&newest)
+            {
+                let (object, playlist) = (there.saturating_sub(*since), now.saturating_sub(*since));
+                self.lags.push(Lag { rendition: name.to_owned(), object, playlist });
+            }
+            let gone = rendition.now_visible(name, &visible, document, now);
+            self.no_longer_named(gone, now);
+        } else if let Some((_, kept)) = self.renditions.iter_mut().find(|(path, _)| vod_name(path) == name) {
+            kept.vod = Some(Vod::of(&visible));
         }
-        rendition.trouble = None;
-        let Ok(visible) = Snapshot::parse(&text) else { return };
-        rendition.visible = Some(text);
-        rendition.waits_since = (!rendition.is_up_to_date()).then_some(now);
-        let newest = visible.segments.last().and_then(|segment| file_of(name, &segment.uri));
-        if let Some(newest) = newest.filter(|newest| !rendition.named.contains(newest))
-            && let Some(Object { since, there_since: Some(there), .. }) = self.objects.get(&newest)
-        {
-            let (object, playlist) = (there.saturating_sub(*since), now.saturating_sub(*since));
-            self.lags.push(Lag { rendition: name.to_owned(), object, playlist });
-        }
-        let named: BTreeSet<String> = names(name, &visible.segments).into_iter().collect();
-        let gone: Vec<String> = std::mem::replace(&mut rendition.named, named).into_iter().collect();
+    }
+
+    /// What a playlist named before: unless another one needs it, it goes in a while.
+    fn no_longer_named(&mut self, gone: Vec<String>, now: Duration) {
         let still: BTreeSet<String> = self
             .renditions
             .iter()
@@ -308,14 +342,35 @@ impl Publisher {
     }
 
     /// Whether everything is published that was read, and can be.
-    pub fn is_idle(&self) -> bool {
-        let is_visible =
-            |name: &String| self.renditions.get(name).is_some_and(|known| known.visible.is_some());
-        self.renditions.values().all(|rendition| !rendition.busy && rendition.is_up_to_date())
-            && self.multivariants.values().all(|multivariant| {
-                multivariant.visible.as_ref() == Some(&multivariant.text)
-                    || !multivariant.renditions.iter().all(is_visible)
+    pub fn is_idle(&mut self) -> bool {
+        let objects = &self.objects;
+        let is_kept =
+            self.renditions.iter_mut().all(|(name, rendition)| rendition.vod_due(name, objects).is_none());
+        let is_up_to_date = |(name, rendition): (&String, &Rendition)| {
+            self.documents.get(name).is_some_and(|document| rendition.is_up_to_date(document))
+        };
+        is_kept
+            && self.documents.values().all(|document| !document.busy)
+            && self.renditions.iter().all(is_up_to_date)
+            && self.multivariants.iter().all(|(name, multivariant)| {
+                self.documents.get(name).is_some_and(|document| document.has(&multivariant.text))
+                    || self.missing(multivariant).next().is_some()
             })
+    }
+
+    /// What a multivariant playlist waits for.
+    pub(super) fn missing<'a>(&self, multivariant: &'a Multivariant) -> impl Iterator<Item = &'a str> {
+        let is_visible =
+            |name: &str| self.documents.get(name).is_some_and(|document| document.visible.is_some());
+        multivariant.names.iter().map(String::as_str).filter(move |name| !is_visible(name))
+    }
+
+    /// The multivariant playlists that have been waiting since before this time, and what for.
+    pub fn waiting(&self, since: Duration) -> impl Iterator<Item = (&str, Vec<&str>)> {
+        let waiting = self.multivariants.iter().filter(move |(_, multivariant)| multivariant.since < since);
+        let missing =
+            waiting.map(|(name, multivariant)| (name.as_str(), self.missing(multivariant).collect()));
+        missing.filter(|(_, missing): &(_, Vec<&str>)| !missing.is_empty())
     }
 
     /// What was measured since this was asked last.

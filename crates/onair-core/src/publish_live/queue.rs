@@ -1,8 +1,9 @@
 //! What is to be done next: what viewers wait for goes first, and renditions take turns.
 
+use super::document::{Document, Recall};
 use super::job::Job;
 use super::publisher::{Object, Publisher, State};
-use super::rendition::Recall;
+use super::vod::vod_name;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};
 use std::time::Duration;
@@ -24,35 +25,47 @@ impl Publisher {
     }
 
     fn recall(&mut self, now: Duration) -> Option<Job> {
-        let renditions = self.renditions.iter_mut();
-        let renditions = renditions.map(|(name, known)| (name, &mut known.recalled, known.not_before));
-        let multivariants = self.multivariants.iter_mut();
-        let multivariants = multivariants.map(|(name, known)| (name, &mut known.recalled, known.not_before));
-        let is_due = |recalled: Recall, not_before| recalled == Recall::Due && now >= not_before;
-        let mut all = renditions.chain(multivariants);
-        let (name, recalled, _) = all.find(|(_, recalled, not_before)| is_due(**recalled, *not_before))?;
-        *recalled = Recall::Busy;
+        let is_due = |document: &Document| document.recalled == Recall::Due && now >= document.not_before;
+        let (name, document) = self.documents.iter_mut().find(|(_, document)| is_due(document))?;
+        document.recalled = Recall::Busy;
         Some(Job::Recall(name.clone()))
     }
 
     fn publish(&mut self, now: Duration) -> Option<Job> {
-        for (name, rendition) in &mut self.renditions {
-            if let Some(text) = rendition.ready(name, &self.objects, self.rules.on_lost, now) {
-                rendition.busy = true;
-                return Some(Job::Publish { name: name.clone(), text });
-            }
-        }
-        let is_visible =
-            |name: &String| self.renditions.get(name).is_some_and(|known| known.visible.is_some());
-        let (name, multivariant) = self.multivariants.iter_mut().find(|(_, multivariant)| {
-            multivariant.recalled == Recall::Done
-                && !multivariant.busy
-                && now >= multivariant.not_before
-                && multivariant.visible.as_ref() != Some(&multivariant.text)
-                && multivariant.renditions.iter().all(is_visible)
+        let (name, text) = self
+            .live_playlist(now)
+            .or_else(|| self.multivariant_playlist(now))
+            .or_else(|| self.vod_playlist(now))?;
+        self.documents.get_mut(&name)?.busy = true;
+        Some(Job::Publish { name, text })
+    }
+
+    fn live_playlist(&mut self, now: Duration) -> Option<(String, String)> {
+        let (objects, on_lost) = (&self.objects, self.rules.on_lost);
+        self.renditions.iter_mut().find_map(|(name, rendition)| {
+            let document = self.documents.get(name).filter(|document| document.is_free(now))?;
+            rendition.end_if_gone(now, document);
+            Some((name.clone(), rendition.ready(name, objects, on_lost, now)?))
+        })
+    }
+
+    fn multivariant_playlist(&self, now: Duration) -> Option<(String, String)> {
+        let (name, multivariant) = self.multivariants.iter().find(|(name, multivariant)| {
+            let document = self.documents.get(*name).filter(|document| document.is_free(now));
+            document.is_some_and(|document| !document.has(&multivariant.text))
+                && self.missing(multivariant).next().is_none()
         })?;
-        multivariant.busy = true;
-        Some(Job::Publish { name: name.clone(), text: multivariant.text.clone() })
+        Some((name.clone(), multivariant.text.clone()))
+    }
+
+    fn vod_playlist(&mut self, now: Duration) -> Option<(String, String)> {
+        let objects = &self.objects;
+        self.renditions.iter_mut().find_map(|(playlist, rendition)| {
+            let name = vod_name(playlist);
+            self.documents.get(&name).filter(|document| document.is_free(now))?;
+            let end = rendition.vod_due(playlist, objects)?;
+            Some((name, rendition.timeline.render_all(end)?))
+        })
     }
 
     fn upload(&mut self, now: Duration) -> Option<Job> {

@@ -1,64 +1,114 @@
 //! A rendition: its window, and what keeps it from being published.
 
+use super::document::Document;
 use super::job::OnLost;
 use super::names::file_of;
 use super::publisher::{Object, State};
 use super::snapshot::{Segment, Snapshot};
 use super::timeline::Timeline;
+use super::vod::Vod;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How many target durations a playlist waits for what it names, before that is lost.
 const PATIENCE_TARGETS: u32 = 3;
 /// How often a file must fail while others do not, to be lost: when S3 is away, none is.
-const FAILED_ALONE: u32 = 3;
+pub(super) const FAILED_ALONE: u32 = 3;
+/// How long a playlist must be gone from the disk to have ended: some remove theirs before they write it again.
+const GONE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Default)]
 pub(super) struct Rendition {
     /// What an earlier process has published is known.
-    pub(super) recalled: Recall,
+    pub(super) is_recalled: bool,
     /// The last snapshot, until it is known what it continues.
     pub(super) unread: Option<(Snapshot, Duration)>,
     pub(super) timeline: Timeline,
     /// When the snapshot was read that is not published yet.
     pub(super) waits_since: Option<Duration>,
-    pub(super) visible: Option<String>,
     /// What the visible playlist names.
     pub(super) named: BTreeSet<String>,
-    pub(super) busy: bool,
-    pub(super) not_before: Duration,
+    /// That, and what it has named that is still needed.
+    seen: BTreeSet<String>,
+    /// The number behind the last segment that the visible playlist names.
+    pub(super) visible_end: u64,
     pub(super) trouble: Option<String>,
-}
-
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Recall {
-    #[default]
-    Due,
-    Busy,
-    Done,
+    /// Since when its playlist has been gone from the disk.
+    pub(super) gone_since: Option<Duration>,
+    /// The playlist of all that was, if there is one.
+    pub(super) vod: Option<Vod>,
 }
 
 impl Rendition {
-    pub(super) fn follow(&mut self, snapshot: &Snapshot, read: Duration) {
+    /// Goes on from what an earlier process has published.
+    pub(super) fn adopt(&mut self, playlist: &str, published: Option<Snapshot>, all: Option<Snapshot>) {
+        let published = published.unwrap_or_default();
+        self.visible_end = published.sequence + published.segments.len() as u64;
+        self.named = names(playlist, &published.segments).into_iter().collect();
+        self.seen.clone_from(&self.named);
+        let all = self.vod.is_some().then(|| {
+            let (sequence, discontinuity_sequence) = (published.sequence, published.discontinuity_sequence);
+            all.unwrap_or(Snapshot { sequence, discontinuity_sequence, ..Snapshot::default() })
+        });
+        self.vod = all.as_ref().map(Vod::of);
+        self.timeline = Timeline::adopt(published, all);
+        self.is_recalled = true;
+    }
+
+    pub(super) fn follow(&mut self, snapshot: &Snapshot, read: Duration, document: &Document) {
         self.timeline = self.timeline.follow(snapshot);
-        match self.is_up_to_date() {
-            true => self.waits_since = None,
-            false => drop(self.waits_since.get_or_insert(read)),
+        self.changed(read, document);
+    }
+
+    /// Its playlist has been gone from the disk for so long that nothing comes any more.
+    pub(super) fn end_if_gone(&mut self, now: Duration, document: &Document) {
+        let is_over = self.gone_since.is_some_and(|since| now.saturating_sub(since) >= GONE);
+        if is_over && self.is_recalled && !self.timeline.has_ended() {
+            self.timeline.finish();
+            self.changed(now, document);
         }
     }
 
-    pub(super) fn is_up_to_date(&self) -> bool {
-        let is_empty = self.timeline.segments().next().is_none();
-        self.unread.is_none() && (is_empty || self.visible.as_ref() == Some(&self.timeline.render()))
+    fn changed(&mut self, at: Duration, document: &Document) {
+        match self.is_up_to_date(document) {
+            true => self.waits_since = None,
+            false => drop(self.waits_since.get_or_insert(at)),
+        }
     }
 
-    /// The names of what its window needs.
+    /// Viewers see this of it from now on; what was named before and is not any more.
+    pub(super) fn now_visible(
+        &mut self,
+        playlist: &str,
+        visible: &Snapshot,
+        document: &Document,
+        now: Duration,
+    ) -> Vec<String> {
+        self.trouble = None;
+        self.visible_end = visible.sequence + visible.segments.len() as u64;
+        self.waits_since = (!self.is_up_to_date(document)).then_some(now);
+        let named: BTreeSet<String> = names(playlist, &visible.segments).into_iter().collect();
+        let gone = self.named.difference(&named).cloned().collect();
+        self.named = named;
+        let needs: BTreeSet<String> = self.needs(playlist).into_iter().collect();
+        self.seen.retain(|name| needs.contains(name));
+        self.seen.extend(self.named.iter().cloned());
+        gone
+    }
+
+    pub(super) fn is_up_to_date(&self, document: &Document) -> bool {
+        let is_empty = self.timeline.segments().next().is_none();
+        self.unread.is_none() && (is_empty || document.has(&self.timeline.render()))
+    }
+
+    /// The names of what it needs: its window, then what has left that and is to be kept.
     pub(super) fn needs(&self, playlist: &str) -> Vec<String> {
-        names(playlist, self.timeline.segments())
+        let unkept = self.unkept().map(|(_, segment)| segment);
+        names(playlist, self.timeline.segments().chain(unkept))
     }
 
     pub(super) fn is_there(&self, name: &str, objects: &BTreeMap<String, Object>) -> bool {
-        self.named.contains(name) || objects.get(name).is_some_and(|object| object.state == State::There)
+        self.seen.contains(name) || objects.get(name).is_some_and(|object| object.state == State::There)
     }
 
     /// The playlist, if it is to be published and all that it names is there.
@@ -69,9 +119,6 @@ impl Rendition {
         on_lost: OnLost,
         now: Duration,
     ) -> Option<String> {
-        if self.busy || self.recalled != Recall::Done || now < self.not_before {
-            return None;
-        }
         let since = self.waits_since?;
         self.timeline.segments().next()?;
         let patience = Duration::from_secs(self.timeline.target_s().max(1)) * PATIENCE_TARGETS;

@@ -7,7 +7,10 @@
 use super::snapshot::{Segment, Snapshot};
 use std::collections::VecDeque;
 
-/// The window that is published of a rendition.
+/// How much is remembered of what has left the window, in seconds: a day.
+const REMEMBERED_S: f64 = 86_400.0;
+
+/// The window that is published of a rendition, and what was in it before.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Timeline {
     version: u64,
@@ -20,6 +23,18 @@ pub struct Timeline {
     /// How many segments the transcoder's window has had at most.
     window: usize,
     run: Option<Run>,
+    /// What has left the window, if that is to be remembered.
+    past: Option<Past>,
+}
+
+/// What has left the window.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Past {
+    /// The number of its first segment, counted over all of it: the window's own unless something was missed.
+    sequence: u64,
+    discontinuity_sequence: u64,
+    segments: VecDeque<Segment>,
+    duration_s: f64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -37,11 +52,18 @@ struct Run {
 }
 
 impl Timeline {
-    /// What an earlier process has published.
-    pub fn adopt(published: Snapshot) -> Self {
+    /// Nothing yet. `remembers`: what leaves the window stays known, up to a day of it.
+    pub fn new(remembers: bool) -> Self {
+        Self { past: remembers.then(Past::default), ..Self::default() }
+    }
+
+    /// What an earlier process has published: the window, and all that was, if that is remembered.
+    pub fn adopt(published: Snapshot, all: Option<Snapshot>) -> Self {
+        let past = all.map(|all| Past::before(all, &published));
         let entry = |segment| Entry { segment, is_present: false };
         let entries: VecDeque<Entry> = published.segments.into_iter().map(entry).collect();
         Self {
+            past,
             version: published.version,
             target_s: published.target_s,
             header: published.header,
@@ -69,6 +91,10 @@ impl Timeline {
             let first = u64::try_from(run.published(snapshot.sequence)).unwrap_or_default();
             next.sequence = self.sequence.max(first);
             next.discontinuity_sequence = self.discontinuity_sequence.max(snapshot.discontinuity_sequence);
+            if let Some(past) = next.past.as_mut().filter(|past| past.segments.is_empty()) {
+                past.sequence = next.sequence;
+                past.discontinuity_sequence = next.discontinuity_sequence;
+            }
         }
         for (number, segment) in (snapshot.sequence..).zip(&snapshot.segments) {
             next.add(run.published(number), segment.clone());
@@ -137,9 +163,14 @@ impl Timeline {
 
     /// Says of a segment that nobody has seen yet that it will never be there.
     pub fn lose(&mut self, uri: &str) {
-        for entry in self.entries.iter_mut().filter(|entry| entry.segment.uri == uri) {
-            entry.segment.gap = true;
-        }
+        let past = self.past.iter_mut().flat_map(|past| &mut past.segments);
+        let all = past.chain(self.entries.iter_mut().map(|entry| &mut entry.segment));
+        all.filter(|segment| segment.uri == uri).for_each(|segment| segment.gap = true);
+    }
+
+    /// Says that nothing comes after it, though the transcoder does not.
+    pub fn finish(&mut self) {
+        self.ended = true;
     }
 
     /// Gives what is named under a name for the time being the one under which it is published.
@@ -175,6 +206,9 @@ impl Timeline {
         let Some(entry) = self.entries.pop_front() else { return false };
         self.sequence += 1;
         self.discontinuity_sequence += u64::from(entry.segment.discontinuity);
+        if let Some(past) = &mut self.past {
+            past.push(entry.segment);
+        }
         true
     }
 
@@ -192,7 +226,7 @@ impl Timeline {
     }
 
     /// What is in the window.
-    pub fn segments(&self) -> impl Iterator<Item = &Segment> {
+    pub fn segments(&self) -> impl Iterator<Item = &Segment> + Clone {
         self.entries.iter().map(|entry| &entry.segment)
     }
 
@@ -213,18 +247,57 @@ impl Timeline {
 
     /// The playlist.
     pub fn render(&self) -> String {
+        let (sequence, discontinuities) = (self.sequence, self.discontinuity_sequence);
+        self.render_as("", sequence, discontinuities, self.segments(), self.ended)
+    }
+
+    /// What has left the window, from this number of the playlist of all on, with its numbers there.
+    pub fn past(&self, first: u64) -> impl Iterator<Item = (u64, &Segment)> {
+        self.past.iter().flat_map(move |past| {
+            let start = usize::try_from(first.saturating_sub(past.sequence)).unwrap_or(usize::MAX);
+            let start = start.min(past.segments.len());
+            (past.sequence + start as u64..).zip(past.segments.range(start..))
+        })
+    }
+
+    /// The number that a number of the window has in the playlist of all, if that is remembered.
+    pub fn number_in_all(&self, number: u64) -> Option<u64> {
+        let past = self.past.as_ref()?;
+        (past.sequence + past.segments.len() as u64 + number).checked_sub(self.sequence)
+    }
+
+    /// The playlist of all that was and is, up to this number of it, if it is remembered.
+    pub fn render_all(&self, end: u64) -> Option<String> {
+        let past = self.past.as_ref()?;
+        let length = usize::try_from(end.saturating_sub(past.sequence)).unwrap_or(usize::MAX);
+        let segments = past.segments.iter().chain(self.segments());
+        let ended = self.ended && length >= segments.clone().count();
+        let segments = segments.take(length);
+        let kind = if ended { "#EXT-X-PLAYLIST-TYPE:VOD" } else { "" };
+        Some(self.render_as(kind, past.sequence, past.discontinuity_sequence, segments, ended))
+    }
+
+    fn render_as<'a>(
+        &self,
+        kind: &str,
+        sequence: u64,
+        discontinuity_sequence: u64,
+        segments: impl Iterator<Item = &'a Segment> + Clone,
+        ended: bool,
+    ) -> String {
         // RFC 8216bis, 8: EXT-X-GAP needs 8.
-        let has_gap = self.entries.iter().any(|entry| entry.segment.gap);
+        let has_gap = segments.clone().any(|segment| segment.gap);
         let version = if has_gap { self.version.max(8) } else { self.version };
         let mut lines = vec!["#EXTM3U".to_owned(), format!("#EXT-X-VERSION:{version}")];
+        lines.extend((!kind.is_empty()).then(|| kind.to_owned()));
         lines.extend(self.header.iter().cloned());
         lines.push(format!("#EXT-X-TARGETDURATION:{}", self.target_s));
-        lines.push(format!("#EXT-X-MEDIA-SEQUENCE:{}", self.sequence));
-        if self.discontinuity_sequence > 0 {
-            lines.push(format!("#EXT-X-DISCONTINUITY-SEQUENCE:{}", self.discontinuity_sequence));
+        lines.push(format!("#EXT-X-MEDIA-SEQUENCE:{sequence}"));
+        if discontinuity_sequence > 0 {
+            lines.push(format!("#EXT-X-DISCONTINUITY-SEQUENCE:{discontinuity_sequence}"));
         }
         let (mut keys, mut map) = (&Vec::new(), &None);
-        for Entry { segment, .. } in &self.entries {
+        for segment in segments {
             if segment.discontinuity {
                 lines.push("#EXT-X-DISCONTINUITY".to_owned());
             }
@@ -245,10 +318,41 @@ impl Timeline {
             lines.extend(segment.tags.iter().cloned());
             lines.push(segment.uri.clone());
         }
-        if self.ended {
+        if ended {
             lines.push("#EXT-X-ENDLIST".to_owned());
         }
         lines.join("\n") + "\n"
+    }
+}
+
+impl Past {
+    /// What of all that was comes before a window. No two segments have the same name, gaps aside.
+    fn before(mut all: Snapshot, window: &Snapshot) -> Self {
+        let names = |segments: &[Segment]| -> Vec<String> {
+            segments.iter().map(|segment| segment.uri.clone()).collect()
+        };
+        let (known, window) = (names(&all.segments), names(&window.segments));
+        let shortest = known.len().saturating_sub(window.len());
+        let end = (shortest..known.len()).find(|end| window.starts_with(&known[*end..]));
+        all.segments.truncate(end.unwrap_or(known.len()));
+        Self {
+            sequence: all.sequence,
+            discontinuity_sequence: all.discontinuity_sequence,
+            duration_s: all.segments.iter().map(|segment| segment.duration_s).sum(),
+            segments: all.segments.into(),
+        }
+    }
+
+    fn push(&mut self, segment: Segment) {
+        self.duration_s += segment.duration_s;
+        self.segments.push_back(segment);
+        while self.duration_s > REMEMBERED_S
+            && let Some(first) = self.segments.pop_front()
+        {
+            self.duration_s -= first.duration_s;
+            self.sequence += 1;
+            self.discontinuity_sequence += u64::from(first.discontinuity);
+        }
     }
 }
 
