@@ -43,7 +43,7 @@ install = { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null \
 	|| { echo "make: '$(firstword $(1))' is missing: install it, or what your system calls it" >&2; exit 1; }; \
 	apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(1); }
 
-.PHONY: help demo test check audit fuzz bench build deploy invoke cc player player-page deploy-player origin
+.PHONY: help demo test check audit fuzz nightly bench build deploy invoke cc player player-page deploy-player origin
 
 help: ## Print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -86,6 +86,11 @@ fuzz: cc $(TOOLS)/$(CARGO_FUZZ) ## Feed broken input to the core: make fuzz FUZZ
 		sed -n "s/^stat::number_of_executed_units: */fuzz: $$input: nothing found in inputs tried: /p" \
 			target/fuzz/$$input.log; \
 	done
+
+nightly: cc ## What takes long: publish-live killed 1,000 times beside ffmpeg, broken input for half an hour
+	$(call need,ffmpeg -version,ffmpeg)
+	ONAIR_KILLS=1000 cargo test --package stories --test stories however_often_the_daemon_is_killed -- --nocapture
+	$(MAKE) fuzz FUZZ_SECONDS=600
 
 bench: cc $(VENV_BENCH)/ready ## Measure beside s5cmd, rclone, the AWS CLI and boto3: make bench BENCH="deleting --runs 3"
 	$(call need,rclone version,rclone)

@@ -7,9 +7,11 @@ mod bucket;
 mod disk;
 mod report;
 mod settings;
+mod terminal;
 mod watch;
 
 pub use settings::{Arguments, Log, Settings};
+pub use terminal::Terminal;
 
 use bucket::Bucket;
 use disk::Disk;
@@ -51,12 +53,16 @@ const TICK: Duration = Duration::from_millis(250);
 /// How long what was begun may take when the daemon is told to stop.
 const LAST_WORK: Duration = Duration::from_secs(10);
 
-/// Publishes until `stop`.
+/// Publishes until `stop`. Somebody at the terminal sees how each rendition is.
 ///
 /// # Errors
 ///
 /// [`Error`]
-pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(), Error> {
+pub async fn run(
+    settings: Settings,
+    mut terminal: Terminal,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Error> {
     let disk = Disk::new(&settings.dir);
     let mut watch = Watch::new(&settings.dir)?;
     let bucket = Bucket::connect(&settings).await;
@@ -77,6 +83,7 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
         if let Some(end) = until
             && (busy.is_empty() && publisher.is_idle() || Instant::now() >= end)
         {
+            terminal.clear();
             report_left(&publisher);
             return Ok(());
         }
@@ -91,7 +98,7 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
                 note(&job, &outcome);
                 publisher.done(job, outcome, began.elapsed());
             }
-            _ = ticks.tick() => {}
+            _ = ticks.tick() => terminal.show(&publisher, began.elapsed()),
             _ = reports.tick() => report(&mut publisher, &settings, began.elapsed()),
             () = &mut stop, if until.is_none() => {
                 tracing::info!("told to stop: what was begun is finished");

@@ -1,4 +1,4 @@
-//! What is said of the work.
+//! What is said of the work: now and then in the log, and all the time to somebody at a terminal.
 
 use crate::{Log, Settings};
 use onair_core::metrics::{Metric, embedded_metrics};

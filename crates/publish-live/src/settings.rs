@@ -18,7 +18,7 @@ pub struct Arguments {
     /// How long an object stays that no playlist names any more
     #[arg(long, env = "KEEP_WINDOW", value_name = "SECONDS", default_value_t = 300, conflicts_with = "keep")]
     keep_window: u64,
-    /// Keep everything
+    /// Keep everything, and beside each playlist one of all that was: index.vod.m3u8 of index.m3u8
     #[arg(long, env = "KEEP")]
     keep: bool,
     /// What becomes of a segment that cannot be published

@@ -13,21 +13,21 @@ use std::time::{Duration, UNIX_EPOCH};
 const LOST: Duration = Duration::from_millis(3_500);
 
 /// A rendition in a folder of its own.
-struct Transcoder {
-    folder: PathBuf,
-    next: u64,
+pub(super) struct Transcoder {
+    pub(super) folder: PathBuf,
+    pub(super) next: u64,
     window: u64,
 }
 
 impl Transcoder {
-    fn new(live: &Live, rendition: &str) -> Self {
+    pub(super) fn new(live: &Live, rendition: &str) -> Self {
         let folder = live.dir.path().join(rendition);
         fs::create_dir_all(&folder).unwrap();
         Self { folder, next: 0, window: 3 }
     }
 
     /// Closes a segment with this content.
-    fn segment(&mut self, content: &str) -> PathBuf {
+    pub(super) fn segment(&mut self, content: &str) -> PathBuf {
         let path = self.folder.join(format!("{}.ts", self.next));
         fs::write(&path, content).unwrap();
         self.next += 1;
@@ -35,7 +35,7 @@ impl Transcoder {
     }
 
     /// Writes the playlist as nginx-rtmp does: beside it first, then over it.
-    fn playlist(&self) {
+    pub(super) fn playlist(&self) {
         let first = self.next.saturating_sub(self.window);
         let lines: String =
             (first..self.next).map(|number| format!("#EXTINF:1.000,\n{number}.ts\n")).collect();
@@ -47,7 +47,7 @@ impl Transcoder {
         fs::rename(&beside, self.folder.join("index.m3u8")).unwrap();
     }
 
-    fn go_on(&mut self) -> PathBuf {
+    pub(super) fn go_on(&mut self) -> PathBuf {
         let path = self.segment(&format!("segment {}", self.next));
         self.playlist();
         path
@@ -59,7 +59,7 @@ impl Live {
         Snapshot::parse(&self.playlist(rendition)).ok()
     }
 
-    fn count(&self, rendition: &str) -> u64 {
+    pub(super) fn count(&self, rendition: &str) -> u64 {
         self.snapshot(rendition).map_or(0, |snapshot| snapshot.sequence + snapshot.segments.len() as u64)
     }
 }
@@ -255,6 +255,53 @@ fn how_far_viewers_are_behind_is_measured() {
     // One PUT, and one more.
     assert!(segments.iter().all(|lag| *lag >= 50) && playlists.iter().all(|lag| *lag >= 100), "{said}");
     assert_eq!(lines[0]["Function"], "publish-live");
+}
+
+/// Promise P81: a terminal that `script` makes.
+#[test]
+fn somebody_at_a_terminal_sees_how_each_rendition_is() {
+    let live = Live::new();
+    let (mut hd, mut sd) = (Transcoder::new(&live, "hd"), Transcoder::new(&live, "sd"));
+    let (shown, daemon) = (live.dir.path().join("shown"), Daemon::command(&live.s3, live.dir.path(), &[]));
+    let line: Vec<String> = std::iter::once(daemon.get_program())
+        .chain(daemon.get_args())
+        .map(|part| format!("'{}'", part.to_str().unwrap()))
+        .collect();
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--flush", "--command", &line.join(" ")]).arg(&shown);
+    script.envs(daemon.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    script.env("TERM", "xterm").stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
+    let mut terminal = Daemon(script.spawn().unwrap());
+    for number in 1..=2 {
+        hd.go_on();
+        sd.go_on();
+        wait_until("the segments", || live.count("hd") == number && live.count("sd") == number);
+        sleep(Duration::from_millis(600));
+    }
+    let shown = || String::from_utf8_lossy(&fs::read(&shown).unwrap_or_default()).into_owned();
+    for rendition in ["hd", "sd"] {
+        let newest = live.snapshot(rendition).unwrap().segments.pop().unwrap().uri;
+        let line = format!("{rendition}/index.m3u8  {newest}, ");
+        wait_until(&line, || {
+            shown().split(&line).nth(1).is_some_and(|rest| rest.contains("ms after it was closed"))
+        });
+    }
+    terminal.kill();
+}
+
+/// Promise P81.
+#[test]
+fn a_playlist_that_waits_for_what_nobody_writes_is_named() {
+    let live = Live::new();
+    let mut command = Daemon::command(&live.s3, live.dir.path(), &["--report-every", "1"]);
+    let mut daemon = Daemon(command.stderr(std::process::Stdio::piped()).spawn().unwrap());
+    Transcoder::new(&live, "hd").go_on();
+    let variants = ["hd", "sd"].map(|name| format!("#EXT-X-STREAM-INF:BANDWIDTH=1\n{name}/index.m3u8\n"));
+    fs::write(live.dir.path().join("master.m3u8"), format!("#EXTM3U\n{}", variants.concat())).unwrap();
+    let said = std::io::BufReader::new(daemon.0.stderr.take().unwrap());
+    let named = std::io::BufRead::lines(said).map_while(Result::ok).find(|line| line.contains("waits for"));
+    let named = named.unwrap();
+    assert!(named.contains("written yet: sd/index.m3u8") && named.contains("master.m3u8"), "{named}");
 }
 
 /// Promise P80.

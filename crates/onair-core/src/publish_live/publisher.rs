@@ -122,6 +122,11 @@ impl Publisher {
             Err(NotMedia::Multivariant) => return self.multivariant_read(path, text, now),
             Err(NotMedia::Unusable(why)) => return Err(why),
         };
+        // A disk that is full cuts a name off as it does anything else.
+        let last = snapshot.segments.last().and_then(|segment| file_of(path, &segment.uri));
+        if !text.ends_with('\n') && last.is_some_and(|last| !files.contains_key(&last)) {
+            return Err("it is cut off".to_owned());
+        }
         for segment in &mut snapshot.segments {
             self.as_published(path, segment, files, now);
         }
@@ -316,6 +321,7 @@ impl Publisher {
             {
                 let (object, playlist) = (there.saturating_sub(*since), now.saturating_sub(*since));
                 self.lags.push(Lag { rendition: name.to_owned(), object, playlist });
+                rendition.lag = Some(playlist);
             }
             let gone = rendition.now_visible(name, &visible, document, now);
             self.no_longer_named(gone, now);
@@ -380,16 +386,7 @@ impl Publisher {
 
     /// How each rendition is.
     pub fn renditions(&self) -> impl Iterator<Item = (&str, Progress)> {
-        self.renditions.iter().map(|(name, rendition)| {
-            let needs = rendition.needs(name);
-            let is_there = |name: &&String| rendition.is_there(name, &self.objects);
-            let progress = Progress {
-                sequence: rendition.timeline.sequence(),
-                waits_since: rendition.waits_since,
-                to_upload: needs.iter().filter(|name| !is_there(name)).count(),
-                trouble: rendition.trouble.clone(),
-            };
-            (name.as_str(), progress)
-        })
+        let objects = &self.objects;
+        self.renditions.iter().map(|(name, rendition)| (name.as_str(), rendition.progress(name, objects)))
     }
 }

@@ -32,6 +32,10 @@ pub(super) struct Rendition {
     seen: BTreeSet<String>,
     /// The number behind the last segment that the visible playlist names.
     pub(super) visible_end: u64,
+    /// The last of them.
+    newest: Option<String>,
+    /// How long that took from when it was closed.
+    pub(super) lag: Option<Duration>,
     pub(super) trouble: Option<String>,
     /// Since when its playlist has been gone from the disk.
     pub(super) gone_since: Option<Duration>,
@@ -86,6 +90,7 @@ impl Rendition {
     ) -> Vec<String> {
         self.trouble = None;
         self.visible_end = visible.sequence + visible.segments.len() as u64;
+        self.newest = visible.segments.last().map(|segment| segment.uri.clone());
         self.waits_since = (!self.is_up_to_date(document)).then_some(now);
         let named: BTreeSet<String> = names(playlist, &visible.segments).into_iter().collect();
         let gone = self.named.difference(&named).cloned().collect();
@@ -165,12 +170,30 @@ pub(super) fn names<'a>(playlist: &str, segments: impl IntoIterator<Item = &'a S
 /// How a rendition is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
-    /// The number of its first segment, as viewers see it or soon will.
-    pub sequence: u64,
+    /// The last segment that viewers see.
+    pub newest: Option<String>,
+    /// How long it took from when that was closed until viewers saw it, if it was closed while this process ran.
+    pub lag: Option<Duration>,
     /// Since when its newest playlist has been waiting, if it is not published yet.
     pub waits_since: Option<Duration>,
     /// How many of its files are not there yet.
     pub to_upload: usize,
     /// What keeps its playlist from being published.
     pub trouble: Option<String>,
+    /// Nothing comes any more.
+    pub has_ended: bool,
+}
+
+impl Rendition {
+    pub(super) fn progress(&self, playlist: &str, objects: &BTreeMap<String, Object>) -> Progress {
+        let needs = self.needs(playlist);
+        Progress {
+            newest: self.newest.clone(),
+            lag: self.lag,
+            waits_since: self.waits_since,
+            to_upload: needs.iter().filter(|name| !self.is_there(name, objects)).count(),
+            trouble: self.trouble.clone(),
+            has_ended: self.timeline.has_ended(),
+        }
+    }
 }

@@ -80,6 +80,11 @@ impl Timeline {
     /// the same.
     pub fn follow(&self, snapshot: &Snapshot) -> Self {
         let mut next = self.clone();
+        // Without a segment it says nothing of where it is: it was cut off, or comes before the first.
+        if snapshot.segments.is_empty() {
+            next.ended |= snapshot.ended;
+            return next;
+        }
         next.version = snapshot.version.max(self.version);
         next.target_s = snapshot.target_s.max(self.target_s);
         next.header.clone_from(&snapshot.header);

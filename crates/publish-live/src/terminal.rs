@@ -1,0 +1,112 @@
+//! One line for each rendition, always the present one, to somebody at a terminal.
+
+use crate::Log;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use onair_core::publish_live::publisher::{Progress, Publisher};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::time::Duration;
+
+/// The terminal on standard error. If that is none, or the log is for machines, nothing is shown.
+#[derive(Debug)]
+pub struct Terminal {
+    lines: MultiProgress,
+    renditions: BTreeMap<String, ProgressBar>,
+}
+
+impl Terminal {
+    /// Nothing is shown yet.
+    pub fn new(log: Log) -> Self {
+        let lines = match log {
+            Log::Text => MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
+            Log::Json => MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
+        };
+        Self { lines, renditions: BTreeMap::new() }
+    }
+
+    /// Writes the log above what is shown.
+    pub fn writer(&self) -> impl Fn() -> Above + Send + Sync + use<> {
+        let lines = self.lines.clone();
+        move || Above(lines.clone())
+    }
+
+    /// Shows how each rendition is.
+    pub(crate) fn show(&mut self, publisher: &Publisher, now: Duration) {
+        if self.lines.is_hidden() {
+            return;
+        }
+        for (name, progress) in publisher.renditions() {
+            let line = self.renditions.entry(name.to_owned()).or_insert_with(|| {
+                let line = self.lines.add(ProgressBar::no_length());
+                match ProgressStyle::with_template("{wide_msg}") {
+                    Ok(style) => line.with_style(style),
+                    Err(_) => line,
+                }
+            });
+            line.set_message(format!("{name}  {}", words(&progress, now)));
+        }
+    }
+
+    /// Shows nothing any more.
+    pub(crate) fn clear(&self) {
+        // Who has closed the terminal sees nothing of it.
+        let _ = self.lines.clear();
+    }
+}
+
+fn words(progress: &Progress, now: Duration) -> String {
+    let newest = progress.newest.as_deref().unwrap_or("nothing yet");
+    let lag = progress.lag.map(|lag| format!(", {} ms after it was closed", lag.as_millis()));
+    let queue = match (progress.to_upload, progress.waits_since) {
+        (0, None) if progress.has_ended => ", ended".to_owned(),
+        (_, None) => String::new(),
+        (files, Some(since)) => {
+            let seconds = now.saturating_sub(since).as_secs();
+            let trouble = progress.trouble.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            format!("; {files} files to go, behind for {seconds} s{trouble}")
+        }
+    };
+    format!("{newest}{}{queue}", lag.unwrap_or_default())
+}
+
+/// Standard error above the lines that are shown.
+#[derive(Debug)]
+pub struct Above(MultiProgress);
+
+impl Write for Above {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.suspend(|| io::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_what_viewers_see_and_what_is_left() {
+        let at = Progress {
+            newest: Some("12.mwql1xyw.ts".to_owned()),
+            lag: Some(Duration::from_millis(61)),
+            waits_since: None,
+            to_upload: 0,
+            trouble: None,
+            has_ended: false,
+        };
+        let now = Duration::from_secs(60);
+        assert_eq!(words(&at, now), "12.mwql1xyw.ts, 61 ms after it was closed");
+        assert_eq!(
+            words(&Progress { has_ended: true, lag: None, ..at.clone() }, now),
+            "12.mwql1xyw.ts, ended"
+        );
+        let (waits_since, trouble) = (Some(Duration::from_secs(48)), Some("S3 is away".to_owned()));
+        assert_eq!(
+            words(&Progress { waits_since, trouble, to_upload: 3, newest: None, lag: None, ..at }, now),
+            "nothing yet; 3 files to go, behind for 12 s: S3 is away"
+        );
+    }
+}

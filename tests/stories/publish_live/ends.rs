@@ -1,0 +1,117 @@
+//! How a stream ends, and what stays of it.
+
+use super::by_hand::Transcoder;
+use super::{BUCKET, Checker, Dice, Live, ffmpeg, text, wait_until};
+use onair_core::publish_live::snapshot::Snapshot;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
+
+/// Promise P89: whoever watches it later sees all of it, though the daemon was killed again and again.
+#[test]
+fn what_is_kept_is_all_of_it() {
+    let live = Live::new();
+    live.s3.set_latency(Duration::from_millis(25));
+    let checker = Checker::start(&live.s3);
+    let mut encoder = ffmpeg(live.dir.path(), 14, &[]);
+    let mut dice = Dice(7);
+    while encoder.try_wait().unwrap().is_none() {
+        let mut daemon = live.daemon(&["--keep"]);
+        sleep(Duration::from_millis(500 + dice.roll(1_500)));
+        daemon.kill();
+    }
+    let _daemon = live.daemon(&["--keep"]);
+    for rendition in ["hd", "sd"] {
+        let name = format!("live/{rendition}/index.vod.m3u8");
+        wait_until("all of it", || text(&live.s3, &name).contains("#EXT-X-ENDLIST"));
+        let all = text(&live.s3, &name);
+        assert!(all.contains("#EXT-X-PLAYLIST-TYPE:VOD\n"), "{all}");
+        let all = Snapshot::parse(&all).unwrap();
+        assert_eq!((all.sequence, all.segments.len()), (0, 14));
+        assert!(all.segments.iter().all(|segment| !segment.gap && !segment.discontinuity), "{all:?}");
+        assert_eq!(Snapshot::parse(&live.playlist(rendition)).unwrap().segments.len(), 4);
+    }
+    wait_until("the multivariant playlist", || {
+        text(&live.s3, "live/master.vod.m3u8").contains("hd/index.vod.m3u8")
+    });
+    checker.end();
+    assert_eq!(seconds(&live, "live/master.vod.m3u8"), 14);
+}
+
+/// Promises P70 and P89: what was missed while S3 was away is said to be missing, and viewers are back at the live edge.
+#[test]
+fn when_s3_comes_back_viewers_are_at_the_live_edge() {
+    let live = Live::new();
+    live.s3.set_latency(Duration::from_millis(10));
+    let checker = Checker::start(&live.s3);
+    let _daemon = live.daemon(&["--keep"]);
+    let mut encoder = ffmpeg(live.dir.path(), 40, &[]);
+    wait_until("the stream", || live.count("hd") >= 6);
+    live.s3.set_latency(Duration::from_secs(60));
+    sleep(Duration::from_secs(15));
+    let seen = live.count("hd");
+    live.s3.set_latency(Duration::from_millis(10));
+    let on_disk = || {
+        let text = fs::read_to_string(live.dir.path().join("hd/index.m3u8")).unwrap();
+        Snapshot::parse(&text).map_or(0, |there| there.sequence + there.segments.len() as u64)
+    };
+    assert!(seen + 10 < on_disk(), "S3 was not away: {seen} of {}", on_disk());
+    wait_until("the live edge", || live.count("hd") + 1 >= on_disk());
+    assert!(encoder.wait().unwrap().success());
+    assert_eq!(live.ends(), [40, 40]);
+    wait_until("all of it", || text(&live.s3, "live/hd/index.vod.m3u8").contains("#EXT-X-ENDLIST"));
+    let all = Snapshot::parse(&text(&live.s3, "live/hd/index.vod.m3u8")).unwrap();
+    let missing = all.segments.iter().filter(|segment| segment.gap).count();
+    assert!(all.segments.len() == 40 && (1..15).contains(&missing), "{missing} of {}", all.segments.len());
+    checker.end();
+}
+
+/// How long a player says that it is: ffprobe, on a copy of the bucket.
+fn seconds(live: &Live, playlist: &str) -> u64 {
+    let copy = tempfile::tempdir().unwrap();
+    for key in live.s3.keys(BUCKET, "") {
+        let path = copy.path().join(&key);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, live.s3.object(BUCKET, &key).unwrap().body).unwrap();
+    }
+    // Every frame is read: what the playlist says of itself would prove nothing.
+    let frames = ["-count_packets", "-select_streams", "v:0", "-show_entries", "stream=nb_read_packets"];
+    let mut probe = Command::new("ffprobe");
+    probe.args(["-v", "error", "-allowed_extensions", "ALL", "-of", "csv=p=0"]).args(frames);
+    let output = probe.arg(copy.path().join(Path::new(playlist))).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let packets = said.split_whitespace().next().and_then(|line| line.trim_matches(',').parse::<u64>().ok());
+    packets.unwrap_or_else(|| panic!("{said}{}", String::from_utf8_lossy(&output.stderr))) / 25
+}
+
+/// Promise P88: nginx-rtmp says no end, and cleans up.
+#[test]
+fn a_playlist_that_is_removed_has_ended_unless_it_comes_back() {
+    let live = Live::new();
+    let _daemon = live.daemon(&[]);
+    let (mut gone, mut back) = (Transcoder::new(&live, "gone"), Transcoder::new(&live, "back"));
+    let both = [("gone", 2), ("back", 2)];
+    for transcoder in [&mut gone, &mut back] {
+        transcoder.go_on();
+        transcoder.go_on();
+    }
+    wait_until("the stream", || both.iter().all(|(name, count)| live.count(name) == *count));
+    fs::remove_dir_all(&gone.folder).unwrap();
+    fs::remove_file(back.folder.join("index.m3u8")).unwrap();
+    sleep(Duration::from_secs(5));
+    back.go_on();
+    sleep(Duration::from_secs(20));
+    assert!(!live.playlist("gone").contains("#EXT-X-ENDLIST"));
+    wait_until("the end", || live.playlist("gone").contains("#EXT-X-ENDLIST"));
+    sleep(Duration::from_secs(6));
+    assert_eq!(live.count("back"), 3);
+    assert!(!live.playlist("back").contains("#EXT-X-ENDLIST"));
+    // Who begins again goes on, as after any other end.
+    let mut again = Transcoder::new(&live, "gone");
+    again.go_on();
+    wait_until("the next show", || live.count("gone") == 3);
+    let text = live.playlist("gone");
+    assert!(!text.contains("#EXT-X-ENDLIST") && text.contains("#EXT-X-DISCONTINUITY\n"), "{text}");
+}
