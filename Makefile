@@ -146,22 +146,27 @@ STACK ?= $(or $(shell sed -n 's/^stack_name *= *"\(.*\)"/\1/p' samconfig.toml | 
 stack = aws cloudformation describe-stacks --stack-name $(STACK) \
 	--query "Stacks[0].Outputs[?OutputKey=='$(1)'].OutputValue" --output text
 
-# Beside the pair's playlist, because CloudFront may read nothing of the bucket but the pair's folder. Each kind has its
-# own command, since `aws s3 cp` gives what it copies one Content-Type; its own guess is the machine's (mime.types), and
+# Beside the pair's playlist, because CloudFront may read nothing of that bucket but the pair's folder; in the live bucket
+# in a folder of its own, where the transcoder cannot write and nothing expires. Each kind has its own command, since `aws s3 cp` gives what it copies one Content-Type; its own guess is the machine's (mime.types), and
 # a browser runs no module of a wrong type. The page goes last: what it names is there by then. Nothing is kept long:
-# CloudFront does not keep it longer than the steering manifest, and browsers ask again by ETag.
-deploy-player: player-page ## Put the player's page beside the pair's playlist: make deploy-player STACK=on-air
+# CloudFront does not keep it longer than the steering manifest or a live playlist, and browsers ask again by ETag.
+deploy-player: player-page ## Put the player's page beside the stack's streams: make deploy-player STACK=on-air
 	@aws --version > /dev/null || { echo "make: the AWS CLI is missing: install its version 2" >&2; exit 1; }
-	@bucket=$$($(call stack,PairPublicBucketName)); url=$$($(call stack,PairPlayerUrl)); \
-	[[ $$url == https://*/*/index.m3u8 ]] \
-		|| { echo "make: the stack '$(STACK)' has no pair: deploy one, or name another by STACK=" >&2; exit 1; }; \
-	folder=$${url%/index.m3u8}; folder=$${folder#https://*/}/player; \
-	put() { aws s3 cp --only-show-errors --recursive --exclude '*' --include "$$1" --content-type "$$2" \
-		--cache-control 'public, max-age=60' $(PLAYER_PAGE) "s3://$$bucket/$$folder"; }; \
-	put '*.mjs' 'text/javascript; charset=utf-8'; put '*.js' 'text/javascript; charset=utf-8'; \
-	put '*.css' 'text/css; charset=utf-8'; put '*.svg' image/svg+xml; put '*.txt' 'text/plain; charset=utf-8'; \
-	put '*.html' 'text/html; charset=utf-8'; \
-	echo "$${url%/index.m3u8}/player/index.html"
+	@put() { aws s3 cp --only-show-errors --recursive --exclude '*' --include "$$2" --content-type "$$3" \
+		--cache-control 'public, max-age=60' $(PLAYER_PAGE) "$$1"; }; \
+	page() { put "$$1" '*.mjs' 'text/javascript; charset=utf-8'; put "$$1" '*.js' 'text/javascript; charset=utf-8'; \
+		put "$$1" '*.css' 'text/css; charset=utf-8'; put "$$1" '*.svg' image/svg+xml; \
+		put "$$1" '*.txt' 'text/plain; charset=utf-8'; put "$$1" '*.html' 'text/html; charset=utf-8'; echo "$$2"; }; \
+	pair=$$($(call stack,PairPlayerUrl)); live=$$($(call stack,LivePlayerPageUrl)); \
+	[[ $$pair$$live == *https://* ]] || { echo "make: the stack '$(STACK)' has neither a pair nor a live bucket:" \
+		"deploy one, or name another stack by STACK=" >&2; exit 1; }; \
+	if [[ $$pair == https://*/*/index.m3u8 ]]; then \
+		bucket=$$($(call stack,PairPublicBucketName)); folder=$${pair%/index.m3u8}/player; \
+		page "s3://$$bucket/$${folder#https://*/}" "$$folder/index.html"; \
+	fi; \
+	if [[ $$live == https://* ]]; then \
+		bucket=$$($(call stack,LiveBucketName)); page "s3://$$bucket/player" "$$live"; \
+	fi
 
 $(PLAYER)/ready: tests/player/package.json tests/player/package-lock.json tests/player/.npmrc
 $(PLAYER_PAGE_NPM)/ready: player/package.json player/package-lock.json player/.npmrc

@@ -1,17 +1,19 @@
-"""The permissions of the functions' roles, as IAM sees them after a deployment."""
+"""The permissions of the roles, as IAM sees them after a deployment."""
 
 import functools
 import json
 
 import moto
 import stack
+from moto.core import DEFAULT_ACCOUNT_ID
 
-# Function -> its role in the template.
+# Function or program -> its role in the template.
 ROLES = {
     "prune-recording": "PruneRecordingRole",
     "publish-playlist": "PublishPlaylistRole",
     "fail-over": "FailOverRole",
     "fail-back": "FailBackRole",
+    "publish-live": "LiveTranscoderRole",
 }
 # What moto decides by the role. It asks for no permission to pass a role on, and of logs and queues only Lambda itself
 # could tell.
@@ -39,13 +41,32 @@ def deployed(template_params):
 
 
 def of_role(client, role_name):
-    """Name -> document of the policies of a role that exists where the clients point to."""
+    """Name -> document of the policies of a role that exists where the clients point to. The name of a managed policy is
+    its ARN."""
     iam = client("iam")
-    attached = iam.list_attached_role_policies(RoleName=role_name)["AttachedPolicies"]
-    assert not attached, f"a managed policy may grant more than the template shows: {attached}"
     names = iam.list_role_policies(RoleName=role_name)["PolicyNames"]
     documents = {name: iam.get_role_policy(RoleName=role_name, PolicyName=name)["PolicyDocument"] for name in names}
+    for policy in iam.list_attached_role_policies(RoleName=role_name)["AttachedPolicies"]:
+        arn = policy["PolicyArn"]
+        of_the_stack = f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:policy/{stack.NAME}-"
+        assert arn.startswith(of_the_stack), f"a managed policy may grant more than the template shows: {arn}"
+        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        documents[arn] = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
     return {name: json.loads(d) if isinstance(d, str) else d for name, d in documents.items()}
+
+
+def put(client, role_name, documents):
+    """Gives the role these documents in the place of those of the same names."""
+    iam = client("iam")
+    for name, document in documents.items():
+        text = json.dumps(document)
+        if not name.startswith("arn:"):
+            iam.put_role_policy(RoleName=role_name, PolicyName=name, PolicyDocument=text)
+            continue
+        before = iam.get_policy(PolicyArn=name)["Policy"]["DefaultVersionId"]
+        iam.create_policy_version(PolicyArn=name, PolicyDocument=text, SetAsDefault=True)
+        # IAM keeps five versions at most.
+        iam.delete_policy_version(PolicyArn=name, VersionId=before)
 
 
 def statements(documents):

@@ -1,4 +1,4 @@
-"""Runs a command against moto with the permissions that the template gives to a function, enforced.
+"""Runs a command against moto with the permissions that the template gives to a function or program, enforced.
 
     python tests/template/second_opinion.py --param RecordingBuckets=B --param KeepRenditions=highest -- COMMAND ...
     python tests/template/second_opinion.py --function fail-over --param Pair=show ... -- COMMAND ...
@@ -13,6 +13,7 @@ Only the statements that moto decides by are listed (role.py). The command finds
     ONAIR_REGION                       region to sign for
     ONAIR_CONTROL_BUCKET               with a pair only: its two buckets, empty
     ONAIR_PUBLIC_BUCKET
+    ONAIR_LIVE_TARGET                  of publish-live only: where it may publish
     ONAIR_ADMIN_ACCESS_KEY_ID          may do everything: to put a recording there and to look at it afterwards
     ONAIR_ADMIN_SECRET_ACCESS_KEY
     ONAIR_FUNCTION_ACCESS_KEY_ID       the function's role, assumed
@@ -40,6 +41,8 @@ from moto.server import ThreadedMotoServer
 
 # What --without takes for the whole role.
 NOTHING = "nothing"
+# The parameter that switches a job on; a pair's, of every other.
+SWITCHES = {"prune-recording": "RecordingBuckets", "publish-live": "LivePrefix"}
 
 
 def arguments():
@@ -57,7 +60,7 @@ def arguments():
     if any("=" not in pair for pair in args.param):
         parser.error("--param takes NAME=VALUE")
     args.parameters = dict(pair.split("=", 1) for pair in args.param)
-    switch = "RecordingBuckets" if args.function == "prune-recording" else "Pair"
+    switch = SWITCHES.get(args.function, "Pair")
     if not args.parameters.get(switch):
         parser.error(f"--param {switch}=... is needed: without it there is no function and no role")
     return args
@@ -70,15 +73,9 @@ def leave_out(sid, client, role_name):
         kept = [statement for statement in document["Statement"] if statement["Sid"] != sid]
         if len(kept) < len(document["Statement"]):
             document["Statement"] = kept
-            put(client, role_name, {name: document})
+            role.put(client, role_name, {name: document})
             return before
     sys.exit(f"second_opinion: the role has no statement {sid}")
-
-
-def put(client, role_name, documents):
-    """Gives the role these documents in the place of those of the same names."""
-    for name, document in documents.items():
-        client("iam").put_role_policy(RoleName=role_name, PolicyName=name, PolicyDocument=json.dumps(document))
 
 
 def administrator(client):
@@ -136,7 +133,8 @@ def environment(args, endpoint):
         for which in ("Control", "Public")
         if f"Pair{which}BucketName" in outputs
     }
-    return role_name, buckets | {
+    target = {"ONAIR_LIVE_TARGET": outputs["LiveTarget"]} if "LiveTarget" in outputs else {}
+    return role_name, buckets | target | {
         "ONAIR_S3_ENDPOINT": endpoint,
         "ONAIR_REGION": stack.REGION,
         "ONAIR_ADMIN_ACCESS_KEY_ID": admin["AccessKeyId"],
@@ -168,7 +166,7 @@ def main():
         ended = subprocess.run(args.command, env=os.environ | known).returncode
         seconds = time.monotonic() - began
         print(f"second_opinion: without {sid} exit code {ended} after {seconds:.1f} s", file=sys.stderr, flush=True)
-        put(admin, role_name, before)
+        role.put(admin, role_name, before)
         code = ended or code
     return code
 

@@ -2,6 +2,8 @@
 
     python tests/template/second_opinions.py
 
+For publish-live it is not the stories but a small stream (try_publishing.py).
+
 With the whole role every story must pass. With a statement left out at least one must fail, because something was
 refused: else nobody would notice if the template granted too much. second_opinion.py does a single run.
 """
@@ -47,13 +49,15 @@ OF_A_PAIR = [
 AT_ONCE = max(2, os.cpu_count() or 2)
 
 
-def stories():
-    """The stories as cargo built them, together with the functions' binaries that they start."""
+def executables():
+    """The stories as cargo built them, together with the functions' binaries that they start; and publish-live."""
     command = ["cargo", "test", "--workspace", "--no-run", "--message-format", "json"]
     built = subprocess.run(command, cwd=stack.ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
     messages = [json.loads(line) for line in built.splitlines() if line.startswith("{")]
-    tests = [m for m in messages if m["reason"] == "compiler-artifact" and m["target"]["kind"] == ["test"]]
-    return next(m["executable"] for m in tests if m["target"]["name"] == "stories")
+    artifacts = [m for m in messages if m["reason"] == "compiler-artifact" and m["executable"]]
+    # A program is built a second time, for its own unit tests.
+    known = {(m["target"]["kind"][0], m["profile"]["test"], m["target"]["name"]): m["executable"] for m in artifacts}
+    return known["test", True, "stories"], known["bin", False, "publish-live"]
 
 
 # How second_opinion.py ends a run's output.
@@ -99,7 +103,7 @@ class Run:
 
 
 def main():
-    executable = stories()
+    executable, publish_live = executables()
     good, bad = [], []
 
     def report(run, what, is_as_it_must_be):
@@ -109,7 +113,7 @@ def main():
 
     whole = second_opinion.NOTHING
     sids = role.enforced_sids(role.policies(LARGEST))
-    told, of_pair = set(), []
+    told, others = set(), []
     with ThreadPoolExecutor(AT_ONCE) as pool:
         prune = functools.partial(pool.submit, runs, executable, "prune-recording")
         base = prune(BASE, [ANY_S3])
@@ -121,16 +125,20 @@ def main():
             told |= {(function, sid) for sid in own}
             # In one run of a server, since its start takes longer than the stories; each story begins by clearing up.
             ran = pool.submit(runs, executable, function, parameters, [stories_of_it], [whole, *own])
-            of_pair.append((f"{function}, {cut}", ran))
+            others.append((f"{function}, {cut}", ran))
+        publishing = [whole, *role.enforced_sids(role.policies(stack.LIVE, "publish-live"))]
+        stream = [HERE / "try_publishing.py", publish_live]
+        ran = pool.submit(runs, sys.executable, "publish-live", stack.LIVE, stream, publishing)
+        others.append(("publish-live", ran))
         print("\nStories against moto, under the template's role: all must pass")
         report(base.result()[whole], "prune-recording", lambda run: run.all_passed)
         report(largest.result()[whole], "prune-recording, all it can", lambda run: run.all_passed)
-        for what, ran in of_pair:
+        for what, ran in others:
             report(ran.result()[whole], what, lambda run: run.all_passed)
         print("\nThe same roles without one statement: something must be refused, and a story must fail of it")
         for sid, ran in without.items():
             report(ran.result()[sid], f"prune-recording {sid}", lambda run: run.was_refused)
-        for what, ran in of_pair:
+        for what, ran in others:
             for sid, run in ran.result().items():
                 if sid != whole:
                     report(run, f"{what.split(',')[0]} {sid}", lambda run: run.was_refused)

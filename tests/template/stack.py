@@ -69,6 +69,9 @@ PAIR_OTHERWISE = {
     "AlarmTopicArn": f"arn:aws:sns:{REGION}:123456789012:on-call",
     "DryRun": "true",
 }
+# Of publish-live: leftovers expire, and they stay.
+LIVE = {"LivePrefix": "live"}
+LIVE_KEPT = {"LivePrefix": "tv-2026", "LiveLeftoverDays": "0"}
 
 
 @functools.cache
@@ -138,10 +141,17 @@ def finish_bucket(client, name, properties):
         s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=properties["VersioningConfiguration"])
 
 
-# moto's CloudFormation does not know these types (moto_gaps.py), while moto's services do: they are created by the
-# service's own call, which the SDK also checks the properties against. CloudFront's types are only taken note of, since
+def attach_policies(client, name, properties):
+    """moto's CloudFormation makes the role and forgets which policies it was to have."""
+    for arn in properties.get("ManagedPolicyArns", []):
+        client("iam").attach_role_policy(RoleName=name, PolicyArn=arn)
+
+
+# moto's CloudFormation does not know these types, or not whole (moto_gaps.py), while moto's services do: they are created
+# by the service's own call, which the SDK also checks the properties against. CloudFront's types are only taken note of, since
 # their calls take another form; their properties are checked against AWS's schemas by cfn-lint.
 CREATED_BY_CALL = {
+    "AWS::IAM::Role": attach_policies,
     "AWS::SQS::QueuePolicy": put_queue_policy,
     "AWS::S3::Bucket": finish_bucket,
     "AWS::S3::BucketPolicy": put_bucket_policy,

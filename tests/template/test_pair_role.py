@@ -276,4 +276,4 @@ def test_without_one_of_its_statements_a_function_cannot_do_just_that(enforced, 
     for sid in sids:
         before = second_opinion.leave_out(sid, server.admin, server.ids[role.ROLES[function]])
         assert server.attempts(function, of=allowed) == allowed - NEEDED_FOR[sid], sid
-        second_opinion.put(server.admin, server.ids[role.ROLES[function]], before)
+        role.put(server.admin, server.ids[role.ROLES[function]], before)

@@ -1,5 +1,5 @@
 """What a person is asked for, what is refused before anything is created, and what reaches the functions.
-Promises P31 and P62."""
+Promises P31, P62 and P90."""
 
 import re
 
@@ -186,9 +186,21 @@ def test_without_a_name_nothing_else_of_a_pair_matters():
     assert refusals({name: value for name, value in one_of_everything.items() if name != "Pair"}) == []
 
 
+@pytest.mark.parametrize("live", [stack.LIVE, stack.LIVE_KEPT], ids=["leftovers go", "everything stays"])
+def test_a_folder_for_live_streams_is_all_that_they_need(live):
+    assert refusals(live) == []
+
+
+def test_the_folder_of_the_players_page_is_not_for_streams():
+    (text,) = refusals({"LivePrefix": "player"})
+    assert "Choose another folder" in text
+    assert refusals({"LivePrefix": "players"}) == []
+
+
 @pytest.mark.parametrize(
     ("parameter", "accepted", "refused"),
     [
+        ("LivePrefix", ["", "live", "tv-2026", "x" * 63], ["-a", "Live", "a/b", "a/", "a.b", "x" * 64, "*", "a*", "$a"]),
         ("Pair", ["", "show", "a", "2026-final", "x" * 63], ["-show", "Show", "a/b", "a.b", "x" * 64, "*", "a b"]),
         (
             "Side?ChannelArn",
@@ -234,7 +246,7 @@ def test_without_a_name_nothing_else_of_a_pair_matters():
         ),
     ],
 )
-def test_of_a_pair_only_what_can_be_meant_is_accepted(parameter, accepted, refused):
+def test_of_a_pair_and_of_live_streams_only_what_can_be_meant_is_accepted(parameter, accepted, refused):
     for name in {parameter.replace("?", side) for side in "AB"}:
         pattern = PARAMETERS[name]["AllowedPattern"]
         assert [value for value in accepted if not re.fullmatch(pattern, value)] == []

@@ -1,4 +1,5 @@
-"""What exists after a deployment, for each way to use the parameters; of a pair see test_pair_stack.py."""
+"""What exists after a deployment, for each way to use the parameters; of a pair see test_pair_stack.py, of publish-live
+test_live_stack.py."""
 
 import json
 
@@ -43,6 +44,7 @@ def test_without_parameters_nothing_is_created():
 JOBS = {
     ("PruneRecording",): {"PruneRecording"},
     ("Pair", "PublishPlaylist", "FailOver", "FailBack"): {"Paired", "MakesSideAAlarm", "MakesSideBAlarm"},
+    ("Live",): {"Live"},
 }
 
 
@@ -58,9 +60,11 @@ def test_every_resource_and_output_belongs_to_a_job_that_can_be_off():
     [
         (stack.KEEP, [("PruneRecording",)]),
         (stack.PAIR_OTHERWISE, [("Pair", "PublishPlaylist", "FailOver", "FailBack")]),
-        (stack.DELETE | stack.PAIR, list(JOBS)),
+        (stack.LIVE, [("Live",)]),
+        (stack.PAIR | stack.LIVE_KEPT, [("Pair", "PublishPlaylist", "FailOver", "FailBack"), ("Live",)]),
+        (stack.DELETE | stack.PAIR | stack.LIVE, list(JOBS)),
     ],
-    ids=["only prune-recording", "only a pair", "both"],
+    ids=["only prune-recording", "only a pair", "only publish-live", "a pair and publish-live", "all"],
 )
 def test_a_job_that_is_off_has_nothing_in_the_stack(parameters, on):
     with moto.mock_aws():
