@@ -179,7 +179,9 @@ impl World {
     /// Does in S3 what a job asks for; what comes of it.
     fn perform(&mut self, job: &Job) -> Outcome {
         match job {
-            Job::Recall(name) => Outcome::Recalled(self.s3.get(name).cloned()),
+            Job::Recall(name) => {
+                Outcome::Recalled(self.s3.get(name).cloned().map(|text| (text, Duration::ZERO)))
+            }
             Job::Upload { path, file, name } => match self.disk.get(path) {
                 Some((known, content)) if known == file => {
                     let before = self.s3.insert(name.clone(), content.clone());
@@ -396,7 +398,7 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
         14 => (any::<usize>(), end).prop_map(|(which, how)| Action::End(which, how)),
         1 => Just(Action::Kill),
         2 => (0_u64..4).prop_map(Action::Wait),
-        1 => Just(Action::Wait(40)),
+        1 => prop_oneof![Just(Action::Wait(40)), Just(Action::Wait(700))],
     ];
     proptest::collection::vec(action, 0..200)
 }

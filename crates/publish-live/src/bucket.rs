@@ -73,7 +73,7 @@ impl Bucket {
             _ => {}
         }
         with(&self.e_tags, |e_tags| e_tags.insert(name.to_owned(), found.e_tag));
-        Ok(Outcome::Recalled(Some(found.text)))
+        Ok(Outcome::Recalled(Some((found.text, found.age))))
     }
 
     async fn upload(&self, disk: &Disk, path: &str, file: FileId, name: &str) -> Outcome {

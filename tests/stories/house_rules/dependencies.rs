@@ -136,6 +136,15 @@ pub(super) fn packages() -> Vec<Package> {
     array(&metadata["packages"]).iter().map(package).collect()
 }
 
+#[test]
+fn viewers_get_the_player_that_the_stories_watch_with() {
+    let [viewers, stories] = ["player/package.json", "tests/player/package.json"].map(|path| {
+        let package: Value = serde_json::from_str(&super::read(path)).unwrap();
+        text(&package["dependencies"]["hls.js"])
+    });
+    assert!(!viewers.is_empty() && viewers == stories, "hls.js {viewers} and {stories}");
+}
+
 fn package(package: &Value) -> Package {
     let manifest = text(&package["manifest_path"]);
     let is_binary = |target: &&Value| array(&target["kind"]).iter().any(|kind| kind == "bin");

@@ -33,7 +33,7 @@ pub struct Recalled {
     pub e_tag: String,
     /// Who put it there, if that was a publisher of ours.
     pub publisher: Option<String>,
-    /// How long ago, by the clock of S3.
+    /// How long ago: by S3's clock when it was written, and by this machine's now.
     pub age: Duration,
 }
 

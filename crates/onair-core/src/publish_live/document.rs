@@ -9,6 +9,8 @@ pub(super) struct Document {
     pub(super) recalled: Recall,
     /// What viewers see.
     pub(super) visible: Option<String>,
+    /// How old that was when it was recalled.
+    pub(super) age: Duration,
     pub(super) busy: bool,
     pub(super) not_before: Duration,
 }

@@ -51,8 +51,8 @@ pub enum Job {
 pub enum Outcome {
     /// It is done.
     Done,
-    /// It is done, and this was there.
-    Recalled(Option<String>),
+    /// It is done, and this was there, written so long ago.
+    Recalled(Option<(String, Duration)>),
     /// It failed; it is worth another try after this time.
     Failed {
         /// Why.

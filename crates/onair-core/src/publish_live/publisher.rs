@@ -258,11 +258,11 @@ impl Publisher {
     fn recalled(&mut self, name: &str, outcome: Outcome, now: Duration) {
         let Some(document) = self.documents.get_mut(name) else { return };
         let pause = match outcome {
-            Outcome::Recalled(text) => {
-                document.visible = text;
+            Outcome::Recalled(Some((text, age))) => {
+                (document.visible, document.age) = (Some(text), age);
                 None
             }
-            Outcome::Done => None,
+            Outcome::Recalled(None) | Outcome::Done => None,
             Outcome::Failed { pause, .. } => Some(pause),
             Outcome::Hopeless(_) => Some(HOPELESS),
         };
@@ -270,12 +270,12 @@ impl Publisher {
         document.not_before = now + pause.unwrap_or_default();
         let is_its = |path: &&String| path.as_str() == name || vod_name(path) == name;
         if let Some(path) = self.renditions.keys().find(is_its).cloned() {
-            self.adopt(&path);
+            self.adopt(&path, now);
         }
     }
 
     /// A rendition goes on when all that was published of it is known.
-    fn adopt(&mut self, path: &str) {
+    fn adopt(&mut self, path: &str, now: Duration) {
         let known = |name: &str| self.documents.get(name).filter(|known| known.recalled == Recall::Done);
         let (Some(document), Some(rendition)) = (known(path), self.renditions.get_mut(path)) else { return };
         // What was there and is no playlist of ours is overwritten.
@@ -285,7 +285,7 @@ impl Publisher {
             Some(Some(all)) => text(all),
             None => None,
         };
-        rendition.adopt(path, text(document), all);
+        rendition.adopt(path, text(document), all, (now, document.age));
         for name in &rendition.named {
             if let Some(object) = self.objects.get_mut(name) {
                 object.state = State::There;

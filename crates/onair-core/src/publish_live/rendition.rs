@@ -16,6 +16,8 @@ const PATIENCE_TARGETS: u32 = 3;
 pub(super) const FAILED_ALONE: u32 = 3;
 /// How long a playlist must be gone from the disk to have ended: some remove theirs before they write it again.
 const GONE: Duration = Duration::from_secs(30);
+/// Who begins again after this time begins another show.
+const OVER: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Default)]
 pub(super) struct Rendition {
@@ -24,6 +26,8 @@ pub(super) struct Rendition {
     /// The last snapshot, until it is known what it continues.
     pub(super) unread: Option<(Snapshot, Duration)>,
     pub(super) timeline: Timeline,
+    /// When its playlist was read last, and how old it was then.
+    last_read: (Duration, Duration),
     /// When the snapshot was read that is not published yet.
     pub(super) waits_since: Option<Duration>,
     /// What the visible playlist names.
@@ -45,7 +49,14 @@ pub(super) struct Rendition {
 
 impl Rendition {
     /// Goes on from what an earlier process has published.
-    pub(super) fn adopt(&mut self, playlist: &str, published: Option<Snapshot>, all: Option<Snapshot>) {
+    pub(super) fn adopt(
+        &mut self,
+        playlist: &str,
+        published: Option<Snapshot>,
+        all: Option<Snapshot>,
+        last_read: (Duration, Duration),
+    ) {
+        self.last_read = last_read;
         let published = published.unwrap_or_default();
         self.visible_end = published.sequence + published.segments.len() as u64;
         self.named = names(playlist, &published.segments).into_iter().collect();
@@ -60,7 +71,9 @@ impl Rendition {
     }
 
     pub(super) fn follow(&mut self, snapshot: &Snapshot, read: Duration, document: &Document) {
-        self.timeline = self.timeline.follow(snapshot);
+        let (then, age) = std::mem::replace(&mut self.last_read, (read, Duration::ZERO));
+        let is_over = self.timeline.has_ended() || read.saturating_sub(then) + age > OVER;
+        self.timeline = self.timeline.follow(snapshot, is_over);
         self.changed(read, document);
     }
 

@@ -49,6 +49,8 @@ struct Entry {
 struct Run {
     /// What is added to its numbers.
     offset: i128,
+    /// The number of its first segment, if that does not continue what was before.
+    break_at: Option<i128>,
 }
 
 impl Timeline {
@@ -77,8 +79,9 @@ impl Timeline {
     }
 
     /// The window after a new snapshot, whose URIs are those under which its files are published: no two contents have
-    /// the same.
-    pub fn follow(&self, snapshot: &Snapshot) -> Self {
+    /// the same. If the transcoder begins again, what was before leaves the window at once when `is_over`: whoever was
+    /// watching that is not any more.
+    pub fn follow(&self, snapshot: &Snapshot, is_over: bool) -> Self {
         let mut next = self.clone();
         // Without a segment it says nothing of where it is: it was cut off, or comes before the first.
         if snapshot.segments.is_empty() {
@@ -92,6 +95,9 @@ impl Timeline {
         next.window = self.window.max(snapshot.segments.len());
         let run = self.continues(snapshot).unwrap_or_else(|| next.begin_run(snapshot));
         next.run = Some(run);
+        if is_over && run.break_at == Some(self.end()) {
+            while next.drop_first() {}
+        }
         if self.entries.is_empty() {
             let first = u64::try_from(run.published(snapshot.sequence)).unwrap_or_default();
             next.sequence = self.sequence.max(first);
@@ -111,7 +117,7 @@ impl Timeline {
     /// The run that this snapshot continues, if it continues one.
     fn continues(&self, snapshot: &Snapshot) -> Option<Run> {
         if self.entries.is_empty() {
-            return Some(self.run.unwrap_or(Run { offset: 0 }));
+            return Some(self.run.unwrap_or(Run { offset: 0, break_at: None }));
         }
         if let Some(run) = self.run {
             return self.agrees(run, snapshot).then_some(run);
@@ -121,7 +127,8 @@ impl Timeline {
         let mut runs = numbered.flat_map(|(number, segment)| {
             let places = (self.sequence..).zip(&self.entries);
             let places = places.filter(move |(_, entry)| entry.segment.uri == segment.uri);
-            places.map(move |(place, _)| Run { offset: i128::from(place) - i128::from(number) })
+            places
+                .map(move |(place, _)| Run { offset: i128::from(place) - i128::from(number), break_at: None })
         });
         runs.find(|run| self.agrees(*run, snapshot))
     }
@@ -143,7 +150,7 @@ impl Timeline {
         for entry in &mut self.entries {
             entry.is_present = false;
         }
-        Run { offset: self.end() - i128::from(snapshot.sequence) }
+        Run { offset: self.end() - i128::from(snapshot.sequence), break_at: Some(self.end()) }
     }
 
     fn add(&mut self, number: i128, mut segment: Segment) {
@@ -161,8 +168,7 @@ impl Timeline {
             // Long gone.
             return;
         }
-        let follows_another_run = self.entries.back().is_some_and(|entry| !entry.is_present);
-        segment.discontinuity |= follows_another_run;
+        segment.discontinuity |= self.run.is_some_and(|run| run.break_at == Some(number));
         self.entries.push_back(Entry { segment, is_present: true });
     }
 
@@ -364,5 +370,41 @@ impl Past {
 impl Run {
     fn published(self, number: u64) -> i128 {
         i128::from(number) + self.offset
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(first: u64, names: &[&str]) -> Snapshot {
+        let lines: String = names.iter().map(|name| format!("#EXTINF:2,\n{name}\n")).collect();
+        let text = format!("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{first}\n{lines}");
+        Snapshot::parse(&text).unwrap()
+    }
+
+    fn names(timeline: &Timeline) -> Vec<&str> {
+        timeline.segments().map(|segment| segment.uri.as_str()).collect()
+    }
+
+    /// Promise P73.
+    #[test]
+    fn a_transcoder_that_begins_again_goes_on_behind_what_was_or_alone() {
+        let before = Timeline::new(true).follow(&snapshot(5, &["a", "b", "c"]), false);
+        for (is_over, expected) in [(false, &["b", "c", "x"][..]), (true, &["x"])] {
+            let again = before.follow(&snapshot(0, &["x"]), is_over);
+            assert_eq!(names(&again), expected);
+            assert_eq!(again.sequence(), 9 - expected.len() as u64);
+            let last = again.segments().last().unwrap();
+            assert!(last.discontinuity && !again.render().contains("DISCONTINUITY-SEQUENCE"));
+            let later = again.follow(&snapshot(1, &["y", "z", "w"]), is_over);
+            assert_eq!((names(&later), later.sequence()), (vec!["y", "z", "w"], 9));
+            assert!(later.render().contains("#EXT-X-DISCONTINUITY-SEQUENCE:1\n"));
+            let all = later.render_all(12).unwrap();
+            assert_eq!(all.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
+            assert_eq!(all.lines().filter(|line| !line.starts_with('#')).count(), 7, "{all}");
+        }
+        // Who goes on does so, however long it took.
+        assert_eq!(names(&before.follow(&snapshot(6, &["b", "c", "d"]), true)), ["b", "c", "d"]);
     }
 }
