@@ -3,6 +3,7 @@
 mod document;
 pub mod job;
 pub mod names;
+mod objects;
 pub mod publisher;
 mod queue;
 mod rendition;

@@ -6,6 +6,7 @@
 use super::document::{Document, Recall};
 use super::job::{Job, Outcome, Rules};
 use super::names::{FileId, Kind, file_of, kind};
+use super::objects::{Object, Objects};
 pub use super::rendition::Progress;
 use super::rendition::Rendition;
 use super::snapshot::{NotMedia, Segment, Snapshot};
@@ -18,8 +19,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Publisher {
     pub(super) rules: Rules,
-    /// By the name under which it is published.
-    pub(super) objects: BTreeMap<String, Object>,
+    pub(super) objects: Objects,
     /// Every playlist that is put, by its name.
     pub(super) documents: BTreeMap<String, Document>,
     pub(super) renditions: BTreeMap<String, Rendition>,
@@ -27,8 +27,6 @@ pub struct Publisher {
     pub(super) trash: VecDeque<(Duration, String)>,
     /// Whose turn it was last.
     pub(super) last_served: String,
-    /// When a file was put last.
-    last_success: Duration,
     lags: Vec<Lag>,
 }
 
@@ -41,29 +39,6 @@ pub struct Lag {
     pub object: Duration,
     /// From when its newest segment was closed until the playlist named it.
     pub playlist: Duration,
-}
-
-#[derive(Debug)]
-pub(super) struct Object {
-    pub(super) path: String,
-    pub(super) file: FileId,
-    pub(super) state: State,
-    /// When the file was closed, or else first heard of.
-    pub(super) since: Duration,
-    /// When it was put.
-    pub(super) there_since: Option<Duration>,
-    pub(super) last_failure: Option<Duration>,
-    /// How often it failed while others did not.
-    pub(super) failed_alone: u32,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum State {
-    /// It is to be put, not before this time.
-    Due(Duration),
-    Busy,
-    There,
-    Lost(String),
 }
 
 #[derive(Debug)]
@@ -83,13 +58,12 @@ impl Publisher {
     pub fn new(rules: Rules) -> Self {
         Self {
             rules,
-            objects: BTreeMap::new(),
+            objects: Objects::default(),
             documents: BTreeMap::new(),
             renditions: BTreeMap::new(),
             multivariants: BTreeMap::new(),
             trash: VecDeque::new(),
             last_served: String::new(),
-            last_success: Duration::ZERO,
             lags: Vec::new(),
         }
     }
@@ -127,12 +101,14 @@ impl Publisher {
         if !text.ends_with('\n') && last.is_some_and(|last| !files.contains_key(&last)) {
             return Err("it is cut off".to_owned());
         }
+        let mut unknown = BTreeSet::new();
         for segment in &mut snapshot.segments {
-            self.as_published(path, segment, files, now);
+            self.as_published(path, segment, files, now, &mut unknown);
         }
         let document = self.documents.entry(path.to_owned()).or_default();
         let rendition = self.renditions.entry(path.to_owned()).or_default();
         rendition.gone_since = None;
+        rendition.unknown = unknown;
         match rendition.is_recalled {
             true => rendition.follow(&snapshot, now, document),
             false => rendition.unread = Some((snapshot, now)),
@@ -141,6 +117,7 @@ impl Publisher {
             rendition.vod.get_or_insert_default();
             self.documents.entry(vod_name(path)).or_default();
         }
+        rendition.refresh(path, &self.objects);
         Ok(())
     }
 
@@ -168,18 +145,23 @@ impl Publisher {
         }
     }
 
-    /// Gives a segment the URIs under which it is published.
+    /// Gives a segment the URIs under which it is published. `unknown` gets the files that are not there yet.
     fn as_published(
         &mut self,
         playlist: &str,
         segment: &mut Segment,
         files: &BTreeMap<String, FileId>,
         now: Duration,
+        unknown: &mut BTreeSet<String>,
     ) {
         let mut published = |uri: &str| {
             let path = file_of(playlist, uri)?;
-            let file = files.get(&path).copied().or_else(|| self.newest(&path))?;
+            let Some(file) = files.get(&path).copied().or_else(|| self.objects.newest(&path)) else {
+                unknown.insert(path);
+                return None;
+            };
             self.object(&path, file, now);
+            self.objects.named(&file.published(&path));
             Some(file.published(uri))
         };
         for attached in segment.map.iter_mut().chain(&mut segment.keys) {
@@ -192,35 +174,25 @@ impl Publisher {
         }
     }
 
-    /// The content that this file had when it was last closed.
-    fn newest(&self, path: &str) -> Option<FileId> {
-        let of_path = self.objects.values().filter(|object| object.path == path);
-        of_path.max_by_key(|object| object.since).map(|object| object.file)
-    }
-
     fn object(&mut self, path: &str, file: FileId, now: Duration) {
-        let name = file.published(path);
-        if self.objects.contains_key(&name) {
+        if !self.objects.insert(path, file, now) {
             return;
+        }
+        let name = file.published(path);
+        if self.renditions.values().any(|rendition| rendition.named.contains(&name)) {
+            self.objects.found(&name);
         }
         // A playlist may have named it before it was there.
         for (playlist, rendition) in &mut self.renditions {
-            let published =
-                |uri: &str| (file_of(playlist, uri).as_deref() == Some(path)).then(|| file.published(uri));
-            rendition.timeline.rename(published);
+            if rendition.unknown.remove(path) {
+                let published = |uri: &str| {
+                    (file_of(playlist, uri).as_deref() == Some(path)).then(|| file.published(uri))
+                };
+                rendition.timeline.rename(published);
+                self.objects.named(&name);
+                rendition.refresh(playlist, &self.objects);
+            }
         }
-        let is_visible = self.renditions.values().any(|rendition| rendition.named.contains(&name));
-        let state = if is_visible { State::There } else { State::Due(now) };
-        let object = Object {
-            path: path.to_owned(),
-            file,
-            state,
-            since: now,
-            there_since: None,
-            last_failure: None,
-            failed_alone: 0,
-        };
-        self.objects.insert(name, object);
     }
 
     /// Takes note of what came of a job.
@@ -228,21 +200,9 @@ impl Publisher {
         match job {
             Job::Recall(name) => self.recalled(&name, outcome, now),
             Job::Upload { name, .. } => {
-                let Some(object) = self.objects.get_mut(&name) else { return };
-                object.state = match outcome {
-                    Outcome::Done | Outcome::Recalled(_) => {
-                        self.last_success = now;
-                        object.there_since = Some(now);
-                        State::There
-                    }
-                    Outcome::Failed { pause, .. } => {
-                        let others_went = object.last_failure.is_some_and(|last| self.last_success > last);
-                        object.failed_alone += u32::from(others_went);
-                        object.last_failure = Some(now);
-                        State::Due(now + pause)
-                    }
-                    Outcome::Hopeless(why) => State::Lost(why),
-                };
+                if self.objects.uploaded(&name, outcome, now) {
+                    self.renditions.values_mut().for_each(|rendition| rendition.found(&name));
+                }
             }
             Job::Publish { name, text } => self.published(&name, text, outcome, now),
             Job::Delete(names) => {
@@ -286,14 +246,11 @@ impl Publisher {
             None => None,
         };
         rendition.adopt(path, text(document), all, (now, document.age));
-        for name in &rendition.named {
-            if let Some(object) = self.objects.get_mut(name) {
-                object.state = State::There;
-            }
-        }
+        rendition.named.iter().for_each(|name| self.objects.found(name));
         if let Some((snapshot, read)) = rendition.unread.take() {
             rendition.follow(&snapshot, read, document);
         }
+        rendition.refresh(path, &self.objects);
     }
 
     fn published(&mut self, name: &str, text: String, outcome: Outcome, now: Duration) {
@@ -324,23 +281,20 @@ impl Publisher {
                 rendition.lag = Some(playlist);
             }
             let gone = rendition.now_visible(name, &visible, document, now);
+            rendition.refresh(name, &self.objects);
             self.no_longer_named(gone, now);
-        } else if let Some((_, kept)) = self.renditions.iter_mut().find(|(path, _)| vod_name(path) == name) {
+        } else if let Some((path, kept)) = self.renditions.iter_mut().find(|(path, _)| vod_name(path) == name)
+        {
             kept.vod = Some(Vod::of(&visible));
+            kept.refresh(path, &self.objects);
         }
     }
 
     /// What a playlist named before: unless another one needs it, it goes in a while.
     fn no_longer_named(&mut self, gone: Vec<String>, now: Duration) {
-        let still: BTreeSet<String> = self
-            .renditions
-            .iter()
-            .flat_map(|(name, rendition)| {
-                rendition.needs(name).into_iter().chain(rendition.named.iter().cloned())
-            })
-            .collect();
-        for name in gone.into_iter().filter(|name| !still.contains(name)) {
-            self.objects.remove(&name);
+        let is_needed = |name: &str| self.renditions.values().any(|rendition| rendition.involves(name));
+        for name in gone.into_iter().filter(|name| !is_needed(name)) {
+            self.objects.forget(&name);
             if let Some(keep) = self.rules.keep {
                 self.trash.push_back((now + keep, name));
             }
@@ -387,6 +341,6 @@ impl Publisher {
     /// How each rendition is.
     pub fn renditions(&self) -> impl Iterator<Item = (&str, Progress)> {
         let objects = &self.objects;
-        self.renditions.iter().map(|(name, rendition)| (name.as_str(), rendition.progress(name, objects)))
+        self.renditions.iter().map(|(name, rendition)| (name.as_str(), rendition.progress(objects)))
     }
 }

@@ -2,16 +2,15 @@
 
 use super::document::{Document, Recall};
 use super::job::Job;
-use super::publisher::{Object, Publisher, State};
+use super::objects::{Object, State};
+use super::publisher::Publisher;
+use super::rendition::Rendition;
 use super::vod::vod_name;
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};
 use std::time::Duration;
 
 /// How many files of one rendition are put at a time: one that is slow leaves the others their share.
 const UPLOADS_OF_A_RENDITION: usize = 4;
-/// A file that no playlist names after this time belongs to none.
-const UNNAMED: Duration = Duration::from_secs(60);
 /// How many objects one call deletes at most (S3 API reference, DeleteObjects).
 const DELETED_AT_ONCE: usize = 1_000;
 
@@ -69,53 +68,39 @@ impl Publisher {
     }
 
     fn upload(&mut self, now: Duration) -> Option<Job> {
+        let Self { objects, renditions, .. } = self;
+        objects.sweep(now, |name| renditions.values().any(|rendition| rendition.involves(name)));
         // Renditions take turns.
         let after = self.renditions.range::<String, _>((Excluded(&self.last_served), Unbounded));
         let before = self.renditions.range::<String, _>(..=&self.last_served);
-        let mut found = None;
-        for (playlist, rendition) in after.chain(before) {
-            let needs = rendition.needs(playlist);
-            let state = |name: &String| self.objects.get(name).map(|object| &object.state);
-            let busy = needs.iter().filter(|name| state(name) == Some(&State::Busy)).count();
-            if busy < UPLOADS_OF_A_RENDITION
-                && let Some(name) = needs.into_iter().find(|name| is_due(state(name), now))
-            {
-                found = Some((playlist.clone(), name));
-                break;
-            }
-        }
+        let found = after
+            .chain(before)
+            .find_map(|(playlist, rendition)| Some((playlist.clone(), self.next_of(rendition, now)?)));
         let name = match found {
             Some((playlist, name)) => {
                 self.last_served = playlist;
                 name
             }
             // What was just closed will be named in a moment.
-            None => self.unnamed(now)?,
+            None => self.objects.first_unnamed(now, UPLOADS_OF_A_RENDITION)?,
         };
-        let object = self.objects.get_mut(&name)?;
-        object.state = State::Busy;
-        Some(Job::Upload { path: object.path.clone(), file: object.file, name })
+        self.objects.upload(name)
     }
 
-    /// The file that was closed first of those that no playlist names yet. Those of a folder in which enough is going on
-    /// wait.
-    fn unnamed(&mut self, now: Duration) -> Option<String> {
-        let named: BTreeSet<String> =
-            self.renditions.iter().flat_map(|(playlist, rendition)| rendition.needs(playlist)).collect();
-        self.objects.retain(|name, object| {
-            named.contains(name) || object.state == State::Busy || now.saturating_sub(object.since) < UNNAMED
-        });
-        let mut busy: BTreeMap<&str, usize> = BTreeMap::new();
-        for object in self.objects.values().filter(|object| object.state == State::Busy) {
-            *busy.entry(folder(&object.path)).or_default() += 1;
+    /// What to put next of a rendition, unless enough of what comes before that is on its way.
+    fn next_of(&self, rendition: &Rendition, now: Duration) -> Option<String> {
+        let mut busy = 0;
+        for name in rendition.missing() {
+            match self.objects.get(name) {
+                Some(Object { state: State::Busy, .. }) => busy += 1,
+                Some(object) if object.is_due(now) => return Some(name.clone()),
+                _ => {}
+            }
+            if busy == UPLOADS_OF_A_RENDITION {
+                break;
+            }
         }
-        let has_room = |object: &Object| {
-            busy.get(folder(&object.path)).copied().unwrap_or_default() < UPLOADS_OF_A_RENDITION
-        };
-        let waiting = self.objects.iter().filter(|(name, object)| {
-            !named.contains(*name) && is_due(Some(&object.state), now) && has_room(object)
-        });
-        waiting.min_by_key(|(_, object)| object.since).map(|(name, _)| name.clone())
+        None
     }
 
     fn delete(&mut self, now: Duration) -> Option<Job> {
@@ -123,12 +108,4 @@ impl Publisher {
         let names: Vec<String> = self.trash.drain(..due).map(|(_, name)| name).collect();
         (!names.is_empty()).then_some(Job::Delete(names))
     }
-}
-
-fn is_due(state: Option<&State>, now: Duration) -> bool {
-    matches!(state, Some(State::Due(at)) if *at <= now)
-}
-
-fn folder(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }

@@ -3,17 +3,15 @@
 use super::document::Document;
 use super::job::OnLost;
 use super::names::file_of;
-use super::publisher::{Object, State};
+use super::objects::{FAILED_ALONE, Object, Objects, State};
 use super::snapshot::{Segment, Snapshot};
 use super::timeline::Timeline;
 use super::vod::Vod;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How many target durations a playlist waits for what it names, before that is lost.
 const PATIENCE_TARGETS: u32 = 3;
-/// How often a file must fail while others do not, to be lost: when S3 is away, none is.
-pub(super) const FAILED_ALONE: u32 = 3;
 /// How long a playlist must be gone from the disk to have ended: some remove theirs before they write it again.
 const GONE: Duration = Duration::from_secs(30);
 /// Who begins again after this time begins another show.
@@ -23,6 +21,8 @@ const OVER: Duration = Duration::from_secs(600);
 pub(super) struct Rendition {
     /// What an earlier process has published is known.
     pub(super) is_recalled: bool,
+    /// Files that its last snapshot names and that were not there then.
+    pub(super) unknown: BTreeSet<String>,
     /// The last snapshot, until it is known what it continues.
     pub(super) unread: Option<(Snapshot, Duration)>,
     pub(super) timeline: Timeline,
@@ -34,6 +34,10 @@ pub(super) struct Rendition {
     pub(super) named: BTreeSet<String>,
     /// That, and what it has named that is still needed.
     seen: BTreeSet<String>,
+    /// The names of what it needs: its window, and what has left that and is to be kept.
+    needs: BTreeSet<String>,
+    /// What of its window was not there when that was last looked at, in its order; and the same of what has left it.
+    missing: [Vec<String>; 2],
     /// The number behind the last segment that the visible playlist names.
     pub(super) visible_end: u64,
     /// The last of them.
@@ -108,10 +112,34 @@ impl Rendition {
         let named: BTreeSet<String> = names(playlist, &visible.segments).into_iter().collect();
         let gone = self.named.difference(&named).cloned().collect();
         self.named = named;
-        let needs: BTreeSet<String> = self.needs(playlist).into_iter().collect();
-        self.seen.retain(|name| needs.contains(name));
         self.seen.extend(self.named.iter().cloned());
         gone
+    }
+
+    /// Looks at what it needs. To be called after each change of that.
+    pub(super) fn refresh(&mut self, playlist: &str, objects: &Objects) {
+        let unkept = self.unkept().map(|(_, segment)| segment);
+        let needs = [names(playlist, self.timeline.segments()), names(playlist, unkept)];
+        self.needs = needs.iter().flatten().cloned().collect();
+        let Self { needs: needed, named, .. } = self;
+        self.seen.retain(|name| needed.contains(name) || named.contains(name));
+        self.missing =
+            needs.map(|names| names.into_iter().filter(|name| !self.is_there(name, objects)).collect());
+    }
+
+    /// A file is there.
+    pub(super) fn found(&mut self, name: &str) {
+        self.missing.iter_mut().for_each(|missing| missing.retain(|missing| missing != name));
+    }
+
+    /// What it needs and may not be there yet: what its window does first.
+    pub(super) fn missing(&self) -> impl Iterator<Item = &String> {
+        self.missing.iter().flatten()
+    }
+
+    /// Whether it needs an object, or names it.
+    pub(super) fn involves(&self, name: &str) -> bool {
+        self.needs.contains(name) || self.named.contains(name)
     }
 
     pub(super) fn is_up_to_date(&self, document: &Document) -> bool {
@@ -119,13 +147,7 @@ impl Rendition {
         self.unread.is_none() && (is_empty || document.has(&self.timeline.render()))
     }
 
-    /// The names of what it needs: its window, then what has left that and is to be kept.
-    pub(super) fn needs(&self, playlist: &str) -> Vec<String> {
-        let unkept = self.unkept().map(|(_, segment)| segment);
-        names(playlist, self.timeline.segments().chain(unkept))
-    }
-
-    pub(super) fn is_there(&self, name: &str, objects: &BTreeMap<String, Object>) -> bool {
+    pub(super) fn is_there(&self, name: &str, objects: &Objects) -> bool {
         self.seen.contains(name) || objects.get(name).is_some_and(|object| object.state == State::There)
     }
 
@@ -133,7 +155,7 @@ impl Rendition {
     pub(super) fn ready(
         &mut self,
         playlist: &str,
-        objects: &BTreeMap<String, Object>,
+        objects: &Objects,
         on_lost: OnLost,
         now: Duration,
     ) -> Option<String> {
@@ -142,42 +164,36 @@ impl Rendition {
         let patience = Duration::from_secs(self.timeline.target_s().max(1)) * PATIENCE_TARGETS;
         let is_late = now.saturating_sub(since) > patience;
         let mut lost = None;
-        for segment in self.timeline.segments().filter(|segment| !segment.gap) {
-            for uri in segment.needs() {
-                let Some(name) = file_of(playlist, uri).filter(|name| !self.is_there(name, objects)) else {
-                    continue;
-                };
-                let why = match objects.get(&name) {
-                    Some(Object { state: State::Lost(why), .. }) => why.clone(),
-                    Some(object) if object.failed_alone >= FAILED_ALONE && is_late => {
-                        format!("{name} could not be put, {} times while others could", object.failed_alone)
-                    }
-                    None if is_late => format!("{name} is not there"),
-                    _ => return None,
-                };
-                lost = Some((segment.uri.clone(), uri == segment.uri, why));
-                break;
-            }
+        for name in self.missing[0].iter().filter(|name| !self.is_there(name, objects)) {
+            let why = match objects.get(name) {
+                Some(Object { state: State::Lost(why), .. }) => why.clone(),
+                Some(object) if object.failed_alone >= FAILED_ALONE && is_late => {
+                    format!("{name} could not be put, {} times while others could", object.failed_alone)
+                }
+                None if is_late => format!("{name} is not there"),
+                _ => return None,
+            };
+            lost = Some((name.clone(), why));
         }
-        let Some((uri, is_segment, why)) = lost else { return Some(self.timeline.render()) };
+        let Some((name, why)) = lost else { return Some(self.timeline.render()) };
         self.trouble = Some(why);
+        let is_it = |segment: &&Segment| file_of(playlist, &segment.uri).as_ref() == Some(&name);
+        let segment = self.timeline.segments().find(is_it).map(|segment| segment.uri.clone());
         // Without its key or its initialization section no segment plays, so a gap would be all there is.
-        if on_lost == OnLost::Gap && is_segment {
+        if let Some(uri) = segment.filter(|_| on_lost == OnLost::Gap) {
             self.timeline.lose(&uri);
+            self.refresh(playlist, objects);
             return self.ready(playlist, objects, on_lost, now);
         }
         None
     }
 }
 
-pub(super) fn names<'a>(playlist: &str, segments: impl IntoIterator<Item = &'a Segment>) -> Vec<String> {
-    let mut names = Vec::new();
-    for name in segments.into_iter().flat_map(Segment::needs).filter_map(|uri| file_of(playlist, uri)) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
+/// The names of what segments need, each once, in their order.
+fn names<'a>(playlist: &str, segments: impl IntoIterator<Item = &'a Segment>) -> Vec<String> {
+    let mut known = BTreeSet::new();
+    let names = segments.into_iter().flat_map(Segment::needs).filter_map(|uri| file_of(playlist, uri));
+    names.filter(|name| known.insert(name.clone())).collect()
 }
 
 /// How a rendition is.
@@ -198,13 +214,12 @@ pub struct Progress {
 }
 
 impl Rendition {
-    pub(super) fn progress(&self, playlist: &str, objects: &BTreeMap<String, Object>) -> Progress {
-        let needs = self.needs(playlist);
+    pub(super) fn progress(&self, objects: &Objects) -> Progress {
         Progress {
             newest: self.newest.clone(),
             lag: self.lag,
             waits_since: self.waits_since,
-            to_upload: needs.iter().filter(|name| !self.is_there(name, objects)).count(),
+            to_upload: self.missing().filter(|name| !self.is_there(name, objects)).count(),
             trouble: self.trouble.clone(),
             has_ended: self.timeline.has_ended(),
         }

@@ -7,6 +7,7 @@ use quick_m3u8::config::{ParsingOptions, ParsingOptionsBuilder};
 use quick_m3u8::tag::KnownTag;
 use quick_m3u8::tag::hls::{EnumeratedString, Key, Method, Tag};
 use quick_m3u8::{HlsLine, Reader};
+use std::collections::BTreeSet;
 
 /// A media playlist, understood.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,15 +109,8 @@ impl Snapshot {
 
     /// What its segments need, each once, in their order: URIs as they are written.
     pub fn needs(&self) -> Vec<&str> {
-        let mut needs: Vec<&str> = Vec::new();
-        for segment in &self.segments {
-            for uri in segment.needs() {
-                if !needs.contains(&uri) {
-                    needs.push(uri);
-                }
-            }
-        }
-        needs
+        let mut known = BTreeSet::new();
+        self.segments.iter().flat_map(Segment::needs).filter(|uri| known.insert(*uri)).collect()
     }
 }
 

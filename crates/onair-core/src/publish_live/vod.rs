@@ -1,11 +1,10 @@
 //! What stays of a live stream when everything is kept: beside each playlist another one, of all that was.
 
 use super::names::file_of;
-use super::publisher::{Object, State};
-use super::rendition::{FAILED_ALONE, Rendition};
+use super::objects::{FAILED_ALONE, Object, Objects, State};
+use super::rendition::Rendition;
 use super::snapshot::{Segment, Snapshot};
 use crate::playlist::{MultivariantPlaylist, PlaylistError};
-use std::collections::BTreeMap;
 
 const PLAYLIST: &str = ".m3u8";
 const VOD: &str = ".vod.m3u8";
@@ -56,7 +55,7 @@ impl Vod {
 impl Rendition {
     /// The end of what the playlist of all that was is to have, if it is to be put. What will never be there is a gap from
     /// now on: it has left the window, so nobody waits for it.
-    pub(super) fn vod_due(&mut self, playlist: &str, objects: &BTreeMap<String, Object>) -> Option<u64> {
+    pub(super) fn vod_due(&mut self, playlist: &str, objects: &Objects) -> Option<u64> {
         // What viewers see of the show now comes first.
         if self.visible_end < self.timeline.sequence() {
             return None;
@@ -77,8 +76,11 @@ impl Rendition {
                 _ => lost.push(segment.uri.clone()),
             }
         }
-        for uri in lost {
-            self.timeline.lose(&uri);
+        for uri in &lost {
+            self.timeline.lose(uri);
+        }
+        if !lost.is_empty() {
+            self.refresh(playlist, objects);
         }
         let vod = self.vod.as_ref()?;
         let ended = self.timeline.has_ended() && self.waits_since.is_none();
