@@ -49,14 +49,20 @@ help: ## Print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
 		printf '  make %-14s %s\n' "$$target" "$$text"; done
 
-demo: cc ## See it work on this machine: loopback AWS, the real function, the story line by line
-	cargo build --package demo $(FUNCTIONS)
-	$(BUILT)/debug/demo
+# With SERVE=1 no function has a part in it, and the player's page has.
+SERVING := $(filter-out 0,$(SERVE))
+
+demo: cc $(if $(SERVING),player-page) ## See it work on this machine: loopback AWS, the real programs, the story line by line; SERVE=1: a live stream to watch
+	$(call need,ffmpeg -version,ffmpeg)
+	cargo build --package demo --package publish-live $(if $(SERVING),,$(FUNCTIONS))
+	$(BUILT)/debug/demo $(if $(SERVING),--serve $(PLAYER_PAGE))
 
 test: cc player player-page origin $(VENV)/ready ## Run every test: Rust, a real player, a real origin, boto3 on the stand-in, the template, sam build, moto under the template's role
 	cargo test --workspace
 	cargo test --workspace --test player --test origin -- --ignored --test-threads 1
 	node tests/player/page.mjs
+	cargo build --package demo --package publish-live
+	node tests/player/demo.mjs $(BUILT)/debug/demo
 	python -m pytest tests/clients
 	python -m pytest -m "build or not build" tests/template
 	python tests/template/second_opinions.py

@@ -1,6 +1,7 @@
 //! The functions as Lambda would run them, and the events that they are sent.
 
-use anyhow::{Context as _, bail, ensure};
+use crate::program;
+use anyhow::{Context as _, bail};
 use serde_json::Value;
 use stand_in::{Answer, Function};
 use std::path::Path;
@@ -16,16 +17,9 @@ pub(crate) struct Lambda {
 }
 
 impl Lambda {
-    /// Starts the function's real binary, which `make demo` builds beside this program.
+    /// Starts the function's real binary.
     pub(crate) fn start(stem: &'static str, settings: Vec<(String, String)>) -> anyhow::Result<Self> {
-        let this = std::env::current_exe().context("this program's own place is not known")?;
-        let binary = this.with_file_name(format!("{stem}{}", std::env::consts::EXE_SUFFIX));
-        ensure!(
-            binary.is_file(),
-            "the function {} is not there: `make demo` builds it and tells this story",
-            binary.display()
-        );
-        Ok(Self { stem, function: Function::start(&binary, settings) })
+        Ok(Self { stem, function: Function::start(&program::built(stem)?, settings) })
     }
 
     /// Sends an event; returns the function's answer, and how long that took.

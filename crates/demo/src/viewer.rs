@@ -143,7 +143,7 @@ fn learn(manifest: &Value, pathways: &mut BTreeMap<String, (String, String)>) {
 }
 
 /// The number of the newest segment.
-fn sequence(playlist: &str) -> u64 {
+pub(crate) fn sequence(playlist: &str) -> u64 {
     let first = playlist.lines().find_map(|line| line.strip_prefix("#EXT-X-MEDIA-SEQUENCE:"));
     let first: u64 = first.and_then(|number| number.trim().parse().ok()).unwrap_or_default();
     let count = playlist.lines().filter(|line| line.starts_with("#EXTINF")).count();

@@ -1,0 +1,80 @@
+//! A live stream that goes on, and the player's page to watch it with.
+
+use crate::narrate::Narrator;
+use crate::station::{BUCKET, MULTIVARIANT, SHOW, Station};
+use crate::viewer::sequence;
+use anyhow::{Context as _, ensure};
+use stand_in::{Object, S3, Site, Versioning};
+use std::convert::Infallible;
+use std::path::Path;
+use std::time::Duration;
+
+/// The bucket of the page.
+const PLAYER: &str = "player";
+/// A player begins three segments before the end.
+const TO_BEGIN: u64 = 3;
+/// How often it is looked whether everything runs.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Serves the page that lies in this folder, and a stream, until it is dropped.
+///
+/// # Errors
+///
+/// A program ended by itself, or the page is not there.
+pub(crate) async fn serve(narrator: &mut Narrator, page: &Path) -> anyhow::Result<Infallible> {
+    let mut station = Station::start()?;
+    put_page(&station.s3, page)?;
+    let site = Site::start(&station.s3);
+    narrator.heading("On Air on this machine: a live stream, and the page to watch it with");
+    narrator.say(
+        "ffmpeg writes a test picture as HLS into a folder, in two renditions and segments of 1 s; publish-live \
+         puts it into a loopback S3; from there it is served to anybody on this machine, as by a CDN.",
+    );
+    let begun = station.until(|station| station.each(|playlist| sequence(playlist) >= TO_BEGIN)).await?;
+    ensure!(begun.is_some() && station.is_on_air(), "the stream does not begin");
+    narrator.heading("Open");
+    narrator.show(&format!("{}/{PLAYER}/index.html?src=/{BUCKET}/{SHOW}/{MULTIVARIANT}", site.url()));
+    narrator.heading("What you can do to it");
+    narrator.show(&format!("kill -9 {}  # publish-live", station.publisher_id()));
+    narrator.show(&format!("kill -9 {}  # ffmpeg", station.encoder_id()));
+    narrator.say("What is killed is started again, and the picture goes on. Ctrl-C ends everything.");
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if let Some((name, id)) = station.tend()? {
+            narrator.say(&format!("{name} was killed. It is process {id} now."));
+        }
+        // It remembers them all, and this goes on for hours.
+        station.s3.reset_calls();
+    }
+}
+
+/// Puts the page into a bucket, as `make deploy-player` does.
+fn put_page(s3: &S3, page: &Path) -> anyhow::Result<()> {
+    s3.create_bucket(PLAYER, Versioning::Off);
+    let files = std::fs::read_dir(page)
+        .with_context(|| format!("{}: `make demo SERVE=1` makes it", page.display()))?;
+    for file in files {
+        let file = file?;
+        let (name, path) = (file.file_name().to_string_lossy().into_owned(), file.path());
+        let object = Object {
+            body: std::fs::read(&path).with_context(|| path.display().to_string())?.into(),
+            content_type: Some(content_type(&name).to_owned()),
+            // The next demo may have another page at the same address.
+            cache_control: Some("no-store".to_owned()),
+            ..Object::default()
+        };
+        s3.put_object(PLAYER, &name, object);
+    }
+    Ok(())
+}
+
+/// A browser runs no module of a wrong type.
+fn content_type(name: &str) -> &'static str {
+    match name.rsplit_once('.').map(|(_, ending)| ending) {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js" | "mjs") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        _ => "text/plain; charset=utf-8",
+    }
+}

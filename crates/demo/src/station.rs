@@ -1,0 +1,196 @@
+//! A live stream on this machine: ffmpeg writes HLS into a folder, publish-live puts it into a loopback S3.
+
+use crate::program::{Program, bound, built};
+use crate::watcher::Watcher;
+use anyhow::{Context as _, bail};
+use stand_in::{ACCESS_KEY_ID, REGION, S3, SECRET_ACCESS_KEY, Versioning};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Where the stream is published, in a bucket of this name.
+pub(crate) const BUCKET: &str = "live";
+/// Its folder there.
+pub(crate) const SHOW: &str = "show";
+/// The renditions, each in a folder of its own.
+pub(crate) const RENDITIONS: [&str; 2] = ["360p", "180p"];
+/// What viewers open.
+pub(crate) const MULTIVARIANT: &str = "index.m3u8";
+/// A request takes so long within a region (docs/performance.md counts with the same).
+const LATENCY: Duration = Duration::from_millis(25);
+/// How long something may take that should take a second or two.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The stream. All of it ends, and its folder goes, when this is dropped.
+pub(crate) struct Station {
+    encoder: Program,
+    publisher: Program,
+    pub(crate) s3: S3,
+    // Behind the programs, which write into it: fields are dropped in their order.
+    folder: TempDir,
+}
+
+impl Station {
+    /// Starts ffmpeg and publish-live.
+    pub(crate) fn start() -> anyhow::Result<Self> {
+        let s3 = S3::builder().latency(LATENCY).start();
+        s3.create_bucket(BUCKET, Versioning::Off);
+        let folder = tempfile::Builder::new().prefix("onair-demo-").tempdir()?;
+        std::fs::create_dir(hls(folder.path()))?;
+        let publisher = publish(&s3, folder.path())?;
+        let encoder = encode(folder.path())?;
+        Ok(Self { encoder, publisher, s3, folder })
+    }
+
+    /// Begins to watch what is published.
+    pub(crate) fn watch(&self) -> Watcher {
+        let folder = hls(self.folder.path());
+        Watcher::start(&self.s3, BUCKET, move |key| {
+            let file = folder.join(written(key)?);
+            file.metadata().and_then(|metadata| metadata.modified()).ok()
+        })
+    }
+
+    /// ffmpeg's process.
+    pub(crate) fn encoder_id(&self) -> u32 {
+        self.encoder.id()
+    }
+
+    /// publish-live's process.
+    pub(crate) fn publisher_id(&self) -> u32 {
+        self.publisher.id()
+    }
+
+    /// Kills publish-live, without a warning.
+    pub(crate) fn kill_publisher(&mut self) {
+        self.publisher.kill();
+    }
+
+    /// Starts publish-live anew.
+    pub(crate) fn publish_again(&mut self) -> anyhow::Result<()> {
+        self.publisher = publish(&self.s3, self.folder.path())?;
+        Ok(())
+    }
+
+    /// Kills ffmpeg, and starts it anew.
+    pub(crate) fn encode_again(&mut self) -> anyhow::Result<()> {
+        self.encoder.kill();
+        self.encoder = encode(self.folder.path())?;
+        Ok(())
+    }
+
+    /// Starts again what somebody killed, and says what that was and which process it is now.
+    ///
+    /// # Errors
+    ///
+    /// A program ended by itself.
+    pub(crate) fn tend(&mut self) -> anyhow::Result<Option<(&'static str, u32)>> {
+        if ended(&mut self.publisher, "publish-live")?.is_some() {
+            self.publish_again()?;
+            return Ok(Some(("publish-live", self.publisher.id())));
+        }
+        // Without a signal, it was told that the show is over.
+        if ended(&mut self.encoder, "ffmpeg")?.is_some_and(|status| status.signal().is_some()) {
+            self.encode_again()?;
+            return Ok(Some(("ffmpeg", self.encoder.id())));
+        }
+        Ok(None)
+    }
+
+    /// Has ffmpeg write its last segments and end.
+    pub(crate) fn end_show(&mut self) -> anyhow::Result<()> {
+        self.encoder.type_in(b"q").context("ffmpeg cannot be told to end")
+    }
+
+    /// The published playlist of a rendition; empty if it is not there.
+    pub(crate) fn playlist(&self, rendition: &str) -> String {
+        self.text(&format!("{rendition}/index.m3u8"))
+    }
+
+    /// Whether this holds for the published playlist of each rendition.
+    pub(crate) fn each(&self, holds: impl Fn(&str) -> bool) -> bool {
+        RENDITIONS.iter().all(|rendition| holds(&self.playlist(rendition)))
+    }
+
+    /// Whether a viewer can open it and finds every rendition.
+    pub(crate) fn is_on_air(&self) -> bool {
+        let multivariant = self.text(MULTIVARIANT);
+        RENDITIONS.iter().all(|rendition| multivariant.contains(rendition))
+            && self.each(|text| !text.is_empty())
+    }
+
+    fn text(&self, path: &str) -> String {
+        let object = self.s3.object(BUCKET, &format!("{SHOW}/{path}"));
+        object.map(|object| String::from_utf8_lossy(&object.body).into_owned()).unwrap_or_default()
+    }
+
+    /// Waits until something is so, and says how long that took; `None` if it does not come.
+    ///
+    /// # Errors
+    ///
+    /// A program ended by itself.
+    pub(crate) async fn until(
+        &mut self,
+        mut is_so: impl FnMut(&Self) -> bool,
+    ) -> anyhow::Result<Option<Duration>> {
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
+            if is_so(self) {
+                return Ok(Some(began.elapsed()));
+            }
+            if let Some((name, _)) = self.tend()? {
+                bail!("{name} was killed, and not by this story");
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(None)
+    }
+}
+
+/// How a program ended, if it was told to.
+fn ended(program: &mut Program, name: &str) -> anyhow::Result<Option<ExitStatus>> {
+    let status = program.ended()?;
+    match status.filter(|status| !status.success() && status.signal().is_none()) {
+        Some(status) => bail!("{name} ended ({status}); it said: {}", program.last_words()),
+        None => Ok(status),
+    }
+}
+
+/// The file that is published under a key: `show/360p/index7.mwql1xyw.ts` is `360p/index7.ts`.
+fn written(key: &str) -> Option<String> {
+    let path = key.strip_prefix(SHOW)?.strip_prefix('/')?;
+    let (name, ending) = path.rsplit_once('.')?;
+    let (name, _time) = name.rsplit_once('.')?;
+    Some(format!("{name}.{ending}"))
+}
+
+fn hls(folder: &Path) -> PathBuf {
+    folder.join("hls")
+}
+
+/// A test picture in two renditions, in segments of a second, as fast as it would come from a camera.
+fn encode(folder: &Path) -> anyhow::Result<Program> {
+    let mut command = bound("ffmpeg");
+    command.args(["-v", "error", "-re", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25"]);
+    command.args(["-filter_complex", "[0:v]format=yuv420p,split=2[360p][large];[large]scale=320:180[180p]"]);
+    command.args(["-map", "[360p]", "-b:v:0", "800k", "-map", "[180p]", "-b:v:1", "250k"]);
+    command.args(["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-threads", "1"]);
+    command.args(["-g", "25", "-keyint_min", "25", "-sc_threshold", "0"]);
+    command.args(["-f", "hls", "-hls_time", "1", "-hls_list_size", "6"]);
+    command.args(["-hls_flags", "delete_segments+independent_segments+program_date_time"]);
+    command.args(["-var_stream_map", "v:0,name:360p v:1,name:180p", "-master_pl_name", MULTIVARIANT]);
+    command.arg(hls(folder).join("%v/index.m3u8"));
+    Program::start(&mut command, folder.join("ffmpeg.log"))
+}
+
+fn publish(s3: &S3, folder: &Path) -> anyhow::Result<Program> {
+    let mut command = bound(built("publish-live")?);
+    command.arg(hls(folder)).arg(format!("s3://{BUCKET}/{SHOW}"));
+    // Nothing that is set for somebody's real bucket means anything here.
+    command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+    command.env("AWS_ENDPOINT_URL_S3", s3.endpoint_url()).env("AWS_REGION", REGION);
+    command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID).env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY);
+    Program::start(&mut command, folder.join("publish-live.log"))
+}
