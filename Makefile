@@ -61,7 +61,6 @@ test: cc player player-page origin $(VENV)/ready ## Run every test: Rust, a real
 	cargo test --workspace
 	cargo test --workspace --test player --test origin -- --ignored --test-threads 1
 	node tests/player/page.mjs
-	cargo build --package demo --package publish-live
 	node tests/player/demo.mjs $(BUILT)/debug/demo
 	python -m pytest tests/clients
 	python -m pytest -m "build or not build" tests/template

@@ -143,7 +143,10 @@ async function stories() {
     console.log('✓ Ctrl-C ends it and all that it started, and no folder is left');
 
     const killed = startDemo();
-    const ids = [Number(await killed.find(/kill -9 (\d+) +# publish-live/)), Number(await killed.find(/kill -9 (\d+) +# ffmpeg/))];
+    const ids = [
+        Number(await killed.find(/kill -9 (\d+) +# publish-live/)),
+        Number(await killed.find(/kill -9 (\d+) +# ffmpeg/)),
+    ];
     killed.child.kill('SIGKILL');
     await isGone(killed, ids);
     console.log('✓ killed itself, it leaves nothing running');

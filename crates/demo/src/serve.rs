@@ -4,8 +4,10 @@ use crate::narrate::Narrator;
 use crate::station::{BUCKET, MULTIVARIANT, SHOW, Station};
 use crate::viewer::sequence;
 use anyhow::{Context as _, ensure};
-use stand_in::{Object, S3, Site, Versioning};
+use stand_in::{Object, Site, Versioning};
 use std::convert::Infallible;
+use std::fs::DirEntry;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -22,8 +24,12 @@ const LOOK: Duration = Duration::from_millis(500);
 ///
 /// A program ended by itself, or the page is not there.
 pub(crate) async fn serve(narrator: &mut Narrator, page: &Path) -> anyhow::Result<Infallible> {
+    let page = read_page(page)?;
     let mut station = Station::start()?;
-    put_page(&station.s3, page)?;
+    station.s3.create_bucket(PLAYER, Versioning::Off);
+    for (name, file) in page {
+        station.s3.put_object(PLAYER, &name, file);
+    }
     let site = Site::start(&station.s3);
     narrator.heading("On Air on this machine: a live stream, and the page to watch it with");
     narrator.say(
@@ -48,24 +54,23 @@ pub(crate) async fn serve(narrator: &mut Narrator, page: &Path) -> anyhow::Resul
     }
 }
 
-/// Puts the page into a bucket, as `make deploy-player` does.
-fn put_page(s3: &S3, page: &Path) -> anyhow::Result<()> {
-    s3.create_bucket(PLAYER, Versioning::Off);
-    let files = std::fs::read_dir(page)
-        .with_context(|| format!("{}: `make demo SERVE=1` makes it", page.display()))?;
-    for file in files {
+/// The files of the page, by their names, as they are served.
+fn read_page(folder: &Path) -> anyhow::Result<Vec<(String, Object)>> {
+    let files = std::fs::read_dir(folder)
+        .with_context(|| format!("{}: `make demo SERVE=1` makes it", folder.display()))?;
+    let read = |file: io::Result<DirEntry>| {
         let file = file?;
-        let (name, path) = (file.file_name().to_string_lossy().into_owned(), file.path());
+        let name = file.file_name().to_string_lossy().into_owned();
         let object = Object {
-            body: std::fs::read(&path).with_context(|| path.display().to_string())?.into(),
+            body: std::fs::read(file.path())?.into(),
             content_type: Some(content_type(&name).to_owned()),
             // The next demo may have another page at the same address.
             cache_control: Some("no-store".to_owned()),
             ..Object::default()
         };
-        s3.put_object(PLAYER, &name, object);
-    }
-    Ok(())
+        Ok((name, object))
+    };
+    files.map(read).collect()
 }
 
 /// A browser runs no module of a wrong type.
