@@ -26,9 +26,12 @@ const SEAM: &str = "#EXT-X-DISCONTINUITY";
 /// How a playlist ends to which nothing will be added.
 const END: &str = "#EXT-X-ENDLIST\n";
 
+/// What viewers open to see all of it.
+const MULTIVARIANT_VOD: &str = "index.vod.m3u8";
+
 /// Tells the chapter.
 pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
-    let mut station = Station::start()?;
+    let mut station = Station::start(&["--keep"])?;
     let watcher = station.watch();
     let began = SystemTime::now();
     narrator.heading("publish-live: from the transcoder to the viewers");
@@ -106,6 +109,18 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
             seconds(over.unwrap_or_default())
         ),
         missing(over),
+    );
+
+    let all = |station: &Station| RENDITIONS.map(|rendition| station.all_of(rendition));
+    let kept = station.until(|station| all(station).iter().all(|text| text.ends_with(END))).await?;
+    let named = all(&station).map(|text| text.lines().filter(|line| !line.starts_with('#')).count() as u64);
+    let made = RENDITIONS.map(|rendition| sequence(&station.playlist(rendition)));
+    narrator.check(
+        &format!(
+            "it can be watched again: {MULTIVARIANT_VOD} leads to all {} and {} segments",
+            named[0], named[1]
+        ),
+        missing(kept).into_iter().chain((named != made).then(|| format!("there were {made:?}"))),
     );
 
     narrator.heading("6. What was seen meanwhile");

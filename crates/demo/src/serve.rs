@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// A program ended by itself, or the page is not there.
 pub(crate) async fn serve(narrator: &mut Narrator, page: &Path) -> anyhow::Result<Infallible> {
     let page = read_page(page)?;
-    let mut station = Station::start()?;
+    let mut station = Station::start(&[])?;
     station.s3.create_bucket(PLAYER, Versioning::Off);
     for (name, file) in page {
         station.s3.put_object(PLAYER, &name, file);

@@ -27,21 +27,23 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Station {
     encoder: Program,
     publisher: Program,
+    /// What publish-live is told beside where from and where to.
+    options: &'static [&'static str],
     pub(crate) s3: S3,
     // Behind the programs, which write into it: fields are dropped in their order.
     folder: TempDir,
 }
 
 impl Station {
-    /// Starts ffmpeg and publish-live.
-    pub(crate) fn start() -> anyhow::Result<Self> {
+    /// Starts ffmpeg, and publish-live with these options.
+    pub(crate) fn start(options: &'static [&'static str]) -> anyhow::Result<Self> {
         let s3 = S3::builder().latency(LATENCY).start();
         s3.create_bucket(BUCKET, Versioning::Off);
         let folder = tempfile::Builder::new().prefix("onair-demo-").tempdir()?;
         std::fs::create_dir(hls(folder.path()))?;
-        let publisher = publish(&s3, folder.path())?;
+        let publisher = publish(&s3, folder.path(), options)?;
         let encoder = encode(folder.path())?;
-        Ok(Self { encoder, publisher, s3, folder })
+        Ok(Self { encoder, publisher, options, s3, folder })
     }
 
     /// Begins to watch what is published.
@@ -70,7 +72,7 @@ impl Station {
 
     /// Starts publish-live anew.
     pub(crate) fn publish_again(&mut self) -> anyhow::Result<()> {
-        self.publisher = publish(&self.s3, self.folder.path())?;
+        self.publisher = publish(&self.s3, self.folder.path(), self.options)?;
         Ok(())
     }
 
@@ -107,6 +109,11 @@ impl Station {
     /// The published playlist of a rendition; empty if it is not there.
     pub(crate) fn playlist(&self, rendition: &str) -> String {
         self.text(&format!("{rendition}/index.m3u8"))
+    }
+
+    /// The playlist of all that was of a rendition; empty if it is not there.
+    pub(crate) fn all_of(&self, rendition: &str) -> String {
+        self.text(&format!("{rendition}/index.vod.m3u8"))
     }
 
     /// Whether this holds for the published playlist of each rendition.
@@ -185,9 +192,9 @@ fn encode(folder: &Path) -> anyhow::Result<Program> {
     Program::start(&mut command, folder.join("ffmpeg.log"))
 }
 
-fn publish(s3: &S3, folder: &Path) -> anyhow::Result<Program> {
+fn publish(s3: &S3, folder: &Path, options: &[&str]) -> anyhow::Result<Program> {
     let mut command = bound(built("publish-live")?);
-    command.arg(hls(folder)).arg(format!("s3://{BUCKET}/{SHOW}"));
+    command.arg(hls(folder)).arg(format!("s3://{BUCKET}/{SHOW}")).args(options);
     // Nothing that is set for somebody's real bucket means anything here.
     command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     command.env("AWS_ENDPOINT_URL_S3", s3.endpoint_url()).env("AWS_REGION", REGION);
