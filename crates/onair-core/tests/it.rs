@@ -4,6 +4,7 @@
 
 mod ladder;
 mod live_orders;
+mod live_rules;
 mod pair_builder;
 mod pair_orders;
 mod pair_rules;

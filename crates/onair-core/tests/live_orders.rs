@@ -373,7 +373,7 @@ impl World {
             while let Some(job) = self.publisher.next(self.now) {
                 self.busy.push(job);
             }
-            if self.busy.is_empty() && self.publisher.is_idle() {
+            if self.busy.is_empty() && self.publisher.is_idle(self.now) {
                 break;
             }
             while !self.busy.is_empty() {
@@ -381,7 +381,7 @@ impl World {
             }
             self.now += Duration::from_secs(1);
         }
-        assert!(self.publisher.is_idle(), "it never comes to rest: {:#?}", self.publisher);
+        assert!(self.publisher.is_idle(self.now), "it never comes to rest: {:#?}", self.publisher);
     }
 }
 

@@ -19,12 +19,31 @@ impl FileId {
     /// `720p/12.ts` -> `720p/12.lx3k9f2a.ts`
     pub fn published(self, name: &str) -> String {
         let time = base36(self.modified_ms);
-        let file = name.rfind('/').map_or(0, |slash| slash + 1);
-        match name[file..].rfind('.').filter(|dot| *dot > 0) {
-            Some(dot) => format!("{}.{time}{}", &name[..file + dot], &name[file + dot..]),
-            None => format!("{name}.{time}"),
+        let (path, rest) = name.split_at(name.find(['?', '#']).unwrap_or(name.len()));
+        match extension(path) {
+            Some(dot) => format!("{}.{time}{}{rest}", &path[..dot], &path[dot..]),
+            None => format!("{path}.{time}{rest}"),
         }
     }
+}
+
+/// The file's own name of one under which it is published.
+///
+/// `720p/12.lx3k9f2a.ts` -> `720p/12.ts`
+pub fn written(published: &str) -> String {
+    let (path, rest) = published.split_at(published.find(['?', '#']).unwrap_or(published.len()));
+    let Some(end) = extension(path) else { return published.to_owned() };
+    match extension(&path[..end]) {
+        Some(time) => format!("{}{}{rest}", &path[..time], &path[end..]),
+        // A file without an extension has none but the time.
+        None => format!("{}{rest}", &path[..end]),
+    }
+}
+
+/// Where the extension of a name begins.
+fn extension(path: &str) -> Option<usize> {
+    let file = path.rfind('/').map_or(0, |slash| slash + 1);
+    path[file..].rfind('.').filter(|dot| *dot > 0).map(|dot| file + dot)
 }
 
 fn base36(mut number: u64) -> String {
@@ -39,16 +58,20 @@ fn base36(mut number: u64) -> String {
     }
 }
 
+/// Whether a URI leads to where others publish: it has a scheme (RFC 3986, 3.1).
+pub fn is_absolute(uri: &str) -> bool {
+    uri.split_once(':').is_some_and(|(scheme, _)| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    })
+}
+
 /// The file that a playlist names by this URI. `None` if it leads elsewhere: to another host, or out of the folder.
 ///
 /// Paths are relative to the folder, with `/` between their parts.
 pub fn file_of(playlist: &str, uri: &str) -> Option<String> {
     let uri = uri.split(['?', '#']).next().unwrap_or_default();
-    let has_scheme = uri.split_once(':').is_some_and(|(scheme, _)| {
-        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
-    });
-    if uri.is_empty() || uri.starts_with('/') || has_scheme {
+    if uri.is_empty() || uri.starts_with('/') || is_absolute(uri) {
         return None;
     }
     let decoded = percent_decode_str(uri).decode_utf8().ok()?;
@@ -78,27 +101,31 @@ pub fn files_of(playlist: &str, text: &str) -> Vec<String> {
 pub enum Kind {
     /// A playlist.
     Playlist,
-    /// What players fetch because a playlist names it.
-    Media,
+    /// A segment: a playlist will name it in a moment.
+    Segment,
+    /// What players fetch if a playlist names it, and what may be no part of a stream otherwise: a key, a film.
+    Other,
 }
 
 /// What a file is, by its name, if it is anything of a stream, and its Content-Type (RFC 8216bis, 10; the IANA's registry).
 pub fn kind(path: &str) -> Option<(Kind, &'static str)> {
     let (_, extension) = path.rsplit_once('.')?;
-    let media = |content_type| Some((Kind::Media, content_type));
-    match extension.to_ascii_lowercase().as_str() {
-        "m3u8" => Some((Kind::Playlist, "application/vnd.apple.mpegurl")),
-        "ts" => media("video/mp2t"),
-        "mp4" | "m4s" | "m4v" | "cmfv" => media("video/mp4"),
-        "m4a" | "cmfa" => media("audio/mp4"),
-        "aac" => media("audio/aac"),
-        "ac3" => media("audio/ac3"),
-        "ec3" => media("audio/eac3"),
-        "mp3" => media("audio/mpeg"),
-        "vtt" | "webvtt" => media("text/vtt"),
-        "key" => media("application/octet-stream"),
-        _ => None,
-    }
+    let (kind, content_type) = match extension.to_ascii_lowercase().as_str() {
+        "m3u8" => (Kind::Playlist, "application/vnd.apple.mpegurl"),
+        "ts" => (Kind::Segment, "video/mp2t"),
+        "m4s" | "cmfv" => (Kind::Segment, "video/mp4"),
+        "cmfa" => (Kind::Segment, "audio/mp4"),
+        "aac" => (Kind::Segment, "audio/aac"),
+        "ac3" => (Kind::Segment, "audio/ac3"),
+        "ec3" => (Kind::Segment, "audio/eac3"),
+        "vtt" | "webvtt" => (Kind::Segment, "text/vtt"),
+        "mp4" | "m4v" => (Kind::Other, "video/mp4"),
+        "m4a" => (Kind::Other, "audio/mp4"),
+        "mp3" => (Kind::Other, "audio/mpeg"),
+        "key" => (Kind::Other, "application/octet-stream"),
+        _ => return None,
+    };
+    Some((kind, content_type))
 }
 
 #[cfg(test)]
@@ -112,6 +139,10 @@ mod tests {
         assert_eq!(file.published("a.b/init"), "a.b/init.loyw3v5n");
         assert_eq!(file.published(".hidden"), ".hidden.loyw3v5n");
         assert_eq!(FileId { size_bytes: 0, modified_ms: 0 }.published("a.ts"), "a.0.ts");
+        assert_eq!(file.published("a/12.ts?v=1.5/x"), "a/12.loyw3v5n.ts?v=1.5/x");
+        for name in ["720p/12.ts", "a.b/init", "12.ts?v=1.5"] {
+            assert_eq!(written(&file.published(name)), name);
+        }
     }
 
     #[test]

@@ -104,10 +104,10 @@ impl Objects {
         self.unnamed.remove(name);
     }
 
-    /// Forgets, now and then, what no playlist names or needs.
-    pub(super) fn sweep(&mut self, now: Duration, is_needed: impl Fn(&str) -> bool) {
+    /// Forgets, now and then, what no playlist names or needs; whether it was time for that.
+    pub(super) fn sweep(&mut self, now: Duration, is_needed: impl Fn(&str) -> bool) -> bool {
         if now.saturating_sub(self.swept) < UNNAMED {
-            return;
+            return false;
         }
         self.swept = now;
         self.by_name.retain(|name, object| {
@@ -115,6 +115,7 @@ impl Objects {
         });
         let by_name = &self.by_name;
         self.unnamed.retain(|name| by_name.contains_key(name));
+        true
     }
 
     /// The one that was closed first of those that no playlist names yet, if one is due. Those of a folder in which so

@@ -5,7 +5,7 @@
 
 use super::document::{Document, Recall};
 use super::job::{Job, Outcome, Rules};
-use super::names::{FileId, Kind, file_of, kind};
+use super::names::{FileId, Kind, file_of, is_absolute, kind};
 use super::objects::{Object, Objects};
 pub use super::rendition::Progress;
 use super::rendition::Rendition;
@@ -25,9 +25,13 @@ pub struct Publisher {
     pub(super) renditions: BTreeMap<String, Rendition>,
     pub(super) multivariants: BTreeMap<String, Multivariant>,
     pub(super) trash: VecDeque<(Duration, String)>,
+    /// What is being deleted: until that is done, nothing is put under the same name.
+    pub(super) deleting: BTreeSet<String>,
     /// Whose turn it was last.
     pub(super) last_served: String,
     lags: Vec<Lag>,
+    /// Why viewers were told of a gap, each time since this was asked last.
+    pub(super) gaps: Vec<String>,
 }
 
 /// How far viewers were behind the transcoder when a playlist was published.
@@ -63,14 +67,19 @@ impl Publisher {
             renditions: BTreeMap::new(),
             multivariants: BTreeMap::new(),
             trash: VecDeque::new(),
+            deleting: BTreeSet::new(),
             last_served: String::new(),
             lags: Vec::new(),
+            gaps: Vec::new(),
         }
     }
 
-    /// A file was closed, or moved to where it is. An empty one is none yet.
+    /// A file was closed, or moved to where it is. An empty one is none yet, and what may be no part of the stream is
+    /// one as soon as a playlist names it.
     pub fn file_closed(&mut self, path: &str, file: FileId, now: Duration) {
-        if kind(path).is_some_and(|(kind, _)| kind == Kind::Media) && file.size_bytes > 0 {
+        let is_segment = kind(path).is_some_and(|(kind, _)| kind == Kind::Segment);
+        let is_wanted = is_segment || self.renditions.values().any(|known| known.unknown.contains(path));
+        if is_wanted && file.size_bytes > 0 {
             self.object(path, file, now);
         }
     }
@@ -96,6 +105,10 @@ impl Publisher {
             Err(NotMedia::Multivariant) => return self.multivariant_read(path, text, now),
             Err(NotMedia::Unusable(why)) => return Err(why),
         };
+        let astray = |uri: &&str| file_of(path, uri).is_none() && !is_absolute(uri);
+        if let Some(uri) = snapshot.needs().into_iter().find(astray) {
+            return Err(format!("{uri:?} leads out of the folder, where nothing is published from"));
+        }
         // A disk that is full cuts a name off as it does anything else.
         let last = snapshot.segments.last().and_then(|segment| file_of(path, &segment.uri));
         if !text.ends_with('\n') && last.is_some_and(|last| !files.contains_key(&last)) {
@@ -111,17 +124,23 @@ impl Publisher {
         rendition.unknown = unknown;
         match rendition.is_recalled {
             true => rendition.follow(&snapshot, now, document),
-            false => rendition.unread = Some((snapshot, now)),
+            false => {
+                rendition.waits_since.get_or_insert(now);
+                rendition.unread = Some((snapshot, now));
+            }
         }
         if keeps {
             rendition.vod.get_or_insert_default();
             self.documents.entry(vod_name(path)).or_default();
         }
-        rendition.refresh(path, &self.objects);
+        rendition.refresh(path, &self.objects, now);
         Ok(())
     }
 
     fn multivariant_read(&mut self, path: &str, text: &str, now: Duration) -> Result<(), String> {
+        if !text.ends_with('\n') {
+            return Err("it is cut off: its last line has no end".to_owned());
+        }
         let playlist = MultivariantPlaylist::parse(text).map_err(|error| error.to_string())?;
         let names = playlist.played().filter_map(|uri| file_of(path, uri)).collect();
         self.multivariant(path.to_owned(), text.to_owned(), names, now);
@@ -190,7 +209,7 @@ impl Publisher {
                 };
                 rendition.timeline.rename(published);
                 self.objects.named(&name);
-                rendition.refresh(playlist, &self.objects);
+                rendition.refresh(playlist, &self.objects, now);
             }
         }
     }
@@ -200,12 +219,17 @@ impl Publisher {
         match job {
             Job::Recall(name) => self.recalled(&name, outcome, now),
             Job::Upload { name, .. } => {
+                if let Outcome::Failed { why, .. } = &outcome {
+                    let waiting = self.renditions.values_mut().filter(|known| known.waits_for(&name));
+                    waiting.for_each(|known| known.trouble = Some(why.clone()));
+                }
                 if self.objects.uploaded(&name, outcome, now) {
                     self.renditions.values_mut().for_each(|rendition| rendition.found(&name));
                 }
             }
             Job::Publish { name, text } => self.published(&name, text, outcome, now),
             Job::Delete(names) => {
+                self.deleting.clear();
                 if let Outcome::Failed { pause, .. } = outcome {
                     for name in names.into_iter().rev() {
                         self.trash.push_front((now + pause, name));
@@ -217,20 +241,25 @@ impl Publisher {
 
     fn recalled(&mut self, name: &str, outcome: Outcome, now: Duration) {
         let Some(document) = self.documents.get_mut(name) else { return };
-        let pause = match outcome {
+        let failed = match outcome {
             Outcome::Recalled(Some((text, age))) => {
                 (document.visible, document.age) = (Some(text), age);
                 None
             }
             Outcome::Recalled(None) | Outcome::Done => None,
-            Outcome::Failed { pause, .. } => Some(pause),
-            Outcome::Hopeless(_) => Some(HOPELESS),
+            Outcome::Failed { why, pause } => Some((why, pause)),
+            Outcome::Hopeless(why) => Some((why, HOPELESS)),
         };
-        document.recalled = if pause.is_some() { Recall::Due } else { Recall::Done };
-        document.not_before = now + pause.unwrap_or_default();
-        let is_its = |path: &&String| path.as_str() == name || vod_name(path) == name;
-        if let Some(path) = self.renditions.keys().find(is_its).cloned() {
-            self.adopt(&path, now);
+        document.recalled = if failed.is_some() { Recall::Due } else { Recall::Done };
+        document.not_before = now + failed.as_ref().map_or(Duration::ZERO, |(_, pause)| *pause);
+        let is_its = |(path, _): &(&String, &mut Rendition)| *path == name || vod_name(path) == name;
+        let Some((path, rendition)) = self.renditions.iter_mut().find(is_its) else { return };
+        match failed {
+            Some((why, _)) => rendition.trouble = Some(why),
+            None => {
+                let path = path.clone();
+                self.adopt(&path, now);
+            }
         }
     }
 
@@ -250,7 +279,7 @@ impl Publisher {
         if let Some((snapshot, read)) = rendition.unread.take() {
             rendition.follow(&snapshot, read, document);
         }
-        rendition.refresh(path, &self.objects);
+        rendition.refresh(path, &self.objects, now);
     }
 
     fn published(&mut self, name: &str, text: String, outcome: Outcome, now: Duration) {
@@ -281,12 +310,12 @@ impl Publisher {
                 rendition.lag = Some(playlist);
             }
             let gone = rendition.now_visible(name, &visible, document, now);
-            rendition.refresh(name, &self.objects);
+            rendition.refresh(name, &self.objects, now);
             self.no_longer_named(gone, now);
         } else if let Some((path, kept)) = self.renditions.iter_mut().find(|(path, _)| vod_name(path) == name)
         {
             kept.vod = Some(Vod::of(&visible));
-            kept.refresh(path, &self.objects);
+            kept.refresh(path, &self.objects, now);
         }
     }
 
@@ -302,10 +331,12 @@ impl Publisher {
     }
 
     /// Whether everything is published that was read, and can be.
-    pub fn is_idle(&mut self) -> bool {
+    pub fn is_idle(&mut self, now: Duration) -> bool {
         let objects = &self.objects;
-        let is_kept =
-            self.renditions.iter_mut().all(|(name, rendition)| rendition.vod_due(name, objects).is_none());
+        let is_kept = self
+            .renditions
+            .iter_mut()
+            .all(|(name, rendition)| rendition.vod_due(name, objects, now).is_none());
         let is_up_to_date = |(name, rendition): (&String, &Rendition)| {
             self.documents.get(name).is_some_and(|document| rendition.is_up_to_date(document))
         };
@@ -327,7 +358,10 @@ impl Publisher {
 
     /// The multivariant playlists that have been waiting since before this time, and what for.
     pub fn waiting(&self, since: Duration) -> impl Iterator<Item = (&str, Vec<&str>)> {
-        let waiting = self.multivariants.iter().filter(move |(_, multivariant)| multivariant.since < since);
+        let waiting = self.multivariants.iter().filter(move |(name, multivariant)| {
+            let is_visible = self.documents.get(*name).is_some_and(|known| known.has(&multivariant.text));
+            multivariant.since < since && !is_visible
+        });
         let missing =
             waiting.map(|(name, multivariant)| (name.as_str(), self.missing(multivariant).collect()));
         missing.filter(|(_, missing): &(_, Vec<&str>)| !missing.is_empty())
@@ -336,6 +370,11 @@ impl Publisher {
     /// What was measured since this was asked last.
     pub fn take_lags(&mut self) -> Vec<Lag> {
         std::mem::take(&mut self.lags)
+    }
+
+    /// Why viewers are told of gaps that they were not told of when this was asked last.
+    pub fn take_gaps(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.gaps)
     }
 
     /// How each rendition is.

@@ -44,7 +44,7 @@ impl Publisher {
         self.renditions.iter_mut().find_map(|(name, rendition)| {
             let document = self.documents.get(name).filter(|document| document.is_free(now))?;
             rendition.end_if_gone(now, document);
-            Some((name.clone(), rendition.ready(name, objects, on_lost, now)?))
+            Some((name.clone(), rendition.ready(name, objects, on_lost, now, &mut self.gaps)?))
         })
     }
 
@@ -62,14 +62,13 @@ impl Publisher {
         self.renditions.iter_mut().find_map(|(playlist, rendition)| {
             let name = vod_name(playlist);
             self.documents.get(&name).filter(|document| document.is_free(now))?;
-            let end = rendition.vod_due(playlist, objects)?;
+            let end = rendition.vod_due(playlist, objects, now)?;
             Some((name, rendition.timeline.render_all(end)?))
         })
     }
 
     fn upload(&mut self, now: Duration) -> Option<Job> {
-        let Self { objects, renditions, .. } = self;
-        objects.sweep(now, |name| renditions.values().any(|rendition| rendition.involves(name)));
+        self.sweep(now);
         // Renditions take turns.
         let after = self.renditions.range::<String, _>((Excluded(&self.last_served), Unbounded));
         let before = self.renditions.range::<String, _>(..=&self.last_served);
@@ -93,7 +92,9 @@ impl Publisher {
         for name in rendition.missing() {
             match self.objects.get(name) {
                 Some(Object { state: State::Busy, .. }) => busy += 1,
-                Some(object) if object.is_due(now) => return Some(name.clone()),
+                Some(object) if object.is_due(now) && !self.deleting.contains(name) => {
+                    return Some(name.clone());
+                }
                 _ => {}
             }
             if busy == UPLOADS_OF_A_RENDITION {
@@ -103,9 +104,33 @@ impl Publisher {
         None
     }
 
+    /// One call at a time, and nothing that is named again.
     fn delete(&mut self, now: Duration) -> Option<Job> {
+        if !self.deleting.is_empty() {
+            return None;
+        }
         let due = self.trash.iter().take_while(|(at, _)| *at <= now).count().min(DELETED_AT_ONCE);
-        let names: Vec<String> = self.trash.drain(..due).map(|(_, name)| name).collect();
+        let mut names: Vec<String> = self.trash.drain(..due).map(|(_, name)| name).collect();
+        names.retain(|name| !self.renditions.values().any(|rendition| rendition.involves(name)));
+        self.deleting = names.iter().cloned().collect();
         (!names.is_empty()).then_some(Job::Delete(names))
+    }
+
+    /// Forgets, now and then, what nobody needs, and streams that are over.
+    fn sweep(&mut self, now: Duration) {
+        let Self { objects, renditions, documents, .. } = self;
+        if !objects.sweep(now, |name| renditions.values().any(|rendition| rendition.involves(name))) {
+            return;
+        }
+        let is_over = |(name, rendition): (&String, &Rendition)| {
+            let document = documents.get(name).filter(|document| !document.busy)?;
+            rendition.is_over(now, document).then(|| name.clone())
+        };
+        let over: Vec<String> = renditions.iter().filter_map(is_over).collect();
+        for name in over {
+            renditions.remove(&name);
+            documents.remove(&name);
+            documents.remove(&vod_name(&name));
+        }
     }
 }

@@ -7,7 +7,7 @@ use super::objects::{FAILED_ALONE, Object, Objects, State};
 use super::snapshot::{Segment, Snapshot};
 use super::timeline::Timeline;
 use super::vod::Vod;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How many target durations a playlist waits for what it names, before that is lost.
@@ -32,12 +32,16 @@ pub(super) struct Rendition {
     pub(super) waits_since: Option<Duration>,
     /// What the visible playlist names.
     pub(super) named: BTreeSet<String>,
+    /// The segments among that.
+    segments: BTreeSet<String>,
     /// That, and what it has named that is still needed.
     seen: BTreeSet<String>,
     /// The names of what it needs: its window, and what has left that and is to be kept.
     needs: BTreeSet<String>,
     /// What of its window was not there when that was last looked at, in its order; and the same of what has left it.
     missing: [Vec<String>; 2],
+    /// Since when that has been so of what its window misses.
+    missing_since: BTreeMap<String, Duration>,
     /// The number behind the last segment that the visible playlist names.
     pub(super) visible_end: u64,
     /// The last of them.
@@ -64,6 +68,7 @@ impl Rendition {
         let published = published.unwrap_or_default();
         self.visible_end = published.sequence + published.segments.len() as u64;
         self.named = names(playlist, &published.segments).into_iter().collect();
+        self.segments = segment_names(playlist, &published);
         self.seen.clone_from(&self.named);
         let all = self.vod.is_some().then(|| {
             let (sequence, discontinuity_sequence) = (published.sequence, published.discontinuity_sequence);
@@ -97,7 +102,8 @@ impl Rendition {
         }
     }
 
-    /// Viewers see this of it from now on; what was named before and is not any more.
+    /// Viewers see this of it from now on. Returns the segments that were named before and are not any more. (What they
+    /// needed is small, and may be named again or be another rendition's, too: that stays.)
     pub(super) fn now_visible(
         &mut self,
         playlist: &str,
@@ -109,15 +115,17 @@ impl Rendition {
         self.visible_end = visible.sequence + visible.segments.len() as u64;
         self.newest = visible.segments.last().map(|segment| segment.uri.clone());
         self.waits_since = (!self.is_up_to_date(document)).then_some(now);
-        let named: BTreeSet<String> = names(playlist, &visible.segments).into_iter().collect();
-        let gone = self.named.difference(&named).cloned().collect();
-        self.named = named;
+        self.timeline.shown(self.visible_end);
+        let segments = segment_names(playlist, visible);
+        let gone = self.segments.difference(&segments).cloned().collect();
+        self.segments = segments;
+        self.named = names(playlist, &visible.segments).into_iter().collect();
         self.seen.extend(self.named.iter().cloned());
         gone
     }
 
     /// Looks at what it needs. To be called after each change of that.
-    pub(super) fn refresh(&mut self, playlist: &str, objects: &Objects) {
+    pub(super) fn refresh(&mut self, playlist: &str, objects: &Objects, now: Duration) {
         let unkept = self.unkept().map(|(_, segment)| segment);
         let needs = [names(playlist, self.timeline.segments()), names(playlist, unkept)];
         self.needs = needs.iter().flatten().cloned().collect();
@@ -125,6 +133,8 @@ impl Rendition {
         self.seen.retain(|name| needed.contains(name) || named.contains(name));
         self.missing =
             needs.map(|names| names.into_iter().filter(|name| !self.is_there(name, objects)).collect());
+        let since = |name: &String| self.missing_since.get(name).copied().unwrap_or(now);
+        self.missing_since = self.missing[0].iter().map(|name| (name.clone(), since(name))).collect();
     }
 
     /// A file is there.
@@ -135,6 +145,19 @@ impl Rendition {
     /// What it needs and may not be there yet: what its window does first.
     pub(super) fn missing(&self) -> impl Iterator<Item = &String> {
         self.missing.iter().flatten()
+    }
+
+    /// Whether nothing comes any more, and all of it is published.
+    pub(super) fn is_over(&self, now: Duration, document: &Document) -> bool {
+        self.gone_since.is_some_and(|since| now.saturating_sub(since) >= GONE)
+            && self.timeline.has_ended()
+            && self.is_up_to_date(document)
+            && self.vod.as_ref().is_none_or(|vod| vod.has_ended)
+    }
+
+    /// Whether its window waits for an object.
+    pub(super) fn waits_for(&self, name: &str) -> bool {
+        self.missing[0].iter().any(|missing| missing == name)
     }
 
     /// Whether it needs an object, or names it.
@@ -158,13 +181,15 @@ impl Rendition {
         objects: &Objects,
         on_lost: OnLost,
         now: Duration,
+        gaps: &mut Vec<String>,
     ) -> Option<String> {
-        let since = self.waits_since?;
+        self.waits_since?;
         self.timeline.segments().next()?;
         let patience = Duration::from_secs(self.timeline.target_s().max(1)) * PATIENCE_TARGETS;
-        let is_late = now.saturating_sub(since) > patience;
         let mut lost = None;
         for name in self.missing[0].iter().filter(|name| !self.is_there(name, objects)) {
+            let since = self.missing_since.get(name).copied().unwrap_or(now);
+            let is_late = now.saturating_sub(since) > patience;
             let why = match objects.get(name) {
                 Some(Object { state: State::Lost(why), .. }) => why.clone(),
                 Some(object) if object.failed_alone >= FAILED_ALONE && is_late => {
@@ -176,17 +201,23 @@ impl Rendition {
             lost = Some((name.clone(), why));
         }
         let Some((name, why)) = lost else { return Some(self.timeline.render()) };
-        self.trouble = Some(why);
+        self.trouble = Some(why.clone());
         let is_it = |segment: &&Segment| file_of(playlist, &segment.uri).as_ref() == Some(&name);
         let segment = self.timeline.segments().find(is_it).map(|segment| segment.uri.clone());
         // Without its key or its initialization section no segment plays, so a gap would be all there is.
         if let Some(uri) = segment.filter(|_| on_lost == OnLost::Gap) {
             self.timeline.lose(&uri);
-            self.refresh(playlist, objects);
-            return self.ready(playlist, objects, on_lost, now);
+            self.refresh(playlist, objects, now);
+            gaps.push(format!("{playlist}: {why}"));
+            return self.ready(playlist, objects, on_lost, now, gaps);
         }
         None
     }
+}
+
+fn segment_names(playlist: &str, snapshot: &Snapshot) -> BTreeSet<String> {
+    let there = snapshot.segments.iter().filter(|segment| !segment.gap);
+    there.filter_map(|segment| file_of(playlist, &segment.uri)).collect()
 }
 
 /// The names of what segments need, each once, in their order.

@@ -9,6 +9,11 @@ use quick_m3u8::tag::hls::{EnumeratedString, Key, Method, Tag};
 use quick_m3u8::{HlsLine, Reader};
 use std::collections::BTreeSet;
 
+/// An hour: no player waits so long for a segment.
+const MAX_TARGET_S: u64 = 3_600;
+/// What JavaScript can count (2^53): players do not go farther.
+const MAX_NUMBER: u64 = 1 << 53;
+
 /// A media playlist, understood.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
@@ -58,6 +63,8 @@ pub struct Segment {
     pub keys: Vec<Attached>,
     /// The initialization section that it needs (`EXT-X-MAP`).
     pub map: Option<Attached>,
+    /// That stands before all keys, so it is not encrypted with them (RFC 8216bis, 4.4.4.5).
+    pub map_is_clear: bool,
 }
 
 /// A tag that names a file which segments need.
@@ -102,8 +109,16 @@ impl Snapshot {
         if is_multivariant {
             return Err(NotMedia::Multivariant);
         }
-        let target_s =
-            target_s.ok_or_else(|| NotMedia::Unusable("it has no EXT-X-TARGETDURATION".to_owned()))?;
+        let unusable = |why: &str| NotMedia::Unusable(why.to_owned());
+        let target_s = target_s.ok_or_else(|| unusable("it has no EXT-X-TARGETDURATION"))?;
+        if target_s > MAX_TARGET_S || snapshot.sequence.max(snapshot.discontinuity_sequence) > MAX_NUMBER {
+            return Err(unusable("its EXT-X-TARGETDURATION or its numbers make no sense"));
+        }
+        let has_parts =
+            |segment: &Segment| segment.tags.iter().any(|tag| tag.starts_with("#EXT-X-BYTERANGE"));
+        if !snapshot.ended && snapshot.segments.iter().any(has_parts) {
+            return Err(unusable("EXT-X-BYTERANGE: it needs a file for each segment, not one that grows"));
+        }
         Ok(Self { target_s, ..snapshot })
     }
 
@@ -160,7 +175,9 @@ impl Reading {
         if !std::mem::take(&mut self.has_duration) {
             return Err(format!("{uri:?} has no EXTINF"));
         }
-        let next = Segment { keys: self.next.keys.clone(), map: self.next.map.clone(), ..Segment::default() };
+        let Segment { keys, map, map_is_clear, .. } = &self.next;
+        let (keys, map, map_is_clear) = (keys.clone(), map.clone(), *map_is_clear);
+        let next = Segment { keys, map, map_is_clear, ..Segment::default() };
         let segment = std::mem::replace(&mut self.next, next);
         let (uri, written_as) = (uri.to_owned(), uri.to_owned());
         self.snapshot.segments.push(Segment { uri, written_as, ..segment });
@@ -209,6 +226,7 @@ impl Reading {
             Tag::Gap(_) => self.next.gap = true,
             Tag::Map(map) => {
                 let uri = Some(map.uri().to_owned());
+                self.next.map_is_clear = self.next.keys.is_empty();
                 self.next.map = Some(Attached { tag: text.to_owned(), uri, format: String::new() });
             }
             Tag::Key(key) => self.key(key, text),
@@ -258,6 +276,7 @@ impl Default for Segment {
             gap: false,
             keys: Vec::new(),
             map: None,
+            map_is_clear: false,
         }
     }
 }

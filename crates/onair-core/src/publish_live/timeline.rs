@@ -4,6 +4,7 @@
 //! (RFC 8216bis, 6.2.1 and 6.2.2): what came from before stays in the window while there is room, and what comes now follows
 //! behind a discontinuity.
 
+use super::names::written;
 use super::snapshot::{Segment, Snapshot};
 use std::collections::VecDeque;
 
@@ -42,6 +43,8 @@ struct Entry {
     segment: Segment,
     /// It is from the transcoder's present run.
     is_present: bool,
+    /// Viewers have seen it: what it needs stays the same.
+    is_shown: bool,
 }
 
 /// The transcoder's present run.
@@ -62,7 +65,7 @@ impl Timeline {
     /// What an earlier process has published: the window, and all that was, if that is remembered.
     pub fn adopt(published: Snapshot, all: Option<Snapshot>) -> Self {
         let past = all.map(|all| Past::before(all, &published));
-        let entry = |segment| Entry { segment, is_present: false };
+        let entry = |segment| Entry { segment, is_present: false, is_shown: true };
         let entries: VecDeque<Entry> = published.segments.into_iter().map(entry).collect();
         Self {
             past,
@@ -139,8 +142,14 @@ impl Timeline {
         let is_same = |(number, segment): (u64, &Segment)| match self.at(run.published(number)) {
             None => true,
             Some(entry) if entry.segment.uri == segment.uri => true,
-            // What was never there may have turned up, too late.
-            Some(entry) => entry.segment.gap && entry.segment.uri == segment.written_as,
+            // What was there may be gone from the disk, and what was never there may have turned up, too late: unless
+            // there is less than before, which is a transcoder that began again.
+            Some(Entry { segment: known, .. }) => {
+                let is_absent = segment.uri == segment.written_as;
+                let may_be = is_absent || known.gap && after >= self.end();
+                known.gap && known.uri == segment.written_as
+                    || may_be && written(&known.uri) == segment.written_as
+            }
         };
         let adjoins = run.published(snapshot.sequence) <= self.end() && after > i128::from(self.sequence);
         adjoins && (snapshot.sequence..).zip(&snapshot.segments).all(is_same)
@@ -157,11 +166,15 @@ impl Timeline {
         if let Some(entry) = self.at_mut(number) {
             // What was said once stays so: it is a gap, or it begins a run.
             segment.discontinuity |= entry.segment.discontinuity;
-            if entry.segment.gap {
-                segment.gap = true;
+            segment.gap |= entry.segment.gap;
+            if entry.segment.gap || entry.is_shown {
                 segment.uri.clone_from(&entry.segment.uri);
             }
-            *entry = Entry { segment, is_present: true };
+            if entry.is_shown {
+                segment.map.clone_from(&entry.segment.map);
+                segment.keys.clone_from(&entry.segment.keys);
+            }
+            *entry = Entry { segment, is_present: true, ..*entry };
             return;
         }
         if number != self.end() {
@@ -169,7 +182,7 @@ impl Timeline {
             return;
         }
         segment.discontinuity |= self.run.is_some_and(|run| run.break_at == Some(number));
-        self.entries.push_back(Entry { segment, is_present: true });
+        self.entries.push_back(Entry { segment, is_present: true, is_shown: false });
     }
 
     /// Says of a segment that nobody has seen yet that it will never be there.
@@ -177,6 +190,12 @@ impl Timeline {
         let past = self.past.iter_mut().flat_map(|past| &mut past.segments);
         let all = past.chain(self.entries.iter_mut().map(|entry| &mut entry.segment));
         all.filter(|segment| segment.uri == uri).for_each(|segment| segment.gap = true);
+    }
+
+    /// Viewers have seen all before this number.
+    pub fn shown(&mut self, end: u64) {
+        let count = usize::try_from(end.saturating_sub(self.sequence)).unwrap_or(usize::MAX);
+        self.entries.iter_mut().take(count).for_each(|entry| entry.is_shown = true);
     }
 
     /// Says that nothing comes after it, though the transcoder does not.
@@ -312,6 +331,9 @@ impl Timeline {
             if segment.discontinuity {
                 lines.push("#EXT-X-DISCONTINUITY".to_owned());
             }
+            let new_map = segment.map.iter().filter(|_| segment.map != *map).map(|map| map.tag.clone());
+            let (before_keys, after_keys) = if segment.map_is_clear { (1, 0) } else { (0, 1) };
+            lines.extend(new_map.clone().take(before_keys));
             if segment.keys != *keys {
                 if segment.keys.len() < keys.len() {
                     lines.push("#EXT-X-KEY:METHOD=NONE".to_owned());
@@ -319,10 +341,8 @@ impl Timeline {
                 lines.extend(segment.keys.iter().map(|key| key.tag.clone()));
                 keys = &segment.keys;
             }
-            if segment.map != *map {
-                lines.extend(segment.map.iter().map(|map| map.tag.clone()));
-                map = &segment.map;
-            }
+            lines.extend(new_map.take(after_keys));
+            map = &segment.map;
             if segment.gap {
                 lines.push("#EXT-X-GAP".to_owned());
             }

@@ -5,6 +5,7 @@ use super::objects::{FAILED_ALONE, Object, Objects, State};
 use super::rendition::Rendition;
 use super::snapshot::{Segment, Snapshot};
 use crate::playlist::{MultivariantPlaylist, PlaylistError};
+use std::time::Duration;
 
 const PLAYLIST: &str = ".m3u8";
 const VOD: &str = ".vod.m3u8";
@@ -55,7 +56,7 @@ impl Vod {
 impl Rendition {
     /// The end of what the playlist of all that was is to have, if it is to be put. What will never be there is a gap from
     /// now on: it has left the window, so nobody waits for it.
-    pub(super) fn vod_due(&mut self, playlist: &str, objects: &Objects) -> Option<u64> {
+    pub(super) fn vod_due(&mut self, playlist: &str, objects: &Objects, now: Duration) -> Option<u64> {
         // What viewers see of the show now comes first.
         if self.visible_end < self.timeline.sequence() {
             return None;
@@ -80,7 +81,7 @@ impl Rendition {
             self.timeline.lose(uri);
         }
         if !lost.is_empty() {
-            self.refresh(playlist, objects);
+            self.refresh(playlist, objects, now);
         }
         let vod = self.vod.as_ref()?;
         let ended = self.timeline.has_ended() && self.waits_since.is_none();
