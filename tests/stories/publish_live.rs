@@ -3,6 +3,7 @@
 mod by_hand;
 mod disk;
 mod ends;
+mod operator;
 
 use onair_core::publish_live::names::file_of;
 use onair_core::publish_live::snapshot::Snapshot;
@@ -196,7 +197,7 @@ fn what_ffmpeg_writes_is_published_and_nothing_is_named_before_it_is_there() {
         assert!(checker.end() > 1_000);
         let object = live.s3.object(BUCKET, "live/hd/index.m3u8").unwrap();
         assert_eq!(object.content_type.as_deref(), Some("application/vnd.apple.mpegurl"));
-        assert_eq!(object.cache_control.as_deref(), Some("max-age=1"));
+        assert_eq!(object.cache_control.as_deref(), Some("max-age=0"));
         let snapshot = Snapshot::parse(&live.playlist("hd")).unwrap();
         let segment = format!("live/hd/{}", snapshot.segments[0].uri);
         let object = live.s3.object(BUCKET, &segment).unwrap();

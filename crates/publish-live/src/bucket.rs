@@ -1,21 +1,30 @@
 //! The bucket: jobs are done here.
 
-use crate::disk::Disk;
+use crate::disk::{Disk, Unread};
 use crate::{Error, Settings};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use onair_aws::s3::{S3, Target};
+use onair_aws::s3::{Publisher, Recalled, S3, Target};
 use onair_core::publish_live::job::{Job, Outcome};
 use onair_core::publish_live::names::{FileId, kind};
+use percent_encoding::percent_decode_str;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
 
 /// How much of files is in memory at a time, in units of 64 KiB: 64 MiB. A larger file goes alone.
 const MEMORY: u32 = 1024;
 const UNIT_BYTES: u64 = 64 * 1024;
-/// A request without an answer for so long is taken for lost.
+/// A request without an answer for so long is taken for lost, beside the time that a slow uplink needs for what it sends.
 const ATTEMPT: Duration = Duration::from_secs(5);
+/// Half a megabit a second: who has less of an uplink for each of what is sent at a time is not on air.
+const SLOWEST_BYTES_PER_S: u64 = 64 * 1024;
+/// No segment is larger, in bytes.
+const LARGEST_BYTES: u64 = 256 * 1024 * 1024;
+/// How often somebody of the same name may come in between: that was sent before the process that this one took over from
+/// was killed. More often is somebody who is at work.
+const LATE_COMERS: u32 = 3;
 /// A playlist that somebody else wrote more recently than this belongs to a publisher that is at work.
 const AT_WORK: Duration = Duration::from_secs(30);
 /// Segments, keys and initialization sections never change: no name means two contents.
@@ -26,8 +35,10 @@ pub(crate) struct Bucket {
     s3: S3,
     bucket: String,
     prefix: String,
-    publisher: String,
+    publisher: Publisher,
     memory: Semaphore,
+    /// How often another process of the same name came in between.
+    late_comers: AtomicU32,
     /// The `ETag` of each playlist that is there, by its name.
     e_tags: Mutex<HashMap<String, String>>,
     /// The pauses of what fails, by its name.
@@ -35,16 +46,48 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    pub(crate) async fn connect(settings: &Settings) -> Self {
+    /// # Errors
+    ///
+    /// When nobody says in which region the bucket is.
+    pub(crate) async fn connect(settings: &Settings) -> Result<Self, Error> {
         let config = onair_aws::connect_anywhere(ATTEMPT).await;
-        Self {
+        let Some(region) = config.region() else { return Err(Error::NoRegion) };
+        let Settings { dir, target, publisher, .. } = settings;
+        let publisher = Publisher { name: publisher.clone(), run: run() };
+        tracing::info!(
+            "publishes {} to s3://{}/{} ({region}), as {}",
+            dir.display(),
+            target.bucket,
+            target.prefix,
+            readable(&publisher.name)
+        );
+        Ok(Self {
             s3: S3::new(&config),
             bucket: settings.target.bucket.clone(),
             prefix: settings.target.prefix.clone(),
-            publisher: settings.publisher.clone(),
+            publisher,
+            late_comers: AtomicU32::new(0),
             memory: Semaphore::new(MEMORY as usize),
             e_tags: Mutex::default(),
             pauses: Mutex::default(),
+        })
+    }
+
+    /// Looks whether the bucket is there and may be read, before anything is to be put.
+    pub(crate) async fn look(&self) -> Result<(), Error> {
+        match self.s3.recall(&self.bucket, &self.key("index.m3u8")).await {
+            Ok(Some(Recalled { publisher: Some(publisher), age, .. }))
+                if self.is_at_work(&publisher, age) =>
+            {
+                Err(self.not_alone("index.m3u8", readable(&publisher.name), age))
+            }
+            Ok(_) => Ok(()),
+            Err(error) => {
+                tracing::error!(
+                    "the bucket cannot be read, and nothing will be published before it can: {error}"
+                );
+                Ok(())
+            }
         }
     }
 
@@ -67,8 +110,8 @@ impl Bucket {
         self.went_well(name);
         let Some(found) = found else { return Ok(Outcome::Recalled(None)) };
         match found.publisher {
-            Some(publisher) if publisher != self.publisher && found.age < AT_WORK => {
-                return Err(self.not_alone(name, publisher, found.age));
+            Some(publisher) if self.is_at_work(&publisher, found.age) => {
+                return Err(self.not_alone(name, readable(&publisher.name), found.age));
             }
             _ => {}
         }
@@ -82,13 +125,22 @@ impl Bucket {
         let Ok(_memory) = self.memory.acquire_many(units).await else {
             return Outcome::Hopeless("the daemon ends".to_owned());
         };
+        if file.size_bytes > LARGEST_BYTES {
+            return Outcome::Hopeless(format!("{path} has {} bytes: that is no segment", file.size_bytes));
+        }
         let bytes = match disk.content(path, file) {
             Ok(bytes) => bytes,
-            Err(why) => return Outcome::Hopeless(why),
+            Err(Unread::Gone(why)) => return Outcome::Hopeless(why),
+            Err(Unread::Failed(why)) => return Outcome::Failed { why, pause: self.pause(name) },
         };
         let content_type = kind(path).map_or("application/octet-stream", |(_, content_type)| content_type);
-        let target =
-            Target { bucket: &self.bucket, key: &self.key(name), content_type, cache_control: FOR_EVER };
+        let target = Target {
+            bucket: &self.bucket,
+            key: &self.key(name),
+            content_type,
+            cache_control: FOR_EVER,
+            time_limit: time_for(bytes.len()),
+        };
         match self.s3.put_file(&target, bytes).await {
             Ok(()) => {
                 self.went_well(name);
@@ -106,6 +158,7 @@ impl Bucket {
             key: &self.key(name),
             content_type,
             cache_control: &cache_control,
+            time_limit: time_for(text.len()),
         };
         let was = with(&self.e_tags, |e_tags| e_tags.get(name).cloned());
         match self.s3.put_playlist(&target, text, was.as_deref(), &self.publisher).await {
@@ -129,8 +182,17 @@ impl Bucket {
             with(&self.e_tags, |e_tags| e_tags.remove(name));
             return Ok(Outcome::Failed { why: "somebody deleted it".to_owned(), pause: self.pause(name) });
         };
-        if found.publisher.as_deref() != Some(self.publisher.as_str()) {
-            let publisher = found.publisher.unwrap_or_else(|| "no publish-live".to_owned());
+        let Some(publisher) = found.publisher else {
+            let publisher = "something that is no publish-live, such as aws s3 sync".to_owned();
+            return Err(self.not_alone(name, publisher, found.age));
+        };
+        if publisher.name != self.publisher.name {
+            return Err(self.not_alone(name, readable(&publisher.name), found.age));
+        }
+        if publisher.run != self.publisher.run
+            && self.late_comers.fetch_add(1, Ordering::Relaxed) >= LATE_COMERS
+        {
+            let publisher = format!("{}, another process of the same name", readable(&publisher.name));
             return Err(self.not_alone(name, publisher, found.age));
         }
         let is_done = found.text == text;
@@ -150,6 +212,10 @@ impl Bucket {
             Ok(()) => Outcome::Done,
             Err(error) => Outcome::Failed { why: error.to_string(), pause: AT_WORK },
         }
+    }
+
+    fn is_at_work(&self, publisher: &Publisher, age: Duration) -> bool {
+        publisher.name != self.publisher.name && age < AT_WORK
     }
 
     fn key(&self, name: &str) -> String {
@@ -175,6 +241,10 @@ impl Bucket {
                 .build()
         };
         with(&self.pauses, |known| {
+            // Of what was given up nobody hears again.
+            if known.len() > 10_000 {
+                known.clear();
+            }
             known.entry(name.to_owned()).or_insert_with(pauses).next().unwrap_or_default()
         })
     }
@@ -184,12 +254,28 @@ impl Bucket {
     }
 }
 
+/// What no other process has.
+fn run() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{}-{}", std::process::id(), since.as_nanos())
+}
+
+/// A publisher's name as people read it.
+fn readable(name: &str) -> String {
+    percent_decode_str(name).decode_utf8_lossy().into_owned()
+}
+
+/// How long it may take to send this.
+fn time_for(bytes: usize) -> Duration {
+    ATTEMPT + Duration::from_secs(u64::try_from(bytes).unwrap_or(u64::MAX) / SLOWEST_BYTES_PER_S)
+}
+
 /// A media playlist may be kept for half a target duration (a client reloads it after a whole one), a multivariant one as
 /// briefly as makes sense.
 fn cache_control(text: &str) -> String {
     let target_s =
         text.lines().find_map(|line| line.strip_prefix("#EXT-X-TARGETDURATION:")?.trim().parse::<u64>().ok());
-    format!("max-age={}", target_s.map_or(1, |target_s| (target_s / 2).max(1)))
+    format!("max-age={}", target_s.map_or(1, |target_s| target_s / 2))
 }
 
 fn with<T, R>(held: &Mutex<T>, change: impl FnOnce(&mut T) -> R) -> R {

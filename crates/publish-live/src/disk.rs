@@ -16,9 +16,28 @@ pub(crate) struct Disk {
     dir: PathBuf,
 }
 
+/// Why a file was not read.
+#[derive(Debug)]
+pub(crate) enum Unread {
+    /// It is not there, or not the one that was asked for.
+    Gone(String),
+    /// It may be read later.
+    Failed(String),
+}
+
 impl Disk {
     pub(crate) fn new(dir: &Path) -> Self {
         Self { dir: dir.to_owned() }
+    }
+
+    /// Where a file is. Links lead to nothing outside of the folder, and a pipe or a device is no file: whoever may write
+    /// here could publish or block everything with them.
+    fn open(&self, path: &str) -> io::Result<File> {
+        let real = self.dir.join(path).canonicalize()?;
+        if !real.starts_with(&self.dir) || !fs::metadata(&real)?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "no file of this folder"));
+        }
+        File::open(real)
     }
 
     /// A file that is there and not empty.
@@ -30,8 +49,7 @@ impl Disk {
     /// A playlist, and those of the files it names that are there.
     pub(crate) fn playlist(&self, path: &str) -> Option<(String, BTreeMap<String, FileId>)> {
         let mut text = String::new();
-        let read = File::open(self.dir.join(path))
-            .and_then(|file| file.take(MAX_PLAYLIST_BYTES).read_to_string(&mut text));
+        let read = self.open(path).and_then(|file| file.take(MAX_PLAYLIST_BYTES).read_to_string(&mut text));
         if let Err(error) = read {
             // Who replaces a file by removing it first writes it again in a moment.
             if error.kind() != io::ErrorKind::NotFound {
@@ -45,18 +63,21 @@ impl Disk {
     }
 
     /// The content of a file, if it is still this one.
-    pub(crate) fn content(&self, path: &str, file: FileId) -> Result<Vec<u8>, String> {
+    pub(crate) fn content(&self, path: &str, file: FileId) -> Result<Vec<u8>, Unread> {
         let read = || -> io::Result<(FileId, Vec<u8>, FileId)> {
-            let mut open = File::open(self.dir.join(path))?;
+            let mut open = self.open(path)?;
             let before = id(&open.metadata()?);
             let mut bytes = Vec::new();
-            open.read_to_end(&mut bytes)?;
+            (&mut open).take(file.size_bytes + 1).read_to_end(&mut bytes)?;
             Ok((before, bytes, id(&open.metadata()?)))
         };
-        let (before, bytes, after) = read().map_err(|error| format!("{path}: {error}"))?;
+        let (before, bytes, after) = read().map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Unread::Gone(format!("{path}: {error}")),
+            _ => Unread::Failed(format!("{path}: {error}")),
+        })?;
         match before == file && after == file {
             true => Ok(bytes),
-            false => Err(format!("{path} was written again")),
+            false => Err(Unread::Gone(format!("{path} was written again"))),
         }
     }
 

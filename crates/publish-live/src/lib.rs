@@ -5,6 +5,7 @@
 
 mod bucket;
 mod disk;
+mod once;
 mod report;
 mod settings;
 mod terminal;
@@ -15,11 +16,11 @@ pub use terminal::Terminal;
 
 use bucket::Bucket;
 use disk::Disk;
-use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use onair_core::publish_live::job::Rules;
 use onair_core::publish_live::publisher::Publisher;
-use report::{note, report, report_left};
+use report::Reporter;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use watch::{News, Watch};
@@ -30,6 +31,17 @@ pub enum Error {
     /// The folder cannot be watched.
     #[error("{0}")]
     Folder(String),
+    /// Nobody says where the bucket is.
+    #[error("the region is not known: set AWS_REGION, or a region in the AWS profile")]
+    NoRegion,
+    /// This machine does it already.
+    #[error("another publish-live on this machine publishes {dir} to {target}: stop that one first")]
+    Twice {
+        /// The folder.
+        dir: String,
+        /// Where to.
+        target: String,
+    },
     /// Somebody else publishes there.
     #[error(
         "s3://{bucket}/{key} is another publisher's ({publisher}, {age_s} s ago): stop that one, or choose another prefix"
@@ -65,7 +77,10 @@ pub async fn run(
 ) -> Result<(), Error> {
     let disk = Disk::new(&settings.dir);
     let mut watch = Watch::new(&settings.dir)?;
-    let bucket = Bucket::connect(&settings).await;
+    let _once = once::claim(&settings)?;
+    let bucket = Bucket::connect(&settings).await?;
+    let mut look = std::pin::pin!(bucket.look().fuse());
+    let mut reporter = Reporter::new(&settings);
     let mut publisher = Publisher::new(Rules { on_lost: settings.on_lost, keep: settings.keep });
     let began = Instant::now();
     let mut busy = FuturesUnordered::new();
@@ -80,11 +95,12 @@ pub async fn run(
         {
             busy.push(bucket.perform(job, &disk));
         }
+        reporter.gaps(publisher.take_gaps(), began.elapsed());
         if let Some(end) = until
-            && (busy.is_empty() && publisher.is_idle() || Instant::now() >= end)
+            && (busy.is_empty() && publisher.is_idle(began.elapsed()) || Instant::now() >= end)
         {
             terminal.clear();
-            report_left(&publisher);
+            reporter.left(&publisher);
             return Ok(());
         }
         tokio::select! {
@@ -95,11 +111,12 @@ pub async fn run(
             },
             Some((job, outcome)) = busy.next(), if !busy.is_empty() => {
                 let outcome = outcome?;
-                note(&job, &outcome);
+                reporter.note(&job, &outcome, began.elapsed());
                 publisher.done(job, outcome, began.elapsed());
             }
             _ = ticks.tick() => terminal.show(&publisher, began.elapsed()),
-            _ = reports.tick() => report(&mut publisher, &settings, began.elapsed()),
+            looked = &mut look => looked?,
+            _ = reports.tick() => reporter.report(&mut publisher, began.elapsed()),
             () = &mut stop, if until.is_none() => {
                 tracing::info!("told to stop: what was begun is finished");
                 until = Some(Instant::now() + LAST_WORK);

@@ -1,83 +1,167 @@
-//! What is said of the work: now and then in the log, and all the time to somebody at a terminal.
+//! What is said of the work: in the log, and as figures now and then.
 
 use crate::{Log, Settings};
 use onair_core::metrics::{Metric, embedded_metrics};
 use onair_core::publish_live::job::{Job, Outcome};
-use onair_core::publish_live::publisher::Publisher;
+use onair_core::publish_live::publisher::{Lag, Publisher};
+use std::collections::BTreeSet;
+use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A playlist that has been waiting for so long is behind.
 const BEHIND: Duration = Duration::from_secs(10);
+/// What happens again and again is said so often.
+const SELDOM: Duration = Duration::from_secs(10);
 
-/// Says what came of a job.
-pub(crate) fn note(job: &Job, outcome: &Outcome) {
-    let name = match job {
-        Job::Recall(name) | Job::Upload { name, .. } | Job::Publish { name, .. } => name.as_str(),
-        Job::Delete(_) => "",
-    };
-    match outcome {
-        Outcome::Done | Outcome::Recalled(_) => tracing::debug!(object.name = name, "done"),
-        Outcome::Failed { why, pause } => {
-            let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-            tracing::warn!(object.name = name, pause_ms, "it failed, and is tried again: {why}");
+/// Says what happens.
+#[derive(Debug)]
+pub(crate) struct Reporter {
+    log: Log,
+    failed: Seldom,
+    hopeless: Seldom,
+    lost: Seldom,
+    /// Since when nothing has gone well.
+    fails_since: Option<Duration>,
+    /// Playlists that were published.
+    published: BTreeSet<String>,
+    gaps: usize,
+}
+
+/// What may come in crowds: one of them is let through in ten seconds.
+#[derive(Debug, Default)]
+struct Seldom {
+    last: Option<Duration>,
+    held_back: usize,
+}
+
+impl Seldom {
+    /// How many were held back before this one, if this one is let through, in words.
+    fn more(&mut self, now: Duration) -> Option<String> {
+        if self.last.is_some_and(|last| now.saturating_sub(last) < SELDOM) {
+            self.held_back += 1;
+            return None;
         }
-        Outcome::Hopeless(why) => tracing::warn!(object.name = name, "it will not be published: {why}"),
+        self.last = Some(now);
+        Some(match std::mem::take(&mut self.held_back) {
+            0 => String::new(),
+            count => format!(" (and {count} others since the last line like this)"),
+        })
     }
 }
 
-/// Figures since the last time: for people as lines, for CloudWatch as embedded metrics on standard output.
-pub(crate) fn report(publisher: &mut Publisher, settings: &Settings, now: Duration) {
-    let lags = publisher.take_lags();
-    let is_behind = |since: Duration| now.saturating_sub(since) > BEHIND;
-    let behind: Vec<String> = publisher
-        .renditions()
-        .filter(|(_, progress)| progress.waits_since.is_some_and(is_behind))
-        .map(|(playlist, progress)| {
-            let trouble = progress.trouble.map(|why| format!(": {why}")).unwrap_or_default();
-            format!("{playlist}, {} files to go{trouble}", progress.to_upload)
-        })
-        .collect();
-    for playlist in &behind {
-        tracing::warn!("viewers are behind: {playlist}");
+impl Reporter {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            log: settings.log,
+            failed: Seldom::default(),
+            hopeless: Seldom::default(),
+            lost: Seldom::default(),
+            fails_since: None,
+            published: BTreeSet::new(),
+            gaps: 0,
+        }
     }
-    for (playlist, missing) in publisher.waiting(now.saturating_sub(BEHIND)) {
-        tracing::warn!(
-            playlist.path = playlist,
-            "it waits for what nobody has written yet: {}",
-            missing.join(", ")
-        );
+
+    /// Says what came of a job.
+    pub(crate) fn note(&mut self, job: &Job, outcome: &Outcome, now: Duration) {
+        let name = match job {
+            Job::Recall(name) | Job::Upload { name, .. } | Job::Publish { name, .. } => name.as_str(),
+            Job::Delete(_) => "",
+        };
+        match outcome {
+            Outcome::Done | Outcome::Recalled(_) => {
+                tracing::debug!(object.name = name, "done");
+                if let Some(since) =
+                    self.fails_since.take().filter(|since| now.saturating_sub(*since) > BEHIND)
+                {
+                    tracing::info!("S3 answers again, after {} s", now.saturating_sub(since).as_secs());
+                }
+                if matches!(job, Job::Publish { .. }) && self.published.insert(name.to_owned()) {
+                    tracing::info!(playlist.path = name, "it is published");
+                }
+            }
+            Outcome::Failed { why, .. } => {
+                self.fails_since.get_or_insert(now);
+                if let Some(more) = self.failed.more(now) {
+                    tracing::warn!(object.name = name, "it failed, and is tried again: {why}{more}");
+                }
+            }
+            Outcome::Hopeless(why) => {
+                if let Some(more) = self.hopeless.more(now) {
+                    tracing::warn!(object.name = name, "it will not be published: {why}{more}");
+                }
+            }
+        }
     }
-    if lags.is_empty() && behind.is_empty() {
-        return;
+
+    /// Says of which segments viewers are told that they are not there.
+    pub(crate) fn gaps(&mut self, gaps: Vec<String>, now: Duration) {
+        self.gaps += gaps.len();
+        for gap in gaps {
+            if let Some(more) = self.lost.more(now) {
+                tracing::warn!("viewers get a gap: {gap}{more}");
+            }
+        }
     }
-    if settings.log == Log::Text {
-        let worst = lags.iter().map(|lag| lag.playlist).max().unwrap_or_default();
-        let (count, worst_ms) = (lags.len(), worst.as_millis());
-        tracing::info!(
-            "{count} playlists were published, each at most {worst_ms} ms after its newest segment was closed"
-        );
-        return;
+
+    /// Figures since the last time: for people as lines, for CloudWatch as embedded metrics on standard output.
+    pub(crate) fn report(&mut self, publisher: &mut Publisher, now: Duration) {
+        let lags = publisher.take_lags();
+        let is_behind = |since: Duration| now.saturating_sub(since) > BEHIND;
+        let behind: Vec<String> = publisher
+            .renditions()
+            .filter(|(_, progress)| progress.waits_since.is_some_and(is_behind))
+            .map(|(playlist, progress)| {
+                let trouble = progress.trouble.map(|why| format!(": {why}")).unwrap_or_default();
+                format!("{playlist}, {} files to go{trouble}", progress.to_upload)
+            })
+            .collect();
+        for playlist in &behind {
+            tracing::warn!("viewers are behind: {playlist}");
+        }
+        for (playlist, missing) in publisher.waiting(now.saturating_sub(BEHIND)) {
+            let missing = missing.join(", ");
+            tracing::warn!(playlist.path = playlist, "it waits for what nobody has published yet: {missing}");
+        }
+        match self.log {
+            Log::Text => say(&lags),
+            Log::Json => measure(&lags, behind.len(), self.gaps),
+        }
+        self.gaps = 0;
     }
+
+    /// Says what is left undone at the end.
+    pub(crate) fn left(&self, publisher: &Publisher) {
+        let waiting = publisher.renditions().filter(|(_, progress)| progress.waits_since.is_some());
+        for (playlist, progress) in waiting {
+            let files = progress.to_upload;
+            tracing::warn!(playlist.path = playlist, files, "its newest version was left behind");
+        }
+        tracing::info!("stopped");
+    }
+}
+
+fn say(lags: &[Lag]) {
+    let Some(worst) = lags.iter().max_by_key(|lag| lag.playlist) else { return };
+    tracing::info!(
+        "{} times a new segment was published, at most {} ms after it was closed ({})",
+        lags.len(),
+        worst.playlist.as_millis(),
+        worst.rendition
+    );
+}
+
+fn measure(lags: &[Lag], behind: usize, gaps: usize) {
+    let count = |count| u64::try_from(count).unwrap_or(u64::MAX);
     let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let metrics = [
         Metric::milliseconds("SegmentLag", lags.iter().map(|lag| lag.object)),
         Metric::milliseconds("PlaylistLag", lags.iter().map(|lag| lag.playlist)),
-        Metric::count("Behind", u64::try_from(behind.len()).unwrap_or(u64::MAX)),
+        Metric::count("Behind", count(behind)),
+        Metric::count("Gaps", count(gaps)),
     ];
     let time_ms = u64::try_from(time.as_millis()).unwrap_or_default();
     let measured: Vec<Metric> = metrics.into_iter().filter(|metric| !metric.values.is_empty()).collect();
-    println!("{}", embedded_metrics("publish-live", time_ms, &measured));
-}
-
-/// Says what is left undone at the end.
-pub(crate) fn report_left(publisher: &Publisher) {
-    for (playlist, progress) in publisher.renditions().filter(|(_, progress)| progress.waits_since.is_some())
-    {
-        tracing::warn!(
-            playlist.path = playlist,
-            files = progress.to_upload,
-            "its newest version was left behind"
-        );
-    }
-    tracing::info!("stopped");
+    // Who does not read the figures any more is no reason to end the stream.
+    let _ = writeln!(std::io::stdout(), "{}", embedded_metrics("publish-live", time_ms, &measured));
 }

@@ -1,3 +1,4 @@
+use clap::builder::FalseyValueParser;
 use clap::{Parser, ValueEnum};
 use onair_core::publish_live::job::OnLost;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -15,11 +16,11 @@ pub struct Arguments {
     dir: PathBuf,
     #[arg(env = "TARGET", value_parser = target, help = "Where to: s3://BUCKET or s3://BUCKET/PREFIX")]
     target: Target,
-    /// How long an object stays that no playlist names any more
-    #[arg(long, env = "KEEP_WINDOW", value_name = "SECONDS", default_value_t = 300, conflicts_with = "keep")]
+    /// How long a segment stays that no playlist names any more, unless everything is kept
+    #[arg(long, env = "KEEP_WINDOW", value_name = "SECONDS", default_value_t = 300)]
     keep_window: u64,
     /// Keep everything, and beside each playlist one of all that was: index.vod.m3u8 of index.m3u8
-    #[arg(long, env = "KEEP")]
+    #[arg(long, env = "KEEP", value_parser = FalseyValueParser::new())]
     keep: bool,
     /// What becomes of a segment that cannot be published
     #[arg(long, env = "ON_LOST", value_enum, default_value_t = Lost::Gap)]
@@ -72,11 +73,13 @@ pub struct Settings {
 
 impl From<Arguments> for Settings {
     fn from(arguments: Arguments) -> Self {
+        // One that is not there is said not to be there by who watches it.
+        let dir = arguments.dir.canonicalize().unwrap_or(arguments.dir);
         Self {
-            publisher: publisher(&arguments.dir),
+            publisher: publisher(&dir),
             log: arguments.log,
             report_every: Duration::from_secs(arguments.report_every),
-            dir: arguments.dir,
+            dir,
             target: arguments.target,
             keep: (!arguments.keep).then(|| Duration::from_secs(arguments.keep_window)),
             on_lost: match arguments.on_lost {
@@ -87,13 +90,13 @@ impl From<Arguments> for Settings {
     }
 }
 
-/// The same for each process that publishes this folder from this machine, and for no other.
+/// The same for each process that publishes this folder from this machine, and for no other. Machines that are copies of
+/// one image may have one ID, so their name is in it, too.
 fn publisher(dir: &Path) -> String {
-    let machine = fs::read_to_string("/etc/machine-id").or_else(|_| fs::read_to_string("/etc/hostname"));
-    let machine = machine.as_deref().map_or("?", str::trim);
-    let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+    let line = |path| fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
+    let (host, id) = (line("/proc/sys/kernel/hostname"), line("/etc/machine-id"));
     // User metadata is ASCII.
-    utf8_percent_encode(&format!("{machine}:{}", dir.display()), NON_ALPHANUMERIC).to_string()
+    utf8_percent_encode(&format!("{host}:{} ({id})", dir.display()), NON_ALPHANUMERIC).to_string()
 }
 
 fn target(text: &str) -> Result<Target, String> {

@@ -35,6 +35,13 @@ impl Terminal {
         if self.lines.is_hidden() {
             return;
         }
+        self.renditions.retain(|name, line| {
+            let is_known = publisher.renditions().any(|(known, _)| known == name);
+            if !is_known {
+                line.finish_and_clear();
+            }
+            is_known
+        });
         for (name, progress) in publisher.renditions() {
             let line = self.renditions.entry(name.to_owned()).or_insert_with(|| {
                 let line = self.lines.add(ProgressBar::no_length());
@@ -75,11 +82,13 @@ pub struct Above(MultiProgress);
 
 impl Write for Above {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.suspend(|| io::stderr().write(bytes))
+        // Who does not read the log any more is no reason to end the stream.
+        let _ = self.0.suspend(|| io::stderr().write_all(bytes));
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        Ok(())
     }
 }
 

@@ -45,7 +45,7 @@ impl Watch {
     /// Watches a folder and those in it. Whatever came into them meanwhile has to be looked for.
     fn add(&mut self, folder: &Path) -> std::io::Result<()> {
         let comes = WatchMask::CLOSE_WRITE | WatchMask::MOVED_TO | WatchMask::CREATE;
-        let goes = WatchMask::DELETE | WatchMask::MOVED_FROM;
+        let goes = WatchMask::DELETE | WatchMask::MOVED_FROM | WatchMask::MOVE_SELF;
         let mask = comes | goes | WatchMask::ONLYDIR | WatchMask::DONT_FOLLOW;
         let descriptor = self.watches.add(folder, mask)?;
         self.folders.insert(descriptor, folder.to_owned());
@@ -87,6 +87,9 @@ impl Watch {
                     return Err(Error::Folder(format!("{} was removed", self.dir.display())));
                 }
                 continue;
+            }
+            if event.mask.contains(EventMask::MOVE_SELF) && self.folders.get(&event.wd) == Some(&self.dir) {
+                return Err(Error::Folder(format!("{} was moved away", self.dir.display())));
             }
             let (Some(folder), Some(name)) = (self.folders.get(&event.wd), event.name) else { continue };
             let path = folder.join(name);

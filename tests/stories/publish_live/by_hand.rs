@@ -21,7 +21,10 @@ pub(super) struct Transcoder {
 
 impl Transcoder {
     pub(super) fn new(live: &Live, rendition: &str) -> Self {
-        let folder = live.dir.path().join(rendition);
+        Self::at(live.dir.path().join(rendition))
+    }
+
+    pub(super) fn at(folder: PathBuf) -> Self {
         fs::create_dir_all(&folder).unwrap();
         Self { folder, next: 0, window: 3 }
     }
@@ -55,7 +58,7 @@ impl Transcoder {
 }
 
 impl Live {
-    fn snapshot(&self, rendition: &str) -> Option<Snapshot> {
+    pub(super) fn snapshot(&self, rendition: &str) -> Option<Snapshot> {
         Snapshot::parse(&self.playlist(rendition)).ok()
     }
 
@@ -301,7 +304,7 @@ fn a_playlist_that_waits_for_what_nobody_writes_is_named() {
     let said = std::io::BufReader::new(daemon.0.stderr.take().unwrap());
     let named = std::io::BufRead::lines(said).map_while(Result::ok).find(|line| line.contains("waits for"));
     let named = named.unwrap();
-    assert!(named.contains("written yet: sd/index.m3u8") && named.contains("master.m3u8"), "{named}");
+    assert!(named.contains("published yet: sd/index.m3u8") && named.contains("master.m3u8"), "{named}");
 }
 
 /// Promise P80.
@@ -326,7 +329,7 @@ fn a_folder_that_is_not_there_or_goes_away_ends_it_with_a_reason() {
     assert!(output.status.code() == Some(1) && said.contains("absent was removed"), "{said}");
 }
 
-fn signal(daemon: &Daemon, signal: &str) {
+pub(super) fn signal(daemon: &Daemon, signal: &str) {
     let sent = Command::new("kill").args([&format!("-{signal}"), &daemon.0.id().to_string()]).status();
     assert!(sent.unwrap().success());
 }

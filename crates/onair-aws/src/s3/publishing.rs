@@ -2,14 +2,29 @@
 
 use super::{S3, conditional_e_tag, uri};
 use crate::error::Error;
+use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
 use aws_sdk_s3::operation::get_object::GetObjectError;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat};
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-/// The user metadata that says who publishes.
+/// The user metadata that says who publishes, and which process of it.
 const PUBLISHER: &str = "onair-publisher";
+const RUN: &str = "onair-run";
+
+/// Who publishes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publisher {
+    /// The same for each process that takes over from another one, in ASCII.
+    pub name: String,
+    /// Of this process alone, in ASCII.
+    pub run: String,
+}
 
 /// An object to be put.
 #[derive(Debug, Clone)]
@@ -22,6 +37,8 @@ pub struct Target<'a> {
     pub content_type: &'a str,
     /// `Cache-Control`
     pub cache_control: &'a str,
+    /// How long an attempt may take.
+    pub time_limit: Duration,
 }
 
 /// A playlist that is there already.
@@ -32,9 +49,43 @@ pub struct Recalled {
     /// What a write of ours must find unchanged.
     pub e_tag: String,
     /// Who put it there, if that was a publisher of ours.
-    pub publisher: Option<String>,
-    /// How long ago: by S3's clock when it was written, and by this machine's now.
+    pub publisher: Option<Publisher>,
+    /// How long ago, by S3's clock.
     pub age: Duration,
+}
+
+/// An attempt at a request is given up after this time.
+fn within(time_limit: Duration) -> aws_sdk_s3::config::Builder {
+    let limits = TimeoutConfig::builder().operation_attempt_timeout(time_limit).build();
+    aws_sdk_s3::config::Builder::new().timeout_config(limits)
+}
+
+/// When S3 answered, by its own clock, in seconds of Unix time: this machine's may be wrong.
+#[derive(Debug, Clone, Default)]
+struct AnswerDate(Arc<AtomicI64>);
+
+impl AnswerDate {
+    fn seconds(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Intercept for AnswerDate {
+    fn name(&self) -> &'static str {
+        "AnswerDate"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(date) = context.response().headers().get("date") {
+            self.0.store(DateTime::from_str(date, DateTimeFormat::HttpDate)?.secs(), Ordering::Relaxed);
+        }
+        Ok(())
+    }
 }
 
 impl S3 {
@@ -45,10 +96,11 @@ impl S3 {
     ///
     /// When S3 does not answer, or refuses.
     pub async fn put_file(&self, target: &Target<'_>, bytes: Vec<u8>) -> Result<(), Error> {
-        let Target { bucket, key, content_type, cache_control } = *target;
+        let Target { bucket, key, content_type, cache_control, time_limit } = *target;
         let request = self.client.put_object().bucket(bucket).key(key);
         let request = request.content_type(content_type).cache_control(cache_control);
-        let put = request.body(ByteStream::from(bytes)).send().await;
+        let request = request.body(ByteStream::from(bytes)).customize();
+        let put = request.config_override(within(time_limit)).send().await;
         put.map(drop).map_err(|error| Error::new("PutObject", uri(bucket, key), error))
     }
 
@@ -63,9 +115,9 @@ impl S3 {
         target: &Target<'_>,
         text: &str,
         was: Option<&str>,
-        publisher: &str,
+        publisher: &Publisher,
     ) -> Result<Option<String>, Error> {
-        let Target { bucket, key, content_type, cache_control } = *target;
+        let Target { bucket, key, content_type, cache_control, time_limit } = *target;
         let written = self
             .client
             .put_object()
@@ -73,10 +125,13 @@ impl S3 {
             .key(key)
             .content_type(content_type)
             .cache_control(cache_control)
-            .metadata(PUBLISHER, publisher)
+            .metadata(PUBLISHER, &publisher.name)
+            .metadata(RUN, &publisher.run)
             .set_if_match(was.map(str::to_owned))
             .set_if_none_match(was.is_none().then(|| "*".to_owned()))
             .body(ByteStream::from(text.as_bytes().to_vec()))
+            .customize()
+            .config_override(within(time_limit))
             .send()
             .await;
         conditional_e_tag(written, bucket, key)
@@ -89,7 +144,9 @@ impl S3 {
     /// When S3 does not answer, or refuses.
     pub async fn recall(&self, bucket: &str, key: &str) -> Result<Option<Recalled>, Error> {
         let failed = |source: BoxError| Error::new("GetObject", uri(bucket, key), source);
-        let answer = match self.client.get_object().bucket(bucket).key(key).send().await {
+        let date = AnswerDate::default();
+        let request = self.client.get_object().bucket(bucket).key(key).customize();
+        let answer = match request.interceptor(date.clone()).send().await {
             Ok(answer) => answer,
             Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => {
                 return Ok(None);
@@ -98,15 +155,16 @@ impl S3 {
         };
         let written_s = answer.last_modified.map(|date| date.secs()).unwrap_or_default();
         let e_tag = answer.e_tag.clone().unwrap_or_default();
-        let publisher = answer.metadata.as_ref().and_then(|metadata| metadata.get(PUBLISHER)).cloned();
+        let metadata = |name: &str| answer.metadata.as_ref().and_then(|metadata| metadata.get(name)).cloned();
+        let publisher =
+            metadata(PUBLISHER).map(|name| Publisher { name, run: metadata(RUN).unwrap_or_default() });
         let body = answer.body.collect().await.map_err(|error| failed(error.into()))?;
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let age = now.saturating_sub(Duration::from_secs(u64::try_from(written_s).unwrap_or_default()));
+        let age_s = u64::try_from(date.seconds() - written_s).unwrap_or_default();
         Ok(Some(Recalled {
             text: String::from_utf8(body.to_vec()).unwrap_or_default(),
             e_tag,
             publisher,
-            age,
+            age: Duration::from_secs(age_s),
         }))
     }
 

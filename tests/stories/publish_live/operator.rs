@@ -1,0 +1,189 @@
+//! What goes wrong around the daemon, and what its operator is told.
+
+use super::by_hand::{Transcoder, signal};
+use super::{BUCKET, Daemon, Live, wait_until};
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::symlink;
+use std::process::{Command, Stdio};
+use std::thread::{sleep, spawn};
+use std::time::Duration;
+
+/// What it says until it ends.
+fn last_words(mut command: Command) -> String {
+    let output = command.stderr(Stdio::piped()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Promise P75.
+#[test]
+fn a_second_daemon_on_the_same_folder_is_refused_at_once() {
+    let live = Live::new();
+    let daemon = live.daemon(&[]);
+    let mut hd = Transcoder::new(&live, "hd");
+    hd.go_on();
+    wait_until("the first segment", || live.count("hd") == 1);
+    let said = last_words(Daemon::command(&live.s3, live.dir.path(), &["--keep"]));
+    assert!(said.contains("another publish-live on this machine publishes"), "{said}");
+    drop(daemon);
+    let _daemon = live.daemon(&[]);
+    hd.go_on();
+    wait_until("the next segment", || live.count("hd") == 2);
+}
+
+/// Promise P75: machines that are copies of one image.
+#[test]
+fn another_machine_of_the_same_name_is_refused() {
+    let live = Live::new();
+    let mut command = Daemon::command(&live.s3, live.dir.path(), &[]);
+    let mut daemon = Daemon(command.stderr(Stdio::piped()).spawn().unwrap());
+    let mut hd = Transcoder::new(&live, "hd");
+    let ended = loop {
+        hd.go_on();
+        sleep(Duration::from_millis(100));
+        if let Some(mut object) = live.s3.object(BUCKET, "live/hd/index.m3u8") {
+            object.metadata.insert("onair-run".to_owned(), "of the other one".to_owned());
+            object.body = format!("{}\n", String::from_utf8_lossy(&object.body)).into();
+            live.s3.put_object(BUCKET, "live/hd/index.m3u8", object);
+        }
+        if let Some(ended) = daemon.0.try_wait().unwrap() {
+            break ended;
+        }
+        assert!(hd.next < 100, "it goes on beside the other one");
+    };
+    let mut said = String::new();
+    daemon.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(ended.code() == Some(1) && said.contains("another process of the same name"), "{said}");
+}
+
+/// Promise P70: 100 kB/s, and segments for which that takes longer than S3 may take to answer.
+#[test]
+fn a_slow_uplink_is_slow_and_no_more() {
+    let live = Live::new();
+    let s3 = live.s3.endpoint_url().trim_start_matches("http://").to_owned();
+    let uplink = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = uplink.local_addr().unwrap();
+    spawn(move || {
+        for client in uplink.incoming().map_while(Result::ok) {
+            let Ok(server) = TcpStream::connect(&s3) else { return };
+            let (mut from_client, mut to_client) = (client.try_clone().unwrap(), client);
+            let (mut to_server, mut from_server) = (server.try_clone().unwrap(), server);
+            spawn(move || std::io::copy(&mut from_server, &mut to_client));
+            spawn(move || {
+                let mut bytes = [0; 5_000];
+                while let Ok(length @ 1..) = from_client.read(&mut bytes) {
+                    if to_server.write_all(&bytes[..length]).is_err() {
+                        break;
+                    }
+                    sleep(Duration::from_millis(50));
+                }
+            });
+        }
+    });
+    let mut command = Daemon::command(&live.s3, live.dir.path(), &[]);
+    command.env("AWS_ENDPOINT_URL_S3", format!("http://{address}"));
+    let _daemon = Daemon(command.spawn().unwrap());
+    let mut hd = Transcoder::new(&live, "hd");
+    hd.segment(&"x".repeat(700_000));
+    hd.playlist();
+    wait_until("the segment", || live.count("hd") == 1);
+}
+
+/// Promise P80: a log shipper that dies takes nothing with it.
+#[test]
+fn whoever_read_the_log_may_go_away() {
+    let live = Live::new();
+    let mut command = Daemon::command(&live.s3, live.dir.path(), &["--log", "json", "--report-every", "1"]);
+    let mut daemon = Daemon(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    drop((daemon.0.stdout.take(), daemon.0.stderr.take()));
+    let mut hd = Transcoder::new(&live, "hd");
+    for number in 1..=3 {
+        hd.go_on();
+        wait_until("the segment", || live.count("hd") == number);
+        sleep(Duration::from_secs(1));
+    }
+}
+
+/// Promises P80 and P81: the first mistake is a bucket that is not there, or not ours.
+#[test]
+fn a_bucket_that_cannot_be_read_is_told_at_once_and_counts_as_behind() {
+    let live = Live { s3: stand_in::S3::start(), dir: tempfile::tempdir().unwrap() };
+    let mut command = Daemon::command(&live.s3, live.dir.path(), &["--log", "json", "--report-every", "1"]);
+    let mut daemon = Daemon(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    let mut said = BufReader::new(daemon.0.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(said.any(|line| line.contains("publishes ") && line.contains("s3://onair-live/live/")));
+    let told = said.find(|line| line.contains("the bucket cannot be read")).unwrap();
+    assert!(told.contains("NoSuchBucket"), "{told}");
+    Transcoder::new(&live, "hd").go_on();
+    let mut figures = BufReader::new(daemon.0.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(figures.any(|line| line.contains("\"Behind\":1")), "it is never behind");
+    let behind = said.find(|line| line.contains("viewers are behind: hd/index.m3u8")).unwrap();
+    assert!(behind.contains("NoSuchBucket"), "{behind}");
+    signal(&daemon, "TERM");
+    assert!(said.any(|line| line.contains("its newest version was left behind")));
+}
+
+/// Promises P76 and P81.
+#[test]
+fn a_gap_is_told() {
+    let live = Live::new();
+    let mut command = Daemon::command(&live.s3, live.dir.path(), &["--log", "json", "--report-every", "1"]);
+    let mut daemon = Daemon(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    let mut hd = Transcoder::new(&live, "hd");
+    fs::remove_file(hd.segment("lost")).unwrap();
+    hd.go_on();
+    let mut said = BufReader::new(daemon.0.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(said.any(|line| line.contains("viewers get a gap: hd/index.m3u8: hd/0.ts is not there")));
+    let mut figures = BufReader::new(daemon.0.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(figures.any(|line| line.contains("\"Gaps\":1")));
+}
+
+/// Promise P77: whoever may write into the folder may not publish what lies elsewhere, nor block it.
+#[test]
+fn links_and_pipes_lead_nowhere() {
+    let live = Live::new();
+    let link = live.dir.path().join("hls");
+    let real = tempfile::tempdir().unwrap();
+    // The folder itself may be one.
+    symlink(real.path(), &link).unwrap();
+    let _daemon = Daemon::start(&live.s3, &link, &[]);
+    let pipe = Command::new("mkfifo").arg(real.path().join("pipe.m3u8")).status();
+    assert!(pipe.unwrap().success());
+    let mut hd = Transcoder::at(real.path().join("hd"));
+    hd.go_on();
+    symlink("/etc/hostname", hd.folder.join("1.ts")).unwrap();
+    hd.next += 1;
+    hd.go_on();
+    wait_until("the stream", || live.count("hd") == 3);
+    let gaps: Vec<bool> = live.snapshot("hd").unwrap().segments.iter().map(|segment| segment.gap).collect();
+    assert_eq!(gaps, [false, true, false]);
+    assert_eq!(live.s3.keys(BUCKET, "live/hd/1.").len(), 0);
+}
+
+/// Promise P80.
+#[test]
+fn a_folder_that_is_moved_away_ends_it() {
+    let live = Live::new();
+    let folder = live.dir.path().join("hls");
+    fs::create_dir(&folder).unwrap();
+    let mut command = Daemon::command(&live.s3, &folder, &[]);
+    let daemon = command.stderr(Stdio::piped()).spawn().unwrap();
+    sleep(Duration::from_millis(500));
+    fs::rename(&folder, live.dir.path().join("elsewhere")).unwrap();
+    let output = daemon.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && said.contains("was moved away"), "{said}");
+}
+
+/// Settings as somebody writes all of them out.
+#[test]
+fn the_defaults_may_be_written_out() {
+    let live = Live::new();
+    let mut command = Daemon::command(&live.s3, live.dir.path(), &[]);
+    command.env("KEEP", "false").env("KEEP_WINDOW", "300").env("ON_LOST", "gap").env("REPORT_EVERY", "60");
+    let _daemon = Daemon(command.env("LOG", "text").spawn().unwrap());
+    Transcoder::new(&live, "hd").go_on();
+    wait_until("the segment", || live.count("hd") == 1);
+}
