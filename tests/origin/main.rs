@@ -112,6 +112,10 @@ fn who_does_not_know_the_secret_does_not_publish() {
     let camera = Camera::start(&station.publish_url(STREAM, &secret), 25);
     wait_until("the first segment", ON_AIR_LIMIT, || !station.playlist(STREAM, "90p").is_empty());
     drop(camera);
+    let gate: Vec<serde_json::Value> =
+        station.log("gate.log").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told = |status: u64| gate.iter().filter(|line| line["status"] == status).count();
+    assert!(told(403) == 4 && told(204) == 1 && gate[0]["camera"] == "127.0.0.1", "{gate:?}");
     for (file, text) in station.logs() {
         assert!(!text.contains(&secret) && !text.contains("guess"), "{file} tells secrets");
     }
