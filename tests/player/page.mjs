@@ -122,6 +122,7 @@ async function fits({ width }) {
 }
 
 async function stories() {
+    // Promise P92.
     await story('without an address it plays the playlist one folder above, and says what it plays', async () => {
         await device(DESK);
         await scheme('light');
@@ -175,6 +176,7 @@ async function stories() {
         assert.match(await read('status'), /from side B$/);
     });
 
+    // Promise P92.
     await story('segments that do not come are a stall, counted and timed, and it goes on', async () => {
         server.held = true;
         await untilReads('status', /^Stalled/);
@@ -186,6 +188,7 @@ async function stories() {
         assert.ok(total >= 1 && total < 8, `${total} s`);
     });
 
+    // Promise P92.
     await story('what is missing is told in words', async () => {
         server.broken = /540p_\d+\.ts$/;
         await until('an error', async () => (await rows('errors')).some((row) => row.includes('404')));
@@ -195,6 +198,7 @@ async function stories() {
         await untilReads('status', /^Live/);
     });
 
+    // Promise P92.
     await story('it fits on a desk and on phones, in light and dark', async () => {
         for (const [name, size] of Object.entries({ desk: DESK, phone: PHONE, 'small-phone': SMALL_PHONE })) {
             await device(size);
@@ -209,6 +213,7 @@ async function stories() {
         await scheme('light');
     });
 
+    // Promise P92.
     await story('a recording is told as one', async () => {
         await open(`${player}?src=${encodeURIComponent('/recording/index.m3u8')}`);
         await untilReads('status', /^Playing in \d+p$/);
@@ -217,6 +222,7 @@ async function stories() {
         assert.match(await read('latency-note'), /^at \d+ s of 1 min 15 s$/);
     });
 
+    // Promise P92.
     await story('a playlist that is not there is asked for again until it is', async () => {
         server.broken = /index\.m3u8$/;
         await open(player);
@@ -225,6 +231,7 @@ async function stories() {
         await untilReads('status', /^Live/);
     });
 
+    // Promise P93.
     await story('an address of another scheme plays nothing', async () => {
         for (const hostile of ['javascript:alert(1)', ' JaVaScRiPt:alert(1)', 'java\nscript:alert(1)', 'http://[',
             'data:text/html,<script>alert(1)</script>', `blob:${site}/1`, 'file:///etc/passwd']) {
@@ -236,6 +243,7 @@ async function stories() {
         }
     });
 
+    // Promise P93.
     await story('markup in an address stays text', async () => {
         for (const hostile of ['<img src=x onerror=alert(1)>', '"><script>alert(1)</script>',
             `${site}/<svg onload=alert(1)>.m3u8`]) {
@@ -267,6 +275,7 @@ async function stories() {
         await call('Page.removeScriptToEvaluateOnNewDocument', { identifier });
     });
 
+    // Promise P93.
     await story('nothing was asked of another place, and the browser had nothing to complain of', async () => {
         // data: is what Chromium draws the video's controls with.
         const elsewhere = asked.filter((url) => !/^data:|^blob:/.test(url) && !url.startsWith(`${site}/`));

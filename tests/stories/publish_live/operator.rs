@@ -58,6 +58,24 @@ fn another_machine_of_the_same_name_is_refused() {
     assert!(ended.code() == Some(1) && said.contains("another process of the same name"), "{said}");
 }
 
+/// Promise P75: half a minute after the other one has stopped.
+#[test]
+fn what_somebody_else_left_is_taken_over_when_it_is_old() {
+    let live = Live::new();
+    let mut hd = Transcoder::new(&live, "hd");
+    hd.go_on();
+    let body = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:7\n#EXTINF:1,\nold.ts\n".into();
+    let metadata = [("onair-publisher", "other%3A%2Fhls"), ("onair-run", "1")];
+    let metadata = metadata.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let object = stand_in::Object { body, metadata, ..stand_in::Object::default() };
+    live.s3.put_object(BUCKET, "live/hd/index.m3u8", object);
+    let said = last_words(Daemon::command(&live.s3, live.dir.path(), &[]));
+    assert!(said.contains("index.m3u8 is another publisher's (other:/hls, "), "{said}");
+    sleep(Duration::from_secs(31));
+    let _daemon = live.daemon(&[]);
+    wait_until("the next segment", || live.count("hd") == 9);
+}
+
 /// Promise P70: 100 kB/s, and segments for which that takes longer than S3 may take to answer.
 #[test]
 fn a_slow_uplink_is_slow_and_no_more() {

@@ -11,7 +11,7 @@ use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat};
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// The user metadata that says who publishes, and which process of it.
 const PUBLISHER: &str = "onair-publisher";
@@ -60,11 +60,15 @@ fn within(time_limit: Duration) -> aws_sdk_s3::config::Builder {
     aws_sdk_s3::config::Builder::new().timeout_config(limits)
 }
 
-/// When S3 answered, by its own clock, in seconds of Unix time: this machine's may be wrong.
-#[derive(Debug, Clone, Default)]
+/// When S3 answered, in seconds of Unix time: by its own clock if it says so, since this machine's may be wrong.
+#[derive(Debug, Clone)]
 struct AnswerDate(Arc<AtomicI64>);
 
 impl AnswerDate {
+    fn new() -> Self {
+        Self(Arc::new(AtomicI64::new(DateTime::from(SystemTime::now()).secs())))
+    }
+
     fn seconds(&self) -> i64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -144,7 +148,7 @@ impl S3 {
     /// When S3 does not answer, or refuses.
     pub async fn recall(&self, bucket: &str, key: &str) -> Result<Option<Recalled>, Error> {
         let failed = |source: BoxError| Error::new("GetObject", uri(bucket, key), source);
-        let date = AnswerDate::default();
+        let date = AnswerDate::new();
         let request = self.client.get_object().bucket(bucket).key(key).customize();
         let answer = match request.interceptor(date.clone()).send().await {
             Ok(answer) => answer,

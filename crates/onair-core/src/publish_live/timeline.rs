@@ -205,7 +205,8 @@ impl Timeline {
 
     /// Gives what is named under a name for the time being the one under which it is published.
     pub fn rename(&mut self, published: impl Fn(&str) -> Option<String>) {
-        for Entry { segment, .. } in self.entries.iter_mut().filter(|entry| !entry.segment.gap) {
+        let unseen = self.entries.iter_mut().filter(|entry| !entry.is_shown && !entry.segment.gap);
+        for Entry { segment, .. } in unseen {
             for attached in segment.map.iter_mut().chain(&mut segment.keys) {
                 if let Some(uri) = attached.uri.as_deref().and_then(&published) {
                     *attached = attached.at(&uri);
