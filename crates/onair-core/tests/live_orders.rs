@@ -58,8 +58,8 @@ enum Event {
 struct Seen {
     sequence: u64,
     discontinuities: u64,
-    /// URI, whether it is a gap, and discontinuity sequence number, by media sequence number.
-    segments: BTreeMap<u64, (String, bool, u64)>,
+    /// URI, whether it is a gap, discontinuity sequence number, and initialization section, by media sequence number.
+    segments: BTreeMap<u64, (String, bool, u64, Option<String>)>,
     /// The same in the playlist of all that was.
     kept: BTreeMap<u64, (String, bool)>,
 }
@@ -102,6 +102,9 @@ impl World {
             keeps,
             kills: 0,
         };
+        for folder in RENDITIONS {
+            world.write(&format!("{folder}/init.mp4"), format!("init of {folder}"));
+        }
         let master = RENDITIONS
             .map(|name| format!("#EXT-X-STREAM-INF:BANDWIDTH=1000000\n{name}/index.m3u8\n"))
             .concat();
@@ -132,7 +135,8 @@ impl World {
         let lines: String = listed.iter().map(|number| format!("#EXTINF:2.000,\n{number}.ts\n")).collect();
         let first = listed[0];
         let text = format!(
-            "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{first}\n{lines}"
+            "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{first}\n\
+             #EXT-X-MAP:URI=\"init.mp4\"\n{lines}"
         );
         self.write(&playlist(rendition), text);
         self.events.push_back(Event::Playlist(playlist(rendition)));
@@ -222,7 +226,12 @@ impl World {
     fn act(&mut self, action: Action) {
         match action {
             Action::Encode(rendition) => self.encode(rendition),
-            Action::Restart(rendition) => self.encoders[rendition] = Default::default(),
+            Action::Restart(rendition) => {
+                self.encoders[rendition] = Default::default();
+                let content = format!("init of {}", self.clock_ms);
+                self.write(&format!("{}/init.mp4", RENDITIONS[rendition]), content);
+                self.encode(rendition);
+            }
             Action::Remove(rendition) => self.remove(rendition),
             Action::Hear => {
                 if let Some(event) = self.events.pop_front() {
@@ -268,7 +277,8 @@ impl World {
             let mut discontinuities = visible.discontinuity_sequence;
             for (number, segment) in (visible.sequence..).zip(&visible.segments) {
                 discontinuities += u64::from(segment.discontinuity);
-                let now = (segment.uri.clone(), segment.gap, discontinuities);
+                let map = segment.map.as_ref().filter(|_| !segment.gap).and_then(|map| map.uri.clone());
+                let now = (segment.uri.clone(), segment.gap, discontinuities, map);
                 let before = seen.segments.insert(number, now.clone());
                 assert!(before.is_none_or(|before| before == now), "number {number} became another:\n{text}");
             }
@@ -359,10 +369,10 @@ impl World {
         let seen = self.seen[rendition].segments.values();
         let mut missing = all.segments.iter();
         for segment in all.segments.iter().filter(|segment| segment.gap) {
-            let was_there = seen.clone().any(|(uri, gap, _)| segment.uri == *uri && !gap);
+            let was_there = seen.clone().any(|(uri, gap, ..)| segment.uri == *uri && !gap);
             assert!(!was_there, "{} was there and is a gap in\n{text}", segment.uri);
         }
-        for (uri, gap, _) in seen.filter(|_| self.kills == 0) {
+        for (uri, gap, ..) in seen.filter(|_| self.kills == 0) {
             let found = missing.any(|segment| segment.uri == *uri && segment.gap == *gap);
             assert!(found, "{uri} was seen and is not in\n{text}");
         }

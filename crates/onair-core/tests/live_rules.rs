@@ -193,6 +193,25 @@ fn an_initialization_section_before_the_first_key_stays_before_it() {
     }
 }
 
+/// Promise P77: recordings and keys of somebody else, in the same folder.
+#[test]
+fn what_may_be_no_part_of_the_stream_is_put_when_it_is_named() {
+    let mut stream = Stream::new(&[]);
+    for (path, size_bytes) in
+        [("small.ts", 1_000), ("large.ts", 100 << 20), ("film.mp4", 1_000), ("a.key", 16)]
+    {
+        let file = FileId { size_bytes, modified_ms: 1 };
+        stream.files.insert(path.to_owned(), file);
+        stream.publisher.file_closed(path, file, Duration::ZERO);
+    }
+    stream.work(0);
+    assert_eq!(stream.bucket.keys().collect::<Vec<_>>(), ["small.1.ts"]);
+    let lines = format!("#EXT-X-KEY:METHOD=AES-128,URI=\"a.key\"\n{}", segments(&["large.ts"]));
+    stream.read("index.m3u8", &playlist(0, &lines), 1).unwrap();
+    let keys: Vec<&str> = stream.bucket.keys().map(String::as_str).collect();
+    assert_eq!(keys, ["a.1.key", "index.m3u8", "large.1.ts", "small.1.ts"]);
+}
+
 /// Promise P72.
 #[test]
 fn a_query_is_no_part_of_a_name() {

@@ -10,6 +10,9 @@ pub(super) const FAILED_ALONE: u32 = 3;
 /// A file that no playlist names after this time belongs to none.
 const UNNAMED: Duration = Duration::from_secs(60);
 
+/// A larger file waits until a playlist names it, in bytes: it may be a recording, and hold everything else up.
+const LARGE_BYTES: u64 = 32 * 1024 * 1024;
+
 /// All files that are known, by the name under which each is published.
 #[derive(Debug, Default)]
 pub(super) struct Objects {
@@ -126,6 +129,7 @@ impl Objects {
             .iter()
             .filter_map(|name| Some((name, self.by_name.get(name)?)))
             .filter(|(_, object)| object.is_due(now) && now.saturating_sub(object.since) < UNNAMED)
+            .filter(|(_, object)| object.file.size_bytes <= LARGE_BYTES)
             .collect();
         due.sort_by_key(|(_, object)| object.since);
         if due.is_empty() {

@@ -128,7 +128,8 @@ impl Rendition {
     pub(super) fn refresh(&mut self, playlist: &str, objects: &Objects, now: Duration) {
         let unkept = self.unkept().map(|(_, segment)| segment);
         let needs = [names(playlist, self.timeline.segments()), names(playlist, unkept)];
-        self.needs = needs.iter().flatten().cloned().collect();
+        let unread = self.unread.iter().flat_map(|(snapshot, _)| &snapshot.segments);
+        self.needs = needs.iter().flatten().cloned().chain(names(playlist, unread)).collect();
         let Self { needs: needed, named, .. } = self;
         self.seen.retain(|name| needed.contains(name) || named.contains(name));
         self.missing =
@@ -202,16 +203,23 @@ impl Rendition {
         }
         let Some((name, why)) = lost else { return Some(self.timeline.render()) };
         self.trouble = Some(why.clone());
-        let is_it = |segment: &&Segment| file_of(playlist, &segment.uri).as_ref() == Some(&name);
-        let segment = self.timeline.segments().find(is_it).map(|segment| segment.uri.clone());
-        // Without its key or its initialization section no segment plays, so a gap would be all there is.
-        if let Some(uri) = segment.filter(|_| on_lost == OnLost::Gap) {
-            self.timeline.lose(&uri);
-            self.refresh(playlist, objects, now);
-            gaps.push(format!("{playlist}: {why}"));
-            return self.ready(playlist, objects, on_lost, now, gaps);
+        let is_it = |uri: &str| file_of(playlist, uri).as_ref() == Some(&name);
+        let segment = self.timeline.segments().find(|segment| is_it(&segment.uri));
+        let segment = segment.map(|segment| segment.uri.clone()).filter(|_| on_lost == OnLost::Gap);
+        let is_lost = match segment {
+            Some(uri) => {
+                self.timeline.lose(&uri);
+                true
+            }
+            // Without its key or its initialization section no segment plays, so gaps would be all there is.
+            None => self.timeline.lose_former(is_it),
+        };
+        if !is_lost {
+            return None;
         }
-        None
+        self.refresh(playlist, objects, now);
+        gaps.push(format!("{playlist}: {why}"));
+        self.ready(playlist, objects, on_lost, now, gaps)
     }
 }
 

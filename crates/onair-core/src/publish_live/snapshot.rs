@@ -135,6 +135,22 @@ impl Segment {
         let attached = self.map.iter().chain(&self.keys).filter_map(|attached| attached.uri.as_deref());
         attached.chain([self.uri.as_str()]).filter(|_| !self.gap)
     }
+
+    /// The tags that name what it needs, behind a segment with these keys and this map, in the order in which a player
+    /// applies them.
+    pub fn attached(&self, keys: &[Attached], map: &Option<Attached>) -> Vec<String> {
+        let new_map = self.map.iter().filter(|_| self.map != *map);
+        let (before_keys, after_keys) = if self.map_is_clear { (1, 0) } else { (0, 1) };
+        let mut tags: Vec<String> = new_map.clone().take(before_keys).map(|map| map.tag.clone()).collect();
+        if self.keys != keys {
+            if self.keys.len() < keys.len() {
+                tags.push("#EXT-X-KEY:METHOD=NONE".to_owned());
+            }
+            tags.extend(self.keys.iter().map(|key| key.tag.clone()));
+        }
+        tags.extend(new_map.take(after_keys).map(|map| map.tag.clone()));
+        tags
+    }
 }
 
 #[derive(Default)]

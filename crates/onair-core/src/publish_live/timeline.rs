@@ -192,6 +192,14 @@ impl Timeline {
         all.filter(|segment| segment.uri == uri).for_each(|segment| segment.gap = true);
     }
 
+    /// Says the same of all segments that need something under a name (`is_it`), that nobody has seen, and that the
+    /// transcoder names no more: nobody waits for them. Whether there were any.
+    pub fn lose_former(&mut self, is_it: impl Fn(&str) -> bool) -> bool {
+        let former = self.entries.iter_mut().filter(|entry| !entry.is_present && !entry.is_shown);
+        let lost = former.filter(|entry| entry.segment.needs().any(&is_it));
+        lost.map(|entry| entry.segment.gap = true).count() > 0
+    }
+
     /// Viewers have seen all before this number.
     pub fn shown(&mut self, end: u64) {
         let count = usize::try_from(end.saturating_sub(self.sequence)).unwrap_or(usize::MAX);
@@ -201,6 +209,7 @@ impl Timeline {
     /// Says that nothing comes after it, though the transcoder does not.
     pub fn finish(&mut self) {
         self.ended = true;
+        self.entries.iter_mut().for_each(|entry| entry.is_present = false);
     }
 
     /// Gives what is named under a name for the time being the one under which it is published.
@@ -332,18 +341,11 @@ impl Timeline {
             if segment.discontinuity {
                 lines.push("#EXT-X-DISCONTINUITY".to_owned());
             }
-            let new_map = segment.map.iter().filter(|_| segment.map != *map).map(|map| map.tag.clone());
-            let (before_keys, after_keys) = if segment.map_is_clear { (1, 0) } else { (0, 1) };
-            lines.extend(new_map.clone().take(before_keys));
-            if segment.keys != *keys {
-                if segment.keys.len() < keys.len() {
-                    lines.push("#EXT-X-KEY:METHOD=NONE".to_owned());
-                }
-                lines.extend(segment.keys.iter().map(|key| key.tag.clone()));
-                keys = &segment.keys;
+            // Nobody fetches what a gap would need, and it may not be there either.
+            if !segment.gap {
+                lines.extend(segment.attached(keys, map));
+                (keys, map) = (&segment.keys, &segment.map);
             }
-            lines.extend(new_map.take(after_keys));
-            map = &segment.map;
             if segment.gap {
                 lines.push("#EXT-X-GAP".to_owned());
             }
