@@ -3,12 +3,11 @@
 use crate::disk::{Disk, Unread};
 use crate::{Error, Settings};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use onair_aws::s3::{Publisher, Recalled, S3, Target};
+use onair_aws::s3::{Publisher, S3, Target};
 use onair_core::publish_live::job::{Job, Outcome};
 use onair_core::publish_live::names::{FileId, kind};
 use percent_encoding::percent_decode_str;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
@@ -16,15 +15,14 @@ use tokio::sync::Semaphore;
 /// How much of files is in memory at a time, in units of 64 KiB: 64 MiB. A larger file goes alone.
 const MEMORY: u32 = 1024;
 const UNIT_BYTES: u64 = 64 * 1024;
-/// A request without an answer for so long is taken for lost, beside the time that a slow uplink needs for what it sends.
+/// A request without an answer for so long is taken for lost, beside the time that it takes to send it.
 const ATTEMPT: Duration = Duration::from_secs(5);
-/// Half a megabit a second: who has less of an uplink for each of what is sent at a time is not on air.
-const SLOWEST_BYTES_PER_S: u64 = 64 * 1024;
+/// What an uplink is believed to carry of one file, in bytes a second. With each try that fails it is half of that, down
+/// to a sixteenth: an answer that never comes is soon given up, and a slow uplink is found out.
+const UPLINK: u32 = 1024 * 1024;
+const MAX_HALVINGS: u32 = 4;
 /// No segment is larger, in bytes.
 const LARGEST_BYTES: u64 = 256 * 1024 * 1024;
-/// How often somebody of the same name may come in between: that was sent before the process that this one took over from
-/// was killed. More often is somebody who is at work.
-const LATE_COMERS: u32 = 3;
 /// A playlist that somebody else wrote more recently than this belongs to a publisher that is at work.
 const AT_WORK: Duration = Duration::from_secs(30);
 /// Segments, keys and initialization sections never change: no name means two contents.
@@ -37,12 +35,13 @@ pub(crate) struct Bucket {
     prefix: String,
     publisher: Publisher,
     memory: Semaphore,
-    /// How often another process of the same name came in between.
-    late_comers: AtomicU32,
+    /// The process of the same name that came in between, by playlist. What was sent before a process was killed may do
+    /// so once.
+    came_between: Mutex<HashMap<String, String>>,
     /// The `ETag` of each playlist that is there, by its name.
     e_tags: Mutex<HashMap<String, String>>,
-    /// The pauses of what fails, by its name.
-    pauses: Mutex<HashMap<String, ExponentialBackoff>>,
+    /// The pauses of what fails, and how often it did, by its name.
+    pauses: Mutex<HashMap<String, (ExponentialBackoff, u32)>>,
 }
 
 impl Bucket {
@@ -66,7 +65,7 @@ impl Bucket {
             bucket: settings.target.bucket.clone(),
             prefix: settings.target.prefix.clone(),
             publisher,
-            late_comers: AtomicU32::new(0),
+            came_between: Mutex::default(),
             memory: Semaphore::new(MEMORY as usize),
             e_tags: Mutex::default(),
             pauses: Mutex::default(),
@@ -74,20 +73,11 @@ impl Bucket {
     }
 
     /// Looks whether the bucket is there and may be read, before anything is to be put.
-    pub(crate) async fn look(&self) -> Result<(), Error> {
-        match self.s3.recall(&self.bucket, &self.key("index.m3u8")).await {
-            Ok(Some(Recalled { publisher: Some(publisher), age, .. }))
-                if self.is_at_work(&publisher, age) =>
-            {
-                Err(self.not_alone("index.m3u8", readable(&publisher.name), age))
-            }
-            Ok(_) => Ok(()),
-            Err(error) => {
-                tracing::error!(
-                    "the bucket cannot be read, and nothing will be published before it can: {error}"
-                );
-                Ok(())
-            }
+    pub(crate) async fn look(&self) {
+        if let Err(error) = self.s3.recall(&self.bucket, &self.key("index.m3u8")).await {
+            tracing::error!(
+                "the bucket cannot be read, and nothing will be published before it can: {error}"
+            );
         }
     }
 
@@ -139,7 +129,7 @@ impl Bucket {
             key: &self.key(name),
             content_type,
             cache_control: FOR_EVER,
-            time_limit: time_for(bytes.len()),
+            time_limit: self.time_for(name, bytes.len()),
         };
         match self.s3.put_file(&target, bytes).await {
             Ok(()) => {
@@ -158,7 +148,7 @@ impl Bucket {
             key: &self.key(name),
             content_type,
             cache_control: &cache_control,
-            time_limit: time_for(text.len()),
+            time_limit: self.time_for(name, text.len()),
         };
         let was = with(&self.e_tags, |e_tags| e_tags.get(name).cloned());
         match self.s3.put_playlist(&target, text, was.as_deref(), &self.publisher).await {
@@ -189,11 +179,12 @@ impl Bucket {
         if publisher.name != self.publisher.name {
             return Err(self.not_alone(name, readable(&publisher.name), found.age));
         }
-        if publisher.run != self.publisher.run
-            && self.late_comers.fetch_add(1, Ordering::Relaxed) >= LATE_COMERS
-        {
-            let publisher = format!("{}, another process of the same name", readable(&publisher.name));
-            return Err(self.not_alone(name, publisher, found.age));
+        if publisher.run != self.publisher.run {
+            let before = with(&self.came_between, |runs| runs.insert(name.to_owned(), publisher.run.clone()));
+            if before == Some(publisher.run) {
+                let publisher = format!("{}, another process of the same name", readable(&publisher.name));
+                return Err(self.not_alone(name, publisher, found.age));
+            }
         }
         let is_done = found.text == text;
         with(&self.e_tags, |e_tags| e_tags.insert(name.to_owned(), found.e_tag));
@@ -245,8 +236,19 @@ impl Bucket {
             if known.len() > 10_000 {
                 known.clear();
             }
-            known.entry(name.to_owned()).or_insert_with(pauses).next().unwrap_or_default()
+            let (pauses, failures) = known.entry(name.to_owned()).or_insert_with(|| (pauses(), 0));
+            *failures += 1;
+            pauses.next().unwrap_or_default()
         })
+    }
+
+    /// How long it may take to send so much under this name.
+    fn time_for(&self, name: &str, bytes: usize) -> Duration {
+        let failures = with(&self.pauses, |known| known.get(name).map_or(0, |(_, failures)| *failures));
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        ATTEMPT
+            + Duration::from_secs(1).mul_f64(f64::from(bytes) / f64::from(UPLINK))
+                * 2_u32.pow(failures.min(MAX_HALVINGS))
     }
 
     fn went_well(&self, name: &str) {
@@ -263,11 +265,6 @@ fn run() -> String {
 /// A publisher's name as people read it.
 fn readable(name: &str) -> String {
     percent_decode_str(name).decode_utf8_lossy().into_owned()
-}
-
-/// How long it may take to send this.
-fn time_for(bytes: usize) -> Duration {
-    ATTEMPT + Duration::from_secs(u64::try_from(bytes).unwrap_or(u64::MAX) / SLOWEST_BYTES_PER_S)
 }
 
 /// A media playlist may be kept for half a target duration (a client reloads it after a whole one), a multivariant one as

@@ -115,7 +115,7 @@ pub async fn run(
                 publisher.done(job, outcome, began.elapsed());
             }
             _ = ticks.tick() => terminal.show(&publisher, began.elapsed()),
-            looked = &mut look => looked?,
+            () = &mut look => {}
             _ = reports.tick() => reporter.report(&mut publisher, began.elapsed()),
             () = &mut stop, if until.is_none() => {
                 tracing::info!("told to stop: what was begun is finished");

@@ -18,6 +18,8 @@ const SELDOM: Duration = Duration::from_secs(10);
 pub(crate) struct Reporter {
     log: Log,
     failed: Seldom,
+    /// The same of deletions, which nobody else would notice.
+    undeleted: Seldom,
     hopeless: Seldom,
     lost: Seldom,
     /// Since when nothing has gone well.
@@ -54,6 +56,7 @@ impl Reporter {
         Self {
             log: settings.log,
             failed: Seldom::default(),
+            undeleted: Seldom::default(),
             hopeless: Seldom::default(),
             lost: Seldom::default(),
             fails_since: None,
@@ -81,8 +84,14 @@ impl Reporter {
                 }
             }
             Outcome::Failed { why, .. } => {
-                self.fails_since.get_or_insert(now);
-                if let Some(more) = self.failed.more(now) {
+                let kind = match job {
+                    Job::Delete(_) => &mut self.undeleted,
+                    _ => {
+                        self.fails_since.get_or_insert(now);
+                        &mut self.failed
+                    }
+                };
+                if let Some(more) = kind.more(now) {
                     tracing::warn!(object.name = name, "it failed, and is tried again: {why}{more}");
                 }
             }
@@ -122,6 +131,9 @@ impl Reporter {
         for (playlist, missing) in publisher.waiting(now.saturating_sub(BEHIND)) {
             let missing = missing.join(", ");
             tracing::warn!(playlist.path = playlist, "it waits for what nobody has published yet: {missing}");
+        }
+        if self.gaps > 0 {
+            tracing::warn!("viewers were told of {} gaps since the last report", self.gaps);
         }
         match self.log {
             Log::Text => say(&lags),

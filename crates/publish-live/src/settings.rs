@@ -1,4 +1,4 @@
-use clap::builder::FalseyValueParser;
+use clap::builder::BoolishValueParser;
 use clap::{Parser, ValueEnum};
 use onair_core::publish_live::job::OnLost;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -20,7 +20,7 @@ pub struct Arguments {
     #[arg(long, env = "KEEP_WINDOW", value_name = "SECONDS", default_value_t = 300)]
     keep_window: u64,
     /// Keep everything, and beside each playlist one of all that was: index.vod.m3u8 of index.m3u8
-    #[arg(long, env = "KEEP", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "KEEP", value_parser = BoolishValueParser::new())]
     keep: bool,
     /// What becomes of a segment that cannot be published
     #[arg(long, env = "ON_LOST", value_enum, default_value_t = Lost::Gap)]
@@ -95,6 +95,8 @@ impl From<Arguments> for Settings {
 fn publisher(dir: &Path) -> String {
     let line = |path| fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
     let (host, id) = (line("/proc/sys/kernel/hostname"), line("/etc/machine-id"));
+    // Viewers may see it, and the ID is nobody's business (machine-id(5)): its beginning tells machines apart.
+    let id = id.get(..8).unwrap_or_default();
     // User metadata is ASCII.
     utf8_percent_encode(&format!("{host}:{} ({id})", dir.display()), NON_ALPHANUMERIC).to_string()
 }

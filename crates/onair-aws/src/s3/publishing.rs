@@ -3,6 +3,7 @@
 use super::{S3, conditional_e_tag, uri};
 use crate::error::Error;
 use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
@@ -37,7 +38,7 @@ pub struct Target<'a> {
     pub content_type: &'a str,
     /// `Cache-Control`
     pub cache_control: &'a str,
-    /// How long an attempt may take.
+    /// How long it may take.
     pub time_limit: Duration,
 }
 
@@ -54,10 +55,10 @@ pub struct Recalled {
     pub age: Duration,
 }
 
-/// An attempt at a request is given up after this time.
+/// A request is tried once, for at most this time: who asks for it tries again, and longer.
 fn within(time_limit: Duration) -> aws_sdk_s3::config::Builder {
     let limits = TimeoutConfig::builder().operation_attempt_timeout(time_limit).build();
-    aws_sdk_s3::config::Builder::new().timeout_config(limits)
+    aws_sdk_s3::config::Builder::new().timeout_config(limits).retry_config(RetryConfig::disabled())
 }
 
 /// When S3 answered, in seconds of Unix time: by its own clock if it says so, since this machine's may be wrong.
@@ -85,8 +86,9 @@ impl Intercept for AnswerDate {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let Some(date) = context.response().headers().get("date") {
-            self.0.store(DateTime::from_str(date, DateTimeFormat::HttpDate)?.secs(), Ordering::Relaxed);
+        let date = context.response().headers().get("date");
+        if let Some(Ok(date)) = date.map(|date| DateTime::from_str(date, DateTimeFormat::HttpDate)) {
+            self.0.store(date.secs(), Ordering::Relaxed);
         }
         Ok(())
     }

@@ -122,14 +122,19 @@ impl Objects {
     }
 
     /// The one that was closed first of those that no playlist names yet, if one is due. Those of a folder in which so
-    /// many are busy wait.
-    pub(super) fn first_unnamed(&self, now: Duration, at_once: usize) -> Option<String> {
+    /// many are busy wait, and so does what is in `not`.
+    pub(super) fn first_unnamed(
+        &self,
+        now: Duration,
+        at_once: usize,
+        not: &BTreeSet<String>,
+    ) -> Option<String> {
         let mut due: Vec<(&String, &Object)> = self
             .unnamed
             .iter()
             .filter_map(|name| Some((name, self.by_name.get(name)?)))
             .filter(|(_, object)| object.is_due(now) && now.saturating_sub(object.since) < UNNAMED)
-            .filter(|(_, object)| object.file.size_bytes <= LARGE_BYTES)
+            .filter(|(name, object)| object.file.size_bytes <= LARGE_BYTES && !not.contains(*name))
             .collect();
         due.sort_by_key(|(_, object)| object.since);
         if due.is_empty() {

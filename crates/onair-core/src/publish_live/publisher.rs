@@ -5,7 +5,7 @@
 
 use super::document::{Document, Recall};
 use super::job::{Job, Outcome, Rules};
-use super::names::{FileId, Kind, file_of, is_absolute, kind};
+use super::names::{FileId, Kind, file_of, kind};
 use super::objects::{Object, Objects};
 pub use super::rendition::Progress;
 use super::rendition::Rendition;
@@ -25,6 +25,8 @@ pub struct Publisher {
     pub(super) renditions: BTreeMap<String, Rendition>,
     pub(super) multivariants: BTreeMap<String, Multivariant>,
     pub(super) trash: VecDeque<(Duration, String)>,
+    /// What the visible playlists of streams name that are over, by playlist.
+    pub(super) over: BTreeMap<String, BTreeSet<String>>,
     /// What is being deleted: until that is done, nothing is put under the same name.
     pub(super) deleting: BTreeSet<String>,
     /// Whose turn it was last.
@@ -67,6 +69,7 @@ impl Publisher {
             renditions: BTreeMap::new(),
             multivariants: BTreeMap::new(),
             trash: VecDeque::new(),
+            over: BTreeMap::new(),
             deleting: BTreeSet::new(),
             last_served: String::new(),
             lags: Vec::new(),
@@ -105,8 +108,7 @@ impl Publisher {
             Err(NotMedia::Multivariant) => return self.multivariant_read(path, text, now),
             Err(NotMedia::Unusable(why)) => return Err(why),
         };
-        let astray = |uri: &&str| file_of(path, uri).is_none() && !is_absolute(uri);
-        if let Some(uri) = snapshot.needs().into_iter().find(astray) {
+        if let Some(uri) = snapshot.leads_out(path) {
             return Err(format!("{uri:?} leads out of the folder, where nothing is published from"));
         }
         // A disk that is full cuts a name off as it does anything else.
@@ -117,6 +119,10 @@ impl Publisher {
         let mut unknown = BTreeSet::new();
         for segment in &mut snapshot.segments {
             self.as_published(path, segment, files, now, &mut unknown);
+        }
+        if self.over.remove(path).is_some() {
+            self.documents.remove(path);
+            self.documents.remove(&vod_name(path));
         }
         let document = self.documents.entry(path.to_owned()).or_default();
         let rendition = self.renditions.entry(path.to_owned()).or_default();
@@ -138,8 +144,9 @@ impl Publisher {
     }
 
     fn multivariant_read(&mut self, path: &str, text: &str, now: Duration) -> Result<(), String> {
-        if !text.ends_with('\n') {
-            return Err("it is cut off: its last line has no end".to_owned());
+        let last = text.lines().last().and_then(|line| file_of(path, line));
+        if !text.ends_with('\n') && !last.is_some_and(|last| self.documents.contains_key(&last)) {
+            return Err("it is cut off: its last line has no end, and names nothing that is there".to_owned());
         }
         let playlist = MultivariantPlaylist::parse(text).map_err(|error| error.to_string())?;
         let names = playlist.played().filter_map(|uri| file_of(path, uri)).collect();
@@ -183,14 +190,14 @@ impl Publisher {
             self.objects.named(&file.published(&path));
             Some(file.published(uri))
         };
-        for attached in segment.map.iter_mut().chain(&mut segment.keys) {
-            if let Some(uri) = attached.uri.as_deref().and_then(&mut published) {
-                *attached = attached.at(&uri);
+        let mut names: BTreeMap<String, String> = BTreeMap::new();
+        let attached = segment.map.iter().chain(&segment.keys).filter_map(|attached| attached.uri.clone());
+        for uri in attached.chain([segment.uri.clone()]) {
+            if let Some(name) = published(&uri) {
+                names.insert(uri, name);
             }
         }
-        if let Some(uri) = published(&segment.uri) {
-            segment.uri = uri;
-        }
+        segment.rename(|uri| names.get(uri).cloned());
     }
 
     fn object(&mut self, path: &str, file: FileId, now: Duration) {
@@ -208,6 +215,8 @@ impl Publisher {
                     (file_of(playlist, uri).as_deref() == Some(path)).then(|| file.published(uri))
                 };
                 rendition.timeline.rename(published);
+                let unread = rendition.unread.iter_mut().flat_map(|(snapshot, _)| &mut snapshot.segments);
+                unread.for_each(|segment| segment.rename(published));
                 self.objects.named(&name);
                 rendition.refresh(playlist, &self.objects, now);
             }
@@ -252,14 +261,13 @@ impl Publisher {
         };
         document.recalled = if failed.is_some() { Recall::Due } else { Recall::Done };
         document.not_before = now + failed.as_ref().map_or(Duration::ZERO, |(_, pause)| *pause);
-        let is_its = |(path, _): &(&String, &mut Rendition)| *path == name || vod_name(path) == name;
-        let Some((path, rendition)) = self.renditions.iter_mut().find(is_its) else { return };
-        match failed {
-            Some((why, _)) => rendition.trouble = Some(why),
-            None => {
-                let path = path.clone();
-                self.adopt(&path, now);
-            }
+        // A transcoder may have given a playlist of its own the name of a VOD playlist.
+        let is_own = self.renditions.contains_key(name);
+        let is_its = |path: &&String| *path == name || !is_own && vod_name(path) == name;
+        let Some(path) = self.renditions.keys().find(is_its).cloned() else { return };
+        match (failed, self.renditions.get_mut(&path)) {
+            (Some((why, _)), Some(rendition)) => rendition.trouble = Some(why),
+            _ => self.adopt(&path, now),
         }
     }
 
@@ -321,13 +329,19 @@ impl Publisher {
 
     /// What a playlist named before: unless another one needs it, it goes in a while.
     fn no_longer_named(&mut self, gone: Vec<String>, now: Duration) {
-        let is_needed = |name: &str| self.renditions.values().any(|rendition| rendition.involves(name));
-        for name in gone.into_iter().filter(|name| !is_needed(name)) {
+        let gone: Vec<String> = gone.into_iter().filter(|name| !self.involves(name)).collect();
+        for name in gone {
             self.objects.forget(&name);
             if let Some(keep) = self.rules.keep {
                 self.trash.push_back((now + keep, name));
             }
         }
+    }
+
+    /// Whether a playlist needs an object, or names it.
+    pub(super) fn involves(&self, name: &str) -> bool {
+        self.renditions.values().any(|rendition| rendition.involves(name))
+            || self.over.values().any(|named| named.contains(name))
     }
 
     /// Whether everything is published that was read, and can be.

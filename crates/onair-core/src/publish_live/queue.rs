@@ -81,7 +81,7 @@ impl Publisher {
                 name
             }
             // What was just closed will be named in a moment.
-            None => self.objects.first_unnamed(now, UPLOADS_OF_A_RENDITION)?,
+            None => self.objects.first_unnamed(now, UPLOADS_OF_A_RENDITION, &self.deleting)?,
         };
         self.objects.upload(name)
     }
@@ -111,7 +111,7 @@ impl Publisher {
         }
         let due = self.trash.iter().take_while(|(at, _)| *at <= now).count().min(DELETED_AT_ONCE);
         let mut names: Vec<String> = self.trash.drain(..due).map(|(_, name)| name).collect();
-        names.retain(|name| !self.renditions.values().any(|rendition| rendition.involves(name)));
+        names.retain(|name| self.objects.get(name).is_none() && !self.involves(name));
         self.deleting = names.iter().cloned().collect();
         (!names.is_empty()).then_some(Job::Delete(names))
     }
@@ -128,9 +128,16 @@ impl Publisher {
         };
         let over: Vec<String> = renditions.iter().filter_map(is_over).collect();
         for name in over {
-            renditions.remove(&name);
-            documents.remove(&name);
-            documents.remove(&vod_name(&name));
+            for name in [name.clone(), vod_name(&name)] {
+                // That it is visible is remembered, but not what it says.
+                if let Some(visible) = documents.get_mut(&name).and_then(|document| document.visible.as_mut())
+                {
+                    *visible = String::new();
+                }
+            }
+            if let Some(rendition) = renditions.remove(&name) {
+                self.over.insert(name, rendition.named);
+            }
         }
     }
 }

@@ -187,7 +187,7 @@ impl Rendition {
         self.waits_since?;
         self.timeline.segments().next()?;
         let patience = Duration::from_secs(self.timeline.target_s().max(1)) * PATIENCE_TARGETS;
-        let mut lost = None;
+        let mut lost = BTreeMap::new();
         for name in self.missing[0].iter().filter(|name| !self.is_there(name, objects)) {
             let since = self.missing_since.get(name).copied().unwrap_or(now);
             let is_late = now.saturating_sub(since) > patience;
@@ -199,27 +199,21 @@ impl Rendition {
                 None if is_late => format!("{name} is not there"),
                 _ => return None,
             };
-            lost = Some((name.clone(), why));
+            lost.insert(name.clone(), why);
         }
-        let Some((name, why)) = lost else { return Some(self.timeline.render()) };
-        self.trouble = Some(why.clone());
-        let is_it = |uri: &str| file_of(playlist, uri).as_ref() == Some(&name);
-        let segment = self.timeline.segments().find(|segment| is_it(&segment.uri));
-        let segment = segment.map(|segment| segment.uri.clone()).filter(|_| on_lost == OnLost::Gap);
-        let is_lost = match segment {
-            Some(uri) => {
-                self.timeline.lose(&uri);
-                true
+        if !lost.is_empty() {
+            self.trouble = lost.values().next().cloned();
+            let is_it = |uri: &str| file_of(playlist, uri).is_some_and(|name| lost.contains_key(&name));
+            let is_gap = on_lost == OnLost::Gap && self.timeline.lose(is_it);
+            let is_former = self.timeline.lose_former(is_it);
+            if is_gap || is_former {
+                self.refresh(playlist, objects, now);
+                gaps.extend(lost.into_values().map(|why| format!("{playlist}: {why}")));
             }
-            // Without its key or its initialization section no segment plays, so gaps would be all there is.
-            None => self.timeline.lose_former(is_it),
-        };
-        if !is_lost {
-            return None;
         }
-        self.refresh(playlist, objects, now);
-        gaps.push(format!("{playlist}: {why}"));
-        self.ready(playlist, objects, on_lost, now, gaps)
+        // Without its key or its initialization section no segment plays, so gaps would be all there is.
+        let is_whole = self.missing[0].iter().all(|name| self.is_there(name, objects));
+        is_whole.then(|| self.timeline.render())
     }
 }
 

@@ -3,6 +3,7 @@
 //! Every line that is not known here comes through unchanged: what is published is the transcoder's own playlist, with
 //! other numbers where they would go back.
 
+use super::names::{file_of, is_absolute, written};
 use quick_m3u8::config::{ParsingOptions, ParsingOptionsBuilder};
 use quick_m3u8::tag::KnownTag;
 use quick_m3u8::tag::hls::{EnumeratedString, Key, Method, Tag};
@@ -127,6 +128,16 @@ impl Snapshot {
         let mut known = BTreeSet::new();
         self.segments.iter().flat_map(Segment::needs).filter(|uri| known.insert(*uri)).collect()
     }
+
+    /// A URI that leads out of the folder that this playlist is in, to what nobody publishes. A key may be anywhere on
+    /// the host.
+    pub fn leads_out(&self, playlist: &str) -> Option<&str> {
+        let keys = || self.segments.iter().flat_map(|segment| &segment.keys);
+        let is_key = |uri: &str| keys().any(|key| key.uri.as_deref() == Some(uri));
+        let is_astray = |uri: &&str| file_of(playlist, uri).is_none() && !is_absolute(uri);
+        let mut astray = self.needs().into_iter().filter(is_astray);
+        astray.find(|uri| !uri.starts_with('/') || !is_key(uri))
+    }
 }
 
 impl Segment {
@@ -134,6 +145,23 @@ impl Segment {
     pub fn needs(&self) -> impl Iterator<Item = &str> {
         let attached = self.map.iter().chain(&self.keys).filter_map(|attached| attached.uri.as_deref());
         attached.chain([self.uri.as_str()]).filter(|_| !self.gap)
+    }
+
+    /// Whether it is what is published as another one, and its file is not there any more.
+    pub fn is_absent_of(&self, published: &Self) -> bool {
+        self.uri == self.written_as && written(&published.uri) == self.written_as
+    }
+
+    /// Gives what is named under a name for the time being the one under which it is published.
+    pub fn rename(&mut self, published: impl Fn(&str) -> Option<String>) {
+        for attached in self.map.iter_mut().chain(&mut self.keys) {
+            if let Some(uri) = attached.uri.as_deref().and_then(&published) {
+                *attached = attached.at(&uri);
+            }
+        }
+        if let Some(uri) = published(&self.uri) {
+            self.uri = uri;
+        }
     }
 
     /// The tags that name what it needs, behind a segment with these keys and this map, in the order in which a player

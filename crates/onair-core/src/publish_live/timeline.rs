@@ -129,7 +129,8 @@ impl Timeline {
         let numbered = (snapshot.sequence..).zip(&snapshot.segments);
         let mut runs = numbered.flat_map(|(number, segment)| {
             let places = (self.sequence..).zip(&self.entries);
-            let places = places.filter(move |(_, entry)| entry.segment.uri == segment.uri);
+            let is_it = move |known: &Segment| known.uri == segment.uri || segment.is_absent_of(known);
+            let places = places.filter(move |(_, entry)| is_it(&entry.segment));
             places
                 .map(move |(place, _)| Run { offset: i128::from(place) - i128::from(number), break_at: None })
         });
@@ -145,10 +146,8 @@ impl Timeline {
             // What was there may be gone from the disk, and what was never there may have turned up, too late: unless
             // there is less than before, which is a transcoder that began again.
             Some(Entry { segment: known, .. }) => {
-                let is_absent = segment.uri == segment.written_as;
-                let may_be = is_absent || known.gap && after >= self.end();
-                known.gap && known.uri == segment.written_as
-                    || may_be && written(&known.uri) == segment.written_as
+                let is_rewritten = after >= self.end() && written(&known.uri) == segment.written_as;
+                segment.is_absent_of(known) || known.gap && (known.uri == segment.written_as || is_rewritten)
             }
         };
         let adjoins = run.published(snapshot.sequence) <= self.end() && after > i128::from(self.sequence);
@@ -185,18 +184,19 @@ impl Timeline {
         self.entries.push_back(Entry { segment, is_present: true, is_shown: false });
     }
 
-    /// Says of a segment that nobody has seen yet that it will never be there.
-    pub fn lose(&mut self, uri: &str) {
+    /// Says of the segments with such URIs, which nobody has seen yet, that they will never be there. Whether there were any.
+    pub fn lose(&mut self, is_it: impl Fn(&str) -> bool) -> bool {
         let past = self.past.iter_mut().flat_map(|past| &mut past.segments);
         let all = past.chain(self.entries.iter_mut().map(|entry| &mut entry.segment));
-        all.filter(|segment| segment.uri == uri).for_each(|segment| segment.gap = true);
+        let lost = all.filter(|segment| !segment.gap && is_it(&segment.uri));
+        lost.map(|segment| segment.gap = true).count() > 0
     }
 
     /// Says the same of all segments that need something under a name (`is_it`), that nobody has seen, and that the
     /// transcoder names no more: nobody waits for them. Whether there were any.
     pub fn lose_former(&mut self, is_it: impl Fn(&str) -> bool) -> bool {
         let former = self.entries.iter_mut().filter(|entry| !entry.is_present && !entry.is_shown);
-        let lost = former.filter(|entry| entry.segment.needs().any(&is_it));
+        let lost = former.filter(|entry| !entry.segment.gap && entry.segment.needs().any(&is_it));
         lost.map(|entry| entry.segment.gap = true).count() > 0
     }
 
@@ -215,16 +215,7 @@ impl Timeline {
     /// Gives what is named under a name for the time being the one under which it is published.
     pub fn rename(&mut self, published: impl Fn(&str) -> Option<String>) {
         let unseen = self.entries.iter_mut().filter(|entry| !entry.is_shown && !entry.segment.gap);
-        for Entry { segment, .. } in unseen {
-            for attached in segment.map.iter_mut().chain(&mut segment.keys) {
-                if let Some(uri) = attached.uri.as_deref().and_then(&published) {
-                    *attached = attached.at(&uri);
-                }
-            }
-            if let Some(uri) = published(&segment.uri) {
-                segment.uri = uri;
-            }
-        }
+        unseen.for_each(|entry| entry.segment.rename(&published));
     }
 
     /// Lets go of what the transcoder has let go of. What is from before its present run stays while there is room.

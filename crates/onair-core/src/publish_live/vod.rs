@@ -77,10 +77,7 @@ impl Rendition {
                 _ => lost.push(segment.uri.clone()),
             }
         }
-        for uri in &lost {
-            self.timeline.lose(uri);
-        }
-        if !lost.is_empty() {
+        if self.timeline.lose(|uri| lost.iter().any(|lost| lost == uri)) {
             self.refresh(playlist, objects, now);
         }
         let vod = self.vod.as_ref()?;
