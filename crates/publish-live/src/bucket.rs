@@ -17,10 +17,10 @@ const MEMORY: u32 = 1024;
 const UNIT_BYTES: u64 = 64 * 1024;
 /// A request without an answer for so long is taken for lost, beside the time that it takes to send it.
 const ATTEMPT: Duration = Duration::from_secs(5);
-/// What an uplink is believed to carry of one file, in bytes a second. With each try that fails it is half of that, down
-/// to a sixteenth: an answer that never comes is soon given up, and a slow uplink is found out.
-const UPLINK: u32 = 1024 * 1024;
-const MAX_HALVINGS: u32 = 4;
+/// What an uplink is believed to carry of one file, in bytes a second. With each try that fails it is a quarter of that,
+/// down to a sixteenth: an answer that never comes is soon given up, and a slow uplink is found out.
+const UPLINK: u32 = 512 * 1024;
+const MAX_QUARTERINGS: u32 = 2;
 /// No segment is larger, in bytes.
 const LARGEST_BYTES: u64 = 256 * 1024 * 1024;
 /// A playlist that somebody else wrote more recently than this belongs to a publisher that is at work.
@@ -245,10 +245,8 @@ impl Bucket {
     /// How long it may take to send so much under this name.
     fn time_for(&self, name: &str, bytes: usize) -> Duration {
         let failures = with(&self.pauses, |known| known.get(name).map_or(0, |(_, failures)| *failures));
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        ATTEMPT
-            + Duration::from_secs(1).mul_f64(f64::from(bytes) / f64::from(UPLINK))
-                * 2_u32.pow(failures.min(MAX_HALVINGS))
+        let seconds = f64::from(u32::try_from(bytes).unwrap_or(u32::MAX)) / f64::from(UPLINK);
+        ATTEMPT + Duration::from_secs_f64(seconds) * 4_u32.pow(failures.min(MAX_QUARTERINGS))
     }
 
     fn went_well(&self, name: &str) {
