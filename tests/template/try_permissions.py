@@ -1,9 +1,7 @@
 """Prints, a line each, what the function's role lets through of a list of attempts. Run by second_opinion.py."""
 
-import os
-
-import boto3
 from botocore.exceptions import ClientError
+from opinion_s3 import s3
 
 BUCKET = "r2s3-dev-channel-1-recordings"
 PREFIX = "ivs/v1/123456789012/AbCdef1G2hij/2020/6/23/20/12/j8Z9O91ndcVs/"
@@ -18,17 +16,6 @@ OBJECTS = [
     "media/thumbnails/thumb0.jpg",
 ]
 ABSENT = "media/hls/multivariant.m3u8"
-
-
-def s3(who):
-    return boto3.client(
-        "s3",
-        endpoint_url=os.environ["ONAIR_S3_ENDPOINT"],
-        region_name=os.environ["ONAIR_REGION"],
-        aws_access_key_id=os.environ[f"ONAIR_{who}_ACCESS_KEY_ID"],
-        aws_secret_access_key=os.environ[f"ONAIR_{who}_SECRET_ACCESS_KEY"],
-        aws_session_token=os.environ.get(f"ONAIR_{who}_SESSION_TOKEN"),
-    )
 
 
 def attempt(what, call):

@@ -12,24 +12,13 @@ import tempfile
 import time
 from pathlib import Path
 
-import boto3
+from opinion_s3 import s3
 
 TARGET = os.environ["ONAIR_LIVE_TARGET"] + "/show"
 BUCKET, PREFIX = TARGET.removeprefix("s3://").split("/", 1)
 WINDOW = 3
 # Where a permission is missing, what is waited for never comes.
 PATIENCE_S = 12
-
-
-def s3(who):
-    return boto3.client(
-        "s3",
-        endpoint_url=os.environ["ONAIR_S3_ENDPOINT"],
-        region_name=os.environ["ONAIR_REGION"],
-        aws_access_key_id=os.environ[f"ONAIR_{who}_ACCESS_KEY_ID"],
-        aws_secret_access_key=os.environ[f"ONAIR_{who}_SECRET_ACCESS_KEY"],
-        aws_session_token=os.environ.get(f"ONAIR_{who}_SESSION_TOKEN"),
-    )
 
 
 admin = s3("ADMIN")

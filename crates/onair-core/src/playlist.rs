@@ -202,17 +202,18 @@ impl<'a> MultivariantPlaylist<'a> {
     pub fn with_uris(&self, renamed: impl Fn(&str) -> Option<String>) -> String {
         let mut lines: Vec<String> = self.lines.iter().map(|&line| line.to_owned()).collect();
         for entry in &self.entries {
-            let (line, was, quote) = match entry {
-                Entry::Variant { uri, variant, .. } => (*uri, &variant.uri, ""),
-                Entry::IFrames { tag, uri, .. } | Entry::Media { tag, uri: Some(uri), .. } => {
-                    (*tag, uri, "\"")
+            match entry {
+                Entry::Variant { uri: line, variant, .. } => {
+                    if let Some(uri) = renamed(&variant.uri) {
+                        lines[*line] = lines[*line].replacen(&variant.uri, &uri, 1);
+                    }
                 }
-                Entry::Media { uri: None, .. } => continue,
-            };
-            if let Some(uri) = renamed(was) {
-                let attribute = if quote.is_empty() { "" } else { "URI=" };
-                let written = |uri: &str| format!("{attribute}{quote}{uri}{quote}");
-                lines[line] = lines[line].replacen(&written(was), &written(&uri), 1);
+                Entry::IFrames { tag, uri: was, .. } | Entry::Media { tag, uri: Some(was), .. } => {
+                    if let Some(uri) = renamed(was) {
+                        lines[*tag] = with_uri(&lines[*tag], was, &uri);
+                    }
+                }
+                Entry::Media { uri: None, .. } => {}
             }
         }
         lines.concat()
@@ -248,6 +249,11 @@ impl<'a> MultivariantPlaylist<'a> {
         let kept = self.lines.iter().enumerate().filter(|(number, _)| !gone.contains(number));
         kept.map(|(_, line)| *line).collect()
     }
+}
+
+/// A tag with another URI in its attribute.
+pub(crate) fn with_uri(tag: &str, was: &str, uri: &str) -> String {
+    tag.replacen(&format!("URI=\"{was}\""), &format!("URI=\"{uri}\""), 1)
 }
 
 /// A line without its line end.

@@ -54,10 +54,8 @@ impl Bucket {
         let Settings { dir, target, publisher, .. } = settings;
         let publisher = Publisher { name: publisher.clone(), run: run() };
         tracing::info!(
-            "publishes {} to s3://{}/{} ({region}), as {}",
+            "publishes {} to {target} ({region}), as {}",
             dir.display(),
-            target.bucket,
-            target.prefix,
             readable(&publisher.name)
         );
         Ok(Self {

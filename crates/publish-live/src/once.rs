@@ -16,7 +16,7 @@ pub(crate) struct Once {
 /// Claims to be the only one: by a name for a socket, for which no file is needed and no right to write one.
 pub(crate) fn claim(settings: &Settings) -> Result<Once, Error> {
     let Settings { dir, target, .. } = settings;
-    let target = format!("s3://{}/{}", target.bucket, target.prefix);
+    let target = target.to_string();
     // Elsewhere the same bucket is another one.
     let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"].map(|name| env::var(name).ok());
     let mut hasher = DefaultHasher::new();

@@ -2,6 +2,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Parser, ValueEnum};
 use onair_core::publish_live::job::OnLost;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use std::fmt::{self, Display, Formatter};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -56,6 +57,12 @@ pub(crate) struct Target {
     pub(crate) bucket: String,
     /// Empty, or with a slash at its end.
     pub(crate) prefix: String,
+}
+
+impl Display for Target {
+    fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
+        write!(to, "s3://{}/{}", self.bucket, self.prefix)
+    }
 }
 
 /// What the user decided.

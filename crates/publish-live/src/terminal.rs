@@ -35,14 +35,15 @@ impl Terminal {
         if self.lines.is_hidden() {
             return;
         }
+        let known: BTreeMap<&str, Progress> = publisher.renditions().collect();
         self.renditions.retain(|name, line| {
-            let is_known = publisher.renditions().any(|(known, _)| known == name);
+            let is_known = known.contains_key(name.as_str());
             if !is_known {
                 line.finish_and_clear();
             }
             is_known
         });
-        for (name, progress) in publisher.renditions() {
+        for (name, progress) in known {
             let line = self.renditions.entry(name.to_owned()).or_insert_with(|| {
                 let line = self.lines.add(ProgressBar::no_length());
                 match ProgressStyle::with_template("{wide_msg}") {

@@ -19,7 +19,7 @@ impl FileId {
     /// `720p/12.ts` -> `720p/12.lx3k9f2a.ts`
     pub fn published(self, name: &str) -> String {
         let time = base36(self.modified_ms);
-        let (path, rest) = name.split_at(name.find(['?', '#']).unwrap_or(name.len()));
+        let (path, rest) = path_and_rest(name);
         match extension(path) {
             Some(dot) => format!("{}.{time}{}{rest}", &path[..dot], &path[dot..]),
             None => format!("{path}.{time}{rest}"),
@@ -31,13 +31,18 @@ impl FileId {
 ///
 /// `720p/12.lx3k9f2a.ts` -> `720p/12.ts`
 pub fn written(published: &str) -> String {
-    let (path, rest) = published.split_at(published.find(['?', '#']).unwrap_or(published.len()));
+    let (path, rest) = path_and_rest(published);
     let Some(end) = extension(path) else { return published.to_owned() };
     match extension(&path[..end]) {
         Some(time) => format!("{}{}{rest}", &path[..time], &path[end..]),
         // A file without an extension has none but the time.
         None => format!("{}{rest}", &path[..end]),
     }
+}
+
+/// The path of a URI, and its query and fragment.
+pub(super) fn path_and_rest(uri: &str) -> (&str, &str) {
+    uri.split_at(uri.find(['?', '#']).unwrap_or(uri.len()))
 }
 
 /// Where the extension of a name begins.
@@ -70,7 +75,7 @@ pub fn is_absolute(uri: &str) -> bool {
 ///
 /// Paths are relative to the folder, with `/` between their parts.
 pub fn file_of(playlist: &str, uri: &str) -> Option<String> {
-    let uri = uri.split(['?', '#']).next().unwrap_or_default();
+    let (uri, _) = path_and_rest(uri);
     if uri.is_empty() || uri.starts_with('/') || is_absolute(uri) {
         return None;
     }

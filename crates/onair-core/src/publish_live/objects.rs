@@ -54,7 +54,7 @@ impl Object {
     }
 
     /// The folder that its file is in.
-    pub(super) fn folder(&self) -> &str {
+    fn folder(&self) -> &str {
         self.path.rsplit_once('/').map_or("", |(folder, _)| folder)
     }
 }

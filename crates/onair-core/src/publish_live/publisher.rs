@@ -152,7 +152,7 @@ impl Publisher {
         let names = playlist.played().filter_map(|uri| file_of(path, uri)).collect();
         self.multivariant(path.to_owned(), text.to_owned(), names, now);
         if self.rules.keep.is_none() {
-            let (text, names) = vod::multivariant(path, text).map_err(|error| error.to_string())?;
+            let (text, names) = vod::multivariant(path, &playlist);
             self.multivariant(vod_name(path), text, names, now);
         }
         Ok(())
@@ -180,7 +180,7 @@ impl Publisher {
         now: Duration,
         unknown: &mut BTreeSet<String>,
     ) {
-        let mut published = |uri: &str| {
+        let published = |uri: &str| {
             let path = file_of(playlist, uri)?;
             let Some(file) = files.get(&path).copied().or_else(|| self.objects.newest(&path)) else {
                 unknown.insert(path);
@@ -190,14 +190,7 @@ impl Publisher {
             self.objects.named(&file.published(&path));
             Some(file.published(uri))
         };
-        let mut names: BTreeMap<String, String> = BTreeMap::new();
-        let attached = segment.map.iter().chain(&segment.keys).filter_map(|attached| attached.uri.clone());
-        for uri in attached.chain([segment.uri.clone()]) {
-            if let Some(name) = published(&uri) {
-                names.insert(uri, name);
-            }
-        }
-        segment.rename(|uri| names.get(uri).cloned());
+        segment.rename(published);
     }
 
     fn object(&mut self, path: &str, file: FileId, now: Duration) {
@@ -255,9 +248,7 @@ impl Publisher {
                 (document.visible, document.age) = (Some(text), age);
                 None
             }
-            Outcome::Recalled(None) | Outcome::Done => None,
-            Outcome::Failed { why, pause } => Some((why, pause)),
-            Outcome::Hopeless(why) => Some((why, HOPELESS)),
+            outcome => failure(outcome),
         };
         document.recalled = if failed.is_some() { Recall::Due } else { Recall::Done };
         document.not_before = now + failed.as_ref().map_or(Duration::ZERO, |(_, pause)| *pause);
@@ -293,12 +284,7 @@ impl Publisher {
     fn published(&mut self, name: &str, text: String, outcome: Outcome, now: Duration) {
         let Some(document) = self.documents.get_mut(name) else { return };
         document.busy = false;
-        let failed = match outcome {
-            Outcome::Done | Outcome::Recalled(_) => None,
-            Outcome::Failed { why, pause } => Some((why, pause)),
-            Outcome::Hopeless(why) => Some((why, HOPELESS)),
-        };
-        if let Some((why, pause)) = failed {
+        if let Some((why, pause)) = failure(outcome) {
             document.not_before = now + pause;
             if let Some(rendition) = self.renditions.get_mut(name) {
                 rendition.trouble = Some(why);
@@ -395,5 +381,14 @@ impl Publisher {
     pub fn renditions(&self) -> impl Iterator<Item = (&str, Progress)> {
         let objects = &self.objects;
         self.renditions.iter().map(|(name, rendition)| (name.as_str(), rendition.progress(objects)))
+    }
+}
+
+/// Why something about a playlist failed, and how long to wait before the next try.
+fn failure(outcome: Outcome) -> Option<(String, Duration)> {
+    match outcome {
+        Outcome::Done | Outcome::Recalled(_) => None,
+        Outcome::Failed { why, pause } => Some((why, pause)),
+        Outcome::Hopeless(why) => Some((why, HOPELESS)),
     }
 }

@@ -4,6 +4,7 @@
 //! other numbers where they would go back.
 
 use super::names::{file_of, is_absolute, written};
+use crate::playlist::with_uri;
 use quick_m3u8::config::{ParsingOptions, ParsingOptionsBuilder};
 use quick_m3u8::tag::KnownTag;
 use quick_m3u8::tag::hls::{EnumeratedString, Key, Method, Tag};
@@ -83,7 +84,7 @@ impl Attached {
     /// The same with another URI.
     pub fn at(&self, uri: &str) -> Self {
         let tag = match &self.uri {
-            Some(was) => self.tag.replacen(&format!("URI=\"{was}\""), &format!("URI=\"{uri}\""), 1),
+            Some(was) => with_uri(&self.tag, was, uri),
             None => self.tag.clone(),
         };
         Self { tag, uri: Some(uri.to_owned()), format: self.format.clone() }
@@ -153,9 +154,9 @@ impl Segment {
     }
 
     /// Gives what is named under a name for the time being the one under which it is published.
-    pub fn rename(&mut self, published: impl Fn(&str) -> Option<String>) {
+    pub fn rename(&mut self, mut published: impl FnMut(&str) -> Option<String>) {
         for attached in self.map.iter_mut().chain(&mut self.keys) {
-            if let Some(uri) = attached.uri.as_deref().and_then(&published) {
+            if let Some(uri) = attached.uri.as_deref().and_then(&mut published) {
                 *attached = attached.at(&uri);
             }
         }

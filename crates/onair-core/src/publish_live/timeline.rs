@@ -57,11 +57,6 @@ struct Run {
 }
 
 impl Timeline {
-    /// Nothing yet. `remembers`: what leaves the window stays known, up to a day of it.
-    pub fn new(remembers: bool) -> Self {
-        Self { past: remembers.then(Past::default), ..Self::default() }
-    }
-
     /// What an earlier process has published: the window, and all that was, if that is remembered.
     pub fn adopt(published: Snapshot, all: Option<Snapshot>) -> Self {
         let past = all.map(|all| Past::before(all, &published));
@@ -404,7 +399,8 @@ mod tests {
     /// Promise P73.
     #[test]
     fn a_transcoder_that_begins_again_goes_on_behind_what_was_or_alone() {
-        let before = Timeline::new(true).follow(&snapshot(5, &["a", "b", "c"]), false);
+        let before = Timeline::adopt(Snapshot::default(), Some(Snapshot::default()))
+            .follow(&snapshot(5, &["a", "b", "c"]), false);
         for (is_over, expected) in [(false, &["b", "c", "x"][..]), (true, &["x"])] {
             let again = before.follow(&snapshot(0, &["x"]), is_over);
             assert_eq!(names(&again), expected);

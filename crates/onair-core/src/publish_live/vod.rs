@@ -1,10 +1,10 @@
 //! What stays of a live stream when everything is kept: beside each playlist another one, of all that was.
 
-use super::names::file_of;
+use super::names::{file_of, path_and_rest};
 use super::objects::{FAILED_ALONE, Object, Objects, State};
 use super::rendition::Rendition;
 use super::snapshot::{Segment, Snapshot};
-use crate::playlist::{MultivariantPlaylist, PlaylistError};
+use crate::playlist::MultivariantPlaylist;
 use std::time::Duration;
 
 const PLAYLIST: &str = ".m3u8";
@@ -32,19 +32,14 @@ pub(super) fn is_vod_name(playlist: &str) -> bool {
 }
 
 /// A multivariant playlist that names the playlists of all that was, and those.
-///
-/// # Errors
-///
-/// What is wrong with it.
-pub(super) fn multivariant(path: &str, text: &str) -> Result<(String, Vec<String>), PlaylistError> {
-    let playlist = MultivariantPlaylist::parse(text)?;
+pub(super) fn multivariant(path: &str, playlist: &MultivariantPlaylist<'_>) -> (String, Vec<String>) {
     let names = playlist.played().filter_map(|uri| file_of(path, uri)).map(|name| vod_name(&name)).collect();
     let text = playlist.with_uris(|uri| {
         file_of(path, uri)?;
-        let end = uri.find(['?', '#']).unwrap_or(uri.len());
-        Some(format!("{}{}", vod_name(&uri[..end]), &uri[end..]))
+        let (path, rest) = path_and_rest(uri);
+        Some(format!("{}{rest}", vod_name(path)))
     });
-    Ok((text, names))
+    (text, names)
 }
 
 impl Vod {
@@ -105,7 +100,8 @@ mod tests {
             #EXT-X-SESSION-KEY:METHOD=AES-128,URI=\"a.key\"\n\
             #EXT-X-STREAM-INF:BANDWIDTH=1000000,AUDIO=\"a\"\nnieder%20%C3%BC/index.m3u8?x=index.m3u8\n\
             #EXT-X-STREAM-INF:BANDWIDTH=2000000,AUDIO=\"a\"\nhttps://example.com/index.m3u8\n";
-        let (all, names) = multivariant("show/master.m3u8", text).unwrap();
+        let playlist = MultivariantPlaylist::parse(text).unwrap();
+        let (all, names) = multivariant("show/master.m3u8", &playlist);
         assert_eq!(names, ["show/audio/index.vod.m3u8", "show/nieder ü/index.vod.m3u8"]);
         let expected = text
             .replace("\"audio/index.m3u8\"", "\"audio/index.vod.m3u8\"")
