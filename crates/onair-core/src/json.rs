@@ -20,6 +20,16 @@ pub(crate) fn objects<'de, T: Deserialize<'de>, D: Deserializer<'de>>(json: D) -
     Ok(all.into_iter().map(|One(one)| one).collect())
 }
 
+/// What serde says is wrong, without the value that it would quote: what is in an event stays out of the logs.
+pub(crate) fn problem(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let wrong_kind = text.starts_with("invalid type") || text.starts_with("invalid value");
+    match text.rsplit_once(", expected ") {
+        Some((_, expected)) if wrong_kind => format!("something in it should be {expected}"),
+        _ => text,
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(transparent, bound = "T: Deserialize<'de>")]
 struct One<T>(#[serde(deserialize_with = "object")] T);

@@ -1,7 +1,7 @@
 //! Triggers: EventBridge events of IVS and of S3, and the same JSON sent by hand.
 
 use super::ENDED;
-use crate::json::object;
+use crate::json::{object, problem};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -158,16 +158,7 @@ fn recording_of(key: &str) -> Option<&str> {
 }
 
 fn read<'a, T: Deserialize<'a>>(what: &str, value: &'a Value) -> Result<T, BadEvent> {
-    object(value).map_err(|error| {
-        let text = error.to_string();
-        // Of a value of the wrong kind serde quotes the value; what is in an event stays out of the logs.
-        let wrong_kind = text.starts_with("invalid type") || text.starts_with("invalid value");
-        let problem = match text.rsplit_once(", expected ") {
-            Some((_, expected)) if wrong_kind => format!("something in it should be {expected}"),
-            _ => text,
-        };
-        BadEvent(format!("the event is not {what}: {problem}"))
-    })
+    object(value).map_err(|error| BadEvent(format!("the event is not {what}: {}", problem(&error))))
 }
 
 #[cfg(test)]

@@ -1,0 +1,164 @@
+//! Who was there in which minute.
+
+use super::Rules;
+use super::viewers::{Count, Viewers};
+use std::collections::{BTreeMap, HashMap};
+
+/// The viewers of each minute and stream, and the minutes that a log says anything of.
+#[derive(Debug, Clone, Default)]
+pub struct Audience {
+    minutes: BTreeMap<Minute, Vec<Present>>,
+    /// Their places in a minute's list.
+    streams: HashMap<Box<str>, usize>,
+}
+
+/// A minute of Unix time: its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Minute(pub i64);
+
+impl Minute {
+    /// The minute of a moment, in seconds.
+    pub fn of(at_s: i64) -> Self {
+        Self(at_s.div_euclid(60))
+    }
+
+    /// When it begins, in ISO 8601: `2026-11-21T21:13:00Z`.
+    pub fn text(self) -> String {
+        let begins = chrono::DateTime::from_timestamp(self.begins_s(), 0).unwrap_or_default();
+        begins.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+
+    /// When it begins, as Unix time in seconds.
+    pub fn begins_s(self) -> i64 {
+        self.0.saturating_mul(60)
+    }
+
+    /// Another one, so many later.
+    pub fn later(self, minutes: i64) -> Self {
+        Self(self.0.saturating_add(minutes))
+    }
+}
+
+/// Those of one stream in one minute.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Present {
+    /// Who made a request in it.
+    pub(super) whole: Viewers,
+    /// Who made one in its last seconds, if the window is no whole number of minutes.
+    pub(super) tail: Viewers,
+}
+
+/// How many watched a stream at the end of a minute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Figure {
+    /// The minute.
+    pub minute: Minute,
+    /// The stream.
+    pub stream: String,
+    /// How many.
+    pub count: Count,
+}
+
+impl Audience {
+    /// There is a log of this moment, whether somebody watched or not.
+    pub(super) fn minute(&mut self, at_s: i64) -> Minute {
+        let minute = Minute::of(at_s);
+        self.minutes.entry(minute).or_default();
+        minute
+    }
+
+    /// Somebody watched. `false`: there are too many streams already for this one.
+    pub(super) fn insert(
+        &mut self,
+        minute: Minute,
+        at_s: i64,
+        stream: &str,
+        viewer: u64,
+        rules: &Rules,
+    ) -> bool {
+        let Some(place) = self.place(stream, rules.max_streams) else { return false };
+        let Present { whole, tail } = self.present(minute, place);
+        whole.insert(viewer, rules.exact_up_to);
+        if at_s.rem_euclid(60) >= 60 - i64::from(rules.tail_s()) {
+            tail.insert(viewer, rules.exact_up_to);
+        }
+        true
+    }
+
+    /// These were there, too. `false`: there are too many streams already for this one.
+    pub(super) fn merge(&mut self, minute: Minute, stream: &str, more: &Present, rules: &Rules) -> bool {
+        let Some(place) = self.place(stream, rules.max_streams) else { return false };
+        let Present { whole, tail } = self.present(minute, place);
+        whole.merge(&more.whole, rules.exact_up_to);
+        tail.merge(&more.tail, rules.exact_up_to);
+        true
+    }
+
+    fn present(&mut self, minute: Minute, place: usize) -> &mut Present {
+        let streams = self.minutes.entry(minute).or_default();
+        if streams.len() <= place {
+            streams.resize_with(place + 1, Present::default);
+        }
+        &mut streams[place]
+    }
+
+    fn place(&mut self, stream: &str, max_streams: usize) -> Option<usize> {
+        if let Some(place) = self.streams.get(stream) {
+            return Some(*place);
+        }
+        let place = self.streams.len();
+        (place < max_streams).then(|| *self.streams.entry(stream.into()).or_insert(place))
+    }
+
+    /// The minutes of which there is a log.
+    pub fn minutes(&self) -> impl DoubleEndedIterator<Item = Minute> {
+        self.minutes.keys().copied()
+    }
+
+    /// The streams of a minute, by name, that somebody watched.
+    pub(super) fn streams(&self, minute: Minute) -> BTreeMap<&str, &Present> {
+        let present = |place: &usize| {
+            let present = self.minutes.get(&minute)?.get(*place)?;
+            (!present.whole.is_empty()).then_some(present)
+        };
+        self.streams.iter().filter_map(|(name, place)| Some((name.as_ref(), present(place)?))).collect()
+    }
+
+    /// The figures of all minutes of which there is a log. A stream's begin with the first that has viewers, and end
+    /// with a 0 in the one after the last.
+    pub fn figures(&self, rules: &Rules) -> Vec<Figure> {
+        let mut names: Vec<_> = self.streams.iter().collect();
+        names.sort_unstable();
+        let mut watched: HashMap<usize, (Minute, Minute)> = HashMap::new();
+        let mut counts = Vec::new();
+        for minute in self.minutes() {
+            for (name, place) in &names {
+                let count = self.count(minute, **place, rules);
+                if count.viewers > 0 {
+                    watched.entry(**place).or_insert((minute, minute)).1 = minute;
+                }
+                counts.push((minute, name, **place, count));
+            }
+        }
+        let is_told = |minute: Minute, place| {
+            watched.get(&place).is_some_and(|(first, last)| *first <= minute && minute <= last.later(1))
+        };
+        let told = counts.into_iter().filter(|(minute, _, place, _)| is_told(*minute, *place));
+        told.map(|(minute, stream, _, count)| Figure { minute, stream: stream.to_string(), count }).collect()
+    }
+
+    /// Who is there at the minute's end: those of the window's whole minutes, and of its first seconds.
+    fn count(&self, minute: Minute, place: usize, rules: &Rules) -> Count {
+        let whole_minutes = i64::from(rules.window_s.get() / 60);
+        let present = |minute: Minute| self.minutes.get(&minute)?.get(place);
+        let whole = (0..whole_minutes).filter_map(|ago| Some(&present(minute.later(-ago))?.whole));
+        let tail = present(minute.later(-whole_minutes)).map(|present| &present.tail);
+        let mut sets = whole.chain(tail).filter(|set| !set.is_empty());
+        let Some(first) = sets.next() else { return Count { viewers: 0, exact: true } };
+        let Some(second) = sets.next() else { return first.count() };
+        let mut all = first.clone();
+        // A window of exact sets is exact, however large.
+        [second].into_iter().chain(sets).for_each(|set| all.merge(set, usize::MAX));
+        all.count()
+    }
+}

@@ -1,0 +1,65 @@
+use super::{Request, some, time};
+
+/// Where the columns are that are needed.
+#[derive(Debug, Clone)]
+pub(super) struct Columns([Option<usize>; NAMES.len()]);
+
+const NAMES: [&[u8]; 9] = [
+    b"date",
+    b"time",
+    b"c-ip",
+    b"cs-method",
+    b"cs-uri-stem",
+    b"sc-status",
+    b"cs(User-Agent)",
+    b"cs-uri-query",
+    b"x-forwarded-for",
+];
+
+/// More columns than CloudFront has.
+const MAX_COLUMNS: usize = 64;
+
+impl Default for Columns {
+    /// As CloudFront writes them since 2014 (CloudFront Developer Guide, "Standard log file fields"), for a log whose
+    /// first lines were cut off.
+    fn default() -> Self {
+        Self([Some(0), Some(1), Some(4), Some(5), Some(7), Some(8), Some(10), Some(11), Some(19)])
+    }
+}
+
+impl Columns {
+    /// Takes the order from a `#Fields:` line.
+    pub(super) fn learn(&mut self, line: &[u8]) {
+        if let Some(fields) = line.strip_prefix(b"#Fields:") {
+            let names: Vec<_> = fields
+                .split(u8::is_ascii_whitespace)
+                .filter(|name| !name.is_empty())
+                .take(MAX_COLUMNS)
+                .collect();
+            self.0 = NAMES.map(|wanted| names.iter().position(|name| *name == wanted));
+        }
+    }
+
+    pub(super) fn read<'a>(&self, line: &'a [u8]) -> Option<Request<'a>> {
+        let mut values = [None; MAX_COLUMNS];
+        let ends = memchr::memchr_iter(b'\t', line).chain([line.len()]);
+        let mut from = 0;
+        for (value, end) in values.iter_mut().zip(ends) {
+            *value = Some(&line[from..end]);
+            from = end + 1;
+        }
+        let [date, at, address, method, path, status, agent, query, forwarded_for] =
+            self.0.map(|column| values[column?]);
+        Some(Request {
+            at_s: time::date_and_time(date?, at?)?,
+            address: address?,
+            agent: agent.and_then(some),
+            forwarded_for: forwarded_for.and_then(some),
+            method: method?,
+            path: path?,
+            query: query.and_then(some),
+            // 000: the viewer was gone before the answer.
+            status: time::number(status?)?,
+        })
+    }
+}

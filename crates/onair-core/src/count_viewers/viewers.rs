@@ -1,0 +1,222 @@
+//! A set of viewers that can be merged: exact while it is small, an estimate of bounded size beyond.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use datasketches::hll::{HllSketch, HllType, HllUnion};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// 2^15 registers: a standard error of 1.04 / sqrt(2^15) = 0.57 % (Flajolet et al., "HyperLogLog", 2007), and some 17 kB
+/// to be kept.
+const LG_REGISTERS: u8 = 15;
+
+/// Different viewers, each by his number.
+#[derive(Debug, Clone)]
+pub enum Viewers {
+    /// Each of them.
+    Exact(Numbers),
+    /// A HyperLogLog sketch of them.
+    Estimated(Box<HllUnion>),
+}
+
+/// Numbers that are hashes already are not hashed again.
+type Numbers = HashSet<u64, BuildHasherDefault<Itself>>;
+
+/// How many there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// How many.
+    pub viewers: u64,
+    /// It is so; else it is within 2 %, but for one time in two thousand.
+    pub exact: bool,
+}
+
+impl Default for Viewers {
+    fn default() -> Self {
+        Self::Exact(Numbers::default())
+    }
+}
+
+impl Viewers {
+    /// One more, unless he is there. More than `exact_up_to` become an estimate.
+    pub fn insert(&mut self, viewer: u64, exact_up_to: usize) {
+        match self {
+            Self::Exact(all) => {
+                all.insert(viewer);
+                if all.len() > exact_up_to {
+                    *self = Self::Estimated(Box::new(estimated(all)));
+                }
+            }
+            Self::Estimated(union) => union.update_value(viewer),
+        }
+    }
+
+    /// These, too.
+    pub fn merge(&mut self, more: &Self, exact_up_to: usize) {
+        match (&mut *self, more) {
+            (_, Self::Exact(more)) => more.iter().for_each(|viewer| self.insert(*viewer, exact_up_to)),
+            (Self::Exact(all), Self::Estimated(more)) => {
+                let mut union = more.clone();
+                all.iter().for_each(|viewer| union.update_value(*viewer));
+                *self = Self::Estimated(union);
+            }
+            (Self::Estimated(union), Self::Estimated(more)) => union.update(&more.to_sketch(HllType::Hll8)),
+        }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> Count {
+        match self {
+            Self::Exact(all) => Count { viewers: u64::try_from(all.len()).unwrap_or(u64::MAX), exact: true },
+            // The one estimate that depends on nothing but the registers: not on the order, and not on repetition.
+            Self::Estimated(union) => Count { viewers: rounded(union.composite_estimate()), exact: false },
+        }
+    }
+
+    /// Nobody.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Exact(all) if all.is_empty())
+    }
+}
+
+fn estimated(all: &Numbers) -> HllUnion {
+    let Ok(mut union) = HllUnion::new(LG_REGISTERS) else { unreachable!("15 is between 4 and 21") };
+    all.iter().for_each(|viewer| union.update_value(*viewer));
+    union
+}
+
+/// An estimate is positive and far below 2^52.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn rounded(estimate: f64) -> u64 {
+    estimate.round() as u64
+}
+
+/// What is kept: base64 of the numbers in their order, each as eight bytes, or of the sketch in Apache DataSketches' own
+/// form, which its libraries for Java, C++, Go and Python read.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum Kept {
+    Exact(String),
+    Hll(String),
+}
+
+impl Serialize for Viewers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let kept = match self {
+            Self::Exact(all) => {
+                let mut sorted: Vec<u64> = all.iter().copied().collect();
+                sorted.sort_unstable();
+                let bytes: Vec<u8> = sorted.into_iter().flat_map(u64::to_be_bytes).collect();
+                Kept::Exact(BASE64.encode(bytes))
+            }
+            Self::Estimated(union) => Kept::Hll(BASE64.encode(union.to_sketch(HllType::Hll4).serialize())),
+        };
+        kept.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Viewers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        let decode = |text| BASE64.decode(text).map_err(D::Error::custom);
+        Ok(match Kept::deserialize(deserializer)? {
+            Kept::Exact(text) => {
+                let bytes = decode(text)?;
+                let (numbers, []) = bytes.as_chunks() else {
+                    return Err(D::Error::custom("the numbers of viewers are cut off"));
+                };
+                Self::Exact(numbers.iter().map(|number| u64::from_be_bytes(*number)).collect())
+            }
+            Kept::Hll(text) => {
+                let sketch = HllSketch::deserialize(&decode(text)?).map_err(D::Error::custom)?;
+                let mut union = estimated(&Numbers::default());
+                if sketch.lg_config_k() != LG_REGISTERS {
+                    return Err(D::Error::custom("the sketch has another number of registers"));
+                }
+                union.update(&sketch);
+                Self::Estimated(Box::new(union))
+            }
+        })
+    }
+}
+
+/// Takes a number for its own hash.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Itself(u64);
+
+impl Hasher for Itself {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Only numbers are hashed here; anything else would be right, and slow.
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::count_viewers::key::Secret;
+
+    fn viewers(numbers: std::ops::Range<u32>, exact_up_to: usize) -> Viewers {
+        let secret = Secret::new("a secret");
+        let mut all = Viewers::default();
+        numbers.for_each(|number| all.insert(secret.hash(&number.to_be_bytes()), exact_up_to));
+        all
+    }
+
+    fn kept(viewers: &Viewers) -> String {
+        serde_json::to_string(viewers).unwrap()
+    }
+
+    #[test]
+    fn up_to_the_limit_it_is_exact_and_beyond_it_is_an_estimate() {
+        assert_eq!(viewers(0..1000, 1000).count(), Count { viewers: 1000, exact: true });
+        let beyond = viewers(0..1001, 1000).count();
+        assert!(!beyond.exact && (981..=1021).contains(&beyond.viewers), "{beyond:?}");
+        assert!(!viewers(0..1, 0).count().exact);
+    }
+
+    /// Promise P300.
+    #[test]
+    fn a_million_viewers_are_known_within_two_percent_in_64_kb() {
+        let million = viewers(0..1_000_000, 8192);
+        let Count { viewers, exact } = million.count();
+        assert!(!exact && viewers.abs_diff(1_000_000) <= 20_000, "{viewers}");
+        assert!(kept(&million).len() <= 32 << 10, "{}", kept(&million).len());
+    }
+
+    #[test]
+    fn merging_is_the_same_in_any_order_and_any_number_of_times() {
+        for exact_up_to in [10_000, 500, 0] {
+            let parts = [0..400, 300..900, 900..901].map(|part| viewers(part, exact_up_to));
+            let whole = viewers(0..901, exact_up_to).count();
+            for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
+                let mut merged = Viewers::default();
+                for part in order.into_iter().chain(order) {
+                    merged.merge(&parts[part], exact_up_to);
+                }
+                assert_eq!(merged.count(), whole, "{exact_up_to} {order:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_kept_is_what_comes_back() {
+        for all in [viewers(0..0, 10), viewers(0..10, 10), viewers(0..11, 10), viewers(0..50_000, 10)] {
+            let back: Viewers = serde_json::from_str(&kept(&all)).unwrap();
+            assert_eq!(back.count(), all.count());
+            assert_eq!(kept(&back), kept(&all));
+        }
+        for broken in [r#"{"exact":"AAAA"}"#, r#"{"hll":"AAAA"}"#, r#"{"exact":"?"}"#, r#"{"list":""}"#] {
+            assert!(serde_json::from_str::<Viewers>(broken).is_err(), "{broken}");
+        }
+    }
+}

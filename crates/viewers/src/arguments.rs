@@ -1,0 +1,118 @@
+use clap::builder::PossibleValue;
+use clap::{Parser, ValueEnum};
+use ipnet::IpNet;
+use onair_core::count_viewers::Rules;
+use onair_core::count_viewers::key::{Keying, Secret};
+use onair_core::count_viewers::line::Format;
+use onair_core::count_viewers::stream::{Pattern, StreamRule};
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+/// How many people watched: concurrent viewers per stream and minute, from access logs.
+///
+/// A viewer is counted from his first request for a playlist or a segment until he made none for the window's time; the
+/// figure of a minute is how many are there at its end. Several files are counted together: who is in two of them is one.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub(crate) struct Arguments {
+    /// Access logs, plain or gzip; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// A JSON object a line instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// How long a viewer is counted after a request
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    window_seconds: u32,
+    /// What a viewer is known by
+    #[arg(long, value_enum, default_value_t = Key::Address)]
+    key: Key,
+    /// A proxy of yours, or a block of them (10.0.0.0/8), whose X-Forwarded-For is believed
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', value_parser = addresses)]
+    trusted_proxy: Vec<IpNet>,
+    /// How the logs are written [default: as the first lines look]
+    #[arg(long, value_enum)]
+    format: Option<LogFormat>,
+    /// Where the stream's name stands in a path: /live/{stream}/** [default: the folder, without that of the rendition]
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
+    stream: Vec<Pattern>,
+    /// Up to so many viewers of a stream in a minute are counted exactly; more are estimated within 2 %
+    #[arg(long, value_name = "VIEWERS", default_value_t = 100_000)]
+    exact_up_to: usize,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Key {
+    /// His address
+    #[value(alias = "ip")]
+    Address,
+    /// His address and his player's User-Agent
+    #[value(name = "address+agent", aliases = ["address+user-agent", "address-agent", "ip+ua"])]
+    AddressAgent,
+    /// The last address in X-Forwarded-For that is no --trusted-proxy
+    #[value(name = "x-forwarded-for", aliases = ["forwarded-for", "xff"])]
+    ForwardedFor,
+    /// The session id that his player sends (CMCD)
+    #[value(aliases = ["cmcd", "sid"])]
+    CmcdSid,
+}
+
+impl Key {
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
+/// The core's formats, by its names for them.
+#[derive(Debug, Clone, Copy)]
+struct LogFormat(Format);
+
+impl ValueEnum for LogFormat {
+    fn value_variants<'a>() -> &'a [Self] {
+        const ALL: [LogFormat; 4] = [
+            LogFormat(Format::Combined),
+            LogFormat(Format::CloudFront),
+            LogFormat(Format::Alb),
+            LogFormat(Format::OnAir),
+        ];
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, _) = Format::NAMES.iter().find(|(_, format)| *format == self.0)?;
+        Some(PossibleValue::new(*name))
+    }
+}
+
+fn addresses(text: &str) -> Result<IpNet, String> {
+    let one = || text.parse::<IpAddr>().map(IpNet::from).ok();
+    text.parse()
+        .ok()
+        .or_else(one)
+        .ok_or_else(|| "it accepts 10.0.0.1, 10.0.0.0/8 or 2001:db8::/32".to_owned())
+}
+
+/// More streams than a person looks at.
+const MAX_STREAMS: usize = 1000;
+
+impl Arguments {
+    pub(crate) fn rules(&self) -> Result<Rules, String> {
+        let keying = Keying::parse(&self.key.name(), self.trusted_proxy.clone());
+        let keying = keying.map_err(|error| format!("--key: {error} (--trusted-proxy)"))?;
+        let streams = match self.stream.as_slice() {
+            [] => StreamRule::Usual,
+            patterns => StreamRule::Patterns(patterns.to_vec()),
+        };
+        Ok(Rules {
+            window_s: NonZeroU32::new(self.window_seconds).unwrap_or(NonZeroU32::MIN),
+            keying,
+            // Nothing of a viewer is kept or shown here, and the same files should give the same estimates.
+            secret: Secret::new("viewers"),
+            streams,
+            format: self.format.map(|LogFormat(format)| format),
+            exact_up_to: self.exact_up_to,
+            max_streams: MAX_STREAMS,
+        })
+    }
+}

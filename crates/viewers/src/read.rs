@@ -1,0 +1,124 @@
+use indicatif::{ProgressBar, ProgressStyle};
+use onair_core::count_viewers::Rules;
+use onair_core::count_viewers::audience::Audience;
+use onair_core::count_viewers::log::{Log, Tally};
+use std::fmt::{self, Display, Formatter};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// What became of all files.
+pub(crate) struct Outcome {
+    files: usize,
+    all: Tally,
+    /// One sentence each: of files that could not be read to their end, and of lines that could not be understood.
+    failed: Vec<String>,
+    warnings: Vec<String>,
+}
+
+const PIECE_BYTES: usize = 256 << 10;
+/// A packed log is read up to a hundred times its size, and a gigabyte in any case: access logs shrink to a tenth, and
+/// what is made to fill a disk to a thousandth.
+const MAX_RATIO: u64 = 100;
+const SMALL_BYTES: u64 = 1 << 30;
+
+/// Reads one file after the other. One that cannot be read does not hinder the others.
+pub(crate) fn all(files: &[PathBuf], rules: &Rules, audience: &mut Audience) -> Outcome {
+    let mut outcome =
+        Outcome { files: files.len(), all: Tally::default(), failed: Vec::new(), warnings: Vec::new() };
+    let sizes = files.iter().filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len());
+    // Only on a terminal.
+    let progress = ProgressBar::new(sizes.sum()).with_style(style());
+    for file in files {
+        let name = file.display();
+        match one(file, rules, audience, &progress) {
+            Ok((tally, ended)) => {
+                outcome.all.add(tally);
+                if let Some((line, problem)) = tally.first_problem {
+                    let sentence = format!(
+                        "{name}: {} of {} lines say nothing; the first is line {line}: {problem}",
+                        tally.malformed, tally.lines
+                    );
+                    if tally.malformed == tally.lines { &mut outcome.failed } else { &mut outcome.warnings }
+                        .push(sentence);
+                }
+                outcome.failed.extend(
+                    ended.map(|problem| format!("{name}: {problem}; what was read until then is counted")),
+                );
+            }
+            Err(error) => outcome.failed.push(format!("{name}: {error}")),
+        }
+    }
+    progress.finish_and_clear();
+    outcome
+}
+
+fn style() -> ProgressStyle {
+    let template = "{wide_bar} {bytes} of {total_bytes}, {eta} left";
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+fn one(
+    file: &Path,
+    rules: &Rules,
+    audience: &mut Audience,
+    progress: &ProgressBar,
+) -> io::Result<(Tally, Option<String>)> {
+    let (mut source, size_bytes): (Box<dyn Read>, u64) = if file == Path::new("-") {
+        (Box::new(io::stdin().lock()), 0)
+    } else {
+        let file = File::open(file)?;
+        let size_bytes = file.metadata()?.len();
+        (Box::new(file), size_bytes)
+    };
+    let mut log = Log::new(rules, audience, SMALL_BYTES.max(size_bytes.saturating_mul(MAX_RATIO)));
+    let mut piece = vec![0; PIECE_BYTES];
+    let mut trouble = None;
+    loop {
+        let length = match source.read(&mut piece) {
+            Ok(0) => break,
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => {
+                trouble = Some(error.to_string());
+                break;
+            }
+        };
+        progress.inc(u64::try_from(length).unwrap_or_default());
+        if let Err(error) = log.push(&piece[..length]) {
+            trouble = Some(error.to_string());
+            break;
+        }
+    }
+    let (tally, ended) = log.end();
+    Ok((tally, trouble.or_else(|| ended.map(|error| error.to_string()))))
+}
+
+impl Outcome {
+    /// Everything was read.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.failed.is_empty()
+    }
+}
+
+impl Display for Outcome {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for sentence in self.warnings.iter().chain(&self.failed) {
+            writeln!(f, "viewers: {sentence}")?;
+        }
+        let Tally { lines, counted, other, unkeyed, dropped, malformed, .. } = self.all;
+        let files = if self.files == 1 { "file" } else { "files" };
+        write!(
+            f,
+            "viewers: {} {files}, {lines} lines: {counted} requests of viewers, {other} other, {malformed} not understood",
+            self.files
+        )?;
+        if unkeyed > 0 {
+            write!(f, ", {unkeyed} that do not say what viewers are known by (--key)")?;
+        }
+        if dropped > 0 {
+            write!(f, ", {dropped} of too many streams (--stream)")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,86 @@
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+use onair_core::count_viewers::Rules;
+use onair_core::count_viewers::audience::{Audience, Figure, Minute};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// A line for each stream and minute.
+pub(crate) fn json(figures: &[Figure], rules: &Rules, out: &mut impl Write) -> io::Result<()> {
+    for Figure { minute, stream, count } in figures {
+        let line = json!({
+            "minute": minute.text(),
+            "stream": stream,
+            "viewers": count.viewers,
+            "exact": count.exact,
+            "key": rules.keying.name(),
+        });
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+/// How long the longest bar is, in characters.
+const WIDTH: u64 = 40;
+
+/// A table with a bar for each figure, and then the peaks.
+pub(crate) fn table(
+    figures: &[Figure],
+    audience: &Audience,
+    rules: &Rules,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let most = figures.iter().map(|figure| figure.count.viewers).max().unwrap_or_default();
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(["minute (UTC)", "stream", "viewers", ""]);
+    if let Some(column) = table.column_mut(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let mut before: Option<Minute> = None;
+    let mut figures_of = BTreeMap::<Minute, Vec<&Figure>>::new();
+    figures.iter().for_each(|figure| figures_of.entry(figure.minute).or_default().push(figure));
+    for minute in audience.minutes() {
+        if let Some(before) = before.filter(|before| before.later(1) < minute) {
+            let (first, last) = (before.later(1), minute.later(-1));
+            let text = if first == last { at(first) } else { format!("{} to {}", at(first), at(last)) };
+            table.add_row([text.as_str(), "", "?", "no log"]);
+        }
+        before = Some(minute);
+        for Figure { stream, count, .. } in figures_of.remove(&minute).unwrap_or_default() {
+            let viewers = format!("{}{}", if count.exact { "" } else { "~" }, count.viewers);
+            table.add_row([at(minute), stream.clone(), viewers, bar(count.viewers, most)]);
+        }
+    }
+    writeln!(out, "{}", table.trim_fmt())?;
+    let mut peaks = BTreeMap::<&str, &Figure>::new();
+    for figure in figures {
+        let peak = peaks.entry(&figure.stream).or_insert(figure);
+        if figure.count.viewers > peak.count.viewers {
+            *peak = figure;
+        }
+    }
+    for (stream, Figure { minute, count, .. }) in peaks {
+        writeln!(out, "most of {stream}: {} at {}", count.viewers, at(*minute))?;
+    }
+    if figures.is_empty() {
+        writeln!(out, "nobody watched")?;
+    }
+    writeln!(out, "key: {}, window: {} s; ~ is an estimate", rules.keying.name(), rules.window_s)
+}
+
+/// `2026-11-21 21:13`
+fn at(minute: Minute) -> String {
+    minute.text().replace('T', " ").trim_end_matches(":00Z").to_owned()
+}
+
+/// Eighths of a character, as far as the viewers are of the most.
+fn bar(viewers: u64, most: u64) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = u128::from(viewers) * u128::from(WIDTH * 8) / u128::from(most.max(1));
+    let (full, part) = (eighths / 8, eighths % 8);
+    let full = usize::try_from(full).unwrap_or_default();
+    let part = usize::try_from(part).ok().and_then(|part| EIGHTHS.get(part)).unwrap_or(&"");
+    format!("{}{part}", "█".repeat(full))
+}
