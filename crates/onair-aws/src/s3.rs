@@ -127,6 +127,33 @@ impl S3 {
         })
     }
 
+    /// Reads an object piece by piece, however large it is, until `each` says `false`. Answers whether there is one.
+    ///
+    /// # Errors
+    ///
+    /// When S3 does not answer, or refuses, or the answer breaks off.
+    pub async fn pieces(
+        &self,
+        bucket: &str,
+        key: &str,
+        mut each: impl FnMut(&[u8]) -> bool,
+    ) -> Result<bool, Error> {
+        let failed = |source: BoxError| Error::new("GetObject", uri(bucket, key), source);
+        let mut response = match self.client.get_object().bucket(bucket).key(key).send().await {
+            Ok(response) => response,
+            Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => {
+                return Ok(false);
+            }
+            Err(error) => return Err(failed(error.into())),
+        };
+        while let Some(piece) = response.body.try_next().await.map_err(|error| failed(error.into()))? {
+            if !each(&piece) {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
     /// Replaces an object's text, if it is still the one that was read (`If-Match`), and keeps its headers,
     /// storage class, encryption and user metadata, to which `more_metadata` is added.
     ///

@@ -47,32 +47,58 @@ impl Metric {
     }
 }
 
+/// A figure of one thing at one time, which need not be that of the run that reports it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// The figure.
+    pub metric: Metric,
+    /// What it is of: the name of a dimension beside `Function`, and its value.
+    pub dimension: (&'static str, String),
+    /// Unix time in milliseconds. `CloudWatch` takes what is at most two weeks old.
+    pub at_ms: u64,
+    /// What else the line says: the fields of a JSON object. `CloudWatch` Logs finds them; no metric is made of them.
+    pub properties: Value,
+}
+
 /// The line that reports `metrics` in namespace `OnAir` with the one dimension `Function`.
 ///
 /// `timestamp_ms` is Unix time in milliseconds.
 pub fn embedded_metrics(function: &str, timestamp_ms: u64, metrics: &[Metric]) -> String {
+    line(timestamp_ms, &[("Function", function)], metrics).to_string()
+}
+
+/// The line that reports a reading in namespace `OnAir`.
+pub fn embedded_reading(function: &str, reading: &Reading) -> String {
+    let Reading { metric, dimension: (name, value), at_ms, properties } = reading;
+    let mut line = line(*at_ms, &[("Function", function), (name, value)], std::slice::from_ref(metric));
+    for (name, value) in properties.as_object().into_iter().flatten() {
+        line[name] = value.clone();
+    }
+    line.to_string()
+}
+
+fn line(timestamp_ms: u64, dimensions: &[(&str, &str)], metrics: &[Metric]) -> Value {
     let definitions: Vec<Value> = metrics
         .iter()
         .map(|metric| json!({ "Name": metric.name, "Unit": format!("{:?}", metric.unit) }))
         .collect();
+    let names: Vec<&str> = dimensions.iter().map(|(name, _)| *name).collect();
     let mut line = json!({
         "_aws": {
             "Timestamp": timestamp_ms,
-            "CloudWatchMetrics": [{
-                "Namespace": "OnAir",
-                "Dimensions": [["Function"]],
-                "Metrics": definitions,
-            }],
+            "CloudWatchMetrics": [{ "Namespace": "OnAir", "Dimensions": [names], "Metrics": definitions }],
         },
-        "Function": function,
     });
+    for (name, value) in dimensions {
+        line[*name] = (*value).into();
+    }
     for metric in metrics {
         line[metric.name] = match metric.values.as_slice() {
             [value] => (*value).into(),
             values => values.into(),
         };
     }
-    line.to_string()
+    line
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ pub use error::{Error, Failure};
 pub use settings::{Environment, environment};
 
 use lambda_runtime::{LambdaEvent, service_fn};
-use onair_core::metrics::{Metric, embedded_metrics};
+use onair_core::metrics::{Metric, Reading, embedded_metrics, embedded_reading};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -32,12 +32,13 @@ pub struct Invocation {
 pub struct Report {
     answer: Value,
     metrics: Vec<Metric>,
+    readings: Vec<Reading>,
 }
 
 impl Report {
     /// The event is not for this function.
     pub fn ignored(why: impl Into<String>) -> Self {
-        Self { answer: json!({ "outcome": "ignored", "why": why.into() }), metrics: Vec::new() }
+        Self { answer: json!({ "outcome": "ignored", "why": why.into() }), ..Self::default() }
     }
 
     /// A safety rule said no. `what` is the kind of thing that it protects, `name` the one.
@@ -45,6 +46,7 @@ impl Report {
         Self {
             answer: json!({ "outcome": "held", what: name.into(), "why": why.into() }),
             metrics: vec![Metric::count("Held", 1)],
+            readings: Vec::new(),
         }
     }
 
@@ -54,11 +56,16 @@ impl Report {
         self
     }
 
+    /// The same with these figures of other times than now, a line each.
+    pub fn with_readings(self, readings: Vec<Reading>) -> Self {
+        Self { readings, ..self }
+    }
+
     /// What `figures` says, which must be a JSON object with `outcome`.
     pub fn of(figures: &impl Serialize, metrics: Vec<Metric>) -> Self {
         let answer =
             serde_json::to_value(figures).unwrap_or_else(|error| json!({ "outcome": error.to_string() }));
-        Self { answer, metrics }
+        Self { answer, metrics, readings: Vec::new() }
     }
 }
 
@@ -103,9 +110,10 @@ where
         let handled = Box::pin(handle(Invocation { event: payload, deadline: Instant::now() + left })).await;
         let function = &context.env_config.function_name;
         match handled {
-            Ok(Report { answer, metrics }) => {
+            Ok(Report { answer, metrics, readings }) => {
                 log(&answer);
                 emit(function, &metrics);
+                readings.iter().for_each(|reading| say(&embedded_reading(function, reading)));
                 Ok(answer)
             }
             Err(Failure { error, mut metrics }) => {
@@ -140,11 +148,16 @@ fn log(answer: &Value) {
     }
 }
 
-/// Writes the metrics' line. A closed standard output is no reason to fail an invocation.
+/// Writes the metrics' line.
 fn emit(function: &str, metrics: &[Metric]) {
     if !metrics.is_empty() {
-        let _ = writeln!(std::io::stdout(), "{}", embedded_metrics(function, now_ms(), metrics));
+        say(&embedded_metrics(function, now_ms(), metrics));
     }
+}
+
+/// Writes a line. A closed standard output is no reason to fail an invocation.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Unix time in milliseconds.

@@ -94,6 +94,23 @@ impl Audience {
         true
     }
 
+    /// What another audience says of a minute, too. Says how many streams were too many.
+    pub fn merge_minute(&mut self, other: &Self, minute: Minute, rules: &Rules) -> u64 {
+        self.minutes.entry(minute).or_default();
+        let mut dropped = 0;
+        for (stream, present) in other.streams(minute) {
+            if !self.merge(minute, stream, present, rules) {
+                dropped += 1;
+            }
+        }
+        dropped
+    }
+
+    /// The same of all its minutes.
+    pub fn merge_all(&mut self, other: &Self, rules: &Rules) -> u64 {
+        other.minutes().map(|minute| self.merge_minute(other, minute, rules)).sum()
+    }
+
     fn present(&mut self, minute: Minute, place: usize) -> &mut Present {
         let streams = self.minutes.entry(minute).or_default();
         if streams.len() <= place {

@@ -1,0 +1,120 @@
+//! Counts concurrent viewers per stream and minute, from access logs as they arrive.
+//!
+//! A log's viewers are added to what is kept of its minutes. Adding is a union of sets: the same log twice, logs in any
+//! order, several at once or one cut off and sent again end the same. The figures follow from what is kept, and only
+//! grow, so the greatest that was reported of a minute is the one that counts.
+
+mod minutes;
+mod report;
+mod settings;
+
+pub use settings::Settings;
+
+use onair_aws::s3::S3;
+use onair_core::count_viewers::audience::Audience;
+use onair_core::count_viewers::event::{Arrival, decode};
+use onair_core::count_viewers::log::{Log, Tally};
+use onair_lambda::{Error, Failure, Invocation, Report};
+use report::Counted;
+use std::time::Duration;
+use tokio::time::timeout_at;
+
+/// The error must be out before Lambda ends the process.
+const LAST_WORD: Duration = Duration::from_secs(2);
+/// CloudFront's logs have at most 50 MB, a load balancer's are of five minutes.
+const MAX_UNPACKED_BYTES: u64 = 4 << 30;
+/// A log of more than two days is no log that has just arrived.
+const MAX_MINUTES: usize = 2 * 24 * 60;
+
+/// Counts one log per event.
+#[derive(Debug)]
+pub struct Handler {
+    settings: Settings,
+    s3: S3,
+}
+
+/// What was read of one log.
+struct Logged {
+    name: String,
+    audience: Audience,
+    tally: Tally,
+    /// It could not be read to its end.
+    trouble: Option<String>,
+}
+
+impl Handler {
+    /// A handler with these settings.
+    pub fn new(settings: Settings, s3: S3) -> Self {
+        Self { settings, s3 }
+    }
+
+    /// Deals with one event.
+    ///
+    /// # Errors
+    ///
+    /// Where a retry or a person is needed. What could be read of a damaged log is counted all the same.
+    pub async fn handle(&self, invocation: Invocation) -> Result<Report, Failure> {
+        let Invocation { event, deadline } = invocation;
+        let late = || Error::Incomplete("the time is nearly up; a retry adds what is missing".to_owned());
+        timeout_at(deadline - LAST_WORD, self.count(&event)).await.map_err(|_| late())?
+    }
+
+    async fn count(&self, event: &serde_json::Value) -> Result<Report, Failure> {
+        let arrival = decode(event).map_err(|error| Error::BadEvent(error.to_string()))?;
+        let (logged, dry_run) = match arrival {
+            Arrival::Ignored { why } => return Ok(Report::ignored(why)),
+            Arrival::Object { bucket, key, .. } if self.is_no_log(&bucket, &key) => {
+                return Ok(Report::ignored("the object is no access log"));
+            }
+            Arrival::Object { bucket, key, dry_run } => (self.read(&bucket, &key).await?, dry_run),
+            Arrival::Lines(lines) => (self.lines(&lines), false),
+        };
+        let Logged { name, audience, tally, trouble } = logged;
+        let minutes = audience.minutes().count();
+        if minutes > MAX_MINUTES {
+            let why = format!("{name} has lines of {minutes} different minutes, more than {MAX_MINUTES}");
+            return Err(Error::BadEvent(format!("{why}: count it by `viewers`, if it is a log")).into());
+        }
+        let dry_run = dry_run || self.settings.dry_run;
+        let added = minutes::add(&self.settings, &self.s3, &audience, dry_run).await?;
+        let counted = Counted { name, tally, added, dry_run };
+        match trouble.or_else(|| counted.makes_no_sense()) {
+            None => Ok(counted.report(&self.settings.rules)),
+            Some(trouble) => Err(counted.failure(&trouble)),
+        }
+    }
+
+    /// What lies beside logs: a folder's name, a load balancer's proof that it may write
+    /// (Elastic Load Balancing, "Enable access logs"), and what is kept here.
+    fn is_no_log(&self, bucket: &str, key: &str) -> bool {
+        let is_ours = bucket == self.settings.state_bucket && key.starts_with("viewers/");
+        is_ours || key.ends_with('/') || key.ends_with("ELBAccessLogTestFile")
+    }
+
+    async fn read(&self, bucket: &str, key: &str) -> Result<Logged, Error> {
+        let mut audience = Audience::default();
+        let mut log = Log::new(&self.settings.rules, &mut audience, MAX_UNPACKED_BYTES);
+        let mut trouble = None;
+        let read = self.s3.pieces(bucket, key, |piece| {
+            trouble = log.push(piece).err();
+            trouble.is_none()
+        });
+        let name = format!("s3://{bucket}/{key}");
+        if !read.await? {
+            let why = "is not there: it was deleted meanwhile, or may not be read";
+            return Err(Error::BadEvent(format!("{name} {why}")));
+        }
+        let (tally, ended) = log.end();
+        let trouble = trouble.or(ended).map(|trouble| trouble.to_string());
+        Ok(Logged { name, audience, tally, trouble })
+    }
+
+    fn lines(&self, lines: &[u8]) -> Logged {
+        let mut audience = Audience::default();
+        let mut log = Log::new(&self.settings.rules, &mut audience, MAX_UNPACKED_BYTES);
+        let trouble = log.push(lines).err();
+        let (tally, ended) = log.end();
+        let trouble = trouble.or(ended).map(|trouble| trouble.to_string());
+        Logged { name: "a batch of CloudWatch Logs".to_owned(), audience, tally, trouble }
+    }
+}

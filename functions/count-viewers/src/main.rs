@@ -1,0 +1,17 @@
+//! `count-viewers`: wiring only.
+
+use count_viewers::{Handler, Settings};
+use onair_aws::s3::S3;
+use onair_lambda::{Error, environment};
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    onair_lambda::start(serve()).await
+}
+
+async fn serve() -> Result<(), Error> {
+    let settings = Settings::read(&environment())?;
+    let handler = Handler::new(settings, S3::new(&onair_aws::connect().await));
+    onair_lambda::run(|invocation| handler.handle(invocation)).await
+}

@@ -1,0 +1,136 @@
+use crate::minutes::Added;
+use onair_core::count_viewers::Rules;
+use onair_core::count_viewers::audience::Figure;
+use onair_core::count_viewers::log::Tally;
+use onair_core::metrics::{Metric, Reading};
+use onair_lambda::{Error, Failure, Report};
+use serde::Serialize;
+use serde_json::json;
+
+/// One log, counted.
+pub(crate) struct Counted {
+    pub(crate) name: String,
+    pub(crate) tally: Tally,
+    pub(crate) added: Added,
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    outcome: &'a str,
+    log: &'a str,
+    lines: u64,
+    counted: u64,
+    other: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    malformed: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    unkeyed: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    dropped: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+    key: &'a str,
+    figures: Vec<Said<'a>>,
+    #[serde(skip_serializing_if = "is_zero")]
+    more_figures: u64,
+}
+
+#[derive(Serialize)]
+struct Said<'a> {
+    minute: String,
+    stream: &'a str,
+    viewers: u64,
+    exact: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// An answer is logged: one of a long log would be long. Each figure has a line of its own anyway.
+const MAX_FIGURES: usize = 100;
+
+impl Counted {
+    /// A log of which no line can be understood is in no format that we know.
+    pub(crate) fn makes_no_sense(&self) -> Option<String> {
+        let Tally { lines, malformed, first_problem, .. } = self.tally;
+        let (line, problem) = first_problem?;
+        let nothing = lines == malformed;
+        nothing.then(|| {
+            format!("none of its {lines} lines can be understood; line {line}: {problem} (LOG_FORMAT)")
+        })
+    }
+
+    pub(crate) fn report(&self, rules: &Rules) -> Report {
+        let Tally { lines, counted, other, unkeyed, malformed, first_problem, .. } = self.tally;
+        let figures = &self.added.figures;
+        let said = |Figure { minute, stream, count }: &'_ Figure| (minute.text(), stream.clone(), *count);
+        let said: Vec<_> = figures.iter().take(MAX_FIGURES).map(said).collect();
+        let note = first_problem.map(|(line, problem)| format!("line {line}: {problem}"));
+        let answer = Answer {
+            outcome: match (self.dry_run, self.added.is_new) {
+                (true, _) => "planned",
+                (false, true) => "counted",
+                (false, false) => "unchanged",
+            },
+            log: &self.name,
+            lines,
+            counted,
+            other,
+            malformed,
+            unkeyed,
+            dropped: self.dropped(),
+            note,
+            key: rules.keying.name(),
+            more_figures: u64::try_from(figures.len() - said.len()).unwrap_or_default(),
+            figures: said
+                .iter()
+                .map(|(minute, stream, count)| Said {
+                    minute: minute.clone(),
+                    stream,
+                    viewers: count.viewers,
+                    exact: count.exact,
+                })
+                .collect(),
+        };
+        // A run that failed after its writing says it when it is tried again.
+        let readings = if self.dry_run { Vec::new() } else { readings(figures, rules) };
+        Report::of(&answer, self.metrics()).with_readings(readings)
+    }
+
+    pub(crate) fn failure(&self, trouble: &str) -> Failure {
+        let error = Error::BadEvent(format!("{}: {trouble}; what could be read is counted", self.name));
+        Failure { error, metrics: self.metrics() }
+    }
+
+    fn metrics(&self) -> Vec<Metric> {
+        vec![
+            Metric::count("LogsRead", 1),
+            Metric::count("LinesMalformed", self.tally.malformed),
+            Metric::count("StreamsDropped", self.dropped()),
+        ]
+    }
+
+    fn dropped(&self) -> u64 {
+        self.tally.dropped + self.added.dropped
+    }
+}
+
+/// One for each stream and minute: a point of a graph, and the same as `viewers --json` prints it.
+fn readings(figures: &[Figure], rules: &Rules) -> Vec<Reading> {
+    let reading = |Figure { minute, stream, count }: &Figure| Reading {
+        metric: Metric::count("ConcurrentViewers", count.viewers),
+        dimension: ("Stream", stream.clone()),
+        at_ms: u64::try_from(minute.begins_s()).unwrap_or_default() * 1000,
+        properties: json!({
+            "minute": minute.text(),
+            "stream": stream,
+            "viewers": count.viewers,
+            "exact": count.exact,
+            "key": rules.keying.name(),
+        }),
+    };
+    figures.iter().map(reading).collect()
+}
