@@ -121,6 +121,11 @@ impl Cloud {
             .await;
     }
 
+    /// Puts an object that is nothing but its bytes.
+    pub async fn put_bytes(&self, bucket: &str, key: &str, bytes: Vec<u8>) {
+        self.put_object(bucket, key.to_owned(), Object { body: bytes.into(), ..Object::default() }).await;
+    }
+
     /// Puts an object with headers.
     pub async fn put_object(&self, bucket: &str, key: String, object: Object) {
         let size = usize::try_from(object.size_bytes).unwrap_or_default();

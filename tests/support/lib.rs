@@ -1,6 +1,7 @@
 //! What the stories are told with: an S3, recordings in it, the real binaries, the event files.
 
 pub mod any_pair;
+pub mod audience;
 pub mod cloud;
 pub mod pair;
 

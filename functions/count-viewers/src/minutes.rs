@@ -3,8 +3,8 @@
 use crate::Settings;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::{StreamExt, TryStreamExt, stream};
-use onair_aws::s3::{NewText, Read, S3, Written};
-use onair_core::count_viewers::audience::{Audience, Figure, Minute};
+use onair_aws::s3::{NewText, Read, S3, StoredText, Written};
+use onair_core::count_viewers::audience::{Audience, Figure, Merged, Minute};
 use onair_core::count_viewers::document;
 use onair_lambda::Error;
 use std::collections::BTreeSet;
@@ -22,10 +22,8 @@ const ATTEMPTS: usize = 12;
 pub(crate) struct Added {
     /// The figures that may have changed.
     pub(crate) figures: Vec<Figure>,
-    /// Something was new.
-    pub(crate) is_new: bool,
-    /// So many streams of a minute were too many.
-    pub(crate) dropped: u64,
+    /// Whether something was new.
+    pub(crate) merged: Merged,
 }
 
 /// Adds a log's viewers to what is kept, and says how many are there now.
@@ -41,24 +39,23 @@ pub(crate) async fn add(settings: &Settings, s3: &S3, new: &Audience, dry_run: b
     // One more, to see who has just gone.
     let needed = changed.iter().flat_map(|minute| (0..=before.max(1)).map(|ago| minute.later(-ago)));
     let needed: BTreeSet<Minute> = needed.filter(|minute| !touched.contains(minute)).collect();
-    let reading = needed.iter().map(|minute| read(settings, s3, *minute));
+    let reading = needed.iter().map(|minute| neighbour(settings, s3, *minute));
     let others: Vec<_> = stream::iter(reading).buffer_unordered(AT_ONCE).try_collect().await?;
     let mut all = Audience::default();
-    let mut dropped = 0;
-    let mut is_new = false;
-    for Merged { audience, is_new: new, dropped: lost } in merged.into_iter().chain(others) {
-        is_new |= new;
-        dropped += lost + all.merge_all(&audience, rules);
+    let mut added = Merged { is_new: false, dropped: 0 };
+    for Kept { minute, audience, merged } in merged.into_iter().chain(others.into_iter().flatten()) {
+        added.is_new |= merged.is_new;
+        added.dropped += merged.dropped + all.merge_minute(&audience, minute, rules).dropped;
     }
     let figures = all.figures(rules).into_iter().filter(|figure| changed.contains(&figure.minute)).collect();
-    Ok(Added { figures, is_new, dropped })
+    Ok(Added { figures, merged: added })
 }
 
 /// A minute as it is in S3 now.
-struct Merged {
+struct Kept {
+    minute: Minute,
     audience: Audience,
-    is_new: bool,
-    dropped: u64,
+    merged: Merged,
 }
 
 async fn merge(
@@ -67,7 +64,7 @@ async fn merge(
     new: &Audience,
     minute: Minute,
     dry_run: bool,
-) -> Result<Merged, Error> {
+) -> Result<Kept, Error> {
     let Settings { rules, state_bucket, .. } = settings;
     let key = document::key(minute, rules);
     let pauses = ExponentialBuilder::default()
@@ -77,21 +74,17 @@ async fn merge(
         .with_jitter();
     let mut pauses = pauses.build();
     loop {
-        let (stored, mut audience, mut dropped) = kept(settings, s3, minute, &key).await?;
-        let was = stored.as_ref().map(|stored| stored.text.as_str());
-        dropped += audience.merge_minute(new, minute, rules);
+        let (stored, mut audience) = read(settings, s3, minute, &key).await?;
+        let merged = audience.merge_minute(new, minute, rules);
+        if dry_run || !merged.is_new {
+            return Ok(Kept { minute, audience, merged });
+        }
         let text = document::write(&audience, minute, rules);
-        if was == Some(text.as_str()) {
-            return Ok(Merged { audience, is_new: false, dropped });
-        }
-        if dry_run {
-            return Ok(Merged { audience, is_new: true, dropped });
-        }
         let content_type = "application/json";
         let (bucket, key) = (state_bucket.as_str(), key.as_str());
         let text = NewText { bucket, key, text, content_type, cache_control: None, metadata: None };
         if s3.put(text, stored.as_deref()).await? == Written::Done {
-            return Ok(Merged { audience, is_new: true, dropped });
+            return Ok(Kept { minute, audience, merged });
         }
         match pauses.next() {
             Some(pause) => tokio::time::sleep(pause).await,
@@ -103,29 +96,33 @@ async fn merge(
     }
 }
 
-async fn read(settings: &Settings, s3: &S3, minute: Minute) -> Result<Merged, Error> {
+/// What is kept of another minute than the log's.
+async fn neighbour(settings: &Settings, s3: &S3, minute: Minute) -> Result<Option<Kept>, Error> {
     let key = document::key(minute, &settings.rules);
-    let (_, audience, dropped) = kept(settings, s3, minute, &key).await?;
-    Ok(Merged { audience, is_new: false, dropped })
+    let (stored, audience) = read(settings, s3, minute, &key).await?;
+    let merged = Merged { is_new: false, dropped: 0 };
+    Ok(stored.map(|_| Kept { minute, audience, merged }))
 }
 
-type Kept = (Option<Box<onair_aws::s3::StoredText>>, Audience, u64);
-
-async fn kept(settings: &Settings, s3: &S3, minute: Minute, key: &str) -> Result<Kept, Error> {
+async fn read(
+    settings: &Settings,
+    s3: &S3,
+    minute: Minute,
+    key: &str,
+) -> Result<(Option<Box<StoredText>>, Audience), Error> {
     let Settings { rules, state_bucket: bucket, .. } = settings;
     let mut audience = Audience::default();
     let damaged = |why: String| {
-        Error::Config(format!(
-            "s3://{bucket}/{key}: {why}. Delete it, and what is counted of this minute begins anew"
-        ))
+        let help = "Delete it, and what is counted of this minute begins anew";
+        Error::Config(format!("s3://{bucket}/{key}: {why}. {help}"))
     };
     match s3.read(bucket, key, MAX_KEPT_BYTES).await? {
-        Read::Absent => Ok((None, audience, 0)),
+        Read::Absent => Ok((None, audience)),
         Read::Unreadable(why) => Err(damaged(why)),
         Read::Text(stored) => {
-            let dropped = document::read(&mut audience, minute, &stored.text, rules);
-            let dropped = dropped.map_err(|error| damaged(error.to_string()))?;
-            Ok((Some(stored), audience, dropped))
+            document::read(&mut audience, minute, &stored.text, rules)
+                .map_err(|error| damaged(error.to_string()))?;
+            Ok((Some(stored), audience))
         }
     }
 }

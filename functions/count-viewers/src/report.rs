@@ -70,7 +70,7 @@ impl Counted {
         let said: Vec<_> = figures.iter().take(MAX_FIGURES).map(said).collect();
         let note = first_problem.map(|(line, problem)| format!("line {line}: {problem}"));
         let answer = Answer {
-            outcome: match (self.dry_run, self.added.is_new) {
+            outcome: match (self.dry_run, self.added.merged.is_new) {
                 (true, _) => "planned",
                 (false, true) => "counted",
                 (false, false) => "unchanged",
@@ -114,7 +114,7 @@ impl Counted {
     }
 
     fn dropped(&self) -> u64 {
-        self.tally.dropped + self.added.dropped
+        self.tally.dropped + self.added.merged.dropped
     }
 }
 

@@ -60,7 +60,7 @@ impl Settings {
                 secret: Secret::new(&secret),
                 streams: streams.map_err(|error| config("STREAM_PATH", format!(": {error}")))?,
                 format: env.choice("LOG_FORMAT", &[("auto", None), combined, cloudfront, alb, onair])?,
-                exact_up_to: number(env, "EXACT_UP_TO", 8192, &(0..=50_000))?,
+                exact_up_to: number(env, "EXACT_UP_TO", 8192, &EXACT_UP_TO)?,
                 max_streams: MAX_STREAMS,
             },
             dry_run: env.choice("DRY_RUN", &[("false", false), ("true", true)])?,
@@ -70,6 +70,9 @@ impl Settings {
 
 /// An hour of minutes is read for each figure at most.
 const WINDOW_S: RangeInclusive<NonZeroU32> = NonZeroU32::MIN..=NonZeroU32::MIN.saturating_add(3599);
+
+/// What is kept of a minute and a stream grows by eleven bytes for each. Below, an estimate would not be smaller.
+const EXACT_UP_TO: RangeInclusive<usize> = 4096..=50_000;
 
 fn number<T: FromStr + PartialOrd + std::fmt::Display + Copy>(
     env: &Environment<impl Fn(&str) -> Option<String>>,

@@ -40,7 +40,7 @@ impl Minute {
 }
 
 /// Those of one stream in one minute.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Present {
     /// Who made a request in it.
     pub(super) whole: Viewers,
@@ -57,6 +57,15 @@ pub struct Figure {
     pub stream: String,
     /// How many.
     pub count: Count,
+}
+
+/// What came of adding one audience to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Merged {
+    /// It says more than before.
+    pub is_new: bool,
+    /// So many streams were too many.
+    pub dropped: u64,
 }
 
 impl Audience {
@@ -85,30 +94,27 @@ impl Audience {
         true
     }
 
-    /// These were there, too. `false`: there are too many streams already for this one.
-    pub(super) fn merge(&mut self, minute: Minute, stream: &str, more: &Present, rules: &Rules) -> bool {
-        let Some(place) = self.place(stream, rules.max_streams) else { return false };
-        let Present { whole, tail } = self.present(minute, place);
-        whole.merge(&more.whole, rules.exact_up_to);
-        tail.merge(&more.tail, rules.exact_up_to);
-        true
+    /// These were there, too.
+    pub(super) fn merge(&mut self, minute: Minute, stream: &str, more: &Present, rules: &Rules) -> Merged {
+        let Some(place) = self.place(stream, rules.max_streams) else {
+            return Merged { is_new: false, dropped: 1 };
+        };
+        let present = self.present(minute, place);
+        let before = present.clone();
+        present.whole.merge(&more.whole, rules.exact_up_to);
+        present.tail.merge(&more.tail, rules.exact_up_to);
+        Merged { is_new: before != *present, dropped: 0 }
     }
 
-    /// What another audience says of a minute, too. Says how many streams were too many.
-    pub fn merge_minute(&mut self, other: &Self, minute: Minute, rules: &Rules) -> u64 {
+    /// What another audience says of a minute, too.
+    pub fn merge_minute(&mut self, other: &Self, minute: Minute, rules: &Rules) -> Merged {
+        let is_new = !self.minutes.contains_key(&minute);
         self.minutes.entry(minute).or_default();
-        let mut dropped = 0;
-        for (stream, present) in other.streams(minute) {
-            if !self.merge(minute, stream, present, rules) {
-                dropped += 1;
-            }
-        }
-        dropped
-    }
-
-    /// The same of all its minutes.
-    pub fn merge_all(&mut self, other: &Self, rules: &Rules) -> u64 {
-        other.minutes().map(|minute| self.merge_minute(other, minute, rules)).sum()
+        let streams = other.streams(minute).into_iter();
+        streams.map(|(stream, present)| self.merge(minute, stream, present, rules)).fold(
+            Merged { is_new, dropped: 0 },
+            |all, one| Merged { is_new: all.is_new | one.is_new, dropped: all.dropped + one.dropped },
+        )
     }
 
     fn present(&mut self, minute: Minute, place: usize) -> &mut Present {

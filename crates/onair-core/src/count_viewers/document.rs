@@ -55,22 +55,19 @@ pub fn write(audience: &Audience, minute: Minute, rules: &Rules) -> String {
     serde_json::to_string(&document).unwrap_or_default()
 }
 
-/// Merges what was kept of a minute. Says how many of its streams were too many.
+/// Adds what was kept of a minute.
 ///
 /// # Errors
 ///
 /// [`NotAMinute`], and then nothing is merged.
-pub fn read(audience: &mut Audience, minute: Minute, text: &str, rules: &Rules) -> Result<u64, NotAMinute> {
+pub fn read(audience: &mut Audience, minute: Minute, text: &str, rules: &Rules) -> Result<(), NotAMinute> {
     let document: Document<'_> = serde_json::from_str(text).map_err(|error| NotAMinute(error.to_string()))?;
     if document.version != VERSION || document.minute != minute.text() {
         return Err(NotAMinute(format!("version {} of {}", document.version, document.minute)));
     }
     audience.minute(minute.begins_s());
-    let mut dropped = 0;
     for (name, Stream { whole, tail }) in document.streams {
-        if !audience.merge(minute, &name, &Present { whole, tail }, rules) {
-            dropped += 1;
-        }
+        audience.merge(minute, &name, &Present { whole, tail }, rules);
     }
-    Ok(dropped)
+    Ok(())
 }

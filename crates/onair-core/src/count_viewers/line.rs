@@ -147,8 +147,16 @@ fn quoted<'a>(text: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(&inner[..end])
 }
 
+/// What is asked for.
+#[derive(Default)]
+struct Asked<'a> {
+    method: &'a [u8],
+    path: &'a [u8],
+    query: Option<&'a [u8]>,
+}
+
 /// `GET /path?query HTTP/1.1`, or with a whole URL instead of the path.
-fn request_line(text: &[u8]) -> Option<(&[u8], &[u8], Option<&[u8]>)> {
+fn request_line(text: &[u8]) -> Option<Asked<'_>> {
     let method = memchr::memchr(b' ', text)?;
     let version = memchr::memrchr(b' ', text).filter(|at| *at > method)?;
     let target = &text[method + 1..version];
@@ -163,7 +171,7 @@ fn request_line(text: &[u8]) -> Option<(&[u8], &[u8], Option<&[u8]>)> {
         None => target,
     };
     let (path, query) = split_query(target);
-    Some((&text[..method], path, query))
+    Some(Asked { method: &text[..method], path, query })
 }
 
 fn split_query(target: &[u8]) -> (&[u8], Option<&[u8]>) {

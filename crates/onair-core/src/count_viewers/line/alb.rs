@@ -1,4 +1,4 @@
-use super::{Request, quoted, request_line, some, time, until};
+use super::{Asked, Request, quoted, request_line, some, time, until};
 
 /// `type time elb client:port target:port … elb_status … "request" "agent" …`
 pub(super) fn read(line: &[u8]) -> Option<Request<'_>> {
@@ -21,7 +21,7 @@ pub(super) fn read(line: &[u8]) -> Option<Request<'_>> {
     for _ in ["target status", "received bytes", "sent bytes"] {
         until(&mut rest, b' ')?;
     }
-    let (method, path, query) = request_line(quoted(&mut rest)?).unwrap_or_default();
+    let Asked { method, path, query } = request_line(quoted(&mut rest)?).unwrap_or_default();
     rest = rest.strip_prefix(b" ")?;
     let agent = some(quoted(&mut rest)?);
     Some(Request { at_s, address, agent, forwarded_for: None, method, path, query, status })

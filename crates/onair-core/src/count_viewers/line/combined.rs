@@ -1,4 +1,4 @@
-use super::{Request, quoted, request_line, some, time, until};
+use super::{Asked, Request, quoted, request_line, some, time, until};
 
 /// `address - user [time] "request" status bytes "referer" "agent" "forwarded for"`; the last, or the last three, may be
 /// missing (nginx, `ngx_http_log_module`; Apache's `common`).
@@ -10,7 +10,7 @@ pub(super) fn read(line: &[u8]) -> Option<Request<'_>> {
     let at_s = time::common(until(&mut rest, b']')?)?;
     rest = rest.strip_prefix(b" ")?;
     // What is not HTTP at all (a TLS handshake, a scan) is a request without a path.
-    let (method, path, query) = request_line(quoted(&mut rest)?).unwrap_or_default();
+    let Asked { method, path, query } = request_line(quoted(&mut rest)?).unwrap_or_default();
     rest = rest.strip_prefix(b" ")?;
     let status = time::number(until(&mut rest, b' ')?)?;
     let mut next = || {

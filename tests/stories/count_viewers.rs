@@ -1,0 +1,282 @@
+//! `count-viewers`: see the same heading in `docs/behaviour.md`.
+
+mod any_s3;
+mod by_hand;
+mod faults;
+mod hostile;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
+use stand_in::Function;
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use stories::audience::{Audience, Dice, Line, Viewer, combined};
+use stories::{BUCKET, Cloud, binary, event, response};
+
+/// Where the function keeps minutes. Any bucket does.
+const STATE: &str = stories::VERSIONED;
+const SECRET: &str = "0123456789abcdefghijklmnopqrstuvwxyz0123456";
+
+type Figures = BTreeMap<(String, String), u64>;
+
+/// Starts `count-viewers` with these settings beside the usual ones.
+fn start(cloud: &Cloud, settings: &[(&str, &str)]) -> Function {
+    let usual = [("STATE_BUCKET", STATE), ("VIEWER_SECRET", SECRET)];
+    let settings =
+        usual.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Function::start(&binary("count-viewers"), cloud.environment().into_iter().chain(settings))
+}
+
+/// What S3 says when a log has been delivered.
+fn delivered(key: &str) -> Value {
+    let mut event = event("count-viewers/object-created.json");
+    event["detail"]["bucket"]["name"] = BUCKET.into();
+    event["detail"]["object"]["key"] = key.into();
+    event
+}
+
+fn text<'a>(lines: impl IntoIterator<Item = &'a Line>) -> String {
+    lines.into_iter().map(|line| line.text.clone() + "\n").collect()
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(text).unwrap();
+    packed.finish().unwrap()
+}
+
+/// Delivers a log and lets it be counted.
+async fn count(cloud: &Cloud, function: &Function, key: &str, log: &[u8]) -> Value {
+    cloud.put_bytes(BUCKET, key, log.to_vec()).await;
+    response(function.invoke(delivered(key)).await)
+}
+
+/// What the function has reported, as a graph of the maximum shows it. Zeros are left out.
+fn reported(function: &Function) -> Figures {
+    let mut figures = Figures::new();
+    for line in function.stdout() {
+        let line: Value = serde_json::from_str(&line).unwrap();
+        let Some(viewers) = line["ConcurrentViewers"].as_u64() else { continue };
+        assert_eq!(line["viewers"].as_u64(), Some(viewers), "{line}");
+        assert_eq!(
+            line["_aws"]["CloudWatchMetrics"][0]["Dimensions"],
+            json!([["Function", "Stream"]]),
+            "{line}"
+        );
+        let text = |name: &str| line[name].as_str().unwrap().to_owned();
+        assert_eq!(text("Stream"), text("stream"));
+        let begins = chrono::DateTime::parse_from_rfc3339(&text("minute")).unwrap().timestamp_millis();
+        assert_eq!(line["_aws"]["Timestamp"], begins, "{line}");
+        let most = figures.entry((text("minute"), text("stream"))).or_default();
+        *most = viewers.max(*most);
+    }
+    figures.retain(|_, viewers| *viewers > 0);
+    figures
+}
+
+/// Promises P300, P303 and P305.
+#[tokio::test]
+async fn logs_of_two_servers_cut_anywhere_and_in_any_order_end_in_the_truth() {
+    for (seed, window_s) in [(1, 60), (2, 90), (3, 150), (4, 30)] {
+        let audience = Audience::new(60, 6, seed);
+        let lines = audience.lines(2, combined);
+        let mut dice = Dice::new(seed);
+        // Each server's log in three files, cut at any line; some lines are in two of them.
+        let mut logs = Vec::new();
+        for server in 0..2 {
+            let of_server: Vec<_> = lines.iter().filter(|line| line.server == server).collect();
+            let third = of_server.len() / 3;
+            for (from, to) in [(0, third + 5), (third, 2 * third), (2 * third, of_server.len())] {
+                logs.push(gzip(text(of_server[from..to].iter().copied()).as_bytes()));
+            }
+        }
+        let cloud = Cloud::stand_in();
+        let function = start(&cloud, &[("WINDOW_SECONDS", &window_s.to_string())]);
+        let mut order: Vec<usize> = (0..logs.len()).chain(0..logs.len()).collect();
+        dice.shuffle(&mut order);
+        for log in order {
+            count(&cloud, &function, &format!("logs/{log}.gz"), &logs[log]).await;
+        }
+        assert_eq!(reported(&function), audience.truth(window_s), "{window_s} s");
+    }
+}
+
+/// Promise P304.
+#[tokio::test]
+async fn a_log_that_comes_again_changes_nothing_and_says_the_same() {
+    let cloud = Cloud::stand_in();
+    let function = start(&cloud, &[]);
+    let audience = Audience::new(40, 3, 7);
+    let log = text(&audience.lines(1, combined));
+    let first = count(&cloud, &function, "logs/1", log.as_bytes()).await;
+    assert_eq!(first["outcome"], "counted");
+    let kept = cloud.s3().snapshot(STATE);
+    let again = start(&cloud, &[]);
+    let second = count(&cloud, &again, "logs/1", log.as_bytes()).await;
+    assert_eq!(second["outcome"], "unchanged");
+    assert_eq!((&second["figures"], second["key"].as_str()), (&first["figures"], Some("address")));
+    assert!(cloud.s3().snapshot(STATE) == kept);
+    // Had the first run died before it said so, this one would have.
+    assert_eq!(reported(&again), audience.truth(60));
+}
+
+/// Promise P304.
+#[tokio::test]
+async fn logs_of_the_same_minute_that_come_at_once_all_count() {
+    let cloud = Cloud::stand_in();
+    let audience = Audience::new(200, 2, 8);
+    let lines = audience.lines(8, combined);
+    let functions: Vec<Function> = (0..8).map(|_| start(&cloud, &[])).collect();
+    let counting = functions.iter().enumerate().map(|(server, function)| {
+        let log = text(lines.iter().filter(move |line| line.server == server));
+        let cloud = &cloud;
+        async move { count(cloud, function, &format!("logs/{server}"), log.as_bytes()).await }
+    });
+    let answers = futures::future::join_all(counting).await;
+    assert!(answers.iter().all(|answer| answer["outcome"] == "counted"), "{answers:?}");
+    let mut most = Figures::new();
+    for function in &functions {
+        for (of, viewers) in reported(function) {
+            let known = most.entry(of).or_default();
+            *known = viewers.max(*known);
+        }
+    }
+    assert_eq!(most, audience.truth(60));
+}
+
+/// Promise P306.
+#[tokio::test]
+async fn no_address_is_kept_reported_or_logged() {
+    let cloud = Cloud::stand_in();
+    let function = start(&cloud, &[("AWS_LAMBDA_LOG_LEVEL", "TRACE")]);
+    let audience = Audience::new(30, 2, 9);
+    let mut log = text(&audience.lines(1, combined));
+    log += "10.0.0.9 - - this line of 10.0.0.9 is broken\n";
+    let answer = count(&cloud, &function, "logs/1", log.as_bytes()).await;
+    assert_eq!(answer["malformed"], 1);
+    let said = function.stdout().join("\n") + &function.stderr().join("\n");
+    assert!(said.contains("ConcurrentViewers"));
+    let hexadecimal = |address: &str| {
+        let parts: Option<Vec<u8>> = address.split('.').map(|part| part.parse().ok()).collect();
+        parts.map(|parts| parts.iter().map(|part| format!("{part:02x}")).collect::<String>())
+    };
+    for key in cloud.s3().keys(STATE, "") {
+        let kept = String::from_utf8(cloud.s3().object(STATE, &key).unwrap().body.to_vec()).unwrap();
+        for Viewer { address, .. } in &audience.viewers {
+            for text in [&said, &kept, &key] {
+                assert!(!text.contains(address), "{address} in {text}");
+                assert!(hexadecimal(address).is_none_or(|address| !text.contains(&address)), "{address}");
+            }
+        }
+    }
+    // The same viewers under another secret are others: nobody can look them up.
+    let other = start(&cloud, &[("VIEWER_SECRET", "another secret of some length")]);
+    let before = cloud.s3().keys(STATE, "").len();
+    assert_eq!(count(&cloud, &other, "logs/1", log.as_bytes()).await["outcome"], "counted");
+    assert_eq!(cloud.s3().keys(STATE, "").len(), 2 * before);
+}
+
+/// Promise P302.
+#[tokio::test]
+async fn more_viewers_than_are_kept_exactly_are_estimated_and_said_to_be() {
+    let cloud = Cloud::stand_in();
+    let function = start(&cloud, &[("EXACT_UP_TO", "4096")]);
+    let viewer = |number: i64| format!("10.{}.{}.{}", number >> 16, number >> 8 & 255, number & 255);
+    let line = |number| {
+        format!(
+            "{} - - [01/Jan/2026:00:00:00 +0000] \"GET /show/1.ts HTTP/1.1\" 200 1 \"-\" \"-\"\n",
+            viewer(number)
+        )
+    };
+    let log = |numbers: std::ops::Range<i64>| numbers.map(line).collect::<String>();
+    let answer = count(&cloud, &function, "logs/1", log(0..4096).as_bytes()).await;
+    assert_eq!(
+        (&answer["figures"][0]["viewers"], &answer["figures"][0]["exact"]),
+        (&json!(4096), &json!(true))
+    );
+    let answer = count(&cloud, &function, "logs/2", log(2000..60_000).as_bytes()).await;
+    let viewers = answer["figures"][0]["viewers"].as_i64().unwrap();
+    assert!(answer["figures"][0]["exact"] == false && (viewers - 60_000).abs() <= 1200, "{answer}");
+    assert_eq!(count(&cloud, &function, "logs/1", log(0..4096).as_bytes()).await["outcome"], "unchanged");
+    let sizes = cloud.s3().sizes(STATE, "viewers/");
+    assert!(sizes.len() == 1 && sizes.values().all(|size| *size <= 64 << 10), "{sizes:?}");
+}
+
+/// Promise P301.
+#[tokio::test]
+async fn who_has_gone_is_a_zero_and_what_has_no_log_is_nothing() {
+    let cloud = Cloud::stand_in();
+    let function = start(&cloud, &[]);
+    let line = |minute: i64, path: &str| {
+        format!(
+            "10.0.0.1 - - [01/Jan/2026:00:{minute:02}:20 +0000] \"GET {path} HTTP/1.1\" 200 1 \"-\" \"-\"\n"
+        )
+    };
+    let log = line(0, "/show/1.ts") + &line(1, "/") + &line(2, "/") + &line(5, "/show/2.ts");
+    // The same from one log, and as it comes minute by minute.
+    let whole = count(&cloud, &function, "logs/1", log.as_bytes()).await;
+    let figures = whole["figures"].as_array().unwrap();
+    let said: Vec<_> =
+        figures.iter().map(|figure| (figure["minute"].as_str().unwrap(), &figure["viewers"])).collect();
+    let (zero, one) = (json!(0), json!(1));
+    let at = ["2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z", "2026-01-01T00:02:00Z", "2026-01-01T00:05:00Z"];
+    assert_eq!(said, [(at[0], &one), (at[1], &zero), (at[2], &zero), (at[3], &one)]);
+    let cloud = Cloud::stand_in();
+    let function = start(&cloud, &[]);
+    for (number, part) in log.lines().enumerate() {
+        count(&cloud, &function, &format!("logs/{number}"), part.as_bytes()).await;
+    }
+    let zeros = function.stdout().iter().filter(|line| line.contains("\"viewers\":0")).count();
+    assert_eq!(zeros, 1, "{:?}", function.stdout());
+}
+
+/// Promise P303.
+#[tokio::test]
+async fn cloudwatch_logs_bring_lines_too() {
+    let cloud = Cloud::stand_in();
+    let function = start(&cloud, &[]);
+    let audience = Audience::new(20, 2, 10);
+    let batch = |lines: &[Line]| {
+        let events: Vec<_> =
+            lines.iter().map(|line| json!({"id": "1", "timestamp": 1, "message": line.text})).collect();
+        let message = json!({"messageType": "DATA_MESSAGE", "owner": "123456789012", "logGroup": "web",
+            "logStream": "i-1", "subscriptionFilters": ["onair"], "logEvents": events});
+        subscription(&message)
+    };
+    for lines in audience.lines(1, stories::audience::onair).chunks(50) {
+        assert_eq!(response(function.invoke(batch(lines)).await)["outcome"], "counted");
+    }
+    assert_eq!(reported(&function), audience.truth(60));
+    for file in ["subscription.json", "subscription-control.json"] {
+        let answer = response(function.invoke(event(&format!("count-viewers/{file}"))).await);
+        let expected = if file.contains("control") { "ignored" } else { "counted" };
+        assert_eq!(answer["outcome"], expected, "{answer}");
+    }
+}
+
+/// What CloudWatch Logs makes of a message.
+fn subscription(message: &Value) -> Value {
+    use base64::Engine as _;
+    let data = base64::engine::general_purpose::STANDARD.encode(gzip(message.to_string().as_bytes()));
+    json!({"awslogs": {"data": data}})
+}
+
+/// Promise P307.
+#[tokio::test]
+async fn a_dry_run_says_the_figures_and_keeps_nothing() {
+    let cloud = Cloud::stand_in();
+    let audience = Audience::new(20, 2, 11);
+    let log = text(&audience.lines(1, combined));
+    cloud.s3().put(BUCKET, "logs/1", log);
+    let by_setting = start(&cloud, &[("DRY_RUN", "true")]);
+    let by_event = start(&cloud, &[]);
+    let mut dry = delivered("logs/1");
+    dry["onair"] = json!({"dry_run": true});
+    for (function, event) in [(&by_setting, delivered("logs/1")), (&by_event, dry)] {
+        let answer = response(function.invoke(event).await);
+        assert_eq!(answer["outcome"], "planned");
+        assert_eq!(answer["figures"].as_array().unwrap().len(), audience.truth(60).len());
+        assert!(cloud.s3().keys(STATE, "viewers/").is_empty() && reported(function).is_empty());
+    }
+}

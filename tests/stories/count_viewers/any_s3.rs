@@ -1,0 +1,46 @@
+//! Stories that any S3 can tell: the stand-in, and moto under the template's own role.
+
+use super::{count, gzip, reported, start, text};
+use stories::Cloud;
+use stories::audience::{Audience, CLOUDFRONT_HEAD, alb, cloudfront, combined, onair};
+
+/// Promise P303.
+#[tokio::test]
+async fn a_log_of_each_format_plain_or_packed_is_counted() {
+    let audience = Audience::new(30, 3, 12);
+    let formats: [(&str, String); 4] = [
+        ("combined", text(&audience.lines(1, combined))),
+        ("cloudfront", CLOUDFRONT_HEAD.to_owned() + &text(&audience.lines(1, cloudfront))),
+        ("alb", text(&audience.lines(1, alb))),
+        ("onair", text(&audience.lines(1, onair))),
+    ];
+    for (format, log) in formats {
+        for setting in ["auto", format] {
+            for (packed, log) in [("plain", log.clone().into_bytes()), ("gz", gzip(log.as_bytes()))] {
+                let cloud = Cloud::any().await;
+                // Of its own, since all of these tell of the same minutes.
+                let secret = format!("a secret for {format} {setting} {packed}");
+                let function = start(&cloud, &[("LOG_FORMAT", setting), ("VIEWER_SECRET", &secret)]);
+                let key = format!("logs/{format}-{setting}.{packed}");
+                let answer = count(&cloud, &function, &key, &log).await;
+                assert_eq!(answer["outcome"], "counted", "{format} {setting} {packed}");
+                assert_eq!(reported(&function), audience.truth(60), "{format} {setting} {packed}");
+            }
+        }
+    }
+}
+
+/// Promises P303 and P304.
+#[tokio::test]
+async fn a_minute_in_two_logs_is_counted_as_one() {
+    let cloud = Cloud::any().await;
+    let audience = Audience::new(30, 3, 13);
+    let lines = audience.lines(2, combined);
+    let settings = [("VIEWER_SECRET", "a secret for two logs"), ("WINDOW_SECONDS", "90")];
+    let function = start(&cloud, &settings);
+    for server in [0, 1, 0] {
+        let log = text(lines.iter().filter(|line| line.server == server));
+        count(&cloud, &function, &format!("logs/server-{server}"), log.as_bytes()).await;
+    }
+    assert_eq!(reported(&function), audience.truth(90));
+}

@@ -1,0 +1,206 @@
+//! `viewers`, the program for files.
+
+use super::{Figures, gzip, text};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use stories::audience::{Audience, CLOUDFRONT_HEAD, Dice, alb, at, cloudfront, combined, forwarded, onair};
+use stories::binary;
+use tempfile::TempDir;
+
+fn viewers(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(binary("viewers")).current_dir(folder).args(arguments).output().unwrap()
+}
+
+/// What `--json` says of these files, zeros left out.
+fn figures(folder: &Path, arguments: &[&str]) -> Figures {
+    let output = viewers(folder, &[&["--json"], arguments].concat());
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let figure = |line: &str| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["exact"], true);
+        let text = |name: &str| line[name].as_str().unwrap().to_owned();
+        ((text("minute"), text("stream")), line["viewers"].as_u64().unwrap())
+    };
+    lines.lines().map(figure).filter(|(_, viewers)| *viewers > 0).collect()
+}
+
+fn folder(files: &[(&str, &[u8])]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    files.iter().for_each(|(name, bytes)| fs::write(folder.path().join(name), bytes).unwrap());
+    folder
+}
+
+/// Promises P300, P303 and P311.
+#[test]
+fn each_format_window_order_and_packing_ends_in_the_truth() {
+    let mut dice = Dice::new(40);
+    for (number, window_s) in [60, 30, 90, 120, 150, 600].into_iter().enumerate() {
+        let audience = Audience::new(200, 12, 40 + u64::try_from(number).unwrap());
+        let truth = audience.truth(window_s);
+        let window = window_s.to_string();
+        for (format, head, lines) in [
+            ("combined", "", audience.lines(3, combined)),
+            ("cloudfront", CLOUDFRONT_HEAD, audience.lines(3, cloudfront)),
+            ("alb", "", audience.lines(3, alb)),
+            ("onair", "", audience.lines(3, onair)),
+        ] {
+            let mut shuffled = lines.clone();
+            dice.shuffle(&mut shuffled);
+            let of =
+                |server| head.to_owned() + &text(shuffled.iter().filter(move |line| line.server == server));
+            let folder = folder(&[
+                ("whole", (head.to_owned() + &text(&lines)).as_bytes()),
+                ("0.gz", &gzip(of(0).as_bytes())),
+                ("1", of(1).as_bytes()),
+                // Two packed logs in one file.
+                ("2.gz", &[gzip(of(2).as_bytes()), gzip(of(1).as_bytes())].concat()),
+            ]);
+            for files in [&["whole"][..], &["0.gz", "1", "2.gz"], &["2.gz", "whole", "0.gz", "whole"]] {
+                for named in [&["--format", format][..], &[]] {
+                    let arguments = [&["--window-seconds", &window][..], named, files].concat();
+                    assert_eq!(figures(folder.path(), &arguments), truth, "{arguments:?}");
+                }
+            }
+        }
+    }
+}
+
+/// Promise P303.
+#[test]
+fn viewers_are_known_by_what_the_key_says() {
+    let mut audience = Audience::new(60, 4, 50);
+    let own = audience.truth(60);
+    let folder = folder(&[("forwarded", text(&audience.lines(1, forwarded)).as_bytes())]);
+    let proxies = ["--key", "x-forwarded-for", "--trusted-proxy", "10.255.0.0/16", "forwarded"];
+    assert_eq!(figures(folder.path(), &proxies), own);
+    // All come from the proxy; and what it says is not believed if it is not trusted.
+    assert!(figures(folder.path(), &["forwarded"]).values().all(|viewers| *viewers == 1));
+    let others = ["--key", "x-forwarded-for", "--trusted-proxy", "192.0.2.1", "forwarded"];
+    assert!(figures(folder.path(), &others).values().all(|viewers| *viewers == 1));
+    // A house with one address, in which every player is another and every session, too.
+    for (number, viewer) in audience.viewers.iter_mut().enumerate() {
+        viewer.address = "203.0.113.1".to_owned();
+        viewer.agent = format!("Player/{number}");
+    }
+    let log = CLOUDFRONT_HEAD.to_owned() + &text(&audience.lines(1, cloudfront));
+    fs::write(folder.path().join("house"), log).unwrap();
+    assert_eq!(figures(folder.path(), &["--key", "address+agent", "house"]), own);
+    assert_eq!(figures(folder.path(), &["--key", "cmcd-sid", "house"]), own);
+    assert!(figures(folder.path(), &["house"]).values().all(|viewers| *viewers == 1));
+    // A log that does not say it is no log without viewers.
+    let output = viewers(folder.path(), &["--key", "cmcd-sid", "forwarded"]);
+    assert!(String::from_utf8(output.stderr).unwrap().contains("that do not say what viewers are known by"));
+}
+
+/// Promises P301 and P311.
+#[test]
+fn a_table_shows_figures_bars_and_what_has_no_log() {
+    let mut audience = Audience::new(100, 9, 60);
+    audience.lost = [3, 4].into();
+    let folder = folder(&[("access.log", text(&audience.lines(1, combined)).as_bytes())]);
+    assert_eq!(figures(folder.path(), &["access.log"]), audience.truth(60));
+    let output = viewers(folder.path(), &["access.log"]);
+    let table = String::from_utf8(output.stdout).unwrap();
+    let row = table.lines().find(|line| line.contains("no log")).unwrap();
+    assert!(row.contains("2026-01-01 00:03 to 2026-01-01 00:04") && row.contains('?'), "{table}");
+    for ((minute, stream), viewers) in audience.truth(60) {
+        let minute = minute.replace('T', " ").replace(":00Z", "");
+        let is_row =
+            |line: &&str| line.contains(&minute) && line.contains(&stream) && !line.starts_with("most");
+        let row = table.lines().find(is_row).unwrap();
+        let cells: Vec<_> = row.split_whitespace().collect();
+        assert_eq!(
+            (cells[3], cells[4].starts_with(['█', '▏', '▎', '▍', '▌', '▋', '▊', '▉'])),
+            (viewers.to_string().as_str(), true),
+            "{row}"
+        );
+    }
+    assert!(table.contains("most of live/show: ") && table.contains("key: address, window: 60 s"), "{table}");
+    // Whoever reads only the beginning ends nothing badly.
+    let mut child = Command::new(binary("viewers"))
+        .args(["--json", "access.log"])
+        .current_dir(folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
+}
+
+/// Promise P312.
+#[test]
+fn a_file_that_cannot_be_read_is_named_and_the_others_are_counted() {
+    let audience = Audience::new(40, 3, 70);
+    let log = text(&audience.lines(1, combined));
+    let packed = gzip(log.as_bytes());
+    let folder = folder(&[
+        ("good", log.as_bytes()),
+        ("cut.gz", &packed[..packed.len() / 3]),
+        ("picture.png", b"\x89PNG\r\n\x1a\n\x00"),
+        ("empty", b""),
+    ]);
+    let rows = [
+        ("gone", "gone: No such file"),
+        (".", ".: Is a directory"),
+        ("cut.gz", "cut.gz: it is gzip, and broken"),
+        (
+            "picture.png",
+            "picture.png: 3 of 3 lines say nothing; the first is line 1: it looks like no access log",
+        ),
+    ];
+    for (file, expected) in rows {
+        let output = viewers(folder.path(), &["--json", file, "good"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(expected), "{said}");
+        assert_eq!(output.status.code(), Some(1), "{file}");
+        let lines = String::from_utf8(output.stdout).unwrap();
+        let minutes = audience.truth(60).len();
+        assert!(
+            lines.lines().filter(|line| !line.contains("\"viewers\":0")).count() >= minutes,
+            "{file}: {lines}"
+        );
+    }
+    let output = viewers(folder.path(), &["empty"]);
+    assert!(output.status.success() && String::from_utf8(output.stdout).unwrap().contains("nobody watched"));
+}
+
+/// Promise P312.
+#[test]
+fn a_gzip_bomb_ends_at_a_limit() {
+    let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let zeros = vec![0; 16 << 20];
+    (0..65).for_each(|_| std::io::Write::write_all(&mut bomb, &zeros).unwrap());
+    let audience = Audience::new(10, 1, 80);
+    let log = text(&audience.lines(1, combined));
+    let folder = folder(&[("bomb.gz", &bomb.finish().unwrap()), ("good", log.as_bytes())]);
+    let output = viewers(folder.path(), &["--json", "bomb.gz", "good"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("bomb.gz: unpacked it has more than 1073741824 bytes"), "{said}");
+    assert!(output.status.code() == Some(1) && String::from_utf8(output.stdout).unwrap().contains(&at(0)));
+}
+
+/// Promise P302.
+#[test]
+fn estimates_are_within_two_percent_and_said_to_be() {
+    let line = |number: u32| {
+        let [_, b, c, d] = number.to_be_bytes();
+        format!(
+            "10.{b}.{c}.{d} - - [01/Jan/2026:00:00:00 +0000] \"GET /show/1.ts HTTP/1.1\" 200 1 \"-\" \"-\"\n"
+        )
+    };
+    let log: String = (0..200_000).map(line).collect();
+    let folder = folder(&[("log", log.as_bytes())]);
+    for (limit, exact) in [("200000", true), ("199999", false), ("0", false)] {
+        let output = viewers(folder.path(), &["--json", "--exact-up-to", limit, "log"]);
+        let figure: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let viewers = figure["viewers"].as_u64().unwrap();
+        assert_eq!(figure["exact"], exact);
+        assert!(viewers.abs_diff(200_000) <= if exact { 0 } else { 4000 }, "{figure}");
+    }
+    let output = viewers(folder.path(), &["--exact-up-to", "0", "log"]);
+    assert!(String::from_utf8(output.stdout).unwrap().contains(" ~"));
+}

@@ -1,0 +1,79 @@
+//! Every S3 call of a run fails once in every way, or the process is killed there; then the event comes again.
+
+use super::{Figures, STATE, delivered, reported, start, text};
+use stand_in::{Answer, Fault};
+use stories::audience::{Audience, combined};
+use stories::{BUCKET, Cloud};
+
+/// Promise P310.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_fails_and_wherever_it_dies_the_same_event_again_ends_the_same() {
+    let audience = Audience::new(30, 2, 30);
+    let lines = audience.lines(2, combined);
+    let logs = [0, 1].map(|server| text(lines.iter().filter(|line| line.server == server)));
+    let prepared = || {
+        let cloud = Cloud::stand_in();
+        for (server, log) in logs.iter().enumerate() {
+            cloud.s3().put(BUCKET, &format!("logs/{server}"), log.clone());
+        }
+        cloud
+    };
+    let undisturbed = prepared();
+    let function = start(&undisturbed, &[]);
+    for server in 0..2 {
+        undisturbed.s3().reset_calls();
+        function.invoke(delivered(&format!("logs/{server}"))).await;
+    }
+    let calls = undisturbed.s3().calls().len();
+    assert!(calls >= 6, "{calls}");
+    let kept = |cloud: &Cloud| -> Vec<_> {
+        let keys = cloud.s3().keys(STATE, "").into_iter();
+        keys.map(|key| (key.clone(), cloud.s3().object(STATE, &key).unwrap().body)).collect()
+    };
+    let faults = [
+        Fault::Status { status: 500, code: "InternalError" },
+        Fault::Status { status: 503, code: "SlowDown" },
+        Fault::Status { status: 403, code: "AccessDenied" },
+        Fault::Status { status: 412, code: "PreconditionFailed" },
+        Fault::ResetBefore,
+        Fault::ResetAfter,
+        Fault::HoldBefore,
+        Fault::HoldAfter,
+    ];
+    for index in 0..calls {
+        for fault in &faults {
+            let cloud = prepared();
+            let first = start(&cloud, &[]);
+            first.invoke(delivered("logs/0")).await;
+            cloud.s3().reset_calls();
+            let second = start(&cloud, &[]);
+            cloud.s3().fault(index, fault.clone());
+            let is_kill = matches!(fault, Fault::HoldBefore | Fault::HoldAfter);
+            let (answer, ()) = futures::join!(second.invoke(delivered("logs/1")), async {
+                if is_kill {
+                    cloud.s3().held().await;
+                    second.kill();
+                }
+            });
+            let is_refused = matches!(fault, Fault::Status { status: 403, .. });
+            let is_conflict_of_a_read = matches!(fault, Fault::Status { status: 412, .. });
+            assert!(
+                is_kill || is_refused || is_conflict_of_a_read || matches!(answer, Answer::Response(_)),
+                "call {index}, {fault:?}: {answer:?}"
+            );
+            // A retry has another process or the same.
+            let third = start(&cloud, &[]);
+            let answer = third.invoke(delivered("logs/1")).await;
+            assert!(matches!(answer, Answer::Response(_)), "call {index}, {fault:?}: {answer:?}");
+            assert!(kept(&cloud) == kept(&undisturbed), "call {index}, {fault:?}");
+            let mut most = Figures::new();
+            for function in [&first, &second, &third] {
+                for (of, viewers) in reported(function) {
+                    let known = most.entry(of).or_default();
+                    *known = viewers.max(*known);
+                }
+            }
+            assert_eq!(most, audience.truth(60), "call {index}, {fault:?}");
+        }
+    }
+}

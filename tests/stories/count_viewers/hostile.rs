@@ -1,0 +1,223 @@
+//! Logs that are none, or that somebody made.
+
+use super::{STATE, count, delivered, gzip, reported, start, subscription, text};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
+use std::io::Write as _;
+use stories::audience::{Audience, combined};
+use stories::{BUCKET, Cloud, error, response};
+
+/// A log with broken lines in it, each of which is one.
+fn broken(log: &str) -> (Vec<u8>, u64) {
+    let long = "x".repeat(1 << 20);
+    let address = r#"unix: - - [01/Jan/2026:00:00:10 +0000] "GET /live/show/1.ts HTTP/1.1" 200 1 "-" "-""#;
+    let rows: [&[u8]; 8] = [
+        b"\x00\xff\xfe\x80 binary \x1b[31m",
+        long.as_bytes(),
+        b"10.0.0.1 - - [99/Foo/2026:00:00:10 +0000] \"GET /live/show/1.ts HTTP/1.1\" 200 1",
+        b"10.0.0.1 - - [01/Jan/2026:00:00:10 +0000] \"GET /live/show/1.ts HTTP/1.1 200 1",
+        b"10.0.0.1 - - [01/Jan/2026:00:00:10 +0000] \"GET /live/show/1.ts HTTP/1.1\" OK 1",
+        address.as_bytes(),
+        b"\"\"\"\"\"\"",
+        b"   ",
+    ];
+    let mut bytes = Vec::new();
+    for (number, line) in log.lines().enumerate() {
+        bytes.extend_from_slice(line.as_bytes());
+        bytes.push(b'\n');
+        if let Some(row) = rows.get(number) {
+            bytes.extend_from_slice(row);
+            bytes.extend_from_slice(if number % 2 == 0 { b"\n" } else { b"\r\n" });
+        }
+    }
+    (bytes, u64::try_from(rows.len()).unwrap())
+}
+
+/// Promise P308.
+#[tokio::test]
+async fn lines_that_cannot_be_understood_are_counted_apart_and_hinder_nothing() {
+    let cloud = Cloud::stand_in();
+    let function = start(&cloud, &[]);
+    let audience = Audience::new(30, 3, 20);
+    let (log, malformed) = broken(&text(&audience.lines(1, combined)));
+    let answer = count(&cloud, &function, "logs/1", &log).await;
+    assert_eq!(
+        (&answer["outcome"], &answer["malformed"]),
+        (&json!("counted"), &json!(malformed)),
+        "{answer}"
+    );
+    assert_eq!(answer["note"], "line 2: it is not of the form combined");
+    assert_eq!(reported(&function), audience.truth(60));
+    // What viewers did not get, or did not ask for, is no viewing.
+    let other = r#"10.9.9.9 - - [01/Jan/2026:00:00:10 +0000] "GET /live/show/1.ts HTTP/1.1" 404 1 "-" "-"
+10.9.9.9 - - [01/Jan/2026:00:00:10 +0000] "HEAD /live/show/1.ts HTTP/1.1" 200 1 "-" "-"
+10.9.9.9 - - [01/Jan/2026:00:00:10 +0000] "GET /live/show/poster.jpg HTTP/1.1" 200 1 "-" "-"
+10.9.9.9 - - [01/Jan/2026:00:00:10 +0000] "\x16\x03\x01\x00" 400 1 "-" "-"
+"#;
+    let answer = count(&cloud, &function, "logs/2", other.as_bytes()).await;
+    assert_eq!((&answer["outcome"], &answer["other"]), (&json!("unchanged"), &json!(4)), "{answer}");
+}
+
+/// Promise P308.
+#[tokio::test]
+async fn a_damaged_log_is_counted_as_far_as_it_goes_and_then_reported() {
+    let audience = Audience::new(300, 3, 21);
+    let log = text(&audience.lines(1, combined));
+    let packed = gzip(log.as_bytes());
+    let cut = packed[..packed.len() / 2].to_vec();
+    let mut wrong = packed.clone();
+    let end = wrong.len() - 6;
+    wrong[end] ^= 0x55;
+    let mut bomb = GzEncoder::new(Vec::new(), Compression::fast());
+    bomb.write_all(log.as_bytes()).unwrap();
+    let zeros = vec![0; 16 << 20];
+    (0..257).for_each(|_| bomb.write_all(&zeros).unwrap());
+    let bomb = bomb.finish().unwrap();
+    let rows = [
+        ("cut off", cut, "it is gzip, and broken", false),
+        ("with a wrong checksum", wrong, "it is gzip, and broken", true),
+        ("a bomb", bomb, "unpacked it has more than 4294967296 bytes", true),
+        ("no gzip", b"\x1f\x8b is no gzip".to_vec(), "it is gzip, and broken", false),
+        (
+            "a picture",
+            b"\x89PNG\r\n\x1a\n\x00\x00".to_vec(),
+            "none of its 3 lines can be understood; line 1: it looks like no access log",
+            false,
+        ),
+    ];
+    for (what, log, expected, is_whole) in rows {
+        let cloud = Cloud::stand_in();
+        let function = start(&cloud, &[]);
+        cloud.s3().put(BUCKET, "logs/1", log);
+        let (kind, message) = error(function.invoke(delivered("logs/1")).await);
+        assert_eq!(kind, "BadEvent");
+        assert!(message.starts_with("s3://") && message.contains(expected), "{what}: {message}");
+        assert_eq!(
+            cloud.s3().keys(STATE, "viewers/").len(),
+            if is_whole { 3 } else { cloud.s3().keys(STATE, "viewers/").len() }
+        );
+        if is_whole {
+            let again = start(&cloud, &[]);
+            let (first, _) = audience.truth(60).into_iter().next().unwrap();
+            count(&cloud, &again, "logs/2", text(&audience.lines(1, combined)).as_bytes()).await;
+            assert!(reported(&again).contains_key(&first));
+        }
+    }
+}
+
+/// Promise P308.
+#[tokio::test]
+async fn what_is_no_log_is_ignored_and_junk_is_refused_without_a_word_of_it() {
+    let cloud = Cloud::stand_in();
+    let function = start(&cloud, &[]);
+    let mut ours = delivered("viewers/0123/2026-01-01/0000.json");
+    ours["detail"]["bucket"]["name"] = STATE.into();
+    for event in [
+        ours,
+        delivered("logs/"),
+        delivered("alb/AWSLogs/123456789012/ELBAccessLogTestFile"),
+        json!({"source": "aws.s3", "detail-type": "Object Deleted", "detail": {}}),
+        json!({"source": "aws.ivs", "detail-type": "IVS Recording State Change", "detail": {}}),
+    ] {
+        assert_eq!(response(function.invoke(event.clone()).await)["outcome"], "ignored", "{event}");
+    }
+    let data = |data: &str| json!({"awslogs": {"data": data}});
+    let secret = "secret-of-a-viewer";
+    let rows: [(Value, &str); 11] = [
+        (json!(null), "not an EventBridge event"),
+        (json!([]), "not an EventBridge event"),
+        (json!({"awslogs": []}), "not an event of CloudWatch Logs"),
+        (json!({"awslogs": {"data": 7}}), "not an event of CloudWatch Logs"),
+        (data(secret), "is no base64"),
+        (data("AAAA"), "is no gzip"),
+        (subscription(&json!([secret])), "is not what CloudWatch Logs sends"),
+        (subscription(&json!({"messageType": secret})), "has an unknown messageType"),
+        (
+            subscription(&json!({"messageType": "DATA_MESSAGE", "logEvents": [{"message": 7}]})),
+            "is not what CloudWatch",
+        ),
+        (
+            json!({"source": "aws.s3", "detail-type": "Object Created", "detail": {"bucket": {}}}),
+            "detail of an S3",
+        ),
+        (
+            {
+                let mut event = delivered("logs/1");
+                event["onair"] = json!({"dryrun": true});
+                event
+            },
+            "dryrun",
+        ),
+    ];
+    for (event, expected) in rows {
+        let (kind, message) = error(function.invoke(event.clone()).await);
+        assert!(
+            kind == "BadEvent" && message.contains(expected) && !message.contains(secret),
+            "{event}: {message}"
+        );
+    }
+    let (kind, message) = error(function.invoke(delivered("logs/gone")).await);
+    assert!(kind == "BadEvent" && message.contains("s3://") && message.contains("is not there"), "{message}");
+}
+
+/// Promise P308.
+#[tokio::test]
+async fn more_streams_than_anybody_has_are_dropped_and_said_to_be() {
+    let cloud = Cloud::stand_in();
+    let function = start(&cloud, &[]);
+    let line = |number| {
+        format!(
+            "10.0.0.1 - - [01/Jan/2026:00:00:10 +0000] \"GET /show-{number:03}x/1.ts HTTP/1.1\" 200 1 \"-\" \"-\"\n"
+        )
+    };
+    let log: String = (0..80).map(line).collect();
+    let answer = count(&cloud, &function, "logs/1", log.as_bytes()).await;
+    assert_eq!(
+        (&answer["dropped"], answer["figures"].as_array().unwrap().len()),
+        (&json!(30), 50),
+        "{answer}"
+    );
+    // Those that were there first stay.
+    let answer = count(&cloud, &function, "logs/2", line(79).as_bytes()).await;
+    assert_eq!((&answer["outcome"], &answer["dropped"]), (&json!("unchanged"), &json!(1)), "{answer}");
+}
+
+/// Promise P308.
+#[tokio::test]
+async fn a_log_of_all_times_is_refused() {
+    let cloud = Cloud::stand_in();
+    let function = start(&cloud, &[]);
+    let line = |number: i64| {
+        let at =
+            chrono::DateTime::from_timestamp(number * 86_400, 0).unwrap().format("%d/%b/%Y:%H:%M:%S +0000");
+        format!("10.0.0.1 - - [{at}] \"GET /show/1.ts HTTP/1.1\" 200 1 \"-\" \"-\"\n")
+    };
+    let log: String = (0..3000).map(line).collect();
+    cloud.s3().put(BUCKET, "logs/1", log);
+    let (kind, message) = error(function.invoke(delivered("logs/1")).await);
+    assert!(kind == "BadEvent" && message.contains("3000 different minutes, more than 2880"), "{message}");
+    assert!(cloud.s3().keys(STATE, "viewers/").is_empty());
+}
+
+/// Promise P309.
+#[tokio::test]
+async fn a_minute_that_somebody_damaged_is_named_and_nothing_is_lost() {
+    let audience = Audience::new(20, 2, 22);
+    let log = text(&audience.lines(1, combined));
+    let cloud = Cloud::stand_in();
+    count(&cloud, &start(&cloud, &[]), "logs/1", log.as_bytes()).await;
+    let key = cloud.s3().keys(STATE, "viewers/")[0].clone();
+    for damage in
+        ["", "{}", "\u{0}", r#"{"version":2,"minute":"2026-01-01T00:00:00Z","key":"address","streams":{}}"#]
+    {
+        cloud.s3().put(STATE, &key, damage.to_owned());
+        let (kind, message) = error(start(&cloud, &[]).invoke(delivered("logs/1")).await);
+        assert!(kind == "Config" && message.contains(&key) && message.contains("Delete it"), "{message}");
+        assert_eq!(cloud.s3().object(STATE, &key).unwrap().body, damage.as_bytes());
+    }
+    cloud.s3().delete(STATE, &key);
+    let function = start(&cloud, &[]);
+    assert_eq!(response(function.invoke(delivered("logs/1")).await)["outcome"], "counted");
+    assert_eq!(reported(&function), audience.truth(60));
+}

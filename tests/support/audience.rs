@@ -1,0 +1,245 @@
+//! A simulated audience, of which it is known who was there when, and the access logs that it leaves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+/// The first moment of the logs: 2026-01-01T00:00:00Z.
+pub const BEGIN_S: i64 = 1_767_225_600;
+
+/// Somebody who watches one stream for a while, from one address or two servers' logs.
+#[derive(Debug, Clone)]
+pub struct Viewer {
+    /// His address, as all servers see it.
+    pub address: String,
+    /// His player.
+    pub agent: String,
+    /// His player's session.
+    pub sid: String,
+    /// What he watches.
+    pub stream: &'static str,
+    /// His first request, in seconds after [`BEGIN_S`].
+    pub from_s: i64,
+    /// His last.
+    pub to_s: i64,
+    /// The time between two requests at most.
+    pub every_s: i64,
+}
+
+/// All of them.
+#[derive(Debug, Clone)]
+pub struct Audience {
+    /// Whoever watched.
+    pub viewers: Vec<Viewer>,
+    /// How long the logs are, in minutes.
+    pub minutes: i64,
+    /// Minutes of which all logs are lost.
+    pub lost: BTreeSet<i64>,
+}
+
+/// A line of a log, and which server wrote it.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// In seconds after [`BEGIN_S`].
+    pub at_s: i64,
+    /// From 0.
+    pub server: usize,
+    /// Without its end.
+    pub text: String,
+}
+
+/// Numbers that look random, and are the same each time (Knuth, MMIX).
+pub struct Dice(u64);
+
+impl Dice {
+    /// One row of numbers for each seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next, below `end`.
+    ///
+    /// # Panics
+    ///
+    /// If nothing is below it.
+    pub fn below(&mut self, end: i64) -> i64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        i64::try_from(self.0 >> 33).unwrap_or_default() % end
+    }
+
+    /// Brings things into another order.
+    pub fn shuffle<T>(&mut self, things: &mut [T]) {
+        for last in (1..things.len()).rev() {
+            let other = self.below(i64::try_from(last).unwrap_or_default() + 1);
+            things.swap(last, usize::try_from(other).unwrap_or_default());
+        }
+    }
+}
+
+const STREAMS: [&str; 3] = ["live/show", "live/other", "news"];
+const RENDITIONS: [&str; 3] = ["720p", "480p", "audio"];
+
+impl Audience {
+    /// So many viewers of three streams in so many minutes.
+    pub fn new(viewers: usize, minutes: i64, seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let viewer = |number: usize| {
+            let from_s = dice.below(minutes * 60);
+            let stays_s = dice.below(400);
+            let six = number % 7 == 0;
+            Viewer {
+                address: match six {
+                    true => format!("2001:db8::{number:x}"),
+                    false => format!("10.{}.{}.{}", number >> 16, number >> 8 & 255, number & 255),
+                },
+                agent: format!("Player/{} (a \"quoted\" one)", number % 5),
+                sid: format!("6e2fb550-{number:x}"),
+                stream: STREAMS[number % 3],
+                from_s,
+                to_s: (from_s + stays_s).min(minutes * 60 - 1),
+                every_s: 1 + dice.below(12),
+            }
+        };
+        Self { viewers: (0..viewers).map(viewer).collect(), minutes, lost: BTreeSet::new() }
+    }
+
+    /// How many were there at the end of each minute, by stream: who had come before it, and did not go longer than the
+    /// window before. Without zeros.
+    ///
+    /// # Panics
+    ///
+    /// If a viewer pauses for as long as the window, or if it looks back into minutes whose logs are lost.
+    pub fn truth(&self, window_s: i64) -> BTreeMap<(String, String), u64> {
+        assert!(self.lost.is_empty() || window_s <= 60);
+        let mut truth = BTreeMap::new();
+        for minute in (0..self.minutes).filter(|minute| !self.lost.contains(minute)) {
+            let end_s = minute * 60 + 60;
+            for viewer in &self.viewers {
+                assert!(viewer.every_s < window_s);
+                if viewer.from_s < end_s && viewer.to_s >= end_s - window_s {
+                    *truth.entry((at(minute), viewer.stream.to_owned())).or_default() += 1;
+                }
+            }
+        }
+        truth
+    }
+
+    /// The lines of all servers, in the order of time. Each viewer goes from one server to the other now and then.
+    pub fn lines(&self, servers: usize, line: impl Fn(&Viewer, i64, &str) -> String) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for (number, viewer) in self.viewers.iter().enumerate() {
+            let times = (viewer.from_s..=viewer.to_s).filter(|at_s| viewer.asks_at(*at_s));
+            for (count, at_s) in times.enumerate() {
+                let rendition = RENDITIONS[(number + count / 9) % 3];
+                let file = match count % 3 {
+                    0 => "index.m3u8".to_owned(),
+                    _ => format!("{}.m4s", at_s / 6),
+                };
+                let text = line(viewer, BEGIN_S + at_s, &format!("/{}/{rendition}/{file}", viewer.stream));
+                lines.push(Line { at_s, server: (number + count) % servers, text });
+            }
+        }
+        // Somebody looks for something else in each minute, so that there is a log of it.
+        let mut stranger = self.viewers[0].clone();
+        stranger.address = "192.0.2.200".to_owned();
+        for minute in 0..self.minutes {
+            for server in 0..servers {
+                let at_s = minute * 60 + 30;
+                let text = line(&stranger, BEGIN_S + at_s, "/robots.txt");
+                lines.push(Line { at_s, server, text });
+            }
+        }
+        lines.retain(|line| !self.lost.contains(&(line.at_s / 60)));
+        lines.sort_by_key(|line| line.at_s);
+        lines
+    }
+}
+
+impl Viewer {
+    fn asks_at(&self, at_s: i64) -> bool {
+        at_s == self.to_s
+            || at_s >= self.from_s && at_s < self.to_s && (at_s - self.from_s) % self.every_s == 0
+    }
+}
+
+/// When a minute begins, as the figures say it.
+pub fn at(minute: i64) -> String {
+    time(BEGIN_S + minute * 60, "%Y-%m-%dT%H:%M:%SZ")
+}
+
+fn time(at_s: i64, format: &str) -> String {
+    chrono::DateTime::from_timestamp(at_s, 0).unwrap_or_default().format(format).to_string()
+}
+
+/// As nginx and Apache write it, here in the time of Newfoundland.
+pub fn combined(viewer: &Viewer, at_s: i64, path: &str) -> String {
+    let local = time(at_s - 12_600, "%d/%b/%Y:%H:%M:%S -0330");
+    let agent = viewer.agent.replace('"', "\\x22");
+    format!(r#"{} - - [{local}] "GET {path} HTTP/1.1" 200 1234 "-" "{agent}""#, viewer.address)
+}
+
+/// As nginx writes it behind a proxy, in its example `main`.
+pub fn forwarded(viewer: &Viewer, at_s: i64, path: &str) -> String {
+    let line = combined(&Viewer { address: "10.255.0.1".to_owned(), ..viewer.clone() }, at_s, path);
+    // What somebody says of himself comes first.
+    format!(r#"{line} "198.51.100.{}, {}""#, at_s % 200, viewer.address)
+}
+
+/// As CloudFront writes it. The session of the player is in the query.
+pub fn cloudfront(viewer: &Viewer, at_s: i64, path: &str) -> String {
+    let agent: String = viewer.agent.chars().fold(String::new(), |mut text, character| {
+        let _ = match character {
+            ' ' | '"' => write!(text, "%{:02X}", u32::from(character)),
+            _ => write!(text, "{character}"),
+        };
+        text
+    });
+    let query = format!("CMCD=br%253D3200%252Csid%253D%2522{}%2522", viewer.sid);
+    [
+        &time(at_s, "%Y-%m-%d"),
+        &time(at_s, "%H:%M:%S"),
+        "SFO5-C1",
+        "1234",
+        &viewer.address,
+        "GET",
+        "d111111abcdef8.cloudfront.net",
+        path,
+        "200",
+        "-",
+        &agent,
+        &query,
+        "-",
+        "Hit",
+        "c3R1ZmY=",
+        "show.example",
+        "https",
+        "300",
+        "0.001",
+        "-",
+    ]
+    .join("\t")
+}
+
+/// What CloudFront writes first.
+pub const CLOUDFRONT_HEAD: &str = "#Version: 1.0\n#Fields: date time x-edge-location sc-bytes c-ip cs-method cs(Host) \
+    cs-uri-stem sc-status cs(Referer) cs(User-Agent) cs-uri-query cs(Cookie) x-edge-result-type x-edge-request-id \
+    x-host-header cs-protocol cs-bytes time-taken x-forwarded-for\n";
+
+/// As an Application Load Balancer writes it.
+pub fn alb(viewer: &Viewer, at_s: i64, path: &str) -> String {
+    let at = time(at_s, "%Y-%m-%dT%H:%M:%S.186641Z");
+    let agent = viewer.agent.replace('"', "%22");
+    format!(
+        "https {at} app/web/50dc6c495c0c9188 {}:2817 10.0.0.66:80 0.086 0.048 0.037 200 200 0 57 \
+         \"GET https://show.example:443{path} HTTP/1.1\" \"{agent}\" ECDHE-RSA-AES128-GCM-SHA256 TLSv1.2 \
+         arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgroup/web/73e2d6bc24d8a067 \
+         \"Root=1-58337281-1d84f3d73c47ec4e58577259\" \"show.example\" \"-\" 1 {at} \"forward\" \"-\" \"-\" \
+         \"10.0.0.66:80\" \"200\" \"-\" \"-\"",
+        viewer.address
+    )
+}
+
+/// As the proxy of `origin/` writes it.
+pub fn onair(viewer: &Viewer, at_s: i64, path: &str) -> String {
+    let at = time(at_s, "%Y-%m-%dT%H:%M:%S+00:00");
+    format!(r#"{{"time":"{at}","client":"{}","path":"{path}","status":200,"bytes":1234}}"#, viewer.address)
+}
