@@ -2,6 +2,7 @@
 //!
 //! Times are this machine's; the ratios are the result.
 
+mod counting;
 mod deleting;
 mod failing_over;
 mod memory;
@@ -34,6 +35,7 @@ struct Arguments {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum What {
+    Counting,
     Deleting,
     FailingOver,
     Memory,
@@ -46,6 +48,9 @@ async fn main() -> Result<()> {
     let Arguments { what, objects, runs } = Arguments::parse();
     ensure!(runs > 0 && objects >= 1_000, "at least one run and 1,000 objects are needed");
     let wanted = |one| what.is_empty() || what.contains(&one);
+    if wanted(What::Counting) {
+        counting::measure(runs).await?;
+    }
     if wanted(What::Starting) {
         starting::measure(runs).await?;
     }

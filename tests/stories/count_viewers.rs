@@ -245,7 +245,9 @@ async fn cloudwatch_logs_bring_lines_too() {
         subscription(&message)
     };
     for lines in audience.lines(1, stories::audience::onair).chunks(50) {
-        assert_eq!(response(function.invoke(batch(lines)).await)["outcome"], "counted");
+        let outcome = response(function.invoke(batch(lines)).await)["outcome"].take();
+        // A batch may tell of nobody new.
+        assert!(outcome == "counted" || outcome == "unchanged", "{outcome}");
     }
     assert_eq!(reported(&function), audience.truth(60));
     for file in ["subscription.json", "subscription-control.json"] {

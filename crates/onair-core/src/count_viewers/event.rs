@@ -139,8 +139,8 @@ fn batch(data: &str) -> Result<Arrival, BadEvent> {
         return Err(bad(format!("has more than {MAX_BATCH_BYTES} bytes unpacked")));
     }
     // serde would quote what is in it.
-    let batch: Batch =
-        serde_json::from_slice(&json).map_err(|_| bad("is not what CloudWatch Logs sends".to_owned()))?;
+    let batch: Batch = object(&mut serde_json::Deserializer::from_slice(&json))
+        .map_err(|_| bad("is not what CloudWatch Logs sends".to_owned()))?;
     match batch.message_type.as_str() {
         "DATA_MESSAGE" => {
             let mut lines = Vec::with_capacity(json.len());

@@ -128,7 +128,8 @@ fn is_rendition(name: &[u8]) -> bool {
     match &name[first..] {
         _ if first == 0 => WORDS.iter().any(|word| word.eq_ignore_ascii_case(name)),
         b"" => first <= 2,
-        [b'p' | b'x', rest @ ..] => digits(rest) == rest.len(),
+        [b'p', rate @ ..] => digits(rate) == rate.len(),
+        [b'x', height @ ..] => !height.is_empty() && digits(height) == height.len(),
         b"k" | b"kbps" => true,
         _ => false,
     }
@@ -176,6 +177,9 @@ mod tests {
             ("/my-show_240p.m3u8", Some("my-show")),
             ("/my-show/index.m3u8", Some("my-show")),
             ("/out/v1/6aa3/index_1_2.ts", Some("out/v1/6aa3")),
+            ("/show-2x/1.ts", Some("show-2x")),
+            ("/2026/1.ts", Some("2026")),
+            ("/live/2026/1.ts", Some("live/2026")),
             ("/720p/1.ts", Some("720p")),
             ("/1.ts", None),
             ("/live/show/player.js", None),
