@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in what tests share")]
 
 mod camera;
+mod counting;
 mod proxy;
 mod station;
 #[path = "../player/viewer.rs"]

@@ -11,3 +11,4 @@ mod pair_rules;
 mod playlists;
 mod prune_plans;
 mod prune_properties;
+mod viewers_logs;

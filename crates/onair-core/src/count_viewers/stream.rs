@@ -8,8 +8,8 @@ use std::str::FromStr;
 #[derive(Debug, Clone)]
 pub enum StreamRule {
     /// As streams usually lie: the folders of the file, without the one that is a rendition's, or without the
-    /// rendition's name at the last one's end (`/live/show/720p/1.ts`, `/live/show_720p/1.ts` are `live/show`). What
-    /// lies at the root is named by the file (`/show.m3u8` is `show`).
+    /// rendition's name at the last one's end (`/live/show/720p/1.ts`, `/live/show_720p/1.ts` are `live/show`). A
+    /// playlist with a name of its own stands for a folder of that name (`/live/show.m3u8`).
     Usual,
     /// By patterns, the first that fits.
     Patterns(Vec<Pattern>),
@@ -82,18 +82,42 @@ fn is_hls(path: &[u8]) -> bool {
 
 fn usual(path: &[u8]) -> &[u8] {
     let path = path.strip_prefix(b"/").unwrap_or(path);
-    let Some(folder_end) = memchr::memrchr(b'/', path) else {
-        // A segment is called otherwise each time.
-        let stem = memchr::memchr(b'.', path).map_or(path, |dot| &path[..dot]);
-        return if path.ends_with(b"m3u8") { without_rendition(stem) } else { b"" };
-    };
-    let mut folder = &path[..folder_end];
+    let file_at = memchr::memrchr(b'/', path).map_or(0, |slash| slash + 1);
+    // Only of playlists: a segment is called otherwise each time.
+    if let Some(stem) = path.strip_suffix(b".m3u8")
+        && names_a_stream(&stem[file_at..])
+    {
+        return without_rendition(stem);
+    }
+    let mut folder = &path[..file_at.saturating_sub(1)];
     while let Some(slash) = memchr::memrchr(b'/', folder)
         && is_rendition(&folder[slash + 1..])
     {
         folder = &folder[..slash];
     }
     without_rendition(folder)
+}
+
+/// Not what packagers call each playlist (`index_1`, `chunklist_b800000`, `720p`).
+fn names_a_stream(stem: &[u8]) -> bool {
+    const USUAL: [&[u8]; 14] = [
+        b"index",
+        b"master",
+        b"playlist",
+        b"manifest",
+        b"main",
+        b"prog_index",
+        b"chunklist",
+        b"media",
+        b"stream",
+        b"variant",
+        b"rendition",
+        b"video",
+        b"audio",
+        b"hls",
+    ];
+    let word = stem.split(|byte| !byte.is_ascii_alphabetic()).next().unwrap_or_default();
+    !stem.is_empty() && !USUAL.contains(&word) && !stem.starts_with(b"prog_index") && !is_rendition(stem)
 }
 
 /// `show_720p` and `show-720p30` without their ends.
@@ -174,6 +198,12 @@ mod tests {
             ("/show_720p/index.m3u8", Some("show")),
             ("/show_720p/1.mi8vqk7k.ts", Some("show")),
             ("/show.m3u8", Some("show")),
+            ("/live/show.m3u8", Some("live/show")),
+            ("/live/show_720p.m3u8", Some("live/show")),
+            ("/live/show/720p.m3u8", Some("live/show")),
+            ("/live/show/playlist_720p.m3u8", Some("live/show")),
+            ("/live/show/chunklist_w12_b800000.m3u8", Some("live/show")),
+            ("/index.m3u8", None),
             ("/my-show_240p.m3u8", Some("my-show")),
             ("/my-show/index.m3u8", Some("my-show")),
             ("/out/v1/6aa3/index_1_2.ts", Some("out/v1/6aa3")),
