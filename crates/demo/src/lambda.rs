@@ -51,6 +51,15 @@ impl Lambda {
             .find(|line| line.get("_aws").is_some())
     }
 
+    /// The figures of other times than now that the function reported.
+    pub(crate) fn readings(&self) -> Vec<Value> {
+        let lines = self.function.stdout().into_iter();
+        lines
+            .filter_map(|line| serde_json::from_str::<Value>(&line).ok())
+            .filter(|line| line.get("_aws").is_some() && line.get("minute").is_some())
+            .collect()
+    }
+
     /// What the process wrote last, to tell why it gave no answer.
     fn last_words(&self) -> String {
         let said = [self.function.stdout(), self.function.stderr()].concat();

@@ -3,6 +3,7 @@
 //!
 //! Exit code 0 only if all that was promised happened.
 
+mod count_viewers;
 mod fail_over;
 mod lambda;
 mod narrate;
@@ -59,6 +60,7 @@ async fn tell(narrator: &mut Narrator, arguments: &Arguments) -> anyhow::Result<
     narrator.heading("On Air on this machine: the real programs; stand-ins for AWS");
     publish_live::tell(narrator).await?;
     fail_over::tell(narrator).await?;
+    count_viewers::tell(narrator).await?;
     prune_recording::tell(narrator).await?;
     narrator
         .say("Read on: README.md (deploy it, set it) and docs/behaviour.md (every promise, with its test).");
