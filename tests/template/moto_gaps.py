@@ -13,6 +13,7 @@ import xmltodict
 from moto.core.common_models import CloudFormationModel
 from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult
+from moto.elbv2.models import FakeLoadBalancer, FakeTargetGroup
 from moto.iam.access_control import IAMPolicyStatement, IAMRequest, PermissionResult
 from moto.iam.models import Role
 from moto.logs.models import LogGroup
@@ -64,14 +65,18 @@ ATTRIBUTES = {
     ("AWS::CloudFront::OriginAccessControl", "Id"): "E1EXAMPLE0OAC1",
 }
 NOTED = [
+    "AWS::AutoScaling::LifecycleHook",
+    "AWS::AutoScaling::ScalingPolicy",
     "AWS::CloudFront::CachePolicy",
     "AWS::CloudFront::Distribution",
     "AWS::CloudFront::OriginAccessControl",
     "AWS::CloudFront::ResponseHeadersPolicy",
     "AWS::CloudWatch::Alarm",
     "AWS::Lambda::EventInvokeConfig",
+    "AWS::Logs::SubscriptionFilter",
     "AWS::S3::BucketPolicy",
     "AWS::SQS::QueuePolicy",
+    "AWS::SecretsManager::Secret",
 ]
 
 
@@ -242,6 +247,23 @@ def log_group_attribute(self, name):
 
 
 LogGroup.get_cfn_attribute = log_group_attribute
+
+
+# moto does not know by what CloudWatch calls a load balancer and a target group: the end of their ARNs.
+moto_load_balancer_attribute = FakeLoadBalancer.get_cfn_attribute
+
+
+def load_balancer_attribute(self, name):
+    return self.arn.partition(":loadbalancer/")[2] if name.endswith("FullName") else moto_load_balancer_attribute(self, name)
+
+
+def target_group_attribute(self, name):
+    return {"TargetGroupFullName": self.arn.rpartition(":")[2]}[name]
+
+
+FakeLoadBalancer.get_cfn_attribute = load_balancer_attribute
+FakeTargetGroup.get_cfn_attribute = target_group_attribute
+FakeTargetGroup.has_cfn_attr = classmethod(lambda cls, name: name == "TargetGroupFullName")
 
 
 # moto says 404 of an object that is not there to whoever may read it; S3 says so only to those who may also list the

@@ -7,6 +7,7 @@ import json
 import re
 import zipfile
 from pathlib import Path
+from unittest import mock
 
 import moto_gaps  # noqa: F401  (before anything else of moto)
 import boto3
@@ -72,6 +73,52 @@ PAIR_OTHERWISE = {
 # Of publish-live: leftovers expire, and they stay.
 LIVE = {"LivePrefix": "live"}
 LIVE_KEPT = {"LivePrefix": "tv-2026", "LiveLeftoverDays": "0"}
+# Of complete-lifecycle: a group that there is already, once with all defaults and once with none; and web servers of the
+# stack's own, as plain and as rich as they can be.
+FLEET = {"AutoScalingGroup": "web-servers"}
+FLEET_OTHERWISE = {
+    "AutoScalingGroup": "Fleet/web_2",
+    "PlaybookFile": "site/check.yaml",
+    "CheckMode": "true",
+    "PassRule": "changed=0",
+    "PlaybookTimeoutSeconds": "600",
+    "ExtraVariables": "web_port=8080 web_workers=2",
+    "LogDirectory": "/var/log/httpd",
+    "HookTimeoutSeconds": "1200",
+    "AlarmTopicArn": f"arn:aws:sns:{REGION}:123456789012:on-call",
+    "DryRun": "true",
+}
+WEB = {
+    "WebSubnets": "subnet-0a1b2c3d4e5f60718,subnet-1a1b2c3d4e5f60718",
+    "WebVpc": "vpc-0a1b2c3d4e5f60718",
+    "WebOrigin": "https://d111111abcdef8.cloudfront.net/live",
+}
+WEB_OTHERWISE = WEB | {
+    "WebScheme": "internet-facing",
+    "WebLoadBalancerSubnets": "subnet-2a1b2c3d4e5f60718,subnet-3a1b2c3d4e5f60718",
+    "WebClientCidr": "0.0.0.0/0",
+    "WebCertificateArn": f"arn:aws:acm:{REGION}:123456789012:certificate/12345678-1234-1234-1234-123456789012",
+    "WebInstanceType": "c7gn.xlarge",
+    "WebMinServers": "0",
+    "WebMaxServers": "40",
+    "WebRequestsPerServer": "20000",
+    "ExtraVariables": "web_workers=2",
+}
+# Of count-viewers: by the logs in buckets, by a log group, and with nothing left as it is.
+COUNT = {"AccessLogBuckets": "cdn-logs"}
+COUNT_GROUP = {"AccessLogGroup": "/nginx/access"}
+COUNT_OTHERWISE = {
+    "AccessLogBuckets": "cdn-logs,load-balancer-logs",
+    "AccessLogGroup": "/nginx/access",
+    "WindowSeconds": "30",
+    "ViewerKey": "x-forwarded-for",
+    "TrustedProxies": "10.0.0.0/8,2001:db8::/32",
+    "StreamPath": "/live/{stream}/*,/vod/{stream}.m3u8",
+    "LogFormat": "onair",
+    "ExactUpTo": "100",
+    "AlarmTopicArn": f"arn:aws:sns:{REGION}:123456789012:on-call",
+    "DryRun": "true",
+}
 
 
 @functools.cache
@@ -160,6 +207,21 @@ CREATED_BY_CALL = {
 }
 
 
+def make_network(parameters, client):
+    """Makes the VPC, the subnets and the certificate that the parameters name: moto would make their ids up."""
+    subnets = [parameters.get(name, "").split(",") for name in ("WebSubnets", "WebLoadBalancerSubnets")]
+    ec2 = client("ec2")
+    with mock.patch("moto.ec2.models.vpcs.random_vpc_id", lambda: parameters["WebVpc"]):
+        ec2.create_vpc(CidrBlock="10.0.0.0/16")
+    for number, subnet in enumerate(filter(None, sum(subnets, []))):
+        zone = REGION + "ab"[number % 2]
+        with mock.patch("moto.ec2.models.subnets.random_subnet_id", lambda: subnet):
+            ec2.create_subnet(VpcId=parameters["WebVpc"], CidrBlock=f"10.0.{number}.0/24", AvailabilityZone=zone)
+    if "WebCertificateArn" in parameters:
+        with mock.patch("moto.acm.models.make_arn_for_certificate", lambda *_: parameters["WebCertificateArn"]):
+            client("acm").request_certificate(DomainName="example.com")
+
+
 def create(parameters, client):
     """Creates the stack, with the parameters given, where the clients point to. Returns its outputs."""
     buffer = io.BytesIO()
@@ -168,6 +230,8 @@ def create(parameters, client):
     s3 = client("s3")
     s3.create_bucket(Bucket="code", CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_object(Bucket="code", Key="function.zip", Body=buffer.getvalue())
+    if "WebVpc" in parameters:
+        make_network(parameters, client)
 
     cloudformation = client("cloudformation")
     cloudformation.create_stack(

@@ -59,8 +59,8 @@ def alarm_of(parameters, side):
 
 def test_everything_of_the_pair_is_created_but_an_alarm_that_there_is_already(on):
     _, _, parameters = on
-    others = ("PruneRecording", "Live")
-    of_the_pair = {name for name in stack.translate(parameters)["Resources"] if not name.startswith(others)}
+    beginnings = ("Pair", *STEMS)
+    of_the_pair = {name for name in stack.translate(parameters)["Resources"] if name.startswith(beginnings)}
     own = {f"PairSide{side}InputAlarm" for side in "AB" if f"Side{side}Alarm" in parameters}
     assert stack.created() == of_the_pair - own
 

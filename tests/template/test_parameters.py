@@ -1,5 +1,5 @@
 """What a person is asked for, what is refused before anything is created, and what reaches the functions.
-Promises P31, P62 and P90."""
+Promises P31, P62, P90 and P151."""
 
 import re
 
@@ -140,11 +140,18 @@ def test_nothing_that_could_widen_the_permissions_is_a_bucket_name(bucket):
 @pytest.mark.parametrize("pair", [stack.PAIR, stack.PAIR_OTHERWISE], ids=["a pair", "a pair otherwise"])
 def test_a_whole_pair_is_accepted(pair):
     assert refusals(pair) == []
-    for name, value in pair.items():
+    assert_each_value_is_accepted(pair)
+
+
+def assert_each_value_is_accepted(parameters):
+    for name, value in parameters.items():
         values = value.split(",") if PARAMETERS[name]["Type"] == "CommaDelimitedList" else [value]
         for each in values:
             assert re.fullmatch(PARAMETERS[name].get("AllowedPattern", ".*"), each), name
             assert each in PARAMETERS[name].get("AllowedValues", [each]), name
+            if PARAMETERS[name]["Type"] == "Number":
+                limits = PARAMETERS[name]
+                assert limits.get("MinValue", 0) <= int(each) <= limits.get("MaxValue", int(each)), name
 
 
 @pytest.mark.parametrize("missing", [name for name in stack.PAIR if name != "Pair"])
@@ -195,6 +202,130 @@ def test_the_folder_of_the_players_page_is_not_for_streams():
     (text,) = refusals({"LivePrefix": "player"})
     assert "Choose another folder" in text
     assert refusals({"LivePrefix": "players"}) == []
+
+
+@pytest.mark.parametrize("fleet", [stack.FLEET, stack.FLEET_OTHERWISE, stack.WEB, stack.WEB_OTHERWISE])
+def test_a_whole_fleet_is_accepted(fleet):
+    assert refusals(fleet) == []
+    assert_each_value_is_accepted(fleet)
+
+
+@pytest.mark.parametrize("missing", ["WebVpc", "WebOrigin"])
+def test_web_servers_with_a_gap_are_refused(missing):
+    (text,) = refusals({name: value for name, value in stack.WEB.items() if name != missing})
+    assert text == f"WebSubnets is set, so set {missing} too."
+
+
+def test_a_group_that_there_is_and_one_of_the_stacks_own_are_one_too_many():
+    (text,) = refusals(stack.FLEET | stack.WEB)
+    assert "not both" in text
+
+
+def test_without_subnets_nothing_else_of_the_web_servers_matters():
+    assert refusals({name: value for name, value in stack.WEB_OTHERWISE.items() if name != "WebSubnets"}) == []
+
+
+@pytest.mark.parametrize("count", [stack.COUNT, stack.COUNT_GROUP, stack.COUNT_OTHERWISE])
+def test_each_source_of_access_logs_is_accepted(count):
+    assert refusals(count) == []
+    assert_each_value_is_accepted(count)
+
+
+def test_who_believes_a_header_says_of_whom():
+    (text,) = refusals(stack.COUNT | {"ViewerKey": "x-forwarded-for"})
+    assert "set TrustedProxies too" in text
+    assert refusals(stack.COUNT | {"ViewerKey": "x-forwarded-for", "TrustedProxies": "10.0.0.0/8"}) == []
+
+
+@pytest.mark.parametrize(
+    ("parameter", "member", "others"),
+    [
+        ("WebSubnets", "subnet-0a1b2c3d", stack.WEB),
+        ("WebLoadBalancerSubnets", "subnet-0a1b2c3d", stack.WEB),
+        ("AccessLogBuckets", "some-logs", {}),
+        ("TrustedProxies", "10.0.0.0/8", stack.COUNT),
+        ("StreamPath", "/{stream}/*", stack.COUNT),
+    ],
+)
+def test_an_empty_part_of_a_list_is_refused(parameter, member, others):
+    for value in (f"{member},", f",{member}", f"{member},,{member}"):
+        (text,) = refusals(others | {parameter: value})
+        assert text == f"{parameter} has an empty part between two commas, or at an end."
+
+
+@pytest.mark.parametrize(
+    ("parameter", "accepted", "refused"),
+    [
+        (
+            "AutoScalingGroup",
+            ["", "web", "Web_Servers-2", "a/b", "x" * 255],
+            ["*", "web*", "we?", "${aws:username}", "a b", "a:b", "-web", "x" * 256, '"', "l\u00f6st"],
+        ),
+        (
+            "PlaybookFile",
+            ["web.yml", "site/web.yaml", "a-b/c_d.e.yml"],
+            ["", "web", "../web.yml", "a/../web.yml", "/web.yml", "-i.yml", "a//b.yml", "a b.yml", "a;b.yml", "$(x).yml"],
+        ),
+        (
+            "ExtraVariables",
+            ["", "a=1", "web_port=8080 web_origin=cdn.example.com/live", "_a=x,y"],
+            ["a", "a=", "=1", "a=1  b=2", "a=1 ", "a='1 2'", 'a="', "a=$(id)", "a=`id`", "a=1;id", "a=1&b", "a=1|b"]
+            + ["a={{ b }}", "a=1\nb=2", "a=https://x", "1a=2", "@file", "a-b=1", "a=(1)", "a=\\x", "a=*"],
+        ),
+        (
+            "LogDirectory",
+            ["/var/log/nginx", "/log", "/var/log/nginx-1.2_x"],
+            ["", "/", "var/log", "/var/log/", "/var/../etc", "/var//log", "/a b", "/a'b", "/a$b", "/a;b", "/-a", "/a\nb"],
+        ),
+        ("WebSubnets", ["", "subnet-0a1b2c3d", "subnet-0a1b2c3d4e5f60718"], ["subnet", "subnet-", "vpc-0a1b2c3d", "*"]),
+        ("WebVpc", ["", "vpc-0a1b2c3d4e5f60718"], ["vpc-", "subnet-0a1b2c3d", "default", "*"]),
+        (
+            "WebOrigin",
+            ["", "https://d1.cloudfront.net", "https://d1.cloudfront.net/live", "https://cdn.example.com/a/b_c"],
+            ["http://d1.cloudfront.net", "d1.cloudfront.net", "https://d1/", "https://d1:8443/live", "https://d1/live/"]
+            + ["https://d1/a?b", "https://d1/$x", "https://d1/a;b", "https://d1/a b", "https://u@d1/", "https://d1/{a}"],
+        ),
+        ("WebClientCidr", ["10.0.0.0/8", "0.0.0.0/0", "192.168.1.7/32"], ["", "10.0.0.0", "10.0.0.0/33", "::/0", "any"]),
+        ("WebInstanceType", ["", "c7g.large", "m7i-flex.xlarge", "u-6tb1.metal"], ["c7g", "c7g.", ".large", "C7G.large"]),
+        (
+            "AccessLogGroup",
+            ["", "/nginx/access", "web.access-1_x"],
+            ["*", "/nginx/*", "a b", "a:b", "$x", "x" * 513],
+        ),
+        ("TrustedProxies", ["", "10.0.0.0/8", "2001:db8::/32"], ["10.0.0.1", "any", "10.0.0.0/8 ", "*"]),
+        (
+            "StreamPath",
+            ["", "/live/{stream}/*", "{stream}.m3u8"],
+            ["/live/*", "/{streams}/", "/{stream}/{stream}/", "/{stream}/(x)", "/{stream} "],
+        ),
+    ],
+)
+def test_of_a_fleet_and_of_access_logs_only_what_can_be_meant_is_accepted(parameter, accepted, refused):
+    pattern = PARAMETERS[parameter]["AllowedPattern"]
+    assert [value for value in accepted if not re.fullmatch(pattern, value)] == []
+    assert [value for value in refused if re.fullmatch(pattern, value)] == []
+
+
+@pytest.mark.parametrize(
+    ("parameter", "accepted", "refused"),
+    [
+        ("Bucket", ["abc", "on-air-fleetbucket-1a2b"], ["", "Abc", "a'b", "a b", "$(id)", "a;id", "a\nb"]),
+        (
+            "Prefix",
+            ["logs/i-0a1b2c3d4e5f60718/20261121T211340Z", "logs/i-0a1b2c3d/20261121T211340Z"],
+            ["", "logs/i-0a1b2c3d/", "logs/../i-0a1b2c3d/20261121T211340Z", "logs/i-xyz/20261121T211340Z"]
+            + ["ansible/web.yml", "logs/i-0a1b2c3d/20261121T211340Z'", "logs/i-0a1b2c3d/$(id)", "logs/i-0a1b2c3d/x y"],
+        ),
+        ("Directory", ["/var/log/nginx"], ["", "/", "var", "/var/../etc", "/a'b", "/a b", "/$(id)", "/a;id", "/a\nb"]),
+    ],
+)
+def test_the_document_that_saves_logs_takes_nothing_that_a_shell_would_read(parameter, accepted, refused):
+    described = TEMPLATE["Resources"]["FleetLogDocument"]["Properties"]["Content"]["parameters"]
+    assert set(described) == {"Bucket", "Prefix", "Directory"}
+    pattern = described[parameter]["allowedPattern"]
+    assert pattern.startswith("^") and pattern.endswith("$")
+    assert [value for value in accepted if not re.fullmatch(pattern, value)] == []
+    assert [value for value in refused if re.fullmatch(pattern, value)] == []
 
 
 @pytest.mark.parametrize(
@@ -275,6 +406,8 @@ def test_every_parameter_is_described_and_has_a_default_a_label_and_one_group(na
 
 # What only the template needs to know: it changes permissions, and no decision.
 FOR_IAM_ONLY = ["EndpointRoleArns", "OnlyTaggedEndpoints"]
+# What only CloudFormation needs to know, or the rules.
+FOR_THE_TEMPLATE_ONLY = ["HookTimeoutSeconds", "AccessLogBuckets", "AccessLogGroup"]
 GROUPS = {
     group["Label"]["default"].split(":")[0]: group["Parameters"]
     for group in TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
@@ -288,13 +421,19 @@ GROUPS = {
         ("publish-playlist, fail-over, fail-back", "PublishPlaylistFunction", ["CONTROL_BUCKET", "PUBLIC_BUCKET"]),
         ("publish-playlist, fail-over, fail-back", "FailOverFunction", ["CONTROL_BUCKET", "PUBLIC_BUCKET"]),
         ("publish-playlist, fail-over, fail-back", "FailBackFunction", ["CONTROL_BUCKET", "PUBLIC_BUCKET"]),
+        (
+            "complete-lifecycle",
+            "CompleteLifecycleFunction",
+            ["LAUNCH_HOOK", "TERMINATE_HOOK", "PLAYBOOK_BUCKET", "LOG_BUCKET", "LOG_DOCUMENT"],
+        ),
+        ("count-viewers", "CountViewersFunction", ["STATE_BUCKET", "VIEWER_SECRET"]),
     ],
 )
 def test_a_functions_settings_are_its_parameters_names_in_upper_snake_case(group, function, made_by_the_template):
     variables = TEMPLATE["Resources"][function]["Properties"]["Environment"]["Variables"]
     named = [name for name in variables if name not in made_by_the_template]
     assert set(made_by_the_template) <= set(variables)
-    parameters = [name for name in GROUPS[group] if name not in FOR_IAM_ONLY]
+    parameters = [name for name in GROUPS[group] if name not in FOR_IAM_ONLY + FOR_THE_TEMPLATE_ONLY]
     # Common to all jobs.
     parameters.append("DryRun")
     assert "DryRun" in GROUPS["All jobs"]

@@ -1,5 +1,5 @@
 """What exists after a deployment, for each way to use the parameters; of a pair see test_pair_stack.py, of publish-live
-test_live_stack.py."""
+test_live_stack.py, of a fleet test_fleet_stack.py, of count-viewers test_count_stack.py."""
 
 import json
 
@@ -41,10 +41,19 @@ def test_without_parameters_nothing_is_created():
 
 
 # What the names of a job's resources and outputs begin with, and the conditions under which they exist.
+PRUNE = ("PruneRecording",)
+PAIR = ("Pair", "PublishPlaylist", "FailOver", "FailBack")
+LIVE = ("Live",)
+FLEET = ("CompleteLifecycle", "Fleet")
+WEB = ("Web",)
+COUNT = ("CountViewers",)
 JOBS = {
-    ("PruneRecording",): {"PruneRecording"},
-    ("Pair", "PublishPlaylist", "FailOver", "FailBack"): {"Paired", "MakesSideAAlarm", "MakesSideBAlarm"},
-    ("Live",): {"Live"},
+    PRUNE: {"PruneRecording"},
+    PAIR: {"Paired", "MakesSideAAlarm", "MakesSideBAlarm"},
+    LIVE: {"Live"},
+    FLEET: {"Fleet", "HasGroup"},
+    WEB: {"Web", "WebByTls"},
+    COUNT: {"CountsViewers", "HasAccessLogBuckets", "HasAccessLogGroup", "Web"},
 }
 
 
@@ -58,13 +67,30 @@ def test_every_resource_and_output_belongs_to_a_job_that_can_be_off():
 @pytest.mark.parametrize(
     ("parameters", "on"),
     [
-        (stack.KEEP, [("PruneRecording",)]),
-        (stack.PAIR_OTHERWISE, [("Pair", "PublishPlaylist", "FailOver", "FailBack")]),
-        (stack.LIVE, [("Live",)]),
-        (stack.PAIR | stack.LIVE_KEPT, [("Pair", "PublishPlaylist", "FailOver", "FailBack"), ("Live",)]),
-        (stack.DELETE | stack.PAIR | stack.LIVE, list(JOBS)),
+        (stack.KEEP, [PRUNE]),
+        (stack.PAIR_OTHERWISE, [PAIR]),
+        (stack.LIVE, [LIVE]),
+        (stack.FLEET, [FLEET]),
+        (stack.COUNT, [COUNT]),
+        (stack.COUNT_GROUP, [COUNT]),
+        # The load balancer's own logs are counted.
+        (stack.WEB, [FLEET, WEB, COUNT]),
+        (stack.PAIR | stack.LIVE_KEPT, [PAIR, LIVE]),
+        (stack.FLEET_OTHERWISE | stack.COUNT_OTHERWISE, [FLEET, COUNT]),
+        (stack.DELETE | stack.PAIR | stack.LIVE | stack.WEB_OTHERWISE | stack.COUNT_OTHERWISE, list(JOBS)),
     ],
-    ids=["only prune-recording", "only a pair", "only publish-live", "a pair and publish-live", "all"],
+    ids=[
+        "only prune-recording",
+        "only a pair",
+        "only publish-live",
+        "only a fleet",
+        "only count-viewers",
+        "only count-viewers, by a log group",
+        "web servers",
+        "a pair and publish-live",
+        "a fleet and count-viewers",
+        "all",
+    ],
 )
 def test_a_job_that_is_off_has_nothing_in_the_stack(parameters, on):
     with moto.mock_aws():
