@@ -1,0 +1,303 @@
+"""What the document that saves logs runs on an instance: the script of the template itself, with its parameters put in as
+Systems Manager does, under bash, with the AWS CLI, against moto's S3. Promises P153 and P154."""
+
+import base64
+import getpass
+import gzip
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import second_opinion
+import stack
+from moto.server import ThreadedMotoServer
+
+BUCKET = "on-air-fleetbucket-1a2b3c"
+INSTANCE = "i-0a1b2c3d4e5f60718"
+RUN = "20261121T211340Z"
+PREFIX = f"logs/{INSTANCE}/{RUN}"
+DOCUMENT = stack.template()["Resources"]["FleetLogDocument"]["Properties"]["Content"]
+LAST_LINE = re.compile(r"onair-manifest sha256=([0-9a-f]{64}) files=(\d+) bytes=(\d+)\n")
+
+
+def script(**parameters):
+    """The text that an instance is given. SSM knows nothing of shells: it replaces text by text."""
+    (step,) = DOCUMENT["mainSteps"]
+    assert (step["action"], DOCUMENT["schemaVersion"]) == ("aws:runShellScript", "2.2")
+    text = "\n".join(step["inputs"]["runCommand"])
+    for name, value in parameters.items():
+        text = re.sub(r"\{\{ *" + name + r" *\}\}", lambda _: value, text)
+    assert "{{" not in text
+    return text
+
+
+@pytest.fixture(scope="module")
+def endpoint():
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(endpoint):
+    second_opinion.reset(endpoint)
+    client = stack.clients(endpoint)("s3")
+    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": stack.REGION})
+    return client
+
+
+@pytest.fixture
+def logs(tmp_path):
+    folder = tmp_path / "nginx"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def save(endpoint, logs, tmp_path):
+    """Runs the script as an agent would: (exit code, output, complaints)."""
+
+    def run(directory=logs, tools=None, endpoint=endpoint, instance=INSTANCE, bucket=BUCKET):
+        # As SSM writes it down and starts it.
+        path = tmp_path / "_script.sh"
+        path.write_text(script(Bucket=bucket, Prefix=PREFIX, Directory=str(directory)))
+        path.chmod(0o700)
+        environment = {
+            "PATH": os.pathsep.join(filter(None, [tools and str(tools), str(Path(sys.executable).parent), "/usr/bin:/bin"])),
+            "HOME": str(tmp_path),
+            "AWS_SSM_INSTANCE_ID": instance,
+            "AWS_SSM_REGION_NAME": stack.REGION,
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_ACCESS_KEY_ID": "of-the-instance",
+            "AWS_SECRET_ACCESS_KEY": "of-the-instance",
+            "TMPDIR": str(tmp_path),
+        }
+        ended = subprocess.run(
+            ["sh", "-c", str(path)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+        )
+        return ended.returncode, ended.stdout, ended.stderr
+
+    return run
+
+
+def saved(s3):
+    """Name -> body of what lies below the prefix, the manifest left out; and the manifest's own bytes."""
+    listed = s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
+    assert all(entry["Key"].startswith(f"{PREFIX}/") for entry in listed)
+    bodies = {e["Key"].removeprefix(f"{PREFIX}/"): s3.get_object(Bucket=BUCKET, Key=e["Key"])["Body"].read() for e in listed}
+    return bodies, bodies.pop("manifest.json", None)
+
+
+def sha256(body):
+    return base64.b64encode(hashlib.sha256(body).digest()).decode()
+
+
+def assert_verified(s3, output):
+    """All that complete-lifecycle asks before it lets the instance go. Returns the logs, unpacked."""
+    digest, count, total = LAST_LINE.fullmatch(output).groups()
+    bodies, manifest = saved(s3)
+    assert hashlib.sha256(manifest).hexdigest() == digest
+    stated = json.loads(manifest)
+    assert stated == {
+        "instance": INSTANCE,
+        "files": [{"name": name, "bytes": len(body), "sha256": sha256(body)} for name, body in sorted(bodies.items())],
+    }
+    assert (int(count), int(total)) == (len(bodies), sum(map(len, bodies.values())))
+    for name in [*bodies, "manifest.json"]:
+        head = s3.head_object(Bucket=BUCKET, Key=f"{PREFIX}/{name}", ChecksumMode="ENABLED")
+        assert head["ChecksumSHA256"] == sha256(bodies.get(name, manifest))
+    return {name: gzip.decompress(body).decode() for name, body in bodies.items()}
+
+
+def assert_nothing_is_promised(ended, s3=None):
+    code, output, complaints = ended
+    assert code != 0
+    assert output == ""
+    assert complaints
+    if s3:
+        assert saved(s3)[1] is None
+    return complaints
+
+
+def test_every_access_log_is_saved_with_a_manifest_of_what_was_saved(s3, save, logs):
+    (logs / "access.log").write_text("of now\n")
+    (logs / "access.log.1").write_text("of yesterday\n")
+    (logs / "access.log-20261119.gz").write_bytes(gzip.compress(b"of the day before\n"))
+    (logs / "other-access.log").write_text("of another server\n")
+    (logs / "error.log").write_text("not a word about viewers\n")
+    code, output, complaints = save()
+    assert (code, complaints) == (0, "")
+    assert assert_verified(s3, output) == {
+        f"access.log-{RUN}.gz": "of now\n",
+        "access.log.1.gz": "of yesterday\n",
+        "access.log-20261119.gz": "of the day before\n",
+        f"other-access.log-{RUN}.gz": "of another server\n",
+    }
+    # On the disk they stay, for whoever must look at an instance that was not let go.
+    assert gzip.decompress((logs / f"access.log-{RUN}.gz").read_bytes()) == b"of now\n"
+    assert (logs / "error.log").exists()
+
+
+def test_an_instance_that_served_nobody_leaves_an_empty_log(s3, save, logs):
+    (logs / "access.log").touch()
+    code, output, _ = save()
+    assert code == 0
+    assert assert_verified(s3, output) == {f"access.log-{RUN}.gz": ""}
+
+
+def test_a_second_run_saves_the_same_under_the_same_names(s3, save, logs):
+    (logs / "access.log").write_text("of now\n")
+    first, second = save(), save()
+    assert first == second and first[0] == 0
+    assert assert_verified(s3, second[1]) == {f"access.log-{RUN}.gz": "of now\n"}
+    # nginx has made a new one, and nobody has come.
+    (logs / "access.log").touch()
+    assert save() == first
+
+
+def test_what_was_written_after_the_first_run_is_saved_by_the_second(s3, save, logs):
+    (logs / "access.log").write_text("of now\n")
+    save()
+    (logs / "access.log").write_text("late\n")
+    _, output, _ = save()
+    expected = {f"access.log-{RUN}.gz": "of now\n", f"access.log-{RUN}-2.gz": "late\n"}
+    assert assert_verified(s3, output) == expected
+    (logs / "access.log").touch()
+    assert assert_verified(s3, save()[1]) == expected
+
+
+def test_a_run_that_was_killed_while_it_packed_is_made_good_by_the_next(s3, save, logs):
+    (logs / f"access.log-{RUN}").write_text("whole\n")
+    (logs / f"access.log-{RUN}.gz").write_bytes(gzip.compress(b"whole\n")[:9])
+    code, output, _ = save()
+    assert code == 0
+    assert assert_verified(s3, output) == {f"access.log-{RUN}.gz": "whole\n"}
+
+
+def test_a_folder_that_is_not_there_or_has_no_access_log_is_a_failure(s3, save, logs, tmp_path):
+    assert "No such file or directory" in assert_nothing_is_promised(save(tmp_path / "none"), s3)
+    (logs / "error.log").write_text("x\n")
+    (logs / "access.log").symlink_to("/etc/passwd")
+    assert f"no access log in {logs}" in assert_nothing_is_promised(save(), s3)
+    assert saved(s3) == ({}, None)
+
+
+def test_a_log_whose_name_would_not_be_one_in_the_manifest_is_a_failure(s3, save, logs):
+    (logs / 'access.log-"x"').write_text("x\n")
+    assert "cannot be saved" in assert_nothing_is_promised(save(), s3)
+
+
+def test_another_instance_is_not_spoken_for(s3, save, logs):
+    (logs / "access.log").write_text("x\n")
+    assert "and not i-0a1b2c3d4e5f60718" in assert_nothing_is_promised(save(instance="i-0ffffffffffffffff"), s3)
+    # Nothing was put aside either.
+    assert [path.name for path in logs.iterdir()] == ["access.log"]
+
+
+def test_a_bucket_that_refuses_is_a_failure(s3, save, logs):
+    (logs / "access.log").write_text("x\n")
+    assert "NoSuchBucket" in assert_nothing_is_promised(save(bucket="another-bucket"), s3)
+    # And a later run, when the fault is mended, saves what this one has put aside.
+    assert assert_verified(s3, save()[1]) == {f"access.log-{RUN}.gz": "x\n"}
+
+
+def test_a_manifest_that_cannot_be_put_is_a_failure(s3, save, logs, tmp_path):
+    (logs / "access.log").write_text("x\n")
+    tools = a_tool(tmp_path, "aws", f'[[ $* != *manifest.json* ]] || exit 254; exec "{shutil.which("aws", path=Path(sys.executable).parent)}" "$@"')
+    code, output, _ = save(tools=tools)
+    assert code == 254 and output == ""
+    assert saved(s3)[1] is None
+
+
+def a_tool(tmp_path, name, body):
+    """A folder with a program of this name, to be looked into first."""
+    folder = tmp_path / "tools"
+    folder.mkdir()
+    (folder / name).write_text(f"#!/bin/bash\n{body}\n")
+    (folder / name).chmod(0o755)
+    return folder
+
+
+@pytest.mark.parametrize("tool", ["gzip", "mv", "sha256sum", "stat", "base64", "aws"])
+def test_whatever_fails_ends_it(s3, save, logs, tmp_path, tool):
+    (logs / "access.log").write_text("x\n")
+    tools = a_tool(tmp_path, tool, f"echo {tool}: No space left on device >&2; exit 1")
+    assert "No space left" in assert_nothing_is_promised(save(tools=tools), s3)
+
+
+def test_s3_is_told_the_checksum_of_each_body_before_it_arrives(s3, save, logs, tmp_path):
+    # S3 refuses a body that has another; moto takes any, so here it is looked at what S3 is told.
+    (logs / "access.log").write_text("x\n")
+    real = shutil.which("aws", path=Path(sys.executable).parent)
+    tools = a_tool(tmp_path, "aws", f'printf "%s\\n" "$*" >> {tmp_path}/calls; exec "{real}" "$@"')
+    assert save(tools=tools)[0] == 0
+    calls = (tmp_path / "calls").read_text().splitlines()
+    told = {re.search(r"--key (\S+)", call)[1]: re.search(r"--checksum-sha256 (\S+)", call)[1] for call in calls}
+    bodies, manifest = saved(s3)
+    assert told == {f"{PREFIX}/{name}": sha256(body) for name, body in (bodies | {"manifest.json": manifest}).items()}
+
+
+def test_quotes_and_spaces_would_stay_one_word_even_if_they_came_through(s3, save, tmp_path):
+    folder = tmp_path / "a folder; touch broken $(touch broken)"
+    folder.mkdir()
+    (folder / "access.log").write_text("x\n")
+    code, output, _ = save(folder)
+    assert code == 0
+    assert assert_verified(s3, output) == {f"access.log-{RUN}.gz": "x\n"}
+    assert not (tmp_path / "broken").exists() and not (folder / "broken").exists()
+
+
+# ---- beside a real nginx
+
+
+@pytest.fixture
+def nginx(tmp_path, logs):
+    """The port of an nginx that logs into the folder."""
+    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    temporary = "".join(f"{kind}_temp_path {tmp_path}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    # Its workers are to open the logs in a folder that is only ours.
+    user = f"user {getpass.getuser()};" if os.getuid() == 0 else ""
+    (tmp_path / "nginx.conf").write_text(
+        f"{user} daemon off; pid {tmp_path}/nginx.pid; error_log {logs}/error.log; worker_processes 2; events {{}}\n"
+        f"http {{ {temporary} log_format path $uri; access_log {logs}/access.log path;\n"
+        f"server {{ listen 127.0.0.1:{port}; return 204; }} }}\n"
+    )
+    server = subprocess.Popen([program, "-p", tmp_path, "-e", logs / "error.log", "-c", tmp_path / "nginx.conf"])
+    for _ in range(100):
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            break
+        except OSError:
+            time.sleep(0.05)
+    yield port
+    server.terminate()
+    server.wait(10)
+
+
+def test_nginx_opens_a_new_log_and_no_line_is_lost_or_doubled(s3, save, logs, nginx):
+    for number in range(20):
+        urllib.request.urlopen(f"http://127.0.0.1:{nginx}/before/{number}").close()
+    code, output, complaints = save()
+    assert (code, complaints) == (0, "")
+    lines = assert_verified(s3, output)[f"access.log-{RUN}.gz"].splitlines()
+    assert sorted(lines) == sorted(f"/before/{number}" for number in range(20))
+    for number in range(20):
+        urllib.request.urlopen(f"http://127.0.0.1:{nginx}/after/{number}").close()
+    lines = (logs / "access.log").read_text().splitlines()
+    assert sorted(lines) == sorted(f"/after/{number}" for number in range(20))
