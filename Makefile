@@ -43,7 +43,7 @@ install = { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null \
 	|| { echo "make: '$(firstword $(1))' is missing: install it, or what your system calls it" >&2; exit 1; }; \
 	apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(1); }
 
-.PHONY: help demo test check audit fuzz nightly bench build deploy invoke cc player player-page deploy-player origin
+.PHONY: help demo test check audit fuzz nightly bench build deploy invoke cc player player-page deploy-player origin ansible deploy-playbook
 
 help: ## Print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -57,12 +57,12 @@ demo: cc $(if $(SERVING),player-page) ## See it work on this machine: loopback A
 	cargo build --package demo --package publish-live $(if $(SERVING),,$(FUNCTIONS))
 	$(BUILT)/debug/demo $(if $(SERVING),--serve $(PLAYER_PAGE))
 
-test: cc player player-page origin $(VENV)/ready ## Run every test: Rust, a real player, a real origin, boto3 on the stand-in, the template, sam build, moto under the template's role
+test: cc player player-page origin ansible $(VENV)/ready ## Run every test: Rust, a real player, a real origin, a real Ansible, boto3 on the stand-in, the template, sam build, moto under the template's role
 	cargo test --workspace
 	cargo test --workspace --test player --test origin -- --ignored --test-threads 1
 	node tests/player/page.mjs
 	node tests/player/demo.mjs $(BUILT)/debug/demo
-	python -m pytest tests/clients
+	python -m pytest tests/clients tests/ansible
 	python -m pytest -m "build or not build" tests/template
 	python tests/template/second_opinions.py
 
@@ -132,6 +132,12 @@ origin:
 	$(call need,ls /usr/lib/nginx/modules/ngx_rtmp_module.so,libnginx-mod-rtmp)
 	$(call need,ffmpeg -version,ffmpeg)
 
+# What tests/ansible runs: the playbook of ansible/ and the program that it configures.
+ansible:
+	$(call need,ansible-playbook --version,ansible-core)
+	$(call need,nginx -v,nginx)
+	$(call need,logrotate --version,logrotate)
+
 player-page: $(PLAYER_PAGE)/index.html ## Build the player's page, static files for any web server, into target/player-page
 
 # A folder made anew and moved: what was renamed or deleted is not left behind, and nothing half done is ever served.
@@ -172,6 +178,21 @@ deploy-player: player-page ## Put the player's page beside the stack's streams: 
 	if [[ $$live == https://* ]]; then \
 		bucket=$$($(call stack,LiveBucketName)); page "s3://$$bucket/player" "$$live"; \
 	fi
+
+# What the playbook takes from origin/ lies beside it there. Systems Manager fetches the whole folder, so what is no longer
+# a part of it goes; anybody's own files beside it go, too. The playbook itself is put last: what it names is there by then.
+deploy-playbook: ## Put ansible/ where the stack's instances fetch it: make deploy-playbook STACK=on-air
+	@aws --version > /dev/null || { echo "make: the AWS CLI is missing: install its version 2" >&2; exit 1; }
+	@bucket=$$($(call stack,FleetBucketName)); \
+	[[ $$bucket =~ ^[a-z0-9][a-z0-9.-]+$$ ]] || { echo "make: the stack '$(STACK)' has no fleet: deploy one by AutoScalingGroup" \
+		"or WebSubnets, or name another stack by STACK=" >&2; exit 1; }; \
+	folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	mkdir -p "$$folder/origin/nginx" "$$folder/templates"; \
+	cp ansible/*.yml "$$folder"; cp ansible/templates/* "$$folder/templates"; \
+	cp origin/nginx/web.conf origin/nginx/proxy.conf "$$folder/origin/nginx"; cp origin/logrotate.conf "$$folder/origin"; \
+	aws s3 sync --only-show-errors --exclude '*.yml' "$$folder" "s3://$$bucket/ansible"; \
+	aws s3 sync --only-show-errors --delete "$$folder" "s3://$$bucket/ansible"; \
+	echo "s3://$$bucket/ansible/"
 
 $(PLAYER)/ready: tests/player/package.json tests/player/package-lock.json tests/player/.npmrc
 $(PLAYER_PAGE_NPM)/ready: player/package.json player/package-lock.json player/.npmrc

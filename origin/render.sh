@@ -46,7 +46,9 @@ for address in $TRUSTED; do
 	BELIEVED="$BELIEVED
     set_real_ip_from $address;"
 done
-export ORIGIN RUN_AS FRAGMENT_MS MAX_FRAGMENT_MS PLAYLIST_MS VARIANTS UPSTREAMS BELIEVED
+# The proxy logs who comes. A web server does so itself only where it has no proxy of ours before it (ansible/).
+ACCESS_LOG='access_log off;'
+export ORIGIN RUN_AS ACCESS_LOG FRAGMENT_MS MAX_FRAGMENT_MS PLAYLIST_MS VARIANTS UPSTREAMS BELIEVED
 
 mkdir -p "$PREFIX/etc" "$PREFIX/log" "$PREFIX/run" "$PREFIX/hls" "$PREFIX/cache"
 if [ ! -s "$PREFIX/etc/secret.conf" ]; then

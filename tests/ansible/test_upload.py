@@ -1,0 +1,88 @@
+"""What make deploy-playbook puts into the bucket of the fleet is all that the playbook needs. Promise P155."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+from test_playbook import ROOT, play, target, bucket  # noqa: F401  (fixtures)
+
+FLEET = "on-air-fleetbucket-1a2b3c"
+KEYS = {
+    "ansible/web.yml",
+    "ansible/templates/onair-web.service",
+    "ansible/origin/nginx/web.conf",
+    "ansible/origin/nginx/proxy.conf",
+    "ansible/origin/logrotate.conf",
+}
+
+
+@pytest.fixture
+def s3():
+    """A bucket, and a stack with its name among the outputs."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    reset = urllib.request.Request(f"http://{host}:{port}/moto-api/reset", data=b"", method="POST")
+    urllib.request.urlopen(reset).close()
+    known = {"region_name": "us-west-2", "endpoint_url": f"http://{host}:{port}"}
+    known |= {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
+    resources = {"Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": FLEET}}}
+    template = {"Resources": resources, "Outputs": {"FleetBucketName": {"Value": {"Ref": "Bucket"}}}}
+    cloudformation = boto3.client("cloudformation", **known)
+    cloudformation.create_stack(StackName="with-a-fleet", TemplateBody=json.dumps(template))
+    cloudformation.create_stack(StackName="without", TemplateBody=json.dumps({"Resources": {}}))
+    yield boto3.client("s3", **known)
+    server.stop()
+
+
+def deploy(s3, stack):
+    environment = os.environ | {
+        "AWS_ENDPOINT_URL": s3.meta.endpoint_url,
+        "AWS_DEFAULT_REGION": "us-west-2",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    command = ["make", "--silent", "deploy-playbook", f"STACK={stack}"]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def keys(s3):
+    return {entry["Key"] for entry in s3.list_objects_v2(Bucket=FLEET).get("Contents", [])}
+
+
+def test_the_upload_is_whole_and_leaves_nothing_of_an_older_one(s3, target, tmp_path):  # noqa: F811
+    s3.put_object(Bucket=FLEET, Key="ansible/templates/renamed.j2", Body=b"old")
+    s3.put_object(Bucket=FLEET, Key="logs/i-0a1b2c3d/20261121T211340Z/manifest.json", Body=b"{}")
+    ended = deploy(s3, "with-a-fleet")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[-1] == f"s3://{FLEET}/ansible/"
+    assert keys(s3) == KEYS | {"logs/i-0a1b2c3d/20261121T211340Z/manifest.json"}
+    # As the agent fetches a folder: each key without the folder's own name.
+    folder = tmp_path / "downloaded"
+    for key in KEYS:
+        path = folder / key.removeprefix("ansible/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        s3.download_file(FLEET, key, str(path))
+    recap, output = play(target, playbook=folder / "web.yml")
+    assert (recap["failed"], recap["changed"] >= 3) == (0, True), output
+
+
+def test_a_stack_without_a_fleet_is_told_so(s3):
+    ended = deploy(s3, "without")
+    assert ended.returncode != 0
+    assert "has no fleet" in ended.stderr
+    assert keys(s3) == set()
+
+
+def test_every_file_of_the_playbook_is_put_there():
+    named = {path.relative_to(ROOT).as_posix() for path in (ROOT / "ansible").rglob("*") if path.is_file()}
+    assert named == {key for key in KEYS if not key.startswith("ansible/origin/")}
