@@ -14,6 +14,9 @@ ROLES = {
     "fail-over": "FailOverRole",
     "fail-back": "FailBackRole",
     "publish-live": "LiveTranscoderRole",
+    "complete-lifecycle": "CompleteLifecycleRole",
+    "count-viewers": "CountViewersRole",
+    "web server": "WebServerRole",
 }
 # What moto decides by the role. It asks for no permission to pass a role on, and of logs and queues only Lambda itself
 # could tell.

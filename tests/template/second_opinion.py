@@ -42,7 +42,13 @@ from moto.server import ThreadedMotoServer
 # What --without takes for the whole role.
 NOTHING = "nothing"
 # The parameter that switches a job on; a pair's, of every other.
-SWITCHES = {"prune-recording": "RecordingBuckets", "publish-live": "LivePrefix"}
+SWITCHES = {
+    "prune-recording": "RecordingBuckets",
+    "publish-live": "LivePrefix",
+    "complete-lifecycle": "AutoScalingGroup",
+    "count-viewers": "AccessLogBuckets",
+    "web server": "WebSubnets",
+}
 
 
 def arguments():

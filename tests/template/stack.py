@@ -75,7 +75,7 @@ LIVE = {"LivePrefix": "live"}
 LIVE_KEPT = {"LivePrefix": "tv-2026", "LiveLeftoverDays": "0"}
 # Of complete-lifecycle: a group that there is already, once with all defaults and once with none; and web servers of the
 # stack's own, as plain and as rich as they can be.
-FLEET = {"AutoScalingGroup": "web-servers"}
+FLEET = {"AutoScalingGroup": "my-asg"}
 FLEET_OTHERWISE = {
     "AutoScalingGroup": "Fleet/web_2",
     "PlaybookFile": "site/check.yaml",
