@@ -62,7 +62,7 @@ test: cc player player-page origin ansible $(VENV)/ready ## Run every test: Rust
 	cargo test --workspace --test player --test origin -- --ignored --test-threads 1
 	node tests/player/page.mjs
 	node tests/player/demo.mjs $(BUILT)/debug/demo
-	python -m pytest tests/clients tests/ansible
+	python -m pytest tests/clients tests/ansible tests/pipelines
 	python -m pytest -m "build or not build" tests/template
 	python tests/template/second_opinions.py
 

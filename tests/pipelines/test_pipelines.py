@@ -1,0 +1,210 @@
+"""The pipelines of GitHub and Bitbucket: their files are what the two services take, and name only what there is. Promise P156."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+BITBUCKET = ROOT / "bitbucket-pipelines.yml"
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def of_github(name):
+    return yaml.safe_load((ROOT / ".github" / "workflows" / name).read_text())
+
+
+def steps_of_github():
+    """(workflow, job, step)"""
+    for path in WORKFLOWS:
+        for name, job in yaml.safe_load(path.read_text())["jobs"].items():
+            for step in job["steps"]:
+                yield path.name, name, step
+
+
+def of_bitbucket():
+    return yaml.safe_load(BITBUCKET.read_text())
+
+
+def steps_of_bitbucket():
+    pipelines = of_bitbucket()["pipelines"]
+    return [entry["step"] for kind in pipelines.values() for steps in kind.values() for entry in steps]
+
+
+def commands():
+    """Everything that either runs."""
+    yield from (step["run"] for _, _, step in steps_of_github() if "run" in step)
+    yield from (line for step in steps_of_bitbucket() for line in step["script"])
+
+
+@pytest.mark.parametrize(
+    ("schema", "files"), [("vendor.github-workflows", WORKFLOWS), ("vendor.bitbucket-pipelines", [BITBUCKET])]
+)
+def test_a_file_is_what_its_service_takes(schema, files):
+    # The schemas come with the program: nothing is fetched.
+    checker = Path(sys.executable).parent / "check-jsonschema"
+    ended = subprocess.run([checker, "--builtin-schema", schema, *files], capture_output=True, text=True, cwd=ROOT)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("command", sorted(set(commands())))
+def test_what_is_run_is_there(command):
+    words = [word for word in command.split() if not re.fullmatch(r"[A-Z_]+=\S*", word)]
+    if words[0] == "make":
+        assert set(words[1:]) <= TARGETS
+    else:
+        (script,) = words
+        assert os.access(ROOT / script, os.X_OK)
+
+
+@pytest.mark.parametrize("script", [".ci/run", ".ci/deploy"])
+def test_a_script_is_a_shells_and_calls_targets_that_there_are(script):
+    text = (ROOT / script).read_text()
+    subprocess.run(["bash", "-n", ROOT / script], check=True)
+    named = set(re.findall(r"\bmake ([a-z-]+)", text))
+    looped = re.findall(r"^for target in (.+); do$", text, re.MULTILINE)
+    assert named | set(" ".join(looped).split()) <= TARGETS
+
+
+@pytest.mark.parametrize(("workflow", "job", "step"), [s for s in steps_of_github() if "uses" in s[2]])
+def test_an_action_is_named_by_its_commit_and_keeps_no_credentials(workflow, job, step):
+    assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step["uses"])
+    if step["uses"].startswith("actions/checkout@"):
+        assert step["with"]["persist-credentials"] is False
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_no_job_of_github_may_do_more_than_read_but_to_ask_for_a_token_and_none_runs_for_ever(path):
+    workflow = yaml.safe_load(path.read_text())
+    assert workflow["permissions"] == {"contents": "read"}
+    for name, job in workflow["jobs"].items():
+        assert job["timeout-minutes"] <= 90
+        expected = {"contents": "read", "id-token": "write"} if (path.name, name) == ("deploy.yml", "deploy") else None
+        assert job.get("permissions") == expected
+
+
+def test_github_deploys_only_what_passed_and_what_somebody_approved():
+    workflow = of_github("deploy.yml")
+    job = workflow["jobs"]["deploy"]
+    assert (job["needs"], job["environment"]) == ("test", "production")
+    assert [step["run"] for step in workflow["jobs"]["test"]["steps"] if "run" in step] == [".ci/run"]
+    # YAML reads `on` as true. Never from a fork's pull request.
+    assert set(workflow[True]) == {"push", "workflow_dispatch"} and set(workflow[True]["push"]) == {"tags"}
+    # One after the other, and none is stopped halfway.
+    assert workflow["concurrency"]["cancel-in-progress"] is False
+
+
+def test_bitbucket_deploys_only_what_passed_and_what_somebody_approved():
+    test, deploy = (entry["step"] for entry in of_bitbucket()["pipelines"]["branches"]["main"])
+    assert test["script"] == [".ci/run"]
+    assert (deploy["deployment"], deploy["trigger"], deploy["oidc"]) == ("production", "manual", True)
+    for entry in of_bitbucket()["pipelines"]["pull-requests"]["**"]:
+        assert "deployment" not in entry["step"] and "oidc" not in entry["step"]
+
+
+def test_bitbucket_builds_with_the_compiler_of_the_repository():
+    channel = re.search(r'^channel = "(.+)"$', (ROOT / "rust-toolchain.toml").read_text(), re.MULTILINE)[1]
+    assert of_bitbucket()["image"] == f"rust:{channel}-bookworm"
+
+
+def test_nothing_of_an_account_and_no_key_is_in_a_file():
+    for path in [*WORKFLOWS, BITBUCKET, ROOT / ".ci" / "deploy"]:
+        text = path.read_text()
+        assert not re.search(r"\b\d{12}\b|AKIA|ASIA|secrets\.", text), path
+
+
+# ---- the script itself, with programs in the place of make, sam, aws and curl that write down how they are called
+
+
+@pytest.fixture
+def deploy(tmp_path):
+    """Runs .ci/deploy in a copy: (exit code, calls, complaints)."""
+    (tmp_path / ".ci").mkdir()
+    (tmp_path / ".ci" / "deploy").write_text((ROOT / ".ci" / "deploy").read_text())
+    tools = tmp_path / "target" / "venv" / "bin"
+    tools.mkdir(parents=True)
+    answers = {
+        "make": "",
+        "sam": "",
+        "aws": r"printf 'KEY\tSECRET\tTOKEN\n'",
+        "curl": """echo '{"value": "of-github"}'""",
+    }
+    for name, answer in answers.items():
+        path = tools / name
+        path.write_text(
+            "#!/usr/bin/env python3\nimport json, os, subprocess, sys\n"
+            f"call = [{name!r}, *sys.argv[1:]], os.environ.get('AWS_SESSION_TOKEN')\n"
+            f"print(json.dumps(call), file=open({str(tmp_path / 'calls')!r}, 'a'))\n"
+            f"sys.exit(int(os.environ.get('FAIL_OF_{name.upper()}', 0)) or subprocess.call({answer!r} or 'true', shell=True))\n"
+        )
+        path.chmod(0o755)
+
+    def run(**environment):
+        environment = {"PATH": f"{tools}:/usr/bin:/bin", "HOME": str(tmp_path)} | environment
+        ended = subprocess.run(
+            ["bash", tmp_path / ".ci" / "deploy"], env=environment, capture_output=True, text=True, timeout=60
+        )
+        calls = tmp_path / "calls"
+        made = [json.loads(line) for line in calls.read_text().splitlines()] if calls.exists() else []
+        return ended.returncode, made, ended.stderr
+
+    return run
+
+
+ASKED = {
+    "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/deploy",
+    "AWS_REGION": "us-west-2",
+    "ONAIR_PARAMETERS": "RecordingBuckets=a,b KeepRenditions='>=720p'",
+}
+OF_BITBUCKET = {"BITBUCKET_STEP_OIDC_TOKEN": "of-bitbucket", "ARCHITECTURE": "x86_64"}
+OF_GITHUB = {"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "asks", "ACTIONS_ID_TOKEN_REQUEST_URL": "https://token.example?api=1"}
+
+
+@pytest.mark.parametrize(("pipeline", "token"), [(OF_BITBUCKET, "of-bitbucket"), (OF_GITHUB, "of-github")])
+def test_the_token_of_the_pipeline_becomes_the_role_and_the_role_deploys(deploy, pipeline, token):
+    code, calls, complaints = deploy(**ASKED, **pipeline)
+    assert code == 0, complaints
+    architecture = pipeline.get("ARCHITECTURE", "arm64")
+    by_name = {call[0]: (call, session) for call, session in calls}
+    assert by_name["make"][0] == ["make", "build", f"ARCHITECTURE={architecture}"]
+    aws = by_name["aws"][0]
+    assert aws[aws.index("--web-identity-token") + 1] == token and aws[aws.index("--role-arn") + 1] == ASKED["AWS_ROLE_ARN"]
+    assert by_name["aws"][1] is None
+    sam, session = by_name["sam"]
+    assert session == "TOKEN"
+    assert {"--no-confirm-changeset", "--no-fail-on-empty-changeset"} <= set(sam)
+    # In one piece, as sam takes it apart itself.
+    assert sam[-1] == f"Architecture={architecture} {ASKED['ONAIR_PARAMETERS']}"
+    assert [call[0] for call, _ in calls if call[0] != "curl"] == ["make", "aws", "sam"]
+
+
+def test_with_a_fleet_its_playbook_is_put_there_too(deploy):
+    code, calls, _ = deploy(**ASKED | {"ONAIR_PARAMETERS": "DryRun=false AutoScalingGroup=web", "ONAIR_STACK": "tv"}, **OF_GITHUB)
+    assert code == 0
+    assert calls[-1] == [["make", "deploy-playbook", "STACK=tv"], "TOKEN"]
+    assert "tv" in next(call for call, _ in calls if call[0] == "sam")
+
+
+@pytest.mark.parametrize("missing", ASKED)
+def test_what_is_missing_is_named_before_anything_is_built(deploy, missing):
+    code, calls, complaints = deploy(**{name: value for name, value in ASKED.items() if name != missing}, **OF_GITHUB)
+    assert code != 0 and missing in complaints and calls == []
+
+
+@pytest.mark.parametrize("tool", ["make", "curl", "aws"])
+def test_what_fails_ends_it_before_anything_is_deployed(deploy, tool):
+    code, calls, _ = deploy(**ASKED, **OF_GITHUB, **{f"FAIL_OF_{tool.upper()}": "7"})
+    assert code != 0
+    assert "sam" not in [call[0] for call, _ in calls]
+
+
+def test_a_deployment_that_fails_is_a_failure_and_no_playbook_follows(deploy):
+    parameters = ASKED | {"ONAIR_PARAMETERS": "AutoScalingGroup=web"}
+    code, calls, _ = deploy(**parameters, **OF_GITHUB, FAIL_OF_SAM="3")
+    assert code == 3 and calls[-1][0][0] == "sam"
