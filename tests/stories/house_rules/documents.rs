@@ -96,7 +96,7 @@ fn cited() -> BTreeMap<u32, BTreeSet<String>> {
         .chain(["tests/stories", "tests/player", "tests/origin"])
         .collect();
     let mut tests = files(&folders, ".rs");
-    tests.extend(files(&["tests/template"], ".py"));
+    tests.extend(files(&["tests/template", "tests/ansible", "tests/pipelines"], ".py"));
     tests.extend(files(&["tests/player"], ".mjs"));
     let mut cited: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
     for file in tests.into_iter().filter(|file| !is_house_rule(file)) {
