@@ -1,4 +1,16 @@
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::error::Error as StdError;
+
+/// How services say that there are too many requests, or that another change of the same thing is not done yet (SSM and
+/// EC2 Auto Scaling API references, "Common Error Types"; ResourceContention, Auto Scaling).
+const PASSING: [&str; 5] = [
+    "Throttling",
+    "ThrottlingException",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+    "ResourceContention",
+];
 
 /// A call to AWS that did not do what was asked, after the SDK's own retries.
 #[derive(Debug)]
@@ -6,6 +18,7 @@ pub struct Error {
     operation: &'static str,
     target: String,
     source: Box<dyn StdError + Send + Sync>,
+    is_passing: bool,
 }
 
 impl Error {
@@ -15,7 +28,23 @@ impl Error {
         target: impl Into<String>,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        Self { operation, target: target.into(), source: source.into() }
+        Self { operation, target: target.into(), source: source.into(), is_passing: false }
+    }
+
+    /// The same of an answer of the SDK's, which says by its code whether AWS only asks for patience.
+    pub(crate) fn of<E, R>(operation: &'static str, target: impl Into<String>, error: SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+        R: std::fmt::Debug + Send + Sync + 'static,
+    {
+        let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default();
+        let is_passing = PASSING.contains(&code);
+        Self { is_passing, ..Self::new(operation, target, error) }
+    }
+
+    /// AWS asks for patience: the same request is sensible later, and nothing is wrong.
+    pub fn is_passing(&self) -> bool {
+        self.is_passing
     }
 }
 

@@ -4,12 +4,14 @@
 //! Endpoints are the SDK's own business (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3`), which is how tests and
 //! the demo put a stand-in behind the unmodified client.
 
+pub mod autoscaling;
 mod error;
 pub mod http;
 pub mod medialive;
 pub mod mediapackage;
 mod pace;
 pub mod s3;
+pub mod ssm;
 
 pub use error::Error;
 

@@ -17,7 +17,7 @@ use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::operation::put_object::{PutObjectError, PutObjectOutput};
 use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat};
-use aws_sdk_s3::types::BucketVersioningStatus;
+use aws_sdk_s3::types::{BucketVersioningStatus, ChecksumMode};
 use futures::TryStreamExt;
 use listing::Page;
 use std::collections::BTreeSet;
@@ -229,6 +229,23 @@ impl S3 {
         match self.client.head_object().bucket(bucket).key(key).send().await {
             Ok(_) => Ok(true),
             Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => Ok(false),
+            Err(error) => Err(Error::new("HeadObject", uri(bucket, key), error)),
+        }
+    }
+
+    /// Size and SHA-256 in base64, where S3 has one, of an object; `None` if there is no such object.
+    ///
+    /// # Errors
+    ///
+    /// When S3 does not answer, or refuses.
+    pub async fn checksum(&self, bucket: &str, key: &str) -> Result<Option<(u64, Option<String>)>, Error> {
+        let request = self.client.head_object().bucket(bucket).key(key).checksum_mode(ChecksumMode::Enabled);
+        match request.send().await {
+            Ok(found) => {
+                let size = found.content_length().and_then(|size| u64::try_from(size).ok());
+                Ok(Some((size.unwrap_or_default(), found.checksum_sha256)))
+            }
+            Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => Ok(None),
             Err(error) => Err(Error::new("HeadObject", uri(bucket, key), error)),
         }
     }

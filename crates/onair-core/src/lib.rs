@@ -5,6 +5,7 @@
 //! A module per function of the template, named after it, plus the nouns that they share.
 
 pub mod count_viewers;
+pub mod complete_lifecycle;
 pub mod fail_back;
 pub mod fail_over;
 mod json;

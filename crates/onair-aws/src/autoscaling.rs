@@ -1,0 +1,183 @@
+//! Amazon EC2 Auto Scaling: who waits in a lifecycle hook, since when, and how it ends.
+
+use crate::error::Error;
+use aws_config::SdkConfig;
+use aws_sdk_autoscaling::Client;
+use aws_sdk_autoscaling::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_autoscaling::types::{Activity as Found, ScalingActivityStatusCode};
+use chrono::DateTime;
+use onair_core::complete_lifecycle::{Activity, InstanceId};
+use std::collections::BTreeSet;
+
+/// The most pages of scaling activities that are looked through: the newest come first, a hundred a page.
+const MAX_PAGES: usize = 10;
+
+/// A client for Auto Scaling.
+#[derive(Debug, Clone)]
+pub struct AutoScaling {
+    client: Client,
+}
+
+/// An instance of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its id, as it is listed.
+    pub id: String,
+    /// The group that it belongs to.
+    pub group: String,
+    /// Its lifecycle state.
+    pub state: String,
+}
+
+/// What came of asking for something of a lifecycle action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// It is so.
+    Done,
+    /// The instance does not wait for this hook any more.
+    Over,
+}
+
+impl AutoScaling {
+    /// A client on the shared configuration.
+    pub fn new(config: &SdkConfig) -> Self {
+        Self { client: Client::new(config) }
+    }
+
+    /// An instance, if it belongs to any group or its warm pool.
+    ///
+    /// # Errors
+    ///
+    /// When Auto Scaling does not answer, or refuses.
+    pub async fn instance(&self, id: &InstanceId) -> Result<Option<Member>, Error> {
+        let answer = self.client.describe_auto_scaling_instances().instance_ids(id.as_str()).send().await;
+        let answer = answer.map_err(|error| Error::of("DescribeAutoScalingInstances", id.as_str(), error))?;
+        let instances = answer.auto_scaling_instances.unwrap_or_default().into_iter();
+        Ok(instances
+            .map(|found| Member {
+                id: found.instance_id.unwrap_or_default(),
+                group: found.auto_scaling_group_name.unwrap_or_default(),
+                state: found.lifecycle_state.unwrap_or_default(),
+            })
+            .find(|member| member.id == id.as_str()))
+    }
+
+    /// The instances of a group and of its warm pool; `None` if there is no such group.
+    ///
+    /// # Errors
+    ///
+    /// When Auto Scaling does not answer, or refuses.
+    pub async fn members(&self, group: &str) -> Result<Option<Vec<Member>>, Error> {
+        let answer = self.client.describe_auto_scaling_groups().auto_scaling_group_names(group).send().await;
+        let answer = answer.map_err(|error| Error::of("DescribeAutoScalingGroups", group, error))?;
+        let Some(found) = answer.auto_scaling_groups.unwrap_or_default().into_iter().next() else {
+            return Ok(None);
+        };
+        let mut instances = found.instances.unwrap_or_default();
+        if found.warm_pool_configuration.is_some() {
+            let pages = self.client.describe_warm_pool().auto_scaling_group_name(group).into_paginator();
+            let warm = pages.items().send().collect::<Result<Vec<_>, _>>().await;
+            instances.extend(warm.map_err(|error| Error::of("DescribeWarmPool", group, error))?);
+        }
+        let member = |found: aws_sdk_autoscaling::types::Instance| Member {
+            id: found.instance_id.unwrap_or_default(),
+            group: group.to_owned(),
+            state: found.lifecycle_state.map(|state| state.as_str().to_owned()).unwrap_or_default(),
+        };
+        Ok(Some(instances.into_iter().map(member).collect()))
+    }
+
+    /// The group's newest scaling activities, until each of these instances is named by an open one.
+    ///
+    /// # Errors
+    ///
+    /// When Auto Scaling does not answer, or refuses.
+    pub async fn activities(
+        &self,
+        group: &str,
+        until: &BTreeSet<InstanceId>,
+    ) -> Result<Vec<Activity>, Error> {
+        let mut pages = self
+            .client
+            .describe_scaling_activities()
+            .auto_scaling_group_name(group)
+            .into_paginator()
+            .page_size(100)
+            .send();
+        let mut activities: Vec<Activity> = Vec::new();
+        for _ in 0..MAX_PAGES {
+            let Some(page) = pages.next().await else { break };
+            let page = page.map_err(|error| Error::of("DescribeScalingActivities", group, error))?;
+            activities.extend(page.activities.unwrap_or_default().iter().filter_map(activity));
+            let named = onair_core::complete_lifecycle::runs(&activities);
+            if until.iter().all(|id| named.contains_key(id)) {
+                break;
+            }
+        }
+        Ok(activities)
+    }
+
+    /// Ends an instance's wait with `CONTINUE` or `ABANDON`.
+    ///
+    /// # Errors
+    ///
+    /// When Auto Scaling does not answer, or refuses for another reason than that the wait is over.
+    pub async fn complete(
+        &self,
+        group: &str,
+        hook: &str,
+        instance: &InstanceId,
+        result: &str,
+    ) -> Result<Action, Error> {
+        let request = self.client.complete_lifecycle_action().auto_scaling_group_name(group);
+        let request = request.lifecycle_hook_name(hook).instance_id(instance.as_str());
+        let answer = request.lifecycle_action_result(result).send().await;
+        action(answer.map(drop), "CompleteLifecycleAction", instance)
+    }
+
+    /// Has the hook wait for as long again as it waits without a sign.
+    ///
+    /// # Errors
+    ///
+    /// When Auto Scaling does not answer, or refuses for another reason than that the wait is over.
+    pub async fn heartbeat(&self, group: &str, hook: &str, instance: &InstanceId) -> Result<Action, Error> {
+        let request = self.client.record_lifecycle_action_heartbeat().auto_scaling_group_name(group);
+        let answer = request.lifecycle_hook_name(hook).instance_id(instance.as_str()).send().await;
+        action(answer.map(drop), "RecordLifecycleActionHeartbeat", instance)
+    }
+}
+
+fn activity(found: &Found) -> Option<Activity> {
+    use ScalingActivityStatusCode::{Cancelled, Failed, Successful};
+    let started = found.start_time.as_ref()?;
+    Some(Activity {
+        description: found.description.clone().unwrap_or_default(),
+        started: DateTime::from_timestamp(started.secs(), started.subsec_nanos())?,
+        is_open: !matches!(found.status_code.as_ref(), Some(Cancelled | Failed | Successful)),
+    })
+}
+
+/// The action of an instance that does not wait any more is told by an error without a name of its own: `ValidationError`,
+/// `No active Lifecycle Action found with instance ID i-…` (as `buildkite/elastic-ci-stack` and others match it).
+fn action<E>(
+    answer: Result<(), SdkError<E>>,
+    operation: &'static str,
+    instance: &InstanceId,
+) -> Result<Action, Error>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    match answer {
+        Ok(()) => Ok(Action::Done),
+        Err(error) => {
+            let service = error.as_service_error();
+            let text = |text: Option<&str>| text.unwrap_or_default().to_ascii_lowercase();
+            let code = text(service.and_then(ProvideErrorMetadata::code));
+            let message = text(service.and_then(ProvideErrorMetadata::message));
+            if code == "validationerror" && message.contains("no active lifecycle action") {
+                return Ok(Action::Over);
+            }
+            Err(Error::of(operation, instance.as_str(), error))
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The commands that instances run, and how they stand.
+
+use super::{Direction, Launch, Terminate};
+use super::{Fleet, PLAYBOOK_DOCUMENT, PLAYBOOK_FOLDER, Run};
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+/// A command to be sent to one instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// The SSM document.
+    pub document: String,
+    /// The document's parameters.
+    pub parameters: Vec<(&'static str, String)>,
+    /// What it is told by.
+    pub comment: String,
+}
+
+impl Order {
+    /// What is to be run before this instance goes on; `None` where the direction is not ours.
+    pub fn of(fleet: &Fleet, run: &Run) -> Option<Self> {
+        let (document, parameters) = match run.direction {
+            Direction::Launch => {
+                (PLAYBOOK_DOCUMENT.to_owned(), fleet.launch.as_ref().map(Launch::parameters)?)
+            }
+            Direction::Terminate => {
+                let terminate = fleet.terminate.as_ref()?;
+                (terminate.document.clone(), terminate.parameters(run))
+            }
+        };
+        Some(Self { document, parameters, comment: run.comment() })
+    }
+}
+
+impl Launch {
+    /// The agent reads region, bucket and key from a path-style address, and a key that ends in a slash is a folder
+    /// (amazon-ssm-agent, `agent/s3util/s3uri.go`, `agent/plugins/downloadcontent`).
+    fn parameters(&self) -> Vec<(&'static str, String)> {
+        let Self { bucket, region, playbook, check_mode, timeout_seconds, extra_variables, .. } = self;
+        let path = format!("https://s3.{region}.amazonaws.com/{bucket}/{PLAYBOOK_FOLDER}");
+        let word = |yes: bool| if yes { "True" } else { "False" }.to_owned();
+        let mut parameters = vec![
+            ("SourceType", "S3".to_owned()),
+            ("SourceInfo", json!({ "path": path }).to_string()),
+            // What an instance needs is in its image, or in what it runs first: no package index decides here.
+            ("InstallDependencies", word(false)),
+            ("PlaybookFile", playbook.clone()),
+            ("Check", word(*check_mode)),
+            ("Verbose", "-v".to_owned()),
+            ("TimeoutSeconds", timeout_seconds.to_string()),
+        ];
+        if !extra_variables.is_empty() {
+            parameters.push(("ExtraVariables", extra_variables.clone()));
+        }
+        parameters
+    }
+}
+
+impl Terminate {
+    fn parameters(&self, run: &Run) -> Vec<(&'static str, String)> {
+        vec![
+            ("Bucket", self.bucket.clone()),
+            ("Prefix", run.log_prefix()),
+            ("Directory", self.directory.clone()),
+        ]
+    }
+}
+
+/// A command that was sent, as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// SSM's id of it.
+    pub id: String,
+    /// The comment that it was sent with.
+    pub comment: String,
+    /// When it was asked for.
+    pub requested: DateTime<Utc>,
+    /// How it stands as a whole.
+    pub state: State,
+}
+
+/// How a command, or a step of it, stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// It is under way, or about to be.
+    Running,
+    /// It is done.
+    Success,
+    /// It is over without success.
+    Failed {
+        /// How, in SSM's words: `Failed`, `DeliveryTimedOut`, `Undeliverable`.
+        details: String,
+    },
+}
+
+impl State {
+    /// The meaning of a status and of its details (SSM User Guide, "Understanding command statuses"). What is not known is
+    /// under way.
+    pub fn of(status: &str, details: Option<&str>) -> Self {
+        match status {
+            "Success" => Self::Success,
+            "Failed" | "TimedOut" | "Cancelled" => {
+                Self::Failed { details: details.filter(|text| !text.is_empty()).unwrap_or(status).to_owned() }
+            }
+            _ => Self::Running,
+        }
+    }
+}
+
+/// The step that tells the result, as GetCommandInvocation has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// How it stands.
+    pub state: State,
+    /// Its first 24,000 characters.
+    pub stdout: String,
+}
+
+/// The run's command among those that are listed: the oldest, if several invocations sent one at the same moment.
+pub fn oldest<'a>(run: &Run, listed: &'a [Sent]) -> Option<&'a Sent> {
+    let comment = run.comment();
+    let ours = listed.iter().filter(|sent| sent.comment == comment);
+    ours.min_by(|a, b| (a.requested, &a.id).cmp(&(b.requested, &b.id)))
+}

@@ -1,0 +1,152 @@
+//! What tells to look: events of Auto Scaling and of SSM, the schedule, and people.
+
+use super::{Direction, Fleet, InstanceId};
+use crate::json::object;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// An event that cannot be acted on: it is not what the rule that sent it should send.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadEvent(pub String);
+
+/// An event, as far as it matters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Where to look.
+    pub look: Look,
+    /// The event itself asks for the plan only.
+    pub dry_run: bool,
+}
+
+/// Where to look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// At this instance.
+    At(InstanceId),
+    /// At all that wait.
+    Everywhere,
+    /// Nowhere: the event is not for us.
+    Nowhere {
+        /// Why not.
+        why: String,
+    },
+}
+
+/// The few fields that are read.
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(default)]
+    source: String,
+    #[serde(rename = "detail-type", default)]
+    detail_type: String,
+    #[serde(default)]
+    detail: Value,
+    onair: Option<Value>,
+}
+
+/// What a person can add or send alone. Unknown fields are refused: a misspelt `dry_run` must not act.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct OnAir {
+    #[serde(default)]
+    dry_run: bool,
+    instance: Option<String>,
+}
+
+/// `EC2 Instance-launch Lifecycle Action` and `EC2 Instance-terminate Lifecycle Action` (EC2 Auto Scaling User Guide, "Amazon
+/// EC2 Auto Scaling event reference").
+#[derive(Deserialize)]
+struct ActionDetail {
+    #[serde(rename = "AutoScalingGroupName")]
+    group: String,
+    #[serde(rename = "LifecycleHookName")]
+    hook: String,
+    #[serde(rename = "EC2InstanceId")]
+    instance: String,
+}
+
+/// `EC2 Command Invocation Status-change Notification` (Systems Manager User Guide, "EventBridge event examples for Systems
+/// Manager").
+#[derive(Deserialize)]
+struct InvocationDetail {
+    #[serde(rename = "document-name")]
+    document: String,
+    #[serde(rename = "instance-id")]
+    instance: String,
+}
+
+/// Reads an event as EventBridge sends it, or as a person does who sends the same JSON, or only `{"onair": {…}}`.
+///
+/// # Errors
+///
+/// Anything that is not such an event.
+pub fn decode(event: &Value, fleet: &Fleet) -> Result<Request, BadEvent> {
+    let envelope: Envelope = object(event).map_err(|error| BadEvent(format!("not an event: {error}")))?;
+    let by_hand = envelope.source.is_empty() && envelope.detail_type.is_empty();
+    if by_hand && envelope.onair.is_none() {
+        return Err(BadEvent(
+            "the event has neither source and detail-type, as EventBridge sends them, nor onair, as a person does".to_owned(),
+        ));
+    }
+    let onair = envelope.onair.map(object::<OnAir, _>).transpose();
+    let onair = onair.map_err(|error| BadEvent(format!("onair: {error}")))?.unwrap_or_default();
+    if !by_hand && onair.instance.is_some() {
+        return Err(BadEvent(
+            "onair.instance stands beside an event: send {\"onair\": {\"instance\": …}} alone".to_owned(),
+        ));
+    }
+    let nowhere = |why: &str| Look::Nowhere { why: why.to_owned() };
+    let look = match (envelope.source.as_str(), envelope.detail_type.as_str()) {
+        _ if by_hand => match onair.instance {
+            None => Look::Everywhere,
+            Some(instance) => Look::At(id("onair.instance", &instance)?),
+        },
+        ("aws.events", "Scheduled Event") => Look::Everywhere,
+        ("aws.autoscaling", kind) => match direction(kind) {
+            None => nowhere("an event of Auto Scaling that is no lifecycle action"),
+            Some(direction) => {
+                let detail: ActionDetail = read(kind, &envelope.detail)?;
+                match () {
+                    () if detail.group != fleet.group => nowhere("another group's lifecycle action"),
+                    () if fleet.hook(direction) != Some(detail.hook.as_str()) => {
+                        nowhere("a lifecycle action of another hook")
+                    }
+                    () => Look::At(id("EC2InstanceId", &detail.instance)?),
+                }
+            }
+        },
+        ("aws.ssm", kind @ "EC2 Command Invocation Status-change Notification") => {
+            let detail: InvocationDetail = read(kind, &envelope.detail)?;
+            let documents =
+                [Direction::Launch, Direction::Terminate].map(|direction| fleet.document(direction));
+            let is_ours = documents.into_iter().flatten().any(|(document, _)| document == detail.document);
+            match () {
+                () if !is_ours => nowhere("a command of another document"),
+                // A machine that is no EC2 instance.
+                () if detail.instance.starts_with("mi-") => nowhere("a command on a machine outside EC2"),
+                () => Look::At(id("instance-id", &detail.instance)?),
+            }
+        }
+        _ => nowhere("an event that says nothing of an instance that waits"),
+    };
+    Ok(Request { look, dry_run: onair.dry_run })
+}
+
+fn direction(detail_type: &str) -> Option<Direction> {
+    match detail_type {
+        "EC2 Instance-launch Lifecycle Action" => Some(Direction::Launch),
+        "EC2 Instance-terminate Lifecycle Action" => Some(Direction::Terminate),
+        _ => None,
+    }
+}
+
+/// What is no id may be anything, and is not repeated.
+fn id(field: &str, text: &str) -> Result<InstanceId, BadEvent> {
+    InstanceId::parse(text)
+        .ok_or_else(|| BadEvent(format!("{field} is no instance's id: i- and 8 or 17 hexadecimal digits")))
+}
+
+fn read<'a, T: Deserialize<'a>>(kind: &str, value: &'a Value) -> Result<T, BadEvent> {
+    object(value).map_err(|_| BadEvent(format!("the detail is not that of {kind:?}")))
+}

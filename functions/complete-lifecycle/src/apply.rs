@@ -1,0 +1,102 @@
+//! What is done for one instance.
+
+use crate::report::Done;
+use crate::{Handler, Waiting};
+use futures::{StreamExt, TryStreamExt};
+use onair_aws::Error;
+use onair_aws::autoscaling::Action;
+use onair_aws::s3::Read;
+use onair_aws::ssm::Sending;
+use onair_core::complete_lifecycle::{Next, Receipt, Run, SavedFile, Sent, Verdict, check, next, verified};
+
+/// The greatest manifest that is read.
+const MAX_MANIFEST_BYTES: usize = 1 << 20;
+
+/// Files of logs that S3 is asked for at a time.
+const HEADS_AT_ONCE: usize = 16;
+
+impl Handler {
+    /// Does what comes next for this instance, or in a dry run says it.
+    pub(crate) async fn deal_with(
+        &self,
+        waiting: &Waiting,
+        command: Option<&Sent>,
+        dry_run: bool,
+    ) -> Result<Done, Error> {
+        let fleet = &self.settings.fleet;
+        let Waiting { instance, wait, run } = waiting;
+        let direction = wait.direction();
+        let step = match (command, fleet.document(direction)) {
+            (Some(command), Some((_, step))) => self.ssm.result(&command.id, instance, step).await?,
+            _ => None,
+        };
+        let (Some(hook), Some(next)) =
+            (fleet.hook(direction), next(fleet, *wait, run.as_ref(), command, step.as_ref()))
+        else {
+            return Ok(Done::Over);
+        };
+        let verdict = match next {
+            Next::Held(why) => return Ok(Done::Held(why)),
+            Next::Send(_) | Next::Heartbeat if dry_run => return Ok(Done::Would(command.is_none())),
+            Next::Send(order) => {
+                return Ok(match self.ssm.send(instance, &order).await? {
+                    Sending::Taken(id) => Done::Sent(id),
+                    Sending::AgentMissing => Done::AgentMissing,
+                });
+            }
+            Next::Heartbeat => {
+                return Ok(match self.autoscaling.heartbeat(&fleet.group, hook, instance).await? {
+                    Action::Done => Done::Running,
+                    Action::Over => Done::Over,
+                });
+            }
+            Next::Verify(receipt) => {
+                let found = match run {
+                    Some(run) => self.saved(run, &receipt).await?,
+                    None => Err("nothing tells since when it waits".to_owned()),
+                };
+                verified(found.as_deref().map_err(String::as_str))
+            }
+            Next::Complete(verdict) => verdict,
+        };
+        if dry_run {
+            return Ok(Done::WouldEnd(verdict));
+        }
+        self.end(waiting, hook, verdict).await
+    }
+
+    async fn end(&self, waiting: &Waiting, hook: &str, verdict: Verdict) -> Result<Done, Error> {
+        let (group, instance) = (&self.settings.fleet.group, &waiting.instance);
+        Ok(match self.autoscaling.complete(group, hook, instance, verdict.result()).await? {
+            Action::Done => Done::Ended(verdict),
+            Action::Over => Done::Over,
+        })
+    }
+
+    /// The files of logs that S3 has, all of them as the manifest says, or what is wrong.
+    async fn saved(&self, run: &Run, receipt: &Receipt) -> Result<Result<Vec<SavedFile>, String>, Error> {
+        let Some(terminate) = &self.settings.fleet.terminate else { return Ok(Err(String::new())) };
+        let (bucket, prefix) = (&terminate.bucket, run.log_prefix());
+        let manifest =
+            match self.s3.read(bucket, &format!("{prefix}/manifest.json"), MAX_MANIFEST_BYTES).await? {
+                Read::Text(manifest) => manifest.text,
+                Read::Absent => return Ok(Err("the manifest is not there".to_owned())),
+                Read::Unreadable(why) => return Ok(Err(format!("the manifest cannot be read: {why}"))),
+            };
+        let files = match check(&manifest, receipt, &run.instance) {
+            Ok(files) => files,
+            Err(why) => return Ok(Err(why)),
+        };
+        let verify = async |file: &SavedFile| {
+            let stored = self.s3.checksum(bucket, &format!("{prefix}/{}", file.name)).await?;
+            Ok::<_, Error>(file.verify(stored.as_ref().map(|(size, sha256)| (*size, sha256.as_deref()))))
+        };
+        let looks = futures::stream::iter(&files).map(verify).buffered(HEADS_AT_ONCE);
+        let wrong = looks.try_filter_map(async |look| Ok(look.err()));
+        let wrong = std::pin::pin!(wrong).try_next().await?;
+        Ok(match wrong {
+            Some(why) => Err(why),
+            None => Ok(files),
+        })
+    }
+}

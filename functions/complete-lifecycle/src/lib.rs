@@ -1,0 +1,139 @@
+//! Lets an instance of an Auto Scaling group serve once its playbook passed, and go once its access logs are saved.
+//!
+//! Runs when an instance begins to wait in a lifecycle hook, when a command on it changes its status, by a schedule each
+//! minute, since these events may never come, and by hand. All of them only say where to look. Nothing is remembered: who
+//! waits, since when, and which command is on it, is read each time.
+
+mod apply;
+mod report;
+mod settings;
+
+pub use settings::Settings;
+
+use futures::StreamExt;
+use onair_aws::autoscaling::{AutoScaling, Member};
+use onair_aws::s3::S3;
+use onair_aws::ssm::Ssm;
+use onair_core::complete_lifecycle::{Direction, InstanceId, Look, Run, Sent, Wait, decode, oldest, runs};
+use onair_lambda::{Error, Failure, Invocation, Report};
+use report::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Instances that are dealt with at a time.
+const AT_ONCE: usize = 8;
+
+/// Looks after one group.
+#[derive(Debug)]
+pub struct Handler {
+    settings: Settings,
+    autoscaling: AutoScaling,
+    ssm: Ssm,
+    s3: S3,
+}
+
+/// An instance that waits for a hook of ours.
+#[derive(Debug)]
+struct Waiting {
+    instance: InstanceId,
+    wait: Wait,
+    /// `None` where nothing tells since when.
+    run: Option<Run>,
+}
+
+impl Handler {
+    /// A handler for the group of these settings.
+    pub fn new(settings: Settings, autoscaling: AutoScaling, ssm: Ssm, s3: S3) -> Self {
+        Self { settings, autoscaling, ssm, s3 }
+    }
+
+    /// Deals with one event.
+    ///
+    /// # Errors
+    ///
+    /// Where a retry or a person is needed. What else waits was dealt with all the same.
+    pub async fn handle(&self, invocation: Invocation) -> Result<Report, Failure> {
+        let request = decode(&invocation.event, &self.settings.fleet)
+            .map_err(|error| Error::BadEvent(error.to_string()))?;
+        let dry_run = request.dry_run || self.settings.dry_run;
+        let everywhere = request.look == Look::Everywhere;
+        match self.look(request.look, dry_run).await {
+            Ok(Found::Nowhere(why)) => Ok(Report::ignored(why)),
+            Ok(Found::NoGroup) => {
+                let group = &self.settings.fleet.group;
+                Ok(Report::held("group", group, format!("there is no Auto Scaling group {group:?}")))
+            }
+            Ok(Found::Entries(entries)) => report::of(entries, everywhere, dry_run),
+            Err(error) if error.is_passing() => Ok(report::busy(&error, everywhere)),
+            Err(error) => Err(Error::from(error).into()),
+        }
+    }
+
+    async fn look(&self, look: Look, dry_run: bool) -> Result<Found, onair_aws::Error> {
+        let group = &self.settings.fleet.group;
+        let members = match look {
+            Look::Nowhere { why } => return Ok(Found::Nowhere(why)),
+            Look::At(instance) => self.autoscaling.instance(&instance).await?.into_iter().collect(),
+            Look::Everywhere => match self.autoscaling.members(group).await? {
+                Some(members) => members,
+                None => return Ok(Found::NoGroup),
+            },
+        };
+        let waiting = self.waiting(&members).await?;
+        let commands = self.commands(&waiting).await?;
+        let entries = futures::stream::iter(&waiting)
+            .map(async |waiting| {
+                let listed = commands.get(&waiting.wait.direction());
+                let command = waiting.run.as_ref().and_then(|run| oldest(run, listed?));
+                let done = self.deal_with(waiting, command, dry_run).await;
+                Entry::of(waiting, command, done)
+            })
+            .buffer_unordered(AT_ONCE);
+        Ok(Found::Entries(entries.collect().await))
+    }
+
+    /// Who of these waits for a hook of ours, and since when.
+    async fn waiting(&self, members: &[Member]) -> Result<Vec<Waiting>, onair_aws::Error> {
+        let fleet = &self.settings.fleet;
+        let ours = members.iter().filter(|member| member.group == fleet.group);
+        let ours = ours.filter_map(|member| Some((InstanceId::parse(&member.id)?, Wait::of(&member.state)?)));
+        let ours: Vec<_> = ours.filter(|(_, wait)| fleet.hook(wait.direction()).is_some()).collect();
+        let with_command = ours.iter().filter(|(_, wait)| wait.takes_a_command());
+        let with_command: BTreeSet<InstanceId> = with_command.map(|(instance, _)| instance.clone()).collect();
+        let began = match with_command.is_empty() {
+            true => BTreeMap::new(),
+            false => runs(&self.autoscaling.activities(&fleet.group, &with_command).await?),
+        };
+        let waiting = ours.into_iter().map(|(instance, wait)| {
+            let run = Run::of(&instance, wait, &began);
+            Waiting { instance, wait, run }
+        });
+        Ok(waiting.collect())
+    }
+
+    /// The commands of each direction since the first that waits in it began to.
+    async fn commands(
+        &self,
+        waiting: &[Waiting],
+    ) -> Result<BTreeMap<Direction, Vec<Sent>>, onair_aws::Error> {
+        let list = async |direction: Direction| {
+            let runs = waiting.iter().filter(|waiting| waiting.wait.takes_a_command());
+            let runs =
+                runs.filter_map(|waiting| waiting.run.as_ref()).filter(|run| run.direction == direction);
+            let Some(since) = runs.map(|run| run.began).min() else { return Ok(Vec::new()) };
+            let Some((document, _)) = self.settings.fleet.document(direction) else { return Ok(Vec::new()) };
+            self.ssm.commands(document, since).await
+        };
+        let (launch, terminate) = futures::try_join!(list(Direction::Launch), list(Direction::Terminate))?;
+        Ok([(Direction::Launch, launch), (Direction::Terminate, terminate)].into())
+    }
+}
+
+/// What an event led to.
+enum Found {
+    /// It is not for us.
+    Nowhere(String),
+    /// The group is not there.
+    NoGroup,
+    /// The instances that wait, or waited.
+    Entries(Vec<Entry>),
+}

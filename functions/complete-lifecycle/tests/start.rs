@@ -1,0 +1,59 @@
+//! How the binary starts when something is wrong. This test is also why `cargo test` builds the binary that
+//! the stories start.
+
+use std::process::Command;
+
+/// What the last line of a start with these settings says.
+fn start(settings: &[(&str, &str)]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_complete-lifecycle"));
+    command.env_clear().env("AWS_REGION", "us-west-2").env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9");
+    let output = command.envs(settings.iter().copied()).output().unwrap();
+    assert!(!output.status.success());
+    let log = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(log.contains(r#""error.type":"Config""#), "{log}");
+    log
+}
+
+/// Promise P94.
+#[test]
+fn a_missing_or_wrong_setting_stops_the_start_and_is_named() {
+    const WHOLE: [(&str, &str); 6] = [
+        ("AUTO_SCALING_GROUP", "web"),
+        ("LAUNCH_HOOK", "onair-launch"),
+        ("TERMINATE_HOOK", "onair-terminate"),
+        ("PLAYBOOK_BUCKET", "fleet-bucket"),
+        ("LOG_BUCKET", "fleet-bucket"),
+        ("LOG_DOCUMENT", "onair-logs"),
+    ];
+    for (name, _) in WHOLE.iter().filter(|(name, _)| !name.ends_with("_HOOK")) {
+        let without: Vec<_> = WHOLE.into_iter().filter(|(other, _)| other != name).collect();
+        assert!(start(&without).contains(&format!("{name} is not set")), "{name}");
+    }
+    let neither: Vec<_> = WHOLE.into_iter().filter(|(name, _)| !name.ends_with("_HOOK")).collect();
+    assert!(start(&neither).contains("LAUNCH_HOOK and TERMINATE_HOOK are both empty"));
+    for (name, value) in [
+        ("LAUNCH_HOOK", "a hook"),
+        ("PLAYBOOK_BUCKET", "Fleet/Bucket"),
+        ("PLAYBOOK_FILE", "../web.yml"),
+        ("PLAYBOOK_FILE", "web.yml; reboot"),
+        ("PLAYBOOK_FILE", "web.sh"),
+        ("CHECK_MODE", "yes"),
+        ("PASS_RULE", "ok=1"),
+        ("PLAYBOOK_TIMEOUT_SECONDS", "0"),
+        ("EXTRA_VARIABLES", "origin=https://a.example"),
+        ("EXTRA_VARIABLES", "a=$(reboot)"),
+        ("EXTRA_VARIABLES", "a=\"b\""),
+        ("EXTRA_VARIABLES", "a=b  c=d"),
+        ("LOG_DOCUMENT", "onair logs"),
+        ("LOG_DIRECTORY", "var/log"),
+        ("LOG_DIRECTORY", "/var/log/$(reboot)"),
+        ("LOG_DIRECTORY", "/var/../etc"),
+        ("DRY_RUN", "1"),
+    ] {
+        let settings: Vec<_> =
+            WHOLE.into_iter().filter(|(other, _)| *other != name).chain([(name, value)]).collect();
+        let log = start(&settings);
+        assert!(log.contains(&format!("{name} is ")) && log.contains("it accepts"), "{name}={value}: {log}");
+    }
+}
