@@ -3,6 +3,7 @@
 pub mod any_pair;
 pub mod audience;
 pub mod cloud;
+pub mod fleet;
 pub mod pair;
 
 pub use any_pair::AnyPair;

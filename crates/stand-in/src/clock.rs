@@ -1,6 +1,6 @@
 //! Times as AWS and HLS write them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use s3s::dto::{Timestamp, TimestampFormat};
 
@@ -10,6 +10,15 @@ pub(crate) fn iso8601(at: SystemTime) -> String {
     // Fails for years beyond 9999 only.
     let _ = Timestamp::from(at).format(TimestampFormat::DateTime, &mut text);
     String::from_utf8(text).unwrap_or_default()
+}
+
+/// What [`iso8601`] writes, also without milliseconds.
+pub(crate) fn from_iso8601(text: &str) -> Option<SystemTime> {
+    let mut seconds = Vec::new();
+    let parsed = Timestamp::parse(TimestampFormat::DateTime, text).ok()?;
+    parsed.format(TimestampFormat::EpochSeconds, &mut seconds).ok()?;
+    let seconds = String::from_utf8(seconds).ok()?.parse().ok()?;
+    UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(seconds).ok()?)
 }
 
 /// Milliseconds since 1970.

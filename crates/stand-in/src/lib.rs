@@ -5,6 +5,8 @@
 //! - [`S3`]: Amazon S3 in memory, as strict as the real one where a client could notice.
 //! - [`MediaPackage`]: origin endpoints, and the [`Live`] streams or ffmpeg's files that they serve.
 //! - [`MediaLive`]: channels and their alerts.
+//! - [`AutoScaling`]: groups, warm pools and lifecycle hooks.
+//! - [`Ssm`]: commands to instances, run by an agent that a test gives.
 //! - [`Site`]: the objects of the buckets as viewers get them.
 //! - [`Traffic`]: the log of the calls to all of these, with [`Fault`]s that strike at an exact call.
 //! - [`ivs`]: recordings as Amazon IVS leaves them.
@@ -13,6 +15,7 @@
 //! Every server listens on a free port of 127.0.0.1 and runs on threads of its own, so that a test with a
 //! current-thread runtime, or with a paused clock, cannot starve it.
 
+mod autoscaling;
 mod clock;
 mod function;
 pub mod ivs;
@@ -24,10 +27,12 @@ mod runtime_api;
 mod s3;
 mod server;
 mod site;
+mod ssm;
 mod tls;
 mod traffic;
 mod web;
 
+pub use autoscaling::{AutoScaling, Groups};
 pub use function::Function;
 pub use live::{Live, Variant};
 pub use medialive::{Channels, MediaLive};
@@ -35,6 +40,7 @@ pub use mediapackage::{Endpoints, MediaPackage, Reply, Source};
 pub use runtime_api::{Answer, RuntimeApi};
 pub use s3::{Buckets, Builder, Object, S3, Snapshot, Version, Versioning};
 pub use site::Site;
+pub use ssm::{Command, Commands, Ran, Ssm};
 pub use traffic::{Call, Fault, Traffic};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -108,7 +108,7 @@ where
 
 /// The access key and what the signature is good for. Whether it is a right one is not looked at: the SDKs
 /// can only be wrong about the secret, and S3 notices that.
-fn check_signature(service: &str, headers: &HeaderMap) -> Result<(), Failure> {
+pub(crate) fn check_signature(service: &str, headers: &HeaderMap) -> Result<(), Failure> {
     let forbidden = |code, message: &str| {
         Err(Failure { status: StatusCode::FORBIDDEN, code, message: message.to_owned() })
     };

@@ -31,6 +31,8 @@ pub struct Object {
     pub storage_class: Option<String>,
     /// The headers `x-amz-server-side-encryption` and `x-amz-server-side-encryption-…`, by name. Nothing is encrypted.
     pub encryption: BTreeMap<String, String>,
+    /// The SHA-256 that it was put with, in base64. S3 has none of what was put without.
+    pub checksum_sha256: Option<String>,
     /// The user's metadata, without `x-amz-meta-`.
     pub metadata: BTreeMap<String, String>,
 }

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use bytes::Bytes;
 use futures::stream;
 use hyper::Uri;
 use hyper::header::{ETAG, HeaderMap, HeaderName, HeaderValue};
 use s3s::dto::*;
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
+use sha2::{Digest as _, Sha256};
 
 use super::bucket::{Bucket, Content, Stored};
 use super::listing;
@@ -118,7 +121,8 @@ impl S3 for Protocol {
     }
 
     async fn head_object(&self, req: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
-        let HeadObjectInput { bucket, key, version_id, if_match, if_none_match, .. } = req.input;
+        let HeadObjectInput { bucket, key, version_id, if_match, if_none_match, checksum_mode, .. } =
+            req.input;
         refuse_unsupported(&req.headers, &req.uri)?;
         let (object, mut headers) = self.0.read(&bucket, |bucket| {
             let found = find(bucket, &key, version_id.as_deref())?;
@@ -129,7 +133,13 @@ impl S3 for Protocol {
             headers.remove(ETAG);
         }
         let metadata = Some(object.metadata.into_iter().collect());
-        Ok(S3Response::with_headers(HeadObjectOutput { metadata, ..HeadObjectOutput::default() }, headers))
+        // S3 API reference, HeadObject: without the mode there is no checksum in the answer.
+        let is_asked = checksum_mode.is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED);
+        let checksum_sha256 = object.checksum_sha256.filter(|_| is_asked);
+        Ok(S3Response::with_headers(
+            HeadObjectOutput { metadata, checksum_sha256, ..HeadObjectOutput::default() },
+            headers,
+        ))
     }
 
     async fn get_object(&self, req: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
@@ -164,6 +174,13 @@ impl S3 for Protocol {
             .store_all_limited(MAX_PUT_BYTES)
             .await
             .map_err(|error| s3_error!(IncompleteBody, "the body cannot be read: {error}"))?;
+        let checksum_sha256 = input.checksum_sha256;
+        if checksum_sha256.as_ref().is_some_and(|stated| *stated != sha256(&body)) {
+            return Err(s3_error!(
+                BadDigest,
+                "The SHA256 you specified did not match the calculated checksum."
+            ));
+        }
         let object = object::Object {
             body,
             content_type: input.content_type,
@@ -173,6 +190,7 @@ impl S3 for Protocol {
             content_language: input.content_language,
             expires,
             encryption,
+            checksum_sha256,
             storage_class: input.storage_class.map(|class| class.as_str().to_owned()),
             metadata: input.metadata.unwrap_or_default().into_iter().collect(),
             ..object::Object::default()
@@ -315,6 +333,11 @@ fn headers(bucket: &Bucket, found: &Stored) -> HeaderMap {
         Some((HeaderName::try_from(name).ok()?, HeaderValue::from_str(&value).ok()?))
     });
     parsed.collect()
+}
+
+/// As S3 writes a checksum.
+fn sha256(body: &[u8]) -> String {
+    BASE64.encode(Sha256::digest(body))
 }
 
 /// The body, then zero bytes up to the declared size.

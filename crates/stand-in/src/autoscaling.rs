@@ -1,0 +1,160 @@
+//! Amazon EC2 Auto Scaling, and the protocol that it speaks (smithy.io, "AWS Query protocol").
+
+mod groups;
+mod xml;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::Deref;
+
+use bytes::Bytes;
+use hyper::header::CONTENT_TYPE;
+use hyper::{Request, Response, StatusCode};
+
+use crate::rest::{self, decoded};
+use crate::server::{Handled, Server, to_its_end, whole};
+use crate::traffic::{Refusal, Target, Traffic};
+use xml::Xml;
+
+pub use groups::Groups;
+
+/// A running Auto Scaling. It ends when dropped. Its content is that of the [`Groups`] it dereferences to.
+///
+/// It answers `DescribeAutoScalingGroups`, `DescribeAutoScalingInstances`, `DescribeWarmPool`, `DescribeScalingActivities`,
+/// `CompleteLifecycleAction` and `RecordLifecycleActionHeartbeat`, signed with [`ACCESS_KEY_ID`](crate::ACCESS_KEY_ID) for
+/// the stand-in's region.
+pub struct AutoScaling {
+    server: Server,
+    groups: Groups,
+}
+
+impl AutoScaling {
+    /// Starts one without groups.
+    pub fn start(traffic: &Traffic) -> Self {
+        let groups = Groups::default();
+        let server = Server::start("autoscaling", None, {
+            let (groups, traffic) = (groups.clone(), traffic.clone());
+            move |request| to_its_end(answer(groups.clone(), traffic.clone(), request))
+        });
+        Self { server, groups }
+    }
+
+    /// What goes into `AWS_ENDPOINT_URL_AUTO_SCALING`.
+    pub fn endpoint_url(&self) -> String {
+        format!("http://{}", self.server.address())
+    }
+}
+
+impl Deref for AutoScaling {
+    type Target = Groups;
+
+    fn deref(&self) -> &Groups {
+        &self.groups
+    }
+}
+
+/// An error: its status, code and message.
+#[derive(Debug)]
+struct Failure {
+    status: StatusCode,
+    code: String,
+    message: String,
+}
+
+impl Failure {
+    /// Auto Scaling has no name of its own for most of them.
+    fn validation(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, code: "ValidationError".to_owned(), message: message.into() }
+    }
+}
+
+/// The fields of a request, by name; a list has `name.member.1` and so on.
+struct Form(BTreeMap<String, String>);
+
+impl Form {
+    fn read(body: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(body);
+        let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
+        Self(pairs.map(|(name, value)| (decoded(name), decoded(&value.replace('+', " ")))).collect())
+    }
+
+    fn get(&self, name: &str) -> &str {
+        self.0.get(name).map(String::as_str).unwrap_or_default()
+    }
+
+    fn list(&self, name: &str) -> Vec<&str> {
+        (1..).map_while(|number| self.0.get(&format!("{name}.member.{number}")).map(String::as_str)).collect()
+    }
+
+    /// The part of `all` that is asked for, in a member of this name, with the token of the part after it.
+    fn page(
+        &self,
+        name: &'static str,
+        all: Vec<Xml>,
+        most: usize,
+    ) -> Result<Vec<(&'static str, Xml)>, Failure> {
+        let max = match self.get("MaxRecords") {
+            "" => most,
+            text => text
+                .parse()
+                .ok()
+                .filter(|max| (1..=most).contains(max))
+                .ok_or_else(|| Failure::validation(format!("MaxRecords must be between 1 and {most}")))?,
+        };
+        let start = match self.get("NextToken") {
+            "" => 0,
+            token => token.parse().map_err(|_| Failure::validation("The token is not valid"))?,
+        };
+        let is_last = all.len().saturating_sub(start) <= max;
+        let mut members = vec![(name, Xml::List(all.into_iter().skip(start).take(max).collect()))];
+        if !is_last {
+            members.push(("NextToken", Xml::text(start + max)));
+        }
+        Ok(members)
+    }
+}
+
+async fn answer(groups: Groups, traffic: Traffic, request: Request<Bytes>) -> Handled {
+    let arrival = traffic.arrive("autoscaling");
+    let signed = rest::check_signature("autoscaling", request.headers());
+    let form = Form::read(request.body());
+    let operation = form.get("Action").to_owned();
+    let key = match operation.as_str() {
+        "CompleteLifecycleAction" | "RecordLifecycleActionHeartbeat" => form.get("InstanceId"),
+        "DescribeAutoScalingInstances" => form.get("InstanceIds.member.1"),
+        "DescribeAutoScalingGroups" => form.get("AutoScalingGroupNames.member.1"),
+        _ => form.get("AutoScalingGroupName"),
+    };
+    let target = Target { operation: operation.clone(), key: key.to_owned(), ..Target::default() };
+    let outcome = match traffic.before(&arrival, target).await {
+        Ok(()) => match signed {
+            Ok(()) => groups.act(&operation, &form),
+            Err(rest::Failure { status, code, message }) => {
+                Err(Failure { status, code: code.to_owned(), message })
+            }
+        },
+        Err(Refusal::Status(status, code)) => {
+            let code = if code.is_empty() { usual_code(status) } else { code };
+            Err(Failure { status, code: code.to_owned(), message: "refused on purpose".to_owned() })
+        }
+        Err(Refusal::Reset) => Err(Failure::validation("")),
+    };
+    traffic.after(&arrival).await?;
+    let (status, body) = match outcome {
+        Ok(result) => (StatusCode::OK, xml::response(&operation, result)),
+        Err(Failure { status, code, message }) => (status, xml::error(status, &code, &message)),
+    };
+    let head = Response::builder().status(status).header(CONTENT_TYPE, "text/xml");
+    head.body(whole(body)).map_err(io::Error::other)
+}
+
+/// Auto Scaling API reference, "Common Errors".
+fn usual_code(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        400 => "ValidationError",
+        403 => "AccessDenied",
+        429 => "Throttling",
+        503 => "ServiceUnavailable",
+        _ => "InternalFailure",
+    }
+}

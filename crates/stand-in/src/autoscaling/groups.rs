@@ -1,0 +1,336 @@
+//! Groups, their instances, and the hooks that these wait for.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use super::xml::Xml;
+use super::{Failure, Form};
+use crate::clock::iso8601;
+use crate::lock;
+
+/// The greatest page of scaling activities.
+const ACTIVITIES: usize = 100;
+/// The greatest page of a warm pool, and of instances.
+const INSTANCES: usize = 50;
+
+/// The content of an [`AutoScaling`](super::AutoScaling): shared with the server, and changed without a request. Clones are
+/// the same content.
+///
+/// Every method that names a group or an instance panics if there is none.
+#[derive(Clone, Default)]
+pub struct Groups(Arc<Mutex<Content>>);
+
+#[derive(Default)]
+struct Content {
+    /// Name -> its hooks (launch, terminate) and whether it has a warm pool.
+    groups: BTreeMap<String, ([String; 2], bool)>,
+    instances: BTreeMap<String, Instance>,
+    activities: Vec<Activity>,
+    completed: Vec<(String, String)>,
+    heartbeats: Vec<String>,
+}
+
+struct Instance {
+    group: String,
+    state: String,
+}
+
+struct Activity {
+    group: String,
+    instance: String,
+    description: String,
+    started: SystemTime,
+    status: &'static str,
+}
+
+type Members = Vec<(&'static str, Xml)>;
+
+impl Groups {
+    /// Makes a group with these two hooks, without a warm pool.
+    pub fn create_group(&self, name: &str, launch_hook: &str, terminate_hook: &str) {
+        let hooks = [launch_hook.to_owned(), terminate_hook.to_owned()];
+        lock(&self.0).groups.insert(name.to_owned(), (hooks, false));
+    }
+
+    /// Launches an instance, which waits for the launch hook then: `Pending:Wait`.
+    #[track_caller]
+    pub fn launch(&self, group: &str, instance: &str) {
+        self.start(group, instance, "Pending:Wait", "Launching a new EC2 instance: ");
+    }
+
+    /// Launches an instance into the group's warm pool, which it has from now on: `Warmed:Pending:Wait`.
+    #[track_caller]
+    pub fn launch_into_warm_pool(&self, group: &str, instance: &str) {
+        if let Some((_, has_warm_pool)) = lock(&self.0).groups.get_mut(group) {
+            *has_warm_pool = true;
+        }
+        self.start(group, instance, "Warmed:Pending:Wait", "Launching a new EC2 instance into warm pool: ");
+    }
+
+    /// Lets an instance of the warm pool, which was stopped there, join the group: `Pending:Wait`.
+    #[track_caller]
+    pub fn launch_from_warm_pool(&self, instance: &str) {
+        self.go_on(
+            instance,
+            "Warmed:Stopped",
+            "Pending:Wait",
+            "Launching a new EC2 instance from warm pool: ",
+        );
+    }
+
+    /// Lets an instance that serves go: `Terminating:Wait`.
+    #[track_caller]
+    pub fn terminate(&self, instance: &str) {
+        self.go_on(instance, "InService", "Terminating:Wait", "Terminating EC2 instance: ");
+    }
+
+    /// Lets an instance of the warm pool go: `Warmed:Terminating:Wait`.
+    #[track_caller]
+    pub fn retire(&self, instance: &str) {
+        let description = "Terminating EC2 instance in warm pool: ";
+        self.go_on(instance, "Warmed:Stopped", "Warmed:Terminating:Wait", description);
+    }
+
+    /// Ends the wait of an instance as `CONTINUE` does, without a request.
+    #[track_caller]
+    pub fn finish(&self, instance: &str) {
+        lock(&self.0).end(instance, "CONTINUE");
+    }
+
+    /// Ends the wait of an instance by the hook's own time: as with `ABANDON`.
+    #[track_caller]
+    pub fn time_out(&self, instance: &str) {
+        lock(&self.0).end(instance, "ABANDON");
+    }
+
+    /// Lets no activity name this instance.
+    pub fn forget_activities(&self, instance: &str) {
+        lock(&self.0).activities.retain(|activity| activity.instance != instance);
+    }
+
+    /// The state of an instance; after its end `Terminated` or `Terminating:Retained`.
+    #[track_caller]
+    pub fn state(&self, instance: &str) -> String {
+        match lock(&self.0).instances.get(instance) {
+            Some(found) => found.state.clone(),
+            None => panic!("there is no instance {instance:?}"),
+        }
+    }
+
+    /// When the instance's last activity began.
+    #[track_caller]
+    pub fn began(&self, instance: &str) -> SystemTime {
+        let content = lock(&self.0);
+        match content.activities.iter().rfind(|activity| activity.instance == instance) {
+            Some(activity) => activity.started,
+            None => panic!("there is no activity of {instance:?}"),
+        }
+    }
+
+    /// Instance and result of every completed lifecycle action, in their order.
+    pub fn completed(&self) -> Vec<(String, String)> {
+        lock(&self.0).completed.clone()
+    }
+
+    /// The instances of which a heartbeat was recorded, in their order.
+    pub fn heartbeats(&self) -> Vec<String> {
+        lock(&self.0).heartbeats.clone()
+    }
+
+    #[track_caller]
+    fn start(&self, group: &str, instance: &str, state: &str, description: &str) {
+        let mut content = lock(&self.0);
+        assert!(content.groups.contains_key(group), "there is no group {group:?}");
+        content
+            .instances
+            .insert(instance.to_owned(), Instance { group: group.to_owned(), state: state.to_owned() });
+        content.begin(instance, description);
+    }
+
+    #[track_caller]
+    fn go_on(&self, instance: &str, from: &str, to: &str, description: &str) {
+        let mut content = lock(&self.0);
+        match content.instances.get_mut(instance) {
+            Some(found) if found.state == from => to.clone_into(&mut found.state),
+            Some(found) => panic!("{instance} is {}, not {from}", found.state),
+            None => panic!("there is no instance {instance:?}"),
+        }
+        content.begin(instance, description);
+    }
+
+    pub(super) fn act(&self, operation: &str, form: &Form) -> Result<Members, Failure> {
+        let mut content = lock(&self.0);
+        match operation {
+            "DescribeAutoScalingGroups" => content.describe_groups(form),
+            "DescribeAutoScalingInstances" => content.describe_instances(form),
+            "DescribeWarmPool" => content.describe_warm_pool(form),
+            "DescribeScalingActivities" => content.describe_activities(form),
+            "CompleteLifecycleAction" => content.complete(form),
+            "RecordLifecycleActionHeartbeat" => content.heartbeat(form),
+            _ => Err(Failure::validation("the stand-in has no such operation")),
+        }
+    }
+}
+
+impl Content {
+    /// What happens in a test within a moment is told as minutes: a second wait of the same instance begins in another
+    /// second than the first, and all of them lie an hour back.
+    fn begin(&mut self, instance: &str, description: &str) {
+        let number = u32::try_from(self.activities.len()).unwrap_or_default();
+        let ago = Duration::from_secs(3600).saturating_sub(Duration::from_secs(10) * number);
+        let group = self.instances.get(instance).map(|found| found.group.clone()).unwrap_or_default();
+        self.activities.push(Activity {
+            group,
+            instance: instance.to_owned(),
+            description: format!("{description}{instance}"),
+            started: SystemTime::now().checked_sub(ago).unwrap_or_else(SystemTime::now),
+            status: "MidLifecycleAction",
+        });
+    }
+
+    #[track_caller]
+    fn end(&mut self, instance: &str, result: &str) {
+        let goes_on = result == "CONTINUE";
+        let Some(found) = self.instances.get_mut(instance) else {
+            panic!("there is no instance {instance:?}")
+        };
+        let (state, status) = match (found.state.as_str(), goes_on) {
+            ("Pending:Wait", true) => ("InService", "Successful"),
+            ("Warmed:Pending:Wait", true) => ("Warmed:Stopped", "Successful"),
+            ("Pending:Wait" | "Warmed:Pending:Wait", false) => ("Terminated", "Cancelled"),
+            ("Terminating:Wait", false) => ("Terminating:Retained", "Failed"),
+            ("Terminating:Wait", true) => ("Terminated", "Successful"),
+            ("Warmed:Terminating:Wait", _) => ("Warmed:Terminated", "Successful"),
+            (other, _) => panic!("{instance} is {other}, and waits for nothing"),
+        };
+        state.clone_into(&mut found.state);
+        let last = self.activities.iter_mut().rfind(|activity| activity.instance == instance);
+        last.into_iter().for_each(|activity| activity.status = status);
+    }
+
+    fn group(&self, form: &Form) -> Result<&([String; 2], bool), Failure> {
+        let name = form.get("AutoScalingGroupName");
+        self.groups.get(name).ok_or_else(|| Failure::validation("AutoScalingGroup name not found - null"))
+    }
+
+    /// The instances in the group, or those in its warm pool. What is gone is in neither.
+    fn members(&self, group: &str, warm: bool) -> Vec<Xml> {
+        let listed = self.instances.iter().filter(|(_, found)| {
+            found.group == group
+                && found.state.starts_with("Warmed:") == warm
+                && !found.state.ends_with("Terminated")
+        });
+        let instance = |(id, found): (&String, &Instance)| {
+            Xml::Structure(vec![
+                ("InstanceId", Xml::text(id)),
+                ("InstanceType", Xml::text("t4g.small")),
+                ("AvailabilityZone", Xml::text("us-west-2a")),
+                ("LifecycleState", Xml::text(&found.state)),
+                ("HealthStatus", Xml::text("Healthy")),
+                ("ProtectedFromScaleIn", Xml::text(false)),
+            ])
+        };
+        listed.map(instance).collect()
+    }
+
+    fn describe_groups(&self, form: &Form) -> Result<Members, Failure> {
+        let asked = form.list("AutoScalingGroupNames");
+        let found = self.groups.iter().filter(|(name, _)| asked.is_empty() || asked.contains(&name.as_str()));
+        let group = |(name, (_, has_warm_pool)): (&String, &([String; 2], bool))| {
+            let mut members = vec![
+                ("AutoScalingGroupName", Xml::text(name)),
+                ("MinSize", Xml::text(0)),
+                ("MaxSize", Xml::text(9)),
+                ("DesiredCapacity", Xml::text(1)),
+                ("DefaultCooldown", Xml::text(300)),
+                ("AvailabilityZones", Xml::List(vec![Xml::text("us-west-2a")])),
+                ("HealthCheckType", Xml::text("ELB")),
+                ("CreatedTime", Xml::text("2026-01-01T00:00:00Z")),
+                ("Instances", Xml::List(self.members(name, false))),
+            ];
+            if *has_warm_pool {
+                let configuration = vec![("MinSize", Xml::text(0)), ("PoolState", Xml::text("Stopped"))];
+                members.push(("WarmPoolConfiguration", Xml::Structure(configuration)));
+            }
+            Xml::Structure(members)
+        };
+        form.page("AutoScalingGroups", found.map(group).collect(), ACTIVITIES)
+    }
+
+    fn describe_instances(&self, form: &Form) -> Result<Members, Failure> {
+        let asked = form.list("InstanceIds");
+        let is_listed = |(id, found): &(&String, &Instance)| {
+            (asked.is_empty() || asked.contains(&id.as_str())) && !found.state.ends_with("Terminated")
+        };
+        let instance = |(id, found): (&String, &Instance)| {
+            Xml::Structure(vec![
+                ("InstanceId", Xml::text(id)),
+                ("AutoScalingGroupName", Xml::text(&found.group)),
+                ("AvailabilityZone", Xml::text("us-west-2a")),
+                ("LifecycleState", Xml::text(&found.state)),
+                ("HealthStatus", Xml::text("HEALTHY")),
+                ("ProtectedFromScaleIn", Xml::text(false)),
+            ])
+        };
+        let found = self.instances.iter().filter(is_listed).map(instance).collect();
+        form.page("AutoScalingInstances", found, INSTANCES)
+    }
+
+    fn describe_warm_pool(&self, form: &Form) -> Result<Members, Failure> {
+        self.group(form)?;
+        form.page("Instances", self.members(form.get("AutoScalingGroupName"), true), INSTANCES)
+    }
+
+    /// The newest come first.
+    fn describe_activities(&self, form: &Form) -> Result<Members, Failure> {
+        self.group(form)?;
+        let name = form.get("AutoScalingGroupName");
+        let activity = |(number, activity): (usize, &Activity)| {
+            Xml::Structure(vec![
+                ("ActivityId", Xml::text(format!("f9f2d65b-f1f2-43e7-b46d-{number:012x}"))),
+                ("AutoScalingGroupName", Xml::text(&activity.group)),
+                ("Description", Xml::text(&activity.description)),
+                ("Cause", Xml::text("on purpose")),
+                ("StartTime", Xml::text(iso8601(activity.started))),
+                ("StatusCode", Xml::text(activity.status)),
+                ("Progress", Xml::text(if activity.status == "MidLifecycleAction" { 60 } else { 100 })),
+            ])
+        };
+        let ours = self.activities.iter().enumerate().filter(|(_, activity)| activity.group == name);
+        form.page("Activities", ours.rev().map(activity).collect(), ACTIVITIES)
+    }
+
+    /// The instance that waits for the hook that is named.
+    fn action(&self, form: &Form) -> Result<String, Failure> {
+        let (hooks, _) = self.group(form)?;
+        let id = form.get("InstanceId");
+        let hook = match self.instances.get(id).map(|found| found.state.as_str()) {
+            Some("Pending:Wait" | "Warmed:Pending:Wait") => Some(&hooks[0]),
+            Some("Terminating:Wait" | "Warmed:Terminating:Wait") => Some(&hooks[1]),
+            _ => None,
+        };
+        if hook.is_none_or(|hook| hook != form.get("LifecycleHookName")) {
+            return Err(Failure::validation(format!(
+                "No active Lifecycle Action found with instance ID {id}"
+            )));
+        }
+        Ok(id.to_owned())
+    }
+
+    fn complete(&mut self, form: &Form) -> Result<Members, Failure> {
+        let (id, result) = (self.action(form)?, form.get("LifecycleActionResult"));
+        if !["CONTINUE", "ABANDON"].contains(&result) {
+            return Err(Failure::validation("LifecycleActionResult must be CONTINUE or ABANDON"));
+        }
+        self.end(&id, result);
+        self.completed.push((id, result.to_owned()));
+        Ok(Vec::new())
+    }
+
+    fn heartbeat(&mut self, form: &Form) -> Result<Members, Failure> {
+        let id = self.action(form)?;
+        self.heartbeats.push(id);
+        Ok(Vec::new())
+    }
+}

@@ -1,0 +1,329 @@
+//! Commands, and the agents that run them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use serde_json::{Value, json};
+
+use super::Failure;
+use crate::clock::{from_iso8601, unix_ms};
+use crate::lock;
+
+/// The document of AWS that runs a playbook, and its steps.
+const PLAYBOOKS: (&str, [&str; 2]) = ("AWS-ApplyAnsiblePlaybooks", ["downloadContent", "runShellScript"]);
+
+/// Its parameters. It refuses some characters in the last one.
+const PLAYBOOK_PARAMETERS: [&str; 8] = [
+    "SourceType",
+    "SourceInfo",
+    "InstallDependencies",
+    "PlaybookFile",
+    "Check",
+    "Verbose",
+    "TimeoutSeconds",
+    "ExtraVariables",
+];
+
+/// GetCommandInvocation gives so many characters of an output, and says so where there were more.
+const STDOUT_LIMIT: usize = 24_000;
+
+/// The greatest page of `ListCommands`.
+const PAGE: usize = 50;
+
+/// The content of an [`Ssm`](super::Ssm): shared with the server, and changed without a request. Clones are the same
+/// content.
+#[derive(Clone, Default)]
+pub struct Commands(pub(super) Arc<Mutex<Content>>);
+
+/// A command as it was sent to one instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// SSM's id of it.
+    pub id: String,
+    /// Which instance is to run it.
+    pub instance: String,
+    /// Which document it is.
+    pub document: String,
+    /// The document's parameters; each has a list of values.
+    pub parameters: BTreeMap<String, Vec<String>>,
+    /// What the sender said of it.
+    pub comment: String,
+    /// How it stands, and in detail: `Pending` until it is run.
+    pub status: (String, String),
+}
+
+/// What came of running a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// `Success`, `Failed`, `TimedOut`, `Cancelled`; or `InProgress`, if it goes on.
+    pub status: String,
+    /// What it wrote to standard output.
+    pub stdout: String,
+}
+
+#[derive(Default)]
+pub(super) struct Content {
+    /// Instances whose agent is known.
+    registered: BTreeSet<String>,
+    /// Documents beside AWS's own: steps and parameters.
+    documents: BTreeMap<String, (Vec<String>, Vec<String>)>,
+    commands: Vec<Sent>,
+    /// Whether what is sent from now on cannot be asked for yet.
+    hides_results: bool,
+}
+
+struct Sent {
+    command: Command,
+    stdout: String,
+    requested: SystemTime,
+    is_hidden: bool,
+}
+
+impl Commands {
+    /// Makes the agent of an instance known, so that it can be sent commands.
+    pub fn register(&self, instance: &str) {
+        lock(&self.0).registered.insert(instance.to_owned());
+    }
+
+    /// Makes it unknown again.
+    pub fn deregister(&self, instance: &str) {
+        lock(&self.0).registered.remove(instance);
+    }
+
+    /// Makes a document with one step or several and these parameters.
+    pub fn create_document(&self, name: &str, steps: &[&str], parameters: &[&str]) {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        lock(&self.0).documents.insert(name.to_owned(), (owned(steps), owned(parameters)));
+    }
+
+    /// Whether the results of commands that are sent from now on are unknown for a while: `InvocationDoesNotExist`. What is
+    /// hidden is known again with `false`.
+    pub fn hide_results(&self, hides: bool) {
+        let mut content = lock(&self.0);
+        content.hides_results = hides;
+        if !hides {
+            content.commands.iter_mut().for_each(|sent| sent.is_hidden = false);
+        }
+    }
+
+    /// All commands, in the order in which they were sent.
+    pub fn commands(&self) -> Vec<Command> {
+        lock(&self.0).commands.iter().map(|sent| sent.command.clone()).collect()
+    }
+
+    /// Lets agents run every command that is not over: `agent` is told the command, and says what came of it. Returns these
+    /// commands as they are then.
+    pub fn run(&self, mut agent: impl FnMut(&Command) -> Ran) -> Vec<Command> {
+        let open: Vec<Command> = self.commands().into_iter().filter(Command::is_open).collect();
+        // The agent may ask this service something.
+        let ran: Vec<(Command, Ran)> =
+            open.into_iter().map(|command| (command.clone(), agent(&command))).collect();
+        ran.into_iter()
+            .map(|(command, ran)| self.end(&command.id, &ran.status, &ran.status, &ran.stdout))
+            .collect()
+    }
+
+    /// Ends a command as `status`, in detail as `details`, with this output, and returns it.
+    ///
+    /// Panics if there is no such command.
+    #[track_caller]
+    pub fn end(&self, id: &str, status: &str, details: &str, stdout: &str) -> Command {
+        let mut content = lock(&self.0);
+        match content.commands.iter_mut().find(|sent| sent.command.id == id) {
+            Some(sent) => {
+                sent.command.status = (status.to_owned(), details.to_owned());
+                stdout.clone_into(&mut sent.stdout);
+                sent.command.clone()
+            }
+            None => panic!("there is no command {id:?}"),
+        }
+    }
+}
+
+impl Command {
+    /// Whether it is not over.
+    pub fn is_open(&self) -> bool {
+        ["Pending", "InProgress", "Delayed", "Cancelling"].contains(&self.status.0.as_str())
+    }
+}
+
+impl Content {
+    /// Steps and parameters of a document.
+    fn document(&self, name: &str) -> Option<(Vec<String>, Vec<String>)> {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let (playbooks, steps) = PLAYBOOKS;
+        let known = || (owned(&steps), owned(&PLAYBOOK_PARAMETERS));
+        if name == playbooks { Some(known()) } else { self.documents.get(name).cloned() }
+    }
+
+    pub(super) fn send(&mut self, input: &Value) -> Result<Value, Failure> {
+        let name = input["DocumentName"].as_str().unwrap_or_default();
+        let Some((_, known)) = self.document(name) else {
+            return Err(Failure::new("InvalidDocument", format!("document {name} does not exist")));
+        };
+        let instances = texts(&input["InstanceIds"]).filter(|instances| (1..=50).contains(&instances.len()));
+        // The stand-in sends to one at a time.
+        let Some([instance]) = instances.as_deref() else {
+            return Err(Failure::new("ValidationException", "InstanceIds must be a list of one"));
+        };
+        let comment = input["Comment"].as_str().unwrap_or_default();
+        if comment.chars().count() > 100 {
+            return Err(Failure::new("ValidationException", "comment: at most 100 characters"));
+        }
+        let timeout = input["TimeoutSeconds"].as_i64().unwrap_or(3600);
+        if !(30..=2_592_000).contains(&timeout) {
+            return Err(Failure::new("ValidationException", "timeoutSeconds: from 30 to 2592000"));
+        }
+        let parameters = parameters(&input["Parameters"], &known)?;
+        if !self.registered.contains(instance) {
+            return Err(Failure::new("InvalidInstanceId", "Instances not in a valid state for account"));
+        }
+        let command = Command {
+            id: format!("0b4cf1a6-6d3e-4c2b-9a51-{:012x}", self.commands.len() + 1),
+            instance: instance.clone(),
+            document: name.to_owned(),
+            parameters,
+            comment: comment.to_owned(),
+            status: ("Pending".to_owned(), "Pending".to_owned()),
+        };
+        let sent = Sent {
+            command,
+            stdout: String::new(),
+            requested: SystemTime::now(),
+            is_hidden: self.hides_results,
+        };
+        let answer = json!({"Command": sent.wire()});
+        self.commands.push(sent);
+        Ok(answer)
+    }
+
+    pub(super) fn list(&self, input: &Value) -> Result<Value, Failure> {
+        let invalid = |message: &str| Failure::new("InvalidFilterKey", message);
+        let mut found: Vec<&Sent> = self.commands.iter().collect();
+        for filter in input["Filters"].as_array().into_iter().flatten() {
+            let value = filter["value"].as_str().unwrap_or_default();
+            match filter["key"].as_str().unwrap_or_default() {
+                "DocumentName" => found.retain(|sent| sent.command.document == value),
+                "Status" => found.retain(|sent| sent.command.status.0 == value),
+                "InvokedAfter" => {
+                    let after = from_iso8601(value).ok_or_else(|| invalid("InvokedAfter must be a time"))?;
+                    found.retain(|sent| sent.requested >= after);
+                }
+                _ => return Err(invalid("the stand-in does not know this filter")),
+            }
+        }
+        if let Some(instance) = input["InstanceId"].as_str() {
+            // SSM API reference, CommandFilter: a node's id cannot be specified while a command is pending.
+            found.retain(|sent| sent.command.instance == instance && sent.command.status.0 != "Pending");
+        }
+        let max = input["MaxResults"].as_u64().and_then(|max| usize::try_from(max).ok()).unwrap_or(PAGE);
+        if !(1..=PAGE).contains(&max) {
+            return Err(Failure::new("ValidationException", "maxResults: from 1 to 50"));
+        }
+        let start = match input["NextToken"].as_str() {
+            Some(token) => token.parse().map_err(|_| Failure::new("InvalidNextToken", "no such page"))?,
+            None => 0_usize,
+        };
+        let is_last = found.len().saturating_sub(start) <= max;
+        // The newest come first.
+        let page: Vec<Value> = found.into_iter().rev().skip(start).take(max).map(Sent::wire).collect();
+        let mut answer = json!({"Commands": page});
+        if !is_last {
+            answer["NextToken"] = json!((start + max).to_string());
+        }
+        Ok(answer)
+    }
+
+    pub(super) fn result(&self, input: &Value) -> Result<Value, Failure> {
+        let field = |name: &str| input[name].as_str().unwrap_or_default();
+        let is_it = |sent: &&Sent| {
+            sent.command.id == field("CommandId")
+                && sent.command.instance == field("InstanceId")
+                && !sent.is_hidden
+        };
+        let Some(sent) = self.commands.iter().find(is_it) else {
+            return Err(Failure::new("InvocationDoesNotExist", ""));
+        };
+        let Command { id, instance, document, comment, status, .. } = &sent.command;
+        let steps = self.document(document).map(|(steps, _)| steps).unwrap_or_default();
+        let step = match (input["PluginName"].as_str(), steps.as_slice()) {
+            (None, [only]) => only.clone(),
+            (Some(name), steps) if steps.iter().any(|step| step == name) => name.to_owned(),
+            _ => return Err(Failure::new("InvalidPluginName", "")),
+        };
+        // Only the last step has an output; one that is not over has a response code of -1.
+        let stdout = if steps.last() == Some(&step) { limited(&sent.stdout) } else { String::new() };
+        let code = match status.0.as_str() {
+            "Success" => 0,
+            "Failed" => 1,
+            _ => -1,
+        };
+        Ok(json!({
+            "CommandId": id,
+            "InstanceId": instance,
+            "Comment": comment,
+            "DocumentName": document,
+            "PluginName": step,
+            "ResponseCode": code,
+            "Status": status.0,
+            "StatusDetails": status.1,
+            "StandardOutputContent": stdout,
+            "StandardErrorContent": "",
+        }))
+    }
+}
+
+impl Sent {
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 have 41 bits")]
+    fn wire(&self) -> Value {
+        let Command { id, instance, document, parameters, comment, status } = &self.command;
+        let completed = u32::from(!self.command.is_open());
+        json!({
+            "CommandId": id,
+            "DocumentName": document,
+            "Comment": comment,
+            "Parameters": parameters,
+            "InstanceIds": [instance],
+            "RequestedDateTime": unix_ms(self.requested) as f64 / 1000.0,
+            "Status": status.0,
+            "StatusDetails": status.1,
+            "TargetCount": 1,
+            "CompletedCount": completed,
+        })
+    }
+}
+
+/// The agent cuts an output off, and says so at its end.
+fn limited(stdout: &str) -> String {
+    const CUT_OFF: &str = "--output truncated--";
+    if stdout.chars().count() <= STDOUT_LIMIT {
+        return stdout.to_owned();
+    }
+    let kept: String = stdout.chars().take(STDOUT_LIMIT - CUT_OFF.len()).collect();
+    kept + CUT_OFF
+}
+
+fn texts(list: &Value) -> Option<Vec<String>> {
+    list.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
+}
+
+fn parameters(given: &Value, known: &[String]) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+    let invalid = |message: String| Failure::new("InvalidParameters", message);
+    let mut parameters = BTreeMap::new();
+    for (name, values) in given.as_object().into_iter().flatten() {
+        let Some(values) = texts(values).filter(|_| known.contains(name)) else {
+            return Err(invalid(format!("{name} is no parameter of the document, or no list of texts")));
+        };
+        let refused = |text: &String| text.contains([':', '|', '(', ')', ';', '&']);
+        if name == "ExtraVariables" && values.iter().any(refused) {
+            return Err(invalid("ExtraVariables does not match the allowed pattern".to_owned()));
+        }
+        let is_yaml = |text: &String| text.ends_with(".yml") || text.ends_with(".yaml");
+        if name == "PlaybookFile" && !values.iter().all(is_yaml) {
+            return Err(invalid("PlaybookFile does not match the allowed pattern".to_owned()));
+        }
+        parameters.insert(name.clone(), values);
+    }
+    Ok(parameters)
+}

@@ -1,0 +1,161 @@
+//! Which playbook lets an instance serve.
+
+use serde_json::Value;
+use stories::fleet::{Fleet, GROUP, INSTANCE, OTHER, invocation, launched, playbook, tick};
+use stories::response;
+
+/// How the wait of a launched instance ends whose command ends so: the answer's words for it.
+async fn ends(settings: &[(&str, &str)], status: &str, details: &str, stdout: &str) -> Value {
+    let fleet = Fleet::new();
+    fleet.autoscaling.launch(GROUP, INSTANCE);
+    let function = fleet.start(settings);
+    assert_eq!(response(function.invoke(launched(INSTANCE)).await)["outcome"], "sent");
+    let command = fleet.ssm.end(&fleet.ssm.commands()[0].id, status, details, stdout);
+    let answer = response(function.invoke(invocation(&command)).await);
+    let entry = answer["instances"][0].clone();
+    let (state, results) = (fleet.autoscaling.state(INSTANCE), fleet.results(INSTANCE));
+    match entry["outcome"].as_str() {
+        Some("continued") => {
+            assert_eq!((state.as_str(), results), ("InService", vec!["CONTINUE".to_owned()]))
+        }
+        Some("abandoned") => {
+            assert_eq!((state.as_str(), results), ("Terminated", vec!["ABANDON".to_owned()]))
+        }
+        _ => panic!("{answer:#}"),
+    }
+    entry
+}
+
+/// Promise P97.
+#[tokio::test]
+async fn a_playbook_that_failed_or_reached_nothing_keeps_an_instance_away_from_viewers() {
+    let entry = ends(&[], "Failed", "Failed", &playbook(1, 0, 1)).await;
+    assert_eq!(entry["outcome"], "abandoned");
+    assert_eq!(entry["why"], "the playbook's command ended without success: Failed");
+    assert_eq!((entry["recap"]["failed"].as_u64(), entry["recap"]["changed"].as_u64()), (Some(1), Some(1)));
+    // ansible-playbook ends with 4, and the command is said to have failed, when a host is unreachable. Neither is relied on.
+    for (status, unreachable, failed) in [("Failed", 1, 0), ("Success", 1, 0), ("Success", 0, 1)] {
+        let entry = ends(&[], status, status, &playbook(0, unreachable, failed)).await;
+        assert_eq!(entry["outcome"], "abandoned", "{entry:#}");
+        assert_eq!(entry["recap"]["unreachable"], unreachable);
+    }
+}
+
+/// Promise P97.
+#[tokio::test]
+async fn a_command_that_never_ran_keeps_an_instance_away_from_viewers() {
+    for (status, details) in [
+        ("Failed", "Failed"),
+        ("Failed", "Undeliverable"),
+        ("TimedOut", "DeliveryTimedOut"),
+        ("TimedOut", "ExecutionTimedOut"),
+        ("Cancelled", "Cancelled"),
+    ] {
+        let entry = ends(&[], status, details, "").await;
+        assert_eq!(entry["outcome"], "abandoned", "{entry:#}");
+        assert!(entry["why"].as_str().unwrap().ends_with(details), "{entry:#}");
+    }
+}
+
+/// Promise P97.
+#[tokio::test]
+async fn where_nothing_may_change_a_change_keeps_an_instance_away_from_viewers() {
+    let strict = [("PASS_RULE", "changed=0"), ("CHECK_MODE", "true")];
+    for (changed, unreachable, failed, outcome) in
+        [(0, 0, 0, "continued"), (1, 0, 0, "abandoned"), (0, 1, 0, "abandoned"), (0, 0, 1, "abandoned")]
+    {
+        let entry = ends(&strict, "Success", "Success", &playbook(changed, unreachable, failed)).await;
+        assert_eq!(entry["outcome"], outcome, "{entry:#}");
+        let figures = format!("changed={changed} unreachable={unreachable} failed={failed}");
+        assert_eq!(entry["why"].as_str().unwrap().ends_with(&figures), outcome == "abandoned", "{entry:#}");
+    }
+}
+
+/// Promise P97.
+#[tokio::test]
+async fn check_mode_is_the_documents_own() {
+    let fleet = Fleet::new();
+    fleet.autoscaling.launch(GROUP, INSTANCE);
+    let settings =
+        [("CHECK_MODE", "true"), ("PLAYBOOK_FILE", "site/all.yaml"), ("PLAYBOOK_TIMEOUT_SECONDS", "90")];
+    response(fleet.call(&settings, launched(INSTANCE)).await);
+    let parameters = &fleet.ssm.commands()[0].parameters;
+    let parameter = |name: &str| parameters[name][0].as_str();
+    assert_eq!(["Check", "PlaybookFile", "TimeoutSeconds"].map(parameter), ["True", "site/all.yaml", "90"]);
+    assert!(!parameters.contains_key("ExtraVariables"), "{parameters:?}");
+}
+
+/// Promise P97.
+#[tokio::test]
+async fn an_output_without_a_whole_recap_proves_nothing() {
+    let whole = playbook(0, 0, 0);
+    let at = whole.find("PLAY RECAP").unwrap();
+    let half = &whole[..whole.find("failed=0").unwrap() + "failed=0".len()];
+    let no_host = "PLAY RECAP *****\n\n";
+    let garbage = "PLAY RECAP *****\nnobody knows\n";
+    for stdout in ["", &whole[..at], half, no_host, garbage, "skipping: no hosts matched\n"] {
+        for rule in ["failed=0", "changed=0"] {
+            let entry = ends(&[("PASS_RULE", rule)], "Success", "Success", stdout).await;
+            assert_eq!(entry["outcome"], "abandoned", "{rule} {stdout:?}: {entry:#}");
+        }
+    }
+    // What a task prints is not the playbook's own recap, which is the last.
+    let faked = format!(
+        "PLAY RECAP *****\nlocalhost : ok=1 changed=0 unreachable=0 failed=0 ignored=0\n\n{}",
+        playbook(0, 0, 1)
+    );
+    assert_eq!(ends(&[], "Success", "Success", &faked).await["outcome"], "abandoned");
+}
+
+/// Promise P97.
+#[tokio::test]
+async fn a_recap_that_ssm_cut_off_is_made_up_for_by_the_exit_code_where_nothing_may_fail() {
+    let long = "x".repeat(24_000) + "\n" + &playbook(0, 0, 0);
+    let entry = ends(&[("PASS_RULE", "failed=0")], "Success", "Success", &long).await;
+    assert_eq!(
+        (entry["outcome"].as_str(), entry["recap"].as_object()),
+        (Some("continued"), None),
+        "{entry:#}"
+    );
+    assert!(entry["why"].as_str().unwrap().contains("longer than SSM keeps"), "{entry:#}");
+    // Whether something changed, it does not tell.
+    let entry = ends(&[("PASS_RULE", "changed=0")], "Success", "Success", &long).await;
+    assert_eq!(entry["outcome"], "abandoned", "{entry:#}");
+    let entry = ends(&[("PASS_RULE", "failed=0")], "Failed", "Failed", &long).await;
+    assert_eq!(entry["outcome"], "abandoned", "{entry:#}");
+}
+
+/// Promise P103.
+#[tokio::test]
+async fn an_instance_of_a_warm_pool_is_checked_when_it_enters_the_pool_and_when_it_leaves_it() {
+    let fleet = Fleet::new();
+    let function = fleet.start(&[]);
+    fleet.autoscaling.launch_into_warm_pool(GROUP, INSTANCE);
+    assert_eq!(response(function.invoke(tick()).await)["outcome"], "sent");
+    let first = fleet.agents();
+    assert_eq!(response(function.invoke(invocation(&first[0])).await)["outcome"], "completed");
+    assert_eq!(fleet.autoscaling.state(INSTANCE), "Warmed:Stopped");
+
+    fleet.autoscaling.launch_from_warm_pool(INSTANCE);
+    // The event of the first command comes late, and the first command's success is not the second's.
+    assert_eq!(response(function.invoke(invocation(&first[0])).await)["outcome"], "sent");
+    assert_eq!(fleet.autoscaling.state(INSTANCE), "Pending:Wait");
+    let [_, second] = &fleet.ssm.commands()[..] else { panic!("{:?}", fleet.ssm.commands()) };
+    fleet.ssm.end(&second.id, "Failed", "Failed", &playbook(0, 0, 1));
+    assert_eq!(response(function.invoke(tick()).await)["outcome"], "completed");
+    assert_eq!(fleet.results(INSTANCE), ["CONTINUE", "ABANDON"]);
+}
+
+/// Promise P103.
+#[tokio::test]
+async fn an_instance_that_leaves_the_warm_pool_for_good_goes_at_once() {
+    let fleet = Fleet::new();
+    fleet.autoscaling.launch_into_warm_pool(GROUP, OTHER);
+    fleet.autoscaling.finish(OTHER);
+    fleet.autoscaling.retire(OTHER);
+    // It is stopped: its agent is not there.
+    fleet.ssm.deregister(OTHER);
+    let answer = response(fleet.call(&[], tick()).await);
+    assert_eq!(answer["instances"][0]["outcome"], "continued", "{answer:#}");
+    assert_eq!((fleet.ssm.commands().len(), fleet.results(OTHER)), (0, vec!["CONTINUE".to_owned()]));
+}
