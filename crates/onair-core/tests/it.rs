@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in what tests share")]
 
 mod ladder;
+mod lifecycle_orders;
+mod lifecycle_rules;
 mod live_orders;
 mod live_rules;
 mod pair_builder;

@@ -1,0 +1,307 @@
+//! `complete-lifecycle`: all orders of what can happen to two instances, with loss, duplication, lateness and crashes, and
+//! what must hold at every moment and at the end.
+
+use crate::lifecycle_rules::{at, fleet, id};
+use onair_core::complete_lifecycle::{Activity, Next, Run, Sent, State, Step, Wait, next, oldest, runs};
+
+/// What happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Event {
+    /// An event of one of the instances arrives, first, doubled or late: all of them say the same.
+    Hint(usize),
+    Tick,
+    /// The agents finish what they were told.
+    Agents,
+    /// SSM says how the newest commands went, which it kept to itself so far.
+    Known,
+    /// The agent of the first instance registers.
+    Registers,
+    /// What an instance was in has ended, and its next part of the script begins.
+    Moves,
+}
+
+const EVENTS: [Event; 7] = [
+    Event::Hint(0),
+    Event::Hint(1),
+    Event::Tick,
+    Event::Agents,
+    Event::Known,
+    Event::Registers,
+    Event::Moves,
+];
+
+/// What an instance goes through: where it waits, and whether what it is told to do succeeds.
+type Script = &'static [(Wait, bool)];
+
+const SCRIPTS: [[Script; 2]; 5] = [
+    [&[(Wait::Launch, true)], &[(Wait::Terminate, true)]],
+    [&[(Wait::Launch, false)], &[(Wait::Terminate, false)]],
+    // Through the warm pool; the second time is not the first.
+    [&[(Wait::Warm, true), (Wait::Launch, false)], &[(Wait::Warm, true), (Wait::Retire, true)]],
+    [&[(Wait::Warm, false)], &[(Wait::Warm, true), (Wait::Launch, true), (Wait::Terminate, true)]],
+    // Back into the warm pool, and out again.
+    [&[(Wait::Terminate, true), (Wait::Warm, true)], &[(Wait::Launch, true), (Wait::Terminate, false)]],
+];
+
+#[derive(Debug, Clone)]
+struct Instance {
+    id: &'static str,
+    script: Script,
+    /// The part of the script that it is in, and whether it waits there.
+    part: usize,
+    waits: bool,
+    began: i64,
+    is_registered: bool,
+    /// How each wait ended: `CONTINUE` is true.
+    ends: Vec<bool>,
+    heartbeats: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Command {
+    instance: usize,
+    part: usize,
+    sent: Sent,
+    is_known: bool,
+}
+
+/// Everything that AWS has.
+#[derive(Debug, Clone)]
+struct World {
+    instances: [Instance; 2],
+    commands: Vec<Command>,
+    seconds: i64,
+    /// Effects until the process dies.
+    fuse: usize,
+}
+
+struct Died;
+
+impl World {
+    fn new(scripts: [Script; 2]) -> Self {
+        let instance = |number: usize, id: &'static str| Instance {
+            id,
+            script: scripts[number],
+            part: 0,
+            waits: true,
+            began: 0,
+            is_registered: number == 1,
+            ends: Vec::new(),
+            heartbeats: 0,
+        };
+        let instances = [instance(0, "i-00000000"), instance(1, "i-00000001")];
+        Self { instances, commands: Vec::new(), seconds: 1, fuse: usize::MAX }
+    }
+
+    /// Something changes, unless the process dies before.
+    fn effect(&mut self, change: impl FnOnce(&mut Self)) -> Result<(), Died> {
+        self.fuse = self.fuse.checked_sub(1).ok_or(Died)?;
+        change(self);
+        for number in 0..2 {
+            let open = self.commands.iter().filter(|command| {
+                command.instance == number
+                    && command.part == self.instances[number].part
+                    && command.sent.state == State::Running
+            });
+            assert!(open.count() <= 1, "two commands at a time: {self:#?}");
+        }
+        Ok(())
+    }
+
+    /// What the function does for one instance (functions/complete-lifecycle/src).
+    fn look(&mut self, number: usize) -> Result<(), Died> {
+        let Instance { id: name, script, part, waits, began, is_registered, .. } =
+            self.instances[number].clone();
+        if !waits {
+            return Ok(());
+        }
+        let wait = script[part].0;
+        let activity =
+            Activity { description: format!("Launching: {name}"), started: at(began), is_open: true };
+        let run = Run::of(&id(name), wait, &runs(&[activity])).unwrap();
+        // What is listed is of both instances and of all times.
+        let listed: Vec<Sent> = self.commands.iter().map(|command| command.sent.clone()).collect();
+        let command = oldest(&run, &listed);
+        let step = command.and_then(|command| {
+            let found = self.commands.iter().find(|found| found.sent.id == command.id && found.is_known)?;
+            let stdout = match run.direction.word() {
+                "launch" => RECAP.to_owned(),
+                _ => format!("onair-manifest sha256={} files=1 bytes=3\n", "a".repeat(64)),
+            };
+            Some(Step { state: found.sent.state.clone(), stdout })
+        });
+        let succeeded = |world: &Self| {
+            let own =
+                world.commands.iter().find(|command| command.instance == number && command.part == part);
+            wait == Wait::Retire || own.is_some_and(|command| command.sent.state == State::Success)
+        };
+        match next(&fleet(), wait, Some(&run), command, step.as_ref()).unwrap() {
+            Next::Send(_) if !is_registered => Ok(()),
+            Next::Send(order) => self.effect(|world| {
+                let id = world.commands.len().to_string();
+                let requested = at(world.seconds);
+                let sent = Sent { id, comment: order.comment, requested, state: State::Running };
+                world.commands.push(Command { instance: number, part, sent, is_known: false });
+            }),
+            Next::Heartbeat => self.effect(|world| world.instances[number].heartbeats += 1),
+            // S3 has what it should have.
+            Next::Verify(_) => {
+                assert!(succeeded(self), "{self:#?}");
+                self.effect(|world| world.end(number, true))
+            }
+            Next::Complete(verdict) => {
+                assert!(
+                    !verdict.goes_on || succeeded(self),
+                    "nothing succeeded since it began to wait: {self:#?}"
+                );
+                self.effect(|world| world.end(number, verdict.goes_on))
+            }
+            Next::Held(why) => panic!("{why}"),
+        }
+    }
+
+    fn end(&mut self, number: usize, goes_on: bool) {
+        let instance = &mut self.instances[number];
+        instance.waits = false;
+        instance.ends.push(goes_on);
+    }
+
+    fn happen(&mut self, event: Event) -> Result<(), Died> {
+        self.seconds += 7;
+        match event {
+            Event::Hint(number) => self.look(number),
+            Event::Tick => self.look(0).and(self.look(1)),
+            Event::Agents => {
+                for command in self.commands.iter_mut().filter(|command| command.sent.state == State::Running)
+                {
+                    let (_, succeeds) = self.instances[command.instance].script[command.part];
+                    let failed = State::Failed { details: "Failed".to_owned() };
+                    command.sent.state = if succeeds { State::Success } else { failed };
+                }
+                Ok(())
+            }
+            Event::Known => {
+                self.commands.iter_mut().for_each(|command| command.is_known = true);
+                Ok(())
+            }
+            Event::Registers => {
+                self.instances[0].is_registered = true;
+                Ok(())
+            }
+            Event::Moves => {
+                let seconds = self.seconds;
+                for instance in &mut self.instances {
+                    let goes_on =
+                        instance.ends.last() == Some(&true) && instance.part + 1 < instance.script.len();
+                    if !instance.waits && goes_on {
+                        (instance.part, instance.waits, instance.began) = (instance.part + 1, true, seconds);
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The schedule goes on, and everything that is late comes.
+    fn settle(mut self) -> Self {
+        self.fuse = usize::MAX;
+        for _ in 0..4 {
+            for event in
+                [Event::Registers, Event::Tick, Event::Agents, Event::Known, Event::Tick, Event::Moves]
+            {
+                let _ = self.happen(event);
+            }
+        }
+        let before = format!("{:?} {:?}", self.instances, self.commands);
+        let _ = self.happen(Event::Tick);
+        assert_eq!(before, format!("{:?} {:?}", self.instances, self.commands), "it never comes to rest");
+        self
+    }
+
+    /// How each wait ended, and how many commands there were.
+    fn result(&self) -> ([Vec<bool>; 2], usize) {
+        (self.instances.clone().map(|instance| instance.ends), self.commands.len())
+    }
+}
+
+const RECAP: &str =
+    "PLAY RECAP ***\nlocalhost : ok=1 changed=1 unreachable=0 failed=0 skipped=0 rescued=0 ignored=0\n";
+
+/// What the scripts deserve.
+fn deserved(scripts: [Script; 2]) -> ([Vec<bool>; 2], usize) {
+    let ends = scripts.map(|script| script.iter().map(|(_, succeeds)| *succeeds).collect());
+    let with_command =
+        scripts.iter().flat_map(|script| script.iter()).filter(|(wait, _)| wait.takes_a_command());
+    (ends, with_command.count())
+}
+
+/// Lets `look` see the world after every order of up to `length` events.
+fn every_order(
+    world: &World,
+    length: usize,
+    order: &mut Vec<Event>,
+    look: &mut impl FnMut(&World, &[Event]),
+) {
+    look(world, order);
+    if length == 0 {
+        return;
+    }
+    for event in EVENTS {
+        let mut world = world.clone();
+        let _ = world.happen(event);
+        order.push(event);
+        every_order(&world, length - 1, order, look);
+        order.pop();
+    }
+}
+
+#[test]
+fn every_order_of_up_to_five_events_ends_as_the_commands_deserve() {
+    for scripts in SCRIPTS {
+        let mut seen = 0;
+        every_order(&World::new(scripts), 5, &mut Vec::new(), &mut |world, order| {
+            seen += 1;
+            assert_eq!(world.clone().settle().result(), deserved(scripts), "after {order:?}: {world:#?}");
+        });
+        assert_eq!(seen, 1 + 7 + 49 + 343 + 2_401 + 16_807);
+    }
+}
+
+/// No three events have more effects than this.
+const EFFECTS: usize = 7;
+
+#[test]
+fn a_crash_after_any_effect_of_any_four_events_ends_the_same() {
+    for scripts in SCRIPTS {
+        every_order(&World::new(scripts), 4, &mut Vec::new(), &mut |_, order| {
+            for fuse in 0..EFFECTS {
+                let mut world = World::new(scripts);
+                world.fuse = fuse;
+                for event in order {
+                    if world.happen(*event).is_err() {
+                        // Lambda, or EventBridge, sends it again.
+                        world.fuse = usize::MAX;
+                        let _ = world.happen(*event);
+                    }
+                }
+                assert_eq!(
+                    world.settle().result(),
+                    deserved(scripts),
+                    "{order:?}, dead after {fuse} effects"
+                );
+            }
+        });
+    }
+}
+
+#[test]
+fn an_instance_whose_agent_never_registers_gets_no_heartbeat() {
+    let mut world = World::new(SCRIPTS[0]);
+    for _ in 0..20 {
+        let _ = world.happen(Event::Tick);
+        let _ = world.happen(Event::Hint(0));
+    }
+    assert_eq!((world.instances[0].heartbeats, world.instances[0].ends.len()), (0, 0));
+    // The other one's command is under way.
+    assert_eq!(world.instances[1].heartbeats, 19);
+}

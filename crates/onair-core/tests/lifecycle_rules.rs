@@ -1,0 +1,313 @@
+//! `complete-lifecycle`: the rules as tables.
+
+use chrono::{DateTime, Utc};
+use onair_core::complete_lifecycle::{
+    Activity, Direction, Fleet, InstanceId, Launch, Next, Order, Rule, Run, Sent, State, Step, Terminate,
+    Verdict, Wait, check, is_bucket, is_directory, is_document, is_hook, is_playbook, is_variables, next,
+    oldest, recap, receipt, runs,
+};
+use proptest::prelude::*;
+
+pub(crate) fn fleet() -> Fleet {
+    Fleet {
+        group: "web".to_owned(),
+        launch: Some(Launch {
+            hook: "onair-launch".to_owned(),
+            bucket: "fleet-bucket".to_owned(),
+            region: "us-west-2".to_owned(),
+            playbook: "web.yml".to_owned(),
+            check_mode: false,
+            rule: Rule::NothingFailed,
+            timeout_seconds: 1800,
+            extra_variables: String::new(),
+        }),
+        terminate: Some(Terminate {
+            hook: "onair-terminate".to_owned(),
+            bucket: "fleet-bucket".to_owned(),
+            document: "onair-logs".to_owned(),
+            directory: "/var/log/nginx".to_owned(),
+        }),
+    }
+}
+
+pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_795_295_620 + seconds, 0).unwrap()
+}
+
+pub(crate) fn id(text: &str) -> InstanceId {
+    InstanceId::parse(text).unwrap()
+}
+
+const ID: &str = "i-1234567890abcdef0";
+
+fn run(direction: Direction, seconds: i64) -> Run {
+    Run { instance: id(ID), direction, began: at(seconds) }
+}
+
+fn sent(run: &Run, id: &str, requested: i64, state: State) -> Sent {
+    Sent { id: id.to_owned(), comment: run.comment(), requested: at(requested), state }
+}
+
+const GOOD: &str =
+    "PLAY RECAP ***\nlocalhost : ok=1 changed=1 unreachable=0 failed=0 skipped=0 rescued=0 ignored=0\n";
+
+fn failed() -> State {
+    State::Failed { details: "Failed".to_owned() }
+}
+
+fn step(state: State, stdout: &str) -> Step {
+    Step { state, stdout: stdout.to_owned() }
+}
+
+#[test]
+fn the_states_that_wait_are_four_and_no_others() {
+    for (state, wait) in [
+        ("Pending:Wait", Some(Wait::Launch)),
+        ("Warmed:Pending:Wait", Some(Wait::Warm)),
+        ("Terminating:Wait", Some(Wait::Terminate)),
+        ("Warmed:Terminating:Wait", Some(Wait::Retire)),
+        ("Pending", None),
+        ("Pending:Proceed", None),
+        ("InService", None),
+        ("Warmed:Stopped", None),
+        ("Terminating:Proceed", None),
+        ("Terminating:Retained", None),
+        ("", None),
+        ("pending:wait", None),
+    ] {
+        assert_eq!(Wait::of(state), wait, "{state}");
+    }
+}
+
+#[test]
+fn what_comes_next_follows_from_wait_command_and_result() {
+    use State::{Running, Success};
+    let (launch, terminate) = (run(Direction::Launch, 0), run(Direction::Terminate, 0));
+    let receipt_line = format!("onair-manifest sha256={} files=1 bytes=3", "a".repeat(64));
+    let word = |wait: Wait, run: Option<&Run>, command: Option<State>, step: Option<Step>| {
+        let command = command.map(|state| sent(run.unwrap(), "1", 1, state));
+        match next(&fleet(), wait, run, command.as_ref(), step.as_ref()).unwrap() {
+            Next::Send(_) => "send",
+            Next::Heartbeat => "heartbeat",
+            Next::Verify(_) => "verify",
+            Next::Complete(Verdict { goes_on: true, .. }) => "CONTINUE",
+            Next::Complete(Verdict { goes_on: false, .. }) => "ABANDON",
+            Next::Held(_) => "held",
+        }
+    };
+    for wait in [Wait::Launch, Wait::Warm] {
+        for (command, step, expected) in [
+            (None, None, "send"),
+            (Some(Running), None, "heartbeat"),
+            (Some(Success), None, "heartbeat"),
+            (Some(Running), Some(step(Running, "")), "heartbeat"),
+            (Some(Success), Some(step(Running, GOOD)), "heartbeat"),
+            (Some(Running), Some(step(Success, GOOD)), "CONTINUE"),
+            (Some(Success), Some(step(Success, GOOD)), "CONTINUE"),
+            (Some(Success), Some(step(Success, "")), "ABANDON"),
+            (Some(failed()), None, "ABANDON"),
+            (Some(failed()), Some(step(Success, GOOD)), "ABANDON"),
+            (Some(Success), Some(step(failed(), GOOD)), "ABANDON"),
+            (Some(Running), Some(step(failed(), GOOD)), "ABANDON"),
+        ] {
+            assert_eq!(
+                word(wait, Some(&launch), command.clone(), step.clone()),
+                expected,
+                "{command:?} {step:?}"
+            );
+        }
+        assert_eq!(word(wait, None, None, None), "held");
+    }
+    for (command, step, expected) in [
+        (None, None, "send"),
+        (Some(Running), None, "heartbeat"),
+        (Some(Success), Some(step(Success, &receipt_line)), "verify"),
+        (Some(Success), Some(step(Success, GOOD)), "ABANDON"),
+        (Some(failed()), Some(step(failed(), &receipt_line)), "ABANDON"),
+    ] {
+        assert_eq!(
+            word(Wait::Terminate, Some(&terminate), command.clone(), step.clone()),
+            expected,
+            "{command:?}"
+        );
+    }
+    assert_eq!(word(Wait::Terminate, None, None, None), "held");
+    assert_eq!(word(Wait::Retire, None, None, None), "CONTINUE");
+}
+
+#[test]
+fn a_direction_without_a_hook_is_not_ours() {
+    let without_launch = Fleet { launch: None, ..fleet() };
+    let without_terminate = Fleet { terminate: None, ..fleet() };
+    for wait in Wait::ALL {
+        let ours = |fleet: &Fleet| next(fleet, wait, Some(&run(wait.direction(), 0)), None, None).is_some();
+        let is_launch = wait.direction() == Direction::Launch;
+        assert_eq!((ours(&without_launch), ours(&without_terminate)), (!is_launch, is_launch));
+    }
+}
+
+#[test]
+fn only_the_runs_own_command_counts_and_of_several_the_oldest() {
+    let now = run(Direction::Launch, 0);
+    let earlier = Run { began: at(-60), ..now.clone() };
+    let other = Run { instance: id("i-00000000"), ..now.clone() };
+    let back = Run { direction: Direction::Terminate, ..now.clone() };
+    let listed = [
+        sent(&earlier, "earlier", -50, State::Success),
+        sent(&other, "other", 1, State::Success),
+        sent(&back, "back", 1, State::Success),
+        sent(&now, "second", 3, State::Success),
+        sent(&now, "first", 2, failed()),
+    ];
+    assert_eq!(oldest(&now, &listed).map(|sent| sent.id.as_str()), Some("first"));
+    assert_eq!(oldest(&now, &listed[..3]), None);
+    for run in [now, earlier, other, back] {
+        assert!(run.comment().len() <= 100, "{}", run.comment());
+    }
+}
+
+#[test]
+fn a_wait_begins_with_the_newest_open_activity_that_names_the_instance() {
+    let activity = |description: &str, seconds, is_open| Activity {
+        description: description.to_owned(),
+        started: at(seconds),
+        is_open,
+    };
+    let began = runs(&[
+        activity("Launching a new EC2 instance: i-1234567890abcdef0", 50, false),
+        activity("Terminating EC2 instance: i-1234567890abcdef0", 20, true),
+        activity("Launching a new EC2 instance: i-1234567890abcdef0", 10, true),
+        activity("Launching a new EC2 instance into warm pool: i-00000001", 30, true),
+        activity("Terminating EC2 instance: i-00000002 - WaitingForELBConnectionDraining", 40, true),
+        activity("Launching a new EC2 instance.  Status Reason: none", 40, true),
+        activity("Terminating EC2 instance: i-00000003", 40, false),
+    ]);
+    let expected = [("i-00000001", 30), ("i-00000002", 40), (ID, 20)];
+    assert_eq!(began, expected.map(|(text, seconds)| (id(text), at(seconds))).into());
+    // A part of an id is none.
+    assert!(runs(&[activity("Terminating EC2 instance: i-000000012", 1, true)]).is_empty());
+}
+
+#[test]
+fn an_order_says_all_that_its_document_needs() {
+    let order = Order::of(&fleet(), &run(Direction::Terminate, 0)).unwrap();
+    insta::assert_debug_snapshot!(order, @r#"
+    Order {
+        document: "onair-logs",
+        parameters: [
+            (
+                "Bucket",
+                "fleet-bucket",
+            ),
+            (
+                "Prefix",
+                "logs/i-1234567890abcdef0/20261121T211340Z",
+            ),
+            (
+                "Directory",
+                "/var/log/nginx",
+            ),
+        ],
+        comment: "onair terminate i-1234567890abcdef0 20261121T211340Z",
+    }
+    "#);
+}
+
+#[test]
+fn a_recap_is_the_sum_over_hosts_of_the_last_one() {
+    let hosts = "PLAY RECAP *****\na : ok=1 changed=2 unreachable=0 failed=0 skipped=0 rescued=0 ignored=0\n\
+                 b : ok=10 changed=20 unreachable=1 failed=3 skipped=0 rescued=0 ignored=1\n\nafterwards\n";
+    let recap = recap(hosts).unwrap();
+    let figures = [recap.hosts, recap.ok, recap.changed, recap.unreachable, recap.failed];
+    assert_eq!(figures, [2, 11, 22, 1, 3]);
+}
+
+#[test]
+fn a_recap_that_is_not_whole_is_none() {
+    assert!(recap(GOOD).is_some());
+    // Wherever it is cut off before the last figure is there.
+    let end = GOOD.find("ignored=0").unwrap() + "ignored=".len();
+    let start = GOOD.find("localhost").unwrap() + 1;
+    for at in start..=end {
+        assert_eq!(recap(&GOOD[..at]), None, "{:?}", &GOOD[..at]);
+    }
+    for line in [
+        "a : ok=1 ok=2 changed=0 unreachable=0 failed=0 ignored=0",
+        "a : ok=-1 changed=0 unreachable=0 failed=0 ignored=0",
+        "a : ok=1 changed=x unreachable=0 failed=0 ignored=0",
+        "a: ok=1 changed=0 unreachable=0 failed=0 ignored=0",
+    ] {
+        assert_eq!(recap(&format!("PLAY RECAP ***\n{line}\n")), None, "{line}");
+    }
+}
+
+#[test]
+fn what_reaches_a_command_line_is_plain() {
+    type Case = (fn(&str) -> bool, &'static [&'static str], &'static [&'static str]);
+    let cases: [Case; 6] = [
+        (is_bucket, &["abc", "a.b-c"], &["ab", "Abc", "a_b", "-ab", "ab-", "a/b", "a b", "ä-bucket"]),
+        (is_hook, &["onair-launch", "a/b_C"], &["", "a b", "a;b", "a\n"]),
+        (is_document, &["onair-logs", "AWS-X.1"], &["ab", "a:b", "a b", "arn:aws:ssm"]),
+        (
+            is_directory,
+            &["/var/log/nginx", "/a"],
+            &["/", "", "a", "/a/", "//a", "/a/../b", "/a b", "/$a", "/-a", "/.a"],
+        ),
+        (
+            is_playbook,
+            &["web.yml", "a/b.yaml"],
+            &["", "web", "/web.yml", "../web.yml", "a//b.yml", "-e.yml", ".yml", "a b.yml", "web.yml\n"],
+        ),
+        (
+            is_variables,
+            &["", "a=b", "a=b c=d/e,f@g%h+i=j-k", "A_1=x"],
+            &[
+                "a", "a=", "=b", "1=b", "a=b  c=d", " a=b", "a=b:c", "a=b;c", "a=$b", "a=`b`", "a=\"b\"",
+                "a='b'", "a=b\\", "a=b|c", "a=(b)", "a=b&c", "a=b\nc=d", "a=b\tc=d", "a={b}",
+            ],
+        ),
+    ];
+    for (passes, good, bad) in cases {
+        for text in good {
+            assert!(passes(text), "{text:?}");
+        }
+        for text in bad {
+            assert!(!passes(text), "{text:?}");
+        }
+    }
+    for bad in [
+        "",
+        "i-",
+        "i-1234567",
+        "i-123456789",
+        "i-1234567g",
+        "I-12345678",
+        "i-12345678 ",
+        "mi-1234567890abcdef0",
+    ] {
+        assert_eq!(InstanceId::parse(bad), None, "{bad:?}");
+    }
+}
+
+proptest! {
+    /// An instance may write anything.
+    #[test]
+    fn no_output_and_no_manifest_makes_anything_panic(text in ".*", recap_like in "PLAY RECAP \\*\n.*", line in "onair-manifest .*") {
+        for text in [&text, &recap_like, &line] {
+            let _ = recap(text);
+            let found = receipt(text);
+            let receipt = found.unwrap_or_else(|_| receipt(&format!("onair-manifest sha256={} files=1 bytes=1", "0".repeat(64))).unwrap());
+            prop_assert!(check(text, &receipt, &id(ID)).is_err());
+        }
+    }
+
+    /// What passes has none of what a shell takes for more than a letter.
+    #[test]
+    fn nothing_that_means_something_to_a_shell_passes(text in ".{0,40}") {
+        let checks = [is_bucket, is_hook, is_document, is_directory, is_playbook, is_variables];
+        if checks.iter().any(|passes| passes(&text)) || InstanceId::parse(&text).is_some() {
+            let means_something = |c: char| "$`\"'\\;&|<>(){}*?~#!".contains(c) || c.is_control();
+            prop_assert!(!text.contains(means_something));
+        }
+    }
+}
