@@ -47,7 +47,7 @@ fn assert_kept(entry: &Value, why: &str) {
     assert!(entry["why"].as_str().unwrap().contains(why), "{why}: {entry:#}");
 }
 
-/// Promise P99.
+/// Promises P99 and P109.
 #[tokio::test]
 async fn an_instance_whose_command_failed_is_kept() {
     let failed = |_: &Fleet, _: &Command| Ran { status: "Failed".to_owned(), stdout: String::new() };

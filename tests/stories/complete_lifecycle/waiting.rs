@@ -102,7 +102,7 @@ async fn a_service_that_asks_for_patience_gets_it_at_every_call() {
     assert!(SSM.iter().all(|operation| throttled.iter().any(|other| other == operation)), "{throttled:?}");
 }
 
-/// Promise P96.
+/// Promises P96 and P109.
 #[tokio::test]
 async fn the_schedule_finds_what_no_event_told_of() {
     let fleet = Fleet::new();
