@@ -1,8 +1,9 @@
-"""The stand-in's media services, started as a program, with clients of boto3 whose answers are compared with the
-model that boto3 has of the services."""
+"""The stand-in's services, started as a program, with clients of boto3 whose answers are compared with the model that
+boto3 has of the services."""
 
 import json
 import subprocess
+import xml.etree.ElementTree
 from pathlib import Path
 
 import boto3
@@ -58,12 +59,18 @@ class StandIn:
 
 def compare_with_model(operation_model, response_dict, **_):
     """Parsing would leave out silently what the model does not know."""
-    if response_dict["status_code"] < 300 and response_dict["body"]:
+    if response_dict["status_code"] >= 300 or not response_dict["body"]:
+        return
+    if response_dict["body"].startswith(b"<"):
+        result = xml.etree.ElementTree.fromstring(response_dict["body"])[0]
+        check_xml(operation_model.output_shape, result, operation_model.name)
+    else:
         check(operation_model.output_shape, json.loads(response_dict["body"]), operation_model.name)
 
 
 def check(shape, value, where):
-    types = {"string": str, "integer": int, "boolean": bool, "timestamp": str, "list": list}
+    # A timestamp is a text in REST-JSON and seconds in JSON 1.1.
+    types = {"string": str, "integer": int, "boolean": bool, "timestamp": (str, float), "list": list}
     assert isinstance(value, types.get(shape.type_name, dict)), where
     match shape.type_name:
         case "structure":
@@ -76,6 +83,23 @@ def check(shape, value, where):
                 check(shape.member, item, f"{where}[]")
         case "string":
             assert not shape.enum or value in shape.enum, where
+
+
+def check_xml(shape, element, where):
+    """The same of the query protocol, in which a text is whatever the model takes it for."""
+    children = [(child.tag.rpartition("}")[2], child) for child in element]
+    match shape.type_name:
+        case "structure":
+            for name, child in children:
+                assert name in shape.members, f"{where}.{name} is not in the model"
+                check_xml(shape.members[name], child, f"{where}.{name}")
+        case "list":
+            for name, child in children:
+                assert name == "member", where
+                check_xml(shape.member, child, f"{where}[]")
+        case _:
+            assert not children, where
+            assert not getattr(shape, "enum", None) or element.text in shape.enum, where
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-//! Everything that a pair of live streams needs, for clients in other languages.
+//! Everything that a pair of live streams and a fleet of web servers need, for clients in other languages.
 //!
 //! Prints the addresses as one line of JSON, then reads commands from standard input, one JSON array a line
 //! such as `["set_alert", "1001", 0, "Video Not Detected"]`, and answers each with a line of JSON. Ends with
@@ -7,18 +7,25 @@
 //! Side A is the channel `1001` in MediaLive, and the channel `a` with the endpoint `a-hls` in MediaPackage;
 //! side B is `1002`, `b` and `b-hls`. With two folders as arguments, those are what the sides serve: each
 //! with a `master.m3u8`.
+//!
+//! In Auto Scaling there is the group `web` with the hooks `onair-launch` and `onair-terminate`, in Systems Manager the
+//! document `onair-logs`.
 
 use std::error::Error;
 use std::io::{BufRead as _, Write as _};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
-use stand_in::{Fault, Live, MediaLive, MediaPackage, S3, Site, Source, Traffic, Versioning};
+use stand_in::{
+    AutoScaling, Fault, Live, MediaLive, MediaPackage, Ran, S3, Site, Source, Ssm, Traffic, Versioning,
+};
 
 struct Everything {
     traffic: Traffic,
     mediapackage: MediaPackage,
     medialive: MediaLive,
+    autoscaling: AutoScaling,
+    ssm: Ssm,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -39,6 +46,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         mediapackage.create(&json!({"id": format!("{side}-hls"), "channelId": side, "hlsPackage": {}}));
         medialive.create_channel(channel, 1);
     }
+    let autoscaling = AutoScaling::start(&traffic);
+    autoscaling.create_group("web", "onair-launch", "onair-terminate");
+    let ssm = Ssm::start(&traffic);
+    ssm.create_document("onair-logs", &["saveLogs"], &["Bucket", "Prefix", "Directory"]);
     println!(
         "{}",
         json!({
@@ -46,13 +57,15 @@ fn main() -> Result<(), Box<dyn Error>> {
             "mediapackage": mediapackage.endpoint_url(),
             "origin": mediapackage.origin_url(),
             "medialive": medialive.endpoint_url(),
+            "autoscaling": autoscaling.endpoint_url(),
+            "ssm": ssm.endpoint_url(),
             "site": site.url(),
             "region": stand_in::REGION,
             "access_key_id": stand_in::ACCESS_KEY_ID,
             "secret_access_key": stand_in::SECRET_ACCESS_KEY,
         })
     );
-    let everything = Everything { traffic, mediapackage, medialive };
+    let everything = Everything { traffic, mediapackage, medialive, autoscaling, ssm };
     for line in std::io::stdin().lock().lines() {
         let command: Vec<Value> = serde_json::from_str(&line?)?;
         let answer = everything.obey(&command);
@@ -68,7 +81,7 @@ impl Everything {
         let number = |at: usize| command.get(at)?.as_u64();
         let pipeline = |at: usize| u8::try_from(number(at)?).ok();
         let ago = |at: usize| SystemTime::now().checked_sub(Duration::from_secs(number(at).unwrap_or(0)));
-        let Self { traffic, mediapackage, medialive } = self;
+        let Self { traffic, mediapackage, medialive, autoscaling, ssm } = self;
         match text(0)? {
             "calls" => {
                 let calls = traffic.calls().into_iter();
@@ -85,6 +98,15 @@ impl Everything {
             "set_state" => medialive.set_state(text(1)?, text(2)?),
             "set_alert" => medialive.set_alert_at(text(1)?, pipeline(2)?, text(3)?, ago(4)?),
             "clear_alert" => medialive.clear_alert_at(text(1)?, pipeline(2)?, text(3)?, ago(4)?),
+            "register" => ssm.register(text(1)?),
+            "hide_results" => ssm.hide_results(number(1)? != 0),
+            "run" => {
+                let ran = Ran { status: text(1)?.to_owned(), stdout: text(2)?.to_owned() };
+                ssm.run(|_| ran.clone());
+            }
+            "launch" => autoscaling.launch("web", text(1)?),
+            "launch_into_warm_pool" => autoscaling.launch_into_warm_pool("web", text(1)?),
+            "terminate" => autoscaling.terminate(text(1)?),
             _ => return None,
         }
         Some(json!({}))
