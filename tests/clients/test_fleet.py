@@ -1,9 +1,15 @@
-"""Auto Scaling and Systems Manager of the stand-in, driven by a client that nobody here wrote."""
+"""Auto Scaling and Systems Manager of the stand-in, driven by a client that nobody here wrote; and the function, driven
+against a Systems Manager that nobody here wrote."""
 
+import logging
+import os
+import subprocess
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from botocore.exceptions import ClientError
+from conftest import ROOT
+from moto.server import ThreadedMotoServer
 
 INSTANCE = "i-1234567890abcdef0"
 PLAYBOOKS = "AWS-ApplyAnsiblePlaybooks"
@@ -142,3 +148,18 @@ def test_faults_strike_in_the_services_own_words(stand_in, autoscaling, ssm):
     assert refused(autoscaling.describe_auto_scaling_groups)["Code"] == "Throttling"
     assert refused(ssm.list_commands)["Code"] == "ThrottlingException"
     assert stand_in.do("calls") == [["autoscaling", "DescribeAutoScalingGroups", ""], ["ssm", "ListCommands", ""]]
+
+
+def test_moto_understands_what_the_function_asks_of_systems_manager():
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        command = ["cargo", "test", "--quiet", "--package", "complete-lifecycle", "--package", "stories"]
+        command += ["--test", "start", "--test", "stories", "complete_lifecycle::any_ssm"]
+        environment = os.environ | {"ONAIR_SSM_ENDPOINT": f"http://{host}:{port}"}
+        told = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+        assert told.returncode == 0 and "2 passed" in told.stdout, told.stdout
+    finally:
+        server.stop()

@@ -1,5 +1,6 @@
 //! Instances that join checked and leave nothing behind.
 
+mod any_ssm;
 mod faults;
 mod hints;
 mod launching;

@@ -3,7 +3,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::error::Error as StdError;
 
 /// How services say that there are too many requests, or that another change of the same thing is not done yet (SSM and
-/// EC2 Auto Scaling API references, "Common Error Types"; ResourceContention, Auto Scaling).
+/// EC2 Auto Scaling API references, "Common Error Types"; `ResourceContention`, Auto Scaling).
 const PASSING: [&str; 5] = [
     "Throttling",
     "ThrottlingException",

@@ -71,7 +71,7 @@ impl Ssm {
     /// The commands with this document that were asked for since then.
     ///
     /// They are not asked for by instance: "a managed node ID can't be specified when a command status is Pending" (SSM API
-    /// reference, CommandFilter), and one that is pending must not be sent again.
+    /// reference, `CommandFilter`), and one that is pending must not be sent again.
     ///
     /// # Errors
     ///

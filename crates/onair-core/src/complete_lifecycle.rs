@@ -26,7 +26,7 @@ pub const PLAYBOOK_DOCUMENT: &str = "AWS-ApplyAnsiblePlaybooks";
 
 /// The step of [`PLAYBOOK_DOCUMENT`] that runs `ansible-playbook`, its second; the first, `downloadContent`, fetches the
 /// playbook. (The document's own text, as AWS's toolkit for game studios copies it; the names must be given to
-/// GetCommandInvocation, SSM API reference: "If the document contains more than one step, you must specify the name".)
+/// `GetCommandInvocation`, SSM API reference: "If the document contains more than one step, you must specify the name".)
 pub const PLAYBOOK_STEP: &str = "runShellScript";
 
 /// Where the playbook lies in its bucket.

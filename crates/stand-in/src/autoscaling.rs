@@ -108,7 +108,7 @@ impl Form {
         let is_last = all.len().saturating_sub(start) <= max;
         let mut members = vec![(name, Xml::List(all.into_iter().skip(start).take(max).collect()))];
         if !is_last {
-            members.push(("NextToken", Xml::text(start + max)));
+            members.push(("NextToken", Xml::text(&(start + max))));
         }
         Ok(members)
     }

@@ -1,6 +1,8 @@
 //! How the binary starts when something is wrong. This test is also why `cargo test` builds the binary that
 //! the stories start.
 
+#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in what tests share")]
+
 use std::process::Command;
 
 /// What the last line of a start with these settings says.

@@ -16,10 +16,10 @@ async fn ends(settings: &[(&str, &str)], status: &str, details: &str, stdout: &s
     let (state, results) = (fleet.autoscaling.state(INSTANCE), fleet.results(INSTANCE));
     match entry["outcome"].as_str() {
         Some("continued") => {
-            assert_eq!((state.as_str(), results), ("InService", vec!["CONTINUE".to_owned()]))
+            assert_eq!((state.as_str(), results), ("InService", vec!["CONTINUE".to_owned()]));
         }
         Some("abandoned") => {
-            assert_eq!((state.as_str(), results), ("Terminated", vec!["ABANDON".to_owned()]))
+            assert_eq!((state.as_str(), results), ("Terminated", vec!["ABANDON".to_owned()]));
         }
         _ => panic!("{answer:#}"),
     }

@@ -44,10 +44,10 @@ impl Show<'_> {
             Event::Terminating => drop(response(self.function.invoke(terminating(&self.goes)).await)),
             Event::Tick => drop(response(self.function.invoke(tick()).await)),
             Event::Agents => {
-                drop(self.fleet.ssm.run(|command| match command.instance == self.comes && !self.passes {
+                self.fleet.ssm.run(|command| match command.instance == self.comes && !self.passes {
                     true => Ran { status: "Failed".to_owned(), stdout: playbook(0, 0, 1) },
                     false => self.fleet.agent(command),
-                }))
+                });
             }
             Event::Invocations => {
                 for command in self.ours() {

@@ -19,7 +19,7 @@ async fn ends(agent: impl Fn(&Fleet, &Command) -> Ran) -> Value {
     let metrics = function.stdout().concat();
     match entry["outcome"].as_str() {
         Some("continued") => {
-            assert_eq!((state.as_str(), metrics.contains("LogsUnverified")), ("Terminated", false))
+            assert_eq!((state.as_str(), metrics.contains("LogsUnverified")), ("Terminated", false));
         }
         Some("abandoned") => {
             assert_eq!(

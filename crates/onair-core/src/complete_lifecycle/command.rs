@@ -107,7 +107,7 @@ impl State {
     }
 }
 
-/// The step that tells the result, as GetCommandInvocation has it.
+/// The step that tells the result, as `GetCommandInvocation` has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// How it stands.

@@ -40,12 +40,12 @@ pub fn is_bucket(text: &str) -> bool {
         && edges.into_iter().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// The name of a lifecycle hook (Auto Scaling API reference, PutLifecycleHook: `[A-Za-z0-9\-_\/]+`).
+/// The name of a lifecycle hook (Auto Scaling API reference, `PutLifecycleHook`: `[A-Za-z0-9\-_\/]+`).
 pub fn is_hook(text: &str) -> bool {
     all(text, 1..=255, "-_/")
 }
 
-/// The name of an SSM document (SSM API reference, CreateDocument: `^[a-zA-Z0-9_\-.]{3,128}$`).
+/// The name of an SSM document (SSM API reference, `CreateDocument`: `^[a-zA-Z0-9_\-.]{3,128}$`).
 pub fn is_document(text: &str) -> bool {
     all(text, 3..=128, "_-.")
 }

@@ -39,7 +39,7 @@ impl Verdict {
         Self { goes_on: false, why: why.into(), recap: None }
     }
 
-    /// The result's name in CompleteLifecycleAction.
+    /// The result's name in `CompleteLifecycleAction`.
     pub fn result(&self) -> &'static str {
         if self.goes_on { "CONTINUE" } else { "ABANDON" }
     }

@@ -228,7 +228,7 @@ impl Content {
                 ("AvailabilityZone", Xml::text("us-west-2a")),
                 ("LifecycleState", Xml::text(&found.state)),
                 ("HealthStatus", Xml::text("Healthy")),
-                ("ProtectedFromScaleIn", Xml::text(false)),
+                ("ProtectedFromScaleIn", Xml::text(&false)),
             ])
         };
         listed.map(instance).collect()
@@ -240,17 +240,17 @@ impl Content {
         let group = |(name, (_, has_warm_pool)): (&String, &([String; 2], bool))| {
             let mut members = vec![
                 ("AutoScalingGroupName", Xml::text(name)),
-                ("MinSize", Xml::text(0)),
-                ("MaxSize", Xml::text(9)),
-                ("DesiredCapacity", Xml::text(1)),
-                ("DefaultCooldown", Xml::text(300)),
+                ("MinSize", Xml::text(&0)),
+                ("MaxSize", Xml::text(&9)),
+                ("DesiredCapacity", Xml::text(&1)),
+                ("DefaultCooldown", Xml::text(&300)),
                 ("AvailabilityZones", Xml::List(vec![Xml::text("us-west-2a")])),
                 ("HealthCheckType", Xml::text("ELB")),
                 ("CreatedTime", Xml::text("2026-01-01T00:00:00Z")),
                 ("Instances", Xml::List(self.members(name, false))),
             ];
             if *has_warm_pool {
-                let configuration = vec![("MinSize", Xml::text(0)), ("PoolState", Xml::text("Stopped"))];
+                let configuration = vec![("MinSize", Xml::text(&0)), ("PoolState", Xml::text("Stopped"))];
                 members.push(("WarmPoolConfiguration", Xml::Structure(configuration)));
             }
             Xml::Structure(members)
@@ -270,7 +270,7 @@ impl Content {
                 ("AvailabilityZone", Xml::text("us-west-2a")),
                 ("LifecycleState", Xml::text(&found.state)),
                 ("HealthStatus", Xml::text("HEALTHY")),
-                ("ProtectedFromScaleIn", Xml::text(false)),
+                ("ProtectedFromScaleIn", Xml::text(&false)),
             ])
         };
         let found = self.instances.iter().filter(is_listed).map(instance).collect();
@@ -288,13 +288,13 @@ impl Content {
         let name = form.get("AutoScalingGroupName");
         let activity = |(number, activity): (usize, &Activity)| {
             Xml::Structure(vec![
-                ("ActivityId", Xml::text(format!("f9f2d65b-f1f2-43e7-b46d-{number:012x}"))),
+                ("ActivityId", Xml::text(&format!("f9f2d65b-f1f2-43e7-b46d-{number:012x}"))),
                 ("AutoScalingGroupName", Xml::text(&activity.group)),
                 ("Description", Xml::text(&activity.description)),
                 ("Cause", Xml::text("on purpose")),
-                ("StartTime", Xml::text(iso8601(activity.started))),
+                ("StartTime", Xml::text(&iso8601(activity.started))),
                 ("StatusCode", Xml::text(activity.status)),
-                ("Progress", Xml::text(if activity.status == "MidLifecycleAction" { 60 } else { 100 })),
+                ("Progress", Xml::text(if activity.status == "MidLifecycleAction" { "60" } else { "100" })),
             ])
         };
         let ours = self.activities.iter().enumerate().filter(|(_, activity)| activity.group == name);

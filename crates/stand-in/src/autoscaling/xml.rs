@@ -10,7 +10,7 @@ pub(super) enum Xml {
 }
 
 impl Xml {
-    pub(super) fn text(value: impl ToString) -> Self {
+    pub(super) fn text<T: ToString + ?Sized>(value: &T) -> Self {
         Self::Text(value.to_string())
     }
 

@@ -25,7 +25,7 @@ const PLAYBOOK_PARAMETERS: [&str; 8] = [
     "ExtraVariables",
 ];
 
-/// GetCommandInvocation gives so many characters of an output, and says so where there were more.
+/// `GetCommandInvocation` gives so many characters of an output, and says so where there were more.
 const STDOUT_LIMIT: usize = 24_000;
 
 /// The greatest page of `ListCommands`.
