@@ -20,7 +20,7 @@ FUNCTIONS := $(addprefix --package ,$(notdir $(wildcard functions/*)))
 # What was answered when it was deployed first, else the machine's own processor.
 DEPLOYED := $(shell sed -n 's/^parameter_overrides.*Architecture=[\\"]*\([a-z0-9_]*\).*/\1/p' samconfig.toml)
 ARCHITECTURE ?= $(or $(DEPLOYED),$(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64))
-# Seconds for each of the three kinds of input.
+# Seconds for each kind of input.
 FUZZ_SECONDS ?= 30
 
 # Debian puts nginx where only root looks.
@@ -81,7 +81,7 @@ fuzz: cc $(TOOLS)/$(CARGO_FUZZ) ## Feed broken input to the core: make fuzz FUZZ
 	@export CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_OPT_LEVEL=3; \
 	options=(--sanitizer none --features libfuzzer); \
 	cargo fuzz build "$${options[@]}"; \
-	for input in playlist event plan; do \
+	for input in playlist event plan log; do \
 		mkdir -p target/fuzz/$$input; \
 		seeds=(fuzz/seeds/$$input); [ $$input != event ] || seeds+=(events/*/); \
 		cargo fuzz run "$${options[@]}" $$input target/fuzz/$$input "$${seeds[@]}" -- -dict=fuzz/words.dict \

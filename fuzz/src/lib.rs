@@ -8,6 +8,11 @@ mod case;
 
 use case::Case;
 use chrono::{DateTime, TimeDelta};
+use onair_core::count_viewers::audience::Audience;
+use onair_core::count_viewers::key::{Keying, Secret};
+use onair_core::count_viewers::log::{Log, Tally};
+use onair_core::count_viewers::stream::StreamRule;
+use onair_core::count_viewers::{Rules, document};
 use onair_core::pair::Sides;
 use onair_core::pair::freshness::{Look, numbers_apart, understand};
 use onair_core::pair::state::PairState;
@@ -19,6 +24,7 @@ use onair_core::prune_recording::{ENDED, ENTRY_PLAYLISTS, HLS, THUMBNAILS};
 use onair_core::publish_playlist::{Master, index, steering};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 
 /// A text that is taken for a playlist is edited line by line: nothing dropped means nothing changed, and what
 /// is left after a drop is lines of the original that are again such a playlist, or none.
@@ -80,6 +86,42 @@ pub fn event(bytes: &[u8]) {
     let bucket = Some(request.bucket.as_str());
     let key = request.prefix.key(ENDED);
     assert!(of_s3 == (bucket, Some(&key)) || of_ivs == (bucket, Some(&prefix)), "{key:?} of {event}");
+}
+
+/// Whatever a log says, each line of it is one thing, and it makes no difference in which pieces it comes.
+pub fn log(bytes: &[u8]) -> Tally {
+    const MAX_UNPACKED_BYTES: u64 = 1 << 20;
+    let rules = Rules {
+        window_s: NonZeroU32::MIN.saturating_add(89),
+        keying: Keying::Address,
+        secret: Secret::new("a secret of some length"),
+        streams: StreamRule::Usual,
+        format: None,
+        exact_up_to: 5,
+        max_streams: 3,
+    };
+    let read = |pieces: &[&[u8]]| {
+        let mut audience = Audience::default();
+        let mut log = Log::new(&rules, &mut audience, MAX_UNPACKED_BYTES);
+        let trouble = pieces.iter().find_map(|piece| log.push(piece).err());
+        let (tally, ended) = log.end();
+        (audience, tally, trouble.is_some() || ended.is_some())
+    };
+    let (audience, tally, is_broken) = read(&[bytes]);
+    let Tally { lines, counted, other, unkeyed, dropped, malformed, first_problem } = tally;
+    assert_eq!(lines, counted + other + unkeyed + dropped + malformed);
+    assert_eq!(malformed > 0, first_problem.is_some());
+    let (early, late) = bytes.split_at(bytes.len() / 3);
+    let (in_pieces, again, _) = read(&[early, b"", late]);
+    // Of what is broken, where it breaks may differ.
+    assert!(is_broken || again == tally && in_pieces.figures(&rules) == audience.figures(&rules));
+    let mut kept = Audience::default();
+    for minute in audience.minutes() {
+        let text = document::write(&audience, minute, &rules);
+        assert!(document::read(&mut kept, minute, &text, &rules).is_ok(), "{text}");
+    }
+    assert_eq!(kept.figures(&rules), audience.figures(&rules));
+    tally
 }
 
 /// A plan deletes whole folders of the recording and nothing that is still named, and carrying it out leaves
@@ -211,6 +253,14 @@ mod tests {
         for (path, seed) in seeds("seeds/event").into_iter().chain(seeds("../events/prune-recording")) {
             assert!(decode(&serde_json::from_slice(&seed).unwrap()).is_ok(), "{path}");
             event(&seed);
+        }
+    }
+
+    #[test]
+    fn every_log_seed_is_a_log_that_somebody_watched_in() {
+        for (path, seed) in seeds("seeds/log") {
+            let told = log(&seed);
+            assert!(told.counted > 0 && told.malformed == 0, "{path}: {told:?}");
         }
     }
 

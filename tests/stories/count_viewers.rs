@@ -250,10 +250,13 @@ async fn cloudwatch_logs_bring_lines_too() {
         assert!(outcome == "counted" || outcome == "unchanged", "{outcome}");
     }
     assert_eq!(reported(&function), audience.truth(60));
-    for file in ["subscription.json", "subscription-control.json"] {
-        let answer = response(function.invoke(event(&format!("count-viewers/{file}"))).await);
-        let expected = if file.contains("control") { "ignored" } else { "counted" };
-        assert_eq!(answer["outcome"], expected, "{answer}");
+    let fresh = start(&cloud, &[("VIEWER_SECRET", "a secret of its own")]);
+    let documented = [
+        ("count-viewers/subscription.json", "counted"),
+        ("count-viewers/subscription-control.json", "ignored"),
+    ];
+    for (file, expected) in documented {
+        assert_eq!(response(fresh.invoke(event(file)).await)["outcome"], expected, "{file}");
     }
 }
 
@@ -273,8 +276,8 @@ async fn a_dry_run_says_the_figures_and_keeps_nothing() {
     cloud.s3().put(BUCKET, "logs/1", log);
     let by_setting = start(&cloud, &[("DRY_RUN", "true")]);
     let by_event = start(&cloud, &[]);
-    let mut dry = delivered("logs/1");
-    dry["onair"] = json!({"dry_run": true});
+    let mut dry = event("count-viewers/dry-run.json");
+    dry["detail"] = delivered("logs/1")["detail"].take();
     for (function, event) in [(&by_setting, delivered("logs/1")), (&by_event, dry)] {
         let answer = response(function.invoke(event).await);
         assert_eq!(answer["outcome"], "planned");

@@ -3,8 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in what tests share")]
 
-mod count_viewers;
 mod complete_lifecycle;
+mod count_viewers;
 mod fail_back;
 mod fail_over;
 mod house_rules;

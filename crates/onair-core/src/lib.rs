@@ -4,8 +4,8 @@
 //! clock, no environment, no files, no network (`clippy.toml` beside this crate's manifest refuses them).
 //! A module per function of the template, named after it, plus the nouns that they share.
 
-pub mod count_viewers;
 pub mod complete_lifecycle;
+pub mod count_viewers;
 pub mod fail_back;
 pub mod fail_over;
 mod json;

@@ -23,12 +23,13 @@ struct Dependency {
 }
 
 /// Which crates of ours each crate of ours may use.
-const MAY_USE: [(&str, &[&str]); 7] = [
+const MAY_USE: [(&str, &[&str]); 8] = [
     ("onair-core", &[]),
     ("onair-aws", &["onair-core"]),
     ("onair-lambda", &["onair-core", "onair-aws"]),
     ("onair-pair", &["onair-core", "onair-aws", "onair-lambda"]),
     ("publish-live", &["onair-core", "onair-aws"]),
+    ("viewers", &["onair-core"]),
     // It must not share a type with the code that it checks, or it would share its mistakes.
     ("stand-in", &[]),
     ("fuzz", &["onair-core"]),

@@ -67,7 +67,8 @@ pub(super) fn settings() -> Vec<String> {
             while let Some(setting) = lines.next_if(|next| indent(next) > indent(line)) {
                 // A value over several lines has colons of its own.
                 let named = setting.trim().split_once(':').map(|(name, _)| name);
-                let is_name = |name: &&str| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+                let is_name =
+                    |name: &&str| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
                 settings.extend(named.filter(is_name).map(str::to_owned));
             }
         }
