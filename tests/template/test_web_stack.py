@@ -90,9 +90,15 @@ def test_the_load_balancer_is_internal_unless_one_wants_and_logs_into_the_bucket
     assert attributes["access_logs.s3.enabled"] == "true"
     assert (attributes["access_logs.s3.bucket"], attributes["access_logs.s3.prefix"]) == (outputs["FleetBucketName"], "alb")
     assert stack.translate(parameters)["Resources"]["WebLoadBalancer"]["DependsOn"] == "FleetBucketPolicy"
-    (http,) = stack.properties("WebHttpListener")["DefaultActions"]
-    assert http["Type"] == ("redirect" if "WebCertificateArn" in parameters else "forward")
-    assert ("WebHttpsListener" in stack.created()) == ("WebCertificateArn" in parameters)
+    listeners = {listener["Port"]: listener for listener in client("elbv2").describe_listeners(
+        LoadBalancerArn=balancer["LoadBalancerArn"]
+    )["Listeners"]}
+    actions = {port: (listener["Protocol"], listener["DefaultActions"][0]["Type"]) for port, listener in listeners.items()}
+    if "WebCertificateArn" in parameters:
+        assert actions == {443: ("HTTPS", "forward"), 80: ("HTTP", "redirect")}
+        assert listeners[443]["Certificates"] == [{"CertificateArn": parameters["WebCertificateArn"]}]
+    else:
+        assert actions == {80: ("HTTP", "forward")}
     assert outputs["WebUrl"] == f"{'https' if 'WebCertificateArn' in parameters else 'http'}://{balancer['DNSName']}/"
 
 
