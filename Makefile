@@ -47,7 +47,7 @@ install = { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null \
 
 help: ## Print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
-		printf '  make %-14s %s\n' "$$target" "$$text"; done
+		printf '  make %-16s %s\n' "$$target" "$$text"; done
 
 # With SERVE=1 no function has a part in it, and the player's page has.
 SERVING := $(filter-out 0,$(SERVE))

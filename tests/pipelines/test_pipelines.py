@@ -199,8 +199,9 @@ def test_what_is_missing_is_named_before_anything_is_built(deploy, missing):
 
 @pytest.mark.parametrize("tool", ["make", "curl", "aws"])
 def test_what_fails_ends_it_before_anything_is_deployed(deploy, tool):
-    code, calls, _ = deploy(**ASKED, **OF_GITHUB, **{f"FAIL_OF_{tool.upper()}": "7"})
+    code, calls, complaints = deploy(**ASKED, **OF_GITHUB, **{f"FAIL_OF_{tool.upper()}": "7"})
     assert code != 0
+    assert ("does it trust this pipeline?" in complaints) == (tool == "aws")
     assert "sam" not in [call[0] for call, _ in calls]
 
 
