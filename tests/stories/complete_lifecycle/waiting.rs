@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use stand_in::Fault;
+use std::time::Duration;
 use stories::fleet::{Fleet, GROUP, INSTANCE, OTHER, invocation, launched, terminating, tick};
 use stories::{error, event, response};
 
@@ -182,17 +183,33 @@ async fn the_trouble_of_one_instance_is_not_the_others() {
     assert!(error_type == "Aws" && message.contains("SendCommand"), "{error_type} {message}");
     assert_eq!(fleet.ssm.commands().len(), 1);
     assert!(function.stdout().concat().contains(r#""CommandsSent":1,"Failed":1"#), "{:?}", function.stdout());
-    fleet.agents();
-    fleet.traffic.reset_calls();
-    // One result cannot be read: what is there of the other counts.
-    fleet.traffic.fault(3, Fault::status(403));
-    error(function.invoke(tick()).await);
+    response(function.invoke(tick()).await);
     assert_eq!(fleet.ssm.commands().len(), 2);
     fleet.agents();
-    assert_eq!(outcomes(&response(function.invoke(tick()).await)), ["continued", "continued"]);
+    fleet.traffic.reset_calls();
+    // One of the two results cannot be read.
+    fleet.traffic.fault(3, Fault::status(403));
+    let (_, message) = error(function.invoke(tick()).await);
+    assert!(message.contains("GetCommandInvocation"), "{message}");
+    assert_eq!(fleet.autoscaling.completed().len(), 1);
+    assert_eq!(outcomes(&response(function.invoke(tick()).await)), ["continued"]);
     for instance in [INSTANCE, OTHER] {
         assert_eq!(fleet.results(instance), ["CONTINUE"]);
     }
+}
+
+/// Promise P107.
+#[tokio::test]
+async fn a_run_that_gets_no_answer_gives_up_a_second_before_its_time_is_over() {
+    let fleet = Fleet::new();
+    fleet.autoscaling.launch(GROUP, INSTANCE);
+    let function = fleet.start(&[]);
+    fleet.traffic.fault(3, Fault::HoldAfter);
+    let (error_type, message) = error(function.invoke_within(tick(), Duration::from_secs(3)).await);
+    assert!(error_type == "Incomplete" && message.contains("the schedule goes on"), "{error_type} {message}");
+    // What it sent is found.
+    assert_eq!(outcomes(&response(function.invoke(tick()).await)), ["running"]);
+    assert_eq!(fleet.ssm.commands().len(), 1);
 }
 
 /// Promise P105.

@@ -5,7 +5,7 @@ use super::{BUCKET, client, client_with, refusal, refused, start};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
-use aws_sdk_s3::types::{ServerSideEncryption, StorageClass};
+use aws_sdk_s3::types::{ChecksumMode, ServerSideEncryption, StorageClass};
 use aws_smithy_http_client::{Builder, tls};
 use stand_in::{ACCOUNT_ID, Object, S3, Versioning};
 
@@ -49,6 +49,7 @@ async fn an_object_comes_back_as_it_was_put() {
         encryption: [("", "aws:kms"), ("-aws-kms-key-id", "a-key"), ("-bucket-key-enabled", "true")]
             .map(|(name, value)| (format!("x-amz-server-side-encryption{name}"), value.to_owned()))
             .into(),
+        checksum_sha256: None,
         metadata: BTreeMap::from([("show".to_owned(), "final".to_owned())]),
     };
     assert_eq!(s3.object(BUCKET, "media/master.m3u8"), Some(stored));
@@ -69,6 +70,23 @@ async fn an_object_comes_back_as_it_was_put() {
     assert_eq!(got.e_tag(), Some(HELLO_ETAG));
     assert!(got.last_modified().is_some());
     assert_eq!(got.body.collect().await.unwrap().into_bytes(), "hello");
+}
+
+#[tokio::test]
+async fn a_checksum_is_checked_kept_and_told_to_those_who_ask() {
+    let (s3, client) = start(Versioning::Off);
+    const HELLO_SHA256: &str = "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=";
+    let put = |body: &'static [u8]| {
+        let put = client.put_object().bucket(BUCKET).key("a.gz").body(ByteStream::from_static(body));
+        put.checksum_sha256(HELLO_SHA256).send()
+    };
+    assert_eq!(refusal(put(b"other").await).0, 400);
+    assert_eq!(s3.object(BUCKET, "a.gz"), None);
+    put(b"hello").await.unwrap();
+    let head = client.head_object().bucket(BUCKET).key("a.gz");
+    let asked = head.clone().checksum_mode(ChecksumMode::Enabled).send().await.unwrap();
+    assert_eq!((asked.checksum_sha256(), asked.content_length()), (Some(HELLO_SHA256), Some(5)));
+    assert_eq!(head.send().await.unwrap().checksum_sha256(), None);
 }
 
 #[tokio::test]
