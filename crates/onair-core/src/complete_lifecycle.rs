@@ -2,7 +2,7 @@
 //! to run before.
 //!
 //! There is no memory beside AWS's own. Which of a group's instances wait is read ([`Wait`]), since when ([`runs`]), which
-//! command of ours is on them since then ([`Run::comment`] tells it), what came of it ([`recap`], [`manifest`]); and what
+//! command of ours is on them since then ([`Run::comment`] tells it), what came of it ([`recap()`], [`check`]); and what
 //! follows is [`next`].
 
 mod action;
