@@ -3,6 +3,7 @@
 //!
 //! Exit code 0 only if all that was promised happened.
 
+mod complete_lifecycle;
 mod count_viewers;
 mod fail_over;
 mod lambda;
@@ -61,6 +62,7 @@ async fn tell(narrator: &mut Narrator, arguments: &Arguments) -> anyhow::Result<
     publish_live::tell(narrator).await?;
     fail_over::tell(narrator).await?;
     count_viewers::tell(narrator).await?;
+    complete_lifecycle::tell(narrator).await?;
     prune_recording::tell(narrator).await?;
     narrator
         .say("Read on: README.md (deploy it, set it) and docs/behaviour.md (every promise, with its test).");
