@@ -54,7 +54,7 @@ SERVING := $(filter-out 0,$(SERVE))
 
 demo: cc $(if $(SERVING),player-page) ## See it work on this machine: loopback AWS, the real programs, the story line by line; SERVE=1: a live stream to watch
 	$(call need,ffmpeg -version,ffmpeg)
-	cargo build --package demo --package publish-live $(if $(SERVING),,$(FUNCTIONS))
+	cargo build --package demo --package publish-live $(if $(SERVING),,--package viewers $(FUNCTIONS))
 	$(BUILT)/debug/demo $(if $(SERVING),--serve $(PLAYER_PAGE))
 
 test: cc player player-page origin ansible $(VENV)/ready ## Run every test: Rust, a real player, a real origin, a real Ansible, boto3 on the stand-in, the template, sam build, moto under the template's role
@@ -62,7 +62,7 @@ test: cc player player-page origin ansible $(VENV)/ready ## Run every test: Rust
 	cargo test --workspace --test player --test origin -- --ignored --test-threads 1
 	node tests/player/page.mjs
 	node tests/player/demo.mjs $(BUILT)/debug/demo
-	python -m pytest tests/clients tests/ansible tests/pipelines
+	ONAIR_VIEWERS=$(abspath $(BUILT)/debug/viewers) python -m pytest tests/clients tests/ansible tests/athena tests/pipelines
 	python -m pytest -m "build or not build" tests/template
 	python tests/template/second_opinions.py
 
@@ -97,10 +97,11 @@ nightly: cc ## What takes long: publish-live killed 1,000 times beside ffmpeg, b
 	ONAIR_KILLS=1000 cargo test --package stories --test stories however_often_the_daemon_is_killed -- --nocapture
 	$(MAKE) fuzz FUZZ_SECONDS=600
 
-bench: cc $(VENV_BENCH)/ready ## Measure beside s5cmd, rclone, the AWS CLI and boto3: make bench BENCH="deleting --runs 3"
+bench: cc $(VENV_BENCH)/ready ## Measure beside s5cmd, rclone, the AWS CLI, boto3 and GoAccess: make bench BENCH="deleting --runs 3"
 	$(call need,rclone version,rclone)
 	$(call need,command -v incrond,incron)
-	cargo build --release --package bench --package publish-live $(FUNCTIONS)
+	$(call need,goaccess --version,goaccess)
+	cargo build --release --package bench --package publish-live --package viewers $(FUNCTIONS)
 	PATH="$(CURDIR)/$(VENV_BENCH)/bin:$$PATH" ONAIR_BENCH_PYTHON="$(CURDIR)/$(VENV_BENCH)/bin/python" \
 		$(BUILT)/release/bench $(BENCH)
 

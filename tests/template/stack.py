@@ -115,7 +115,7 @@ COUNT_OTHERWISE = {
     "TrustedProxies": "10.0.0.0/8,2001:db8::/32",
     "StreamPath": "/live/{stream}/*,/vod/{stream}.m3u8",
     "LogFormat": "onair",
-    "ExactUpTo": "100",
+    "ExactUpTo": "5000",
     "AlarmTopicArn": f"arn:aws:sns:{REGION}:123456789012:on-call",
     "DryRun": "true",
 }
