@@ -121,28 +121,35 @@ async fn a_log_that_comes_again_changes_nothing_and_says_the_same() {
     assert_eq!(reported(&again), audience.truth(60));
 }
 
-/// Promise P304.
+/// Promises P304 and P305.
 #[tokio::test]
-async fn logs_of_the_same_minute_that_come_at_once_all_count() {
-    let cloud = Cloud::stand_in();
-    let audience = Audience::new(200, 2, 8);
-    let lines = audience.lines(8, combined);
-    let functions: Vec<Function> = (0..8).map(|_| start(&cloud, &[])).collect();
-    let counting = functions.iter().enumerate().map(|(server, function)| {
-        let log = text(lines.iter().filter(move |line| line.server == server));
-        let cloud = &cloud;
-        async move { count(cloud, function, &format!("logs/{server}"), log.as_bytes()).await }
-    });
-    let answers = futures::future::join_all(counting).await;
-    assert!(answers.iter().all(|answer| answer["outcome"] == "counted"), "{answers:?}");
-    let mut most = Figures::new();
-    for function in &functions {
-        for (of, viewers) in reported(function) {
-            let known = most.entry(of).or_default();
-            *known = viewers.max(*known);
-        }
+async fn logs_of_the_same_minutes_that_come_at_once_all_count() {
+    for window_s in [60, 90, 150] {
+        let cloud = Cloud::stand_in();
+        let audience = Audience::new(200, 3, 8);
+        let lines = audience.lines(8, combined);
+        let window = window_s.to_string();
+        let functions: Vec<Function> =
+            (0..8).map(|_| start(&cloud, &[("WINDOW_SECONDS", &window)])).collect();
+        let counting = functions.iter().enumerate().map(|(server, function)| {
+            let log = text(lines.iter().filter(move |line| line.server == server));
+            let cloud = &cloud;
+            async move { count(cloud, function, &format!("logs/{server}"), log.as_bytes()).await }
+        });
+        let answers = futures::future::join_all(counting).await;
+        assert!(answers.iter().all(|answer| answer["outcome"] == "counted"), "{answers:?}");
+        assert_eq!(together(&functions.iter().collect::<Vec<_>>()), audience.truth(window_s), "{window_s} s");
     }
-    assert_eq!(most, audience.truth(60));
+}
+
+/// What all of them have reported.
+fn together(functions: &[&Function]) -> Figures {
+    let mut most = Figures::new();
+    for (of, viewers) in functions.iter().flat_map(|function| reported(function)) {
+        let known = most.entry(of).or_default();
+        *known = viewers.max(*known);
+    }
+    most
 }
 
 /// Promise P306.

@@ -85,7 +85,7 @@ impl Audience {
         let viewer = |number: usize| {
             let from_s = dice.below(minutes * 60);
             let stays_s = dice.below(400);
-            let six = number % 7 == 0;
+            let six = number.is_multiple_of(7);
             Viewer {
                 address: match six {
                     true => format!("2001:db8::{number:x}"),

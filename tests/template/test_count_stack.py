@@ -121,6 +121,6 @@ def test_the_alarms_and_the_dashboard_watch_what_exists(on):
         "SEARCH('{OnAir,Function,Stream} MetricName=\"ConcurrentViewers\""
         f" Function=\"{outputs['CountViewersFunctionName']}\"', 'Maximum', 60)"
     )
-    for metric in ("LogsRead", "LinesMalformed", "StreamsDropped"):
+    for metric in ("LogsRead", "LinesMalformed", "RequestsUnkeyed", "RequestsDropped"):
         assert f'"{metric}"' in body
     assert_no_overlap(widgets)

@@ -1,5 +1,5 @@
 use lambda_runtime::Diagnostic;
-use onair_core::metrics::Metric;
+use onair_core::metrics::{Metric, Reading};
 
 /// Why an invocation failed, named for what the operator does next. Lambda tries again by itself.
 #[derive(Debug, thiserror::Error)]
@@ -49,10 +49,19 @@ pub struct Failure {
     pub error: Error,
     /// What was done before.
     pub metrics: Vec<Metric>,
+    /// Figures of other times than now, a line each.
+    pub readings: Vec<Reading>,
+}
+
+impl Failure {
+    /// A failure with the figures of what was done before.
+    pub fn after(error: Error, metrics: Vec<Metric>) -> Self {
+        Self { error, metrics, readings: Vec::new() }
+    }
 }
 
 impl<E: Into<Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self { error: error.into(), metrics: Vec::new() }
+        Self::after(error.into(), Vec::new())
     }
 }

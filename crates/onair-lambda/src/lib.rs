@@ -116,10 +116,11 @@ where
                 readings.iter().for_each(|reading| say(&embedded_reading(function, reading)));
                 Ok(answer)
             }
-            Err(Failure { error, mut metrics }) => {
+            Err(Failure { error, mut metrics, readings }) => {
                 tracing::error!(error.r#type = error.kind(), "{error}");
                 metrics.push(Metric::count("Failed", 1));
                 emit(function, &metrics);
+                readings.iter().for_each(|reading| say(&embedded_reading(function, reading)));
                 Err(error)
             }
         }

@@ -34,13 +34,16 @@ pub(crate) fn all(files: &[PathBuf], rules: &Rules, audience: &mut Audience) -> 
         match one(file, rules, audience, &progress) {
             Ok((tally, ended)) => {
                 outcome.all.add(tally);
+                let list = if tally.says_nothing() { &mut outcome.failed } else { &mut outcome.warnings };
                 if let Some((line, problem)) = tally.first_problem {
-                    let sentence = format!(
-                        "{name}: {} of {} lines say nothing; the first is line {line}: {problem}",
+                    list.push(format!(
+                        "{name}: {} of {} lines cannot be read; the first is line {line}: {problem}",
                         tally.malformed, tally.lines
-                    );
-                    if tally.malformed == tally.lines { &mut outcome.failed } else { &mut outcome.warnings }
-                        .push(sentence);
+                    ));
+                }
+                if tally.unkeyed > 0 {
+                    let key = rules.keying.name();
+                    list.push(format!("{name}: {} requests do not say {key} (--key)", tally.unkeyed));
                 }
                 outcome.failed.extend(
                     ended.map(|problem| format!("{name}: {problem}; what was read until then is counted")),
@@ -106,16 +109,13 @@ impl Display for Outcome {
         for sentence in self.warnings.iter().chain(&self.failed) {
             writeln!(f, "viewers: {sentence}")?;
         }
-        let Tally { lines, counted, other, unkeyed, dropped, malformed, .. } = self.all;
+        let Tally { lines, counted, other, dropped, malformed, .. } = self.all;
         let files = if self.files == 1 { "file" } else { "files" };
         write!(
             f,
             "viewers: {} {files}, {lines} lines: {counted} requests of viewers, {other} other, {malformed} not understood",
             self.files
         )?;
-        if unkeyed > 0 {
-            write!(f, ", {unkeyed} that do not say what viewers are known by (--key)")?;
-        }
         if dropped > 0 {
             write!(f, ", {dropped} of too many streams (--stream)")?;
         }

@@ -65,7 +65,7 @@ pub(crate) fn table(
         writeln!(out, "most of {stream}: {} at {}", count.viewers, at(*minute))?;
     }
     if figures.is_empty() {
-        writeln!(out, "nobody watched")?;
+        writeln!(out, "nobody was counted")?;
     }
     writeln!(out, "key: {}, window: {} s; ~ is an estimate", rules.keying.name(), rules.window_s)
 }

@@ -127,7 +127,7 @@ pub(crate) fn of(mut entries: Vec<Entry>, everywhere: bool, dry_run: bool) -> Re
     let held = instances.iter().find(|figures| figures.outcome == "held");
     let why = held.and_then(|held| Some(format!("{}: {}", held.instance, held.why.as_ref()?)));
     if !failed.is_empty() {
-        return Err(Failure { error: Error::Aws(failed.join("; ")), metrics });
+        return Err(Failure::after(Error::Aws(failed.join("; ")), metrics));
     }
     Ok(Report::of(&Answer { outcome, why, instances }, metrics))
 }

@@ -78,9 +78,9 @@ impl Handler {
         let dry_run = dry_run || self.settings.dry_run;
         let added = minutes::add(&self.settings, &self.s3, &audience, dry_run).await?;
         let counted = Counted { name, tally, added, dry_run };
-        match trouble.or_else(|| counted.makes_no_sense()) {
+        match trouble.or_else(|| counted.makes_no_sense(&self.settings.rules)) {
             None => Ok(counted.report(&self.settings.rules)),
-            Some(trouble) => Err(counted.failure(&trouble)),
+            Some(trouble) => Err(counted.failure(&trouble, &self.settings.rules)),
         }
     }
 

@@ -32,13 +32,15 @@ pub(crate) async fn add(settings: &Settings, s3: &S3, new: &Audience, dry_run: b
     let touched: BTreeSet<Minute> = new.minutes().collect();
     let adding = touched.iter().map(|minute| merge(settings, s3, new, *minute, dry_run));
     let merged: Vec<_> = stream::iter(adding).buffer_unordered(AT_ONCE).try_collect().await?;
-    let before = rules.minutes_before();
-    // The figures of the next minutes, too, look at these.
+    // The figures of the next minutes, too, look at these: at least to see who has just gone.
+    let before = rules.minutes_before().max(1);
     let changed: BTreeSet<Minute> =
         touched.iter().flat_map(|minute| (0..=before).map(|later| minute.later(later))).collect();
-    // One more, to see who has just gone.
-    let needed = changed.iter().flat_map(|minute| (0..=before.max(1)).map(|ago| minute.later(-ago)));
-    let needed: BTreeSet<Minute> = needed.filter(|minute| !touched.contains(minute)).collect();
+    let needed = changed.iter().flat_map(|minute| (0..=before).map(|ago| minute.later(-ago)));
+    // Of several minutes, another run may have added to one after this run did. Only what is read after the last write has
+    // what every run that is over has written; so the last of them reports all of it.
+    let is_enough = rules.minutes_before() == 0;
+    let needed: BTreeSet<Minute> = needed.filter(|minute| !(is_enough && touched.contains(minute))).collect();
     let reading = needed.iter().map(|minute| neighbour(settings, s3, *minute));
     let others: Vec<_> = stream::iter(reading).buffer_unordered(AT_ONCE).try_collect().await?;
     let mut all = Audience::default();

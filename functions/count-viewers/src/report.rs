@@ -26,8 +26,12 @@ struct Answer<'a> {
     malformed: u64,
     #[serde(skip_serializing_if = "is_zero")]
     unkeyed: u64,
+    /// Requests of streams that were too many in the log.
     #[serde(skip_serializing_if = "is_zero")]
     dropped: u64,
+    /// Streams that were too many beside those of other logs.
+    #[serde(skip_serializing_if = "is_zero")]
+    streams_dropped: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
     key: &'a str,
@@ -53,18 +57,20 @@ fn is_zero(number: &u64) -> bool {
 const MAX_FIGURES: usize = 100;
 
 impl Counted {
-    /// A log of which no line can be understood is in no format that we know.
-    pub(crate) fn makes_no_sense(&self) -> Option<String> {
-        let Tally { lines, malformed, first_problem, .. } = self.tally;
-        let (line, problem) = first_problem?;
-        let nothing = lines == malformed;
-        nothing.then(|| {
-            format!("none of its {lines} lines can be understood; line {line}: {problem} (LOG_FORMAT)")
-        })
+    /// A log in which nobody can be counted is in another format, or does not say what viewers are known by.
+    pub(crate) fn makes_no_sense(&self, rules: &Rules) -> Option<String> {
+        let Tally { malformed, unkeyed, first_problem, .. } = self.tally;
+        let key = rules.keying.name();
+        let unkeyed =
+            format!("{unkeyed} requests do not say what viewers are known by, which is {key} (VIEWER_KEY)");
+        let why = first_problem.map_or(unkeyed, |(line, problem)| {
+            format!("{malformed} lines cannot be understood; line {line}: {problem} (LOG_FORMAT)")
+        });
+        self.tally.says_nothing().then(|| format!("nobody in it can be counted: {why}"))
     }
 
     pub(crate) fn report(&self, rules: &Rules) -> Report {
-        let Tally { lines, counted, other, unkeyed, malformed, first_problem, .. } = self.tally;
+        let Tally { lines, counted, other, unkeyed, dropped, malformed, first_problem } = self.tally;
         let figures = &self.added.figures;
         let said = |Figure { minute, stream, count }: &'_ Figure| (minute.text(), stream.clone(), *count);
         let said: Vec<_> = figures.iter().take(MAX_FIGURES).map(said).collect();
@@ -81,7 +87,8 @@ impl Counted {
             other,
             malformed,
             unkeyed,
-            dropped: self.dropped(),
+            dropped,
+            streams_dropped: self.added.merged.dropped,
             note,
             key: rules.keying.name(),
             more_figures: u64::try_from(figures.len() - said.len()).unwrap_or_default(),
@@ -95,30 +102,34 @@ impl Counted {
                 })
                 .collect(),
         };
-        // A run that failed after its writing says it when it is tried again.
-        let readings = if self.dry_run { Vec::new() } else { readings(figures, rules) };
-        Report::of(&answer, self.metrics()).with_readings(readings)
+        Report::of(&answer, self.metrics()).with_readings(self.readings(rules))
     }
 
-    pub(crate) fn failure(&self, trouble: &str) -> Failure {
+    pub(crate) fn failure(&self, trouble: &str, rules: &Rules) -> Failure {
         let error = Error::BadEvent(format!("{}: {trouble}; what could be read is counted", self.name));
-        Failure { error, metrics: self.metrics() }
+        Failure { error, metrics: self.metrics(), readings: self.readings(rules) }
     }
 
     fn metrics(&self) -> Vec<Metric> {
+        if self.dry_run {
+            return Vec::new();
+        }
         vec![
             Metric::count("LogsRead", 1),
             Metric::count("LinesMalformed", self.tally.malformed),
-            Metric::count("StreamsDropped", self.dropped()),
+            Metric::count("RequestsUnkeyed", self.tally.unkeyed),
+            // A stream that was dropped had one at least.
+            Metric::count("RequestsDropped", self.tally.dropped + self.added.merged.dropped),
         ]
     }
 
-    fn dropped(&self) -> u64 {
-        self.tally.dropped + self.added.merged.dropped
+    /// One for each stream and minute: a point of a graph, and the same as `viewers --json` prints it. Said each time: a run
+    /// that failed after its writing says it when it is tried again.
+    fn readings(&self, rules: &Rules) -> Vec<Reading> {
+        if self.dry_run { Vec::new() } else { readings(&self.added.figures, rules) }
     }
 }
 
-/// One for each stream and minute: a point of a graph, and the same as `viewers --json` prints it.
 fn readings(figures: &[Figure], rules: &Rules) -> Vec<Reading> {
     let reading = |Figure { minute, stream, count }: &Figure| Reading {
         metric: Metric::count("ConcurrentViewers", count.viewers),

@@ -62,7 +62,7 @@ impl Handler {
         let mut progress = Progress::default();
         let attempt = async || self.attempt(&hint, &mut progress).await;
         let ended = self.room.attempts(invocation.deadline, attempt).await;
-        ended.map_err(|error| Failure { error, metrics: progress.metrics() })
+        ended.map_err(|error| Failure::after(error, progress.metrics()))
     }
 
     /// One step further, or `None` if there may be another.

@@ -63,7 +63,7 @@ impl Handler {
         let mut progress = Progress::default();
         let attempt = async || self.attempt(&hint, &mut progress).await.map(Some);
         let ended = self.room.attempts(invocation.deadline, attempt).await;
-        ended.map_err(|error| Failure { error, metrics: progress.metrics() })
+        ended.map_err(|error| Failure::after(error, progress.metrics()))
     }
 
     async fn attempt(&self, hint: &Hint, progress: &mut Progress) -> Result<Report, Halt> {

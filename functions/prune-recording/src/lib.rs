@@ -64,7 +64,7 @@ impl Handler {
         let progress = Progress::of(&request, request.dry_run || self.settings.dry_run);
         let ended =
             timeout_at(deadline - LAST_WORD, self.prune(&request, deadline - LAST_START, &progress)).await;
-        let failed = |error| Failure { error, metrics: progress.metrics() };
+        let failed = |error| Failure::after(error, progress.metrics());
         ended.unwrap_or_else(|_| Err(progress.incomplete())).map_err(failed)
     }
 

@@ -1,6 +1,6 @@
 //! Every S3 call of a run fails once in every way, or the process is killed there; then the event comes again.
 
-use super::{Figures, STATE, delivered, reported, start, text};
+use super::{STATE, delivered, start, text, together};
 use stand_in::{Answer, Fault};
 use stories::audience::{Audience, combined};
 use stories::{BUCKET, Cloud};
@@ -66,14 +66,8 @@ async fn whatever_fails_and_wherever_it_dies_the_same_event_again_ends_the_same(
             let answer = third.invoke(delivered("logs/1")).await;
             assert!(matches!(answer, Answer::Response(_)), "call {index}, {fault:?}: {answer:?}");
             assert!(kept(&cloud) == kept(&undisturbed), "call {index}, {fault:?}");
-            let mut most = Figures::new();
-            for function in [&first, &second, &third] {
-                for (of, viewers) in reported(function) {
-                    let known = most.entry(of).or_default();
-                    *known = viewers.max(*known);
-                }
-            }
-            assert_eq!(most, audience.truth(60), "call {index}, {fault:?}");
+            let told = together(&[&first, &second, &third]);
+            assert_eq!(told, audience.truth(60), "call {index}, {fault:?}");
         }
     }
 }

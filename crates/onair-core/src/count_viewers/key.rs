@@ -142,9 +142,12 @@ fn address(text: &[u8]) -> Option<IpAddr> {
 /// wrote is believed.
 fn client(peer: IpAddr, forwarded_for: Option<&[u8]>, proxies: &[IpNet]) -> Option<IpAddr> {
     let is_trusted = |address: &IpAddr| proxies.iter().any(|proxies| proxies.contains(address));
+    if !is_trusted(&peer) {
+        return Some(peer);
+    }
     let mut nearest = peer;
-    let hops = forwarded_for.into_iter().flat_map(|hops| hops.rsplit(|byte| *byte == b','));
-    for hop in hops {
+    // A proxy that does not say whom it asks for is no viewer.
+    for hop in forwarded_for?.rsplit(|byte| *byte == b',') {
         if !is_trusted(&nearest) {
             break;
         }
@@ -219,12 +222,12 @@ mod tests {
             ("10.0.0.1", "192.0.2.99,%20198.51.100.1,%2010.0.0.2", "198.51.100.1"),
             ("2001:db8:1::1", "198.51.100.1:4711", "198.51.100.1"),
             ("10.0.0.1", "[2001:db8::7]:4711", "2001:db8::7"),
-            ("10.0.0.1", "", "10.0.0.1"),
             ("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"),
         ];
         for (peer, hops, expected) in rows {
             assert_eq!(viewer(peer, hops), address(expected), "{peer} {hops:?}");
         }
+        assert_eq!(viewer("10.0.0.1", ""), Ok(None));
         assert_eq!(viewer("10.0.0.1", "unknown"), Ok(None));
         assert_eq!(viewer("10.0.0.1", "203.0.113.7, , 10.0.0.2"), Ok(None));
     }

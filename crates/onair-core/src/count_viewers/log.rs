@@ -30,6 +30,11 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Nobody could be counted, though somebody may have watched.
+    pub fn says_nothing(&self) -> bool {
+        self.counted == 0 && self.malformed + self.unkeyed > 0
+    }
+
     /// The sum of both; the first problem is this one's, if it has one.
     pub fn add(&mut self, more: Self) {
         self.lines += more.lines;
@@ -248,7 +253,7 @@ impl Lines<'_> {
         };
         match self.rules.keying.viewer(request, &self.rules.secret) {
             Ok(Some(viewer)) => {
-                match self.audience.insert(minute, request.at_s, stream, viewer, self.rules) {
+                match self.audience.insert(minute, request.at_s, &stream, viewer, self.rules) {
                     true => self.tally.counted += 1,
                     false => self.tally.dropped += 1,
                 }

@@ -1,6 +1,8 @@
 //! Which stream a path belongs to.
 
+use percent_encoding::percent_decode;
 use regex::bytes::Regex;
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -9,7 +11,8 @@ use std::str::FromStr;
 pub enum StreamRule {
     /// As streams usually lie: the folders of the file, without the one that is a rendition's, or without the
     /// rendition's name at the last one's end (`/live/show/720p/1.ts`, `/live/show_720p/1.ts` are `live/show`). A
-    /// playlist with a name of its own stands for a folder of that name (`/live/show.m3u8`).
+    /// playlist with a name of its own, and segments of that name with a number, stand for a folder of that name
+    /// (`/live/show.m3u8`, `/live/show-12.ts`). What lies at the root is `/`.
     Usual,
     /// By patterns, the first that fits.
     Patterns(Vec<Pattern>),
@@ -47,7 +50,17 @@ impl StreamRule {
     }
 
     /// The name of the stream whose playlist or segment has this path; `None` for any other path.
-    pub fn stream<'a>(&self, path: &'a [u8]) -> Option<&'a str> {
+    ///
+    /// A server takes many spellings of a path for the same (`//`, `/./`, `%2e`), so one of them is chosen: names of streams
+    /// are not for viewers to invent.
+    pub fn stream<'a>(&self, path: &'a [u8]) -> Option<Cow<'a, str>> {
+        match resolved(path) {
+            Cow::Borrowed(path) => self.named(path).map(Cow::Borrowed),
+            Cow::Owned(path) => self.named(&path).map(|name| Cow::Owned(name.to_owned())),
+        }
+    }
+
+    fn named<'a>(&self, path: &'a [u8]) -> Option<&'a str> {
         if !is_hls(path) {
             return None;
         }
@@ -63,6 +76,27 @@ impl StreamRule {
             (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
         is_name.then_some(name)
     }
+}
+
+/// A path without escapes, empty parts and detours (RFC 3986, 6.2.2).
+fn resolved(path: &[u8]) -> Cow<'_, [u8]> {
+    let is_plain = |pair: &[u8]| pair[1] != b'%' && (pair[0] != b'/' || !matches!(pair[1], b'/' | b'.'));
+    if path.windows(2).all(is_plain) {
+        return Cow::Borrowed(path);
+    }
+    let path: Cow<'_, [u8]> = percent_decode(path).into();
+    let mut parts: Vec<&[u8]> = Vec::new();
+    for part in path.split(|byte| *byte == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    let resolved = parts.into_iter().flat_map(|part| [b"/", part].concat());
+    Cow::Owned(resolved.collect())
 }
 
 const STREAM: &str = "stream";
@@ -83,11 +117,13 @@ fn is_hls(path: &[u8]) -> bool {
 fn usual(path: &[u8]) -> &[u8] {
     let path = path.strip_prefix(b"/").unwrap_or(path);
     let file_at = memchr::memrchr(b'/', path).map_or(0, |slash| slash + 1);
-    // Only of playlists: a segment is called otherwise each time.
-    if let Some(stem) = path.strip_suffix(b".m3u8")
-        && names_a_stream(&stem[file_at..])
-    {
-        return without_rendition(stem);
+    let file = &path[file_at..];
+    let stem = match file.strip_suffix(b".m3u8") {
+        Some(stem) => Some(stem),
+        None => numbered(file),
+    };
+    if let Some(stem) = stem.filter(|stem| names_a_stream(stem)) {
+        return without_rendition(&path[..file_at + stem.len()]);
     }
     let mut folder = &path[..file_at.saturating_sub(1)];
     while let Some(slash) = memchr::memrchr(b'/', folder)
@@ -95,19 +131,31 @@ fn usual(path: &[u8]) -> &[u8] {
     {
         folder = &folder[..slash];
     }
-    without_rendition(folder)
+    if folder.is_empty() { b"/" } else { without_rendition(folder) }
 }
 
-/// Not what packagers call each playlist (`index_1`, `chunklist_b800000`, `720p`).
+/// What stands before the number of a segment: `show` of `show-12.ts`, `show_720p` of `show_720p_00012.ts`. A name without a
+/// number at its end, or with others in it, may be another for each segment.
+fn numbered(file: &[u8]) -> Option<&[u8]> {
+    let stem = &file[..memchr::memchr(b'.', file)?];
+    let digits = stem.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let name = &stem[..stem.len() - digits];
+    let name = name.strip_suffix(b"-").or_else(|| name.strip_suffix(b"_")).unwrap_or(name);
+    let words = without_rendition(name);
+    (digits > 0 && !words.iter().any(u8::is_ascii_digit)).then_some(name)
+}
+
+/// Not what packagers call each playlist and segment (`index_1`, `chunklist_b800000`, `seg-12`, `720p`).
 fn names_a_stream(stem: &[u8]) -> bool {
-    const USUAL: [&[u8]; 14] = [
+    const USUAL: [&[u8]; 24] = [
         b"index",
         b"master",
         b"playlist",
         b"manifest",
         b"main",
-        b"prog_index",
+        b"prog",
         b"chunklist",
+        b"chunk",
         b"media",
         b"stream",
         b"variant",
@@ -115,9 +163,18 @@ fn names_a_stream(stem: &[u8]) -> bool {
         b"video",
         b"audio",
         b"hls",
+        b"seg",
+        b"segment",
+        b"frag",
+        b"fragment",
+        b"file",
+        b"fileSequence",
+        b"part",
+        b"data",
+        b"init",
     ];
     let word = stem.split(|byte| !byte.is_ascii_alphabetic()).next().unwrap_or_default();
-    !stem.is_empty() && !USUAL.contains(&word) && !stem.starts_with(b"prog_index") && !is_rendition(stem)
+    !stem.is_empty() && !USUAL.iter().any(|usual| usual.eq_ignore_ascii_case(word)) && !is_rendition(stem)
 }
 
 /// `show_720p` and `show-720p30` without their ends.
@@ -203,7 +260,22 @@ mod tests {
             ("/live/show/720p.m3u8", Some("live/show")),
             ("/live/show/playlist_720p.m3u8", Some("live/show")),
             ("/live/show/chunklist_w12_b800000.m3u8", Some("live/show")),
-            ("/index.m3u8", None),
+            ("/index.m3u8", Some("/")),
+            ("/stream.m3u8", Some("/")),
+            ("/stream12.ts", Some("/")),
+            ("/hls/show.m3u8", Some("hls/show")),
+            ("/hls/show-12.ts", Some("hls/show")),
+            ("/live/event_1080p30.m3u8", Some("live/event")),
+            ("/live/event_1080p30_00012.ts", Some("live/event")),
+            ("/live/show/seg-12.ts", Some("live/show")),
+            ("/live/show/fileSequence12.ts", Some("live/show")),
+            ("/live/show/a8f3e9.ts", Some("live/show")),
+            ("/live/show/aBcDeF.m4s", Some("live/show")),
+            ("//live//show/index.m3u8", Some("live/show")),
+            ("/live/AAAA/../show/1.ts", Some("live/show")),
+            ("/live/show/%2e/BBBB/%2e%2e/1.ts", Some("live/show")),
+            ("/live/sh%6fw/index.m3u8", Some("live/show")),
+            ("/../../live/./show/1.ts", Some("live/show")),
             ("/my-show_240p.m3u8", Some("my-show")),
             ("/my-show/index.m3u8", Some("my-show")),
             ("/out/v1/6aa3/index_1_2.ts", Some("out/v1/6aa3")),
@@ -211,14 +283,14 @@ mod tests {
             ("/2026/1.ts", Some("2026")),
             ("/live/2026/1.ts", Some("live/2026")),
             ("/720p/1.ts", Some("720p")),
-            ("/1.ts", None),
+            ("/1.ts", Some("/")),
             ("/live/show/player.js", None),
             ("/live/show/", None),
             ("", None),
             ("/caf\u{e9}/index.m3u8", None),
         ];
         for (path, stream) in rows {
-            assert_eq!(StreamRule::Usual.stream(path.as_bytes()), stream, "{path}");
+            assert_eq!(StreamRule::Usual.stream(path.as_bytes()).as_deref(), stream, "{path}");
         }
     }
 
@@ -234,13 +306,16 @@ mod tests {
             ("/live/my_show_720p/x.jpg", None),
         ];
         for (path, stream) in rows {
-            assert_eq!(rule.stream(path.as_bytes()), stream, "{path}");
+            assert_eq!(rule.stream(path.as_bytes()).as_deref(), stream, "{path}");
         }
         for wrong in ["live/{stream}", "/live", "/{stream}/{stream}", "/live/{stream}/**,"] {
             assert!(StreamRule::parse(wrong).is_err(), "{wrong}");
         }
         // What means something to a regular expression means itself.
-        assert_eq!(StreamRule::parse("/a.b(/{stream}/*").unwrap().stream(b"/a.b(/s/1.ts"), Some("s"));
+        assert_eq!(
+            StreamRule::parse("/a.b(/{stream}/*").unwrap().stream(b"/a.b(/s/1.ts").as_deref(),
+            Some("s")
+        );
         assert_eq!(StreamRule::parse("/a.b/{stream}/*").unwrap().stream(b"/axb/s/1.ts"), None);
     }
 }
