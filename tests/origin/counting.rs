@@ -14,6 +14,13 @@ fn second_of_minute() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() % 60
 }
 
+/// Waits until what is done next is done within one minute, so that it is known which.
+pub(crate) fn wait_for_a_young_minute() {
+    while second_of_minute() > 45 {
+        sleep(Duration::from_millis(200));
+    }
+}
+
 /// Promises P300 and P311.
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
@@ -22,10 +29,7 @@ fn whoever_comes_through_the_proxy_is_counted_once_for_each_stream() {
     let mut station = Station::new("counted");
     let addresses = servers.each_ref().map(Web::address);
     let url = station.start_proxy(&addresses.each_ref().map(String::as_str));
-    // All within one minute, so that it is known which.
-    while second_of_minute() > 45 {
-        sleep(Duration::from_millis(200));
-    }
+    wait_for_a_young_minute();
     for round in 0..3 {
         for viewer in 1..=120 {
             let address = format!("203.0.113.{viewer}");

@@ -7,6 +7,7 @@
 
 mod camera;
 mod counting;
+mod fleet;
 mod proxy;
 mod station;
 #[path = "../player/viewer.rs"]
