@@ -133,7 +133,7 @@ origin:
 	$(call need,ls /usr/lib/nginx/modules/ngx_rtmp_module.so,libnginx-mod-rtmp)
 	$(call need,ffmpeg -version,ffmpeg)
 
-# What tests/ansible runs: the playbook of ansible/ and the program that it configures.
+# What tests/ansible and an instance of tests/origin run: the playbook of ansible/ and the program that it configures.
 ansible:
 	$(call need,ansible-playbook --version,ansible-core)
 	$(call need,nginx -v,nginx)

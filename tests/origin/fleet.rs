@@ -137,7 +137,10 @@ impl Machine {
         succeeded(&fetch.arg(&downloaded).output().unwrap());
 
         let mut play = self.with_aws("bash");
-        play.args(["-euc", PLAY]).current_dir(&downloaded).env("HOME", self.station.prefix());
+        play.args(["-euc", PLAY]).current_dir(&downloaded);
+        // What Ansible needs for itself is not to lie about elsewhere.
+        play.env("HOME", self.station.prefix())
+            .env("ANSIBLE_REMOTE_TEMP", self.station.prefix().join("ansible"));
         play.envs(command.parameters.iter().map(|(name, values)| (name, &values[0])));
         play.output().unwrap()
     }

@@ -1,7 +1,7 @@
 //! The whole way, with the programs that `origin/` configures: a camera (ffmpeg), nginx-rtmp, the ladder, publish-live, an
 //! S3, three web servers, the proxy, and somebody who watches (Chromium with hls.js). Everything is on this machine.
 //!
-//! Screenshots and logs are in `target/origin`.
+//! An instance of a fleet has its own way (`fleet`). Screenshots and logs are in `target/origin`.
 
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in what tests share")]
 
