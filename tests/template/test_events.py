@@ -16,11 +16,17 @@ BY_ALERT_SET = {"FailOverFunctionChannelAlert"}
 BY_ALARM = {"FailOverFunctionInputAlarm"}
 BY_ALERT_CLEARED = {"FailBackFunctionChannelAlertCleared"}
 BY_ALARM_OK = {"FailBackFunctionInputAlarmOk"}
+BY_LAUNCH = {"CompleteLifecycleFunctionLaunchAction"}
+BY_TERMINATE = {"CompleteLifecycleFunctionTerminateAction"}
+BY_COMMAND = {"CompleteLifecycleFunctionCommandEnded"}
 PATTERNS = BY_IVS | BY_S3 | BY_ALERT_SET | BY_ALARM | BY_ALERT_CLEARED | BY_ALARM_OK
+BY_LOG = {"CountViewersObjectRule"}
+PATTERNS |= BY_LAUNCH | BY_TERMINATE | BY_COMMAND | BY_LOG
 SCHEDULES = {
     "publish-playlist/schedule.json": "PublishPlaylistFunctionEveryFiveMinutes",
     "fail-over/schedule.json": "FailOverFunctionEveryMinute",
     "fail-back/schedule.json": "FailBackFunctionEveryMinute",
+    "complete-lifecycle/schedule.json": "CompleteLifecycleFunctionEveryMinute",
 }
 
 EXPECTED = {
@@ -46,9 +52,28 @@ EXPECTED = {
     "fail-back/dry-run.json": BY_ALERT_CLEARED,
     "publish-playlist/by-hand.json": NONE,
     "publish-playlist/dry-run.json": NONE,
+    "complete-lifecycle/by-hand.json": NONE,
+    "complete-lifecycle/command-invocation.json": BY_COMMAND,
+    "complete-lifecycle/command-invocation-other-document.json": NONE,
+    "complete-lifecycle/command-status.json": NONE,
+    "complete-lifecycle/dry-run.json": BY_LAUNCH,
+    "complete-lifecycle/launch.json": BY_LAUNCH,
+    "complete-lifecycle/launch-into-warm-pool.json": BY_LAUNCH,
+    "complete-lifecycle/launch-other-group.json": NONE,
+    "complete-lifecycle/launch-other-hook.json": NONE,
+    "complete-lifecycle/terminate.json": BY_TERMINATE,
+    "count-viewers/dry-run.json": BY_LOG,
+    "count-viewers/object-created.json": BY_LOG,
+    # By CloudWatch Logs, which asks no rule.
+    "count-viewers/subscription.json": NONE,
+    "count-viewers/subscription-control.json": NONE,
     # By the clock, not by a pattern.
     **dict.fromkeys(SCHEDULES, NONE),
 }
+
+# The bucket that the files of count-viewers tell of, and another one.
+COUNT = {"AccessLogBuckets": "access-logs,cdn-logs"}
+ALL = stack.KEEP | stack.PAIR | stack.FLEET | COUNT
 
 
 def event(file):
@@ -75,7 +100,9 @@ def matcher(parameters):
 
 
 @pytest.fixture(
-    scope="module", params=[stack.KEEP | stack.PAIR, stack.DELETE | stack.PAIR | {"Cut": "deny"}], ids=["one", "two"]
+    scope="module",
+    params=[ALL, stack.DELETE | stack.PAIR | stack.FLEET | COUNT | {"Cut": "deny"}],
+    ids=["one", "two"],
 )
 def matching(request):
     """The rules of everything together, with one bucket or two."""
@@ -94,7 +121,7 @@ def test_every_file_has_an_expectation():
 
 
 def test_every_pattern_lets_a_file_through():
-    assert set(patterns(stack.KEEP | stack.PAIR)) == PATTERNS == set().union(*EXPECTED.values())
+    assert set(patterns(ALL)) == PATTERNS == set().union(*EXPECTED.values())
 
 
 @pytest.mark.parametrize("file", EXPECTED)
@@ -107,7 +134,7 @@ def test_a_tick_names_the_rule_of_its_function_and_says_nothing_else(file):
     tick = event(file)
     assert (tick["source"], tick["detail-type"], tick["detail"]) == ("aws.events", "Scheduled Event", {})
     (rule,) = tick["resources"]
-    assert rule.startswith(f"arn:aws:events:{stack.REGION}:111122223333:rule/{stack.NAME}-{SCHEDULES[file]}-")
+    assert rule.startswith(f"arn:aws:events:{stack.REGION}:{tick['account']}:rule/{stack.NAME}-{SCHEDULES[file]}-")
     assert stack.translate(stack.PAIR)["Resources"][SCHEDULES[file]]["Properties"]["ScheduleExpression"]
 
 
@@ -281,3 +308,19 @@ def test_a_dry_run_is_the_event_of_its_kind_with_one_word_more():
     for alert in ALERTS:
         dry_run = f"{alert.split('/')[0]}/dry-run.json"
         assert event(dry_run) == event(alert) | {"onair": {"dry_run": True}}
+
+
+# ---- count-viewers
+
+
+@pytest.mark.parametrize("file", [file for file, rules in EXPECTED.items() if rules == BY_LOG])
+def test_a_log_comes_if_it_is_in_one_of_the_named_buckets(matching, file):
+    for bucket in COUNT["AccessLogBuckets"].split(","):
+        assert matching(changed(file, bucket={"name": bucket})) == BY_LOG
+    for bucket in ("access-logs-2", "access-log", "", None):
+        assert matching(changed(file, bucket={"name": bucket})) == NONE
+
+
+def test_a_dry_run_of_counting_is_a_log_with_one_word_more():
+    created = event("count-viewers/object-created.json")
+    assert event("count-viewers/dry-run.json") == created | {"onair": {"dry_run": True}}
