@@ -10,11 +10,12 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use stand_in::Function;
 use std::collections::BTreeMap;
+use std::env;
 use std::io::Write as _;
 use stories::audience::{Audience, Dice, Line, Viewer, combined};
 use stories::{BUCKET, Cloud, binary, event, response};
 
-/// Where the function keeps minutes. Any bucket does.
+/// Where the function keeps minutes, unless `ONAIR_STATE_BUCKET` names another bucket. Any bucket does.
 const STATE: &str = stories::VERSIONED;
 const SECRET: &str = "0123456789abcdefghijklmnopqrstuvwxyz0123456";
 
@@ -22,7 +23,8 @@ type Figures = BTreeMap<(String, String), u64>;
 
 /// Starts `count-viewers` with these settings beside the usual ones.
 fn start(cloud: &Cloud, settings: &[(&str, &str)]) -> Function {
-    let usual = [("STATE_BUCKET", STATE), ("VIEWER_SECRET", SECRET)];
+    let state = env::var("ONAIR_STATE_BUCKET").unwrap_or_else(|_| STATE.to_owned());
+    let usual = [("STATE_BUCKET", state.as_str()), ("VIEWER_SECRET", SECRET)];
     let settings =
         usual.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Function::start(&binary("count-viewers"), cloud.environment().into_iter().chain(settings))

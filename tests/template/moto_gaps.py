@@ -23,6 +23,7 @@ from moto.mediapackage.responses import MediaPackageResponse
 from moto.moto_api._internal import mock_random
 from moto.s3.exceptions import BucketAccessDeniedError, S3AccessDeniedError
 from moto.s3.responses import S3Response
+from moto.ssm.responses import SimpleSystemManagerResponse
 
 
 # moto leaves null in a list where an item is AWS::NoValue; CloudFormation leaves the item out.
@@ -135,6 +136,20 @@ MediaPackageResponse._determine_resource = endpoint
 MediaLiveResponse._determine_resource = channel
 
 
+# moto asks for a permission on everything to send a command; Systems Manager asks for one on the document and one on each
+# instance. Here it asks for the document's: what the template says of instances has a condition, see below.
+def document(self):
+    if self._get_action() != "SendCommand":
+        return "*"
+    name = self._get_param("DocumentName")
+    # AWS's own documents belong to no account.
+    account = "" if name.startswith("AWS-") else self.current_account
+    return f"arn:aws:ssm:{self.region}:{account}:document/{name}"
+
+
+SimpleSystemManagerResponse._determine_resource = document
+
+
 # moto gives an endpoint that is made again the URL and the ARN that it had, and the URL is no playlist's; MediaPackage
 # gives it new ones each time, with an identifier of its own.
 moto_create_origin_endpoint = MediaPackageBackend.create_origin_endpoint
@@ -227,7 +242,7 @@ moto_raise_access_denied = IAMRequest._raise_access_denied
 
 
 def raise_access_denied(self):
-    if self._service not in ("mediapackage", "medialive"):
+    if self._service not in ("mediapackage", "medialive", "ssm"):
         moto_raise_access_denied(self)
     who = self._access_key.arn
     refusal = JsonRESTError("AccessDeniedException", f"User: {who} is not authorized to perform: {self._action}")

@@ -10,9 +10,12 @@
 Only the statements that moto decides by are listed (role.py). The command finds in its environment:
 
     ONAIR_S3_ENDPOINT                  address of the server, on loopback, for every service; S3 path-style
+    ONAIR_SSM_ENDPOINT                 the same one
     ONAIR_REGION                       region to sign for
     ONAIR_CONTROL_BUCKET               with a pair only: its two buckets, empty
     ONAIR_PUBLIC_BUCKET
+    ONAIR_STATE_BUCKET                 of count-viewers only: where it keeps minutes, empty
+    ONAIR_LOG_DOCUMENT                 of complete-lifecycle only: the document that saves logs
     ONAIR_LIVE_TARGET                  of publish-live only: where it may publish
     ONAIR_ADMIN_ACCESS_KEY_ID          may do everything: to put a recording there and to look at it afterwards
     ONAIR_ADMIN_SECRET_ACCESS_KEY
@@ -20,7 +23,7 @@ Only the statements that moto decides by are listed (role.py). The command finds
     ONAIR_FUNCTION_SECRET_ACCESS_KEY
     ONAIR_FUNCTION_SESSION_TOKEN
 
-The buckets of RecordingBuckets exist and are empty, without versioning. A pair's channels run. Behind the output of
+The buckets of RecordingBuckets and AccessLogBuckets exist and are empty, without versioning. A pair's channels run. Behind the output of
 each run comes a line on stderr that says how it ended. The exit code is that of the last one that did not succeed.
 """
 
@@ -38,7 +41,10 @@ import role
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.medialive.models import medialive_backends
 from moto.server import ThreadedMotoServer
+from moto.sts.models import sts_backends
 
+# What crates/stand-in/src/lib.rs has for ACCESS_KEY_ID and SECRET_ACCESS_KEY.
+STAND_IN_KEY = "test"
 # What --without takes for the whole role.
 NOTHING = "nothing"
 # The parameter that switches a job on; a pair's, of every other.
@@ -48,6 +54,15 @@ SWITCHES = {
     "complete-lifecycle": "AutoScalingGroup",
     "count-viewers": "AccessLogBuckets",
     "web server": "WebSubnets",
+}
+
+# What the command is told of the stack's outputs, as far as there are such.
+OUTPUTS = {
+    "ONAIR_CONTROL_BUCKET": "PairControlBucketName",
+    "ONAIR_PUBLIC_BUCKET": "PairPublicBucketName",
+    "ONAIR_LIVE_TARGET": "LiveTarget",
+    "ONAIR_STATE_BUCKET": "CountViewersBucketName",
+    "ONAIR_LOG_DOCUMENT": "FleetLogDocumentName",
 }
 
 
@@ -93,6 +108,15 @@ def administrator(client):
     return iam.create_access_key(UserName="admin")["AccessKey"]
 
 
+def let_in_by_the_stand_in(credentials):
+    """Gives the role that was assumed the key that the stand-in lets in. A function has one key, and Auto Scaling is the
+    stand-in's: moto completes no lifecycle action."""
+    roles = sts_backends[DEFAULT_ACCOUNT_ID]["aws"].assumed_roles
+    (assumed,) = [role for role in roles if role.access_key_id == credentials["AccessKeyId"]]
+    assumed.access_key_id = assumed.secret_access_key = STAND_IN_KEY
+    return {"AccessKeyId": STAND_IN_KEY, "SecretAccessKey": STAND_IN_KEY}
+
+
 def create_channels(client, *ids):
     """Makes channels of MediaLive that run and have these ids: moto would make others up, and a role names its own."""
     known = medialive_backends[DEFAULT_ACCOUNT_ID][stack.REGION]._channels
@@ -123,7 +147,8 @@ def environment(args, endpoint):
     """Sets everything up on the server. Returns the role's name and what the command needs to know."""
     client = stack.clients(endpoint)
     outputs = stack.create(args.parameters, client)
-    for bucket in filter(None, args.parameters.get("RecordingBuckets", "").split(",")):
+    named = {args.parameters.get(name, "") for name in ("RecordingBuckets", "AccessLogBuckets")}
+    for bucket in set(filter(None, ",".join(named).split(","))):
         client("s3").create_bucket(
             Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": stack.REGION}
         )
@@ -132,16 +157,14 @@ def environment(args, endpoint):
     role_name = stack.physical_ids(client)[role.ROLES[args.function]]
     role_arn = client("iam").get_role(RoleName=role_name)["Role"]["Arn"]
     function = client("sts").assume_role(RoleArn=role_arn, RoleSessionName="function")["Credentials"]
+    if args.function == "complete-lifecycle":
+        function |= let_in_by_the_stand_in(function)
     admin = administrator(client)
     enforce_iam(endpoint)
-    buckets = {
-        f"ONAIR_{which.upper()}_BUCKET": outputs[f"Pair{which}BucketName"]
-        for which in ("Control", "Public")
-        if f"Pair{which}BucketName" in outputs
-    }
-    target = {"ONAIR_LIVE_TARGET": outputs["LiveTarget"]} if "LiveTarget" in outputs else {}
-    return role_name, buckets | target | {
+    of_the_stack = {name: outputs[output] for name, output in OUTPUTS.items() if output in outputs}
+    return role_name, of_the_stack | {
         "ONAIR_S3_ENDPOINT": endpoint,
+        "ONAIR_SSM_ENDPOINT": endpoint,
         "ONAIR_REGION": stack.REGION,
         "ONAIR_ADMIN_ACCESS_KEY_ID": admin["AccessKeyId"],
         "ONAIR_ADMIN_SECRET_ACCESS_KEY": admin["SecretAccessKey"],

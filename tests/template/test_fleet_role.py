@@ -123,7 +123,7 @@ def test_only_its_service_hands_a_role_on(name, service):
 
 
 # ---- moto enforces it: S3, and what Auto Scaling and Systems Manager are asked. It knows no CompleteLifecycleAction and no
-# heartbeat, and of SendCommand neither document nor instance.
+# heartbeat, and of SendCommand the document (moto_gaps.py) but not the instance.
 
 LOG = "logs/i-0a1b2c3d4e5f60718/20261121T211340Z/manifest.json"
 ALB_LOG = "alb/AWSLogs/123456789012/elasticloadbalancing/us-west-2/2026/11/21/x.log.gz"
@@ -136,6 +136,8 @@ MAY = {
         "describe instances",
         "describe activities",
         "list commands",
+        "send the playbook",
+        "send for the logs",
     },
     "count-viewers": {
         "read access logs",
@@ -156,6 +158,8 @@ NEEDED_FOR = {
         "DescribeInstances": {"describe instances"},
         "DescribeActivities": {"describe activities"},
         "ListCommands": {"list commands"},
+        "SendPlaybook": {"send the playbook"},
+        "SendLogs": {"send for the logs"},
     },
     "count-viewers": {
         "ReadAccessLogs": {"read access logs"},
@@ -206,6 +210,9 @@ class Enforced:
                 f"delete {name}": lambda: s3.delete_object(**place),
             }
 
+        def send(document):
+            return ssm.send_command(DocumentName=document, InstanceIds=["i-0a1b2c3d4e5f60718"])
+
         calls = on("logs", fleet, LOG) | on("playbook", fleet, "ansible/web.yml")
         calls |= on("load balancer's", fleet, ALB_LOG) | on("of another account", fleet, "alb/AWSLogs/210987654321/x.gz")
         calls |= on("access logs", "cdn-logs", "E1.gz") | on("minute", minutes, "viewers/show/1.json")
@@ -229,9 +236,10 @@ class Enforced:
                 AutoScalingGroupName="on-air-web", LifecycleHookName="onair-launch"
             ),
             "list commands": lambda: ssm.list_commands(),
-            "run a shell": lambda: ssm.send_command(
-                DocumentName="AWS-RunShellScript", InstanceIds=["i-0a1b2c3d4e5f60718"], Parameters={"commands": ["id"]}
-            ),
+            "send the playbook": lambda: send("AWS-ApplyAnsiblePlaybooks"),
+            "send for the logs": lambda: send(self.outputs["FleetLogDocumentName"]),
+            "run a shell": lambda: send("AWS-RunShellScript"),
+            "send a document of one's own": lambda: send("on-air-something-else"),
             "read a parameter": lambda: ssm.get_parameter(Name="secret"),
         }
         return {what for what, call in calls.items() if (only is None or what in only) and is_allowed(call)}
@@ -242,7 +250,7 @@ def is_allowed(call):
         call()
     except ClientError as error:
         # That it is not there is an answer; whoever may not know is refused.
-        assert error.response["Error"]["Code"] in ("AccessDenied", "403", "NoSuchKey"), error
+        assert error.response["Error"]["Code"] in ("AccessDenied", "AccessDeniedException", "403", "NoSuchKey"), error
         return error.response["Error"]["Code"] == "NoSuchKey"
     return True
 
