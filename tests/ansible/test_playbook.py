@@ -1,5 +1,5 @@
 """The playbook of ansible/, run by the system's own ansible-playbook as Systems Manager runs it, into a folder; and the
-nginx that it configures. Promise P155."""
+nginx that it configures. Promise P115."""
 
 import http.server
 import json

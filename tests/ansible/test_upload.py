@@ -1,4 +1,4 @@
-"""What make deploy-playbook puts into the bucket of the fleet is all that the playbook needs. Promise P155."""
+"""What make deploy-playbook puts into the bucket of the fleet is all that the playbook needs. Promise P115."""
 
 import json
 import logging

@@ -21,7 +21,7 @@ pub(crate) fn wait_for_a_young_minute() {
     }
 }
 
-/// Promises P300 and P311.
+/// Promises P118 and P129.
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn whoever_comes_through_the_proxy_is_counted_once_for_each_stream() {

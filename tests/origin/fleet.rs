@@ -222,7 +222,7 @@ fn viewers(log: &PathBuf) -> BTreeMap<String, u64> {
     figures
 }
 
-/// Promises P95, P97, P99, P153, P155 and P311.
+/// Promises P95, P97, P99, P113, P115 and P129.
 #[tokio::test]
 #[ignore = "needs nginx, Ansible and the AWS CLI: make test runs it"]
 async fn an_instance_joins_by_its_playbook_serves_and_leaves_its_logs() {
@@ -268,7 +268,7 @@ async fn an_instance_joins_by_its_playbook_serves_and_leaves_its_logs() {
     wait_until("a line of the new log", Duration::from_secs(5), late);
 }
 
-/// Promises P99, P109 and P153.
+/// Promises P99, P109 and P113.
 #[tokio::test]
 #[ignore = "needs nginx, Ansible and the AWS CLI: make test runs it"]
 async fn an_instance_whose_log_is_changed_in_s3_before_anybody_looks_stays() {
@@ -296,7 +296,7 @@ async fn an_instance_whose_log_is_changed_in_s3_before_anybody_looks_stays() {
     assert_eq!(kept.count(), 1);
 }
 
-/// Promises P97 and P155.
+/// Promises P97 and P115.
 #[tokio::test]
 #[ignore = "needs nginx, Ansible and the AWS CLI: make test runs it"]
 async fn an_instance_whose_configuration_nginx_does_not_take_never_serves() {
@@ -316,7 +316,7 @@ async fn an_instance_whose_configuration_nginx_does_not_take_never_serves() {
     assert!(!machine.web().join("etc/web.conf").exists());
 }
 
-/// Promises P97 and P155.
+/// Promises P97 and P115.
 #[tokio::test]
 #[ignore = "needs nginx, Ansible and the AWS CLI: make test runs it"]
 async fn where_nothing_may_change_only_an_instance_that_is_as_it_should_be_serves() {

@@ -1,4 +1,4 @@
-"""The pipelines of GitHub and Bitbucket: their files are what the two services take, and name only what there is. Promise P156."""
+"""The pipelines of GitHub and Bitbucket: their files are what the two services take, and name only what there is. Promise P116."""
 
 import json
 import os

@@ -77,7 +77,7 @@ fn reported(function: &Function) -> Figures {
     figures
 }
 
-/// Promises P300, P303 and P305.
+/// Promises P118, P121 and P123.
 #[tokio::test]
 async fn logs_of_two_servers_cut_anywhere_and_in_any_order_end_in_the_truth() {
     for (seed, window_s) in [(1, 60), (2, 90), (3, 150), (4, 30)] {
@@ -104,7 +104,7 @@ async fn logs_of_two_servers_cut_anywhere_and_in_any_order_end_in_the_truth() {
     }
 }
 
-/// Promise P304.
+/// Promise P122.
 #[tokio::test]
 async fn a_log_that_comes_again_changes_nothing_and_says_the_same() {
     let cloud = Cloud::stand_in();
@@ -123,7 +123,7 @@ async fn a_log_that_comes_again_changes_nothing_and_says_the_same() {
     assert_eq!(reported(&again), audience.truth(60));
 }
 
-/// Promises P304 and P305.
+/// Promises P122 and P123.
 #[tokio::test]
 async fn logs_of_the_same_minutes_that_come_at_once_all_count() {
     for window_s in [60, 90, 150] {
@@ -154,7 +154,7 @@ fn together(functions: &[&Function]) -> Figures {
     most
 }
 
-/// Promise P306.
+/// Promise P124.
 #[tokio::test]
 async fn no_address_is_kept_reported_or_logged() {
     let cloud = Cloud::stand_in();
@@ -186,7 +186,7 @@ async fn no_address_is_kept_reported_or_logged() {
     assert_eq!(cloud.s3().keys(STATE, "").len(), 2 * before);
 }
 
-/// Promise P302.
+/// Promise P120.
 #[tokio::test]
 async fn more_viewers_than_are_kept_exactly_are_estimated_and_said_to_be() {
     let cloud = Cloud::stand_in();
@@ -212,7 +212,7 @@ async fn more_viewers_than_are_kept_exactly_are_estimated_and_said_to_be() {
     assert!(sizes.len() == 1 && sizes.values().all(|size| *size <= 64 << 10), "{sizes:?}");
 }
 
-/// Promise P301.
+/// Promise P119.
 #[tokio::test]
 async fn who_has_gone_is_a_zero_and_what_has_no_log_is_nothing() {
     let cloud = Cloud::stand_in();
@@ -240,7 +240,7 @@ async fn who_has_gone_is_a_zero_and_what_has_no_log_is_nothing() {
     assert_eq!(zeros, 1, "{:?}", function.stdout());
 }
 
-/// Promise P303.
+/// Promise P121.
 #[tokio::test]
 async fn cloudwatch_logs_bring_lines_too() {
     let cloud = Cloud::stand_in();
@@ -276,7 +276,7 @@ fn subscription(message: &Value) -> Value {
     json!({"awslogs": {"data": data}})
 }
 
-/// Promise P307.
+/// Promise P125.
 #[tokio::test]
 async fn a_dry_run_says_the_figures_and_keeps_nothing() {
     let cloud = Cloud::stand_in();

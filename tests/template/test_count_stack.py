@@ -1,5 +1,5 @@
 """What exists after a deployment that counts viewers: by logs in buckets, by a log group, by the load balancer of web
-servers. That the jobs are kept apart is told in test_stack.py. Promise P157."""
+servers. That the jobs are kept apart is told in test_stack.py. Promise P117."""
 
 import json
 

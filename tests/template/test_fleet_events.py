@@ -1,5 +1,5 @@
 """Which event of Auto Scaling, Systems Manager and S3 reaches which function: AWS's own examples against the deployed rules'
-patterns. Promises P150 and P157."""
+patterns. Promises P110 and P117."""
 
 import copy
 

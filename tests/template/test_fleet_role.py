@@ -1,5 +1,5 @@
 """complete-lifecycle, the web servers and count-viewers may do what they do and nothing else; and moto enforces it, as far as it
-can. Promises P151, P152 and P157."""
+can. Promises P111, P112 and P117."""
 
 import logging
 import re

@@ -1,5 +1,5 @@
 """What exists after a deployment with a fleet, of a group that there is already and of the stack's own; of the web servers
-themselves see test_web_stack.py. That the jobs are kept apart is told in test_stack.py. Promises P150 and P151."""
+themselves see test_web_stack.py. That the jobs are kept apart is told in test_stack.py. Promises P110 and P111."""
 
 import json
 

@@ -1,5 +1,5 @@
 """What the document that saves logs runs on an instance: the script of the template itself, with its parameters put in as
-Systems Manager does, under bash, with the AWS CLI, against moto's S3. Promises P153 and P154."""
+Systems Manager does, under bash, with the AWS CLI, against moto's S3. Promises P113 and P114."""
 
 import base64
 import getpass

@@ -1,5 +1,5 @@
 """What a person is asked for, what is refused before anything is created, and what reaches the functions.
-Promises P31, P62, P90 and P151."""
+Promises P31, P62, P90 and P111."""
 
 import re
 

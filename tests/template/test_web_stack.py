@@ -1,4 +1,4 @@
-"""The web servers that a stack makes: who reaches them, how they begin, when there are more. Promise P152."""
+"""The web servers that a stack makes: who reaches them, how they begin, when there are more. Promise P112."""
 
 import base64
 

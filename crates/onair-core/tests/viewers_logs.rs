@@ -63,7 +63,7 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
-    /// Promise P308.
+    /// Promise P126.
     #[test]
     fn every_line_is_one_thing_and_pieces_make_no_difference(
         lines in prop::collection::vec(line(), 0..40),

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-/// Promise P312.
+/// Promise P130.
 #[test]
 fn a_wrong_argument_is_named_with_what_it_accepts() {
     let said = |arguments: &[&str]| {

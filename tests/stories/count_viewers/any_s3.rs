@@ -11,7 +11,7 @@ fn secret(story: &str) -> String {
     format!("a secret of {story} in run {:010}", process::id())
 }
 
-/// Promise P303.
+/// Promise P121.
 #[tokio::test]
 async fn a_log_of_each_format_plain_or_packed_is_counted() {
     let audience = Audience::new(30, 3, 12);
@@ -36,7 +36,7 @@ async fn a_log_of_each_format_plain_or_packed_is_counted() {
     }
 }
 
-/// Promises P303 and P304.
+/// Promises P121 and P122.
 #[tokio::test]
 async fn a_minute_in_two_logs_is_counted_as_one() {
     let cloud = Cloud::any().await;

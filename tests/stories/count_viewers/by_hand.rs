@@ -33,7 +33,7 @@ fn folder(files: &[(&str, &[u8])]) -> TempDir {
     folder
 }
 
-/// Promises P300, P303 and P311.
+/// Promises P118, P121 and P129.
 #[test]
 fn each_format_window_order_and_packing_ends_in_the_truth() {
     let mut dice = Dice::new(40);
@@ -68,7 +68,7 @@ fn each_format_window_order_and_packing_ends_in_the_truth() {
     }
 }
 
-/// Promise P303.
+/// Promise P121.
 #[test]
 fn viewers_are_known_by_what_the_key_says() {
     let mut audience = Audience::new(60, 4, 50);
@@ -96,7 +96,7 @@ fn viewers_are_known_by_what_the_key_says() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("requests do not say cmcd-sid (--key)"));
 }
 
-/// Promises P301 and P311.
+/// Promises P119 and P129.
 #[test]
 fn a_table_shows_figures_bars_and_what_has_no_log() {
     let mut audience = Audience::new(100, 9, 60);
@@ -132,7 +132,7 @@ fn a_table_shows_figures_bars_and_what_has_no_log() {
     assert!(child.wait().unwrap().success());
 }
 
-/// Promise P312.
+/// Promise P130.
 #[test]
 fn a_file_that_cannot_be_read_is_named_and_the_others_are_counted() {
     let audience = Audience::new(40, 3, 70);
@@ -171,7 +171,7 @@ fn a_file_that_cannot_be_read_is_named_and_the_others_are_counted() {
     );
 }
 
-/// Promise P312.
+/// Promise P130.
 #[test]
 fn a_gzip_bomb_ends_at_a_limit() {
     let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -186,7 +186,7 @@ fn a_gzip_bomb_ends_at_a_limit() {
     assert!(output.status.code() == Some(1) && String::from_utf8(output.stdout).unwrap().contains(&at(0)));
 }
 
-/// Promise P302.
+/// Promise P120.
 #[test]
 fn estimates_are_within_two_percent_and_said_to_be() {
     let line = |number: u32| {

@@ -5,7 +5,7 @@ use stand_in::{Answer, Fault};
 use stories::audience::{Audience, combined};
 use stories::{BUCKET, Cloud};
 
-/// Promise P310.
+/// Promise P128.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_fails_and_wherever_it_dies_the_same_event_again_ends_the_same() {
     let audience = Audience::new(30, 2, 30);

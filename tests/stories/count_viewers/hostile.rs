@@ -41,7 +41,7 @@ fn broken(log: &str) -> (Vec<u8>, u64) {
     (bytes, u64::try_from(rows.len()).unwrap())
 }
 
-/// Promise P308.
+/// Promise P126.
 #[tokio::test]
 async fn lines_that_cannot_be_understood_are_counted_apart_and_hinder_nothing() {
     let cloud = Cloud::stand_in();
@@ -66,7 +66,7 @@ async fn lines_that_cannot_be_understood_are_counted_apart_and_hinder_nothing() 
     assert_eq!((&answer["outcome"], &answer["other"]), (&json!("unchanged"), &json!(4)), "{answer}");
 }
 
-/// Promise P308.
+/// Promise P126.
 #[tokio::test]
 async fn a_damaged_log_is_counted_as_far_as_it_goes_and_then_reported() {
     let audience = Audience::new(300, 3, 21);
@@ -114,7 +114,7 @@ async fn a_damaged_log_is_counted_as_far_as_it_goes_and_then_reported() {
     }
 }
 
-/// Promise P308.
+/// Promise P126.
 #[tokio::test]
 async fn what_is_no_log_is_ignored_and_junk_is_refused_without_a_word_of_it() {
     let cloud = Cloud::stand_in();
@@ -169,7 +169,7 @@ async fn what_is_no_log_is_ignored_and_junk_is_refused_without_a_word_of_it() {
     assert!(kind == "BadEvent" && message.contains("s3://") && message.contains("is not there"), "{message}");
 }
 
-/// Promise P308.
+/// Promise P126.
 #[tokio::test]
 async fn more_streams_than_anybody_has_are_dropped_and_said_to_be() {
     let cloud = Cloud::stand_in();
@@ -195,7 +195,7 @@ async fn more_streams_than_anybody_has_are_dropped_and_said_to_be() {
     );
 }
 
-/// Promise P308.
+/// Promise P126.
 #[tokio::test]
 async fn a_log_of_all_times_is_refused() {
     let cloud = Cloud::stand_in();
@@ -212,7 +212,7 @@ async fn a_log_of_all_times_is_refused() {
     assert!(cloud.s3().keys(STATE, "viewers/").is_empty());
 }
 
-/// Promise P309.
+/// Promise P127.
 #[tokio::test]
 async fn a_minute_that_somebody_damaged_is_named_and_nothing_is_lost() {
     let audience = Audience::new(20, 2, 22);

@@ -204,7 +204,7 @@ mod tests {
         assert!(!viewers(0..1, 0).count().exact);
     }
 
-    /// Promise P302.
+    /// Promise P120.
     #[test]
     fn a_million_viewers_are_known_within_two_percent_in_64_kb() {
         let million = viewers(0..1_000_000, 8192);
