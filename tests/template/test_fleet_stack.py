@@ -2,6 +2,7 @@
 themselves see test_web_stack.py. That the jobs are kept apart is told in test_stack.py. Promises P110 and P111."""
 
 import json
+import re
 
 import moto
 import pytest
@@ -168,6 +169,11 @@ def test_the_dashboard_shows_every_metric_and_alarm_and_its_widgets_do_not_lie_o
         assert f'"{metric}"' in body
     assert body.count(":alarm:") == 8
     assert_no_overlap(json.loads(body)["widgets"])
+    # The log's table asks for outcomes that the function writes of a whole run, and not for those of an instance.
+    (query,) = (w["properties"]["query"] for w in json.loads(body)["widgets"] if w["type"] == "log")
+    asked = set(re.findall(r"'(\w+)'", query.split("outcome in")[1].split("]")[0]))
+    report = (stack.ROOT / "functions/complete-lifecycle/src/report.rs").read_text(encoding="utf-8")
+    assert asked == {"completed", "held"} and asked <= set(re.findall(r'=> "(\w+)",', report))
 
 
 def assert_no_overlap(widgets):
