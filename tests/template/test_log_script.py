@@ -13,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -260,6 +261,37 @@ def test_quotes_and_spaces_would_stay_one_word_even_if_they_came_through(s3, sav
     assert not (tmp_path / "broken").exists() and not (folder / "broken").exists()
 
 
+# ---- beside who writes
+
+WRITER = """
+import signal, sys, time
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+open("/proc/self/comm", "w").write(sys.argv[2])
+log = open(sys.argv[1], "a", buffering=1)
+log.write("before\\n")
+print(flush=True)
+sys.stdin.readline()
+log.write("after\\n")
+"""
+
+
+@pytest.mark.parametrize("called", ["nginx", "another"])
+def test_a_log_that_somebody_does_not_let_go_of_is_packed_by_no_run(s3, save, logs, called):
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, logs / "access.log", called], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    writer.stdout.readline()
+    try:
+        for _ in range(2):
+            assert f"process {writer.pid} ({called}) still writes" in assert_nothing_is_promised(save(), s3)
+            assert saved(s3) == ({}, None)
+            assert [path.name for path in logs.iterdir()] == [f"access.log-{RUN}"]
+    finally:
+        writer.communicate(b"\n", timeout=10)
+    # Nothing of what it wrote meanwhile is lost.
+    assert assert_verified(s3, save()[1]) == {f"access.log-{RUN}.gz": "before\nafter\n"}
+
+
 # ---- beside a real nginx
 
 
@@ -301,3 +333,50 @@ def test_nginx_opens_a_new_log_and_no_line_is_lost_or_doubled(s3, save, logs, ng
         urllib.request.urlopen(f"http://127.0.0.1:{nginx}/after/{number}").close()
     lines = (logs / "access.log").read_text().splitlines()
     assert sorted(lines) == sorted(f"/after/{number}" for number in range(20))
+
+
+def test_nginx_is_told_by_the_next_run_if_one_was_killed_before_it_could(s3, save, logs, nginx, tmp_path):
+    urllib.request.urlopen(f"http://127.0.0.1:{nginx}/before").close()
+    tools = a_tool(tmp_path, "mv", '/usr/bin/mv "$@"; kill -KILL "$PPID"')
+    code, output, _ = save(tools=tools)
+    assert code != 0 and output == ""
+    # It still writes into the file that was put aside.
+    urllib.request.urlopen(f"http://127.0.0.1:{nginx}/between").close()
+    code, output, complaints = save()
+    assert (code, complaints) == (0, "")
+    assert assert_verified(s3, output) == {f"access.log-{RUN}.gz": "/before\n/between\n"}
+    urllib.request.urlopen(f"http://127.0.0.1:{nginx}/after").close()
+    assert lines_of(logs / "access.log", 1) == ["/after"]
+
+
+def test_no_line_is_lost_or_doubled_while_viewers_come_and_somebody_reads_along(s3, save, logs, nginx):
+    over, asked = threading.Event(), []
+
+    def view():
+        while not over.is_set():
+            urllib.request.urlopen(f"http://127.0.0.1:{nginx}/{len(asked)}").close()
+            asked.append(f"/{len(asked)}")
+
+    viewer = threading.Thread(target=view)
+    with (logs / "access.log").open():
+        viewer.start()
+        try:
+            ends = [save() for _ in range(2)]
+        finally:
+            over.set()
+            viewer.join(10)
+    assert [(code, complaints) for code, _, complaints in ends] == [(0, "")] * 2
+    in_s3 = "".join(assert_verified(s3, ends[-1][1]).values()).splitlines()
+    assert 0 < len(in_s3) < len(asked)
+    lines = in_s3 + lines_of(logs / "access.log", len(asked) - len(in_s3))
+    assert sorted(lines) == sorted(asked)
+
+
+def lines_of(log, number):
+    """nginx writes a line after its answer: this waits for as many."""
+    for _ in range(100):
+        lines = log.read_text().splitlines()
+        if len(lines) >= number:
+            break
+        time.sleep(0.05)
+    return lines
