@@ -142,32 +142,34 @@ def test_the_alarms_watch_what_exists(on):
         if name.startswith("CompleteLifecycle")
     }
     waiting = ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", 300, 1, "notBreaching")
+    retained = ("AWS/AutoScaling", "GroupTerminatingRetainedInstances", "Maximum", 60, 1, "notBreaching")
     assert watched == {
         "Errors": ("AWS/Lambda", "Errors", "Sum", 60, 5, "notBreaching"),
         "Held": ("OnAir", "Held", "Sum", 60, 1, "notBreaching"),
         "Abandoned": ("OnAir", "Abandoned", "Sum", 60, 1, "notBreaching"),
         "LogsUnverified": ("OnAir", "LogsUnverified", "Sum", 60, 1, "notBreaching"),
-        # Ten minutes: an instance may take some to come up.
-        "AgentMissing": ("OnAir", "AgentMissing", "Maximum", 60, 10, "notBreaching"),
+        # An instance may take some minutes to come up; but it rings before the shortest time of a hook is over.
+        "AgentMissing": ("OnAir", "AgentMissing", "Maximum", 60, 3, "notBreaching"),
         # Silence is the fault itself.
         "NotRunning": ("AWS/Lambda", "Invocations", "Sum", 60, 5, "breaching"),
         "DeliveryFailures": waiting,
         "InvocationFailures": waiting,
-    }
+    } | ({"Retained": retained} if "WebSubnets" in parameters else {})
+    assert 60 * (3 + 1) < stack.template()["Parameters"]["HookTimeoutSeconds"]["MinValue"]
     queues = {outputs[f"CompleteLifecycle{which}FailuresUrl"].split("/")[-1] for which in ("Delivery", "Invocation")}
     for name, alarm in alarms.items():
         if name.startswith("CompleteLifecycle"):
-            assert alarm["Dimensions"][0]["Value"] in {function} | queues
+            assert alarm["Dimensions"][0]["Value"] in {function, outputs["FleetGroupName"]} | queues
             assert alarm["AlarmActions"] == ([parameters["AlarmTopicArn"]] if "AlarmTopicArn" in parameters else [])
 
 
 def test_the_dashboard_shows_every_metric_and_alarm_and_its_widgets_do_not_lie_on_each_other(on):
-    client, outputs, _ = on
+    client, outputs, parameters = on
     body = client("cloudwatch").get_dashboard(DashboardName="on-air-complete-lifecycle")["DashboardBody"]
     assert "${" not in body and outputs["FleetGroupName"] in body
     for metric in ["Continued", "Abandoned", "CommandsSent", "Waiting", "AgentMissing", "LogsUnverified", "Held", "Failed"]:
         assert f'"{metric}"' in body
-    assert body.count(":alarm:") == 8
+    assert body.count(":alarm:") == (9 if "WebSubnets" in parameters else 8)
     assert_no_overlap(json.loads(body)["widgets"])
     # The log's table asks for outcomes that the function writes of a whole run, and not for those of an instance.
     (query,) = (w["properties"]["query"] for w in json.loads(body)["widgets"] if w["type"] == "log")

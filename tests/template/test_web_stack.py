@@ -20,6 +20,9 @@ def own(request):
 def test_an_instance_whose_logs_could_not_be_saved_is_retained():
     written = stack.translate(stack.WEB)["Resources"]["WebGroup"]["Properties"]
     assert written["InstanceLifecyclePolicy"] == {"RetentionTriggers": {"TerminateHookAbandon": "retain"}}
+    # And rings: Auto Scaling sends only the figures that are asked for.
+    (collected,) = written["MetricsCollection"]
+    assert collected["Granularity"] == "1Minute" and "GroupTerminatingRetainedInstances" in collected["Metrics"]
 
 
 def test_the_group_is_begun_after_what_watches_over_it_and_its_function_knows_it_by_name(own):
