@@ -1,6 +1,6 @@
 # Each target works after a clone. What it needs beside Rust is pinned and goes below target/: programs of Python
 # into virtual environments, those of cargo into target/tools. Packages of Debian are installed only if they are
-# missing and only by root; anybody else is told what is missing.
+# missing, and only by root or by whom sudo asks nothing (GitHub's machines); anybody else is told what is missing.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -39,9 +39,9 @@ endif
 
 # $(call need,COMMAND,PACKAGE): the command works, or Debian's package is installed and then it does.
 need = @$(1) > /dev/null 2>&1 || $(call install,$(2))
-install = { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null \
+install = { [ "$$(id -u)" = 0 ] && root= || root="sudo -n"; command -v apt-get > /dev/null && $$root true 2> /dev/null \
 	|| { echo "make: '$(firstword $(1))' is missing: install it, or what your system calls it" >&2; exit 1; }; \
-	apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(1); }
+	$$root apt-get update -q && $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(1); }
 
 .PHONY: help demo test check audit fuzz nightly bench build deploy invoke cc player player-page deploy-player origin ansible deploy-playbook
 

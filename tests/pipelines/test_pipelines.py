@@ -209,3 +209,35 @@ def test_a_deployment_that_fails_is_a_failure_and_no_playbook_follows(deploy):
     parameters = ASKED | {"ONAIR_PARAMETERS": "AutoScalingGroup=web"}
     code, calls, _ = deploy(**parameters, **OF_GITHUB, FAIL_OF_SAM="3")
     assert code == 3 and calls[-1][0][0] == "sam"
+
+
+@pytest.mark.parametrize(("user", "sudo", "asks"), [(0, 1, 0), (1001, 0, 4), (1001, 1, None)])
+def test_what_is_missing_is_installed_by_root_and_where_sudo_asks_nothing(tmp_path, user, sudo, asks):
+    # GitHub's machines are the second, Bitbucket's containers the first.
+    log = f'echo "${{0##*/}} $*" >> {tmp_path}/calls'
+    tools = {
+        "id": f"echo {user}",
+        "sudo": f'{log}; [[ $1 == -n ]] && shift && (({sudo} == 0)) && "$@"',
+        "apt-get": log,
+        # Missing, both.
+        "ansible-playbook": "exit 127",
+        "logrotate": "exit 127",
+        "nginx": "exit 0",
+    }
+    for name, body in tools.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    # Its own folders, which come first, are not looked into from here.
+    command = ["make", "--no-print-directory", "-f", ROOT / "Makefile", "ansible"]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    calls = (tmp_path / "calls").read_text().splitlines()
+    if asks is None:
+        assert ended.returncode != 0 and "'ansible-core' is missing" in ended.stderr
+        assert calls == ["sudo -n true"]
+        return
+    assert ended.returncode == 0, ended.stderr
+    installed = [call for call in calls if call.startswith("apt-get install")]
+    assert [call.split()[-1] for call in installed] == ["ansible-core", "logrotate"]
+    # For the lists and for the package, each time.
+    assert len([call for call in calls if call.startswith("sudo") and "apt-get" in call]) == asks
