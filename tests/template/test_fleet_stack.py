@@ -142,7 +142,6 @@ def test_the_alarms_watch_what_exists(on):
         if name.startswith("CompleteLifecycle")
     }
     waiting = ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", 300, 1, "notBreaching")
-    retained = ("AWS/AutoScaling", "GroupTerminatingRetainedInstances", "Maximum", 60, 1, "notBreaching")
     assert watched == {
         "Errors": ("AWS/Lambda", "Errors", "Sum", 60, 5, "notBreaching"),
         "Held": ("OnAir", "Held", "Sum", 60, 1, "notBreaching"),
@@ -154,12 +153,12 @@ def test_the_alarms_watch_what_exists(on):
         "NotRunning": ("AWS/Lambda", "Invocations", "Sum", 60, 5, "breaching"),
         "DeliveryFailures": waiting,
         "InvocationFailures": waiting,
-    } | ({"Retained": retained} if "WebSubnets" in parameters else {})
+    }
     assert 60 * (3 + 1) < stack.template()["Parameters"]["HookTimeoutSeconds"]["MinValue"]
     queues = {outputs[f"CompleteLifecycle{which}FailuresUrl"].split("/")[-1] for which in ("Delivery", "Invocation")}
     for name, alarm in alarms.items():
         if name.startswith("CompleteLifecycle"):
-            assert alarm["Dimensions"][0]["Value"] in {function, outputs["FleetGroupName"]} | queues
+            assert alarm["Dimensions"][0]["Value"] in {function} | queues
             assert alarm["AlarmActions"] == ([parameters["AlarmTopicArn"]] if "AlarmTopicArn" in parameters else [])
 
 

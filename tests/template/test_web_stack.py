@@ -25,6 +25,14 @@ def test_an_instance_whose_logs_could_not_be_saved_is_retained():
     assert collected["Granularity"] == "1Minute" and "GroupTerminatingRetainedInstances" in collected["Metrics"]
 
 
+def test_an_alarm_rings_while_the_group_retains_an_instance(own):
+    client, _, _ = own
+    alarm = stack.alarms(client)["WebRetainedAlarm"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/AutoScaling", "GroupTerminatingRetainedInstances")
+    assert alarm["Dimensions"] == [{"Name": "AutoScalingGroupName", "Value": "on-air-web"}]
+    assert (alarm["ComparisonOperator"], alarm["Threshold"], alarm["Statistic"]) == ("GreaterThanThreshold", 0, "Maximum")
+
+
 def test_the_group_is_begun_after_what_watches_over_it_and_its_function_knows_it_by_name(own):
     _, outputs, parameters = own
     written = stack.translate(parameters)["Resources"]
