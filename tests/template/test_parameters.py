@@ -295,8 +295,8 @@ def test_an_empty_part_of_a_list_is_refused(parameter, member, others):
         ("TrustedProxies", ["", "10.0.0.0/8", "2001:db8::/32"], ["10.0.0.1", "any", "10.0.0.0/8 ", "*"]),
         (
             "StreamPath",
-            ["", "/live/{stream}/*", "{stream}.m3u8"],
-            ["/live/*", "/{streams}/", "/{stream}/{stream}/", "/{stream}/(x)", "/{stream} "],
+            ["", "/live/{stream}/*", "/{stream}.m3u8"],
+            ["/live/*", "{stream}.m3u8", "/{streams}/", "/{stream}/{stream}/", "/{stream}/(x)", "/{stream} "],
         ),
     ],
 )
