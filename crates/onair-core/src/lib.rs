@@ -6,6 +6,7 @@
 
 pub mod complete_lifecycle;
 pub mod count_viewers;
+mod event;
 pub mod fail_back;
 pub mod fail_over;
 mod json;

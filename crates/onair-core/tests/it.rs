@@ -7,6 +7,7 @@ mod lifecycle_orders;
 mod lifecycle_rules;
 mod live_orders;
 mod live_rules;
+mod orders;
 mod pair_builder;
 mod pair_orders;
 mod pair_rules;

@@ -2,6 +2,7 @@
 //! what must hold at every moment and at the end.
 
 use crate::lifecycle_rules::{at, fleet, id};
+use crate::orders::{Eventful, every_order};
 use onair_core::complete_lifecycle::{Activity, Next, Run, Sent, State, Step, Wait, next, oldest, runs};
 
 /// What happens.
@@ -76,6 +77,15 @@ struct World {
 }
 
 struct Died;
+
+impl Eventful for World {
+    type Event = Event;
+    const EVENTS: &'static [Event] = &EVENTS;
+
+    fn receive(&mut self, event: Event) {
+        let _ = self.happen(event);
+    }
+}
 
 impl World {
     fn new(scripts: [Script; 2]) -> Self {
@@ -235,31 +245,11 @@ fn deserved(scripts: [Script; 2]) -> ([Vec<bool>; 2], usize) {
     (ends, with_command.count())
 }
 
-/// Lets `look` see the world after every order of up to `length` events.
-fn every_order(
-    world: &World,
-    length: usize,
-    order: &mut Vec<Event>,
-    look: &mut impl FnMut(&World, &[Event]),
-) {
-    look(world, order);
-    if length == 0 {
-        return;
-    }
-    for event in EVENTS {
-        let mut world = world.clone();
-        let _ = world.happen(event);
-        order.push(event);
-        every_order(&world, length - 1, order, look);
-        order.pop();
-    }
-}
-
 #[test]
 fn every_order_of_up_to_five_events_ends_as_the_commands_deserve() {
     for scripts in SCRIPTS {
         let mut seen = 0;
-        every_order(&World::new(scripts), 5, &mut Vec::new(), &mut |world, order| {
+        every_order(&World::new(scripts), 5, &mut |world, order| {
             seen += 1;
             assert_eq!(world.clone().settle().result(), deserved(scripts), "after {order:?}: {world:#?}");
         });
@@ -273,7 +263,7 @@ const EFFECTS: usize = 7;
 #[test]
 fn a_crash_after_any_effect_of_any_four_events_ends_the_same() {
     for scripts in SCRIPTS {
-        every_order(&World::new(scripts), 4, &mut Vec::new(), &mut |_, order| {
+        every_order(&World::new(scripts), 4, &mut |_, order| {
             for fuse in 0..EFFECTS {
                 let mut world = World::new(scripts);
                 world.fuse = fuse;

@@ -3,6 +3,7 @@
 //!
 //! The real functions go through shorter orders in `tests/stories`; here every one of up to five events is tried.
 
+use crate::orders::{Eventful, every_order};
 use crate::pair_builder::at;
 use chrono::TimeDelta;
 use onair_core::fail_back::{self, Repair, Step, hurry, repair, returned};
@@ -71,6 +72,15 @@ struct World {
 
 /// The process died.
 struct Died;
+
+impl Eventful for World {
+    type Event = Event;
+    const EVENTS: &'static [Event] = &EVENTS;
+
+    fn receive(&mut self, event: Event) {
+        let _ = self.happen(event);
+    }
+}
 
 impl World {
     fn new(cut: CutBy, prefer: Option<Side>, lost: Sides<bool>) -> Self {
@@ -274,26 +284,6 @@ impl World {
     }
 }
 
-/// Lets `look` see the world after every order of up to `length` events.
-fn every_order(
-    world: &World,
-    length: usize,
-    order: &mut Vec<Event>,
-    look: &mut impl FnMut(&World, &[Event]),
-) {
-    look(world, order);
-    if length == 0 {
-        return;
-    }
-    for event in EVENTS {
-        let mut world = world.clone();
-        let _ = world.happen(event);
-        order.push(event);
-        every_order(&world, length - 1, order, look);
-        order.pop();
-    }
-}
-
 fn worlds() -> Vec<World> {
     let lost = [(false, false), (true, false), (false, true)].map(|(a, b)| Sides { a, b });
     let ways = [CutBy::Delete, CutBy::Deny, CutBy::None];
@@ -308,7 +298,7 @@ fn worlds() -> Vec<World> {
 fn every_order_of_up_to_five_events_ends_the_same_and_never_leaves_viewers_without_a_side() {
     for start in worlds() {
         let (mut seen, expected) = (0, start.clone().settle().end());
-        every_order(&start, 5, &mut Vec::new(), &mut |world, order| {
+        every_order(&start, 5, &mut |world, order| {
             seen += 1;
             assert_eq!(expected, world.clone().settle().end(), "after {order:?}: {world:#?}");
         });
@@ -319,7 +309,7 @@ fn every_order_of_up_to_five_events_ends_the_same_and_never_leaves_viewers_witho
 #[test]
 fn both_sides_lost_is_never_made_worse() {
     let start = World::new(CutBy::Delete, None, Sides { a: true, b: true });
-    every_order(&start, 5, &mut Vec::new(), &mut |world, order| {
+    every_order(&start, 5, &mut |world, order| {
         assert_eq!(world.clone().settle().state, PairState::default(), "after {order:?}");
     });
 }
@@ -389,7 +379,7 @@ const EFFECTS: usize = 12;
 fn a_crash_after_any_effect_of_any_three_events_ends_the_same() {
     for start in worlds() {
         let expected = start.clone().settle().end();
-        every_order(&start, 3, &mut Vec::new(), &mut |_, order| {
+        every_order(&start, 3, &mut |_, order| {
             for fuse in 0..EFFECTS {
                 let mut world = start.clone();
                 world.fuse = fuse;

@@ -2,21 +2,13 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use onair_core::count_viewers::Rules;
 use onair_core::count_viewers::audience::{Audience, Figure, Minute};
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 /// A line for each stream and minute.
 pub(crate) fn json(figures: &[Figure], rules: &Rules, out: &mut impl Write) -> io::Result<()> {
-    for Figure { minute, stream, count } in figures {
-        let line = json!({
-            "minute": minute.text(),
-            "stream": stream,
-            "viewers": count.viewers,
-            "exact": count.exact,
-            "key": rules.keying.name(),
-        });
-        writeln!(out, "{line}")?;
+    for figure in figures {
+        writeln!(out, "{}", figure.line(rules))?;
     }
     Ok(())
 }

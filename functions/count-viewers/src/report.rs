@@ -5,7 +5,6 @@ use onair_core::count_viewers::log::Tally;
 use onair_core::metrics::{Metric, Reading};
 use onair_lambda::{Error, Failure, Report};
 use serde::Serialize;
-use serde_json::json;
 
 /// One log, counted.
 pub(crate) struct Counted {
@@ -35,15 +34,15 @@ struct Answer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
     key: &'a str,
-    figures: Vec<Said<'a>>,
+    figures: Vec<Said>,
     #[serde(skip_serializing_if = "is_zero")]
     more_figures: u64,
 }
 
 #[derive(Serialize)]
-struct Said<'a> {
+struct Said {
     minute: String,
-    stream: &'a str,
+    stream: String,
     viewers: u64,
     exact: bool,
 }
@@ -72,8 +71,12 @@ impl Counted {
     pub(crate) fn report(&self, rules: &Rules) -> Report {
         let Tally { lines, counted, other, unkeyed, dropped, malformed, first_problem } = self.tally;
         let figures = &self.added.figures;
-        let said = |Figure { minute, stream, count }: &'_ Figure| (minute.text(), stream.clone(), *count);
-        let said: Vec<_> = figures.iter().take(MAX_FIGURES).map(said).collect();
+        let said = |Figure { minute, stream, count }: &'_ Figure| Said {
+            minute: minute.text(),
+            stream: stream.clone(),
+            viewers: count.viewers,
+            exact: count.exact,
+        };
         let note = first_problem.map(|(line, problem)| format!("line {line}: {problem}"));
         let answer = Answer {
             outcome: match (self.dry_run, self.added.merged.is_new) {
@@ -91,16 +94,8 @@ impl Counted {
             streams_dropped: self.added.merged.dropped,
             note,
             key: rules.keying.name(),
-            more_figures: u64::try_from(figures.len() - said.len()).unwrap_or_default(),
-            figures: said
-                .iter()
-                .map(|(minute, stream, count)| Said {
-                    minute: minute.clone(),
-                    stream,
-                    viewers: count.viewers,
-                    exact: count.exact,
-                })
-                .collect(),
+            figures: figures.iter().take(MAX_FIGURES).map(said).collect(),
+            more_figures: u64::try_from(figures.len().saturating_sub(MAX_FIGURES)).unwrap_or_default(),
         };
         Report::of(&answer, self.metrics()).with_readings(self.readings(rules))
     }
@@ -131,17 +126,11 @@ impl Counted {
 }
 
 fn readings(figures: &[Figure], rules: &Rules) -> Vec<Reading> {
-    let reading = |Figure { minute, stream, count }: &Figure| Reading {
-        metric: Metric::count("ConcurrentViewers", count.viewers),
-        dimension: ("Stream", stream.clone()),
-        at_ms: u64::try_from(minute.begins_s()).unwrap_or_default() * 1000,
-        properties: json!({
-            "minute": minute.text(),
-            "stream": stream,
-            "viewers": count.viewers,
-            "exact": count.exact,
-            "key": rules.keying.name(),
-        }),
+    let reading = |figure: &Figure| Reading {
+        metric: Metric::count("ConcurrentViewers", figure.count.viewers),
+        dimension: ("Stream", figure.stream.clone()),
+        at_ms: u64::try_from(figure.minute.begins_s()).unwrap_or_default() * 1000,
+        properties: figure.line(rules),
     };
     figures.iter().map(reading).collect()
 }

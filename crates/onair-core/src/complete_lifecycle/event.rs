@@ -1,14 +1,11 @@
 //! What tells to look: events of Auto Scaling and of SSM, the schedule, and people.
 
 use super::{Direction, Fleet, InstanceId};
-use crate::json::object;
+use crate::event::{Sent, read, sent};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// An event that cannot be acted on: it is not what the rule that sent it should send.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct BadEvent(pub String);
+pub use crate::event::BadEvent;
 
 /// An event, as far as it matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,18 +28,6 @@ pub enum Look {
         /// Why not.
         why: String,
     },
-}
-
-/// The few fields that are read.
-#[derive(Deserialize)]
-struct Envelope {
-    #[serde(default)]
-    source: String,
-    #[serde(rename = "detail-type", default)]
-    detail_type: String,
-    #[serde(default)]
-    detail: Value,
-    onair: Option<Value>,
 }
 
 /// What a person can add or send alone. Unknown fields are refused: a misspelt `dry_run` must not act.
@@ -82,22 +67,14 @@ struct InvocationDetail {
 ///
 /// Anything that is not such an event.
 pub fn decode(event: &Value, fleet: &Fleet) -> Result<Request, BadEvent> {
-    let envelope: Envelope = object(event).map_err(|error| BadEvent(format!("not an event: {error}")))?;
-    let by_hand = envelope.source.is_empty() && envelope.detail_type.is_empty();
-    if by_hand && envelope.onair.is_none() {
-        return Err(BadEvent(
-            "the event has neither source and detail-type, as EventBridge sends them, nor onair, as a person does".to_owned(),
-        ));
-    }
-    let onair = envelope.onair.map(object::<OnAir, _>).transpose();
-    let onair = onair.map_err(|error| BadEvent(format!("onair: {error}")))?.unwrap_or_default();
+    let Sent { source, detail_type, detail, by_hand, onair, .. } = sent::<OnAir>(event)?;
     if !by_hand && onair.instance.is_some() {
         return Err(BadEvent(
             "onair.instance stands beside an event: send {\"onair\": {\"instance\": …}} alone".to_owned(),
         ));
     }
     let nowhere = |why: &str| Look::Nowhere { why: why.to_owned() };
-    let look = match (envelope.source.as_str(), envelope.detail_type.as_str()) {
+    let look = match (source.as_str(), detail_type.as_str()) {
         _ if by_hand => match onair.instance {
             None => Look::Everywhere,
             Some(instance) => Look::At(id("onair.instance", &instance)?),
@@ -106,7 +83,7 @@ pub fn decode(event: &Value, fleet: &Fleet) -> Result<Request, BadEvent> {
         ("aws.autoscaling", kind) => match direction(kind) {
             None => nowhere("an event of Auto Scaling that is no lifecycle action"),
             Some(direction) => {
-                let detail: ActionDetail = read(kind, &envelope.detail)?;
+                let detail: ActionDetail = read(&format!("the detail of an {kind}"), &detail)?;
                 match () {
                     () if detail.group != fleet.group => nowhere("another group's lifecycle action"),
                     () if fleet.hook(direction) != Some(detail.hook.as_str()) => {
@@ -117,7 +94,7 @@ pub fn decode(event: &Value, fleet: &Fleet) -> Result<Request, BadEvent> {
             }
         },
         ("aws.ssm", kind @ "EC2 Command Invocation Status-change Notification") => {
-            let detail: InvocationDetail = read(kind, &envelope.detail)?;
+            let detail: InvocationDetail = read(&format!("the detail of an {kind}"), &detail)?;
             let documents =
                 [Direction::Launch, Direction::Terminate].map(|direction| fleet.document(direction));
             let is_ours = documents.into_iter().flatten().any(|(document, _)| document == detail.document);
@@ -145,8 +122,4 @@ fn direction(detail_type: &str) -> Option<Direction> {
 fn id(field: &str, text: &str) -> Result<InstanceId, BadEvent> {
     InstanceId::parse(text)
         .ok_or_else(|| BadEvent(format!("{field} is no instance's id: i- and 8 or 17 hexadecimal digits")))
-}
-
-fn read<'a, T: Deserialize<'a>>(kind: &str, value: &'a Value) -> Result<T, BadEvent> {
-    object(value).map_err(|_| BadEvent(format!("the detail is not that of {kind:?}")))
 }

@@ -2,6 +2,7 @@
 
 use super::Rules;
 use super::viewers::{Count, Viewers};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 
 /// The viewers of each minute and stream, and the minutes that a log says anything of.
@@ -57,6 +58,19 @@ pub struct Figure {
     pub stream: String,
     /// How many.
     pub count: Count,
+}
+
+impl Figure {
+    /// The figure as a JSON object, which names the key that viewers are known by.
+    pub fn line(&self, rules: &Rules) -> Value {
+        json!({
+            "minute": self.minute.text(),
+            "stream": self.stream,
+            "viewers": self.count.viewers,
+            "exact": self.count.exact,
+            "key": rules.keying.name(),
+        })
+    }
 }
 
 /// What came of adding one audience to another.

@@ -1,6 +1,7 @@
 //! What brings access logs: an object in S3, or a batch of CloudWatch Logs.
 
-use crate::json::{object, problem};
+use crate::event::{Envelope, ObjectCreated, read};
+use crate::json::object;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use flate2::read::GzDecoder;
@@ -9,10 +10,7 @@ use serde_json::Value;
 use std::fmt;
 use std::io::Read;
 
-/// An event that brings no log.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct BadEvent(pub String);
+pub use crate::event::BadEvent;
 
 /// Where the log is.
 #[derive(Clone, PartialEq, Eq)]
@@ -48,43 +46,6 @@ impl fmt::Debug for Arrival {
 
 /// CloudWatch Logs sends at most 1 MB at a time, unpacked (Lambda's own limit of an event is 6 MB, and it is packed).
 pub const MAX_BATCH_BYTES: u64 = 64 << 20;
-
-#[derive(Deserialize)]
-struct Envelope {
-    source: String,
-    #[serde(rename = "detail-type")]
-    detail_type: String,
-    detail: Value,
-    #[serde(default, deserialize_with = "object")]
-    onair: OnAir,
-}
-
-/// What a manual invoke can add. Unknown fields are refused.
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct OnAir {
-    #[serde(default)]
-    dry_run: bool,
-}
-
-/// `Object Created` (S3 User Guide, "EventBridge event message structure").
-#[derive(Deserialize)]
-struct S3Detail {
-    #[serde(deserialize_with = "object")]
-    bucket: Bucket,
-    #[serde(deserialize_with = "object")]
-    object: Object,
-}
-
-#[derive(Deserialize)]
-struct Bucket {
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct Object {
-    key: String,
-}
 
 /// CloudWatch Logs User Guide, "Subscription filters with AWS Lambda".
 #[derive(Deserialize)]
@@ -124,7 +85,7 @@ pub fn decode(event: &Value) -> Result<Arrival, BadEvent> {
     if (source.as_str(), detail_type.as_str()) != ("aws.s3", "Object Created") {
         return Ok(Arrival::Ignored { why: format!("an event {detail_type:?} of {source:?} brings no log") });
     }
-    let S3Detail { bucket, object } = read("the detail of an S3 Object Created event", &detail)?;
+    let ObjectCreated { bucket, object } = read("the detail of an S3 Object Created event", &detail)?;
     Ok(Arrival::Object { bucket: bucket.name, key: object.key, dry_run: onair.dry_run })
 }
 
@@ -156,8 +117,4 @@ fn batch(data: &str) -> Result<Arrival, BadEvent> {
         }
         _ => Err(bad("has an unknown messageType".to_owned())),
     }
-}
-
-fn read<'a, T: Deserialize<'a>>(what: &str, value: &'a Value) -> Result<T, BadEvent> {
-    object(value).map_err(|error| BadEvent(format!("the event is not {what}: {}", problem(&error))))
 }

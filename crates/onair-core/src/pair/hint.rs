@@ -1,15 +1,12 @@
 //! What tells a pair's functions to look: events of MediaLive, of CloudWatch and of the schedule, and people.
 
 use super::{Pair, Side};
-use crate::json::object;
+use crate::event::{Sent, read, sent};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// An event that cannot be acted on: it is not what the rule that sent it should send.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct BadEvent(pub String);
+pub use crate::event::BadEvent;
 
 /// An event, as far as a pair is concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,19 +54,6 @@ pub enum Says {
     },
 }
 
-/// The few fields that are read; everything else of the envelope is EventBridge's own business.
-#[derive(Deserialize)]
-struct Envelope {
-    #[serde(default)]
-    source: String,
-    #[serde(rename = "detail-type", default)]
-    detail_type: String,
-    time: Option<String>,
-    #[serde(default)]
-    detail: Value,
-    onair: Option<Value>,
-}
-
 /// What a person can add or send alone. Unknown fields are refused: a misspelt `dry_run` must not cut.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
@@ -107,26 +91,18 @@ struct AlarmState {
 ///
 /// Anything that is not such an event.
 pub fn decode(event: &Value, pair: &Pair) -> Result<Hint, BadEvent> {
-    let envelope: Envelope = object(event).map_err(|error| BadEvent(format!("not an event: {error}")))?;
-    let by_hand = envelope.source.is_empty() && envelope.detail_type.is_empty();
-    if by_hand && envelope.onair.is_none() {
-        return Err(BadEvent(
-            "the event has neither source and detail-type, as EventBridge sends them, nor onair, as a person does".to_owned(),
-        ));
-    }
-    let onair = envelope.onair.map(object::<OnAir, _>).transpose();
-    let onair = onair.map_err(|error| BadEvent(format!("onair: {error}")))?.unwrap_or_default();
+    let Sent { source, detail_type, time: at, detail, by_hand, onair } = sent::<OnAir>(event)?;
     if !by_hand && onair.side.is_some() {
         return Err(BadEvent(
             "onair.side stands beside an event: send {\"onair\": {\"side\": …}} alone".to_owned(),
         ));
     }
     let nothing = |why: String| Says::Nothing { why };
-    let says = match (envelope.source.as_str(), envelope.detail_type.as_str()) {
+    let says = match (source.as_str(), detail_type.as_str()) {
         _ if by_hand => onair.side.map_or(Says::Look, |side| Says::ByHand { side }),
         ("aws.events", "Scheduled Event") => Says::Look,
         ("aws.medialive", "MediaLive Channel Alert") => {
-            let alert: AlertDetail = read("the detail of a MediaLive Channel Alert", &envelope.detail)?;
+            let alert: AlertDetail = read("the detail of a MediaLive Channel Alert", &detail)?;
             let AlertDetail { alarm_state, alert_type, pipeline, channel_arn } = &alert;
             let is_its = |side: &Side| {
                 pair.sides[*side].channel_arn == *channel_arn && pair.sides[*side].pipeline == *pipeline
@@ -139,7 +115,7 @@ pub fn decode(event: &Value, pair: &Pair) -> Result<Hint, BadEvent> {
                 Some(side) => match alarm_state.as_str() {
                     "SET" => {
                         let what = format!("MediaLive alert {alert_type:?}");
-                        Says::Lost { side, at: time(envelope.time.as_deref())?, what, is_alarm: false }
+                        Says::Lost { side, at: time(at.as_deref())?, what, is_alarm: false }
                     }
                     "CLEARED" => Says::Cleared { side, is_alarm: false },
                     other => nothing(format!("the alert's state is {other:?}")),
@@ -147,14 +123,14 @@ pub fn decode(event: &Value, pair: &Pair) -> Result<Hint, BadEvent> {
             }
         }
         ("aws.cloudwatch", "CloudWatch Alarm State Change") => {
-            let alarm: AlarmDetail = read("the detail of a CloudWatch Alarm State Change", &envelope.detail)?;
+            let alarm: AlarmDetail = read("the detail of a CloudWatch Alarm State Change", &detail)?;
             let AlarmDetail { alarm_name, state } = &alarm;
             let is_its = |side: &Side| pair.sides[*side].alarm.as_ref() == Some(alarm_name);
             match (Side::BOTH.into_iter().find(is_its), state.value.as_str()) {
                 (None, _) => nothing(format!("alarm {alarm_name:?} is no side's of this pair")),
                 (Some(side), "ALARM") => {
                     let what = format!("CloudWatch alarm {alarm_name:?}");
-                    Says::Lost { side, at: time(envelope.time.as_deref())?, what, is_alarm: true }
+                    Says::Lost { side, at: time(at.as_deref())?, what, is_alarm: true }
                 }
                 (Some(side), "OK") => Says::Cleared { side, is_alarm: true },
                 (Some(_), other) => nothing(format!("the alarm's state is {other:?}")),
@@ -169,8 +145,4 @@ fn time(time: Option<&str>) -> Result<DateTime<Utc>, BadEvent> {
     let time = time.ok_or_else(|| BadEvent("the event has no time".to_owned()))?;
     let parsed = DateTime::parse_from_rfc3339(time);
     parsed.map(|time| time.to_utc()).map_err(|error| BadEvent(format!("the event's time {time:?}: {error}")))
-}
-
-fn read<'a, T: Deserialize<'a>>(what: &str, value: &'a Value) -> Result<T, BadEvent> {
-    T::deserialize(value).map_err(|error| BadEvent(format!("not {what}: {error}")))
 }

@@ -1,14 +1,11 @@
 //! Triggers: EventBridge events of IVS and of S3, and the same JSON sent by hand.
 
 use super::ENDED;
-use crate::json::{object, problem};
+use crate::event::{Envelope, ObjectCreated, read};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// An event that cannot be acted on: it is not what the rule that sent it should send.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct BadEvent(pub String);
+pub use crate::event::BadEvent;
 
 /// What an event asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,50 +69,12 @@ impl std::fmt::Display for RecordingPrefix {
     }
 }
 
-/// The few fields that are read; everything else of the envelope is EventBridge's own business.
-#[derive(Deserialize)]
-struct Envelope {
-    source: String,
-    #[serde(rename = "detail-type")]
-    detail_type: String,
-    detail: Value,
-    #[serde(default, deserialize_with = "object")]
-    onair: OnAir,
-}
-
-/// What a manual invoke can add. Unknown fields are refused: a misspelt `dry_run` must not delete.
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct OnAir {
-    #[serde(default)]
-    dry_run: bool,
-}
-
 /// `IVS Recording State Change` (IVS Low-Latency User Guide, "Using Amazon EventBridge").
 #[derive(Deserialize)]
 struct IvsDetail {
     recording_status: String,
     recording_s3_bucket_name: Option<String>,
     recording_s3_key_prefix: Option<String>,
-}
-
-/// `Object Created` (S3 User Guide, "EventBridge event message structure").
-#[derive(Deserialize)]
-struct S3Detail {
-    #[serde(deserialize_with = "object")]
-    bucket: S3Bucket,
-    #[serde(deserialize_with = "object")]
-    object: S3Object,
-}
-
-#[derive(Deserialize)]
-struct S3Bucket {
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct S3Object {
-    key: String,
 }
 
 /// Reads an event as EventBridge sends it, or as a person does who sends the same JSON.
@@ -139,7 +98,7 @@ pub fn decode(event: &Value) -> Result<Trigger, BadEvent> {
             (bucket, field("recording_s3_key_prefix", detail.recording_s3_key_prefix)?)
         }
         ("aws.s3", "Object Created") => {
-            let S3Detail { bucket, object } = read("the detail of an S3 Object Created event", &detail)?;
+            let ObjectCreated { bucket, object } = read("the detail of an S3 Object Created event", &detail)?;
             let Some(prefix) = recording_of(&object.key) else {
                 return ignored(format!("the object's key does not end in {ENDED}"));
             };
@@ -155,10 +114,6 @@ pub fn decode(event: &Value) -> Result<Trigger, BadEvent> {
 fn recording_of(key: &str) -> Option<&str> {
     let rest = key.strip_suffix(ENDED)?;
     if rest.is_empty() { Some(rest) } else { rest.strip_suffix('/') }
-}
-
-fn read<'a, T: Deserialize<'a>>(what: &str, value: &'a Value) -> Result<T, BadEvent> {
-    object(value).map_err(|error| BadEvent(format!("the event is not {what}: {}", problem(&error))))
 }
 
 #[cfg(test)]
