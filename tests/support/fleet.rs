@@ -121,9 +121,9 @@ impl Fleet {
     /// Puts a manifest of this text, and ends as the document does.
     pub fn receipt(&self, command: &Command, manifest: &str, files: usize, bytes: usize) -> Ran {
         let prefix = &command.parameters["Prefix"][0];
-        self.put(&format!("{prefix}/manifest.json"), manifest.as_bytes());
         let digest: String =
             Sha256::digest(manifest.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        self.put(&format!("{prefix}/manifest-{digest}.json"), manifest.as_bytes());
         let stdout = format!("onair-manifest sha256={digest} files={files} bytes={bytes}\n");
         Ran { status: "Success".to_owned(), stdout }
     }

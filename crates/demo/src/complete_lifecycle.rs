@@ -50,6 +50,9 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     narrator.show(&pretty(&answer));
     let is_gone = fleet.autoscaling.state(BROKEN) != "InService" && said(&answer, "abandoned");
     narrator.check("it never serves, and the answer says what Ansible counted", not(is_gone, &answer));
+    let (answer, _) = function.send(&tick).await?;
+    let is_over = fleet.autoscaling.state(BROKEN) == "Terminated" && fleet.ssm.commands().len() == 2;
+    narrator.check("it goes at once: it has no logs to be saved", not(is_over, &answer));
 
     narrator.heading("3. The show is over: an instance goes");
     fleet.autoscaling.terminate(WELL);
@@ -133,13 +136,14 @@ impl Fleet {
         let name = "access.log-1.gz";
         let file = json!({ "name": name, "bytes": log.len(), "sha256": BASE64_STANDARD.encode(Sha256::digest(log)) });
         let manifest = json!({ "instance": command.instance, "files": [file] }).to_string();
-        for (name, body) in [(name, arrived), ("manifest.json", manifest.as_bytes())] {
+        let digest =
+            Sha256::digest(manifest.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let manifest_name = format!("manifest-{digest}.json");
+        for (name, body) in [(name, arrived), (&manifest_name, manifest.as_bytes())] {
             let checksum_sha256 = Some(BASE64_STANDARD.encode(Sha256::digest(body)));
             let object = Object { body: body.to_vec().into(), checksum_sha256, ..Object::default() };
             self.s3.put_object(BUCKET, &format!("{prefix}/{name}"), object);
         }
-        let digest =
-            Sha256::digest(manifest.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let stdout = format!("onair-manifest sha256={digest} files=1 bytes={}\n", log.len());
         Ran { status: "Success".to_owned(), stdout }
     }

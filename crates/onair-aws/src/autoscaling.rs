@@ -4,9 +4,9 @@ use crate::error::Error;
 use aws_config::SdkConfig;
 use aws_sdk_autoscaling::Client;
 use aws_sdk_autoscaling::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_autoscaling::types::{Activity as Found, ScalingActivityStatusCode};
+use aws_sdk_autoscaling::types::{Activity as Found, AutoScalingGroup as Group, ScalingActivityStatusCode};
 use chrono::DateTime;
-use onair_core::complete_lifecycle::{Activity, InstanceId};
+use onair_core::complete_lifecycle::{Activity, InstanceId, Standing};
 use std::collections::BTreeSet;
 
 /// The most pages of scaling activities that are looked through: the newest come first, a hundred a page.
@@ -68,11 +68,7 @@ impl AutoScaling {
     ///
     /// When Auto Scaling does not answer, or refuses.
     pub async fn members(&self, group: &str) -> Result<Option<Vec<Member>>, Error> {
-        let answer = self.client.describe_auto_scaling_groups().auto_scaling_group_names(group).send().await;
-        let answer = answer.map_err(|error| Error::of("DescribeAutoScalingGroups", group, error))?;
-        let Some(found) = answer.auto_scaling_groups.unwrap_or_default().into_iter().next() else {
-            return Ok(None);
-        };
+        let Some(found) = self.group(group).await? else { return Ok(None) };
         let mut instances = found.instances.unwrap_or_default();
         if found.warm_pool_configuration.is_some() {
             let pages = self.client.describe_warm_pool().auto_scaling_group_name(group).into_paginator();
@@ -85,6 +81,23 @@ impl AutoScaling {
             state: found.lifecycle_state.map(|state| state.as_str().to_owned()).unwrap_or_default(),
         };
         Ok(Some(instances.into_iter().map(member).collect()))
+    }
+
+    /// Whether the group's instances return to its warm pool after they have served.
+    ///
+    /// # Errors
+    ///
+    /// When Auto Scaling does not answer, or refuses.
+    pub async fn returns(&self, group: &str) -> Result<bool, Error> {
+        let pool = self.group(group).await?.and_then(|found| found.warm_pool_configuration);
+        let policy = pool.and_then(|pool| pool.instance_reuse_policy);
+        Ok(policy.and_then(|policy| policy.reuse_on_scale_in).unwrap_or(false))
+    }
+
+    async fn group(&self, name: &str) -> Result<Option<Group>, Error> {
+        let answer = self.client.describe_auto_scaling_groups().auto_scaling_group_names(name).send().await;
+        let answer = answer.map_err(|error| Error::of("DescribeAutoScalingGroups", name, error))?;
+        Ok(answer.auto_scaling_groups.unwrap_or_default().into_iter().next())
     }
 
     /// The group's newest scaling activities, until each of these instances is named by an open one.
@@ -109,8 +122,8 @@ impl AutoScaling {
             let Some(page) = pages.next().await else { break };
             let page = page.map_err(|error| Error::of("DescribeScalingActivities", group, error))?;
             activities.extend(page.activities.unwrap_or_default().iter().filter_map(activity));
-            let named = onair_core::complete_lifecycle::runs(&activities);
-            if until.iter().all(|id| named.contains_key(id)) {
+            let is_named = |id| activities.iter().any(|activity| activity.is_open_of(id));
+            if until.iter().all(is_named) {
                 break;
             }
         }
@@ -153,7 +166,11 @@ fn activity(found: &Found) -> Option<Activity> {
     Some(Activity {
         description: found.description.clone().unwrap_or_default(),
         started: DateTime::from_timestamp(started.secs(), started.subsec_nanos())?,
-        is_open: !matches!(found.status_code.as_ref(), Some(Cancelled | Failed | Successful)),
+        stands: match found.status_code.as_ref() {
+            Some(Successful) => Standing::Done,
+            Some(Cancelled | Failed) => Standing::GivenUp,
+            _ => Standing::Open,
+        },
     })
 }
 

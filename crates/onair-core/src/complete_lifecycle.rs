@@ -1,7 +1,7 @@
 //! What `complete-lifecycle` decides: whether an instance that waits in a lifecycle hook goes on, and which command it is
 //! to run before.
 //!
-//! There is no memory beside AWS's own. Which of a group's instances wait is read ([`Wait`]), since when ([`runs`]), which
+//! There is no memory beside AWS's own. Which of a group's instances wait is read ([`Wait`]), since when ([`Run`]), which
 //! command of ours is on them since then ([`Run::comment`] tells it), what came of it ([`recap()`], [`check`]); and what
 //! follows is [`next`].
 
@@ -13,12 +13,12 @@ mod names;
 mod plan;
 mod recap;
 
-pub use action::{Activity, Run, runs};
+pub use action::{Activity, Run, Standing};
 pub use command::{Order, Sent, State, Step, oldest};
 pub use event::{BadEvent, Look, Request, decode};
 pub use manifest::{Receipt, SavedFile, check, receipt};
 pub use names::{InstanceId, is_bucket, is_directory, is_document, is_hook, is_playbook, is_variables};
-pub use plan::{Next, Verdict, next, verified};
+pub use plan::{Next, Seen, Verdict, next, verified};
 pub use recap::{Recap, Rule, recap};
 
 /// The document of AWS that runs a playbook on an instance.
@@ -102,12 +102,12 @@ impl Direction {
 pub enum Wait {
     /// `Pending:Wait`: about to serve, new or from the warm pool.
     Launch,
-    /// `Warmed:Pending:Wait`: about to enter the warm pool, new or after it has served.
+    /// `Warmed:Pending:Wait`: about to enter the warm pool. Where instances return to it after they have served, nothing says
+    /// which of the two hooks they wait for.
     Warm,
-    /// `Terminating:Wait`: has served and is about to go, or to return to the warm pool.
+    /// `Terminating:Wait`: about to go. It has served, or its launch was given up.
     Terminate,
-    /// `Warmed:Terminating:Wait`: about to go from the warm pool, maybe stopped. It has served nothing since its logs were
-    /// saved, or nothing at all.
+    /// `Warmed:Terminating:Wait`: about to go from the warm pool, maybe stopped.
     Retire,
 }
 
@@ -136,6 +136,11 @@ impl Wait {
             Self::Launch | Self::Warm => Direction::Launch,
             Self::Terminate | Self::Retire => Direction::Terminate,
         }
+    }
+
+    /// Whether it lies on the way into or out of the warm pool.
+    pub fn is_warm(self) -> bool {
+        matches!(self, Self::Warm | Self::Retire)
     }
 
     /// Whether a command decides.

@@ -3,7 +3,9 @@
 
 use crate::lifecycle_rules::{at, fleet, id};
 use crate::orders::{Eventful, every_order};
-use onair_core::complete_lifecycle::{Activity, Next, Run, Sent, State, Step, Wait, next, oldest, runs};
+use onair_core::complete_lifecycle::{
+    Activity, Next, Run, Seen, Sent, Standing, State, Step, Wait, next, oldest,
+};
 
 /// What happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,13 +38,25 @@ type Script = &'static [(Wait, bool)];
 
 const SCRIPTS: [[Script; 2]; 5] = [
     [&[(Wait::Launch, true)], &[(Wait::Terminate, true)]],
-    [&[(Wait::Launch, false)], &[(Wait::Terminate, false)]],
+    // What is not let in waits to go, without having served.
+    [&[(Wait::Launch, false), (Wait::Terminate, true)], &[(Wait::Terminate, false)]],
     // Through the warm pool; the second time is not the first.
-    [&[(Wait::Warm, true), (Wait::Launch, false)], &[(Wait::Warm, true), (Wait::Retire, true)]],
-    [&[(Wait::Warm, false)], &[(Wait::Warm, true), (Wait::Launch, true), (Wait::Terminate, true)]],
-    // Back into the warm pool, and out again.
-    [&[(Wait::Terminate, true), (Wait::Warm, true)], &[(Wait::Launch, true), (Wait::Terminate, false)]],
+    [
+        &[(Wait::Warm, true), (Wait::Launch, false), (Wait::Terminate, true)],
+        &[(Wait::Warm, true), (Wait::Retire, true)],
+    ],
+    [
+        &[(Wait::Warm, false), (Wait::Retire, true)],
+        &[(Wait::Warm, true), (Wait::Launch, true), (Wait::Terminate, true)],
+    ],
+    [&[(Wait::Launch, true), (Wait::Terminate, true)], &[(Wait::Launch, true), (Wait::Terminate, false)]],
 ];
+
+/// Whether this part of a script ends by what a command does.
+fn takes_a_command(script: Script, part: usize) -> bool {
+    let served = part == 0 || script[part - 1] != (Wait::Launch, false);
+    script[part].0.takes_a_command() && served
+}
 
 #[derive(Debug, Clone)]
 struct Instance {
@@ -51,11 +65,27 @@ struct Instance {
     /// The part of the script that it is in, and whether it waits there.
     part: usize,
     waits: bool,
-    began: i64,
+    activities: Vec<Activity>,
     is_registered: bool,
     /// How each wait ended: `CONTINUE` is true.
     ends: Vec<bool>,
     heartbeats: usize,
+}
+
+impl Instance {
+    /// Its present part of the script begins.
+    fn begin(&mut self, seconds: i64) {
+        self.waits = true;
+        let what = match self.script[self.part].0 {
+            Wait::Launch if self.part > 0 => "Launching a new EC2 instance from warm pool",
+            Wait::Launch => "Launching a new EC2 instance",
+            Wait::Warm => "Launching a new EC2 instance into warm pool",
+            Wait::Terminate => "Terminating EC2 instance",
+            Wait::Retire => "Terminating EC2 instance in warm pool",
+        };
+        let (description, started) = (format!("{what}: {}", self.id), at(seconds));
+        self.activities.push(Activity { description, started, stands: Standing::Open });
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -94,12 +124,13 @@ impl World {
             script: scripts[number],
             part: 0,
             waits: true,
-            began: 0,
+            activities: Vec::new(),
             is_registered: number == 1,
             ends: Vec::new(),
             heartbeats: 0,
         };
-        let instances = [instance(0, "i-00000000"), instance(1, "i-00000001")];
+        let mut instances = [instance(0, "i-00000000"), instance(1, "i-00000001")];
+        instances.iter_mut().for_each(|instance| instance.begin(0));
         Self { instances, commands: Vec::new(), seconds: 1, fuse: usize::MAX }
     }
 
@@ -120,15 +151,13 @@ impl World {
 
     /// What the function does for one instance (functions/complete-lifecycle/src).
     fn look(&mut self, number: usize) -> Result<(), Died> {
-        let Instance { id: name, script, part, waits, began, is_registered, .. } =
+        let Instance { id: name, script, part, waits, activities, is_registered, .. } =
             self.instances[number].clone();
         if !waits {
             return Ok(());
         }
         let wait = script[part].0;
-        let activity =
-            Activity { description: format!("Launching: {name}"), started: at(began), is_open: true };
-        let run = Run::of(&id(name), wait, &runs(&[activity])).unwrap();
+        let run = Run::of(&id(name), wait, &activities).unwrap();
         // What is listed is of both instances and of all times.
         let listed: Vec<Sent> = self.commands.iter().map(|command| command.sent.clone()).collect();
         let command = oldest(&run, &listed);
@@ -143,9 +172,10 @@ impl World {
         let succeeded = |world: &Self| {
             let own =
                 world.commands.iter().find(|command| command.instance == number && command.part == part);
-            wait == Wait::Retire || own.is_some_and(|command| command.sent.state == State::Success)
+            !takes_a_command(script, part) || own.is_some_and(|command| command.sent.state == State::Success)
         };
-        match next(&fleet(), wait, Some(&run), command, step.as_ref()).unwrap() {
+        let seen = Seen { wait, returns: false, run: Some(&run), command, step: step.as_ref() };
+        match next(&fleet(), seen).unwrap() {
             Next::Send(_) if !is_registered => Ok(()),
             Next::Send(order) => self.effect(|world| {
                 let id = world.commands.len().to_string();
@@ -174,6 +204,8 @@ impl World {
         let instance = &mut self.instances[number];
         instance.waits = false;
         instance.ends.push(goes_on);
+        let stands = if goes_on { Standing::Done } else { Standing::GivenUp };
+        instance.activities.last_mut().unwrap().stands = stands;
     }
 
     fn happen(&mut self, event: Event) -> Result<(), Died> {
@@ -201,10 +233,10 @@ impl World {
             Event::Moves => {
                 let seconds = self.seconds;
                 for instance in &mut self.instances {
-                    let goes_on =
-                        instance.ends.last() == Some(&true) && instance.part + 1 < instance.script.len();
-                    if !instance.waits && goes_on {
-                        (instance.part, instance.waits, instance.began) = (instance.part + 1, true, seconds);
+                    let is_last = instance.part + 1 == instance.script.len();
+                    if !instance.waits && !is_last {
+                        instance.part += 1;
+                        instance.begin(seconds);
                     }
                 }
                 Ok(())
@@ -241,8 +273,8 @@ const RECAP: &str =
 fn deserved(scripts: [Script; 2]) -> ([Vec<bool>; 2], usize) {
     let ends = scripts.map(|script| script.iter().map(|(_, succeeds)| *succeeds).collect());
     let with_command =
-        scripts.iter().flat_map(|script| script.iter()).filter(|(wait, _)| wait.takes_a_command());
-    (ends, with_command.count())
+        |script: Script| (0..script.len()).filter(|part| takes_a_command(script, *part)).count();
+    (ends, scripts.map(with_command).iter().sum())
 }
 
 #[test]

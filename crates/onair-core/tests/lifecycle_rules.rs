@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use onair_core::complete_lifecycle::{
-    Activity, Direction, Fleet, InstanceId, Launch, Next, Order, Rule, Run, Sent, State, Step, Terminate,
-    Verdict, Wait, check, is_bucket, is_directory, is_document, is_hook, is_playbook, is_variables, next,
-    oldest, recap, receipt, runs,
+    Activity, Direction, Fleet, InstanceId, Launch, Next, Order, Rule, Run, Seen, Sent, Standing, State,
+    Step, Terminate, Verdict, Wait, check, is_bucket, is_directory, is_document, is_hook, is_playbook,
+    is_variables, next, oldest, recap, receipt,
 };
 use proptest::prelude::*;
 
@@ -41,7 +41,7 @@ pub(crate) fn id(text: &str) -> InstanceId {
 const ID: &str = "i-1234567890abcdef0";
 
 fn run(direction: Direction, seconds: i64) -> Run {
-    Run { instance: id(ID), direction, began: at(seconds) }
+    Run { instance: id(ID), direction, began: at(seconds), never_served: false }
 }
 
 fn sent(run: &Run, id: &str, requested: i64, state: State) -> Sent {
@@ -79,21 +79,29 @@ fn the_states_that_wait_are_four_and_no_others() {
     }
 }
 
+fn seen<'a>(wait: Wait, run: Option<&'a Run>, command: Option<&'a Sent>, step: Option<&'a Step>) -> Seen<'a> {
+    Seen { wait, returns: false, run, command, step }
+}
+
+fn word(seen: &Seen<'_>) -> &'static str {
+    match next(&fleet(), *seen).unwrap() {
+        Next::Send(_) => "send",
+        Next::Heartbeat => "heartbeat",
+        Next::Verify(_) => "verify",
+        Next::Complete(Verdict { goes_on: true, .. }) => "CONTINUE",
+        Next::Complete(Verdict { goes_on: false, .. }) => "ABANDON",
+        Next::Held(_) => "held",
+    }
+}
+
 #[test]
 fn what_comes_next_follows_from_wait_command_and_result() {
     use State::{Running, Success};
     let (launch, terminate) = (run(Direction::Launch, 0), run(Direction::Terminate, 0));
     let receipt_line = format!("onair-manifest sha256={} files=1 bytes=3", "a".repeat(64));
-    let word = |wait: Wait, run: Option<&Run>, command: Option<State>, step: Option<Step>| {
+    let comes = |wait: Wait, run: Option<&Run>, command: Option<State>, step: Option<Step>| {
         let command = command.map(|state| sent(run.unwrap(), "1", 1, state));
-        match next(&fleet(), wait, run, command.as_ref(), step.as_ref()).unwrap() {
-            Next::Send(_) => "send",
-            Next::Heartbeat => "heartbeat",
-            Next::Verify(_) => "verify",
-            Next::Complete(Verdict { goes_on: true, .. }) => "CONTINUE",
-            Next::Complete(Verdict { goes_on: false, .. }) => "ABANDON",
-            Next::Held(_) => "held",
-        }
+        word(&seen(wait, run, command.as_ref(), step.as_ref()))
     };
     for wait in [Wait::Launch, Wait::Warm] {
         for (command, step, expected) in [
@@ -102,7 +110,8 @@ fn what_comes_next_follows_from_wait_command_and_result() {
             (Some(Success), None, "heartbeat"),
             (Some(Running), Some(step(Running, "")), "heartbeat"),
             (Some(Success), Some(step(Running, GOOD)), "heartbeat"),
-            (Some(Running), Some(step(Success, GOOD)), "CONTINUE"),
+            // The document has another step than the one that is asked for.
+            (Some(Running), Some(step(Success, GOOD)), "heartbeat"),
             (Some(Success), Some(step(Success, GOOD)), "CONTINUE"),
             (Some(Success), Some(step(Success, "")), "ABANDON"),
             (Some(failed()), None, "ABANDON"),
@@ -111,12 +120,12 @@ fn what_comes_next_follows_from_wait_command_and_result() {
             (Some(Running), Some(step(failed(), GOOD)), "ABANDON"),
         ] {
             assert_eq!(
-                word(wait, Some(&launch), command.clone(), step.clone()),
+                comes(wait, Some(&launch), command.clone(), step.clone()),
                 expected,
                 "{command:?} {step:?}"
             );
         }
-        assert_eq!(word(wait, None, None, None), "held");
+        assert_eq!(comes(wait, None, None, None), "held");
     }
     for (command, step, expected) in [
         (None, None, "send"),
@@ -126,13 +135,13 @@ fn what_comes_next_follows_from_wait_command_and_result() {
         (Some(failed()), Some(step(failed(), &receipt_line)), "ABANDON"),
     ] {
         assert_eq!(
-            word(Wait::Terminate, Some(&terminate), command.clone(), step.clone()),
+            comes(Wait::Terminate, Some(&terminate), command.clone(), step.clone()),
             expected,
             "{command:?}"
         );
     }
-    assert_eq!(word(Wait::Terminate, None, None, None), "held");
-    assert_eq!(word(Wait::Retire, None, None, None), "CONTINUE");
+    assert_eq!(comes(Wait::Terminate, None, None, None), "held");
+    assert_eq!(comes(Wait::Retire, None, None, None), "CONTINUE");
 }
 
 #[test]
@@ -140,7 +149,8 @@ fn a_direction_without_a_hook_is_not_ours() {
     let without_launch = Fleet { launch: None, ..fleet() };
     let without_terminate = Fleet { terminate: None, ..fleet() };
     for wait in Wait::ALL {
-        let ours = |fleet: &Fleet| next(fleet, wait, Some(&run(wait.direction(), 0)), None, None).is_some();
+        let run = run(wait.direction(), 0);
+        let ours = |fleet: &Fleet| next(fleet, seen(wait, Some(&run), None, None)).is_some();
         let is_launch = wait.direction() == Direction::Launch;
         assert_eq!((ours(&without_launch), ours(&without_terminate)), (!is_launch, is_launch));
     }
@@ -167,25 +177,79 @@ fn only_the_runs_own_command_counts_and_of_several_the_oldest() {
 }
 
 #[test]
+fn where_instances_return_to_the_warm_pool_nothing_is_done_on_its_ways() {
+    for fleet in [fleet(), Fleet { launch: None, ..fleet() }, Fleet { terminate: None, ..fleet() }] {
+        for wait in [Wait::Warm, Wait::Retire] {
+            for (run, command) in [(None, None), (Some(run(wait.direction(), 0)), Some(State::Success))] {
+                let command = command.map(|state| sent(run.as_ref().unwrap(), "1", 1, state));
+                let step = step(State::Success, GOOD);
+                let seen = seen(wait, run.as_ref(), command.as_ref(), Some(&step));
+                let next = next(&fleet, Seen { returns: true, ..seen });
+                assert!(matches!(next, Some(Next::Held(_))), "{wait:?} {next:?}");
+            }
+        }
+    }
+}
+
+fn activity(description: &str, seconds: i64, stands: Standing) -> Activity {
+    Activity { description: description.to_owned(), started: at(seconds), stands }
+}
+
+#[test]
 fn a_wait_begins_with_the_newest_open_activity_that_names_the_instance() {
-    let activity = |description: &str, seconds, is_open| Activity {
-        description: description.to_owned(),
-        started: at(seconds),
-        is_open,
-    };
-    let began = runs(&[
-        activity("Launching a new EC2 instance: i-1234567890abcdef0", 50, false),
-        activity("Terminating EC2 instance: i-1234567890abcdef0", 20, true),
-        activity("Launching a new EC2 instance: i-1234567890abcdef0", 10, true),
-        activity("Launching a new EC2 instance into warm pool: i-00000001", 30, true),
-        activity("Terminating EC2 instance: i-00000002 - WaitingForELBConnectionDraining", 40, true),
-        activity("Launching a new EC2 instance.  Status Reason: none", 40, true),
-        activity("Terminating EC2 instance: i-00000003", 40, false),
-    ]);
-    let expected = [("i-00000001", 30), ("i-00000002", 40), (ID, 20)];
-    assert_eq!(began, expected.map(|(text, seconds)| (id(text), at(seconds))).into());
-    // A part of an id is none.
-    assert!(runs(&[activity("Terminating EC2 instance: i-000000012", 1, true)]).is_empty());
+    use Standing::{Done, GivenUp, Open};
+    let activities = [
+        activity("Launching a new EC2 instance: i-1234567890abcdef0", 50, Done),
+        activity("Terminating EC2 instance: i-1234567890abcdef0", 20, Open),
+        activity("Launching a new EC2 instance: i-1234567890abcdef0", 10, Open),
+        activity("Launching a new EC2 instance into warm pool: i-00000001", 30, Open),
+        activity("Terminating EC2 instance: i-00000002 - WaitingForELBConnectionDraining", 40, Open),
+        activity("Launching a new EC2 instance.  Status Reason: none", 40, Open),
+        activity("Terminating EC2 instance: i-00000003", 40, GivenUp),
+        // A part of an id is none.
+        activity("Terminating EC2 instance: i-000000041", 40, Open),
+    ];
+    let began = |text: &str| Some(Run::of(&id(text), Wait::Launch, &activities)?.began);
+    for (text, seconds) in [
+        ("i-00000001", Some(30)),
+        ("i-00000002", Some(40)),
+        (ID, Some(20)),
+        ("i-00000003", None),
+        ("i-00000004", None),
+    ] {
+        assert_eq!(began(text), seconds.map(at), "{text}");
+    }
+}
+
+#[test]
+fn an_instance_whose_launch_was_given_up_has_no_logs_unless_anything_else_of_it_succeeded() {
+    use Standing::{Done, GivenUp, Open};
+    const LAUNCH: &str = "Launching a new EC2 instance: i-1234567890abcdef0";
+    let given_up =
+        format!("{LAUNCH}.  Status Reason: Instance failed to complete user's Lifecycle Action: …");
+    let into_pool = "Launching a new EC2 instance into warm pool: i-1234567890abcdef0";
+    let from_pool = "Launching a new EC2 instance from warm pool: i-1234567890abcdef0";
+    let attached = "Attaching an existing EC2 instance: i-1234567890abcdef0";
+    for (before, expected) in [
+        (vec![], "send"),
+        (vec![(LAUNCH, Done)], "send"),
+        (vec![(LAUNCH, GivenUp)], "CONTINUE"),
+        (vec![(given_up.as_str(), GivenUp)], "CONTINUE"),
+        (vec![(into_pool, Done), (from_pool, GivenUp)], "CONTINUE"),
+        (vec![(into_pool, Done), (from_pool, Done)], "send"),
+        (vec![(from_pool, Done), (from_pool, GivenUp)], "send"),
+        (vec![(attached, GivenUp)], "send"),
+        (vec![(attached, Done), (LAUNCH, GivenUp)], "send"),
+        (vec![("Launching a new EC2 instance: i-00000001", GivenUp)], "send"),
+        (vec![(LAUNCH, GivenUp), ("Launching a new EC2 instance: i-00000001", Done)], "CONTINUE"),
+    ] {
+        let mut activities = vec![activity("Terminating EC2 instance: i-1234567890abcdef0", 20, Open)];
+        activities.extend(before.iter().map(|(description, stands)| activity(description, 10, *stands)));
+        let run = Run::of(&id(ID), Wait::Terminate, &activities).unwrap();
+        let seen = seen(Wait::Terminate, Some(&run), None, None);
+        assert_eq!(word(&seen), expected, "{before:?}");
+        assert_eq!(word(&Seen { returns: true, ..seen }), "send", "{before:?}");
+    }
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! What is done for one instance.
 
+use crate::Handler;
+use crate::gather::Waiting;
 use crate::report::Done;
-use crate::{Handler, Waiting};
 use futures::{StreamExt, TryStreamExt};
 use onair_aws::Error;
 use onair_aws::autoscaling::Action;
 use onair_aws::s3::Read;
 use onair_aws::ssm::Sending;
-use onair_core::complete_lifecycle::{Next, Receipt, Run, SavedFile, Sent, Verdict, check, next, verified};
+use onair_core::complete_lifecycle::{
+    Next, Receipt, Run, SavedFile, Seen, Sent, Verdict, check, next, verified,
+};
 
 /// The greatest manifest that is read.
 const MAX_MANIFEST_BYTES: usize = 1 << 20;
@@ -24,16 +27,17 @@ impl Handler {
         dry_run: bool,
     ) -> Result<Done, Error> {
         let fleet = &self.settings.fleet;
-        let Waiting { instance, wait, run } = waiting;
+        let Waiting { instance, wait, returns, run } = waiting;
         let direction = wait.direction();
         let step = match (command, fleet.document(direction)) {
             (Some(command), Some((_, step))) => self.ssm.result(&command.id, instance, step).await?,
             _ => None,
         };
-        let (Some(hook), Some(next)) =
-            (fleet.hook(direction), next(fleet, *wait, run.as_ref(), command, step.as_ref()))
-        else {
-            return Ok(Done::Over);
+        let seen = Seen { wait: *wait, returns: *returns, run: run.as_ref(), command, step: step.as_ref() };
+        let (next, hook) = match (next(fleet, seen), fleet.hook(direction)) {
+            (Some(next), Some(hook)) => (next, hook),
+            (Some(Next::Held(why)), None) => return Ok(Done::Held(why)),
+            _ => return Ok(Done::Over),
         };
         let verdict = match next {
             Next::Held(why) => return Ok(Done::Held(why)),
@@ -77,12 +81,11 @@ impl Handler {
     async fn saved(&self, run: &Run, receipt: &Receipt) -> Result<Result<Vec<SavedFile>, String>, Error> {
         let Some(terminate) = &self.settings.fleet.terminate else { return Ok(Err(String::new())) };
         let (bucket, prefix) = (&terminate.bucket, run.log_prefix());
-        let manifest =
-            match self.s3.read(bucket, &format!("{prefix}/manifest.json"), MAX_MANIFEST_BYTES).await? {
-                Read::Text(manifest) => manifest.text,
-                Read::Absent => return Ok(Err("the manifest is not there".to_owned())),
-                Read::Unreadable(why) => return Ok(Err(format!("the manifest cannot be read: {why}"))),
-            };
+        let manifest = match self.s3.read(bucket, &run.manifest_key(receipt), MAX_MANIFEST_BYTES).await? {
+            Read::Text(manifest) => manifest.text,
+            Read::Absent => return Ok(Err("the manifest is not there".to_owned())),
+            Read::Unreadable(why) => return Ok(Err(format!("the manifest cannot be read: {why}"))),
+        };
         let files = match check(&manifest, receipt, &run.instance) {
             Ok(files) => files,
             Err(why) => return Ok(Err(why)),

@@ -5,19 +5,19 @@
 //! waits, since when, and which command is on it, is read each time.
 
 mod apply;
+mod gather;
 mod report;
 mod settings;
 
 pub use settings::Settings;
 
 use futures::StreamExt;
-use onair_aws::autoscaling::{AutoScaling, Member};
+use onair_aws::autoscaling::AutoScaling;
 use onair_aws::s3::S3;
 use onair_aws::ssm::Ssm;
-use onair_core::complete_lifecycle::{Direction, InstanceId, Look, Run, Sent, Wait, decode, oldest, runs};
+use onair_core::complete_lifecycle::{Look, decode, oldest};
 use onair_lambda::{Error, Failure, Invocation, Report};
 use report::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::timeout_at;
 
@@ -34,15 +34,6 @@ pub struct Handler {
     autoscaling: AutoScaling,
     ssm: Ssm,
     s3: S3,
-}
-
-/// An instance that waits for a hook of ours.
-#[derive(Debug)]
-struct Waiting {
-    instance: InstanceId,
-    wait: Wait,
-    /// `None` where nothing tells since when.
-    run: Option<Run>,
 }
 
 impl Handler {
@@ -97,42 +88,6 @@ impl Handler {
             })
             .buffer_unordered(AT_ONCE);
         Ok(Found::Entries(entries.collect().await))
-    }
-
-    /// Who of these waits for a hook of ours, and since when.
-    async fn waiting(&self, members: &[Member]) -> Result<Vec<Waiting>, onair_aws::Error> {
-        let fleet = &self.settings.fleet;
-        let ours = members.iter().filter(|member| member.group == fleet.group);
-        let ours = ours.filter_map(|member| Some((InstanceId::parse(&member.id)?, Wait::of(&member.state)?)));
-        let ours: Vec<_> = ours.filter(|(_, wait)| fleet.hook(wait.direction()).is_some()).collect();
-        let with_command = ours.iter().filter(|(_, wait)| wait.takes_a_command());
-        let with_command: BTreeSet<InstanceId> = with_command.map(|(instance, _)| instance.clone()).collect();
-        let began = match with_command.is_empty() {
-            true => BTreeMap::new(),
-            false => runs(&self.autoscaling.activities(&fleet.group, &with_command).await?),
-        };
-        let waiting = ours.into_iter().map(|(instance, wait)| {
-            let run = Run::of(&instance, wait, &began);
-            Waiting { instance, wait, run }
-        });
-        Ok(waiting.collect())
-    }
-
-    /// The commands of each direction since the first that waits in it began to.
-    async fn commands(
-        &self,
-        waiting: &[Waiting],
-    ) -> Result<BTreeMap<Direction, Vec<Sent>>, onair_aws::Error> {
-        let list = async |direction: Direction| {
-            let runs = waiting.iter().filter(|waiting| waiting.wait.takes_a_command());
-            let runs =
-                runs.filter_map(|waiting| waiting.run.as_ref()).filter(|run| run.direction == direction);
-            let Some(since) = runs.map(|run| run.began).min() else { return Ok(Vec::new()) };
-            let Some((document, _)) = self.settings.fleet.document(direction) else { return Ok(Vec::new()) };
-            self.ssm.commands(document, since).await
-        };
-        let (launch, terminate) = futures::try_join!(list(Direction::Launch), list(Direction::Terminate))?;
-        Ok([(Direction::Launch, launch), (Direction::Terminate, terminate)].into())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is said of a run.
 
-use crate::Waiting;
+use crate::gather::Waiting;
 use onair_aws::Error as AwsError;
 use onair_core::complete_lifecycle::{Direction, InstanceId, Recap, Sent, Verdict, Wait};
 use onair_core::metrics::Metric;

@@ -1,7 +1,8 @@
 //! Which playbook lets an instance serve.
 
 use serde_json::Value;
-use stories::fleet::{Fleet, GROUP, INSTANCE, OTHER, invocation, launched, playbook, tick};
+use stand_in::Ran;
+use stories::fleet::{Fleet, GROUP, INSTANCE, OTHER, invocation, launched, playbook, terminating, tick};
 use stories::response;
 
 /// How the wait of a launched instance ends whose command ends so: the answer's words for it.
@@ -19,7 +20,7 @@ async fn ends(settings: &[(&str, &str)], status: &str, details: &str, stdout: &s
             assert_eq!((state.as_str(), results), ("InService", vec!["CONTINUE".to_owned()]));
         }
         Some("abandoned") => {
-            assert_eq!((state.as_str(), results), ("Terminated", vec!["ABANDON".to_owned()]));
+            assert_eq!((state.as_str(), results), ("Terminating:Wait", vec!["ABANDON".to_owned()]));
         }
         _ => panic!("{answer:#}"),
     }
@@ -158,4 +159,72 @@ async fn an_instance_that_leaves_the_warm_pool_for_good_goes_at_once() {
     let answer = response(fleet.call(&[], tick()).await);
     assert_eq!(answer["instances"][0]["outcome"], "continued", "{answer:#}");
     assert_eq!((fleet.ssm.commands().len(), fleet.results(OTHER)), (0, vec!["CONTINUE".to_owned()]));
+}
+
+/// Promises P99 and P103.
+#[tokio::test]
+async fn an_instance_whose_launch_was_given_up_goes_without_a_command() {
+    for from_warm_pool in [false, true] {
+        let fleet = Fleet::new();
+        let function = fleet.start(&[]);
+        match from_warm_pool {
+            false => fleet.autoscaling.launch(GROUP, INSTANCE),
+            true => {
+                fleet.autoscaling.launch_into_warm_pool(GROUP, INSTANCE);
+                fleet.autoscaling.finish(INSTANCE);
+                fleet.autoscaling.launch_from_warm_pool(INSTANCE);
+            }
+        }
+        response(function.invoke(launched(INSTANCE)).await);
+        fleet.ssm.run(|_| Ran { status: "Failed".to_owned(), stdout: playbook(0, 0, 1) });
+        assert_eq!(response(function.invoke(tick()).await)["instances"][0]["outcome"], "abandoned");
+        let entry = response(function.invoke(terminating(INSTANCE)).await)["instances"][0].clone();
+        assert_eq!(entry["outcome"], "continued", "{entry:#}");
+        assert_eq!(entry["why"], "its launch was given up: it has served nobody, and has no logs");
+        assert_eq!(
+            (fleet.autoscaling.state(INSTANCE).as_str(), fleet.ssm.commands().len()),
+            ("Terminated", 1)
+        );
+    }
+    // One that served is another matter, whatever became of others.
+    let fleet = Fleet::new();
+    fleet.autoscaling.launch(GROUP, OTHER);
+    fleet.autoscaling.time_out(OTHER);
+    fleet.serving(INSTANCE);
+    fleet.autoscaling.terminate(INSTANCE);
+    let answer = response(fleet.call(&[], terminating(INSTANCE)).await);
+    assert_eq!(answer["outcome"], "sent", "{answer:#}");
+}
+
+/// Promise P103.
+#[tokio::test]
+async fn where_instances_return_to_the_warm_pool_those_on_their_way_in_or_out_are_held() {
+    let only_logs = [("LAUNCH_HOOK", "")];
+    for settings in [&[][..], &only_logs] {
+        let fleet = Fleet::new();
+        fleet.serving(INSTANCE);
+        fleet.autoscaling.return_to_warm_pool(GROUP, INSTANCE);
+        fleet.autoscaling.launch_into_warm_pool(GROUP, OTHER);
+        let function = fleet.start(settings);
+        for event in [tick(), terminating(INSTANCE), launched(INSTANCE)] {
+            let ignored = event["detail-type"].as_str().unwrap().contains("launch") && !settings.is_empty();
+            let answer = response(function.invoke(event).await);
+            let outcome = if ignored { "ignored" } else { "held" };
+            assert_eq!(answer["outcome"], outcome, "{answer:#}");
+            let why = answer["why"].as_str().unwrap();
+            assert!(ignored || why.contains("(ReuseOnScaleIn)"), "{answer:#}");
+        }
+        assert_eq!((fleet.ssm.commands().len(), fleet.autoscaling.completed().len()), (0, 0));
+    }
+    // Those that serve, and those that go without a way round, are looked after as ever.
+    let fleet = Fleet::new();
+    for instance in [INSTANCE, OTHER] {
+        fleet.serving(instance);
+    }
+    fleet.autoscaling.return_to_warm_pool(GROUP, OTHER);
+    fleet.autoscaling.terminate(INSTANCE);
+    let answer = response(fleet.call(&[], tick()).await);
+    let outcomes: Vec<_> =
+        answer["instances"].as_array().unwrap().iter().map(|entry| &entry["outcome"]).collect();
+    assert_eq!(outcomes, ["held", "sent"], "{answer:#}");
 }

@@ -6,6 +6,7 @@ use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream;
 use stand_in::{Function, Ran};
+use std::time::Duration;
 use stories::fleet::{Fleet, GROUP, INSTANCE, invocation, launched, playbook, terminating, tick};
 use stories::response;
 
@@ -76,8 +77,9 @@ impl Show<'_> {
         for event in [Event::Tick, Event::Agents, Event::Tick, Event::Agents, Event::Tick] {
             self.happen(event).await;
         }
-        let end = if self.passes { "CONTINUE" } else { "ABANDON" };
-        assert_eq!(self.fleet.results(&self.comes), [end], "{order:?}");
+        // What is not let in waits to go, and goes without a command.
+        let ends: &[&str] = if self.passes { &["CONTINUE"] } else { &["ABANDON", "CONTINUE"] };
+        assert_eq!(self.fleet.results(&self.comes), ends, "{order:?}");
         assert_eq!(self.fleet.results(&self.goes), ["CONTINUE"], "{order:?}");
         assert_eq!(self.ours().len(), 2, "{order:?}: {:?}", self.ours());
     }
@@ -131,4 +133,35 @@ async fn invocations_that_race_end_a_wait_once_and_by_the_first_command() {
     }
     join_all(functions.iter().map(|function| function.invoke(tick()))).await;
     assert_eq!(fleet.results(INSTANCE), ["CONTINUE"]);
+}
+
+/// Promises P99 and P108.
+#[tokio::test]
+async fn of_commands_that_race_the_first_ones_logs_are_asked_for() {
+    let fleet = Fleet::new();
+    let functions: Vec<Function> = (0..4).map(|_| fleet.start(&[])).collect();
+    join_all(functions.iter().map(|function| function.invoke(tick()))).await;
+    for attempt in 0_u64.. {
+        assert!(attempt < 5, "no two invocations sent a command each");
+        let instance = format!("i-{attempt:08}");
+        fleet.ssm.register(&instance);
+        fleet.serving(&instance);
+        fleet.autoscaling.terminate(&instance);
+        // All of them look before any sends.
+        fleet.traffic.set_latency(Duration::from_millis(200));
+        join_all(functions.iter().map(|function| function.invoke(terminating(&instance)))).await;
+        fleet.traffic.set_latency(Duration::ZERO);
+        // Requests went on in between: each finds one more log than the one before.
+        let names: Vec<String> = (0..5).map(|number| format!("access.log-{number}.gz")).collect();
+        let mut files = Vec::new();
+        let ran = fleet.ssm.run(|command| {
+            files.push((names[files.len()].as_str(), b"one".as_slice()));
+            fleet.save(command, &files)
+        });
+        join_all(functions.iter().map(|function| function.invoke(tick()))).await;
+        assert_eq!(fleet.results(&instance), ["CONTINUE"], "{ran:?}");
+        if ran.len() > 1 {
+            return;
+        }
+    }
 }

@@ -68,20 +68,21 @@ async fn an_instance_whose_command_failed_is_kept() {
 /// Promise P99.
 #[tokio::test]
 async fn an_instance_whose_logs_s3_does_not_have_is_kept() {
-    let tampered = |suffix: &'static str, body: Option<&'static [u8]>| {
+    let tampered = |start: &'static str, body: Option<&'static [u8]>| {
         move |fleet: &Fleet, command: &Command| {
             let ran = fleet.agent(command);
-            let key = format!("{}/{suffix}", command.parameters["Prefix"][0]);
+            let keys = fleet.s3.keys(FLEET, &format!("{}/{start}", command.parameters["Prefix"][0]));
+            let [key] = &keys[..] else { panic!("{keys:?}") };
             match body {
-                None => fleet.s3.delete(FLEET, &key),
-                Some(body) => fleet.put(&key, body),
+                None => fleet.s3.delete(FLEET, key),
+                Some(body) => fleet.put(key, body),
             }
             ran
         }
     };
-    assert_kept(&ends(tampered("manifest.json", None)).await, "the manifest is not there");
-    assert_kept(&ends(tampered("manifest.json", Some(b"{}"))).await, "not the one that the command told of");
-    assert_kept(&ends(tampered("manifest.json", Some(&[0xff; 20]))).await, "cannot be read: it is not UTF-8");
+    assert_kept(&ends(tampered("manifest-", None)).await, "the manifest is not there");
+    assert_kept(&ends(tampered("manifest-", Some(b"{}"))).await, "not the one that the command told of");
+    assert_kept(&ends(tampered("manifest-", Some(&[0xff; 20]))).await, "cannot be read: it is not UTF-8");
     assert_kept(&ends(tampered("error.log-1.gz", None)).await, "error.log-1.gz is not there");
     assert_kept(
         &ends(tampered("error.log-1.gz", Some(b"short"))).await,
@@ -164,7 +165,7 @@ async fn s3_in_trouble_ends_nothing_and_the_schedule_looks_again() {
     response(function.invoke(terminating(INSTANCE)).await);
     let ran = fleet.agents();
     fleet.traffic.reset_calls();
-    let reading = 4;
+    let reading = 5;
     fleet.traffic.fault(reading, Fault::status(403));
     let (error_type, message) = error(function.invoke(invocation(&ran[0])).await);
     assert_eq!(fleet.operations().last().unwrap(), "GetObject");

@@ -164,7 +164,7 @@ async fn a_wait_that_is_over_by_then_is_no_failure() {
         assert_eq!(fleet.operations().len(), 5);
         assert_eq!(
             (fleet.autoscaling.state(INSTANCE).as_str(), fleet.results(INSTANCE).len()),
-            ("Terminated", 0)
+            ("Terminating:Wait", 0)
         );
     }
 }

@@ -1,8 +1,7 @@
 //! Since when an instance waits: the scaling activity that brought it into its state.
 
-use super::{Direction, InstanceId, Wait};
+use super::{Direction, InstanceId, Receipt, Wait};
 use chrono::{DateTime, Utc};
-use std::collections::BTreeMap;
 
 /// A scaling activity of the group, as far as it matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,9 +11,19 @@ pub struct Activity {
     pub description: String,
     /// When it began.
     pub started: DateTime<Utc>,
-    /// It is neither done nor given up: its status is none of `Successful`, `Failed` and `Cancelled`. (While a hook is waited
-    /// for it is `MidLifecycleAction`: Auto Scaling API reference, Activity.)
-    pub is_open: bool,
+    /// How it stands.
+    pub stands: Standing,
+}
+
+/// How a scaling activity stands (Auto Scaling API reference, Activity).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is neither done nor given up: `MidLifecycleAction` while a hook is waited for.
+    Open,
+    /// It is done: `Successful`.
+    Done,
+    /// It was given up: `Cancelled` where a hook ended with `ABANDON`, or `Failed`.
+    GivenUp,
 }
 
 /// One wait of one instance.
@@ -26,17 +35,21 @@ pub struct Run {
     pub direction: Direction,
     /// When the scaling activity began.
     pub began: DateTime<Utc>,
+    /// Its launch was given up, and nothing else that names it has succeeded: it has served nobody.
+    pub never_served: bool,
 }
 
 impl Run {
-    /// The run that this wait is; `None` if no open activity names the instance.
-    pub fn of(
-        instance: &InstanceId,
-        wait: Wait,
-        began: &BTreeMap<InstanceId, DateTime<Utc>>,
-    ) -> Option<Self> {
-        let began = *began.get(instance)?;
-        Some(Self { instance: instance.clone(), direction: wait.direction(), began })
+    /// The run that this wait is, by the group's newest activities; `None` if no open one names the instance. If several do,
+    /// the wait began with the last.
+    pub fn of(instance: &InstanceId, wait: Wait, activities: &[Activity]) -> Option<Self> {
+        let open = activities.iter().filter(|activity| activity.is_open_of(instance));
+        let began = open.map(|activity| activity.started).max()?;
+        let is_any = |what: fn(&Activity) -> bool| {
+            activities.iter().any(|activity| activity.names(instance) && what(activity))
+        };
+        let never_served = is_any(Activity::is_launch_given_up) && !is_any(Activity::may_have_led_to_service);
+        Some(Self { instance: instance.clone(), direction: wait.direction(), began, never_served })
     }
 
     /// The run's name: when it began, to the second.
@@ -50,21 +63,39 @@ impl Run {
         format!("onair {} {} {}", self.direction.word(), self.instance, self.name())
     }
 
+    /// Where the manifest lies that a command told of. Its name is its content's: two commands of one run do not take each
+    /// other's.
+    pub fn manifest_key(&self, receipt: &Receipt) -> String {
+        format!("{}/manifest-{}.json", self.log_prefix(), receipt.sha256)
+    }
+
     /// Where the run's logs lie in their bucket, without a slash at the end.
     pub fn log_prefix(&self) -> String {
         format!("logs/{}/{}", self.instance, self.name())
     }
 }
 
-/// When the wait of each instance began that an open activity names; if several do, by the one that began last.
-pub fn runs(activities: &[Activity]) -> BTreeMap<InstanceId, DateTime<Utc>> {
-    let mut runs = BTreeMap::new();
-    for activity in activities.iter().filter(|activity| activity.is_open) {
-        let words = activity.description.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-        for instance in words.filter_map(InstanceId::parse) {
-            let began = runs.entry(instance).or_insert(activity.started);
-            *began = activity.started.max(*began);
-        }
+impl Activity {
+    /// Whether it is what this instance waits in.
+    pub fn is_open_of(&self, instance: &InstanceId) -> bool {
+        self.stands == Standing::Open && self.names(instance)
     }
-    runs
+
+    fn names(&self, instance: &InstanceId) -> bool {
+        let mut words = self.description.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+        words.any(|word| word == instance.as_str())
+    }
+
+    /// Such as `Launching a new EC2 instance: i-….  Status Reason: Instance failed to complete user's Lifecycle Action: … was
+    /// abandoned: Lifecycle Action Completed with ABANDON Result`, which is `Cancelled` (EC2 Auto Scaling User Guide,
+    /// "Verify a scaling activity for an Auto Scaling group").
+    fn is_launch_given_up(&self) -> bool {
+        self.stands == Standing::GivenUp && self.description.starts_with("Launching ")
+    }
+
+    /// Whatever succeeded, unless it is known not to.
+    fn may_have_led_to_service(&self) -> bool {
+        self.stands == Standing::Done
+            && !self.description.starts_with("Launching a new EC2 instance into warm pool")
+    }
 }

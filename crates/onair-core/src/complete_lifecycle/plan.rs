@@ -45,26 +45,41 @@ impl Verdict {
     }
 }
 
-/// What comes next for an instance in this state: `run` is its wait, if an open activity tells when it began, `command` the
-/// run's own, if there is one, and `step` what SSM has of its result, which may not be there yet.
-///
-/// `None` where the direction is not ours.
-pub fn next(
-    fleet: &Fleet,
-    wait: Wait,
-    run: Option<&Run>,
-    command: Option<&Sent>,
-    step: Option<&Step>,
-) -> Option<Next> {
+/// What is known of an instance that waits.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// What it waits in.
+    pub wait: Wait,
+    /// Its group lets instances return to its warm pool (`ReuseOnScaleIn`).
+    pub returns: bool,
+    /// This wait of it, if an open activity tells when it began.
+    pub run: Option<&'a Run>,
+    /// The run's own command, if there is one.
+    pub command: Option<&'a Sent>,
+    /// What SSM has of the command's result, which may not be there yet.
+    pub step: Option<&'a Step>,
+}
+
+/// What comes next for an instance of which this is known; `None` where the hook that it waits for is not ours.
+pub fn next(fleet: &Fleet, seen: Seen<'_>) -> Option<Next> {
+    let Seen { wait, returns, run, command, step } = seen;
+    if returns && wait.is_warm() {
+        let why = "its group lets instances return to the warm pool (ReuseOnScaleIn), so that it cannot be told whether it \
+                   has served, and which hook it waits for";
+        return Some(Next::Held(why.to_owned()));
+    }
     fleet.hook(wait.direction())?;
+    let goes_on = |why: &str| Some(Next::Complete(Verdict::go_on(why)));
     if !wait.takes_a_command() {
-        let why = "it leaves the warm pool, and has served nothing since its logs were saved";
-        return Some(Next::Complete(Verdict::go_on(why)));
+        return goes_on("it leaves the warm pool, and has served nobody");
     }
     let Some(run) = run else {
         let why = "no scaling activity in progress names it, so that no command can be told to be its own";
         return Some(Next::Held(why.to_owned()));
     };
+    if wait == Wait::Terminate && run.never_served && !returns {
+        return goes_on("its launch was given up: it has served nobody, and has no logs");
+    }
     let Some(command) = command else { return Order::of(fleet, run).map(Next::Send) };
     let stdout = step.map(|step| step.stdout.as_str()).unwrap_or_default();
     Some(match (state(command, step), run.direction) {
@@ -84,12 +99,12 @@ pub fn next(
     })
 }
 
-/// The command's and the step's state are told apart from each other, and each may be ahead: a failure of either is one,
-/// and the step is the last of its document.
+/// The command's and the step's state are told apart from each other, and each may be ahead. A failure of either is one; a
+/// success is that of both, since the step is not all of its document.
 fn state(command: &Sent, step: Option<&Step>) -> State {
     match (&command.state, step.map(|step| &step.state)) {
         (failed @ State::Failed { .. }, _) | (_, Some(failed @ State::Failed { .. })) => failed.clone(),
-        (_, Some(State::Success)) => State::Success,
+        (State::Success, Some(State::Success)) => State::Success,
         _ => State::Running,
     }
 }

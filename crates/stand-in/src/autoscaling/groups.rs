@@ -23,17 +23,30 @@ pub struct Groups(Arc<Mutex<Content>>);
 
 #[derive(Default)]
 struct Content {
-    /// Name -> its hooks (launch, terminate) and whether it has a warm pool.
-    groups: BTreeMap<String, ([String; 2], bool)>,
+    groups: BTreeMap<String, Group>,
     instances: BTreeMap<String, Instance>,
     activities: Vec<Activity>,
     completed: Vec<(String, String)>,
     heartbeats: Vec<String>,
 }
 
+struct Group {
+    launch_hook: String,
+    terminate_hook: String,
+    pool: Option<Pool>,
+}
+
+/// A warm pool.
+#[derive(Clone, Copy, Default)]
+struct Pool {
+    reuses: bool,
+}
+
 struct Instance {
     group: String,
     state: String,
+    /// It waits to return to the warm pool: for the terminate hook.
+    returns: bool,
 }
 
 struct Activity {
@@ -44,13 +57,18 @@ struct Activity {
     status: &'static str,
 }
 
+/// What is said of a launch that a hook ended (EC2 Auto Scaling User Guide, "Verify a scaling activity for an Auto Scaling
+/// group").
+const ABANDONED: &str = ".  Status Reason: Instance failed to complete user's Lifecycle Action: Lifecycle Action with token \
+                         e85eb647-4fe0-4909-b341-a6c42d8aba1f was abandoned: Lifecycle Action Completed with ABANDON Result";
+
 type Members = Vec<(&'static str, Xml)>;
 
 impl Groups {
     /// Makes a group with these two hooks, without a warm pool.
     pub fn create_group(&self, name: &str, launch_hook: &str, terminate_hook: &str) {
-        let hooks = [launch_hook.to_owned(), terminate_hook.to_owned()];
-        lock(&self.0).groups.insert(name.to_owned(), (hooks, false));
+        let (launch_hook, terminate_hook) = (launch_hook.to_owned(), terminate_hook.to_owned());
+        lock(&self.0).groups.insert(name.to_owned(), Group { launch_hook, terminate_hook, pool: None });
     }
 
     /// Launches an instance, which waits for the launch hook then: `Pending:Wait`.
@@ -62,8 +80,8 @@ impl Groups {
     /// Launches an instance into the group's warm pool, which it has from now on: `Warmed:Pending:Wait`.
     #[track_caller]
     pub fn launch_into_warm_pool(&self, group: &str, instance: &str) {
-        if let Some((_, has_warm_pool)) = lock(&self.0).groups.get_mut(group) {
-            *has_warm_pool = true;
+        if let Some(group) = lock(&self.0).groups.get_mut(group) {
+            group.pool.get_or_insert_default();
         }
         self.start(group, instance, "Warmed:Pending:Wait", "Launching a new EC2 instance into warm pool: ");
     }
@@ -85,6 +103,20 @@ impl Groups {
         self.go_on(instance, "InService", "Terminating:Wait", "Terminating EC2 instance: ");
     }
 
+    /// Lets an instance that serves return to the group's warm pool, as it does from now on (`ReuseOnScaleIn`):
+    /// `Warmed:Pending:Wait`, for the terminate hook (EC2 Auto Scaling User Guide, "Use lifecycle hooks with a warm pool", has
+    /// the state in its diagram and not the hook; which of them it is nobody could confirm).
+    #[track_caller]
+    pub fn return_to_warm_pool(&self, group: &str, instance: &str) {
+        if let Some(group) = lock(&self.0).groups.get_mut(group) {
+            group.pool = Some(Pool { reuses: true });
+        }
+        self.go_on(instance, "InService", "Warmed:Pending:Wait", "Terminating EC2 instance: ");
+        if let Some(found) = lock(&self.0).instances.get_mut(instance) {
+            found.returns = true;
+        }
+    }
+
     /// Lets an instance of the warm pool go: `Warmed:Terminating:Wait`.
     #[track_caller]
     pub fn retire(&self, instance: &str) {
@@ -98,7 +130,8 @@ impl Groups {
         lock(&self.0).end(instance, "CONTINUE");
     }
 
-    /// Ends the wait of an instance by the hook's own time: as with `ABANDON`.
+    /// Ends the wait of an instance by the hook's own time: as with `ABANDON`. One that was to join goes then:
+    /// `Terminating:Wait`.
     #[track_caller]
     pub fn time_out(&self, instance: &str) {
         lock(&self.0).end(instance, "ABANDON");
@@ -142,9 +175,8 @@ impl Groups {
     fn start(&self, group: &str, instance: &str, state: &str, description: &str) {
         let mut content = lock(&self.0);
         assert!(content.groups.contains_key(group), "there is no group {group:?}");
-        content
-            .instances
-            .insert(instance.to_owned(), Instance { group: group.to_owned(), state: state.to_owned() });
+        let (group, state) = (group.to_owned(), state.to_owned());
+        content.instances.insert(instance.to_owned(), Instance { group, state, returns: false });
         content.begin(instance, description);
     }
 
@@ -152,7 +184,10 @@ impl Groups {
     fn go_on(&self, instance: &str, from: &str, to: &str, description: &str) {
         let mut content = lock(&self.0);
         match content.instances.get_mut(instance) {
-            Some(found) if found.state == from => to.clone_into(&mut found.state),
+            Some(found) if found.state == from => {
+                to.clone_into(&mut found.state);
+                found.returns = false;
+            }
             Some(found) => panic!("{instance} is {}, not {from}", found.state),
             None => panic!("there is no instance {instance:?}"),
         }
@@ -195,21 +230,32 @@ impl Content {
         let Some(found) = self.instances.get_mut(instance) else {
             panic!("there is no instance {instance:?}")
         };
-        let (state, status) = match (found.state.as_str(), goes_on) {
-            ("Pending:Wait", true) => ("InService", "Successful"),
-            ("Warmed:Pending:Wait", true) => ("Warmed:Stopped", "Successful"),
-            ("Pending:Wait" | "Warmed:Pending:Wait", false) => ("Terminated", "Cancelled"),
-            ("Terminating:Wait", false) => ("Terminating:Retained", "Failed"),
-            ("Terminating:Wait", true) => ("Terminated", "Successful"),
-            ("Warmed:Terminating:Wait", _) => ("Warmed:Terminated", "Successful"),
+        // What is not let in goes by the other hook.
+        let (state, status, then) = match (found.state.as_str(), goes_on) {
+            ("Pending:Wait", true) => ("InService", "Successful", None),
+            ("Warmed:Pending:Wait", true) => ("Warmed:Stopped", "Successful", None),
+            ("Pending:Wait", false) => ("Terminating:Wait", "Cancelled", Some("Terminating EC2 instance: ")),
+            ("Warmed:Pending:Wait", false) => {
+                ("Warmed:Terminating:Wait", "Cancelled", Some("Terminating EC2 instance in warm pool: "))
+            }
+            ("Terminating:Wait", false) => ("Terminating:Retained", "Failed", None),
+            ("Terminating:Wait", true) => ("Terminated", "Successful", None),
+            ("Warmed:Terminating:Wait", _) => ("Warmed:Terminated", "Successful", None),
             (other, _) => panic!("{instance} is {other}, and waits for nothing"),
         };
         state.clone_into(&mut found.state);
-        let last = self.activities.iter_mut().rfind(|activity| activity.instance == instance);
-        last.into_iter().for_each(|activity| activity.status = status);
+        if let Some(activity) = self.activities.iter_mut().rfind(|activity| activity.instance == instance) {
+            activity.status = status;
+            if status == "Cancelled" {
+                activity.description.push_str(ABANDONED);
+            }
+        }
+        if let Some(description) = then {
+            self.begin(instance, description);
+        }
     }
 
-    fn group(&self, form: &Form) -> Result<&([String; 2], bool), Failure> {
+    fn group(&self, form: &Form) -> Result<&Group, Failure> {
         let name = form.get("AutoScalingGroupName");
         self.groups.get(name).ok_or_else(|| Failure::validation("AutoScalingGroup name not found - null"))
     }
@@ -237,7 +283,7 @@ impl Content {
     fn describe_groups(&self, form: &Form) -> Result<Members, Failure> {
         let asked = form.list("AutoScalingGroupNames");
         let found = self.groups.iter().filter(|(name, _)| asked.is_empty() || asked.contains(&name.as_str()));
-        let group = |(name, (_, has_warm_pool)): (&String, &([String; 2], bool))| {
+        let group = |(name, group): (&String, &Group)| {
             let mut members = vec![
                 ("AutoScalingGroupName", Xml::text(name)),
                 ("MinSize", Xml::text(&0)),
@@ -249,8 +295,12 @@ impl Content {
                 ("CreatedTime", Xml::text("2026-01-01T00:00:00Z")),
                 ("Instances", Xml::List(self.members(name, false))),
             ];
-            if *has_warm_pool {
-                let configuration = vec![("MinSize", Xml::text(&0)), ("PoolState", Xml::text("Stopped"))];
+            if let Some(Pool { reuses }) = group.pool {
+                let mut configuration = vec![("MinSize", Xml::text(&0)), ("PoolState", Xml::text("Stopped"))];
+                if reuses {
+                    let policy = Xml::Structure(vec![("ReuseOnScaleIn", Xml::text(&true))]);
+                    configuration.push(("InstanceReusePolicy", policy));
+                }
                 members.push(("WarmPoolConfiguration", Xml::Structure(configuration)));
             }
             Xml::Structure(members)
@@ -303,13 +353,15 @@ impl Content {
 
     /// The instance that waits for the hook that is named.
     fn action(&self, form: &Form) -> Result<String, Failure> {
-        let (hooks, _) = self.group(form)?;
+        let group = self.group(form)?;
         let id = form.get("InstanceId");
-        let hook = match self.instances.get(id).map(|found| found.state.as_str()) {
-            Some("Pending:Wait" | "Warmed:Pending:Wait") => Some(&hooks[0]),
-            Some("Terminating:Wait" | "Warmed:Terminating:Wait") => Some(&hooks[1]),
+        let found = self.instances.get(id);
+        let hook = found.and_then(|found| match found.state.as_str() {
+            "Warmed:Pending:Wait" if found.returns => Some(&group.terminate_hook),
+            "Pending:Wait" | "Warmed:Pending:Wait" => Some(&group.launch_hook),
+            "Terminating:Wait" | "Warmed:Terminating:Wait" => Some(&group.terminate_hook),
             _ => None,
-        };
+        });
         if hook.is_none_or(|hook| hook != form.get("LifecycleHookName")) {
             return Err(Failure::validation(format!(
                 "No active Lifecycle Action found with instance ID {id}"
