@@ -61,11 +61,11 @@ def keys(s3):
 
 def test_the_upload_is_whole_and_leaves_nothing_of_an_older_one(s3, target, tmp_path):  # noqa: F811
     s3.put_object(Bucket=FLEET, Key="ansible/templates/renamed.j2", Body=b"old")
-    s3.put_object(Bucket=FLEET, Key="logs/i-0a1b2c3d/20261121T211340Z/manifest.json", Body=b"{}")
+    s3.put_object(Bucket=FLEET, Key="logs/i-0a1b2c3d/20261121T211340Z/manifest-0a1b.json", Body=b"{}")
     ended = deploy(s3, "with-a-fleet")
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.splitlines()[-1] == f"s3://{FLEET}/ansible/"
-    assert keys(s3) == KEYS | {"logs/i-0a1b2c3d/20261121T211340Z/manifest.json"}
+    assert keys(s3) == KEYS | {"logs/i-0a1b2c3d/20261121T211340Z/manifest-0a1b.json"}
     # As the agent fetches a folder: each key without the folder's own name.
     folder = tmp_path / "downloaded"
     for key in KEYS:

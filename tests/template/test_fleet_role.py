@@ -125,7 +125,7 @@ def test_only_its_service_hands_a_role_on(name, service):
 # ---- moto enforces it: S3, and what Auto Scaling and Systems Manager are asked. It knows no CompleteLifecycleAction and no
 # heartbeat, and of SendCommand the document (moto_gaps.py) but not the instance.
 
-LOG = "logs/i-0a1b2c3d4e5f60718/20261121T211340Z/manifest.json"
+LOG = "logs/i-0a1b2c3d4e5f60718/20261121T211340Z/manifest-0a1b.json"
 ALB_LOG = "alb/AWSLogs/123456789012/elasticloadbalancing/us-west-2/2026/11/21/x.log.gz"
 MAY = {
     "complete-lifecycle": {

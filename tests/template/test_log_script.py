@@ -28,6 +28,9 @@ INSTANCE = "i-0a1b2c3d4e5f60718"
 RUN = "20261121T211340Z"
 PREFIX = f"logs/{INSTANCE}/{RUN}"
 DOCUMENT = stack.template()["Resources"]["FleetLogDocument"]["Properties"]["Content"]
+# All programs that the script calls.
+PROGRAMS = "aws base64 flock grep gzip mktemp mv rm sed sha256sum sleep sort stat".split()
+PATH = f"{Path(sys.executable).parent}:/usr/bin:/bin"
 LAST_LINE = re.compile(r"onair-manifest sha256=([0-9a-f]{64}) files=(\d+) bytes=(\d+)\n")
 
 
@@ -71,13 +74,13 @@ def logs(tmp_path):
 def save(endpoint, logs, tmp_path):
     """Runs the script as an agent would: (exit code, output, complaints)."""
 
-    def run(directory=logs, tools=None, endpoint=endpoint, instance=INSTANCE, bucket=BUCKET):
+    def run(directory=logs, tools=None, beside=PATH, instance=INSTANCE, bucket=BUCKET):
         # As SSM writes it down and starts it.
         path = tmp_path / "_script.sh"
         path.write_text(script(Bucket=bucket, Prefix=PREFIX, Directory=str(directory)))
         path.chmod(0o700)
         environment = {
-            "PATH": os.pathsep.join(filter(None, [tools and str(tools), str(Path(sys.executable).parent), "/usr/bin:/bin"])),
+            "PATH": f"{tools}:{beside}" if tools else beside,
             "HOME": str(tmp_path),
             "AWS_SSM_INSTANCE_ID": instance,
             "AWS_SSM_REGION_NAME": stack.REGION,
@@ -87,7 +90,7 @@ def save(endpoint, logs, tmp_path):
             "TMPDIR": str(tmp_path),
         }
         ended = subprocess.run(
-            ["sh", "-c", str(path)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+            ["/bin/sh", "-c", str(path)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
         )
         return ended.returncode, ended.stdout, ended.stderr
 
@@ -95,11 +98,11 @@ def save(endpoint, logs, tmp_path):
 
 
 def saved(s3):
-    """Name -> body of what lies below the prefix, the manifest left out; and the manifest's own bytes."""
+    """Name -> body of what lies below the prefix, manifests left out; and name -> body of these."""
     listed = s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
     assert all(entry["Key"].startswith(f"{PREFIX}/") for entry in listed)
     bodies = {e["Key"].removeprefix(f"{PREFIX}/"): s3.get_object(Bucket=BUCKET, Key=e["Key"])["Body"].read() for e in listed}
-    return bodies, bodies.pop("manifest.json", None)
+    return bodies, {name: bodies.pop(name) for name in list(bodies) if name.startswith("manifest-")}
 
 
 def sha256(body):
@@ -109,7 +112,8 @@ def sha256(body):
 def assert_verified(s3, output):
     """All that complete-lifecycle asks before it lets the instance go. Returns the logs, unpacked."""
     digest, count, total = LAST_LINE.fullmatch(output).groups()
-    bodies, manifest = saved(s3)
+    bodies, manifests = saved(s3)
+    manifest = manifests[f"manifest-{digest}.json"]
     assert hashlib.sha256(manifest).hexdigest() == digest
     stated = json.loads(manifest)
     assert stated == {
@@ -117,9 +121,9 @@ def assert_verified(s3, output):
         "files": [{"name": name, "bytes": len(body), "sha256": sha256(body)} for name, body in sorted(bodies.items())],
     }
     assert (int(count), int(total)) == (len(bodies), sum(map(len, bodies.values())))
-    for name in [*bodies, "manifest.json"]:
+    for name, body in (bodies | manifests).items():
         head = s3.head_object(Bucket=BUCKET, Key=f"{PREFIX}/{name}", ChecksumMode="ENABLED")
-        assert head["ChecksumSHA256"] == sha256(bodies.get(name, manifest))
+        assert head["ChecksumSHA256"] == sha256(body)
     return {name: gzip.decompress(body).decode() for name, body in bodies.items()}
 
 
@@ -129,7 +133,7 @@ def assert_nothing_is_promised(ended, s3=None):
     assert output == ""
     assert complaints
     if s3:
-        assert saved(s3)[1] is None
+        assert saved(s3)[1] == {}
     return complaints
 
 
@@ -172,10 +176,13 @@ def test_a_second_run_saves_the_same_under_the_same_names(s3, save, logs):
 def test_what_was_written_after_the_first_run_is_saved_by_the_second(s3, save, logs):
     (logs / "access.log").write_text("of now\n")
     save()
+    bodies, manifests = saved(s3)
     (logs / "access.log").write_text("late\n")
     _, output, _ = save()
     expected = {f"access.log-{RUN}.gz": "of now\n", f"access.log-{RUN}-2.gz": "late\n"}
     assert assert_verified(s3, output) == expected
+    # What the first has said is as true as before: complete-lifecycle may go by either.
+    assert saved(s3)[0].items() > bodies.items() and saved(s3)[1].items() > manifests.items()
     (logs / "access.log").touch()
     assert assert_verified(s3, save()[1]) == expected
 
@@ -193,7 +200,7 @@ def test_a_folder_that_is_not_there_or_has_no_access_log_is_a_failure(s3, save, 
     (logs / "error.log").write_text("x\n")
     (logs / "access.log").symlink_to("/etc/passwd")
     assert f"no access log in {logs}" in assert_nothing_is_promised(save(), s3)
-    assert saved(s3) == ({}, None)
+    assert saved(s3) == ({}, {})
 
 
 def test_a_log_whose_name_would_not_be_one_in_the_manifest_is_a_failure(s3, save, logs):
@@ -217,10 +224,10 @@ def test_a_bucket_that_refuses_is_a_failure(s3, save, logs):
 
 def test_a_manifest_that_cannot_be_put_is_a_failure(s3, save, logs, tmp_path):
     (logs / "access.log").write_text("x\n")
-    tools = a_tool(tmp_path, "aws", f'[[ $* != *manifest.json* ]] || exit 254; exec "{shutil.which("aws", path=Path(sys.executable).parent)}" "$@"')
+    tools = a_tool(tmp_path, "aws", f'[[ $* != */manifest-* ]] || exit 254; exec "{shutil.which("aws", path=PATH)}" "$@"')
     code, output, _ = save(tools=tools)
     assert code == 254 and output == ""
-    assert saved(s3)[1] is None
+    assert saved(s3)[1] == {}
 
 
 def a_tool(tmp_path, name, body):
@@ -232,23 +239,43 @@ def a_tool(tmp_path, name, body):
     return folder
 
 
-@pytest.mark.parametrize("tool", ["gzip", "mv", "sha256sum", "stat", "base64", "aws"])
-def test_whatever_fails_ends_it(s3, save, logs, tmp_path, tool):
+@pytest.mark.parametrize("tool", [program for program in PROGRAMS if program != "rm"])
+def test_whatever_fails_ends_it(s3, save, logs, nginx, tmp_path, tool):
+    tools = a_tool(tmp_path, tool, f"echo {tool}: No space left on device >&2; exit 2")
+    # Beside who writes and who only reads, so that all are called.
+    with (logs / "access.log").open():
+        assert "No space left" in assert_nothing_is_promised(save(tools=tools), s3)
+
+
+def test_a_file_that_cannot_be_cleared_away_holds_nobody(s3, save, logs, tmp_path):
     (logs / "access.log").write_text("x\n")
-    tools = a_tool(tmp_path, tool, f"echo {tool}: No space left on device >&2; exit 1")
-    assert "No space left" in assert_nothing_is_promised(save(tools=tools), s3)
+    code, output, _ = save(tools=a_tool(tmp_path, "rm", "exit 2"))
+    assert code == 0
+    assert assert_verified(s3, output) == {f"access.log-{RUN}.gz": "x\n"}
+
+
+def test_these_programs_are_all_that_it_calls(s3, save, logs, nginx, tmp_path):
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    for program in PROGRAMS:
+        (folder / program).symlink_to(shutil.which(program, path=PATH))
+    with (logs / "access.log").open():
+        code, output, complaints = save(beside=folder)
+    assert (code, complaints) == (0, "")
+    assert assert_verified(s3, output) == {f"access.log-{RUN}.gz": ""}
 
 
 def test_s3_is_told_the_checksum_of_each_body_before_it_arrives(s3, save, logs, tmp_path):
     # S3 refuses a body that has another; moto takes any, so here it is looked at what S3 is told.
     (logs / "access.log").write_text("x\n")
-    real = shutil.which("aws", path=Path(sys.executable).parent)
+    real = shutil.which("aws", path=PATH)
     tools = a_tool(tmp_path, "aws", f'printf "%s\\n" "$*" >> {tmp_path}/calls; exec "{real}" "$@"')
     assert save(tools=tools)[0] == 0
     calls = (tmp_path / "calls").read_text().splitlines()
     told = {re.search(r"--key (\S+)", call)[1]: re.search(r"--checksum-sha256 (\S+)", call)[1] for call in calls}
-    bodies, manifest = saved(s3)
-    assert told == {f"{PREFIX}/{name}": sha256(body) for name, body in (bodies | {"manifest.json": manifest}).items()}
+    bodies, manifests = saved(s3)
+    assert len(manifests) == 1
+    assert told == {f"{PREFIX}/{name}": sha256(body) for name, body in (bodies | manifests).items()}
 
 
 def test_quotes_and_spaces_would_stay_one_word_even_if_they_came_through(s3, save, tmp_path):
@@ -284,7 +311,7 @@ def test_a_log_that_somebody_does_not_let_go_of_is_packed_by_no_run(s3, save, lo
     try:
         for _ in range(2):
             assert f"process {writer.pid} ({called}) still writes" in assert_nothing_is_promised(save(), s3)
-            assert saved(s3) == ({}, None)
+            assert saved(s3) == ({}, {})
             assert [path.name for path in logs.iterdir()] == [f"access.log-{RUN}"]
     finally:
         writer.communicate(b"\n", timeout=10)
