@@ -253,6 +253,21 @@ fn an_instance_whose_launch_was_given_up_has_no_logs_unless_anything_else_of_it_
 }
 
 #[test]
+fn the_playbook_is_fetched_from_the_domain_of_its_region() {
+    for (region, host) in [
+        ("us-west-2", "s3.us-west-2.amazonaws.com"),
+        ("us-gov-west-1", "s3.us-gov-west-1.amazonaws.com"),
+        ("cn-northwest-1", "s3.cn-northwest-1.amazonaws.com.cn"),
+    ] {
+        let mut fleet = fleet();
+        fleet.launch.as_mut().unwrap().region = region.to_owned();
+        let order = Order::of(&fleet, &run(Direction::Launch, 0)).unwrap();
+        let expected = format!(r#"{{"path":"https://{host}/fleet-bucket/ansible/"}}"#);
+        assert!(order.parameters.contains(&("SourceInfo", expected)), "{:?}", order.parameters);
+    }
+}
+
+#[test]
 fn an_order_says_all_that_its_document_needs() {
     let order = Order::of(&fleet(), &run(Direction::Terminate, 0)).unwrap();
     insta::assert_debug_snapshot!(order, @r#"

@@ -34,10 +34,11 @@ impl Order {
 
 impl Launch {
     /// The agent reads region, bucket and key from a path-style address, and a key that ends in a slash is a folder
-    /// (amazon-ssm-agent, `agent/s3util/s3uri.go`, `agent/plugins/downloadcontent`).
+    /// (amazon-ssm-agent, `agent/s3util/s3uri.go`, `agent/plugins/downloadcontent`). It takes China's domain as well.
     fn parameters(&self) -> Vec<(&'static str, String)> {
         let Self { bucket, region, playbook, check_mode, timeout_seconds, extra_variables, .. } = self;
-        let path = format!("https://s3.{region}.amazonaws.com/{bucket}/{PLAYBOOK_FOLDER}");
+        let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let path = format!("https://s3.{region}.{domain}/{bucket}/{PLAYBOOK_FOLDER}");
         let word = |yes: bool| if yes { "True" } else { "False" }.to_owned();
         let mut parameters = vec![
             ("SourceType", "S3".to_owned()),
