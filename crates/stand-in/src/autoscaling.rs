@@ -11,9 +11,9 @@ use bytes::Bytes;
 use hyper::header::CONTENT_TYPE;
 use hyper::{Request, Response, StatusCode};
 
-use crate::rest::{self, decoded};
+use crate::rest::{self, Failure, decoded};
 use crate::server::{Handled, Server, to_its_end, whole};
-use crate::traffic::{Refusal, Target, Traffic};
+use crate::traffic::{Target, Traffic};
 use xml::Xml;
 
 pub use groups::Groups;
@@ -53,19 +53,9 @@ impl Deref for AutoScaling {
     }
 }
 
-/// An error: its status, code and message.
-#[derive(Debug)]
-struct Failure {
-    status: StatusCode,
-    code: String,
-    message: String,
-}
-
-impl Failure {
-    /// Auto Scaling has no name of its own for most of them.
-    fn validation(message: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, code: "ValidationError".to_owned(), message: message.into() }
-    }
+/// Auto Scaling has no name of its own for most errors.
+fn invalid(message: impl Into<String>) -> Failure {
+    Failure::coded("ValidationError", message)
 }
 
 /// The fields of a request, by name; a list has `name.member.1` and so on.
@@ -99,11 +89,11 @@ impl Form {
                 .parse()
                 .ok()
                 .filter(|max| (1..=most).contains(max))
-                .ok_or_else(|| Failure::validation(format!("MaxRecords must be between 1 and {most}")))?,
+                .ok_or_else(|| invalid(format!("MaxRecords must be between 1 and {most}")))?,
         };
         let start = match self.get("NextToken") {
             "" => 0,
-            token => token.parse().map_err(|_| Failure::validation("The token is not valid"))?,
+            token => token.parse().map_err(|_| invalid("The token is not valid"))?,
         };
         let is_last = all.len().saturating_sub(start) <= max;
         let mut members = vec![(name, Xml::List(all.into_iter().skip(start).take(max).collect()))];
@@ -115,8 +105,6 @@ impl Form {
 }
 
 async fn answer(groups: Groups, traffic: Traffic, request: Request<Bytes>) -> Handled {
-    let arrival = traffic.arrive("autoscaling");
-    let signed = rest::check_signature("autoscaling", request.headers());
     let form = Form::read(request.body());
     let operation = form.get("Action").to_owned();
     let key = match operation.as_str() {
@@ -126,23 +114,11 @@ async fn answer(groups: Groups, traffic: Traffic, request: Request<Bytes>) -> Ha
         _ => form.get("AutoScalingGroupName"),
     };
     let target = Target { operation: operation.clone(), key: key.to_owned(), ..Target::default() };
-    let outcome = match traffic.before(&arrival, target).await {
-        Ok(()) => match signed {
-            Ok(()) => groups.act(&operation, &form),
-            Err(rest::Failure { status, code, message }) => {
-                Err(Failure { status, code: code.to_owned(), message })
-            }
-        },
-        Err(Refusal::Status(status, code)) => {
-            let code = if code.is_empty() { usual_code(status) } else { code };
-            Err(Failure { status, code: code.to_owned(), message: "refused on purpose".to_owned() })
-        }
-        Err(Refusal::Reset) => Err(Failure::validation("")),
-    };
-    traffic.after(&arrival).await?;
+    let act = || groups.act(&operation, &form);
+    let outcome = rest::pass("autoscaling", &traffic, request.headers(), target, usual_code, act).await?;
     let (status, body) = match outcome {
         Ok(result) => (StatusCode::OK, xml::response(&operation, result)),
-        Err(Failure { status, code, message }) => (status, xml::error(status, &code, &message)),
+        Err(Failure { status, code, message }) => (status, xml::error(status, code, &message)),
     };
     let head = Response::builder().status(status).header(CONTENT_TYPE, "text/xml");
     head.body(whole(body)).map_err(io::Error::other)

@@ -58,6 +58,11 @@ impl Failure {
         Self { status, code: usual_code(status), message: message.into() }
     }
 
+    /// Most errors are told by their code only: all of these have the status 400.
+    pub(crate) fn coded(code: &'static str, message: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, code, message: message.into() }
+    }
+
     pub(crate) fn unprocessable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)
     }
@@ -82,19 +87,9 @@ async fn answer<R>(service: &'static str, traffic: Traffic, request: Request<Byt
 where
     R: Fn(Ask) -> Option<Operation>,
 {
-    let arrival = traffic.arrive(service);
-    let signed = check_signature(service, request.headers());
     let Operation { name, key, act } = route(Ask::new(&request)).unwrap_or_else(unknown);
     let target = Target { operation: name.to_owned(), key, ..Target::default() };
-    let outcome = match traffic.before(&arrival, target).await {
-        Ok(()) => signed.and_then(|()| act()),
-        Err(Refusal::Status(status, code)) => {
-            let code = if code.is_empty() { usual_code(status) } else { code };
-            Err(Failure { status, code, message: "refused on purpose".to_owned() })
-        }
-        Err(Refusal::Reset) => Err(Failure::not_found("")),
-    };
-    traffic.after(&arrival).await?;
+    let outcome = pass(service, &traffic, request.headers(), target, usual_code, act).await?;
     let (head, body) = match outcome {
         Ok((status, body)) => (Response::builder().status(status), body),
         Err(Failure { status, code, message }) => {
@@ -106,9 +101,31 @@ where
     head.header(CONTENT_TYPE, "application/json").body(whole(body)).map_err(io::Error::other)
 }
 
+/// What a request comes to: what was planned for it, a refusal for how it is signed, or what `act` does.
+pub(crate) async fn pass<T>(
+    service: &'static str,
+    traffic: &Traffic,
+    headers: &HeaderMap,
+    target: Target,
+    usual_code: fn(StatusCode) -> &'static str,
+    act: impl FnOnce() -> Result<T, Failure>,
+) -> io::Result<Result<T, Failure>> {
+    let arrival = traffic.arrive(service);
+    let outcome = match traffic.before(&arrival, target).await {
+        Ok(()) => check_signature(service, headers).and_then(|()| act()),
+        Err(Refusal::Status(status, code)) => {
+            let code = if code.is_empty() { usual_code(status) } else { code };
+            Err(Failure { status, code, message: "refused on purpose".to_owned() })
+        }
+        Err(Refusal::Reset) => Err(Failure::coded("", "")),
+    };
+    traffic.after(&arrival).await?;
+    Ok(outcome)
+}
+
 /// The access key and what the signature is good for. Whether it is a right one is not looked at: the SDKs
 /// can only be wrong about the secret, and S3 notices that.
-pub(crate) fn check_signature(service: &str, headers: &HeaderMap) -> Result<(), Failure> {
+fn check_signature(service: &str, headers: &HeaderMap) -> Result<(), Failure> {
     let forbidden = |code, message: &str| {
         Err(Failure { status: StatusCode::FORBIDDEN, code, message: message.to_owned() })
     };

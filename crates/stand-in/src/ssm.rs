@@ -10,8 +10,9 @@ use hyper::header::CONTENT_TYPE;
 use hyper::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
+use crate::rest::Failure;
 use crate::server::{Handled, Server, to_its_end, whole};
-use crate::traffic::{Refusal, Target, Traffic};
+use crate::traffic::{Target, Traffic};
 use crate::{lock, rest};
 
 pub use commands::{Command, Commands, Ran};
@@ -50,23 +51,7 @@ impl Deref for Ssm {
     }
 }
 
-/// A modelled error. All are the client's fault, unless they are named otherwise.
-#[derive(Debug)]
-struct Failure {
-    status: StatusCode,
-    code: String,
-    message: String,
-}
-
-impl Failure {
-    fn new(code: &str, message: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, code: code.to_owned(), message: message.into() }
-    }
-}
-
 async fn answer(commands: Commands, traffic: Traffic, request: Request<Bytes>) -> Handled {
-    let arrival = traffic.arrive("ssm");
-    let signed = rest::check_signature("ssm", request.headers());
     let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
     let operation =
         target.and_then(|target| target.strip_prefix("AmazonSSM.")).unwrap_or_default().to_owned();
@@ -78,20 +63,8 @@ async fn answer(commands: Commands, traffic: Traffic, request: Request<Bytes>) -
     };
     let key = key.as_str().unwrap_or_default().to_owned();
     let target = Target { operation: operation.clone(), key, ..Target::default() };
-    let outcome = match traffic.before(&arrival, target).await {
-        Ok(()) => match signed {
-            Ok(()) => commands.act(&operation, &input),
-            Err(rest::Failure { status, code, message }) => {
-                Err(Failure { status, code: code.to_owned(), message })
-            }
-        },
-        Err(Refusal::Status(status, code)) => {
-            let code = if code.is_empty() { usual_code(status) } else { code };
-            Err(Failure { status, code: code.to_owned(), message: "refused on purpose".to_owned() })
-        }
-        Err(Refusal::Reset) => Err(Failure::new("", "")),
-    };
-    traffic.after(&arrival).await?;
+    let act = || commands.act(&operation, &input);
+    let outcome = rest::pass("ssm", &traffic, request.headers(), target, usual_code, act).await?;
     let (status, body) = match outcome {
         Ok(body) => (StatusCode::OK, body),
         Err(Failure { status, code, message }) => (status, json!({"__type": code, "message": message})),
@@ -118,7 +91,7 @@ impl Commands {
             "SendCommand" => content.send(input),
             "ListCommands" => content.list(input),
             "GetCommandInvocation" => content.result(input),
-            _ => Err(Failure::new("UnknownOperationException", "the stand-in has no such operation")),
+            _ => Err(Failure::coded("UnknownOperationException", "the stand-in has no such operation")),
         }
     }
 }

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use super::xml::Xml;
-use super::{Failure, Form};
+use super::{Form, invalid};
 use crate::clock::iso8601;
 use crate::lock;
+use crate::rest::Failure;
 
 /// The greatest page of scaling activities.
 const ACTIVITIES: usize = 100;
@@ -203,7 +204,7 @@ impl Groups {
             "DescribeScalingActivities" => content.describe_activities(form),
             "CompleteLifecycleAction" => content.complete(form),
             "RecordLifecycleActionHeartbeat" => content.heartbeat(form),
-            _ => Err(Failure::validation("the stand-in has no such operation")),
+            _ => Err(invalid("the stand-in has no such operation")),
         }
     }
 }
@@ -257,7 +258,7 @@ impl Content {
 
     fn group(&self, form: &Form) -> Result<&Group, Failure> {
         let name = form.get("AutoScalingGroupName");
-        self.groups.get(name).ok_or_else(|| Failure::validation("AutoScalingGroup name not found - null"))
+        self.groups.get(name).ok_or_else(|| invalid("AutoScalingGroup name not found - null"))
     }
 
     /// The instances in the group, or those in its warm pool. What is gone is in neither.
@@ -363,9 +364,7 @@ impl Content {
             _ => None,
         });
         if hook.is_none_or(|hook| hook != form.get("LifecycleHookName")) {
-            return Err(Failure::validation(format!(
-                "No active Lifecycle Action found with instance ID {id}"
-            )));
+            return Err(invalid(format!("No active Lifecycle Action found with instance ID {id}")));
         }
         Ok(id.to_owned())
     }
@@ -373,7 +372,7 @@ impl Content {
     fn complete(&mut self, form: &Form) -> Result<Members, Failure> {
         let (id, result) = (self.action(form)?, form.get("LifecycleActionResult"));
         if !["CONTINUE", "ABANDON"].contains(&result) {
-            return Err(Failure::validation("LifecycleActionResult must be CONTINUE or ABANDON"));
+            return Err(invalid("LifecycleActionResult must be CONTINUE or ABANDON"));
         }
         self.end(&id, result);
         self.completed.push((id, result.to_owned()));

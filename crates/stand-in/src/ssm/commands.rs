@@ -6,9 +6,9 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use super::Failure;
 use crate::clock::{from_iso8601, unix_ms};
 use crate::lock;
+use crate::rest::Failure;
 
 /// The document of AWS that runs a playbook, and its steps.
 const PLAYBOOKS: (&str, [&str; 2]) = ("AWS-ApplyAnsiblePlaybooks", ["downloadContent", "runShellScript"]);
@@ -160,24 +160,24 @@ impl Content {
     pub(super) fn send(&mut self, input: &Value) -> Result<Value, Failure> {
         let name = input["DocumentName"].as_str().unwrap_or_default();
         let Some((_, known)) = self.document(name) else {
-            return Err(Failure::new("InvalidDocument", format!("document {name} does not exist")));
+            return Err(Failure::coded("InvalidDocument", format!("document {name} does not exist")));
         };
         let instances = texts(&input["InstanceIds"]).filter(|instances| (1..=50).contains(&instances.len()));
         // The stand-in sends to one at a time.
         let Some([instance]) = instances.as_deref() else {
-            return Err(Failure::new("ValidationException", "InstanceIds must be a list of one"));
+            return Err(Failure::coded("ValidationException", "InstanceIds must be a list of one"));
         };
         let comment = input["Comment"].as_str().unwrap_or_default();
         if comment.chars().count() > 100 {
-            return Err(Failure::new("ValidationException", "comment: at most 100 characters"));
+            return Err(Failure::coded("ValidationException", "comment: at most 100 characters"));
         }
         let timeout = input["TimeoutSeconds"].as_i64().unwrap_or(3600);
         if !(30..=2_592_000).contains(&timeout) {
-            return Err(Failure::new("ValidationException", "timeoutSeconds: from 30 to 2592000"));
+            return Err(Failure::coded("ValidationException", "timeoutSeconds: from 30 to 2592000"));
         }
         let parameters = parameters(&input["Parameters"], &known)?;
         if !self.registered.contains(instance) {
-            return Err(Failure::new("InvalidInstanceId", "Instances not in a valid state for account"));
+            return Err(Failure::coded("InvalidInstanceId", "Instances not in a valid state for account"));
         }
         let command = Command {
             id: format!("0b4cf1a6-6d3e-4c2b-9a51-{:012x}", self.commands.len() + 1),
@@ -199,7 +199,7 @@ impl Content {
     }
 
     pub(super) fn list(&self, input: &Value) -> Result<Value, Failure> {
-        let invalid = |message: &str| Failure::new("InvalidFilterKey", message);
+        let invalid = |message: &str| Failure::coded("InvalidFilterKey", message);
         let mut found: Vec<&Sent> = self.commands.iter().collect();
         for filter in input["Filters"].as_array().into_iter().flatten() {
             let value = filter["value"].as_str().unwrap_or_default();
@@ -219,10 +219,10 @@ impl Content {
         }
         let max = input["MaxResults"].as_u64().and_then(|max| usize::try_from(max).ok()).unwrap_or(PAGE);
         if !(1..=PAGE).contains(&max) {
-            return Err(Failure::new("ValidationException", "maxResults: from 1 to 50"));
+            return Err(Failure::coded("ValidationException", "maxResults: from 1 to 50"));
         }
         let start = match input["NextToken"].as_str() {
-            Some(token) => token.parse().map_err(|_| Failure::new("InvalidNextToken", "no such page"))?,
+            Some(token) => token.parse().map_err(|_| Failure::coded("InvalidNextToken", "no such page"))?,
             None => 0_usize,
         };
         let is_last = found.len().saturating_sub(start) <= max;
@@ -243,14 +243,14 @@ impl Content {
                 && !sent.is_hidden
         };
         let Some(sent) = self.commands.iter().find(is_it) else {
-            return Err(Failure::new("InvocationDoesNotExist", ""));
+            return Err(Failure::coded("InvocationDoesNotExist", ""));
         };
         let Command { id, instance, document, comment, status, .. } = &sent.command;
         let steps = self.document(document).map(|(steps, _)| steps).unwrap_or_default();
         let step = match (input["PluginName"].as_str(), steps.as_slice()) {
             (None, [only]) => only.clone(),
             (Some(name), steps) if steps.iter().any(|step| step == name) => name.to_owned(),
-            _ => return Err(Failure::new("InvalidPluginName", "")),
+            _ => return Err(Failure::coded("InvalidPluginName", "")),
         };
         // Only the last step has an output; one that is not over has a response code of -1.
         let stdout = if steps.last() == Some(&step) { limited(&sent.stdout) } else { String::new() };
@@ -309,7 +309,7 @@ fn texts(list: &Value) -> Option<Vec<String>> {
 }
 
 fn parameters(given: &Value, known: &[String]) -> Result<BTreeMap<String, Vec<String>>, Failure> {
-    let invalid = |message: String| Failure::new("InvalidParameters", message);
+    let invalid = |message: String| Failure::coded("InvalidParameters", message);
     let mut parameters = BTreeMap::new();
     for (name, values) in given.as_object().into_iter().flatten() {
         let Some(values) = texts(values).filter(|_| known.contains(name)) else {
