@@ -1,17 +1,17 @@
 """What make deploy-playbook puts into the bucket of the fleet is all that the playbook needs. Promise P115."""
 
 import json
-import logging
 import os
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from test_playbook import ROOT, play, target, bucket  # noqa: F401  (fixtures)
+
+sys.path.append(str(ROOT / "tests" / "template"))
+import moto_server  # noqa: E402
 
 FLEET = "on-air-fleetbucket-1a2b3c"
 KEYS = {
@@ -26,21 +26,15 @@ KEYS = {
 @pytest.fixture
 def s3():
     """A bucket, and a stack with its name among the outputs."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    reset = urllib.request.Request(f"http://{host}:{port}/moto-api/reset", data=b"", method="POST")
-    urllib.request.urlopen(reset).close()
-    known = {"region_name": "us-west-2", "endpoint_url": f"http://{host}:{port}"}
-    known |= {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
     resources = {"Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": FLEET}}}
     template = {"Resources": resources, "Outputs": {"FleetBucketName": {"Value": {"Ref": "Bucket"}}}}
-    cloudformation = boto3.client("cloudformation", **known)
-    cloudformation.create_stack(StackName="with-a-fleet", TemplateBody=json.dumps(template))
-    cloudformation.create_stack(StackName="without", TemplateBody=json.dumps({"Resources": {}}))
-    yield boto3.client("s3", **known)
-    server.stop()
+    with moto_server.running() as endpoint:
+        known = {"region_name": "us-west-2", "endpoint_url": endpoint}
+        known |= {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
+        cloudformation = boto3.client("cloudformation", **known)
+        cloudformation.create_stack(StackName="with-a-fleet", TemplateBody=json.dumps(template))
+        cloudformation.create_stack(StackName="without", TemplateBody=json.dumps({"Resources": {}}))
+        yield boto3.client("s3", **known)
 
 
 def deploy(s3, stack):

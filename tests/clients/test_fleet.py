@@ -1,15 +1,17 @@
 """Auto Scaling and Systems Manager of the stand-in, driven by a client that nobody here wrote; and the function, driven
 against a Systems Manager that nobody here wrote."""
 
-import logging
 import os
 import subprocess
+import sys
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from botocore.exceptions import ClientError
 from conftest import ROOT
-from moto.server import ThreadedMotoServer
+
+sys.path.append(str(ROOT / "tests" / "template"))
+import moto_server  # noqa: E402
 
 INSTANCE = "i-1234567890abcdef0"
 PLAYBOOKS = "AWS-ApplyAnsiblePlaybooks"
@@ -151,15 +153,9 @@ def test_faults_strike_in_the_services_own_words(stand_in, autoscaling, ssm):
 
 
 def test_moto_understands_what_the_function_asks_of_systems_manager():
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
+    with moto_server.running() as endpoint:
         command = ["cargo", "test", "--quiet", "--package", "complete-lifecycle", "--package", "stories"]
         command += ["--test", "start", "--test", "stories", "complete_lifecycle::any_ssm"]
-        environment = os.environ | {"ONAIR_SSM_ENDPOINT": f"http://{host}:{port}"}
+        environment = os.environ | {"ONAIR_SSM_ENDPOINT": endpoint}
         told = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
         assert told.returncode == 0 and "2 passed" in told.stdout, told.stdout
-    finally:
-        server.stop()

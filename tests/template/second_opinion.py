@@ -29,18 +29,16 @@ each run comes a line on stderr that says how it ended. The exit code is that of
 
 import argparse
 import json
-import logging
 import os
 import subprocess
 import sys
 import time
-import urllib.request
 
+import moto_server
 import stack
 import role
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.medialive.models import medialive_backends
-from moto.server import ThreadedMotoServer
 from moto.sts.models import sts_backends
 
 # What crates/stand-in/src/lib.rs has for ACCESS_KEY_ID and SECRET_ACCESS_KEY.
@@ -127,22 +125,6 @@ def create_channels(client, *ids):
         client("medialive").start_channel(ChannelId=id)
 
 
-def enforce_iam(endpoint, after=0):
-    """From here on every request is checked; the number is how many more may pass unchecked."""
-    post(f"{endpoint}/moto-api/reset-auth", str(after))
-
-
-def reset(endpoint):
-    """Forgets everything that the server holds."""
-    post(f"{endpoint}/moto-api/reset", "")
-
-
-def post(url, body):
-    # With urllib's default content type the server would take the body for a form and see none.
-    request = urllib.request.Request(url, data=body.encode(), headers={"Content-Type": "text/plain"})
-    urllib.request.urlopen(request).close()
-
-
 def environment(args, endpoint):
     """Sets everything up on the server. Returns the role's name and what the command needs to know."""
     client = stack.clients(endpoint)
@@ -160,7 +142,7 @@ def environment(args, endpoint):
     if args.function == "complete-lifecycle":
         function |= let_in_by_the_stand_in(function)
     admin = administrator(client)
-    enforce_iam(endpoint)
+    moto_server.enforce_iam(endpoint)
     of_the_stack = {name: outputs[output] for name, output in OUTPUTS.items() if output in outputs}
     return role_name, of_the_stack | {
         "ONAIR_S3_ENDPOINT": endpoint,
@@ -179,13 +161,12 @@ def main():
     if args.list:
         print(*role.enforced_sids(role.policies(args.parameters, args.function)), sep="\n")
         return 0
-    # In a thread of this process rather than as a process of its own: it ends with the script, whatever happens, and
-    # port 0 lets the system choose a port that nobody else can take in between.
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
+    with moto_server.running() as endpoint:
+        return run(args, endpoint)
+
+
+def run(args, endpoint):
+    """Runs the command as often as it is asked for. Returns the exit code."""
     role_name, known = environment(args, endpoint)
     admin = stack.clients(endpoint, known["ONAIR_ADMIN_ACCESS_KEY_ID"], known["ONAIR_ADMIN_SECRET_ACCESS_KEY"])
     code = 0

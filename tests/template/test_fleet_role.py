@@ -1,15 +1,14 @@
 """complete-lifecycle, the web servers and count-viewers may do what they do and nothing else; and moto enforces it, as far as it
 can. Promises P111, P112 and P117."""
 
-import logging
 import re
 
+import moto_server
 import pytest
 import role
 import second_opinion
 import stack
 from botocore.exceptions import ClientError
-from moto.server import ThreadedMotoServer
 
 GROUP = f"arn:aws:autoscaling:{stack.REGION}:123456789012:autoScalingGroup:*:autoScalingGroupName/"
 INSTANCES = f"arn:aws:ec2:{stack.REGION}:123456789012:instance/*"
@@ -186,7 +185,7 @@ class Enforced:
         # Before anything is enforced, since nobody but a service may assume these roles.
         assumed = {function: self.assume(client, name) for function, name in self.roles.items()}
         admin = second_opinion.administrator(client)
-        second_opinion.enforce_iam(endpoint)
+        moto_server.enforce_iam(endpoint)
         self.admin = stack.clients(endpoint, admin["AccessKeyId"], admin["SecretAccessKey"])
         names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
         self.clients = {f: stack.clients(endpoint, *(keys[name] for name in names)) for f, keys in assumed.items()}
@@ -257,17 +256,8 @@ def is_allowed(call):
 
 @pytest.fixture(scope="module")
 def enforced():
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    try:
-        yield Enforced(f"http://{host}:{port}")
-    finally:
-        # The server shares its state with every other use of moto in this process.
-        second_opinion.enforce_iam(f"http://{host}:{port}", after="inf")
-        second_opinion.reset(f"http://{host}:{port}")
-        server.stop()
+    with moto_server.running() as endpoint:
+        yield Enforced(endpoint)
 
 
 @pytest.mark.parametrize("function", MAY)

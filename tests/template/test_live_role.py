@@ -1,14 +1,13 @@
 """The transcoder may do what publish-live does, below its prefix, and nothing else; and moto enforces it. publish-live itself
 is run under this role by second_opinions.py. Promise P90."""
 
-import logging
 
+import moto_server
 import pytest
 import role
 import second_opinion
 import stack
 from botocore.exceptions import ClientError
-from moto.server import ThreadedMotoServer
 
 # Sid -> what it allows, and on what; $B is the bucket.
 EXPECTED = {
@@ -52,7 +51,7 @@ class Enforced:
         arn = client("iam").get_role(RoleName=self.role_name)["Role"]["Arn"]
         assumed = client("sts").assume_role(RoleArn=arn, RoleSessionName="transcoder")["Credentials"]
         admin = second_opinion.administrator(client)
-        second_opinion.enforce_iam(endpoint)
+        moto_server.enforce_iam(endpoint)
         self.admin = stack.clients(endpoint, admin["AccessKeyId"], admin["SecretAccessKey"])
         names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
         self.transcoder = stack.clients(endpoint, *(assumed[name] for name in names))
@@ -112,17 +111,8 @@ def is_allowed(call):
 
 @pytest.fixture(scope="module")
 def enforced():
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    try:
-        yield Enforced(f"http://{host}:{port}")
-    finally:
-        # The server shares its state with every other use of moto in this process.
-        second_opinion.enforce_iam(f"http://{host}:{port}", after="inf")
-        second_opinion.reset(f"http://{host}:{port}")
-        server.stop()
+    with moto_server.running() as endpoint:
+        yield Enforced(endpoint)
 
 
 def test_under_the_role_a_transcoder_can_do_this_and_nothing_else(enforced):

@@ -6,7 +6,6 @@ import getpass
 import gzip
 import hashlib
 import json
-import logging
 import os
 import re
 import shutil
@@ -18,10 +17,9 @@ import time
 import urllib.request
 from pathlib import Path
 
+import moto_server
 import pytest
-import second_opinion
 import stack
-from moto.server import ThreadedMotoServer
 
 BUCKET = "on-air-fleetbucket-1a2b3c"
 INSTANCE = "i-0a1b2c3d4e5f60718"
@@ -47,17 +45,13 @@ def script(**parameters):
 
 @pytest.fixture(scope="module")
 def endpoint():
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto_server.running() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture
 def s3(endpoint):
-    second_opinion.reset(endpoint)
+    moto_server.reset(endpoint)
     client = stack.clients(endpoint)("s3")
     client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": stack.REGION})
     return client

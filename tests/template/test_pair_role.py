@@ -2,15 +2,14 @@
 else; and moto enforces it, as far as it can. Promise P61."""
 
 import json
-import logging
 import re
 
+import moto_server
 import pytest
 import role
 import second_opinion
 import stack
 from botocore.exceptions import ClientError
-from moto.server import ThreadedMotoServer
 
 FUNCTIONS = ["publish-playlist", "fail-over", "fail-back"]
 ENDPOINTS = f"arn:aws:mediapackage:{stack.REGION}:123456789012:origin_endpoints/*"
@@ -175,7 +174,7 @@ class Enforced:
         # Before anything is enforced, since nobody but a function may assume these roles.
         self.credentials = {function: self.assume(client, function) for function in FUNCTIONS}
         self.admin = self.client_of(second_opinion.administrator(client))
-        second_opinion.enforce_iam(endpoint)
+        moto_server.enforce_iam(endpoint)
         control, public = self.outputs["PairControlBucketName"], self.outputs["PairPublicBucketName"]
         self.objects = {
             "state": {"Bucket": control, "Key": "pairs/show/state.json"},
@@ -248,17 +247,8 @@ def is_allowed(call):
 
 @pytest.fixture(scope="module", params=["delete", "deny"])
 def enforced(request):
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    try:
-        yield Enforced(f"http://{host}:{port}", stack.PAIR | {"Cut": request.param}), request.param
-    finally:
-        # The server shares its state with every other use of moto in this process.
-        second_opinion.enforce_iam(f"http://{host}:{port}", after="inf")
-        second_opinion.reset(f"http://{host}:{port}")
-        server.stop()
+    with moto_server.running() as endpoint:
+        yield Enforced(endpoint, stack.PAIR | {"Cut": request.param}), request.param
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
