@@ -132,7 +132,7 @@ def deploy(tmp_path):
     answers = {
         "make": "",
         "sam": "",
-        "aws": r"printf 'KEY\tSECRET\tTOKEN\n'",
+        "aws": r"""[ "$1" = sts ] && printf 'KEY\tSECRET\tTOKEN\n' || echo "${BUCKET?there is no such stack}" """,
         "curl": """echo '{"value": "of-github"}'""",
     }
     for name, answer in answers.items():
@@ -141,7 +141,7 @@ def deploy(tmp_path):
             "#!/usr/bin/env python3\nimport json, os, subprocess, sys\n"
             f"call = [{name!r}, *sys.argv[1:]], os.environ.get('AWS_SESSION_TOKEN')\n"
             f"print(json.dumps(call), file=open({str(tmp_path / 'calls')!r}, 'a'))\n"
-            f"sys.exit(int(os.environ.get('FAIL_OF_{name.upper()}', 0)) or subprocess.call({answer!r} or 'true', shell=True))\n"
+            f"sys.exit(int(os.environ.get('FAIL_OF_{name.upper()}', 0)) or subprocess.call(['sh', '-c', {answer!r}, *call[0]]))\n"
         )
         path.chmod(0o755)
 
@@ -184,11 +184,26 @@ def test_the_token_of_the_pipeline_becomes_the_role_and_the_role_deploys(deploy,
     assert [call[0] for call, _ in calls if call[0] != "curl"] == ["make", "aws", "sam"]
 
 
-def test_with_a_fleet_its_playbook_is_put_there_too(deploy):
-    code, calls, _ = deploy(**ASKED | {"ONAIR_PARAMETERS": "DryRun=false AutoScalingGroup=web", "ONAIR_STACK": "tv"}, **OF_GITHUB)
+FLEET = ASKED | {"ONAIR_PARAMETERS": "DryRun=false AutoScalingGroup=web", "ONAIR_STACK": "tv"}
+PLAYBOOK = [["make", "deploy-playbook", "STACK=tv"], "TOKEN"]
+
+
+@pytest.mark.parametrize("bucket", [{}, {"BUCKET": "None"}, {"BUCKET": ""}])
+def test_the_first_time_the_playbook_follows_the_stack_that_makes_its_bucket(deploy, bucket):
+    code, calls, _ = deploy(**FLEET, **OF_GITHUB, **bucket)
     assert code == 0
-    assert calls[-1] == [["make", "deploy-playbook", "STACK=tv"], "TOKEN"]
-    assert "tv" in next(call for call, _ in calls if call[0] == "sam")
+    assert [call[0] for call, _ in calls] == ["make", "curl", "aws", "aws", "sam", "make"]
+    assert calls[-1] == PLAYBOOK
+    assert "tv" in calls[-2][0]
+
+
+def test_later_the_playbook_is_there_before_any_instance_of_the_deployment(deploy):
+    code, calls, _ = deploy(**FLEET, **OF_GITHUB, BUCKET="tv-fleetbucket-1a2b3c")
+    assert code == 0
+    assert [call[0] for call, _ in calls] == ["make", "curl", "aws", "aws", "make", "sam"]
+    assert calls[-2] == PLAYBOOK
+    looked = calls[3][0]
+    assert looked[looked.index("--stack-name") + 1] == "tv" and "FleetBucketName" in looked[-1]
 
 
 @pytest.mark.parametrize("missing", ASKED)
