@@ -1,6 +1,6 @@
 # Each target works after a clone. What it needs beside Rust is pinned and goes below target/: programs of Python
 # into virtual environments, those of cargo into target/tools. Packages of Debian are installed only if they are
-# missing, and only by root or by whom sudo asks nothing (GitHub's machines); anybody else is told what is missing.
+# missing, and only by root (the pipelines) or by whom sudo asks nothing; anybody else is told what is missing.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c

@@ -79,6 +79,17 @@ def test_an_action_is_named_by_its_commit_and_keeps_no_credentials(workflow, job
         assert step["with"]["persist-credentials"] is False
 
 
+def test_git_lists_a_clone_that_belongs_to_another_user(tmp_path):
+    # As in a container of GitHub's: there it would refuse to.
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    (tmp_path / "run").write_text((ROOT / ".ci" / "run").read_text())
+    environment = os.environ | {"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}
+    for before, listed in [("", ""), ("source <(grep '^export GIT' run); ", "run\n")]:
+        command = ["bash", "-c", f"{before}git ls-files --others"]
+        ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert (ended.stdout, ended.returncode == 0) == (listed, bool(listed)), ended.stderr
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_no_job_of_github_may_do_more_than_read_but_to_ask_for_a_token_and_none_runs_for_ever(path):
     workflow = yaml.safe_load(path.read_text())
@@ -108,9 +119,13 @@ def test_bitbucket_deploys_only_what_passed_and_what_somebody_approved():
         assert "deployment" not in entry["step"] and "oidc" not in entry["step"]
 
 
-def test_bitbucket_builds_with_the_compiler_of_the_repository():
+def test_both_build_on_debian_with_the_compiler_of_the_repository():
     channel = re.search(r'^channel = "(.+)"$', (ROOT / "rust-toolchain.toml").read_text(), re.MULTILINE)[1]
-    assert of_bitbucket()["image"] == f"rust:{channel}-bookworm"
+    image = f"rust:{channel}-bookworm"
+    assert of_bitbucket()["image"] == image
+    for path in WORKFLOWS:
+        for job in yaml.safe_load(path.read_text())["jobs"].values():
+            assert job["container"] == {"image": image, "options": "--init"}
 
 
 def test_nothing_of_an_account_and_no_key_is_in_a_file():
@@ -228,7 +243,7 @@ def test_a_deployment_that_fails_is_a_failure_and_no_playbook_follows(deploy):
 
 @pytest.mark.parametrize(("user", "sudo", "asks"), [(0, 1, 0), (1001, 0, 4), (1001, 1, None)])
 def test_what_is_missing_is_installed_by_root_and_where_sudo_asks_nothing(tmp_path, user, sudo, asks):
-    # GitHub's machines are the second, Bitbucket's containers the first.
+    # The containers of GitHub and Bitbucket are the first, a machine of GitHub's without one would be the second.
     log = f'echo "${{0##*/}} $*" >> {tmp_path}/calls'
     tools = {
         "id": f"echo {user}",
