@@ -38,7 +38,9 @@ def complete_lifecycle(group):
 
 COUNT_VIEWERS = {
     "ReadAccessLogs": ("s3:GetObject", ["arn:aws:s3:::cdn-logs/*", "arn:aws:s3:::load-balancer-logs/*"]),
+    "FindAccessLogs": ("s3:ListBucket", ["arn:aws:s3:::cdn-logs", "arn:aws:s3:::load-balancer-logs"]),
     "ReadLoadBalancerLogs": ("s3:GetObject", f"$F/{ALB}"),
+    "FindLoadBalancerLogs": ("s3:ListBucket", "$F"),
     "ReadState": ("s3:GetObject", "$V/viewers/*"),
     "WriteState": ("s3:PutObject", "$V/viewers/*"),
     "FindState": ("s3:ListBucket", "$V"),
@@ -83,8 +85,8 @@ def test_count_viewers_may_read_the_logs_that_were_named_and_keep_its_minutes():
     assert not [s for s in of(EVERYTHING, "count-viewers").values() if "Condition" in s]
     by_group = {sid: what for sid, what in COUNT_VIEWERS.items() if not sid.endswith("Logs")}
     assert granted(of(stack.COUNT_GROUP, "count-viewers")) == by_group
-    assert set(of(stack.COUNT, "count-viewers")) == {*by_group, "ReadAccessLogs"}
-    assert set(of(stack.WEB, "count-viewers")) == {*by_group, "ReadLoadBalancerLogs"}
+    assert set(of(stack.COUNT, "count-viewers")) == {*by_group, "ReadAccessLogs", "FindAccessLogs"}
+    assert set(of(stack.WEB, "count-viewers")) == {*by_group, "ReadLoadBalancerLogs", "FindLoadBalancerLogs"}
 
 
 def test_a_web_server_may_fetch_its_playbook_leave_its_logs_and_talk_to_systems_manager():
@@ -140,7 +142,11 @@ MAY = {
     },
     "count-viewers": {
         "read access logs",
+        "read access log that is not there",
+        "list access logs",
         "read load balancer's",
+        "read load balancer's that is not there",
+        "list the fleet's",
         "read minute",
         "write minute",
         "read minute that is not there",
@@ -161,8 +167,10 @@ NEEDED_FOR = {
         "SendLogs": {"send for the logs"},
     },
     "count-viewers": {
-        "ReadAccessLogs": {"read access logs"},
-        "ReadLoadBalancerLogs": {"read load balancer's"},
+        "ReadAccessLogs": {"read access logs", "read access log that is not there"},
+        "FindAccessLogs": {"read access log that is not there", "list access logs"},
+        "ReadLoadBalancerLogs": {"read load balancer's", "read load balancer's that is not there"},
+        "FindLoadBalancerLogs": {"read load balancer's that is not there", "list the fleet's"},
         "ReadState": {"read minute", "read minute that is not there"},
         "WriteState": {"write minute"},
         "FindState": {"read minute that is not there", "list minutes"},
@@ -218,6 +226,8 @@ class Enforced:
         calls |= on("something beside the minutes", minutes, "viewers.json")
         calls |= {
             "read what is not there": lambda: s3.get_object(Bucket=fleet, Key="logs/none"),
+            "read access log that is not there": lambda: s3.get_object(Bucket="cdn-logs", Key="none"),
+            "read load balancer's that is not there": lambda: s3.get_object(Bucket=fleet, Key=ALB_LOG + ".none"),
             "read minute that is not there": lambda: s3.get_object(Bucket=minutes, Key="viewers/none"),
             "list the fleet's": lambda: s3.list_objects_v2(Bucket=fleet, Prefix="logs/"),
             "list minutes": lambda: s3.list_objects_v2(Bucket=minutes, Prefix="viewers/"),

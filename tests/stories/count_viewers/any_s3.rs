@@ -1,9 +1,9 @@
 //! Stories that any S3 can tell: the stand-in, and moto under the template's own role.
 
-use super::{count, gzip, reported, start, text};
+use super::{count, delivered, gzip, reported, start, text};
 use std::process;
-use stories::Cloud;
 use stories::audience::{Audience, CLOUDFRONT_HEAD, alb, cloudfront, combined, onair};
+use stories::{Cloud, error};
 
 /// Minutes are kept under names that the secret goes into. All of these stories tell of the same minutes, and an S3 that is not
 /// the stand-in keeps them from one run to the next.
@@ -50,4 +50,13 @@ async fn a_minute_in_two_logs_is_counted_as_one() {
         count(&cloud, &function, &format!("logs/server-{server}"), log.as_bytes()).await;
     }
     assert_eq!(reported(&function), audience.truth(90));
+}
+
+/// Promise P126.
+#[tokio::test]
+async fn a_log_that_was_deleted_meanwhile_is_said_to_be_gone() {
+    let cloud = Cloud::any().await;
+    let function = start(&cloud, &[]);
+    let (kind, message) = error(function.invoke(delivered("logs/gone")).await);
+    assert!(kind == "BadEvent" && message.contains("logs/gone is not there: it was deleted"), "{message}");
 }

@@ -165,8 +165,6 @@ async fn what_is_no_log_is_ignored_and_junk_is_refused_without_a_word_of_it() {
             "{event}: {message}"
         );
     }
-    let (kind, message) = error(function.invoke(delivered("logs/gone")).await);
-    assert!(kind == "BadEvent" && message.contains("s3://") && message.contains("is not there"), "{message}");
 }
 
 /// Promise P126.
@@ -208,7 +206,7 @@ async fn a_log_of_all_times_is_refused() {
     let log: String = (0..3000).map(line).collect();
     cloud.s3().put(BUCKET, "logs/1", log);
     let (kind, message) = error(function.invoke(delivered("logs/1")).await);
-    assert!(kind == "BadEvent" && message.contains("3000 different minutes, more than 2880"), "{message}");
+    assert!(kind == "BadEvent" && message.contains("it has lines of more than 2880 different minutes"), "{message}");
     assert!(cloud.s3().keys(STATE, "viewers/").is_empty());
 }
 
