@@ -10,7 +10,7 @@ use case::Case;
 use chrono::{DateTime, TimeDelta};
 use onair_core::count_viewers::audience::Audience;
 use onair_core::count_viewers::key::{Keying, Secret};
-use onair_core::count_viewers::log::{Log, Tally};
+use onair_core::count_viewers::log::{Limits, Log, Tally};
 use onair_core::count_viewers::stream::StreamRule;
 use onair_core::count_viewers::{Rules, document};
 use onair_core::pair::Sides;
@@ -90,7 +90,7 @@ pub fn event(bytes: &[u8]) {
 
 /// Whatever a log says, each line of it is one thing, and it makes no difference in which pieces it comes.
 pub fn log(bytes: &[u8]) -> Tally {
-    const MAX_UNPACKED_BYTES: u64 = 1 << 20;
+    const LIMITS: Limits = Limits { unpacked_bytes: 1 << 20, minutes: usize::MAX };
     let rules = Rules {
         window_s: NonZeroU32::MIN.saturating_add(89),
         keying: Keying::Address,
@@ -102,7 +102,7 @@ pub fn log(bytes: &[u8]) -> Tally {
     };
     let read = |pieces: &[&[u8]]| {
         let mut audience = Audience::default();
-        let mut log = Log::new(&rules, &mut audience, MAX_UNPACKED_BYTES);
+        let mut log = Log::new(&rules, &mut audience, LIMITS);
         let trouble = pieces.iter().find_map(|piece| log.push(piece).err());
         let (tally, ended) = log.end();
         (audience, tally, trouble.is_some() || ended.is_some())

@@ -1,10 +1,10 @@
 //! Access logs of any content, in any pieces.
 
 use onair_core::count_viewers::Rules;
-use onair_core::count_viewers::audience::Audience;
+use onair_core::count_viewers::audience::{Audience, Figure, Minute};
 use onair_core::count_viewers::document;
 use onair_core::count_viewers::key::{Keying, Secret};
-use onair_core::count_viewers::log::{Log, Tally};
+use onair_core::count_viewers::log::{Limits, Log, Tally, Unreadable};
 use onair_core::count_viewers::stream::StreamRule;
 use proptest::prelude::*;
 use std::num::NonZeroU32;
@@ -21,13 +21,72 @@ fn rules(window_s: u32, keying: Keying) -> Rules {
     }
 }
 
+const LIMITS: Limits = Limits { unpacked_bytes: 1 << 20, minutes: usize::MAX };
+
 fn read(rules: &Rules, pieces: &[&[u8]]) -> (Audience, Tally) {
     let mut audience = Audience::default();
-    let mut log = Log::new(rules, &mut audience, 1 << 20);
+    let mut log = Log::new(rules, &mut audience, LIMITS);
     let trouble = pieces.iter().find_map(|piece| log.push(piece).err());
     let (tally, ended) = log.end();
     assert!(trouble.is_none() && ended.is_none());
     (audience, tally)
+}
+
+/// Promise P126.
+#[test]
+fn a_log_of_all_times_is_read_no_further_than_the_limit() {
+    let rules = rules(60, Keying::Address);
+    let read = |minutes: i64| {
+        let mut audience = Audience::default();
+        let mut log = Log::new(&rules, &mut audience, Limits { minutes: 5, ..LIMITS });
+        let text: String = (0..minutes).map(|minute| line_at(minute, "/show/1.ts")).collect();
+        let pushed = log.push(text.trim_end().as_bytes());
+        let (tally, ended) = log.end();
+        (audience.minutes().len(), tally.lines, pushed.err().or(ended))
+    };
+    assert!(matches!(read(5), (5, 5, None)));
+    // The sixth is the last line, which has no end; or others follow.
+    for minutes in [6, 100] {
+        let (held, lines, trouble) = read(minutes);
+        assert!(matches!(trouble, Some(Unreadable::TooManyMinutes(5))), "{trouble:?}");
+        assert_eq!((held, lines), (6, 6), "{minutes}");
+    }
+}
+
+/// Promise P119.
+#[test]
+fn a_stream_has_figures_from_its_first_viewer_to_the_zero_after_its_last() {
+    let minutes = [0, 1, 2, 3, 4, 5, 6, 9];
+    let mut log: String = minutes.map(|minute| line_at(minute, "/")).concat();
+    for (minute, stream) in [(1, "/late/1.ts"), (3, "/late/1.ts"), (0, "/soon/1.ts"), (6, "/last/1.ts")] {
+        log += &line_at(minute, stream);
+    }
+    let told = |window_s| {
+        let rules = rules(window_s, Keying::Address);
+        let figures = read(&rules, &[log.as_bytes()]).0.figures(&rules);
+        let said = |figure: &Figure| {
+            let minute = figure.minute.0 - Minute::of(BEGIN_S).0;
+            format!("{minute} {} {}", figure.stream, figure.count.viewers)
+        };
+        figures.iter().map(said).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(told(60), "0 soon 1, 1 late 1, 1 soon 0, 2 late 0, 3 late 1, 4 late 0, 6 last 1");
+    assert_eq!(
+        told(120),
+        "0 soon 1, 1 late 1, 1 soon 1, 2 late 1, 2 soon 0, 3 late 1, 4 late 1, 5 late 0, 6 last 1"
+    );
+    // Nobody in the last half minute of any.
+    assert_eq!(told(30), "");
+}
+
+/// 2026-01-01T00:00:00Z
+const BEGIN_S: i64 = 1_767_225_600;
+
+/// In the tenth second of a minute.
+fn line_at(minute: i64, path: &str) -> String {
+    let at = chrono::DateTime::from_timestamp(BEGIN_S + minute * 60 + 10, 0).unwrap();
+    let at = at.format("%d/%b/%Y:%H:%M:%S +0000");
+    format!("203.0.113.7 - - [{at}] \"GET {path} HTTP/1.1\" 200 1 \"-\" \"-\"\n")
 }
 
 /// Parts of real lines, put together in any order.

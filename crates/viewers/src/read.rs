@@ -1,7 +1,7 @@
 use indicatif::{ProgressBar, ProgressStyle};
 use onair_core::count_viewers::Rules;
 use onair_core::count_viewers::audience::Audience;
-use onair_core::count_viewers::log::{Log, Tally};
+use onair_core::count_viewers::log::{Limits, Log, Tally};
 use std::fmt::{self, Display, Formatter};
 use std::fs::File;
 use std::io::{self, Read};
@@ -74,7 +74,8 @@ fn one(
         let size_bytes = file.metadata()?.len();
         (Box::new(file), size_bytes)
     };
-    let mut log = Log::new(rules, audience, SMALL_BYTES.max(size_bytes.saturating_mul(MAX_RATIO)));
+    let unpacked_bytes = SMALL_BYTES.max(size_bytes.saturating_mul(MAX_RATIO));
+    let mut log = Log::new(rules, audience, Limits { unpacked_bytes, minutes: usize::MAX });
     let mut piece = vec![0; PIECE_BYTES];
     let mut trouble = None;
     loop {

@@ -13,7 +13,7 @@ pub use settings::Settings;
 use onair_aws::s3::S3;
 use onair_core::count_viewers::audience::Audience;
 use onair_core::count_viewers::event::{Arrival, decode};
-use onair_core::count_viewers::log::{Log, Tally};
+use onair_core::count_viewers::log::{Limits, Log, Tally, Unreadable};
 use onair_lambda::{Error, Failure, Invocation, Report};
 use report::Counted;
 use std::time::Duration;
@@ -21,10 +21,9 @@ use tokio::time::timeout_at;
 
 /// The error must be out before Lambda ends the process.
 const LAST_WORD: Duration = Duration::from_secs(2);
-/// CloudFront's logs have at most 50 MB, a load balancer's are of five minutes.
-const MAX_UNPACKED_BYTES: u64 = 4 << 30;
-/// A log of more than two days is no log that has just arrived.
-const MAX_MINUTES: usize = 2 * 24 * 60;
+/// CloudFront's logs have at most 50 MB, a load balancer's are of five minutes. A log of more than two days is no log that
+/// has just arrived.
+const LIMITS: Limits = Limits { unpacked_bytes: 4 << 30, minutes: 2 * 24 * 60 };
 
 /// Counts one log per event.
 #[derive(Debug)]
@@ -39,7 +38,7 @@ struct Logged {
     audience: Audience,
     tally: Tally,
     /// It could not be read to its end.
-    trouble: Option<String>,
+    trouble: Option<Unreadable>,
 }
 
 impl Handler {
@@ -70,15 +69,17 @@ impl Handler {
             Arrival::Lines(lines) => (self.lines(&lines), false),
         };
         let Logged { name, audience, tally, trouble } = logged;
-        let minutes = audience.minutes().count();
-        if minutes > MAX_MINUTES {
-            let why = format!("{name} has lines of {minutes} different minutes, more than {MAX_MINUTES}");
-            return Err(Error::BadEvent(format!("{why}: count it by `viewers`, if it is a log")).into());
+        if let Some(trouble @ Unreadable::TooManyMinutes(_)) = trouble {
+            let help = "count it by `viewers`, if it is a log";
+            return Err(Error::BadEvent(format!("{name}: {trouble}; {help}")).into());
         }
         let dry_run = dry_run || self.settings.dry_run;
-        let added = minutes::add(&self.settings, &self.s3, &audience, dry_run).await?;
+        let added = minutes::add(&self.settings, &self.s3, audience, dry_run).await?;
         let counted = Counted { name, tally, added, dry_run };
-        match trouble.or_else(|| counted.makes_no_sense(&self.settings.rules)) {
+        match trouble
+            .map(|trouble| trouble.to_string())
+            .or_else(|| counted.makes_no_sense(&self.settings.rules))
+        {
             None => Ok(counted.report(&self.settings.rules)),
             Some(trouble) => Err(counted.failure(&trouble, &self.settings.rules)),
         }
@@ -93,7 +94,7 @@ impl Handler {
 
     async fn read(&self, bucket: &str, key: &str) -> Result<Logged, Error> {
         let mut audience = Audience::default();
-        let mut log = Log::new(&self.settings.rules, &mut audience, MAX_UNPACKED_BYTES);
+        let mut log = Log::new(&self.settings.rules, &mut audience, LIMITS);
         let mut trouble = None;
         let read = self.s3.pieces(bucket, key, |piece| {
             trouble = log.push(piece).err();
@@ -101,20 +102,18 @@ impl Handler {
         });
         let name = format!("s3://{bucket}/{key}");
         if !read.await? {
-            let why = "is not there: it was deleted meanwhile, or may not be read";
-            return Err(Error::BadEvent(format!("{name} {why}")));
+            return Err(Error::BadEvent(format!("{name} is not there: it was deleted meanwhile")));
         }
         let (tally, ended) = log.end();
-        let trouble = trouble.or(ended).map(|trouble| trouble.to_string());
-        Ok(Logged { name, audience, tally, trouble })
+        Ok(Logged { name, audience, tally, trouble: trouble.or(ended) })
     }
 
     fn lines(&self, lines: &[u8]) -> Logged {
         let mut audience = Audience::default();
-        let mut log = Log::new(&self.settings.rules, &mut audience, MAX_UNPACKED_BYTES);
+        let mut log = Log::new(&self.settings.rules, &mut audience, LIMITS);
         let trouble = log.push(lines).err();
         let (tally, ended) = log.end();
-        let trouble = trouble.or(ended).map(|trouble| trouble.to_string());
-        Logged { name: "a batch of CloudWatch Logs".to_owned(), audience, tally, trouble }
+        let name = "a batch of CloudWatch Logs".to_owned();
+        Logged { name, audience, tally, trouble: trouble.or(ended) }
     }
 }

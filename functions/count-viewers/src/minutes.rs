@@ -27,11 +27,19 @@ pub(crate) struct Added {
 }
 
 /// Adds a log's viewers to what is kept, and says how many are there now.
-pub(crate) async fn add(settings: &Settings, s3: &S3, new: &Audience, dry_run: bool) -> Result<Added, Error> {
+///
+/// A log may fill the memory: of each minute, what is new goes as soon as it is with the rest.
+pub(crate) async fn add(settings: &Settings, s3: &S3, new: Audience, dry_run: bool) -> Result<Added, Error> {
     let Settings { rules, .. } = settings;
     let touched: BTreeSet<Minute> = new.minutes().collect();
-    let adding = touched.iter().map(|minute| merge(settings, s3, new, *minute, dry_run));
-    let merged: Vec<_> = stream::iter(adding).buffer_unordered(AT_ONCE).try_collect().await?;
+    let mut all = Audience::default();
+    let mut added = Merged { is_new: false, dropped: 0 };
+    let adding = new.into_minutes().map(|(minute, new)| merge(settings, s3, minute, new, dry_run));
+    let mut adding = stream::iter(adding).buffer_unordered(AT_ONCE);
+    while let Some(Kept { minute, audience, merged }) = adding.try_next().await? {
+        added.is_new |= merged.is_new;
+        added.dropped += merged.dropped + all.merge_minute(&audience, minute, rules).dropped;
+    }
     // The figures of the next minutes, too, look at these: at least to see who has just gone.
     let before = rules.minutes_before().max(1);
     let changed: BTreeSet<Minute> =
@@ -42,12 +50,11 @@ pub(crate) async fn add(settings: &Settings, s3: &S3, new: &Audience, dry_run: b
     let is_enough = rules.minutes_before() == 0;
     let needed: BTreeSet<Minute> = needed.filter(|minute| !(is_enough && touched.contains(minute))).collect();
     let reading = needed.iter().map(|minute| neighbour(settings, s3, *minute));
-    let others: Vec<_> = stream::iter(reading).buffer_unordered(AT_ONCE).try_collect().await?;
-    let mut all = Audience::default();
-    let mut added = Merged { is_new: false, dropped: 0 };
-    for Kept { minute, audience, merged } in merged.into_iter().chain(others.into_iter().flatten()) {
-        added.is_new |= merged.is_new;
-        added.dropped += merged.dropped + all.merge_minute(&audience, minute, rules).dropped;
+    let mut reading = stream::iter(reading).buffer_unordered(AT_ONCE);
+    while let Some(neighbour) = reading.try_next().await? {
+        if let Some((minute, audience)) = neighbour {
+            added.dropped += all.merge_minute(&audience, minute, rules).dropped;
+        }
     }
     let figures = all.figures(rules).into_iter().filter(|figure| changed.contains(&figure.minute)).collect();
     Ok(Added { figures, merged: added })
@@ -63,8 +70,8 @@ struct Kept {
 async fn merge(
     settings: &Settings,
     s3: &S3,
-    new: &Audience,
     minute: Minute,
+    new: Audience,
     dry_run: bool,
 ) -> Result<Kept, Error> {
     let Settings { rules, state_bucket, .. } = settings;
@@ -77,7 +84,7 @@ async fn merge(
     let mut pauses = pauses.build();
     loop {
         let (stored, mut audience) = read(settings, s3, minute, &key).await?;
-        let merged = audience.merge_minute(new, minute, rules);
+        let merged = audience.merge_minute(&new, minute, rules);
         if dry_run || !merged.is_new {
             return Ok(Kept { minute, audience, merged });
         }
@@ -99,11 +106,14 @@ async fn merge(
 }
 
 /// What is kept of another minute than the log's.
-async fn neighbour(settings: &Settings, s3: &S3, minute: Minute) -> Result<Option<Kept>, Error> {
+async fn neighbour(
+    settings: &Settings,
+    s3: &S3,
+    minute: Minute,
+) -> Result<Option<(Minute, Audience)>, Error> {
     let key = document::key(minute, &settings.rules);
     let (stored, audience) = read(settings, s3, minute, &key).await?;
-    let merged = Merged { is_new: false, dropped: 0 };
-    Ok(stored.map(|_| Kept { minute, audience, merged }))
+    Ok(stored.map(|_| (minute, audience)))
 }
 
 async fn read(

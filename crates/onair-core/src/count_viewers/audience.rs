@@ -148,8 +148,16 @@ impl Audience {
     }
 
     /// The minutes of which there is a log.
-    pub fn minutes(&self) -> impl DoubleEndedIterator<Item = Minute> {
+    pub fn minutes(&self) -> impl ExactSizeIterator<Item = Minute> {
         self.minutes.keys().copied()
+    }
+
+    /// Each minute by itself.
+    pub fn into_minutes(self) -> impl Iterator<Item = (Minute, Self)> {
+        let Self { minutes, streams } = self;
+        minutes.into_iter().map(move |(minute, present)| {
+            (minute, Self { minutes: [(minute, present)].into(), streams: streams.clone() })
+        })
     }
 
     /// The streams of a minute, by name, that somebody watched.
@@ -164,24 +172,31 @@ impl Audience {
     /// The figures of all minutes of which there is a log. A stream's begin with the first that has viewers, and end
     /// with a 0 in the one after the last.
     pub fn figures(&self, rules: &Rules) -> Vec<Figure> {
-        let mut names: Vec<_> = self.streams.iter().collect();
-        names.sort_unstable();
-        let mut watched: HashMap<usize, (Minute, Minute)> = HashMap::new();
-        let mut counts = Vec::new();
-        for minute in self.minutes() {
-            for (name, place) in &names {
-                let count = self.count(minute, **place, rules);
-                if count.viewers > 0 {
-                    watched.entry(**place).or_insert((minute, minute)).1 = minute;
-                }
-                counts.push((minute, name, **place, count));
-            }
-        }
-        let is_told = |minute: Minute, place| {
-            watched.get(&place).is_some_and(|(first, last)| *first <= minute && minute <= last.later(1))
+        let figures = self.streams.iter().flat_map(|(stream, place)| self.of_stream(stream, *place, rules));
+        let mut figures: Vec<_> = figures.collect();
+        figures.sort_unstable_by(|one, other| (one.minute, &one.stream).cmp(&(other.minute, &other.stream)));
+        figures
+    }
+
+    fn of_stream(&self, stream: &str, place: usize, rules: &Rules) -> Vec<Figure> {
+        let is_watched =
+            |streams: &Vec<Present>| streams.get(place).is_some_and(|present| !present.whole.is_empty());
+        let mut watched =
+            self.minutes.iter().filter(|(_, streams)| is_watched(streams)).map(|(minute, _)| *minute);
+        let Some(first) = watched.next() else { return Vec::new() };
+        let last = watched.next_back().unwrap_or(first);
+        let figure = |minute: Minute| {
+            let count = self.count(minute, place, rules);
+            Figure { minute, stream: stream.to_owned(), count }
         };
-        let told = counts.into_iter().filter(|(minute, _, place, _)| is_told(*minute, *place));
-        told.map(|(minute, stream, _, count)| Figure { minute, stream: stream.to_string(), count }).collect()
+        // A window looks back, so somebody may be there after the last request; and then comes the 0.
+        let told = first..=last.later(rules.minutes_before() + 1);
+        let mut figures: Vec<_> = self.minutes.range(told).map(|(minute, _)| figure(*minute)).collect();
+        let is_there = |figure: &Figure| figure.count.viewers > 0;
+        let gone = figures.iter().rfind(|figure| is_there(figure)).map(|last| last.minute.later(1));
+        figures.retain(|figure| gone.is_some_and(|gone| figure.minute <= gone));
+        figures.drain(..figures.iter().position(is_there).unwrap_or_default());
+        figures
     }
 
     /// Who is there at the minute's end: those of the window's whole minutes, and of its first seconds.

@@ -47,7 +47,16 @@ impl Tally {
     }
 }
 
-/// Why a log could not be read to its end. What was read until then is counted.
+/// How far a log is read: what is no access log may be without end.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// A packed log is read up to so many bytes, unpacked.
+    pub unpacked_bytes: u64,
+    /// The audience may be of so many different minutes.
+    pub minutes: usize,
+}
+
+/// Why a log was not read to its end. What was read until then is in the audience.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
     /// It is packed, and damaged or cut off.
@@ -58,6 +67,9 @@ pub enum Unreadable {
         "unpacked it has more than {0} bytes, which is much for an access log: see what it is, and unpack it first"
     )]
     TooLarge(u64),
+    /// It would be held in memory, all of it.
+    #[error("it has lines of more than {0} different minutes")]
+    TooManyMinutes(usize),
 }
 
 /// Reads one log into an audience.
@@ -75,8 +87,8 @@ enum Source<'r> {
 }
 
 impl<'r> Log<'r> {
-    /// A packed log is read up to so many bytes, unpacked.
-    pub fn new(rules: &'r Rules, audience: &'r mut Audience, max_unpacked_bytes: u64) -> Self {
+    /// A log of which nothing was read yet.
+    pub fn new(rules: &'r Rules, audience: &'r mut Audience, limits: Limits) -> Self {
         let lines = Lines {
             rules,
             audience,
@@ -84,7 +96,7 @@ impl<'r> Log<'r> {
             tally: Tally::default(),
             begun: Vec::new(),
             is_skipping: false,
-            max_unpacked_bytes,
+            limits,
             unpacked_bytes: 0,
         };
         Self { source: Source::Begun(Vec::new(), lines) }
@@ -118,13 +130,13 @@ impl<'r> Log<'r> {
     pub fn end(self) -> (Tally, Option<Unreadable>) {
         match self.source {
             Source::Begun(first, mut lines) => {
-                lines.feed(&first);
-                (lines.end(), None)
+                let fed = lines.feed(&first);
+                lines.end(fed)
             }
-            Source::Plain(mut lines) => (lines.end(), None),
+            Source::Plain(mut lines) => lines.end(Ok(())),
             Source::Packed(mut unpacking) => {
-                let ended = unpacking.try_finish().map_err(unreadable).err();
-                (unpacking.get_mut().end(), ended)
+                let unpacked = unpacking.try_finish().map_err(unreadable);
+                unpacking.get_mut().end(unpacked)
             }
             Source::Nothing => (Tally::default(), None),
         }
@@ -136,28 +148,18 @@ const GZIP: &[u8] = &[0x1f, 0x8b];
 
 impl Source<'_> {
     fn write(&mut self, piece: &[u8]) -> Result<(), Unreadable> {
-        let written = match self {
-            Self::Plain(lines) => {
-                lines.feed(piece);
-                Ok(())
-            }
-            Self::Packed(unpacking) => unpacking.write_all(piece),
+        match self {
+            Self::Plain(lines) => lines.feed(piece),
+            Self::Packed(unpacking) => unpacking.write_all(piece).map_err(unreadable),
             Self::Begun(..) | Self::Nothing => Ok(()),
-        };
-        written.map_err(unreadable)
+        }
     }
 }
 
+/// What was wrong with the lines comes back through the unpacking; all else is wrong with that.
 fn unreadable(error: io::Error) -> Unreadable {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<TooLarge>()) {
-        Some(TooLarge(max_bytes)) => Unreadable::TooLarge(*max_bytes),
-        None => Unreadable::Gzip(error),
-    }
+    error.downcast().unwrap_or_else(Unreadable::Gzip)
 }
-
-#[derive(Debug, thiserror::Error)]
-#[error("more than {0} bytes")]
-struct TooLarge(u64);
 
 /// Plain text in, viewers into the audience. What is unpacked is written into it.
 struct Lines<'r> {
@@ -169,7 +171,7 @@ struct Lines<'r> {
     begun: Vec<u8>,
     /// The present line is too long, and its end is awaited.
     is_skipping: bool,
-    max_unpacked_bytes: u64,
+    limits: Limits,
     unpacked_bytes: u64,
 }
 
@@ -177,10 +179,10 @@ impl Write for Lines<'_> {
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
         let more_bytes = u64::try_from(piece.len()).unwrap_or(u64::MAX);
         self.unpacked_bytes = self.unpacked_bytes.saturating_add(more_bytes);
-        if self.unpacked_bytes > self.max_unpacked_bytes {
-            return Err(io::Error::other(TooLarge(self.max_unpacked_bytes)));
+        if self.unpacked_bytes > self.limits.unpacked_bytes {
+            return Err(io::Error::other(Unreadable::TooLarge(self.limits.unpacked_bytes)));
         }
-        self.feed(piece);
+        self.feed(piece).map_err(io::Error::other)?;
         Ok(piece.len())
     }
 
@@ -190,13 +192,14 @@ impl Write for Lines<'_> {
 }
 
 impl Lines<'_> {
-    fn feed(&mut self, piece: &[u8]) {
+    fn feed(&mut self, piece: &[u8]) -> Result<(), Unreadable> {
         let mut from = 0;
         for end in memchr::memchr_iter(b'\n', piece) {
-            self.end_line(&piece[from..end]);
+            self.end_line(&piece[from..end])?;
             from = end + 1;
         }
         self.begin_line(&piece[from..]);
+        Ok(())
     }
 
     fn begin_line(&mut self, part: &[u8]) {
@@ -211,7 +214,7 @@ impl Lines<'_> {
         }
     }
 
-    fn end_line(&mut self, part: &[u8]) {
+    fn end_line(&mut self, part: &[u8]) -> Result<(), Unreadable> {
         if self.begun.is_empty() && !self.is_skipping && part.len() <= MAX_LINE_BYTES {
             return self.line(part);
         }
@@ -219,28 +222,33 @@ impl Lines<'_> {
         if std::mem::take(&mut self.is_skipping) {
             self.tally.lines += 1;
             self.malformed(Problem::TooLong);
-        } else {
-            let mut line = std::mem::take(&mut self.begun);
-            self.line(&line);
-            line.clear();
-            self.begun = line;
+            return Ok(());
         }
+        let mut line = std::mem::take(&mut self.begun);
+        let read = self.line(&line);
+        line.clear();
+        self.begun = line;
+        read
     }
 
     /// Nothing follows: what has begun is the last line.
-    fn end(&mut self) -> Tally {
+    fn end(&mut self, mut read: Result<(), Unreadable>) -> (Tally, Option<Unreadable>) {
         if !self.begun.is_empty() || self.is_skipping {
-            self.end_line(b"");
+            read = read.and(self.end_line(b""));
         }
-        self.tally
+        (self.tally, read.err())
     }
 
-    fn line(&mut self, line: &[u8]) {
+    fn line(&mut self, line: &[u8]) -> Result<(), Unreadable> {
         self.tally.lines += 1;
         match self.reader.read(line) {
             Ok(None) => self.tally.lines -= 1,
             Ok(Some(request)) => self.request(&request),
             Err(problem) => self.malformed(problem),
+        }
+        match self.audience.minutes().len() > self.limits.minutes {
+            true => Err(Unreadable::TooManyMinutes(self.limits.minutes)),
+            false => Ok(()),
         }
     }
 
