@@ -10,6 +10,7 @@ mod settings;
 
 pub use settings::Settings;
 
+use minutes::Minutes;
 use onair_aws::s3::S3;
 use onair_core::count_viewers::audience::Audience;
 use onair_core::count_viewers::event::{Arrival, decode};
@@ -17,10 +18,12 @@ use onair_core::count_viewers::log::{Limits, Log, Tally, Unreadable};
 use onair_lambda::{Error, Failure, Invocation, Report};
 use report::Counted;
 use std::time::Duration;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 /// The error must be out before Lambda ends the process.
 const LAST_WORD: Duration = Duration::from_secs(2);
+/// An attempt to add to a minute takes less.
+const LAST_ATTEMPT: Duration = Duration::from_secs(5);
 /// CloudFront's logs have at most 50 MB, a load balancer's are of five minutes. A log of more than two days is no log that
 /// has just arrived.
 const LIMITS: Limits = Limits { unpacked_bytes: 4 << 30, minutes: 2 * 24 * 60 };
@@ -55,10 +58,12 @@ impl Handler {
     pub async fn handle(&self, invocation: Invocation) -> Result<Report, Failure> {
         let Invocation { event, deadline } = invocation;
         let late = || Error::Incomplete("the time is nearly up; a retry adds what is missing".to_owned());
-        timeout_at(deadline - LAST_WORD, self.count(&event)).await.map_err(|_| late())?
+        timeout_at(deadline - LAST_WORD, self.count(&event, deadline - LAST_ATTEMPT))
+            .await
+            .map_err(|_| late())?
     }
 
-    async fn count(&self, event: &serde_json::Value) -> Result<Report, Failure> {
+    async fn count(&self, event: &serde_json::Value, stop: Instant) -> Result<Report, Failure> {
         let arrival = decode(event).map_err(|error| Error::BadEvent(error.to_string()))?;
         let (logged, dry_run) = match arrival {
             Arrival::Ignored { why } => return Ok(Report::ignored(why)),
@@ -74,7 +79,8 @@ impl Handler {
             return Err(Error::BadEvent(format!("{name}: {trouble}; {help}")).into());
         }
         let dry_run = dry_run || self.settings.dry_run;
-        let added = minutes::add(&self.settings, &self.s3, audience, dry_run).await?;
+        let minutes = Minutes { settings: &self.settings, s3: &self.s3, dry_run, stop };
+        let added = minutes.add(audience).await?;
         let counted = Counted { name, tally, added, dry_run };
         match trouble
             .map(|trouble| trouble.to_string())

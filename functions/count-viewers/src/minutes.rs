@@ -9,13 +9,15 @@ use onair_core::count_viewers::document;
 use onair_lambda::Error;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 /// A minute of 50 streams, each of 50,000 viewers, twice.
 const MAX_KEPT_BYTES: usize = 64 << 20;
 /// S3 takes far more; more would only wait for memory.
 const AT_ONCE: usize = 16;
-/// Every log of a busy minute wants to add to it at the same time: one of them succeeds at each attempt.
-const ATTEMPTS: usize = 12;
+/// Every log of a busy minute wants to add to it at the same time, and one of them succeeds at each attempt: hundreds at once
+/// take turns, each waiting for a second or two.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What came of a log's minutes.
 #[derive(Debug)]
@@ -26,38 +28,109 @@ pub(crate) struct Added {
     pub(crate) merged: Merged,
 }
 
-/// Adds a log's viewers to what is kept, and says how many are there now.
-///
-/// A log may fill the memory: of each minute, what is new goes as soon as it is with the rest.
-pub(crate) async fn add(settings: &Settings, s3: &S3, new: Audience, dry_run: bool) -> Result<Added, Error> {
-    let Settings { rules, .. } = settings;
-    let touched: BTreeSet<Minute> = new.minutes().collect();
-    let mut all = Audience::default();
-    let mut added = Merged { is_new: false, dropped: 0 };
-    let adding = new.into_minutes().map(|(minute, new)| merge(settings, s3, minute, new, dry_run));
-    let mut adding = stream::iter(adding).buffer_unordered(AT_ONCE);
-    while let Some(Kept { minute, audience, merged }) = adding.try_next().await? {
-        added.is_new |= merged.is_new;
-        added.dropped += merged.dropped + all.merge_minute(&audience, minute, rules).dropped;
+/// Where minutes are kept, and how.
+pub(crate) struct Minutes<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) s3: &'a S3,
+    /// Nothing is written.
+    pub(crate) dry_run: bool,
+    /// No attempt to write begins after this.
+    pub(crate) stop: Instant,
+}
+
+impl Minutes<'_> {
+    /// Adds a log's viewers to what is kept, and says how many are there now.
+    ///
+    /// A log may fill the memory: of each minute, what is new goes as soon as it is with the rest.
+    pub(crate) async fn add(&self, new: Audience) -> Result<Added, Error> {
+        let rules = &self.settings.rules;
+        let touched: BTreeSet<Minute> = new.minutes().collect();
+        let mut all = Audience::default();
+        let mut added = Merged { is_new: false, dropped: 0 };
+        let adding = new.into_minutes().map(|(minute, new)| self.merge(minute, new));
+        let mut adding = stream::iter(adding).buffer_unordered(AT_ONCE);
+        while let Some(Kept { minute, audience, merged }) = adding.try_next().await? {
+            added.is_new |= merged.is_new;
+            added.dropped += merged.dropped + all.merge_minute(&audience, minute, rules).dropped;
+        }
+        // The figures of the next minutes, too, look at these: at least to see who has just gone.
+        let before = rules.minutes_before().max(1);
+        let changed: BTreeSet<Minute> =
+            touched.iter().flat_map(|minute| (0..=before).map(|later| minute.later(later))).collect();
+        let needed = changed.iter().flat_map(|minute| (0..=before).map(|ago| minute.later(-ago)));
+        // Of several minutes, another run may have added to one after this run did. Only what is read after the last write
+        // has what every run that is over has written; so the last of them reports all of it.
+        let is_enough = rules.minutes_before() == 0;
+        let needed: BTreeSet<Minute> =
+            needed.filter(|minute| !(is_enough && touched.contains(minute))).collect();
+        let reading = needed.iter().map(|minute| self.neighbour(*minute));
+        let mut reading = stream::iter(reading).buffer_unordered(AT_ONCE);
+        while let Some(neighbour) = reading.try_next().await? {
+            if let Some((minute, audience)) = neighbour {
+                added.dropped += all.merge_minute(&audience, minute, rules).dropped;
+            }
+        }
+        let mut figures = all.figures(rules);
+        figures.retain(|figure| changed.contains(&figure.minute));
+        Ok(Added { figures, merged: added })
     }
-    // The figures of the next minutes, too, look at these: at least to see who has just gone.
-    let before = rules.minutes_before().max(1);
-    let changed: BTreeSet<Minute> =
-        touched.iter().flat_map(|minute| (0..=before).map(|later| minute.later(later))).collect();
-    let needed = changed.iter().flat_map(|minute| (0..=before).map(|ago| minute.later(-ago)));
-    // Of several minutes, another run may have added to one after this run did. Only what is read after the last write has
-    // what every run that is over has written; so the last of them reports all of it.
-    let is_enough = rules.minutes_before() == 0;
-    let needed: BTreeSet<Minute> = needed.filter(|minute| !(is_enough && touched.contains(minute))).collect();
-    let reading = needed.iter().map(|minute| neighbour(settings, s3, *minute));
-    let mut reading = stream::iter(reading).buffer_unordered(AT_ONCE);
-    while let Some(neighbour) = reading.try_next().await? {
-        if let Some((minute, audience)) = neighbour {
-            added.dropped += all.merge_minute(&audience, minute, rules).dropped;
+
+    async fn merge(&self, minute: Minute, new: Audience) -> Result<Kept, Error> {
+        let Settings { rules, state_bucket: bucket, .. } = self.settings;
+        let key = &document::key(minute, rules);
+        let pauses = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(20))
+            .with_max_delay(LONGEST_PAUSE)
+            .without_max_times()
+            .with_jitter();
+        let mut pauses = pauses.build();
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let (stored, mut audience) = self.read(minute, key).await?;
+            let merged = audience.merge_minute(&new, minute, rules);
+            if self.dry_run || !merged.is_new {
+                return Ok(Kept { minute, audience, merged });
+            }
+            let text = document::write(&audience, minute, rules);
+            let content_type = "application/json";
+            let text = NewText { bucket, key, text, content_type, cache_control: None, metadata: None };
+            if self.s3.put(text, stored.as_deref()).await? == Written::Done {
+                return Ok(Kept { minute, audience, merged });
+            }
+            let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
+            if Instant::now() + pause > self.stop {
+                let why = format!("others wrote to s3://{bucket}/{key} at each of {attempts} attempts");
+                let help = "a retry adds what is missing. If none does, send the event again when fewer logs come at once";
+                return Err(Error::Incomplete(format!("{why}; {help}")));
+            }
+            sleep(pause).await;
         }
     }
-    let figures = all.figures(rules).into_iter().filter(|figure| changed.contains(&figure.minute)).collect();
-    Ok(Added { figures, merged: added })
+
+    /// What is kept of another minute than the log's.
+    async fn neighbour(&self, minute: Minute) -> Result<Option<(Minute, Audience)>, Error> {
+        let (stored, audience) = self.read(minute, &document::key(minute, &self.settings.rules)).await?;
+        Ok(stored.map(|_| (minute, audience)))
+    }
+
+    async fn read(&self, minute: Minute, key: &str) -> Result<(Option<Box<StoredText>>, Audience), Error> {
+        let Settings { rules, state_bucket: bucket, .. } = self.settings;
+        let mut audience = Audience::default();
+        let damaged = |why: String| {
+            let help = "Delete it, and what is counted of this minute begins anew";
+            Error::Config(format!("s3://{bucket}/{key}: {why}. {help}"))
+        };
+        match self.s3.read(bucket, key, MAX_KEPT_BYTES).await? {
+            Read::Absent => Ok((None, audience)),
+            Read::Unreadable(why) => Err(damaged(why)),
+            Read::Text(stored) => {
+                document::read(&mut audience, minute, &stored.text, rules)
+                    .map_err(|error| damaged(error.to_string()))?;
+                Ok((Some(stored), audience))
+            }
+        }
+    }
 }
 
 /// A minute as it is in S3 now.
@@ -65,76 +138,4 @@ struct Kept {
     minute: Minute,
     audience: Audience,
     merged: Merged,
-}
-
-async fn merge(
-    settings: &Settings,
-    s3: &S3,
-    minute: Minute,
-    new: Audience,
-    dry_run: bool,
-) -> Result<Kept, Error> {
-    let Settings { rules, state_bucket, .. } = settings;
-    let key = document::key(minute, rules);
-    let pauses = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(20))
-        .with_max_delay(Duration::from_secs(1))
-        .with_max_times(ATTEMPTS - 1)
-        .with_jitter();
-    let mut pauses = pauses.build();
-    loop {
-        let (stored, mut audience) = read(settings, s3, minute, &key).await?;
-        let merged = audience.merge_minute(&new, minute, rules);
-        if dry_run || !merged.is_new {
-            return Ok(Kept { minute, audience, merged });
-        }
-        let text = document::write(&audience, minute, rules);
-        let content_type = "application/json";
-        let (bucket, key) = (state_bucket.as_str(), key.as_str());
-        let text = NewText { bucket, key, text, content_type, cache_control: None, metadata: None };
-        if s3.put(text, stored.as_deref()).await? == Written::Done {
-            return Ok(Kept { minute, audience, merged });
-        }
-        match pauses.next() {
-            Some(pause) => tokio::time::sleep(pause).await,
-            None => {
-                let why = format!("others wrote to s3://{bucket}/{key} {ATTEMPTS} times meanwhile");
-                return Err(Error::Incomplete(format!("{why}; a retry adds what is missing")));
-            }
-        }
-    }
-}
-
-/// What is kept of another minute than the log's.
-async fn neighbour(
-    settings: &Settings,
-    s3: &S3,
-    minute: Minute,
-) -> Result<Option<(Minute, Audience)>, Error> {
-    let key = document::key(minute, &settings.rules);
-    let (stored, audience) = read(settings, s3, minute, &key).await?;
-    Ok(stored.map(|_| (minute, audience)))
-}
-
-async fn read(
-    settings: &Settings,
-    s3: &S3,
-    minute: Minute,
-    key: &str,
-) -> Result<(Option<Box<StoredText>>, Audience), Error> {
-    let Settings { rules, state_bucket: bucket, .. } = settings;
-    let mut audience = Audience::default();
-    let damaged = |why: String| {
-        let help = "Delete it, and what is counted of this minute begins anew";
-        Error::Config(format!("s3://{bucket}/{key}: {why}. {help}"))
-    };
-    match s3.read(bucket, key, MAX_KEPT_BYTES).await? {
-        Read::Absent => Ok((None, audience)),
-        Read::Unreadable(why) => Err(damaged(why)),
-        Read::Text(stored) => {
-            document::read(&mut audience, minute, &stored.text, rules)
-                .map_err(|error| damaged(error.to_string()))?;
-            Ok((Some(stored), audience))
-        }
-    }
 }

@@ -1,9 +1,10 @@
 //! Every S3 call of a run fails once in every way, or the process is killed there; then the event comes again.
 
-use super::{STATE, delivered, start, text, together};
+use super::{STATE, count, delivered, reported, start, text, together};
 use stand_in::{Answer, Fault};
+use std::time::Duration;
 use stories::audience::{Audience, combined};
-use stories::{BUCKET, Cloud};
+use stories::{BUCKET, Cloud, error, response};
 
 /// Promise P128.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -70,4 +71,43 @@ async fn whatever_fails_and_wherever_it_dies_the_same_event_again_ends_the_same(
             assert_eq!(told, audience.truth(60), "call {index}, {fault:?}");
         }
     }
+}
+
+/// Promise P122.
+#[tokio::test]
+async fn whoever_adds_to_a_minute_at_the_same_time_is_waited_for() {
+    const OTHERS: usize = 13;
+    let cloud = Cloud::stand_in();
+    let audience = Audience::new(20, 1, 31);
+    cloud.s3().put(BUCKET, "logs/1", text(&audience.lines(1, combined)));
+    // The log, and then a GET and a PUT for each attempt.
+    for other in 0..OTHERS {
+        cloud.s3().fault(2 + 2 * other, Fault::Status { status: 412, code: "PreconditionFailed" });
+    }
+    let function = start(&cloud, &[]);
+    assert_eq!(response(function.invoke(delivered("logs/1")).await)["outcome"], "counted");
+    assert_eq!(reported(&function), audience.truth(60));
+}
+
+/// Promise P122.
+#[tokio::test]
+async fn when_others_write_to_a_minute_all_the_time_it_says_so_and_what_to_do() {
+    let cloud = Cloud::stand_in();
+    let function = start(&cloud, &[]);
+    let mut audience = Audience::new(20, 1, 32);
+    let all = text(&audience.lines(1, combined));
+    audience.viewers.truncate(10);
+    count(&cloud, &function, "logs/0", text(&audience.lines(1, combined)).as_bytes()).await;
+    let key = cloud.s3().keys(STATE, "viewers/")[0].clone();
+    let kept = cloud.s3().snapshot(STATE);
+    cloud.s3().refuse_put(STATE, &key, "PreconditionFailed");
+    cloud.s3().put(BUCKET, "logs/1", all);
+    let answer = function.invoke_within(delivered("logs/1"), Duration::from_secs(8)).await;
+    let (kind, message) = error(answer);
+    assert!(kind == "Incomplete" && message.contains(&key), "{message}");
+    assert!(
+        message.contains("others wrote to s3://") && message.contains("send the event again"),
+        "{message}"
+    );
+    assert!(cloud.s3().snapshot(STATE) == kept);
 }
