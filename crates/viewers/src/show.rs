@@ -40,8 +40,10 @@ pub(crate) fn table(
             table.add_row([text.as_str(), "", "?", "no log"]);
         }
         before = Some(minute);
-        for Figure { stream, count, .. } in figures_of.remove(&minute).unwrap_or_default() {
-            let viewers = format!("{}{}", if count.exact { "" } else { "~" }, count.viewers);
+        for Figure { stream, count, is_partial, .. } in figures_of.remove(&minute).unwrap_or_default() {
+            let at_least = if *is_partial { "≥" } else { "" };
+            let about = if count.exact { "" } else { "~" };
+            let viewers = format!("{at_least}{about}{}", count.viewers);
             table.add_row([at(minute), stream.clone(), viewers, bar(count.viewers, most)]);
         }
     }
@@ -59,7 +61,10 @@ pub(crate) fn table(
     if figures.is_empty() {
         writeln!(out, "nobody was counted")?;
     }
-    writeln!(out, "key: {}, window: {} s; ~ is an estimate", rules.keying.name(), rules.window_s)
+    write!(out, "key: {}, window: {} s; ~ is an estimate", rules.keying.name(), rules.window_s)?;
+    // A window of a minute looks at no other.
+    let partial = if rules.minutes_before() > 0 { ", ≥ looks back at minutes without a log" } else { "" };
+    writeln!(out, "{partial}")
 }
 
 /// `2026-11-21 21:13`

@@ -45,6 +45,8 @@ struct Said {
     stream: String,
     viewers: u64,
     exact: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    partial: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
@@ -71,11 +73,12 @@ impl Counted {
     pub(crate) fn report(&self, rules: &Rules) -> Report {
         let Tally { lines, counted, other, unkeyed, dropped, malformed, first_problem } = self.tally;
         let figures = &self.added.figures;
-        let said = |Figure { minute, stream, count }: &'_ Figure| Said {
+        let said = |Figure { minute, stream, count, is_partial }: &'_ Figure| Said {
             minute: minute.text(),
             stream: stream.clone(),
             viewers: count.viewers,
             exact: count.exact,
+            partial: *is_partial,
         };
         let note = first_problem.map(|(line, problem)| format!("line {line}: {problem}"));
         let answer = Answer {

@@ -58,18 +58,24 @@ pub struct Figure {
     pub stream: String,
     /// How many.
     pub count: Count,
+    /// The window looks back into minutes of which there is no log: there may have been more.
+    pub is_partial: bool,
 }
 
 impl Figure {
     /// The figure as a JSON object, which names the key that viewers are known by.
     pub fn line(&self, rules: &Rules) -> Value {
-        json!({
+        let mut line = json!({
             "minute": self.minute.text(),
             "stream": self.stream,
             "viewers": self.count.viewers,
             "exact": self.count.exact,
             "key": rules.keying.name(),
-        })
+        });
+        if self.is_partial {
+            line["partial"] = true.into();
+        }
+        line
     }
 }
 
@@ -187,7 +193,9 @@ impl Audience {
         let last = watched.next_back().unwrap_or(first);
         let figure = |minute: Minute| {
             let count = self.count(minute, place, rules);
-            Figure { minute, stream: stream.to_owned(), count }
+            let is_logged = |ago: i64| self.minutes.contains_key(&minute.later(-ago));
+            let is_partial = !(1..=rules.minutes_before()).all(is_logged);
+            Figure { minute, stream: stream.to_owned(), count, is_partial }
         };
         // A window looks back, so somebody may be there after the last request; and then comes the 0.
         let told = first..=last.later(rules.minutes_before() + 1);
