@@ -143,8 +143,12 @@ fn a_file_that_cannot_be_read_is_named_and_the_others_are_counted() {
         ("cut.gz", &packed[..packed.len() / 3]),
         ("picture.png", b"\x89PNG\r\n\x1a\n\x00"),
         ("empty", b""),
+        ("log.zst", b"\x28\xb5\x2f\xfd\x04\x00\x01\x00\x00"),
+        ("log.xz", b"\xfd7zXZ\x00\x00\x04\xe6\xd6\xb4\x46"),
     ]);
     let rows = [
+        ("log.zst", "log.zst: it is packed by zstd: unpack it first"),
+        ("log.xz", "log.xz: it is packed by xz: unpack it first"),
         ("gone", "gone: No such file"),
         (".", ".: Is a directory"),
         ("cut.gz", "cut.gz: it is gzip, and broken"),
@@ -169,6 +173,62 @@ fn a_file_that_cannot_be_read_is_named_and_the_others_are_counted() {
     assert!(
         output.status.success() && String::from_utf8(output.stdout).unwrap().contains("nobody was counted")
     );
+}
+
+/// Promise P121.
+#[test]
+fn a_column_that_is_missing_is_named_if_it_is_needed() {
+    let audience = Audience::new(40, 3, 71);
+    // CloudFront writes the columns that were chosen.
+    let without = |left_out: &str| {
+        let (version, fields) = CLOUDFRONT_HEAD.trim_end().split_once("#Fields: ").unwrap();
+        let place = fields.split(' ').position(|name| name == left_out).unwrap();
+        let others = |columns: &str, separator: &str| {
+            let mut columns: Vec<_> = columns.split(separator).collect();
+            columns.remove(place);
+            columns.join(separator)
+        };
+        let lines: Vec<_> =
+            audience.lines(1, cloudfront).iter().map(|line| others(&line.text, "\t")).collect();
+        format!("{version}#Fields: {}\n{}\n", others(fields, " "), lines.join("\n"))
+    };
+    for column in ["c-ip", "cs-method", "sc-status"] {
+        let folder = folder(&[("log", without(column).as_bytes())]);
+        let output = viewers(folder.path(), &["log"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        let expected =
+            format!("the first is line 1: the log's #Fields do not name {column}, which is needed");
+        assert!(said.contains(&expected) && output.status.code() == Some(1), "{said}");
+    }
+    // Sessions are counted without addresses.
+    let folder = folder(&[("log", without("c-ip").as_bytes())]);
+    assert_eq!(figures(folder.path(), &["--key", "cmcd-sid", "log"]), audience.truth(60));
+}
+
+/// Promise P119.
+#[test]
+fn a_figure_that_looks_back_at_a_minute_without_a_log_is_marked() {
+    let line = |minute: i64, path: &str| {
+        format!(
+            "10.0.0.1 - - [01/Jan/2026:00:{minute:02}:20 +0000] \"GET {path} HTTP/1.1\" 200 1 \"-\" \"-\"\n"
+        )
+    };
+    let log: String = [0, 1, 2, 3, 6, 7, 8].map(|minute| line(minute, "/show/1.ts")).concat();
+    let folder = folder(&[("log", log.as_bytes())]);
+    for (window, partial) in [("60", &[][..]), ("90", &[0, 6]), ("180", &[0, 1, 6, 7])] {
+        let output = viewers(folder.path(), &["--window-seconds", window, "--json", "log"]);
+        let lines = String::from_utf8(output.stdout).unwrap();
+        let marked = lines.lines().filter(|line| line.contains(r#""partial":true"#));
+        let marked: Vec<_> = marked.map(|line| line[..32].to_owned()).collect();
+        let expected: Vec<_> =
+            partial.iter().map(|minute| format!(r#"{{"minute":"{}""#, at(*minute))).collect();
+        assert_eq!(marked, expected, "{window} s");
+        assert_eq!(lines.matches("partial").count(), partial.len());
+        let table =
+            String::from_utf8(viewers(folder.path(), &["--window-seconds", window, "log"]).stdout).unwrap();
+        assert_eq!(table.matches("≥1").count(), partial.len(), "{table}");
+        assert_eq!(table.contains("≥ looks back at minutes without a log"), window != "60", "{table}");
+    }
 }
 
 /// Promise P130.

@@ -85,6 +85,12 @@ async fn a_damaged_log_is_counted_as_far_as_it_goes_and_then_reported() {
         ("cut off", cut, "it is gzip, and broken", Part::Some),
         ("with a wrong checksum", wrong, "it is gzip, and broken", Part::Whole),
         ("a bomb", bomb, "unpacked it has more than 4294967296 bytes", Part::Whole),
+        (
+            "zstd",
+            b"\x28\xb5\x2f\xfd\x04\x00".to_vec(),
+            "it is packed by zstd: unpack it first",
+            Part::Nothing,
+        ),
         ("no gzip", b"\x1f\x8b is no gzip".to_vec(), "it is gzip, and broken", Part::Nothing),
         (
             "a picture",

@@ -56,7 +56,7 @@ impl Keying {
     ///
     /// [`NotAnAddress`] where there should be one.
     pub fn viewer(&self, request: &Request<'_>, secret: &Secret) -> Result<Option<u64>, NotAnAddress> {
-        let peer = || address(request.address).ok_or(NotAnAddress);
+        let peer = || request.address.and_then(address).ok_or(NotAnAddress);
         Ok(match self {
             Self::Address => Some(secret.hash_address(peer()?, b"")),
             Self::AddressAgent => {
@@ -191,7 +191,7 @@ mod tests {
 
     fn from<'a>(address: &'a str, forwarded_for: &'a str) -> Request<'a> {
         let forwarded_for = (!forwarded_for.is_empty()).then_some(forwarded_for.as_bytes());
-        Request { address: address.as_bytes(), forwarded_for, ..Request::default() }
+        Request { address: Some(address.as_bytes()), forwarded_for, ..Request::default() }
     }
 
     #[test]

@@ -49,8 +49,8 @@ impl Format {
 pub struct Request<'a> {
     /// Unix time in seconds: of the request's end, which is when it is logged.
     pub at_s: i64,
-    /// The address that the connection came from.
-    pub address: &'a [u8],
+    /// The address that the connection came from, if the log says any.
+    pub address: Option<&'a [u8]>,
     /// `User-Agent`, as the log spells it.
     pub agent: Option<&'a [u8]>,
     /// `X-Forwarded-For`
@@ -74,12 +74,22 @@ pub enum Problem {
     /// It has another form than the log's other lines.
     #[error("it is not of the form {}", name(*.0))]
     Form(Format),
+    /// The log's columns are too few.
+    #[error("the log's #Fields do not name {0}, which is needed")]
+    Column(&'static str),
     /// It is too long to be of use.
     #[error("it has more than {} bytes", super::log::MAX_LINE_BYTES)]
     TooLong,
     /// The client is not an address.
     #[error("the client is no IP address")]
     Address,
+}
+
+impl Problem {
+    /// Why there is no address in what a line says. Only CloudFront's logs can be without that column.
+    pub(super) fn of_address(request: &Request<'_>) -> Self {
+        if request.address.is_some() { Self::Address } else { Self::Column(cloudfront::ADDRESS) }
+    }
 }
 
 fn name(format: Format) -> &'static str {
@@ -119,7 +129,7 @@ impl Reader {
                 self.columns.learn(line);
                 return Ok(None);
             }
-            Format::CloudFront => self.columns.read(line),
+            Format::CloudFront => return self.columns.read(line).map(Some),
             Format::Alb => alb::read(line),
             Format::OnAir => onair::read(line),
         };

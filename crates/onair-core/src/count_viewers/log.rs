@@ -59,6 +59,9 @@ pub struct Limits {
 /// Why a log was not read to its end. What was read until then is in the audience.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
+    /// It is packed otherwise.
+    #[error("it is packed by {0}: unpack it first")]
+    Packing(&'static str),
     /// It is packed, and damaged or cut off.
     #[error("it is gzip, and broken: {0}")]
     Gzip(#[source] io::Error),
@@ -116,6 +119,9 @@ impl<'r> Log<'r> {
             let Source::Begun(first, lines) = std::mem::replace(&mut self.source, Source::Nothing) else {
                 unreachable!("it has just been that")
             };
+            if let Some((_, packing)) = OTHER_PACKINGS.iter().find(|(begin, _)| first.starts_with(begin)) {
+                return Err(Unreadable::Packing(packing));
+            }
             self.source = if first.starts_with(GZIP) {
                 Source::Packed(Box::new(MultiGzDecoder::new(lines)))
             } else {
@@ -145,6 +151,8 @@ impl<'r> Log<'r> {
 
 /// RFC 1952, 2.3.1.
 const GZIP: &[u8] = &[0x1f, 0x8b];
+/// What no log begins with: RFC 8878, 3.1.1; "The .xz File Format", 2.1.1.1.
+const OTHER_PACKINGS: [(&[u8], &str); 2] = [(&[0x28, 0xb5], "zstd"), (&[0xfd, 0x37], "xz")];
 
 impl Source<'_> {
     fn write(&mut self, piece: &[u8]) -> Result<(), Unreadable> {
@@ -267,7 +275,7 @@ impl Lines<'_> {
                 }
             }
             Ok(None) => self.tally.unkeyed += 1,
-            Err(NotAnAddress) => self.malformed(Problem::Address),
+            Err(NotAnAddress) => self.malformed(Problem::of_address(request)),
         }
     }
 

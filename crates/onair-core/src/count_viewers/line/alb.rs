@@ -24,5 +24,5 @@ pub(super) fn read(line: &[u8]) -> Option<Request<'_>> {
     let Asked { method, path, query } = request_line(quoted(&mut rest)?).unwrap_or_default();
     rest = rest.strip_prefix(b" ")?;
     let agent = some(quoted(&mut rest)?);
-    Some(Request { at_s, address, agent, forwarded_for: None, method, path, query, status })
+    Some(Request { at_s, address: Some(address), agent, forwarded_for: None, method, path, query, status })
 }

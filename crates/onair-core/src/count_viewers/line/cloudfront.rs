@@ -1,20 +1,24 @@
-use super::{Request, some, time};
+use super::{Format, Problem, Request, some, time};
 
 /// Where the columns are that are needed.
 #[derive(Debug, Clone)]
 pub(super) struct Columns([Option<usize>; NAMES.len()]);
 
-const NAMES: [&[u8]; 9] = [
-    b"date",
-    b"time",
-    b"c-ip",
-    b"cs-method",
-    b"cs-uri-stem",
-    b"sc-status",
-    b"cs(User-Agent)",
-    b"cs-uri-query",
-    b"x-forwarded-for",
+const NAMES: [&str; 9] = [
+    "date",
+    "time",
+    "cs-method",
+    "cs-uri-stem",
+    "sc-status",
+    ADDRESS,
+    "cs(User-Agent)",
+    "cs-uri-query",
+    "x-forwarded-for",
 ];
+/// The others are needed for one key or another.
+const ALWAYS_NEEDED: usize = 5;
+/// Where viewers are known by another key, it may be left out.
+pub(super) const ADDRESS: &str = "c-ip";
 
 /// More columns than CloudFront has.
 const MAX_COLUMNS: usize = 64;
@@ -23,7 +27,7 @@ impl Default for Columns {
     /// As CloudFront writes them since 2014 (CloudFront Developer Guide, "Standard log file fields"), for a log whose
     /// first lines were cut off.
     fn default() -> Self {
-        Self([Some(0), Some(1), Some(4), Some(5), Some(7), Some(8), Some(10), Some(11), Some(19)])
+        Self([Some(0), Some(1), Some(5), Some(7), Some(8), Some(4), Some(10), Some(11), Some(19)])
     }
 }
 
@@ -36,11 +40,19 @@ impl Columns {
                 .filter(|name| !name.is_empty())
                 .take(MAX_COLUMNS)
                 .collect();
-            self.0 = NAMES.map(|wanted| names.iter().position(|name| *name == wanted));
+            self.0 = NAMES.map(|wanted| names.iter().position(|name| *name == wanted.as_bytes()));
         }
     }
 
-    pub(super) fn read<'a>(&self, line: &'a [u8]) -> Option<Request<'a>> {
+    pub(super) fn read<'a>(&self, line: &'a [u8]) -> Result<Request<'a>, Problem> {
+        let missing = NAMES.iter().zip(self.0).take(ALWAYS_NEEDED).find(|(_, column)| column.is_none());
+        match missing {
+            Some((name, _)) => Err(Problem::Column(name)),
+            None => self.columns(line).ok_or(Problem::Form(Format::CloudFront)),
+        }
+    }
+
+    fn columns<'a>(&self, line: &'a [u8]) -> Option<Request<'a>> {
         let mut values = [None; MAX_COLUMNS];
         let ends = memchr::memchr_iter(b'\t', line).chain([line.len()]);
         let mut from = 0;
@@ -48,11 +60,11 @@ impl Columns {
             *value = Some(&line[from..end]);
             from = end + 1;
         }
-        let [date, at, address, method, path, status, agent, query, forwarded_for] =
+        let [date, at, method, path, status, address, agent, query, forwarded_for] =
             self.0.map(|column| values[column?]);
         Some(Request {
             at_s: time::date_and_time(date?, at?)?,
-            address: address?,
+            address,
             agent: agent.and_then(some),
             forwarded_for: forwarded_for.and_then(some),
             method: method?,

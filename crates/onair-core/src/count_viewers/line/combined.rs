@@ -20,5 +20,5 @@ pub(super) fn read(line: &[u8]) -> Option<Request<'_>> {
     };
     let (_referer, agent, forwarded_for) = (next(), next(), next());
     let (agent, forwarded_for) = (agent.and_then(some), forwarded_for.and_then(some));
-    Some(Request { at_s, address, agent, forwarded_for, method, path, query, status })
+    Some(Request { at_s, address: Some(address), agent, forwarded_for, method, path, query, status })
 }

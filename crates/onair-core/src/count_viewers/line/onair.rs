@@ -23,6 +23,6 @@ pub(super) fn read(line: &[u8]) -> Option<Request<'_>> {
         Cow::Owned(_) => b"",
     };
     let (path, query) = split_query(path);
-    let (at_s, address) = (time::iso8601(time.as_bytes())?, client.as_bytes());
+    let (at_s, address) = (time::iso8601(time.as_bytes())?, Some(client.as_bytes()));
     Some(Request { at_s, address, method: b"GET", path, query, status, ..Request::default() })
 }
