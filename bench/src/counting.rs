@@ -5,6 +5,7 @@ use anyhow::{Context, Result, ensure};
 use chrono::DateTime;
 use onair_core::count_viewers::key::Secret;
 use onair_core::count_viewers::viewers::Viewers;
+use serde_json::json;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -92,6 +93,9 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
     let mut times = Vec::new();
     for (name, command, runs) in &commands {
         eprintln!("counting: {name}");
+        if command[0] == viewers {
+            check(command).await?;
+        }
         let mut took = Vec::new();
         for _ in 0..*runs {
             took.push(run(command).await?.as_secs_f64());
@@ -137,6 +141,20 @@ fn write(
         writeln!(log, "{}", line(at, format!("10.{b}.{c}.{d}"), file, 10_000 + viewer))?;
     }
     Ok(log.flush()?)
+}
+
+/// What is fast and wrong is nothing. Every minute has lines of all viewers.
+async fn check(command: &[String]) -> Result<()> {
+    let (program, arguments) = command.split_first().context("no command")?;
+    let output = Command::new(program).args(arguments).output().await?;
+    let said = String::from_utf8(output.stdout)?;
+    let figure = |minute| {
+        let minute = format!("2026-01-01T00:{minute:02}:00Z");
+        json!({"minute": minute, "stream": "live/show", "viewers": VIEWERS, "exact": true, "key": "address"})
+    };
+    let expected: String = (0..SECONDS / 60).map(|minute| format!("{}\n", figure(minute))).collect();
+    ensure!(said == expected, "{command:?} says\n{said}where this is so:\n{expected}");
+    Ok(())
 }
 
 async fn run(command: &[String]) -> Result<Duration> {
