@@ -58,9 +58,8 @@ impl Handler {
     pub async fn handle(&self, invocation: Invocation) -> Result<Report, Failure> {
         let Invocation { event, deadline } = invocation;
         let late = || Error::Incomplete("the time is nearly up; a retry adds what is missing".to_owned());
-        timeout_at(deadline - LAST_WORD, self.count(&event, deadline - LAST_ATTEMPT))
-            .await
-            .map_err(|_| late())?
+        let counting = self.count(&event, deadline - LAST_ATTEMPT);
+        timeout_at(deadline - LAST_WORD, counting).await.map_err(|_| late())?
     }
 
     async fn count(&self, event: &serde_json::Value, stop: Instant) -> Result<Report, Failure> {
@@ -82,10 +81,8 @@ impl Handler {
         let minutes = Minutes { settings: &self.settings, s3: &self.s3, dry_run, stop };
         let added = minutes.add(audience).await?;
         let counted = Counted { name, tally, added, dry_run };
-        match trouble
-            .map(|trouble| trouble.to_string())
-            .or_else(|| counted.makes_no_sense(&self.settings.rules))
-        {
+        let trouble = trouble.map(|trouble| trouble.to_string());
+        match trouble.or_else(|| counted.makes_no_sense(&self.settings.rules)) {
             None => Ok(counted.report(&self.settings.rules)),
             Some(trouble) => Err(counted.failure(&trouble, &self.settings.rules)),
         }
