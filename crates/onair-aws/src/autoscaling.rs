@@ -165,6 +165,7 @@ fn activity(found: &Found) -> Option<Activity> {
     let started = found.start_time.as_ref()?;
     Some(Activity {
         description: found.description.clone().unwrap_or_default(),
+        cause: found.cause.clone().unwrap_or_default(),
         started: DateTime::from_timestamp(started.secs(), started.subsec_nanos())?,
         stands: match found.status_code.as_ref() {
             Some(Successful) => Standing::Done,

@@ -4,7 +4,6 @@ use crate::error::Error;
 use aws_config::SdkConfig;
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::config::retry::RetryConfig;
-use aws_sdk_ssm::operation::get_command_invocation::GetCommandInvocationError;
 use aws_sdk_ssm::operation::send_command::SendCommandError;
 use aws_sdk_ssm::types::{Command, CommandFilter, CommandFilterKey};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -100,27 +99,31 @@ impl Ssm {
     /// When SSM does not answer, or refuses.
     pub async fn result(
         &self,
-        command: &str,
+        command: &Sent,
         instance: &InstanceId,
         step: Option<&str>,
     ) -> Result<Option<Step>, Error> {
-        let request = self.client.get_command_invocation().command_id(command).instance_id(instance.as_str());
-        match request.set_plugin_name(step.map(str::to_owned)).send().await {
+        let request =
+            self.client.get_command_invocation().command_id(&command.id).instance_id(instance.as_str());
+        let error = match request.set_plugin_name(step.map(str::to_owned)).send().await {
             Ok(found) => {
                 let status = found.status.map(|status| status.as_str().to_owned()).unwrap_or_default();
-                Ok(Some(Step {
+                return Ok(Some(Step {
                     state: State::of(&status, found.status_details.as_deref()),
                     stdout: found.standard_output_content.unwrap_or_default(),
-                }))
+                }));
             }
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(GetCommandInvocationError::is_invocation_does_not_exist) =>
-            {
-                Ok(None)
-            }
-            Err(error) => Err(Error::of("GetCommandInvocation", command, error)),
+            Err(error) => error,
+        };
+        // A step that has not begun, or never will, has no name yet (as users of the API report: grapl-security/grapl, pull
+        // request 902). When all is done, one that is not there is wrong.
+        let is_too_early = error.as_service_error().is_some_and(|error| {
+            error.is_invocation_does_not_exist()
+                || error.is_invalid_plugin_name() && command.state != State::Success
+        });
+        match is_too_early {
+            true => Ok(None),
+            false => Err(Error::of("GetCommandInvocation", &command.id, error)),
         }
     }
 }

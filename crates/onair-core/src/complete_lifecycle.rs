@@ -13,8 +13,8 @@ mod names;
 mod plan;
 mod recap;
 
-pub use action::{Activity, Run, Standing};
-pub use command::{Order, Sent, State, Step, oldest};
+pub use action::{Activity, Past, Run, Standing};
+pub use command::{Order, Own, Sent, State, Step};
 pub use event::{BadEvent, Look, Request, decode};
 pub use manifest::{Receipt, SavedFile, check, receipt};
 pub use names::{InstanceId, is_bucket, is_directory, is_document, is_hook, is_playbook, is_variables};

@@ -4,7 +4,7 @@
 use crate::lifecycle_rules::{at, fleet, id};
 use crate::orders::{Eventful, every_order};
 use onair_core::complete_lifecycle::{
-    Activity, Next, Run, Seen, Sent, Standing, State, Step, Wait, next, oldest,
+    Activity, Next, Own, Past, Run, Seen, Sent, Standing, State, Step, Wait, next,
 };
 
 /// What happens.
@@ -84,7 +84,12 @@ impl Instance {
             Wait::Retire => "Terminating EC2 instance in warm pool",
         };
         let (description, started) = (format!("{what}: {}", self.id), at(seconds));
-        self.activities.push(Activity { description, started, stands: Standing::Open });
+        let cause = match self.ends.last() {
+            Some(false) => "an instance was taken out of service in response to a launch failure",
+            _ => "",
+        };
+        let cause = cause.to_owned();
+        self.activities.push(Activity { description, cause, started, stands: Standing::Open });
     }
 }
 
@@ -160,8 +165,8 @@ impl World {
         let run = Run::of(&id(name), wait, &activities).unwrap();
         // What is listed is of both instances and of all times.
         let listed: Vec<Sent> = self.commands.iter().map(|command| command.sent.clone()).collect();
-        let command = oldest(&run, &listed);
-        let step = command.and_then(|command| {
+        let commands = Own::of(&run, &listed);
+        let step = commands.and_then(|Own { first: command, .. }| {
             let found = self.commands.iter().find(|found| found.sent.id == command.id && found.is_known)?;
             let stdout = match run.direction.word() {
                 "launch" => RECAP.to_owned(),
@@ -174,7 +179,8 @@ impl World {
                 world.commands.iter().find(|command| command.instance == number && command.part == part);
             !takes_a_command(script, part) || own.is_some_and(|command| command.sent.state == State::Success)
         };
-        let seen = Seen { wait, returns: false, run: Some(&run), command, step: step.as_ref() };
+        let past = Past::of(&id(name), &activities);
+        let seen = Seen { wait, returns: false, past, run: Some(&run), commands, step: step.as_ref() };
         match next(&fleet(), seen).unwrap() {
             Next::Send(_) if !is_registered => Ok(()),
             Next::Send(order) => self.effect(|world| {
@@ -204,8 +210,10 @@ impl World {
         let instance = &mut self.instances[number];
         instance.waits = false;
         instance.ends.push(goes_on);
-        let stands = if goes_on { Standing::Done } else { Standing::GivenUp };
-        instance.activities.last_mut().unwrap().stands = stands;
+        // A launch that is given up is said to be so much later.
+        if goes_on {
+            instance.activities.last_mut().unwrap().stands = Standing::Done;
+        }
     }
 
     fn happen(&mut self, event: Event) -> Result<(), Died> {

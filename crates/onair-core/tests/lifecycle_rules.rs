@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use onair_core::complete_lifecycle::{
-    Activity, Direction, Fleet, InstanceId, Launch, Next, Order, Rule, Run, Seen, Sent, Standing, State,
-    Step, Terminate, Verdict, Wait, check, is_bucket, is_directory, is_document, is_hook, is_playbook,
-    is_variables, next, oldest, recap, receipt,
+    Activity, Direction, Fleet, InstanceId, Launch, Next, Order, Own, Past, Rule, Run, Seen, Sent, Standing,
+    State, Step, Terminate, Verdict, Wait, check, is_bucket, is_directory, is_document, is_hook, is_playbook,
+    is_variables, next, recap, receipt,
 };
 use proptest::prelude::*;
 
@@ -41,7 +41,7 @@ pub(crate) fn id(text: &str) -> InstanceId {
 const ID: &str = "i-1234567890abcdef0";
 
 fn run(direction: Direction, seconds: i64) -> Run {
-    Run { instance: id(ID), direction, began: at(seconds), never_served: false }
+    Run { instance: id(ID), direction, began: at(seconds) }
 }
 
 fn sent(run: &Run, id: &str, requested: i64, state: State) -> Sent {
@@ -80,7 +80,9 @@ fn the_states_that_wait_are_four_and_no_others() {
 }
 
 fn seen<'a>(wait: Wait, run: Option<&'a Run>, command: Option<&'a Sent>, step: Option<&'a Step>) -> Seen<'a> {
-    Seen { wait, returns: false, run, command, step }
+    let past = Past { is_refused: false, may_have_served: false };
+    let commands = command.map(|first| Own { first, others_run: false });
+    Seen { wait, returns: false, past, run, commands, step }
 }
 
 fn word(seen: &Seen<'_>) -> &'static str {
@@ -169,8 +171,12 @@ fn only_the_runs_own_command_counts_and_of_several_the_oldest() {
         sent(&now, "second", 3, State::Success),
         sent(&now, "first", 2, failed()),
     ];
-    assert_eq!(oldest(&now, &listed).map(|sent| sent.id.as_str()), Some("first"));
-    assert_eq!(oldest(&now, &listed[..3]), None);
+    let own = |listed| Own::of(&now, listed).map(|own| (own.first.id.as_str(), own.others_run));
+    assert_eq!(own(&listed), Some(("first", false)));
+    assert_eq!(own(&listed[..3]), None);
+    let running = listed.clone().map(|sent| Sent { state: State::Running, ..sent });
+    assert_eq!(own(&running), Some(("first", true)));
+    assert_eq!(own(&running[4..]), Some(("first", false)));
     for run in [now, earlier, other, back] {
         assert!(run.comment().len() <= 100, "{}", run.comment());
     }
@@ -191,8 +197,18 @@ fn where_instances_return_to_the_warm_pool_nothing_is_done_on_its_ways() {
     }
 }
 
+#[test]
+fn an_instance_does_not_serve_while_another_playbook_works_on_it() {
+    let run = run(Direction::Launch, 0);
+    let (first, step) = (sent(&run, "1", 1, State::Success), step(State::Success, GOOD));
+    let seen = seen(Wait::Launch, Some(&run), Some(&first), Some(&step));
+    for (others_run, expected) in [(false, "CONTINUE"), (true, "heartbeat")] {
+        assert_eq!(word(&Seen { commands: Some(Own { first: &first, others_run }), ..seen }), expected);
+    }
+}
+
 fn activity(description: &str, seconds: i64, stands: Standing) -> Activity {
-    Activity { description: description.to_owned(), started: at(seconds), stands }
+    Activity { description: description.to_owned(), cause: String::new(), started: at(seconds), stands }
 }
 
 #[test]
@@ -221,49 +237,64 @@ fn a_wait_begins_with_the_newest_open_activity_that_names_the_instance() {
     }
 }
 
+const LAUNCH: &str = "Launching a new EC2 instance: i-1234567890abcdef0";
+const INTO_POOL: &str = "Launching a new EC2 instance into warm pool: i-1234567890abcdef0";
+const FROM_POOL: &str = "Launching a new EC2 instance from warm pool: i-1234567890abcdef0";
+
 #[test]
 fn an_instance_whose_launch_was_given_up_has_no_logs_unless_anything_else_of_it_succeeded() {
     use Standing::{Done, GivenUp, Open};
-    const LAUNCH: &str = "Launching a new EC2 instance: i-1234567890abcdef0";
-    let given_up =
-        format!("{LAUNCH}.  Status Reason: Instance failed to complete user's Lifecycle Action: …");
-    let into_pool = "Launching a new EC2 instance into warm pool: i-1234567890abcdef0";
-    let from_pool = "Launching a new EC2 instance from warm pool: i-1234567890abcdef0";
+    let refused = "Status Reason: Instance failed to complete user's Lifecycle Action: …";
+    let launch = format!("{LAUNCH}.  {refused}");
+    let launch = launch.as_str();
+    let from_pool = format!("{FROM_POOL}.  {refused}");
     let attached = "Attaching an existing EC2 instance: i-1234567890abcdef0";
-    for (before, expected) in [
-        (vec![], "send"),
-        (vec![(LAUNCH, Done)], "send"),
-        (vec![(LAUNCH, GivenUp)], "CONTINUE"),
-        (vec![(given_up.as_str(), GivenUp)], "CONTINUE"),
-        (vec![(into_pool, Done), (from_pool, GivenUp)], "CONTINUE"),
-        (vec![(into_pool, Done), (from_pool, Done)], "send"),
-        (vec![(from_pool, Done), (from_pool, GivenUp)], "send"),
-        (vec![(attached, GivenUp)], "send"),
-        (vec![(attached, Done), (LAUNCH, GivenUp)], "send"),
-        (vec![("Launching a new EC2 instance: i-00000001", GivenUp)], "send"),
-        (vec![(LAUNCH, GivenUp), ("Launching a new EC2 instance: i-00000001", Done)], "CONTINUE"),
+    let other = "Launching a new EC2 instance: i-00000001";
+    let failure =
+        "At 2021-02-20T11:02:35Z an instance was taken out of service in response to a launch failure.";
+    let unhealthy = "At 2021-02-20T11:02:35Z an instance was taken out of service in response to an ELB system health check failure.";
+    for (before, cause, expected) in [
+        (vec![], "", "send"),
+        (vec![(LAUNCH, Done)], "", "send"),
+        (vec![(launch, GivenUp)], "", "CONTINUE"),
+        // The launch is given up later, or for another reason: it may have served by then.
+        (vec![(LAUNCH, Open)], failure, "CONTINUE"),
+        (vec![(LAUNCH, Open)], unhealthy, "send"),
+        (vec![(LAUNCH, GivenUp)], unhealthy, "send"),
+        (vec![(INTO_POOL, Done), (from_pool.as_str(), GivenUp)], "", "CONTINUE"),
+        (vec![(INTO_POOL, Done), (FROM_POOL, Open)], failure, "CONTINUE"),
+        (vec![(INTO_POOL, Done), (FROM_POOL, Done)], "", "send"),
+        (vec![(FROM_POOL, Done), (from_pool.as_str(), GivenUp)], failure, "send"),
+        (vec![(attached, GivenUp)], "", "send"),
+        (vec![(attached, Done), (launch, GivenUp)], failure, "send"),
+        (vec![(other, GivenUp)], "", "send"),
+        (vec![(launch, GivenUp), (other, Done)], "", "CONTINUE"),
     ] {
-        let mut activities = vec![activity("Terminating EC2 instance: i-1234567890abcdef0", 20, Open)];
+        let terminating = activity("Terminating EC2 instance: i-1234567890abcdef0", 20, Open);
+        let mut activities = vec![Activity { cause: cause.to_owned(), ..terminating }];
         activities.extend(before.iter().map(|(description, stands)| activity(description, 10, *stands)));
         let run = Run::of(&id(ID), Wait::Terminate, &activities).unwrap();
-        let seen = seen(Wait::Terminate, Some(&run), None, None);
-        assert_eq!(word(&seen), expected, "{before:?}");
-        assert_eq!(word(&Seen { returns: true, ..seen }), "send", "{before:?}");
+        assert_eq!(run.began, at(20));
+        let past = Past::of(&id(ID), &activities);
+        let seen = Seen { past, ..seen(Wait::Terminate, Some(&run), None, None) };
+        assert_eq!(word(&seen), expected, "{before:?} {cause:?}");
+        assert_eq!(word(&Seen { returns: true, ..seen }), "send", "{before:?} {cause:?}");
     }
 }
 
 #[test]
-fn the_playbook_is_fetched_from_the_domain_of_its_region() {
-    for (region, host) in [
-        ("us-west-2", "s3.us-west-2.amazonaws.com"),
-        ("us-gov-west-1", "s3.us-gov-west-1.amazonaws.com"),
-        ("cn-northwest-1", "s3.cn-northwest-1.amazonaws.com.cn"),
+fn what_may_have_served_leaves_the_warm_pool_only_by_a_persons_hand() {
+    use Standing::{Done, Open};
+    for (before, expected) in [
+        (vec![], "CONTINUE"),
+        (vec![(INTO_POOL, Done)], "CONTINUE"),
+        (vec![(INTO_POOL, Done), (FROM_POOL, Done)], "held"),
+        (vec![(LAUNCH, Done)], "held"),
     ] {
-        let mut fleet = fleet();
-        fleet.launch.as_mut().unwrap().region = region.to_owned();
-        let order = Order::of(&fleet, &run(Direction::Launch, 0)).unwrap();
-        let expected = format!(r#"{{"path":"https://{host}/fleet-bucket/ansible/"}}"#);
-        assert!(order.parameters.contains(&("SourceInfo", expected)), "{:?}", order.parameters);
+        let mut activities = vec![activity("Terminating EC2 instance: i-1234567890abcdef0", 20, Open)];
+        activities.extend(before.iter().map(|(description, stands)| activity(description, 10, *stands)));
+        let past = Past::of(&id(ID), &activities);
+        assert_eq!(word(&Seen { past, ..seen(Wait::Retire, None, None, None) }), expected, "{before:?}");
     }
 }
 

@@ -9,7 +9,7 @@ use onair_aws::autoscaling::Action;
 use onair_aws::s3::Read;
 use onair_aws::ssm::Sending;
 use onair_core::complete_lifecycle::{
-    Next, Receipt, Run, SavedFile, Seen, Sent, Verdict, check, next, verified,
+    Next, Own, Receipt, Run, SavedFile, Seen, Verdict, check, next, verified,
 };
 
 /// The greatest manifest that is read.
@@ -23,17 +23,18 @@ impl Handler {
     pub(crate) async fn deal_with(
         &self,
         waiting: &Waiting,
-        command: Option<&Sent>,
+        commands: Option<Own<'_>>,
         dry_run: bool,
     ) -> Result<Done, Error> {
         let fleet = &self.settings.fleet;
-        let Waiting { instance, wait, returns, run } = waiting;
+        let Waiting { instance, wait, returns, past, run } = waiting;
         let direction = wait.direction();
-        let step = match (command, fleet.document(direction)) {
-            (Some(command), Some((_, step))) => self.ssm.result(&command.id, instance, step).await?,
+        let step = match (commands, fleet.document(direction)) {
+            (Some(Own { first, .. }), Some((_, step))) => self.ssm.result(first, instance, step).await?,
             _ => None,
         };
-        let seen = Seen { wait: *wait, returns: *returns, run: run.as_ref(), command, step: step.as_ref() };
+        let (wait, returns, past) = (*wait, *returns, *past);
+        let seen = Seen { wait, returns, past, run: run.as_ref(), commands, step: step.as_ref() };
         let (next, hook) = match (next(fleet, seen), fleet.hook(direction)) {
             (Some(next), Some(hook)) => (next, hook),
             (Some(Next::Held(why)), None) => return Ok(Done::Held(why)),
@@ -41,7 +42,7 @@ impl Handler {
         };
         let verdict = match next {
             Next::Held(why) => return Ok(Done::Held(why)),
-            Next::Send(_) | Next::Heartbeat if dry_run => return Ok(Done::Would(command.is_none())),
+            Next::Send(_) | Next::Heartbeat if dry_run => return Ok(Done::Would(commands.is_none())),
             Next::Send(order) => {
                 return Ok(match self.ssm.send(instance, &order).await? {
                     Sending::Taken(id) => Done::Sent(id),

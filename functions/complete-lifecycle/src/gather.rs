@@ -2,7 +2,7 @@
 
 use crate::Handler;
 use onair_aws::autoscaling::Member;
-use onair_core::complete_lifecycle::{Direction, InstanceId, Run, Sent, Wait};
+use onair_core::complete_lifecycle::{Direction, InstanceId, Past, Run, Sent, Wait};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An instance that waits for a hook of ours.
@@ -12,6 +12,7 @@ pub(crate) struct Waiting {
     pub(crate) wait: Wait,
     /// Its group lets instances return to the warm pool; asked only where that matters.
     pub(crate) returns: bool,
+    pub(crate) past: Past,
     /// `None` where nothing tells since when.
     pub(crate) run: Option<Run>,
 }
@@ -28,15 +29,14 @@ impl Handler {
         let returns = asks && self.autoscaling.returns(&fleet.group).await?;
         let is_ours = |wait: Wait| fleet.hook(wait.direction()).is_some() || (returns && wait.is_warm());
         let ours: Vec<_> = ours.into_iter().filter(|(_, wait)| is_ours(*wait)).collect();
-        let with_command = ours.iter().filter(|(_, wait)| wait.takes_a_command());
-        let with_command: BTreeSet<InstanceId> = with_command.map(|(instance, _)| instance.clone()).collect();
-        let activities = match with_command.is_empty() {
+        let named: BTreeSet<InstanceId> = ours.iter().map(|(instance, _)| instance.clone()).collect();
+        let activities = match named.is_empty() {
             true => Vec::new(),
-            false => self.autoscaling.activities(&fleet.group, &with_command).await?,
+            false => self.autoscaling.activities(&fleet.group, &named).await?,
         };
         let waiting = ours.into_iter().map(|(instance, wait)| {
-            let run = Run::of(&instance, wait, &activities);
-            Waiting { instance, wait, returns, run }
+            let (past, run) = (Past::of(&instance, &activities), Run::of(&instance, wait, &activities));
+            Waiting { instance, wait, returns, past, run }
         });
         Ok(waiting.collect())
     }

@@ -15,7 +15,7 @@ use futures::StreamExt;
 use onair_aws::autoscaling::AutoScaling;
 use onair_aws::s3::S3;
 use onair_aws::ssm::Ssm;
-use onair_core::complete_lifecycle::{Look, decode, oldest};
+use onair_core::complete_lifecycle::{Look, Own, decode};
 use onair_lambda::{Error, Failure, Invocation, Report};
 use report::Entry;
 use std::time::Duration;
@@ -82,9 +82,9 @@ impl Handler {
         let entries = futures::stream::iter(&waiting)
             .map(async |waiting| {
                 let listed = commands.get(&waiting.wait.direction());
-                let command = waiting.run.as_ref().and_then(|run| oldest(run, listed?));
-                let done = self.deal_with(waiting, command, dry_run).await;
-                Entry::of(waiting, command, done)
+                let commands = waiting.run.as_ref().and_then(|run| Own::of(run, listed?));
+                let done = self.deal_with(waiting, commands, dry_run).await;
+                Entry::of(waiting, commands.map(|commands| commands.first), done)
             })
             .buffer_unordered(AT_ONCE);
         Ok(Found::Entries(entries.collect().await))

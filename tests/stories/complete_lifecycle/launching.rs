@@ -164,8 +164,9 @@ async fn an_instance_that_leaves_the_warm_pool_for_good_goes_at_once() {
 /// Promises P99 and P103.
 #[tokio::test]
 async fn an_instance_whose_launch_was_given_up_goes_without_a_command() {
-    for from_warm_pool in [false, true] {
+    for (from_warm_pool, is_late) in [(false, false), (true, false), (false, true), (true, true)] {
         let fleet = Fleet::new();
+        fleet.autoscaling.cancel_late(is_late);
         let function = fleet.start(&[]);
         match from_warm_pool {
             false => fleet.autoscaling.launch(GROUP, INSTANCE),
@@ -227,4 +228,20 @@ async fn where_instances_return_to_the_warm_pool_those_on_their_way_in_or_out_ar
     let outcomes: Vec<_> =
         answer["instances"].as_array().unwrap().iter().map(|entry| &entry["outcome"]).collect();
     assert_eq!(outcomes, ["held", "sent"], "{answer:#}");
+}
+
+/// Promise P103.
+#[tokio::test]
+async fn what_has_served_and_came_back_leaves_the_warm_pool_only_by_a_persons_hand() {
+    let fleet = Fleet::new();
+    fleet.serving(INSTANCE);
+    fleet.autoscaling.return_to_warm_pool(GROUP, INSTANCE);
+    fleet.autoscaling.finish(INSTANCE);
+    // Somebody puts an end to that, as one might after `held`.
+    fleet.autoscaling.reuse(GROUP, false);
+    fleet.autoscaling.retire(INSTANCE);
+    let answer = response(fleet.call(&[], tick()).await);
+    assert_eq!(answer["outcome"], "held", "{answer:#}");
+    assert!(answer["why"].as_str().unwrap().contains("or did (ReuseOnScaleIn)"), "{answer:#}");
+    assert!(fleet.results(INSTANCE).is_empty());
 }

@@ -9,6 +9,8 @@ pub struct Activity {
     /// Such as `Launching a new EC2 instance: i-…`, `Terminating EC2 instance: i-…`, `Launching a new EC2 instance into warm
     /// pool: i-…`. Only the id in it is documented to mean something.
     pub description: String,
+    /// Why it began, such as `At 2021-02-20T11:02:35Z an instance was taken out of service in response to a launch failure.`
+    pub cause: String,
     /// When it began.
     pub started: DateTime<Utc>,
     /// How it stands.
@@ -35,8 +37,28 @@ pub struct Run {
     pub direction: Direction,
     /// When the scaling activity began.
     pub began: DateTime<Utc>,
-    /// Its launch was given up, and nothing else that names it has succeeded: it has served nobody.
-    pub never_served: bool,
+}
+
+/// What the group's scaling activities say of an instance's life so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Past {
+    /// Its launch was given up.
+    pub is_refused: bool,
+    /// Something of it succeeded that may have let it serve.
+    pub may_have_served: bool,
+}
+
+impl Past {
+    /// What the group's newest activities say. There may have been more.
+    pub fn of(instance: &InstanceId, activities: &[Activity]) -> Self {
+        let is_any = |what: fn(&Activity) -> bool| {
+            activities.iter().any(|activity| activity.names(instance) && what(activity))
+        };
+        Self {
+            is_refused: is_any(Activity::says_that_a_launch_was_given_up),
+            may_have_served: is_any(Activity::may_have_led_to_service),
+        }
+    }
 }
 
 impl Run {
@@ -45,11 +67,7 @@ impl Run {
     pub fn of(instance: &InstanceId, wait: Wait, activities: &[Activity]) -> Option<Self> {
         let open = activities.iter().filter(|activity| activity.is_open_of(instance));
         let began = open.map(|activity| activity.started).max()?;
-        let is_any = |what: fn(&Activity) -> bool| {
-            activities.iter().any(|activity| activity.names(instance) && what(activity))
-        };
-        let never_served = is_any(Activity::is_launch_given_up) && !is_any(Activity::may_have_led_to_service);
-        Some(Self { instance: instance.clone(), direction: wait.direction(), began, never_served })
+        Some(Self { instance: instance.clone(), direction: wait.direction(), began })
     }
 
     /// The run's name: when it began, to the second.
@@ -86,11 +104,17 @@ impl Activity {
         words.any(|word| word == instance.as_str())
     }
 
-    /// Such as `Launching a new EC2 instance: i-….  Status Reason: Instance failed to complete user's Lifecycle Action: … was
-    /// abandoned: Lifecycle Action Completed with ABANDON Result`, which is `Cancelled` (EC2 Auto Scaling User Guide,
-    /// "Verify a scaling activity for an Auto Scaling group").
-    fn is_launch_given_up(&self) -> bool {
-        self.stands == Standing::GivenUp && self.description.starts_with("Launching ")
+    /// Either the launch's own, such as `Launching a new EC2 instance: i-….  Status Reason: Instance failed to complete user's
+    /// Lifecycle Action: … was abandoned: Lifecycle Action Completed with ABANDON Result`, which is `Cancelled` "after waiting
+    /// a few minutes" (EC2 Auto Scaling User Guide, "Verify a scaling activity" and the tutorials of lifecycle hooks). Or what
+    /// it led to, which says so from its beginning. A launch that ended for another reason may have let it serve before.
+    fn says_that_a_launch_was_given_up(&self) -> bool {
+        let is_launch = self.description.starts_with("Launching ");
+        match self.stands {
+            Standing::GivenUp => is_launch && self.description.contains("Lifecycle Action"),
+            Standing::Open => !is_launch && self.cause.contains("in response to a launch failure"),
+            Standing::Done => false,
+        }
     }
 
     /// Whatever succeeded, unless it is known not to.

@@ -117,9 +117,22 @@ pub struct Step {
     pub stdout: String,
 }
 
-/// The run's command among those that are listed: the oldest, if several invocations sent one at the same moment.
-pub fn oldest<'a>(run: &Run, listed: &'a [Sent]) -> Option<&'a Sent> {
-    let comment = run.comment();
-    let ours = listed.iter().filter(|sent| sent.comment == comment);
-    ours.min_by(|a, b| (a.requested, &a.id).cmp(&(b.requested, &b.id)))
+/// A run's commands.
+#[derive(Debug, Clone, Copy)]
+pub struct Own<'a> {
+    /// The one that decides: the oldest, if several invocations sent one at the same moment.
+    pub first: &'a Sent,
+    /// Another one is under way.
+    pub others_run: bool,
+}
+
+impl<'a> Own<'a> {
+    /// The run's among those that are listed; `None` if there is none.
+    pub fn of(run: &Run, listed: &'a [Sent]) -> Option<Self> {
+        let comment = run.comment();
+        let ours = || listed.iter().filter(|sent| sent.comment == comment);
+        let first = ours().min_by(|a, b| (a.requested, &a.id).cmp(&(b.requested, &b.id)))?;
+        let others_run = ours().any(|sent| sent.id != first.id && sent.state == State::Running);
+        Some(Self { first, others_run })
+    }
 }

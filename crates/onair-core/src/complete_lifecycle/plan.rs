@@ -1,7 +1,9 @@
 //! What comes next for an instance that waits.
 
 use super::recap::is_cut_off;
-use super::{Direction, Fleet, Order, Recap, Receipt, Rule, Run, SavedFile, Sent, State, Step, Wait};
+use super::{
+    Direction, Fleet, Order, Own, Past, Recap, Receipt, Rule, Run, SavedFile, Sent, State, Step, Wait,
+};
 use super::{recap, receipt};
 
 /// What comes next.
@@ -52,20 +54,22 @@ pub struct Seen<'a> {
     pub wait: Wait,
     /// Its group lets instances return to its warm pool (`ReuseOnScaleIn`).
     pub returns: bool,
+    /// What it did before.
+    pub past: Past,
     /// This wait of it, if an open activity tells when it began.
     pub run: Option<&'a Run>,
-    /// The run's own command, if there is one.
-    pub command: Option<&'a Sent>,
-    /// What SSM has of the command's result, which may not be there yet.
+    /// The run's own commands, if there are any.
+    pub commands: Option<Own<'a>>,
+    /// What SSM has of the first command's result, which may not be there yet.
     pub step: Option<&'a Step>,
 }
 
 /// What comes next for an instance of which this is known; `None` where the hook that it waits for is not ours.
 pub fn next(fleet: &Fleet, seen: Seen<'_>) -> Option<Next> {
-    let Seen { wait, returns, run, command, step } = seen;
-    if returns && wait.is_warm() {
-        let why = "its group lets instances return to the warm pool (ReuseOnScaleIn), so that it cannot be told whether it \
-                   has served, and which hook it waits for";
+    let Seen { wait, returns, past, run, commands, step } = seen;
+    if wait.is_warm() && (returns || past.may_have_served) {
+        let why = "its group lets instances return to the warm pool, or did (ReuseOnScaleIn), so that it cannot be told \
+                   whether it has served, and which hook it waits for";
         return Some(Next::Held(why.to_owned()));
     }
     fleet.hook(wait.direction())?;
@@ -77,13 +81,15 @@ pub fn next(fleet: &Fleet, seen: Seen<'_>) -> Option<Next> {
         let why = "no scaling activity in progress names it, so that no command can be told to be its own";
         return Some(Next::Held(why.to_owned()));
     };
-    if wait == Wait::Terminate && run.never_served && !returns {
+    if wait == Wait::Terminate && past.is_refused && !past.may_have_served && !returns {
         return goes_on("its launch was given up: it has served nobody, and has no logs");
     }
-    let Some(command) = command else { return Order::of(fleet, run).map(Next::Send) };
+    let Some(Own { first, others_run }) = commands else { return Order::of(fleet, run).map(Next::Send) };
     let stdout = step.map(|step| step.stdout.as_str()).unwrap_or_default();
-    Some(match (state(command, step), run.direction) {
+    Some(match (state(first, step), run.direction) {
         (State::Running, _) => Next::Heartbeat,
+        // It must not serve while a playbook works on it.
+        (State::Success, Direction::Launch) if others_run => Next::Heartbeat,
         (State::Success, Direction::Launch) => Next::Complete(judge(fleet.launch.as_ref()?.rule, stdout)),
         (State::Success, Direction::Terminate) => match receipt(stdout) {
             Ok(receipt) => Next::Verify(receipt),

@@ -1,19 +1,15 @@
 //! Groups, their instances, and the hooks that these wait for.
 
+mod described;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use super::xml::Xml;
 use super::{Form, invalid};
-use crate::clock::iso8601;
 use crate::lock;
 use crate::rest::Failure;
-
-/// The greatest page of scaling activities.
-const ACTIVITIES: usize = 100;
-/// The greatest page of a warm pool, and of instances.
-const INSTANCES: usize = 50;
 
 /// The content of an [`AutoScaling`](super::AutoScaling): shared with the server, and changed without a request. Clones are
 /// the same content.
@@ -29,6 +25,7 @@ struct Content {
     activities: Vec<Activity>,
     completed: Vec<(String, String)>,
     heartbeats: Vec<String>,
+    is_late: bool,
 }
 
 struct Group {
@@ -54,6 +51,7 @@ struct Activity {
     group: String,
     instance: String,
     description: String,
+    cause: &'static str,
     started: SystemTime,
     status: &'static str,
 }
@@ -62,6 +60,11 @@ struct Activity {
 /// group").
 const ABANDONED: &str = ".  Status Reason: Instance failed to complete user's Lifecycle Action: Lifecycle Action with token \
                          e85eb647-4fe0-4909-b341-a6c42d8aba1f was abandoned: Lifecycle Action Completed with ABANDON Result";
+
+/// Why an instance goes that was not let in, as it is told from the beginning (seen in a transcript of a real account).
+const LAUNCH_FAILURE: &str =
+    "At 2021-02-20T11:02:35Z an instance was taken out of service in response to a launch failure.";
+const ON_PURPOSE: &str = "on purpose";
 
 type Members = Vec<(&'static str, Xml)>;
 
@@ -104,14 +107,19 @@ impl Groups {
         self.go_on(instance, "InService", "Terminating:Wait", "Terminating EC2 instance: ");
     }
 
+    /// Says whether the group's instances return to its warm pool, which it has from now on (`ReuseOnScaleIn`).
+    pub fn reuse(&self, group: &str, reuses: bool) {
+        if let Some(group) = lock(&self.0).groups.get_mut(group) {
+            group.pool = Some(Pool { reuses });
+        }
+    }
+
     /// Lets an instance that serves return to the group's warm pool, as it does from now on (`ReuseOnScaleIn`):
     /// `Warmed:Pending:Wait`, for the terminate hook (EC2 Auto Scaling User Guide, "Use lifecycle hooks with a warm pool", has
     /// the state in its diagram and not the hook; which of them it is nobody could confirm).
     #[track_caller]
     pub fn return_to_warm_pool(&self, group: &str, instance: &str) {
-        if let Some(group) = lock(&self.0).groups.get_mut(group) {
-            group.pool = Some(Pool { reuses: true });
-        }
+        self.reuse(group, true);
         self.go_on(instance, "InService", "Warmed:Pending:Wait", "Terminating EC2 instance: ");
         if let Some(found) = lock(&self.0).instances.get_mut(instance) {
             found.returns = true;
@@ -136,6 +144,12 @@ impl Groups {
     #[track_caller]
     pub fn time_out(&self, instance: &str) {
         lock(&self.0).end(instance, "ABANDON");
+    }
+
+    /// Whether the activity of a launch that was given up stays as it was, as it does for some minutes (EC2 Auto Scaling User
+    /// Guide, the tutorials of lifecycle hooks).
+    pub fn cancel_late(&self, is_late: bool) {
+        lock(&self.0).is_late = is_late;
     }
 
     /// Lets no activity name this instance.
@@ -178,7 +192,7 @@ impl Groups {
         assert!(content.groups.contains_key(group), "there is no group {group:?}");
         let (group, state) = (group.to_owned(), state.to_owned());
         content.instances.insert(instance.to_owned(), Instance { group, state, returns: false });
-        content.begin(instance, description);
+        content.begin(instance, description, ON_PURPOSE);
     }
 
     #[track_caller]
@@ -192,7 +206,7 @@ impl Groups {
             Some(found) => panic!("{instance} is {}, not {from}", found.state),
             None => panic!("there is no instance {instance:?}"),
         }
-        content.begin(instance, description);
+        content.begin(instance, description, ON_PURPOSE);
     }
 
     pub(super) fn act(&self, operation: &str, form: &Form) -> Result<Members, Failure> {
@@ -212,7 +226,7 @@ impl Groups {
 impl Content {
     /// What happens in a test within a moment is told as minutes: a second wait of the same instance begins in another
     /// second than the first, and all of them lie an hour back.
-    fn begin(&mut self, instance: &str, description: &str) {
+    fn begin(&mut self, instance: &str, description: &str, cause: &'static str) {
         let number = u32::try_from(self.activities.len()).unwrap_or_default();
         let ago = Duration::from_secs(3600).saturating_sub(Duration::from_secs(10) * number);
         let group = self.instances.get(instance).map(|found| found.group.clone()).unwrap_or_default();
@@ -220,6 +234,7 @@ impl Content {
             group,
             instance: instance.to_owned(),
             description: format!("{description}{instance}"),
+            cause,
             started: SystemTime::now().checked_sub(ago).unwrap_or_else(SystemTime::now),
             status: "MidLifecycleAction",
         });
@@ -245,111 +260,22 @@ impl Content {
             (other, _) => panic!("{instance} is {other}, and waits for nothing"),
         };
         state.clone_into(&mut found.state);
-        if let Some(activity) = self.activities.iter_mut().rfind(|activity| activity.instance == instance) {
+        let is_late = self.is_late && status == "Cancelled";
+        let last = self.activities.iter_mut().rfind(|activity| activity.instance == instance);
+        if let Some(activity) = last.filter(|_| !is_late) {
             activity.status = status;
             if status == "Cancelled" {
                 activity.description.push_str(ABANDONED);
             }
         }
         if let Some(description) = then {
-            self.begin(instance, description);
+            self.begin(instance, description, LAUNCH_FAILURE);
         }
     }
 
     fn group(&self, form: &Form) -> Result<&Group, Failure> {
         let name = form.get("AutoScalingGroupName");
         self.groups.get(name).ok_or_else(|| invalid("AutoScalingGroup name not found - null"))
-    }
-
-    /// The instances in the group, or those in its warm pool. What is gone is in neither.
-    fn members(&self, group: &str, warm: bool) -> Vec<Xml> {
-        let listed = self.instances.iter().filter(|(_, found)| {
-            found.group == group
-                && found.state.starts_with("Warmed:") == warm
-                && !found.state.ends_with("Terminated")
-        });
-        let instance = |(id, found): (&String, &Instance)| {
-            Xml::Structure(vec![
-                ("InstanceId", Xml::text(id)),
-                ("InstanceType", Xml::text("t4g.small")),
-                ("AvailabilityZone", Xml::text("us-west-2a")),
-                ("LifecycleState", Xml::text(&found.state)),
-                ("HealthStatus", Xml::text("Healthy")),
-                ("ProtectedFromScaleIn", Xml::text(&false)),
-            ])
-        };
-        listed.map(instance).collect()
-    }
-
-    fn describe_groups(&self, form: &Form) -> Result<Members, Failure> {
-        let asked = form.list("AutoScalingGroupNames");
-        let found = self.groups.iter().filter(|(name, _)| asked.is_empty() || asked.contains(&name.as_str()));
-        let group = |(name, group): (&String, &Group)| {
-            let mut members = vec![
-                ("AutoScalingGroupName", Xml::text(name)),
-                ("MinSize", Xml::text(&0)),
-                ("MaxSize", Xml::text(&9)),
-                ("DesiredCapacity", Xml::text(&1)),
-                ("DefaultCooldown", Xml::text(&300)),
-                ("AvailabilityZones", Xml::List(vec![Xml::text("us-west-2a")])),
-                ("HealthCheckType", Xml::text("ELB")),
-                ("CreatedTime", Xml::text("2026-01-01T00:00:00Z")),
-                ("Instances", Xml::List(self.members(name, false))),
-            ];
-            if let Some(Pool { reuses }) = group.pool {
-                let mut configuration = vec![("MinSize", Xml::text(&0)), ("PoolState", Xml::text("Stopped"))];
-                if reuses {
-                    let policy = Xml::Structure(vec![("ReuseOnScaleIn", Xml::text(&true))]);
-                    configuration.push(("InstanceReusePolicy", policy));
-                }
-                members.push(("WarmPoolConfiguration", Xml::Structure(configuration)));
-            }
-            Xml::Structure(members)
-        };
-        form.page("AutoScalingGroups", found.map(group).collect(), ACTIVITIES)
-    }
-
-    fn describe_instances(&self, form: &Form) -> Result<Members, Failure> {
-        let asked = form.list("InstanceIds");
-        let is_listed = |(id, found): &(&String, &Instance)| {
-            (asked.is_empty() || asked.contains(&id.as_str())) && !found.state.ends_with("Terminated")
-        };
-        let instance = |(id, found): (&String, &Instance)| {
-            Xml::Structure(vec![
-                ("InstanceId", Xml::text(id)),
-                ("AutoScalingGroupName", Xml::text(&found.group)),
-                ("AvailabilityZone", Xml::text("us-west-2a")),
-                ("LifecycleState", Xml::text(&found.state)),
-                ("HealthStatus", Xml::text("HEALTHY")),
-                ("ProtectedFromScaleIn", Xml::text(&false)),
-            ])
-        };
-        let found = self.instances.iter().filter(is_listed).map(instance).collect();
-        form.page("AutoScalingInstances", found, INSTANCES)
-    }
-
-    fn describe_warm_pool(&self, form: &Form) -> Result<Members, Failure> {
-        self.group(form)?;
-        form.page("Instances", self.members(form.get("AutoScalingGroupName"), true), INSTANCES)
-    }
-
-    /// The newest come first.
-    fn describe_activities(&self, form: &Form) -> Result<Members, Failure> {
-        self.group(form)?;
-        let name = form.get("AutoScalingGroupName");
-        let activity = |(number, activity): (usize, &Activity)| {
-            Xml::Structure(vec![
-                ("ActivityId", Xml::text(&format!("f9f2d65b-f1f2-43e7-b46d-{number:012x}"))),
-                ("AutoScalingGroupName", Xml::text(&activity.group)),
-                ("Description", Xml::text(&activity.description)),
-                ("Cause", Xml::text("on purpose")),
-                ("StartTime", Xml::text(&iso8601(activity.started))),
-                ("StatusCode", Xml::text(activity.status)),
-                ("Progress", Xml::text(if activity.status == "MidLifecycleAction" { "60" } else { "100" })),
-            ])
-        };
-        let ours = self.activities.iter().enumerate().filter(|(_, activity)| activity.group == name);
-        form.page("Activities", ours.rev().map(activity).collect(), ACTIVITIES)
     }
 
     /// The instance that waits for the hook that is named.

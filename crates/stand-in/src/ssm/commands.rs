@@ -252,6 +252,10 @@ impl Content {
             (Some(name), steps) if steps.iter().any(|step| step == name) => name.to_owned(),
             _ => return Err(Failure::coded("InvalidPluginName", "")),
         };
+        // A step has no name before it begins (as users of the API report).
+        if status.0 == "Pending" && input["PluginName"].is_string() {
+            return Err(Failure::coded("InvalidPluginName", ""));
+        }
         // Only the last step has an output; one that is not over has a response code of -1.
         let stdout = if steps.last() == Some(&step) { limited(&sent.stdout) } else { String::new() };
         let code = match status.0.as_str() {
