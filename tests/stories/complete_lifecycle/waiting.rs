@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use stand_in::Fault;
 use std::time::Duration;
-use stories::fleet::{Fleet, GROUP, INSTANCE, OTHER, invocation, launched, terminating, tick};
+use stories::fleet::{Fleet, GROUP, INSTANCE, OTHER, PLAYBOOKS, invocation, launched, terminating, tick};
 use stories::{error, event, response};
 
 fn outcomes(answer: &Value) -> Vec<&str> {
@@ -67,6 +67,29 @@ async fn a_result_that_ssm_does_not_know_of_yet_is_waited_for() {
     }
     fleet.ssm.hide_results(false);
     assert_eq!(outcomes(&response(function.invoke(tick()).await)), ["continued"]);
+}
+
+/// Promise P101: a command whose step never got a name while it is under way is no failure (`Pending`, above).
+#[tokio::test]
+async fn a_step_that_is_not_there_when_all_is_done_is_an_error_and_not_waited_for() {
+    let fleet = Fleet::new();
+    let parameters = [
+        "SourceType",
+        "SourceInfo",
+        "InstallDependencies",
+        "PlaybookFile",
+        "Check",
+        "Verbose",
+        "TimeoutSeconds",
+    ];
+    fleet.ssm.create_document(PLAYBOOKS, &["another"], &parameters);
+    fleet.autoscaling.launch(GROUP, INSTANCE);
+    let function = fleet.start(&[]);
+    response(function.invoke(launched(INSTANCE)).await);
+    fleet.agents();
+    let (error_type, message) = error(function.invoke(tick()).await);
+    assert!(error_type == "Aws" && message.contains("InvalidPluginName"), "{error_type} {message}");
+    assert!(fleet.autoscaling.heartbeats().is_empty());
 }
 
 /// Promise P101.

@@ -91,7 +91,7 @@ impl Commands {
         lock(&self.0).registered.remove(instance);
     }
 
-    /// Makes a document with one step or several and these parameters.
+    /// Makes a document with one step or several and these parameters, in the place of one of that name.
     pub fn create_document(&self, name: &str, steps: &[&str], parameters: &[&str]) {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         lock(&self.0).documents.insert(name.to_owned(), (owned(steps), owned(parameters)));
@@ -153,8 +153,8 @@ impl Content {
     fn document(&self, name: &str) -> Option<(Vec<String>, Vec<String>)> {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         let (playbooks, steps) = PLAYBOOKS;
-        let known = || (owned(&steps), owned(&PLAYBOOK_PARAMETERS));
-        if name == playbooks { Some(known()) } else { self.documents.get(name).cloned() }
+        let known = || (name == playbooks).then(|| (owned(&steps), owned(&PLAYBOOK_PARAMETERS)));
+        self.documents.get(name).cloned().or_else(known)
     }
 
     pub(super) fn send(&mut self, input: &Value) -> Result<Value, Failure> {
