@@ -144,10 +144,16 @@ def deploy(tmp_path):
     (tmp_path / ".ci" / "deploy").write_text((ROOT / ".ci" / "deploy").read_text())
     tools = tmp_path / "target" / "venv" / "bin"
     tools.mkdir(parents=True)
+    # The bucket of the fleet BEFORE sam and AFTER it, or an error.
+    aws = rf"""
+        if [ "$1" = sts ]; then printf 'KEY\tSECRET\tTOKEN\n'; exit; fi
+        if grep -q '^\[\["sam"' '{tmp_path}/calls'; then said=$AFTER; else said=$BEFORE; fi
+        case $said in "An error"*) echo "$said" >&2; exit 254; esac
+        echo "$said"; echo "a warning" >&2"""
     answers = {
         "make": "",
         "sam": "",
-        "aws": r"""[ "$1" = sts ] && printf 'KEY\tSECRET\tTOKEN\n' || echo "${BUCKET?there is no such stack}" """,
+        "aws": aws,
         "curl": """echo '{"value": "of-github"}'""",
     }
     for name, answer in answers.items():
@@ -161,7 +167,7 @@ def deploy(tmp_path):
         path.chmod(0o755)
 
     def run(**environment):
-        environment = {"PATH": f"{tools}:/usr/bin:/bin", "HOME": str(tmp_path)} | environment
+        environment = {"PATH": f"{tools}:/usr/bin:/bin", "HOME": str(tmp_path), "BEFORE": "", "AFTER": ""} | environment
         ended = subprocess.run(
             ["bash", tmp_path / ".ci" / "deploy"], env=environment, capture_output=True, text=True, timeout=60
         )
@@ -186,7 +192,8 @@ def test_the_token_of_the_pipeline_becomes_the_role_and_the_role_deploys(deploy,
     code, calls, complaints = deploy(**ASKED, **pipeline)
     assert code == 0, complaints
     architecture = pipeline.get("ARCHITECTURE", "arm64")
-    by_name = {call[0]: (call, session) for call, session in calls}
+    # The first of each.
+    by_name = {call[0]: (call, session) for call, session in reversed(calls)}
     assert by_name["make"][0] == ["make", "build", f"ARCHITECTURE={architecture}"]
     aws = by_name["aws"][0]
     assert aws[aws.index("--web-identity-token") + 1] == token and aws[aws.index("--role-arn") + 1] == ASKED["AWS_ROLE_ARN"]
@@ -196,29 +203,55 @@ def test_the_token_of_the_pipeline_becomes_the_role_and_the_role_deploys(deploy,
     assert {"--no-confirm-changeset", "--no-fail-on-empty-changeset"} <= set(sam)
     # In one piece, as sam takes it apart itself.
     assert sam[-1] == f"Architecture={architecture} {ASKED['ONAIR_PARAMETERS']}"
-    assert [call[0] for call, _ in calls if call[0] != "curl"] == ["make", "aws", "sam"]
+    assert [call[0] for call, _ in calls if call[0] != "curl"] == ["make", "aws", "aws", "sam", "aws"]
 
 
-FLEET = ASKED | {"ONAIR_PARAMETERS": "DryRun=false AutoScalingGroup=web", "ONAIR_STACK": "tv"}
+FLEET = ASKED | {"ONAIR_STACK": "tv"}
 PLAYBOOK = [["make", "deploy-playbook", "STACK=tv"], "TOKEN"]
+FLEET_BUCKET = "tv-fleetbucket-1a2b3c"
+REFUSAL = "An error occurred (%s) when calling the DescribeStacks operation: %s"
+NO_STACK = REFUSAL % ("ValidationError", "Stack with id tv does not exist")
+# What describe-stacks fails with otherwise.
+THROTTLED = REFUSAL % ("Throttling", "Rate exceeded")
+ANOTHER_STACK = REFUSAL % ("ValidationError", "Stack with id on-air does not exist")
 
 
-@pytest.mark.parametrize("bucket", [{}, {"BUCKET": "None"}, {"BUCKET": ""}])
-def test_the_first_time_the_playbook_follows_the_stack_that_makes_its_bucket(deploy, bucket):
-    code, calls, _ = deploy(**FLEET, **OF_GITHUB, **bucket)
+# No stack; one without any output; one without a fleet.
+@pytest.mark.parametrize("before", [NO_STACK, "None", ""])
+def test_the_playbook_of_a_new_fleet_follows_the_stack_that_makes_its_bucket(deploy, before):
+    code, calls, _ = deploy(**FLEET, **OF_GITHUB, BEFORE=before, AFTER=FLEET_BUCKET)
     assert code == 0
-    assert [call[0] for call, _ in calls] == ["make", "curl", "aws", "aws", "sam", "make"]
+    assert [call[0] for call, _ in calls] == ["make", "curl", "aws", "aws", "sam", "aws", "make"]
     assert calls[-1] == PLAYBOOK
-    assert "tv" in calls[-2][0]
+    assert "tv" in calls[-3][0]
 
 
-def test_later_the_playbook_is_there_before_any_instance_of_the_deployment(deploy):
-    code, calls, _ = deploy(**FLEET, **OF_GITHUB, BUCKET="tv-fleetbucket-1a2b3c")
+# Nor if the stack's fleet goes with this deployment.
+@pytest.mark.parametrize("after", [FLEET_BUCKET, "", "None"])
+def test_later_the_playbook_is_there_before_any_instance_of_the_deployment(deploy, after):
+    code, calls, _ = deploy(**FLEET, **OF_GITHUB, BEFORE=FLEET_BUCKET, AFTER=after)
     assert code == 0
-    assert [call[0] for call, _ in calls] == ["make", "curl", "aws", "aws", "make", "sam"]
-    assert calls[-2] == PLAYBOOK
-    looked = calls[3][0]
-    assert looked[looked.index("--stack-name") + 1] == "tv" and "FleetBucketName" in looked[-1]
+    assert [call[0] for call, _ in calls] == ["make", "curl", "aws", "aws", "make", "sam", "aws"]
+    assert calls[4] == PLAYBOOK
+    for looked, _ in (calls[3], calls[-1]):
+        assert looked[looked.index("--stack-name") + 1] == "tv" and "FleetBucketName" in looked[-1]
+
+
+@pytest.mark.parametrize("after", ["", "None"])
+def test_a_stack_without_a_fleet_gets_no_playbook(deploy, after):
+    code, calls, _ = deploy(**FLEET, **OF_GITHUB, BEFORE=NO_STACK, AFTER=after)
+    assert code == 0
+    assert [call for call, _ in calls if call[0] == "make"] == [["make", "build", "ARCHITECTURE=arm64"]]
+
+
+@pytest.mark.parametrize("error", [THROTTLED, ANOTHER_STACK])
+def test_a_stack_that_cannot_be_looked_at_is_not_taken_for_one_without_a_fleet(deploy, error):
+    code, calls, complaints = deploy(**FLEET, **OF_GITHUB, BEFORE=error, AFTER=FLEET_BUCKET)
+    assert code != 0 and error in complaints
+    assert [call[0] for call, _ in calls] == ["make", "curl", "aws", "aws"]
+    # Nor is it afterwards.
+    code, _, complaints = deploy(**FLEET, **OF_GITHUB, BEFORE=NO_STACK, AFTER=error)
+    assert code != 0 and error in complaints
 
 
 @pytest.mark.parametrize("missing", ASKED)
@@ -236,8 +269,7 @@ def test_what_fails_ends_it_before_anything_is_deployed(deploy, tool):
 
 
 def test_a_deployment_that_fails_is_a_failure_and_no_playbook_follows(deploy):
-    parameters = ASKED | {"ONAIR_PARAMETERS": "AutoScalingGroup=web"}
-    code, calls, _ = deploy(**parameters, **OF_GITHUB, FAIL_OF_SAM="3")
+    code, calls, _ = deploy(**FLEET, **OF_GITHUB, BEFORE=NO_STACK, AFTER=FLEET_BUCKET, FAIL_OF_SAM="3")
     assert code == 3 and calls[-1][0][0] == "sam"
 
 
