@@ -216,6 +216,13 @@ def test_web_servers_with_a_gap_are_refused(missing):
     assert text == f"WebSubnets is set, so set {missing} too."
 
 
+@pytest.mark.parametrize("change", [{"CheckMode": "true"}, {"PassRule": "changed=0"}, {"DryRun": "true"}])
+def test_web_servers_of_which_none_would_ever_serve_are_refused(change):
+    (text,) = refusals(stack.WEB | change)
+    assert "would ever serve" in text
+    assert refusals(stack.FLEET | change) == []
+
+
 def test_a_group_that_there_is_and_one_of_the_stacks_own_are_one_too_many():
     (text,) = refusals(stack.FLEET | stack.WEB)
     assert "not both" in text
