@@ -233,6 +233,8 @@ def test_rotation_keeps_the_logs_and_wakes_the_server(target, started, tmp_path)
     log(target, 1)
     rotation = Path(target["web_prefix"]) / "etc" / "logrotate.conf"
     assert "onair onair" not in rotation.read_text()
+    # Nothing is deleted before the server goes and its logs are saved.
+    assert re.findall(r"^ +(daily|rotate .*)$", rotation.read_text(), re.MULTILINE) == ["daily", "rotate 365"]
     command = [shutil.which("logrotate", path=PATH), "--force", "--state", tmp_path / "state", rotation]
     if os.getuid() != 0:
         pytest.skip("the logs of a service are root's")
