@@ -245,6 +245,38 @@ async fn who_has_gone_is_a_zero_and_what_has_no_log_is_nothing() {
     assert_eq!(zeros, 1, "{:?}", function.stdout());
 }
 
+/// Promises P119 and P123.
+#[tokio::test]
+async fn a_window_of_minutes_ends_with_a_zero_whatever_log_comes_last() {
+    let log = |minute: i64| {
+        let path = if minute == 5 { "/show/1.ts" } else { "/" };
+        format!(
+            "10.0.0.1 - - [01/Jan/2026:00:{minute:02}:40 +0000] \"GET {path} HTTP/1.1\" 200 1 \"-\" \"-\"\n"
+        )
+    };
+    let in_order: Vec<i64> = (3..=10).collect();
+    let late: Vec<i64> = [3, 4, 6, 7, 8, 9, 10, 5].into();
+    let zero_late: Vec<i64> = [3, 4, 5, 9, 10, 6, 8, 7].into();
+    for (window_s, zero) in [("60", 6), ("90", 7), ("120", 7), ("180", 8)] {
+        for order in [&in_order, &late, &zero_late] {
+            let cloud = Cloud::stand_in();
+            let function = start(&cloud, &[("WINDOW_SECONDS", window_s)]);
+            let mut told = BTreeMap::new();
+            for minute in order {
+                let answer =
+                    count(&cloud, &function, &format!("logs/{minute}"), log(*minute).as_bytes()).await;
+                for figure in answer["figures"].as_array().unwrap() {
+                    let minute: i64 = figure["minute"].as_str().unwrap()[14..16].parse().unwrap();
+                    told.insert(minute, figure["viewers"].as_i64().unwrap());
+                }
+            }
+            let expected: BTreeMap<_, _> =
+                (5..=zero).map(|minute| (minute, i64::from(minute < zero))).collect();
+            assert_eq!(told, expected, "{window_s} s, {order:?}");
+        }
+    }
+}
+
 /// Promise P121.
 #[tokio::test]
 async fn cloudwatch_logs_bring_lines_too() {

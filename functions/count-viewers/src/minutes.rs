@@ -53,8 +53,8 @@ impl Minutes<'_> {
             added.is_new |= merged.is_new;
             added.dropped += merged.dropped + all.merge_minute(&audience, minute, rules).dropped;
         }
-        // The figures of the next minutes, too, look at these: at least to see who has just gone.
-        let before = rules.minutes_before().max(1);
+        // The figures of the next minutes, too, look at these, and the one after them to see who has just gone.
+        let before = rules.minutes_before() + 1;
         let changed: BTreeSet<Minute> =
             touched.iter().flat_map(|minute| (0..=before).map(|later| minute.later(later))).collect();
         let needed = changed.iter().flat_map(|minute| (0..=before).map(|ago| minute.later(-ago)));
