@@ -79,6 +79,24 @@ fn a_stream_has_figures_from_its_first_viewer_to_the_zero_after_its_last() {
     assert_eq!(told(30), "");
 }
 
+/// Promise P119.
+#[test]
+fn what_is_not_known_is_no_zero() {
+    let rules = rules(180, Keying::Address);
+    let told = |minutes: &[i64]| {
+        let others = minutes.iter().map(|minute| line_at(*minute, "/"));
+        let log: String = others.chain([line_at(0, "/show/1.ts"), line_at(7, "/show/1.ts")]).collect();
+        let figures = read(&rules, &[log.as_bytes()]).0.figures(&rules).into_iter();
+        let told = figures
+            .map(|figure| (figure.minute.0 - Minute::of(BEGIN_S).0, figure.count.viewers, figure.is_partial));
+        told.collect::<Vec<_>>()
+    };
+    // Of 1 there is no log, so 3 is no zero; 4 looks at 2, 3 and 4.
+    assert_eq!(told(&[2, 3, 4]), [(0, 1, true), (2, 1, true), (4, 0, false), (7, 1, true)]);
+    // At its end, too.
+    assert_eq!(told(&[9, 10]), [(0, 1, true), (7, 1, true), (9, 1, true)]);
+}
+
 /// 2026-01-01T00:00:00Z
 const BEGIN_S: i64 = 1_767_225_600;
 

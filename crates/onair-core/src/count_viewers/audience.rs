@@ -204,6 +204,8 @@ impl Audience {
         let gone = figures.iter().rfind(|figure| is_there(figure)).map(|last| last.minute.later(1));
         figures.retain(|figure| gone.is_some_and(|gone| figure.minute <= gone));
         figures.drain(..figures.iter().position(is_there).unwrap_or_default());
+        // That nobody was there is not known of minutes without a log.
+        figures.retain(|figure| is_there(figure) || !figure.is_partial);
         figures
     }
 
