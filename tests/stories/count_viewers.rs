@@ -421,4 +421,8 @@ async fn a_dry_run_says_the_figures_and_keeps_nothing() {
         assert_eq!(answer["figures"].as_array().unwrap().len(), audience.truth(60).len());
         assert!(cloud.s3().keys(STATE, "viewers/").is_empty() && reported(function).is_empty());
     }
+    // Nor does an error say that something is counted.
+    cloud.s3().put(BUCKET, "logs/1", "no line\n");
+    let (_, message) = error(by_setting.invoke(delivered("logs/1")).await);
+    assert!(message.ends_with("nothing is counted: it is a dry run"), "{message}");
 }

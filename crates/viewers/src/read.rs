@@ -34,7 +34,8 @@ pub(crate) fn all(files: &[PathBuf], rules: &Rules, audience: &mut Audience) -> 
         match one(file, rules, audience, &progress) {
             Ok((tally, ended)) => {
                 outcome.all.add(tally);
-                let list = if tally.says_nothing() { &mut outcome.failed } else { &mut outcome.warnings };
+                let is_read = is_mostly_read(&tally) && !tally.says_nothing();
+                let list = if is_read { &mut outcome.warnings } else { &mut outcome.failed };
                 if let Some((line, problem)) = tally.first_problem {
                     list.push(format!(
                         "{name}: {} of {} lines cannot be read; the first is line {line}: {problem}",
@@ -54,6 +55,12 @@ pub(crate) fn all(files: &[PathBuf], rules: &Rules, audience: &mut Audience) -> 
     }
     progress.finish_and_clear();
     outcome
+}
+
+/// What is of two formats is read as the one that it begins with: of some broken lines nobody needs to know, of a part of
+/// the file somebody does.
+fn is_mostly_read(tally: &Tally) -> bool {
+    tally.malformed * 10 <= tally.lines
 }
 
 fn style() -> ProgressStyle {

@@ -40,11 +40,13 @@ pub(crate) fn table(
             table.add_row([text.as_str(), "", "?", "no log"]);
         }
         before = Some(minute);
-        for Figure { stream, count, is_partial, .. } in figures_of.remove(&minute).unwrap_or_default() {
-            let at_least = if *is_partial { "≥" } else { "" };
-            let about = if count.exact { "" } else { "~" };
-            let viewers = format!("{at_least}{about}{}", count.viewers);
-            table.add_row([at(minute), stream.clone(), viewers, bar(count.viewers, most)]);
+        for figure in figures_of.remove(&minute).unwrap_or_default() {
+            table.add_row([
+                at(minute),
+                figure.stream.clone(),
+                viewers(figure),
+                bar(figure.count.viewers, most),
+            ]);
         }
     }
     writeln!(out, "{}", table.trim_fmt())?;
@@ -55,8 +57,8 @@ pub(crate) fn table(
             *peak = figure;
         }
     }
-    for (stream, Figure { minute, count, .. }) in peaks {
-        writeln!(out, "most of {stream}: {} at {}", count.viewers, at(*minute))?;
+    for (stream, peak) in peaks {
+        writeln!(out, "most of {stream}: {} at {}", viewers(peak), at(peak.minute))?;
     }
     if figures.is_empty() {
         writeln!(out, "nobody was counted")?;
@@ -65,6 +67,13 @@ pub(crate) fn table(
     // A window of a minute looks at no other.
     let partial = if rules.minutes_before() > 0 { ", ≥ looks back at minutes without a log" } else { "" };
     writeln!(out, "{partial}")
+}
+
+/// How many, and how sure that is.
+fn viewers(Figure { count, is_partial, .. }: &Figure) -> String {
+    let at_least = if *is_partial { "≥" } else { "" };
+    let about = if count.exact { "" } else { "~" };
+    format!("{at_least}{about}{}", count.viewers)
 }
 
 /// `2026-11-21 21:13`

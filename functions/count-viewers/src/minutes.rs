@@ -4,6 +4,7 @@ use crate::Settings;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::{StreamExt, TryStreamExt, stream};
 use onair_aws::s3::{NewText, Read, S3, StoredText, Written};
+use onair_core::count_viewers::Rules;
 use onair_core::count_viewers::audience::{Audience, Figure, Merged, Minute};
 use onair_core::count_viewers::document;
 use onair_lambda::Error;
@@ -45,13 +46,16 @@ impl Minutes<'_> {
     pub(crate) async fn add(&self, new: Audience) -> Result<Added, Error> {
         let rules = &self.settings.rules;
         let touched: BTreeSet<Minute> = new.minutes().collect();
+        // Each minute has no more streams than it may; together they may have more.
+        let together = &Rules { max_streams: usize::MAX, ..rules.clone() };
         let mut all = Audience::default();
         let mut added = Merged { is_new: false, dropped: 0 };
         let adding = new.into_minutes().map(|(minute, new)| self.merge(minute, new));
         let mut adding = stream::iter(adding).buffer_unordered(AT_ONCE);
         while let Some(Kept { minute, audience, merged }) = adding.try_next().await? {
             added.is_new |= merged.is_new;
-            added.dropped += merged.dropped + all.merge_minute(&audience, minute, rules).dropped;
+            added.dropped += merged.dropped;
+            all.merge_minute(&audience, minute, together);
         }
         // The figures of the next minutes, too, look at these, and the one after them to see who has just gone.
         let before = rules.minutes_before() + 1;
@@ -67,7 +71,7 @@ impl Minutes<'_> {
         let mut reading = stream::iter(reading).buffer_unordered(AT_ONCE);
         while let Some(neighbour) = reading.try_next().await? {
             if let Some((minute, audience)) = neighbour {
-                added.dropped += all.merge_minute(&audience, minute, rules).dropped;
+                all.merge_minute(&audience, minute, together);
             }
         }
         let mut figures = all.figures(rules);

@@ -62,11 +62,14 @@ impl Counted {
     pub(crate) fn makes_no_sense(&self, rules: &Rules) -> Option<String> {
         let Tally { malformed, unkeyed, first_problem, .. } = self.tally;
         let key = rules.keying.name();
-        let unkeyed =
-            format!("{unkeyed} requests do not say what viewers are known by, which is {key} (VIEWER_KEY)");
-        let why = first_problem.map_or(unkeyed, |(line, problem)| {
-            format!("{malformed} lines cannot be understood; line {line}: {problem} (LOG_FORMAT)")
-        });
+        let why = match first_problem {
+            Some((line, problem)) if malformed > unkeyed => {
+                format!("{malformed} lines cannot be understood; line {line}: {problem} (LOG_FORMAT)")
+            }
+            _ => format!(
+                "{unkeyed} requests do not say what viewers are known by, which is {key} (VIEWER_KEY)"
+            ),
+        };
         self.tally.says_nothing().then(|| format!("nobody in it can be counted: {why}"))
     }
 
@@ -104,7 +107,12 @@ impl Counted {
     }
 
     pub(crate) fn failure(&self, trouble: &str, rules: &Rules) -> Failure {
-        let error = Error::BadEvent(format!("{}: {trouble}; what could be read is counted", self.name));
+        let rest = if self.dry_run {
+            "nothing is counted: it is a dry run"
+        } else {
+            "what could be read is counted"
+        };
+        let error = Error::BadEvent(format!("{}: {trouble}; {rest}", self.name));
         Failure { error, metrics: self.metrics(), readings: self.readings(rules) }
     }
 

@@ -201,6 +201,63 @@ async fn more_streams_than_anybody_has_are_dropped_and_said_to_be() {
 
 /// Promise P126.
 #[tokio::test]
+async fn streams_are_too_many_in_a_minute_and_not_in_several() {
+    let cloud = Cloud::stand_in();
+    let function = start(&cloud, &[]);
+    let log = |minute: i64| {
+        let line = |number: i64| {
+            format!(
+                "10.0.0.1 - - [01/Jan/2026:00:{minute:02}:10 +0000] \"GET /at-{minute}-{number:02}x/1.ts HTTP/1.1\" 200 1\n"
+            )
+        };
+        (0..30).map(line).collect::<String>()
+    };
+    for (minute, figures) in [(0, 30), (1, 60), (2, 60)] {
+        let answer = count(&cloud, &function, &format!("logs/{minute}"), log(minute).as_bytes()).await;
+        // A zero of each of the minute before.
+        assert_eq!(answer["figures"].as_array().unwrap().len(), figures, "{answer}");
+        assert_eq!(
+            (&answer["dropped"], &answer["streams_dropped"]),
+            (&Value::Null, &Value::Null),
+            "{answer}"
+        );
+    }
+}
+
+/// Promise P126.
+#[tokio::test]
+async fn some_requests_without_a_key_are_no_error_and_many_of_nobody_are() {
+    let cloud = Cloud::stand_in();
+    let function = start(&cloud, &[("VIEWER_KEY", "cmcd-sid")]);
+    let line = |query: &str| {
+        format!("10.0.0.1 - - [01/Jan/2026:00:00:10 +0000] \"GET /show/1.ts{query} HTTP/1.1\" 200 1\n")
+    };
+    let (without, with) = (line(""), line("?CMCD=sid%3D%22a%22"));
+    let broken = "no line\n";
+    let rows = [
+        ("one", without.clone(), 1, 0),
+        ("one and a broken one", without.clone() + broken, 1, 1),
+        ("99", without.repeat(99), 99, 0),
+        ("many, and one with", without.repeat(1000) + &with, 1000, 0),
+    ];
+    for (what, log, unkeyed, malformed) in rows {
+        let answer = count(&cloud, &function, "logs/1", log.as_bytes()).await;
+        assert_eq!(answer["unkeyed"], unkeyed, "{what}: {answer}");
+        assert_eq!(answer["malformed"].as_u64().unwrap_or_default(), malformed, "{what}: {answer}");
+    }
+    let rows = [
+        (without.repeat(100) + broken, "100 requests do not say what viewers are known by"),
+        (broken.to_owned(), "1 lines cannot be understood; line 1: it looks like no access log"),
+    ];
+    for (log, expected) in rows {
+        cloud.s3().put(BUCKET, "logs/2", log);
+        let (kind, message) = error(function.invoke(delivered("logs/2")).await);
+        assert!(kind == "BadEvent" && message.contains(expected), "{message}");
+    }
+}
+
+/// Promise P126.
+#[tokio::test]
 async fn a_log_of_all_times_is_refused() {
     let cloud = Cloud::stand_in();
     let function = start(&cloud, &[]);

@@ -10,6 +10,9 @@ use std::io::{self, Write};
 /// A longer line is none: nginx takes at most 32 kB of a request's first line and headers by default.
 pub const MAX_LINE_BYTES: usize = 64 << 10;
 
+/// More than a small batch may have by chance.
+const MANY: u64 = 100;
+
 /// What became of the lines of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
@@ -30,9 +33,11 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Nobody could be counted, though somebody may have watched.
+    /// Nobody could be counted, though somebody may have watched: no line of it is understood, or many lines and requests
+    /// say nothing. A few may lack the key in any log: a browser's, a monitor's.
     pub fn says_nothing(&self) -> bool {
-        self.counted == 0 && self.malformed + self.unkeyed > 0
+        let is_no_log = self.lines > 0 && self.malformed == self.lines;
+        self.counted + self.dropped == 0 && (is_no_log || self.malformed + self.unkeyed >= MANY)
     }
 
     /// The sum of both; the first problem is this one's, if it has one.
@@ -81,7 +86,7 @@ pub struct Log<'r> {
 }
 
 enum Source<'r> {
-    /// Two bytes say whether it is packed; here are fewer.
+    /// The first bytes say whether it is packed; here are fewer.
     Begun(Vec<u8>, Lines<'r>),
     Plain(Lines<'r>),
     Packed(Box<MultiGzDecoder<Lines<'r>>>),
@@ -113,7 +118,7 @@ impl<'r> Log<'r> {
     pub fn push(&mut self, piece: &[u8]) -> Result<(), Unreadable> {
         if let Source::Begun(first, _) = &mut self.source {
             first.extend_from_slice(piece);
-            if first.len() < GZIP.len() {
+            if first.len() < FIRST_BYTES {
                 return Ok(());
             }
             let Source::Begun(first, lines) = std::mem::replace(&mut self.source, Source::Nothing) else {
@@ -151,8 +156,12 @@ impl<'r> Log<'r> {
 
 /// RFC 1952, 2.3.1.
 const GZIP: &[u8] = &[0x1f, 0x8b];
-/// What no log begins with: RFC 8878, 3.1.1; "The .xz File Format", 2.1.1.1.
-const OTHER_PACKINGS: [(&[u8], &str); 2] = [(&[0x28, 0xb5], "zstd"), (&[0xfd, 0x37], "xz")];
+/// What no log begins with: RFC 8878, 3.1.1; "The .xz File Format", 2.1.1.1; bzip2's block size follows; PKWARE's APPNOTE,
+/// 4.3.7.
+const OTHER_PACKINGS: [(&[u8], &str); 4] =
+    [(&[0x28, 0xb5], "zstd"), (&[0xfd, 0x37], "xz"), (b"BZh", "bzip2"), (b"PK\x03\x04", "zip")];
+/// So many bytes say by what a log is packed.
+const FIRST_BYTES: usize = 4;
 
 impl Source<'_> {
     fn write(&mut self, piece: &[u8]) -> Result<(), Unreadable> {
