@@ -44,6 +44,15 @@ def test_the_function_gets_its_settings(on):
     assert (described["Timeout"], described["MemorySize"]) == (300, 1024)
 
 
+def test_a_batch_that_failed_is_kept_for_four_days(on):
+    client, outputs, _ = on
+    for queue, days in [("Delivery", 14), ("Invocation", 4)]:
+        url = outputs[f"CountViewers{queue}FailuresUrl"]
+        attributes = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        assert attributes["MessageRetentionPeriod"] == str(days * 24 * 60 * 60)
+        assert attributes["SqsManagedSseEnabled"] == "true"
+
+
 def test_the_secret_is_made_up_and_long_enough():
     generated = stack.template()["Resources"]["CountViewersSecret"]["Properties"]["GenerateSecretString"]
     # Letters and digits: 43 of 62 are 256 bits.

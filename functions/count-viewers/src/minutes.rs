@@ -19,6 +19,9 @@ const AT_ONCE: usize = 16;
 /// Every log of a busy minute wants to add to it at the same time, and one of them succeeds at each attempt: hundreds at once
 /// take turns, each waiting for a second or two.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Who waits takes a place of the account's concurrency, which fail-over needs, too. Lambda tries again after one minute and
+/// after two.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// What came of a log's minutes.
 #[derive(Debug)]
@@ -89,6 +92,7 @@ impl Minutes<'_> {
             .with_jitter();
         let mut pauses = pauses.build();
         let mut attempts = 0;
+        let stop = self.stop.min(Instant::now() + LONGEST_WAIT);
         loop {
             attempts += 1;
             let (stored, mut audience) = self.read(minute, key).await?;
@@ -103,7 +107,7 @@ impl Minutes<'_> {
                 return Ok(Kept { minute, audience, merged });
             }
             let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
-            if Instant::now() + pause > self.stop {
+            if Instant::now() + pause > stop {
                 let why = format!("others wrote to s3://{bucket}/{key} at each of {attempts} attempts");
                 let help = "a retry adds what is missing. If none does, send the event again when fewer logs come at once";
                 return Err(Error::Incomplete(format!("{why}; {help}")));
