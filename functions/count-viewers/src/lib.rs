@@ -24,9 +24,9 @@ use tokio::time::{Instant, timeout_at};
 const LAST_WORD: Duration = Duration::from_secs(2);
 /// An attempt to add to a minute takes less.
 const LAST_ATTEMPT: Duration = Duration::from_secs(5);
-/// CloudFront's logs have at most 50 MB, a load balancer's are of five minutes. A log of more than two days is no log that
-/// has just arrived.
-const LIMITS: Limits = Limits { unpacked_bytes: 4 << 30, minutes: 2 * 24 * 60 };
+/// CloudFront's logs have at most 50 MB, a load balancer's are of five minutes, others as a rule of a day at most. All of a
+/// log's minutes are in memory at once.
+const LIMITS: Limits = Limits { unpacked_bytes: 4 << 30, minutes: 1500 };
 
 /// Counts one log per event.
 #[derive(Debug)]

@@ -270,7 +270,7 @@ async fn a_log_of_all_times_is_refused() {
     cloud.s3().put(BUCKET, "logs/1", log);
     let (kind, message) = error(function.invoke(delivered("logs/1")).await);
     assert!(
-        kind == "BadEvent" && message.contains("it has lines of more than 2880 different minutes"),
+        kind == "BadEvent" && message.contains("it has lines of more than 1500 different minutes"),
         "{message}"
     );
     assert!(cloud.s3().keys(STATE, "viewers/").is_empty());
