@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Activity {
     /// Such as `Launching a new EC2 instance: i-…`, `Terminating EC2 instance: i-…`, `Launching a new EC2 instance into warm
-    /// pool: i-…`. Only the id in it is documented to mean something.
+    /// pool: i-…`, `… from warm pool: i-…` (as the user guide, and AWS's workshop on warm pools, show them).
     pub description: String,
     /// Why it began, such as `At 2021-02-20T11:02:35Z an instance was taken out of service in response to a launch failure.`
     pub cause: String,
