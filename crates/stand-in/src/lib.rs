@@ -40,7 +40,7 @@ pub use mediapackage::{Endpoints, MediaPackage, Reply, Source};
 pub use runtime_api::{Answer, RuntimeApi};
 pub use s3::{Buckets, Builder, Object, S3, Snapshot, Version, Versioning};
 pub use site::Site;
-pub use ssm::{Command, Commands, Ran, Ssm};
+pub use ssm::{Command, Commands, PLAYBOOK_PARAMETERS, Ran, Ssm};
 pub use traffic::{Call, Fault, Traffic};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

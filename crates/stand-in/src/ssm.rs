@@ -15,7 +15,7 @@ use crate::server::{Handled, Server, to_its_end, whole};
 use crate::traffic::{Target, Traffic};
 use crate::{lock, rest};
 
-pub use commands::{Command, Commands, Ran};
+pub use commands::{Command, Commands, PLAYBOOK_PARAMETERS, Ran};
 
 /// A running Systems Manager. It ends when dropped. Its content is that of the [`Commands`] it dereferences to.
 ///

@@ -1,7 +1,7 @@
 //! What is no failure, but takes its time; and what is found without an event.
 
 use serde_json::{Value, json};
-use stand_in::Fault;
+use stand_in::{Fault, PLAYBOOK_PARAMETERS};
 use std::time::Duration;
 use stories::fleet::{Fleet, GROUP, INSTANCE, OTHER, PLAYBOOKS, invocation, launched, terminating, tick};
 use stories::{error, event, response};
@@ -73,16 +73,7 @@ async fn a_result_that_ssm_does_not_know_of_yet_is_waited_for() {
 #[tokio::test]
 async fn a_step_that_is_not_there_when_all_is_done_is_an_error_and_not_waited_for() {
     let fleet = Fleet::new();
-    let parameters = [
-        "SourceType",
-        "SourceInfo",
-        "InstallDependencies",
-        "PlaybookFile",
-        "Check",
-        "Verbose",
-        "TimeoutSeconds",
-    ];
-    fleet.ssm.create_document(PLAYBOOKS, &["another"], &parameters);
+    fleet.ssm.create_document(PLAYBOOKS, &["another"], &PLAYBOOK_PARAMETERS);
     fleet.autoscaling.launch(GROUP, INSTANCE);
     let function = fleet.start(&[]);
     response(function.invoke(launched(INSTANCE)).await);

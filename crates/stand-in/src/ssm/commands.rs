@@ -13,8 +13,8 @@ use crate::rest::Failure;
 /// The document of AWS that runs a playbook, and its steps.
 const PLAYBOOKS: (&str, [&str; 2]) = ("AWS-ApplyAnsiblePlaybooks", ["downloadContent", "runShellScript"]);
 
-/// Its parameters. It refuses some characters in the last one.
-const PLAYBOOK_PARAMETERS: [&str; 8] = [
+/// The parameters of `AWS-ApplyAnsiblePlaybooks`. It refuses some characters in the last one.
+pub const PLAYBOOK_PARAMETERS: [&str; 8] = [
     "SourceType",
     "SourceInfo",
     "InstallDependencies",
