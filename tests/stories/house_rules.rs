@@ -3,6 +3,7 @@
 
 mod dependencies;
 mod documents;
+mod features;
 mod files;
 mod stems;
 mod template;

@@ -4,13 +4,21 @@
 //! Endpoints are the SDK's own business (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3`), which is how tests and
 //! the demo put a stand-in behind the unmodified client.
 
+#[cfg(feature = "autoscaling")]
 pub mod autoscaling;
+#[cfg_attr(not(feature = "s3"), allow(dead_code, reason = "without a service, no call can fail"))]
 mod error;
+#[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "medialive")]
 pub mod medialive;
+#[cfg(feature = "mediapackage")]
 pub mod mediapackage;
+#[cfg(feature = "s3")]
 mod pace;
+#[cfg(feature = "s3")]
 pub mod s3;
+#[cfg(feature = "ssm")]
 pub mod ssm;
 
 pub use error::Error;

@@ -47,7 +47,7 @@ impl MediaLive {
             .items()
             .send();
         let alerts = pages.collect::<Result<Vec<_>, _>>().await;
-        let alerts = alerts.map_err(|error| Error::new("ListAlerts", channel, error))?;
+        let alerts = alerts.map_err(|error| Error::of("ListAlerts", channel, error))?;
         let alert = |alert: aws_sdk_medialive::types::ChannelAlert| Alert {
             is_set: alert.state == Some(ChannelAlertState::Set),
             alert_type: alert.alert_type.unwrap_or_default(),
@@ -64,7 +64,7 @@ impl MediaLive {
     /// When MediaLive does not answer, or refuses; also when there is no such channel.
     pub async fn channel(&self, channel: &str) -> Result<Channel, Error> {
         let described = self.client.describe_channel().channel_id(channel).send().await;
-        let described = described.map_err(|error| Error::new("DescribeChannel", channel, error))?;
+        let described = described.map_err(|error| Error::of("DescribeChannel", channel, error))?;
         let destinations = described.destinations.unwrap_or_default();
         // What it sends to URLs may go to MediaPackage as well.
         let names_all = destinations.iter().all(|destination| destination.settings().is_empty());

@@ -38,7 +38,7 @@ impl MediaPackage {
         match request.send().await {
             Ok(_) => wire.definition("DescribeOriginEndpoint", id).map(Some),
             Err(error) if is_not_found(&error) => Ok(None),
-            Err(error) => Err(Error::new("DescribeOriginEndpoint", id, error)),
+            Err(error) => Err(Error::of("DescribeOriginEndpoint", id, error)),
         }
     }
 
@@ -51,7 +51,7 @@ impl MediaPackage {
         match self.client.delete_origin_endpoint().id(id).send().await {
             Ok(_) => Ok(()),
             Err(error) if is_not_found(&error) => Ok(()),
-            Err(error) => Err(Error::new("DeleteOriginEndpoint", id, error)),
+            Err(error) => Err(Error::of("DeleteOriginEndpoint", id, error)),
         }
     }
 
@@ -66,7 +66,7 @@ impl MediaPackage {
         let channel = "in-the-body";
         let request = self.client.create_origin_endpoint().id(id).channel_id(channel).customize();
         let request = request.interceptor(wire.clone()).mutate_request(move |request| send(request, &body));
-        request.send().await.map_err(|error| Error::new("CreateOriginEndpoint", id, error))?;
+        request.send().await.map_err(|error| Error::of("CreateOriginEndpoint", id, error))?;
         wire.definition("CreateOriginEndpoint", id)
     }
 
@@ -79,7 +79,7 @@ impl MediaPackage {
         let (wire, body) = (Wire::default(), body.to_string());
         let request = self.client.update_origin_endpoint().id(id).customize();
         let request = request.interceptor(wire.clone()).mutate_request(move |request| send(request, &body));
-        request.send().await.map_err(|error| Error::new("UpdateOriginEndpoint", id, error))?;
+        request.send().await.map_err(|error| Error::of("UpdateOriginEndpoint", id, error))?;
         wire.definition("UpdateOriginEndpoint", id)
     }
 }

@@ -28,32 +28,40 @@ struct State {
     last_slow_down: Option<Instant>,
 }
 
+impl State {
+    /// When the next request may start.
+    fn next_start(&mut self, now: Instant) -> Instant {
+        let start = self.next_start.map_or(now, |next| next.max(now));
+        self.next_start = Some(start + self.gap);
+        start
+    }
+
+    fn slow_down(&mut self, now: Instant) {
+        // What was in flight together is refused together, and is one reason to slow down, not many.
+        if self.last_slow_down.is_none_or(|last| now >= last + self.gap.max(MIN_GAP)) {
+            self.gap = (self.gap * 2).clamp(MIN_GAP, MAX_GAP);
+            self.last_slow_down = Some(now);
+        }
+    }
+
+    fn taken(&mut self) {
+        self.gap = Some(self.gap.mul_f64(0.9)).filter(|gap| *gap >= MIN_GAP).unwrap_or_default();
+    }
+}
+
 impl Pace {
     /// Waits for this request's turn.
     pub(crate) async fn turn(&self) {
-        let start = self.with(|state| {
-            let start = state.next_start.map_or_else(Instant::now, |next| next.max(Instant::now()));
-            state.next_start = Some(start + state.gap);
-            start
-        });
+        let start = self.with(|state| state.next_start(Instant::now()));
         sleep_until(start).await;
     }
 
     pub(crate) fn slow_down(&self) {
-        self.with(|state| {
-            // What was in flight together is refused together, and is one reason to slow down, not many.
-            let now = Instant::now();
-            if state.last_slow_down.is_none_or(|last| now >= last + state.gap.max(MIN_GAP)) {
-                state.gap = (state.gap * 2).clamp(MIN_GAP, MAX_GAP);
-                state.last_slow_down = Some(now);
-            }
-        });
+        self.with(|state| state.slow_down(Instant::now()));
     }
 
     fn taken(&self) {
-        self.with(|state| {
-            state.gap = Some(state.gap.mul_f64(0.9)).filter(|gap| *gap >= MIN_GAP).unwrap_or_default();
-        });
+        self.with(State::taken);
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
@@ -86,27 +94,25 @@ impl Intercept for Pace {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn slow_downs_spread_the_starts_and_answers_bring_them_together_again() {
-        let pace = Pace::default();
-        let begin = Instant::now();
-        pace.turn().await;
-        pace.turn().await;
-        assert_eq!(begin.elapsed(), Duration::ZERO);
+    #[test]
+    fn slow_downs_spread_the_starts_and_answers_bring_them_together_again() {
+        let mut state = State::default();
+        let mut now = Instant::now();
+        assert_eq!(state.next_start(now), now);
+        assert_eq!(state.next_start(now), now);
 
         // Two at once are one.
-        pace.slow_down();
-        pace.slow_down();
-        pace.turn().await;
-        pace.turn().await;
-        assert_eq!(begin.elapsed().as_millis(), 25);
+        state.slow_down(now);
+        state.slow_down(now);
+        assert_eq!(state.next_start(now), now);
+        assert_eq!(state.next_start(now), now + MIN_GAP);
 
         for _ in 0..10 {
-            tokio::time::sleep(MAX_GAP).await;
-            pace.slow_down();
+            now += MAX_GAP;
+            state.slow_down(now);
         }
-        assert_eq!(pace.with(|state| state.gap), MAX_GAP);
-        (0..100).for_each(|_| pace.taken());
-        assert_eq!(pace.with(|state| state.gap), Duration::ZERO);
+        assert_eq!(state.gap, MAX_GAP);
+        (0..100).for_each(|_| state.taken());
+        assert_eq!(state.gap, Duration::ZERO);
     }
 }

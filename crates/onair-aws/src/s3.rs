@@ -229,7 +229,7 @@ impl S3 {
         match self.client.head_object().bucket(bucket).key(key).send().await {
             Ok(_) => Ok(true),
             Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => Ok(false),
-            Err(error) => Err(Error::new("HeadObject", uri(bucket, key), error)),
+            Err(error) => Err(Error::of("HeadObject", uri(bucket, key), error)),
         }
     }
 
@@ -246,7 +246,7 @@ impl S3 {
                 Ok(Some((size.unwrap_or_default(), found.checksum_sha256)))
             }
             Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => Ok(None),
-            Err(error) => Err(Error::new("HeadObject", uri(bucket, key), error)),
+            Err(error) => Err(Error::of("HeadObject", uri(bucket, key), error)),
         }
     }
 
@@ -257,7 +257,7 @@ impl S3 {
     /// When S3 does not answer, or refuses.
     pub async fn versioning(&self, bucket: &str) -> Result<Versioning, Error> {
         let answer = self.client.get_bucket_versioning().bucket(bucket).send().await;
-        let answer = answer.map_err(|error| Error::new("GetBucketVersioning", uri(bucket, ""), error))?;
+        let answer = answer.map_err(|error| Error::of("GetBucketVersioning", uri(bucket, ""), error))?;
         Ok(match answer.status {
             None => Versioning::Off,
             Some(BucketVersioningStatus::Enabled) => Versioning::Enabled,
@@ -290,7 +290,7 @@ impl S3 {
     pub async fn first_keys(&self, folder: &Folder, count: i32) -> Result<Vec<String>, Error> {
         let Folder { bucket, prefix, .. } = folder;
         let request = self.client.list_objects_v2().bucket(bucket).prefix(prefix).max_keys(count);
-        let answer = request.send().await.map_err(|e| Error::new("ListObjectsV2", uri(bucket, prefix), e))?;
+        let answer = request.send().await.map_err(|e| Error::of("ListObjectsV2", uri(bucket, prefix), e))?;
         let keys = answer.contents.unwrap_or_default().into_iter().filter_map(|object| object.key);
         Ok(keys.filter_map(|key| key.strip_prefix(prefix.as_str()).map(str::to_owned)).collect())
     }
@@ -343,7 +343,7 @@ fn conditional_e_tag(
         // 412: another text by now. 404: gone. 409: somebody writes at the same moment. (S3 User Guide,
         // "How to prevent object overwrites with conditional writes".)
         Err(error) if matches!(status(&error), Some(404 | 409 | 412)) => Ok(None),
-        Err(error) => Err(Error::new("PutObject", uri(bucket, key), error)),
+        Err(error) => Err(Error::of("PutObject", uri(bucket, key), error)),
     }
 }
 

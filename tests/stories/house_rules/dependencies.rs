@@ -23,7 +23,9 @@ struct Dependency {
 }
 
 /// Which crates of ours each crate of ours may use.
-const MAY_USE: [(&str, &[&str]); 8] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
+    ("workspace-hack", &[]),
+    ("workspace-hack-network", &[]),
     ("onair-core", &[]),
     ("onair-aws", &["onair-core"]),
     ("onair-lambda", &["onair-core", "onair-aws"]),
@@ -37,6 +39,8 @@ const MAY_USE: [(&str, &[&str]); 8] = [
 /// The same for every function. Functions never depend on each other: what two of them decide is in the core, and what
 /// the three of a pair read and write in onair-pair.
 const A_FUNCTION_MAY_USE: &[&str] = &["onair-core", "onair-aws", "onair-lambda", "onair-pair"];
+/// Every crate may depend on these, and they on none of ours.
+const HAVE_NO_CODE: [&str; 2] = ["workspace-hack", "workspace-hack-network"];
 /// These look at everything from outside. They may use all of it, and nothing may use them.
 const OUTSIDE: [&str; 3] = ["demo", "stories", "bench"];
 
@@ -84,6 +88,9 @@ fn arrows_between_our_crates_point_one_way() {
             }
         };
         for Dependency { name: used, dev, .. } in package.dependencies.iter().filter(|used| used.ours) {
+            if HAVE_NO_CODE.contains(&used.as_str()) {
+                continue;
+            }
             // Tests may start a loopback AWS; those of the core have no use for one.
             let in_tests = *dev && used == "stand-in" && name != "onair-core";
             if !may_use.contains(&used.as_str()) && !in_tests {
@@ -174,7 +181,7 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-fn cargo(arguments: &[&str]) -> String {
+pub(super) fn cargo(arguments: &[&str]) -> String {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let output = Command::new(cargo).args(arguments).current_dir(root()).output();
     let output = output.unwrap_or_else(|error| panic!("cargo: {error}"));

@@ -1,0 +1,1 @@
+//! No code: only features, in `Cargo.toml`.
