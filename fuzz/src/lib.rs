@@ -26,6 +26,20 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
+/// The kinds of input, by the folder of their seeds, and what checks each.
+const CHECKS: [(&str, fn(&[u8])); 4] =
+    [("playlist", playlist), ("event", event), ("plan", plan), ("log", |bytes| _ = log(bytes))];
+
+/// The names of the kinds of input.
+pub fn names() -> [&'static str; CHECKS.len()] {
+    CHECKS.map(|(name, _)| name)
+}
+
+/// What checks inputs of this kind.
+pub fn check(name: &str) -> Option<fn(&[u8])> {
+    CHECKS.iter().find(|(known, _)| *known == name).map(|(_, check)| *check)
+}
+
 /// A text that is taken for a playlist is edited line by line: nothing dropped means nothing changed, and what
 /// is left after a drop is lines of the original that are again such a playlist, or none.
 pub fn playlist(bytes: &[u8]) {
@@ -235,6 +249,14 @@ mod tests {
             entries.map(|path| (path.display().to_string(), std::fs::read(path).unwrap())).collect();
         assert!(!seeds.is_empty(), "{} has no seed", folder.display());
         seeds
+    }
+
+    #[test]
+    fn every_folder_of_seeds_is_a_kind_of_input() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        let folders: BTreeSet<String> = entries.map(|name| name.into_string().unwrap()).collect();
+        assert_eq!(folders, names().map(str::to_owned).into());
     }
 
     // A seed that is refused at the first line would teach the fuzzer nothing.

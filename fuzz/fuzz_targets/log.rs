@@ -1,6 +1,0 @@
-//! See `fuzz::log`.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    fuzz::log(bytes);
-});
