@@ -1,6 +1,7 @@
-# Each target works after a clone. What it needs beside Rust is pinned and goes below target/: programs of Python
-# into virtual environments, those of cargo into target/tools. Packages of Debian are installed only if they are
-# missing, and only by root (the pipelines) or by whom sudo asks nothing; anybody else is told what is missing.
+# Each target works after a clone. What it needs beside Rust is pinned. Python's programs go into virtual environments
+# below target/. Cargo's programs take minutes to compile, so they go where the next clone finds them: below Cargo's own
+# folder. Debian's packages are installed only if they are missing, and only by root (the pipelines) or where sudo needs no
+# password; otherwise the missing one is named.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -8,23 +9,27 @@ SHELL := bash
 
 CARGO_DENY := cargo-deny@0.20.2
 CARGO_FUZZ := cargo-fuzz@0.13.2
-TOOLS := target/tools
+TOOLS := $(or $(CARGO_HOME),$(HOME)/.cargo)/onair-tools
 VENV := target/venv
 VENV_BENCH := target/venv-bench
 PLAYER := target/player
 PLAYER_PAGE := target/player-page
 PLAYER_PAGE_NPM := target/player-page-npm
 BUILT := $(or $(CARGO_TARGET_DIR),target)
+# The features of onair-aws, one for each service.
+SERVICES := $(shell sed -n '/^\[features\]/,/^$$/s/^\([a-z0-9]*\) = .*/\1/p' crates/onair-aws/Cargo.toml)
 FUNCTIONS := $(addprefix --package ,$(notdir $(wildcard functions/*)))
 
 # What was answered when it was deployed first, else the machine's own processor.
 DEPLOYED := $(shell sed -n 's/^parameter_overrides.*Architecture=[\\"]*\([a-z0-9_]*\).*/\1/p' samconfig.toml)
 ARCHITECTURE ?= $(or $(DEPLOYED),$(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64))
 # Seconds for each kind of input.
-FUZZ_SECONDS ?= 30
+FUZZ_SECONDS ?= 60
+# A release build in half the time: what Lambda runs is built without it (`make build`), and so does `make nightly`.
+QUICK := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 
 # Debian puts nginx where only root looks.
-export PATH := $(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$(PATH):/usr/sbin
+export PATH := $(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$(PATH):/usr/sbin
 export SAM_CLI_TELEMETRY ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -43,7 +48,7 @@ install = { [ "$$(id -u)" = 0 ] && root= || root="sudo -n"; command -v apt-get >
 	|| { echo "make: '$(firstword $(1))' is missing: install it, or what your system calls it" >&2; exit 1; }; \
 	$$root apt-get update -q && $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(1); }
 
-.PHONY: help demo test check audit fuzz nightly bench build deploy invoke cc player player-page deploy-player origin ansible deploy-playbook
+.PHONY: help demo test test-rust test-player test-python test-template second-opinions check audit fuzz nightly bench build deploy invoke cc player player-page deploy-player origin ansible deploy-playbook
 
 help: ## Print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -57,18 +62,32 @@ demo: cc $(if $(SERVING),player-page) ## See it work on this machine: loopback A
 	cargo build --package demo --package publish-live $(if $(SERVING),,--package viewers $(FUNCTIONS))
 	$(BUILT)/debug/demo $(if $(SERVING),--serve $(PLAYER_PAGE))
 
-test: cc player player-page origin ansible $(VENV)/ready ## Run every test: Rust, a real player, a real origin, a real Ansible, boto3 on the stand-in, the template, sam build, moto under the template's role
+test: test-rust test-player test-python test-template second-opinions ## Run every test: the five targets below
+
+test-rust: cc player player-page origin ansible ## Rust tests; a real player, a real origin, a real Ansible
 	cargo test --workspace
 	cargo test --workspace --test player --test origin -- --ignored --test-threads 1
+
+test-player: cc player player-page ## The page and the demo's stream in Chromium
+	cargo build --package demo --package publish-live
 	node tests/player/page.mjs
 	node tests/player/demo.mjs $(BUILT)/debug/demo
+
+test-python: cc ansible $(VENV)/ready ## boto3 on the stand-in, the playbook, the SQL of the documents, the pipelines
+	cargo build --package stand-in --examples --package viewers
 	ONAIR_VIEWERS=$(abspath $(BUILT)/debug/viewers) python -m pytest tests/clients tests/ansible tests/athena tests/pipelines
-	python -m pytest -m "build or not build" tests/template
+
+test-template: cc $(VENV)/ready ## The template, and sam build of all functions
+	$(QUICK) python -m pytest -m "build or not build" tests/template
+
+second-opinions: cc $(VENV)/ready ## Stories against moto, under the roles of the template
 	python tests/template/second_opinions.py
 
 check: cc $(TOOLS)/$(CARGO_DENY) ## Format, lints, licences and banned crates, documentation: nothing may be found
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	for service in $(SERVICES); do \
+		cargo clippy --quiet --package onair-aws --features $$service --locked -- -D warnings; done
 	cargo deny --locked check bans licenses sources
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
 
@@ -78,21 +97,22 @@ audit: cc $(TOOLS)/$(CARGO_DENY) ## Look for known vulnerabilities in the crates
 # On stable Rust: coverage is a pass of LLVM that needs no nightly compiler, the sanitizers would (fuzz/src/lib.rs).
 fuzz: cc $(TOOLS)/$(CARGO_FUZZ) ## Feed broken input to the core: make fuzz FUZZ_SECONDS=600
 	$(call need,c++ --version,g++)
-	@export CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_OPT_LEVEL=3; \
+	@export $(QUICK) CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_OPT_LEVEL=3; \
 	options=(--sanitizer none --features libfuzzer); \
 	cargo fuzz build "$${options[@]}"; \
-	for input in playlist event plan log; do \
-		mkdir -p target/fuzz/$$input; \
-		seeds=(fuzz/seeds/$$input); [ $$input != event ] || seeds+=(events/*/); \
-		cargo fuzz run "$${options[@]}" $$input target/fuzz/$$input "$${seeds[@]}" -- -dict=fuzz/words.dict \
+	try() { \
+		mkdir -p target/fuzz/$$1; \
+		seeds=(fuzz/seeds/$$1); [ $$1 != event ] || seeds+=(events/*/); \
+		ONAIR_FUZZ_INPUT=$$1 cargo fuzz run "$${options[@]}" input target/fuzz/$$1 "$${seeds[@]}" -- -dict=fuzz/words.dict \
 			-max_len=8192 -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 -verbosity=0 \
-			> target/fuzz/$$input.log 2>&1 \
-			|| { grep -a -A2 panicked target/fuzz/$$input.log || true; tail -n 30 target/fuzz/$$input.log; exit 1; }; \
-		sed -n "s/^stat::number_of_executed_units: */fuzz: $$input: nothing found in inputs tried: /p" \
-			target/fuzz/$$input.log; \
-	done
+			> target/fuzz/$$1.log 2>&1 \
+			|| { grep -a -A2 panicked target/fuzz/$$1.log || true; tail -n 30 target/fuzz/$$1.log; exit 1; }; \
+		sed -n "s/^stat::number_of_executed_units: */fuzz: $$1: nothing found in inputs tried: /p" target/fuzz/$$1.log; \
+	}; \
+	running=(); for input in playlist event plan log; do (try $$input) & running+=($$!); done; \
+	for process in "$${running[@]}"; do wait $$process; done
 
-nightly: cc ## What takes long: publish-live killed 1,000 times beside ffmpeg, broken input for half an hour
+nightly: cc ## What takes long: the true release build, every statement of the roles, 1,000 kills of publish-live, broken input for half an hour
 	$(call need,ffmpeg -version,ffmpeg)
 	ONAIR_KILLS=1000 cargo test --package stories --test stories however_often_the_daemon_is_killed -- --nocapture
 	$(MAKE) fuzz FUZZ_SECONDS=600
