@@ -59,7 +59,7 @@ SERVING := $(filter-out 0,$(SERVE))
 
 demo: cc $(if $(SERVING),player-page) ## See it work on this machine: loopback AWS, the real programs, the story line by line; SERVE=1: a live stream to watch
 	$(call need,ffmpeg -version,ffmpeg)
-	cargo build --package demo --package publish-live $(if $(SERVING),,--package viewers $(FUNCTIONS))
+	cargo build --package demo --package onair $(if $(SERVING),,$(FUNCTIONS))
 	$(BUILT)/debug/demo $(if $(SERVING),--serve $(PLAYER_PAGE))
 
 test: test-rust test-player test-python test-template second-opinions ## Run every test: the five targets below
@@ -69,13 +69,13 @@ test-rust: cc player player-page origin ansible ## Rust tests; a real player, a 
 	cargo test --workspace --test player --test origin -- --ignored --test-threads 1
 
 test-player: cc player player-page ## The page and the demo's stream in Chromium
-	cargo build --package demo --package publish-live
+	cargo build --package demo --package onair
 	node tests/player/page.mjs
 	node tests/player/demo.mjs $(BUILT)/debug/demo
 
 test-python: cc ansible $(VENV)/ready ## boto3 on the stand-in, the playbook, the SQL of the documents, the pipelines
-	cargo build --package stand-in --examples --package viewers
-	ONAIR_VIEWERS=$(abspath $(BUILT)/debug/viewers) python -m pytest tests/clients tests/ansible tests/athena tests/pipelines
+	cargo build --package stand-in --examples --package onair
+	ONAIR_PROGRAM=$(abspath $(BUILT)/debug/onair) python -m pytest tests/clients tests/ansible tests/athena tests/pipelines
 
 test-template: cc $(VENV)/ready ## The template, and sam build of all functions
 	$(QUICK) python -m pytest -m "build or not build" tests/template
@@ -121,7 +121,7 @@ bench: cc $(VENV_BENCH)/ready ## Measure beside s5cmd, rclone, the AWS CLI, boto
 	$(call need,rclone version,rclone)
 	$(call need,command -v incrond,incron)
 	$(call need,goaccess --version,goaccess)
-	cargo build --release --package bench --package publish-live --package viewers $(FUNCTIONS)
+	cargo build --release --package bench --package onair $(FUNCTIONS)
 	PATH="$(CURDIR)/$(VENV_BENCH)/bin:$$PATH" ONAIR_BENCH_PYTHON="$(CURDIR)/$(VENV_BENCH)/bin/python" \
 		$(BUILT)/release/bench $(BENCH)
 

@@ -69,8 +69,11 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
         "gzip failed"
     );
 
-    let viewers = binary("viewers")?.display().to_string();
-    let ours = |log: &str| vec![viewers.clone(), "--json".to_owned(), path(log).display().to_string()];
+    let onair = binary("onair")?.display().to_string();
+    let ours = |log: &str| {
+        let arguments = ["viewers".to_owned(), "--json".to_owned(), path(log).display().to_string()];
+        std::iter::once(onair.clone()).chain(arguments).collect::<Vec<_>>()
+    };
     let combined = path("combined").display().to_string();
     let goaccess = |more: &[String]| {
         let usual =
@@ -93,7 +96,7 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
     let mut times = Vec::new();
     for (name, command, runs) in &commands {
         eprintln!("counting: {name}");
-        if command[0] == viewers {
+        if command[0] == onair {
             check(command).await?;
         }
         let mut took = Vec::new();

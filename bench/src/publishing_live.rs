@@ -159,8 +159,8 @@ fn start(who: Who, s3: &S3, dir: &Path, folders: &[PathBuf], work: &Path) -> Res
     ];
     let mut command = match who {
         Who::PublishLive => {
-            let mut command = Command::new(binary("publish-live")?);
-            command.arg(dir).arg(format!("s3://{BUCKET}/live"));
+            let mut command = Command::new(binary("onair")?);
+            command.arg("publish-live").arg(dir).arg(format!("s3://{BUCKET}/live"));
             command
         }
         Who::Incron => incron(&environment, folders, work)?,

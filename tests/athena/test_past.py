@@ -1,4 +1,4 @@
-"""The SQL of docs/operating.md says what `viewers` says of the same logs.
+"""The SQL of docs/operating.md says what `onair viewers` says of the same logs.
 
 Athena is not at hand: DuckDB runs it, on tables of the shape that AWS documents. What Athena calls otherwise is a macro.
 """
@@ -15,7 +15,7 @@ import duckdb
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
-VIEWERS = os.environ.get("ONAIR_VIEWERS", ROOT / "target/debug/viewers")
+ONAIR = os.environ.get("ONAIR_PROGRAM", ROOT / "target/debug/onair")
 BEGIN = datetime(2026, 1, 1, 23, 55, tzinfo=timezone.utc)
 MINUTES = 12
 # Of this minute there is no log.
@@ -46,7 +46,7 @@ def requests():
 
 
 def viewers(log, window, *options):
-    command = [VIEWERS, "--json", "--window-seconds", str(window), *options, log]
+    command = [ONAIR, "viewers", "--json", "--window-seconds", str(window), *options, log]
     lines = subprocess.run(command, capture_output=True, check=True, text=True).stdout.splitlines()
     figures = [json.loads(line) for line in lines]
     return {(figure["minute"], figure["stream"]): figure["viewers"] for figure in figures if figure["viewers"]}

@@ -33,8 +33,8 @@ const WATCHED: Duration = Duration::from_secs(32);
 const ON_AIR_LIMIT: Duration = Duration::from_secs(25);
 
 fn start_publish_live(station: &mut Station, s3: &S3) {
-    let mut command = Command::new(binary("publish-live"));
-    command.arg(station.hls()).arg(format!("s3://{BUCKET}/live"));
+    let mut command = Command::new(binary("onair"));
+    command.arg("publish-live").arg(station.hls()).arg(format!("s3://{BUCKET}/live"));
     command.env("AWS_ENDPOINT_URL_S3", s3.endpoint_url()).env("AWS_REGION", REGION);
     command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID).env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY);
     station.start("publish-live", &command);

@@ -29,8 +29,8 @@ impl Daemon {
     }
 
     fn command(s3: &S3, dir: &Path, more: &[&str]) -> Command {
-        let mut command = Command::new(binary("publish-live"));
-        command.arg(dir).arg(format!("s3://{BUCKET}/live")).args(more);
+        let mut command = Command::new(binary("onair"));
+        command.arg("publish-live").arg(dir).arg(format!("s3://{BUCKET}/live")).args(more);
         command.env("AWS_ENDPOINT_URL_S3", s3.endpoint_url()).env("AWS_REGION", REGION);
         command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID).env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY);
         command.stdin(Stdio::null());

@@ -57,14 +57,14 @@ AT_ONCE = max(2, os.cpu_count() or 2)
 
 
 def executables():
-    """The stories as cargo built them, together with the functions' binaries that they start; and publish-live."""
+    """The stories as cargo built them, together with the functions' binaries that they start; and `onair`, which publishes."""
     command = ["cargo", "test", "--workspace", "--no-run", "--message-format", "json"]
     built = subprocess.run(command, cwd=stack.ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
     messages = [json.loads(line) for line in built.splitlines() if line.startswith("{")]
     artifacts = [m for m in messages if m["reason"] == "compiler-artifact" and m["executable"]]
     # A program is built a second time, for its own unit tests.
     known = {(m["target"]["kind"][0], m["profile"]["test"], m["target"]["name"]): m["executable"] for m in artifacts}
-    return known["test", True, "stories"], known["bin", False, "publish-live"]
+    return known["test", True, "stories"], known["bin", False, "onair"]
 
 
 # How second_opinion.py ends a run's output.
@@ -110,7 +110,7 @@ class Run:
 
 
 def main():
-    executable, publish_live = executables()
+    executable, onair = executables()
     good, bad = [], []
 
     def report(run, what, is_as_it_must_be):
@@ -140,7 +140,7 @@ def main():
         ran = pool.submit(runs, executable, "complete-lifecycle", stack.FLEET, [COMMANDING], commanding)
         others.append(("complete-lifecycle", ran))
         publishing = [whole, *role.enforced_sids(role.policies(stack.LIVE, "publish-live"))]
-        stream = [HERE / "try_publishing.py", publish_live]
+        stream = [HERE / "try_publishing.py", onair]
         ran = pool.submit(runs, sys.executable, "publish-live", stack.LIVE, stream, publishing)
         others.append(("publish-live", ran))
         print("\nStories against moto, under the template's role: all must pass")

@@ -1,4 +1,4 @@
-"""Publishes a small stream by publish-live, under the role of the template, and tells what came of it as `cargo test`
+"""Publishes a small stream by `onair publish-live`, under the role of the template, and tells what came of it as `cargo test`
 would. Run by second_opinion.py: python tests/template/try_publishing.py BINARY
 
 The segments are text, since S3 does not look into them; each is written aside and then moved, as transcoders do it.
@@ -36,16 +36,16 @@ def text(name):
 
 def daemon(binary, folder):
     settings = {
-        "DIR": str(folder),
-        "TARGET": TARGET,
-        "KEEP_WINDOW": "1",
+        "ONAIR_DIR": str(folder),
+        "ONAIR_TARGET": TARGET,
+        "ONAIR_KEEP_WINDOW": "1",
         "AWS_ENDPOINT_URL_S3": os.environ["ONAIR_S3_ENDPOINT"],
         "AWS_REGION": os.environ["ONAIR_REGION"],
         "AWS_ACCESS_KEY_ID": os.environ["ONAIR_FUNCTION_ACCESS_KEY_ID"],
         "AWS_SECRET_ACCESS_KEY": os.environ["ONAIR_FUNCTION_SECRET_ACCESS_KEY"],
         "AWS_SESSION_TOKEN": os.environ["ONAIR_FUNCTION_SESSION_TOKEN"],
     }
-    return subprocess.Popen([binary], env=settings, stdout=subprocess.DEVNULL)
+    return subprocess.Popen([binary, "publish-live"], env=settings, stdout=subprocess.DEVNULL)
 
 
 def write(path, content):

@@ -100,14 +100,14 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     });
     narrator.check("no address is in what is kept between runs", leaks);
 
-    narrator.say("The same from the files, by a program: viewers --json web-*.log.gz");
-    let output = Command::new(program::built("viewers")?)
-        .arg("--json")
+    narrator.say("The same from the files, by a program: onair viewers --json web-*.log.gz");
+    let output = Command::new(program::built("onair")?)
+        .args(["viewers", "--json"])
         .args(&files)
         .current_dir(folder.path())
         .output();
-    let output = output.context("viewers cannot be started")?;
-    ensure!(output.status.success(), "viewers: {}", String::from_utf8_lossy(&output.stderr));
+    let output = output.context("onair cannot be started")?;
+    ensure!(output.status.success(), "onair viewers: {}", String::from_utf8_lossy(&output.stderr));
     let lines = String::from_utf8(output.stdout)?;
     let by_hand = figures(lines.lines().filter_map(|line| serde_json::from_str(line).ok()));
     let seen =

@@ -193,8 +193,8 @@ fn encode(folder: &Path) -> anyhow::Result<Program> {
 }
 
 fn publish(s3: &S3, folder: &Path, options: &[&str]) -> anyhow::Result<Program> {
-    let mut command = bound(built("publish-live")?);
-    command.arg(hls(folder)).arg(format!("s3://{BUCKET}/{SHOW}")).args(options);
+    let mut command = bound(built("onair")?);
+    command.arg("publish-live").arg(hls(folder)).arg(format!("s3://{BUCKET}/{SHOW}")).args(options);
     // Nothing that is set for somebody's real bucket means anything here.
     command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     command.env("AWS_ENDPOINT_URL_S3", s3.endpoint_url()).env("AWS_REGION", REGION);

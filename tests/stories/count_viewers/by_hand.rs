@@ -1,4 +1,4 @@
-//! `viewers`, the program for files.
+//! `onair viewers`, for files.
 
 use super::{Figures, gzip, text};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use stories::binary;
 use tempfile::TempDir;
 
 fn viewers(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(binary("viewers")).current_dir(folder).args(arguments).output().unwrap()
+    Command::new(binary("onair")).current_dir(folder).arg("viewers").args(arguments).output().unwrap()
 }
 
 /// What `--json` says of these files, zeros left out.
@@ -121,8 +121,8 @@ fn a_table_shows_figures_bars_and_what_has_no_log() {
     }
     assert!(table.contains("most of live/show: ") && table.contains("key: address, window: 60 s"), "{table}");
     // Whoever reads only the beginning ends nothing badly.
-    let mut child = Command::new(binary("viewers"))
-        .args(["--json", "access.log"])
+    let mut child = Command::new(binary("onair"))
+        .args(["viewers", "--json", "access.log"])
         .current_dir(folder.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -200,8 +200,9 @@ fn a_folder_that_is_moved_away_ends_it() {
 fn the_defaults_may_be_written_out() {
     let live = Live::new();
     let mut command = Daemon::command(&live.s3, live.dir.path(), &[]);
-    command.env("KEEP", "false").env("KEEP_WINDOW", "300").env("ON_LOST", "gap").env("REPORT_EVERY", "60");
-    let _daemon = Daemon(command.env("LOG", "text").spawn().unwrap());
+    command.env("ONAIR_KEEP", "false").env("ONAIR_KEEP_WINDOW", "300");
+    command.env("ONAIR_ON_LOST", "gap").env("ONAIR_REPORT_EVERY", "60").env("ONAIR_LOG", "text");
+    let _daemon = Daemon(command.spawn().unwrap());
     Transcoder::new(&live, "hd").go_on();
     wait_until("the segment", || live.count("hd") == 1);
 }
