@@ -214,7 +214,8 @@ fn succeeded(output: &Output) -> String {
 
 /// How many watched each stream at most, from this log.
 fn viewers(log: &PathBuf) -> BTreeMap<String, u64> {
-    let lines = succeeded(&Command::new(binary("onair")).args(["viewers", "--json"]).arg(log).output().unwrap());
+    let lines =
+        succeeded(&Command::new(binary("onair")).args(["viewers", "--json"]).arg(log).output().unwrap());
     let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let figure = |line: &Value| Some((line["stream"].as_str()?.to_owned(), line["viewers"].as_u64()?));
     let figures: BTreeMap<_, _> = lines.iter().filter_map(figure).collect();

@@ -1,7 +1,8 @@
 //! The bucket: jobs are done here.
 
+use crate::Error;
 use crate::disk::{Disk, Unread};
-use crate::{Error, Settings};
+use crate::settings::Settings;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use onair_aws::s3::{Publisher, S3, Target};
 use onair_core::publish_live::job::{Job, Outcome};

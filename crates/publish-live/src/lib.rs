@@ -1,4 +1,4 @@
-//! Puts a live stream from a transcoder's disk into S3.
+//! Puts a live stream from a transcoder's disk into S3: `onair publish-live`.
 //!
 //! A daemon: it hears of files as they are closed (inotify), asks the core what to do next, and does that. What is decided
 //! stands in `onair_core::publish_live`.
@@ -11,7 +11,7 @@ mod settings;
 mod terminal;
 mod watch;
 
-pub use settings::{Arguments, Log, Settings};
+pub use settings::Arguments;
 pub use terminal::Terminal;
 
 use bucket::Bucket;
@@ -21,7 +21,9 @@ use futures::{FutureExt, StreamExt};
 use onair_core::publish_live::job::Rules;
 use onair_core::publish_live::publisher::Publisher;
 use report::Reporter;
+use settings::{Log, Settings};
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use watch::{News, Watch};
 
@@ -65,12 +67,40 @@ const TICK: Duration = Duration::from_millis(250);
 /// How long what was begun may take when the daemon is told to stop.
 const LAST_WORK: Duration = Duration::from_secs(10);
 
-/// Publishes until `stop`. Somebody at the terminal sees how each rendition is.
+/// Opens the log, in the format that the arguments name. Whoever is at the terminal sees the log above the state of each
+/// rendition.
+pub fn open_log(arguments: &Arguments) -> Terminal {
+    let terminal = Terminal::new(arguments.log());
+    let lines = tracing_subscriber::fmt().with_target(false).with_writer(terminal.writer());
+    match arguments.log() {
+        Log::Json => lines.json().flatten_event(true).init(),
+        Log::Text => lines.init(),
+    }
+    terminal
+}
+
+/// Publishes until SIGTERM or Ctrl-C.
 ///
 /// # Errors
 ///
 /// [`Error`]
-pub async fn run(
+pub async fn run(arguments: Arguments, terminal: Terminal) -> Result<(), Error> {
+    publish(arguments.into(), terminal, told_to_stop()).await
+}
+
+async fn told_to_stop() {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+async fn publish(
     settings: Settings,
     mut terminal: Terminal,
     stop: impl Future<Output = ()>,

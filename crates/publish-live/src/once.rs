@@ -1,6 +1,7 @@
 //! One daemon on this machine for a folder and a target.
 
-use crate::{Error, Settings};
+use crate::Error;
+use crate::settings::Settings;
 use std::env;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::linux::net::SocketAddrExt;

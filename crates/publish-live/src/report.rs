@@ -1,6 +1,6 @@
 //! What is said of the work: in the log, and as figures now and then.
 
-use crate::{Log, Settings};
+use crate::settings::{Log, Settings};
 use onair_core::metrics::{Metric, embedded_metrics};
 use onair_core::publish_live::job::{Job, Outcome};
 use onair_core::publish_live::publisher::{Lag, Publisher};

@@ -1,5 +1,4 @@
-use clap::builder::BoolishValueParser;
-use clap::{Parser, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 use onair_core::publish_live::job::OnLost;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::fmt::{self, Display, Formatter};
@@ -7,47 +6,75 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Puts a live stream from a transcoder's disk into S3: every segment when it is closed, every playlist when all that it
-/// names is there.
-#[derive(Debug, Parser)]
-#[command(version, about)]
+const EXAMPLES: &str = "\
+Examples:
+  Publish a transcoder's folder, with all folders in it:
+    onair publish-live /var/lib/onair/hls s3://BUCKET/live
+
+  Keep everything, with a VOD playlist beside each live playlist:
+    onair publish-live --keep /var/lib/onair/hls s3://BUCKET/live/2026-11-21
+
+  Run as a service, with JSON log lines and CloudWatch metrics each minute:
+    onair publish-live --log json /var/lib/onair/hls s3://BUCKET/live
+
+Credentials, region and endpoint come from where the AWS CLI takes them: AWS_PROFILE, AWS_REGION,
+the instance's role, AWS_ENDPOINT_URL_S3 for another S3.";
+
+/// Publish a live stream from a transcoder's disk to S3
+///
+/// A daemon. It uploads each segment when the transcoder closes it, and each playlist when everything that the playlist
+/// names is in S3. It runs until SIGTERM or Ctrl-C.
+///
+/// Each argument can be set by a variable instead; an empty variable counts as not set.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// The folder into which the transcoder writes
-    #[arg(env = "DIR")]
+    /// Folder that the transcoder writes to; everything below it is published
+    #[arg(env = "ONAIR_DIR", value_hint = ValueHint::DirPath)]
     dir: PathBuf,
-    #[arg(env = "TARGET", value_parser = target, help = "Where to: s3://BUCKET or s3://BUCKET/PREFIX")]
+    #[arg(
+        env = "ONAIR_TARGET",
+        value_parser = target,
+        help = "Where to publish: s3://BUCKET or s3://BUCKET/PREFIX"
+    )]
     target: Target,
-    /// How long a segment stays that no playlist names any more, unless everything is kept
-    #[arg(long, env = "KEEP_WINDOW", value_name = "SECONDS", default_value_t = 300)]
+    /// Seconds until a segment that no playlist names any more is deleted; not used with --keep
+    #[arg(long, env = "ONAIR_KEEP_WINDOW", value_name = "SECONDS", default_value_t = 300)]
     keep_window: u64,
-    /// Keep everything, and beside each playlist one of all that was: index.vod.m3u8 of index.m3u8
-    #[arg(long, env = "KEEP", value_parser = BoolishValueParser::new())]
+    /// Delete nothing, and publish a VOD playlist beside each playlist: index.vod.m3u8 of index.m3u8
+    #[arg(long, env = "ONAIR_KEEP", value_parser = switch)]
     keep: bool,
-    /// What becomes of a segment that cannot be published
-    #[arg(long, env = "ON_LOST", value_enum, default_value_t = Lost::Gap)]
+    /// What happens to a segment that cannot be published
+    #[arg(long, env = "ONAIR_ON_LOST", value_enum, default_value_t = Lost::Gap)]
     on_lost: Lost,
-    /// How often figures are reported
-    #[arg(long, env = "REPORT_EVERY", value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    /// Seconds between two reports of figures
+    #[arg(
+        long,
+        env = "ONAIR_REPORT_EVERY",
+        value_name = "SECONDS",
+        default_value_t = 60,
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
     report_every: u64,
-    /// How to log
-    #[arg(long, env = "LOG", value_enum, default_value_t = Log::Text)]
-    pub log: Log,
+    /// Format of the log
+    #[arg(long, env = "ONAIR_LOG", value_enum, default_value_t = Log::Text)]
+    log: Log,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Lost {
-    /// Players are told that it is not there (EXT-X-GAP)
+    /// Players are told that the segment is missing (EXT-X-GAP)
     Gap,
-    /// The playlist waits until the transcoder names it no more
+    /// The playlist waits until the transcoder no longer names the segment
     Hold,
 }
 
 /// How to log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Log {
+pub(crate) enum Log {
     /// Lines for people
     Text,
-    /// A JSON object a line
+    /// One JSON object per line, and metrics for CloudWatch on standard output
     Json,
 }
 
@@ -67,7 +94,7 @@ impl Display for Target {
 
 /// What the user decided.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     pub(crate) dir: PathBuf,
     pub(crate) target: Target,
     pub(crate) keep: Option<Duration>,
@@ -76,6 +103,12 @@ pub struct Settings {
     pub(crate) report_every: Duration,
     /// Who publishes: this folder of this machine.
     pub(crate) publisher: String,
+}
+
+impl Arguments {
+    pub(crate) fn log(&self) -> Log {
+        self.log
+    }
 }
 
 impl From<Arguments> for Settings {
@@ -108,6 +141,15 @@ fn publisher(dir: &Path) -> String {
     utf8_percent_encode(&format!("{host}:{} ({id})", dir.display()), NON_ALPHANUMERIC).to_string()
 }
 
+/// A flag takes no value; its variable does.
+fn switch(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "t" | "yes" | "y" | "on" | "1" => Ok(true),
+        "false" | "f" | "no" | "n" | "off" | "0" => Ok(false),
+        _ => Err("it must be true or false".to_owned()),
+    }
+}
+
 fn target(text: &str) -> Result<Target, String> {
     const ACCEPTS: &str = "it must be s3://BUCKET or s3://BUCKET/PREFIX";
     let (bucket, prefix) =
@@ -123,6 +165,14 @@ fn target(text: &str) -> Result<Target, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_flags_variable_is_true_or_false() {
+        for (text, expected) in [("true", Ok(true)), ("1", Ok(true)), ("Off", Ok(false)), ("no", Ok(false))] {
+            assert_eq!(switch(text), expected, "{text}");
+        }
+        assert!(switch("ture").is_err_and(|error| error.contains("true or false")));
+    }
 
     #[test]
     fn a_target_is_a_bucket_and_perhaps_a_prefix() {

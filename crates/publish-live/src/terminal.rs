@@ -1,6 +1,6 @@
 //! One line for each rendition, always the present one, to somebody at a terminal.
 
-use crate::Log;
+use crate::settings::Log;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use onair_core::publish_live::publisher::{Progress, Publisher};
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ pub struct Terminal {
 
 impl Terminal {
     /// Nothing is shown yet.
-    pub fn new(log: Log) -> Self {
+    pub(crate) fn new(log: Log) -> Self {
         let lines = match log {
             Log::Text => MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
             Log::Json => MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
@@ -25,7 +25,7 @@ impl Terminal {
     }
 
     /// Writes the log above what is shown.
-    pub fn writer(&self) -> impl Fn() -> Above + Send + Sync + use<> {
+    pub(crate) fn writer(&self) -> impl Fn() -> Above + Send + Sync + use<> {
         let lines = self.lines.clone();
         move || Above(lines.clone())
     }
@@ -79,7 +79,7 @@ fn words(progress: &Progress, now: Duration) -> String {
 
 /// Standard error above the lines that are shown.
 #[derive(Debug)]
-pub struct Above(MultiProgress);
+pub(crate) struct Above(MultiProgress);
 
 impl Write for Above {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

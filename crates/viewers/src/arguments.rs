@@ -1,5 +1,5 @@
 use clap::builder::PossibleValue;
-use clap::{Parser, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 use ipnet::IpNet;
 use onair_core::count_viewers::Rules;
 use onair_core::count_viewers::key::{Keying, Secret};
@@ -9,51 +9,69 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-/// How many people watched: concurrent viewers per stream and minute, from access logs.
+const EXAMPLES: &str = "\
+Examples:
+  Count the viewers in the logs of one server, or of many:
+    onair viewers access.log access.log.1.gz
+
+  Print JSON lines for another program:
+    onair viewers --json /var/log/nginx/viewers.log | jq .viewers
+
+  Tell players behind one address apart by their User-Agent:
+    onair viewers --key address+agent access.log
+
+  Count viewers behind a proxy of yours:
+    onair viewers --key x-forwarded-for --trusted-proxy 10.0.0.0/8 access.log
+
+  Count a log that is packed in another way than gzip:
+    zstdcat access.log.zst | onair viewers -";
+
+/// Count concurrent viewers per stream and minute, from access logs
 ///
-/// A viewer is counted from his first request for a playlist or a segment until he made none for the window's time; the
-/// figure of a minute is how many are there at its end. Several files are counted together: who is in two of them is one.
-#[derive(Debug, Parser)]
-#[command(version)]
-pub(crate) struct Arguments {
+/// A viewer is counted from their first request for a playlist or a segment until the window has passed without another
+/// request. The figure of a minute is the number of viewers at its end. Several files are counted together: a viewer who
+/// is in two of them is counted once.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
     /// Access logs, plain or gzip; - is standard input
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) files: Vec<PathBuf>,
-    /// A JSON object a line instead of a table
+    /// Print one JSON object per line instead of a table
     #[arg(long)]
     pub(crate) json: bool,
-    /// How long a viewer is counted after a request
+    /// Seconds that a viewer is counted after a request
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     window_seconds: u32,
-    /// What a viewer is known by
+    /// What viewers are told apart by
     #[arg(long, value_enum, default_value_t = Key::Address)]
     key: Key,
-    /// A proxy of yours, or a block of them (10.0.0.0/8), whose X-Forwarded-For is believed
+    /// Proxies whose X-Forwarded-For is believed, separated by commas: 10.0.0.1, 10.0.0.0/8
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', value_parser = addresses)]
     trusted_proxy: Vec<IpNet>,
-    /// How the logs are written [default: as the first lines look]
+    /// Format of the logs [default: detected from the first lines]
     #[arg(long, value_enum)]
     format: Option<LogFormat>,
-    /// Where the stream's name stands in a path: /live/{stream}/** [default: the folder, without that of the rendition]
+    /// Path with the stream's name in it: /live/{stream}/** [default: the folder without the rendition's]
     #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
     stream: Vec<Pattern>,
-    /// Up to so many viewers of a stream in a minute are counted exactly; more are estimated within 2 %
+    /// Viewers of a stream and minute that are counted exactly; more are estimated within 2 %
     #[arg(long, value_name = "VIEWERS", default_value_t = 100_000)]
     exact_up_to: usize,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Key {
-    /// His address
+    /// The address
     #[value(alias = "ip")]
     Address,
-    /// His address and his player's User-Agent
+    /// The address and the player's User-Agent
     #[value(name = "address+agent", aliases = ["address+user-agent", "address-agent", "ip+ua"])]
     AddressAgent,
-    /// The last address in X-Forwarded-For that is no --trusted-proxy
+    /// The last address in X-Forwarded-For that is not a --trusted-proxy
     #[value(name = "x-forwarded-for", aliases = ["forwarded-for", "xff"])]
     ForwardedFor,
-    /// The session id that his player sends (CMCD)
+    /// The session id that the player sends (CMCD)
     #[value(aliases = ["cmcd", "sid"])]
     CmcdSid,
 }
@@ -90,7 +108,7 @@ fn addresses(text: &str) -> Result<IpNet, String> {
     text.parse()
         .ok()
         .or_else(one)
-        .ok_or_else(|| "it accepts 10.0.0.1, 10.0.0.0/8 or 2001:db8::/32".to_owned())
+        .ok_or_else(|| "it must be an address or a block: 10.0.0.1, 10.0.0.0/8, 2001:db8::/32".to_owned())
 }
 
 /// More streams than a person looks at.

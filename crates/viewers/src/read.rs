@@ -7,8 +7,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// What became of all files.
-pub(crate) struct Outcome {
+/// What was read of all files, line by line: first what is wrong with them, at the end the sums.
+#[derive(Debug)]
+pub struct Summary {
     files: usize,
     all: Tally,
     /// One sentence each: of files that could not be read to their end, and of lines that could not be understood.
@@ -23,9 +24,9 @@ const MAX_RATIO: u64 = 100;
 const SMALL_BYTES: u64 = 1 << 30;
 
 /// Reads one file after the other. One that cannot be read does not hinder the others.
-pub(crate) fn all(files: &[PathBuf], rules: &Rules, audience: &mut Audience) -> Outcome {
-    let mut outcome =
-        Outcome { files: files.len(), all: Tally::default(), failed: Vec::new(), warnings: Vec::new() };
+pub(crate) fn all(files: &[PathBuf], rules: &Rules, audience: &mut Audience) -> Summary {
+    let mut summary =
+        Summary { files: files.len(), all: Tally::default(), failed: Vec::new(), warnings: Vec::new() };
     let sizes = files.iter().filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len());
     // Only on a terminal.
     let progress = ProgressBar::new(sizes.sum()).with_style(style());
@@ -33,9 +34,9 @@ pub(crate) fn all(files: &[PathBuf], rules: &Rules, audience: &mut Audience) -> 
         let name = file.display();
         match one(file, rules, audience, &progress) {
             Ok((tally, ended)) => {
-                outcome.all.add(tally);
+                summary.all.add(tally);
                 let is_read = is_mostly_read(&tally) && !tally.says_nothing();
-                let list = if is_read { &mut outcome.warnings } else { &mut outcome.failed };
+                let list = if is_read { &mut summary.warnings } else { &mut summary.failed };
                 if let Some((line, problem)) = tally.first_problem {
                     list.push(format!(
                         "{name}: {} of {} lines cannot be read; the first is line {line}: {problem}",
@@ -46,15 +47,15 @@ pub(crate) fn all(files: &[PathBuf], rules: &Rules, audience: &mut Audience) -> 
                     let key = rules.keying.name();
                     list.push(format!("{name}: {} requests do not say {key} (--key)", tally.unkeyed));
                 }
-                outcome.failed.extend(
+                summary.failed.extend(
                     ended.map(|problem| format!("{name}: {problem}; what was read until then is counted")),
                 );
             }
-            Err(error) => outcome.failed.push(format!("{name}: {error}")),
+            Err(error) => summary.failed.push(format!("{name}: {error}")),
         }
     }
     progress.finish_and_clear();
-    outcome
+    summary
 }
 
 /// What is of two formats is read as the one that it begins with: of some broken lines nobody needs to know, of a part of
@@ -105,23 +106,27 @@ fn one(
     Ok((tally, trouble.or_else(|| ended.map(|error| error.to_string()))))
 }
 
-impl Outcome {
-    /// Everything was read.
-    pub(crate) fn is_whole(&self) -> bool {
+impl Summary {
+    /// Everything was read, and the figures were printed.
+    pub fn is_whole(&self) -> bool {
         self.failed.is_empty()
+    }
+
+    pub(crate) fn fail(&mut self, sentence: String) {
+        self.failed.push(sentence);
     }
 }
 
-impl Display for Outcome {
+impl Display for Summary {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for sentence in self.warnings.iter().chain(&self.failed) {
-            writeln!(f, "viewers: {sentence}")?;
+            writeln!(f, "{sentence}")?;
         }
         let Tally { lines, counted, other, dropped, malformed, .. } = self.all;
         let files = if self.files == 1 { "file" } else { "files" };
         write!(
             f,
-            "viewers: {} {files}, {lines} lines: {counted} requests of viewers, {other} other, {malformed} not understood",
+            "{} {files}, {lines} lines: {counted} requests of viewers, {other} other, {malformed} not understood",
             self.files
         )?;
         if dropped > 0 {

@@ -93,7 +93,7 @@ fn cited() -> BTreeMap<u32, BTreeSet<String>> {
     let folders: Vec<&str> = functions
         .iter()
         .map(String::as_str)
-        .chain(["tests/stories", "tests/player", "tests/origin"])
+        .chain(["tests/stories", "tests/player", "tests/origin", "crates/onair/tests"])
         .collect();
     let mut tests = files(&folders, ".rs");
     tests.extend(files(&["tests/template", "tests/ansible", "tests/pipelines"], ".py"));

@@ -1,6 +1,7 @@
 //! One stem, six places.
 
-use super::{assert_none, dependencies::packages, files, stems, template};
+use super::dependencies::{Package, packages};
+use super::{assert_none, files, stems, template};
 use stories::root;
 
 #[test]
@@ -76,6 +77,18 @@ fn a_functions_package_and_binary_are_named_after_its_folder() {
         }
     }
     assert_none(&breaches);
+}
+
+/// What users run on a machine of theirs is a subcommand of it.
+#[test]
+fn onair_is_the_one_program() {
+    const NOT_FOR_USERS: [&str; 3] = ["demo", "bench", "fuzz"];
+    let is_for_users = |package: &Package| {
+        !package.folder.starts_with("functions/") && !NOT_FOR_USERS.contains(&package.name.as_str())
+    };
+    let programs: Vec<String> =
+        packages().into_iter().filter(is_for_users).flat_map(|package| package.binaries).collect();
+    assert_eq!(programs, ["onair"]);
 }
 
 /// `prune-recording` -> `PruneRecording`

@@ -3,9 +3,12 @@
 use super::by_hand::{Transcoder, signal};
 use super::{BUCKET, Daemon, Live, wait_until};
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::process::{Command, Stdio};
 use std::thread::{sleep, spawn};
 use std::time::Duration;
@@ -31,6 +34,25 @@ fn a_second_daemon_on_the_same_folder_is_refused_at_once() {
     let _daemon = live.daemon(&[]);
     hd.go_on();
     wait_until("the next segment", || live.count("hd") == 2);
+}
+
+/// Promise P75: the name by which a daemon is known on its machine never changes, so that one of an earlier version, which
+/// was a program of its own, is noticed.
+#[test]
+fn a_daemon_of_an_earlier_version_is_noticed() {
+    let live = Live::new();
+    let dir = live.dir.path().canonicalize().unwrap();
+    let target = format!("s3://{BUCKET}/live/");
+    let endpoints = [Some(live.s3.endpoint_url()), None::<String>];
+    let mut hasher = DefaultHasher::new();
+    (&dir, &target, endpoints).hash(&mut hasher);
+    let name = format!("onair/publish-live/{:x}", hasher.finish());
+    let earlier = UnixListener::bind_addr(&SocketAddr::from_abstract_name(name).unwrap()).unwrap();
+
+    let said = last_words(Daemon::command(&live.s3, live.dir.path(), &[]));
+
+    assert!(said.contains("another publish-live on this machine publishes"), "{said}");
+    drop(earlier);
 }
 
 /// Promise P75: machines that are copies of one image.

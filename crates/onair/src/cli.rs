@@ -1,0 +1,172 @@
+//! The command line. A new subcommand is a variant of [`Subcommand`], an arm of [`Subcommand::run`], and a page in
+//! `docs/guides`; help, completions, man pages and the tests follow.
+
+use crate::exit::Exit;
+use crate::{generate, variables, version};
+use clap::{CommandFactory, FromArgMatches, Parser};
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::{ErrorKind, Write};
+use std::path::PathBuf;
+
+pub(crate) const NAME: &str = "onair";
+
+const EXAMPLES: &str = "\
+Examples:
+  Publish a transcoder's folder to S3:
+    onair publish-live /var/lib/onair/hls s3://BUCKET/live
+
+  Count viewers from access logs:
+    onair viewers access.log access.log.1.gz
+
+  Show the manual of a subcommand:
+    onair viewers --help";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  Install completions for bash:
+    onair completions bash > /usr/share/bash-completion/completions/onair
+
+  Install completions for zsh, in a folder of its fpath:
+    onair completions zsh > /usr/local/share/zsh/site-functions/_onair
+
+  Install completions for fish:
+    onair completions fish > ~/.config/fish/completions/onair.fish";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  Install the man pages of onair and of each subcommand:
+    onair man /usr/local/share/man/man1
+
+  Read them:
+    man onair-publish-live";
+
+/// Operations for HLS live streams on AWS, on the machines beside the functions
+#[derive(Debug, Parser)]
+#[command(name = NAME, version = version::text(), propagate_version = true)]
+#[command(arg_required_else_help = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    subcommand: Subcommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Subcommand {
+    PublishLive(publish_live::Arguments),
+    Viewers(viewers::Arguments),
+    /// Print completions for a shell
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// Shell to print them for
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages of onair and of its subcommands
+    #[command(after_help = MAN_EXAMPLES)]
+    Man {
+        /// Folder to write them to; it is made if it does not exist
+        #[arg(value_hint = clap::ValueHint::DirPath)]
+        dir: PathBuf,
+    },
+}
+
+impl Subcommand {
+    /// `old_names` is a warning for the log.
+    async fn run(self, old_names: Option<String>) -> Exit {
+        match self {
+            Self::PublishLive(arguments) => publish_live(arguments, old_names).await,
+            Self::Viewers(arguments) => viewers(&arguments),
+            Self::Completions { shell } => ended("completions", &generate::completions(shell, command())),
+            Self::Man { dir } => ended("man", &generate::man_pages(&dir, command())),
+        }
+    }
+}
+
+/// The program from its arguments to its exit code.
+pub(crate) async fn run(line: Vec<OsString>) -> Exit {
+    let old_names = variables::old_names(&line);
+    match parse(&line) {
+        Ok(cli) => cli.subcommand.run(old_names).await,
+        Err(error) => {
+            if let Some(warning) = old_names {
+                report("publish-live", &warning);
+            }
+            show(&variables::named_in(error, &line))
+        }
+    }
+}
+
+fn parse(line: &[OsString]) -> Result<Cli, clap::Error> {
+    let mut command = variables::without_empty(command());
+    let mut matches = command.try_get_matches_from_mut(line)?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// The whole command line; each subcommand's `--help` ends with the exit codes.
+pub(crate) fn command() -> clap::Command {
+    let with_exit_codes = |command: clap::Command| {
+        let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        command.after_long_help(format!("{examples}\n\n{}", Exit::explained()))
+    };
+    with_exit_codes(Cli::command()).mut_subcommands(with_exit_codes)
+}
+
+/// Shows what is wrong with the command line, or the help or version that it asks for.
+fn show(error: &clap::Error) -> Exit {
+    let exit = Exit::of(error);
+    match error.print() {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            write_errors(NAME, &format!("standard output: {error}"));
+            exit.max(Exit::Failed)
+        }
+        _ => exit,
+    }
+}
+
+async fn publish_live(arguments: publish_live::Arguments, old_names: Option<String>) -> Exit {
+    let terminal = publish_live::open_log(&arguments);
+    if let Some(warning) = old_names {
+        tracing::warn!("{warning}");
+    }
+    match publish_live::run(arguments, terminal).await {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            tracing::error!("{error}");
+            Exit::Failed
+        }
+    }
+}
+
+fn viewers(arguments: &viewers::Arguments) -> Exit {
+    match viewers::run(arguments) {
+        Ok(summary) => {
+            report("viewers", &summary);
+            Exit::promised(summary.is_whole())
+        }
+        Err(error) => {
+            report("viewers", &error);
+            Exit::Usage
+        }
+    }
+}
+
+fn ended(subcommand: &str, result: &Result<(), String>) -> Exit {
+    if let Err(error) = result {
+        report(subcommand, error);
+    }
+    Exit::promised(result.is_ok())
+}
+
+fn report(subcommand: &str, text: &impl Display) {
+    write_errors(&format!("{NAME} {subcommand}"), text);
+}
+
+/// Writes to standard error. A reader that is gone is not an error.
+fn write_errors(who: &str, text: &impl Display) {
+    let mut to = std::io::stderr().lock();
+    for line in text.to_string().lines() {
+        let _ = writeln!(to, "{who}: {line}");
+    }
+}
+
+#[cfg(test)]
+mod tests;

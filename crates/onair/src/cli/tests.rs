@@ -1,0 +1,100 @@
+use super::{NAME, command};
+use clap::{Arg, Command};
+use std::path::Path;
+
+/// Of onair itself, and of each subcommand.
+fn commands() -> Vec<Command> {
+    let whole = command();
+    let subcommands: Vec<Command> = whole.get_subcommands().cloned().collect();
+    [vec![whole], subcommands].concat()
+}
+
+/// The command lines of onair in a help text, without what a shell does with them.
+fn examples(command: &Command) -> Vec<String> {
+    let help = command.clone().render_long_help().to_string();
+    let (_, examples) = help.split_once("\nExamples:\n").unwrap_or_default();
+    let lines = examples.lines().filter_map(|line| line.strip_prefix("    "));
+    let programs = lines.flat_map(|line| line.split('|').map(|part| part.trim().to_owned()));
+    let ours = programs.filter(|program| program.starts_with(&format!("{NAME} ")));
+    ours.map(|program| program.split('>').next().unwrap_or_default().trim().to_owned()).collect()
+}
+
+/// What can be given to a command, without `--help` and `--version`.
+fn arguments(command: &Command) -> impl Iterator<Item = &Arg> {
+    command.get_arguments().filter(|arg| !["help", "version"].contains(&arg.get_id().as_str()))
+}
+
+#[test]
+fn the_command_line_is_well_made() {
+    command().debug_assert();
+}
+
+#[test]
+fn each_help_has_examples_that_clap_accepts_and_the_exit_codes() {
+    for of in commands() {
+        let name = of.get_name().to_owned();
+        let examples = examples(&of);
+        assert!(!examples.is_empty(), "{name} --help has no examples");
+        for example in &examples {
+            let parsed = command().try_get_matches_from(example.split_whitespace());
+            let is_accepted = parsed
+                .is_ok_and(|matches| name == NAME || matches.subcommand_name() == Some(&name))
+                || (name == NAME && example.ends_with("--help"));
+            assert!(is_accepted, "{name} --help: {example}");
+        }
+        let help = of.clone().render_long_help().to_string();
+        assert!(
+            help.contains("\nExit codes:\n  0  everything"),
+            "{name} --help does not explain the exit codes"
+        );
+    }
+}
+
+#[test]
+fn each_variable_begins_with_onair() {
+    let commands = commands();
+    let names = commands.iter().flat_map(Command::get_arguments).filter_map(Arg::get_env);
+    let names: Vec<&str> = names.map(|name| name.to_str().unwrap()).collect();
+    assert!(names.contains(&"ONAIR_TARGET"), "{names:?}");
+    assert!(names.iter().all(|name| name.starts_with("ONAIR_")), "{names:?}");
+}
+
+/// `docs/guides/JOB.md`; what is no job is in the page on the program itself.
+#[test]
+fn each_argument_is_in_the_guide_with_its_variable_and_default() {
+    let guides = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guides");
+    let guide = |name: &str| std::fs::read_to_string(guides.join(format!("{name}.md")));
+    let whole = command();
+    let mut missing = Vec::new();
+    for of in whole.get_subcommands() {
+        let (file, text) = match guide(of.get_name()) {
+            Ok(text) => (of.get_name(), text),
+            Err(_) => (NAME, guide(NAME).unwrap()),
+        };
+        let rows: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
+        for arg in arguments(of) {
+            let name = match arg.get_long() {
+                Some(long) => format!("--{long}"),
+                None => arg.get_value_names().unwrap_or_default()[0].to_string(),
+            };
+            let is_row =
+                |row: &&&str| ["`", " "].iter().any(|end| row.starts_with(&format!("| `{name}{end}")));
+            let Some(row) = rows.iter().find(is_row) else {
+                missing.push(format!("docs/guides/{file}.md has no row for {name} of {}", of.get_name()));
+                continue;
+            };
+            let values = match arg.is_hide_possible_values_set() || !arg.get_action().takes_values() {
+                true => Vec::new(),
+                false => arg.get_possible_values(),
+            };
+            let values = values.iter().map(|value| value.get_name().to_owned());
+            let variable = arg.get_env().map(|name| name.to_string_lossy().into_owned());
+            let defaults = arg.get_default_values().iter().map(|value| value.to_string_lossy().into_owned());
+            let expected = values.chain(variable).chain(defaults);
+            for text in expected.map(|text| format!("`{text}`")).filter(|text| !row.contains(text.as_str())) {
+                missing.push(format!("docs/guides/{file}.md: the row of {name} lacks {text}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "\n  {}\n", missing.join("\n  "));
+}

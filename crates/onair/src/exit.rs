@@ -1,0 +1,44 @@
+//! How the program ends.
+
+use std::process::ExitCode;
+
+/// How the program ends. Scripts and systemd rely on the numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Everything that was promised happened.
+    Done = 0,
+    /// Something failed. It may succeed when it is repeated.
+    Failed = 1,
+    /// An argument or a variable is wrong or missing. Repeating it does not help.
+    Usage = 2,
+}
+
+impl Exit {
+    const ALL: [(Self, &str); 3] = [
+        (Self::Done, "everything that was promised happened"),
+        (Self::Failed, "something failed; standard error has the reason"),
+        (Self::Usage, "an argument or a variable is wrong or missing"),
+    ];
+
+    pub(crate) fn promised(has_happened: bool) -> Self {
+        if has_happened { Self::Done } else { Self::Failed }
+    }
+
+    /// Help and version are printed by clap as errors that are none.
+    pub(crate) fn of(error: &clap::Error) -> Self {
+        if error.use_stderr() { Self::Usage } else { Self::Done }
+    }
+
+    /// For `--help` and the man pages.
+    pub(crate) fn explained() -> String {
+        let lines = Self::ALL.map(|(exit, meaning)| format!("\n  {}  {meaning}", exit as u8));
+        format!("Exit codes:{}", lines.concat())
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
