@@ -3,8 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in what tests share")]
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{PipeWriter, pipe};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
@@ -177,6 +179,33 @@ fn former_names_of_what_must_be_given_are_named_beside_the_error() {
         let (_, out, said) = run(arguments, &former);
         assert!(!(out + &said).contains("former names"), "{arguments:?}");
     }
+}
+
+/// The unit, and the file of variables that the guide shows.
+#[test]
+fn the_unit_starts_the_daemon_from_its_file_of_variables() {
+    let read = |path: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    };
+    let unit = read("systemd/publish-live.service");
+    let started = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/onair ")).unwrap();
+    let guide = read("../../docs/guides/publish-live.md");
+    let lines =
+        guide.lines().map(str::trim).filter(|line| line.starts_with("ONAIR_") || line.starts_with("AWS_"));
+    let mut variables: BTreeMap<&str, &str> = lines.filter_map(|line| line.split_once('=')).collect();
+    assert!(variables.keys().eq(&["AWS_REGION", "ONAIR_DIR", "ONAIR_LOG", "ONAIR_TARGET"]), "{variables:?}");
+    variables.insert("ONAIR_DIR", GONE);
+
+    let arguments: Vec<&str> = started.split(' ').collect();
+    let variables: Vec<(&str, &str)> = variables.into_iter().collect();
+    let (code, _, said) = run(&arguments, &variables);
+
+    assert!(code == Some(1) && said.contains("/nowhere/hls cannot be watched"), "{said}");
+    assert!(said.starts_with('{'), "ONAIR_LOG=json is not taken: {said}");
+    // A wrong setting does not get better by starting again.
+    assert_eq!(run(&arguments, &[]).0, Some(2));
+    assert!(unit.contains("\nRestartPreventExitStatus=2\n"), "{unit}");
 }
 
 #[test]
