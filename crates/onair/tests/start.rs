@@ -119,6 +119,18 @@ fn an_empty_variable_counts_as_not_set() {
     assert!(code == Some(2) && said.contains("not provided:\n  <TARGET>"), "{said}");
 }
 
+#[test]
+fn an_argument_may_be_given_and_the_other_set_and_the_argument_wins() {
+    for (arguments, variables) in [
+        (&["publish-live"][..], &[("ONAIR_DIR", GONE), ("ONAIR_TARGET", TARGET)][..]),
+        (&["publish-live", GONE], &[("ONAIR_TARGET", TARGET)]),
+        (&["publish-live", GONE, TARGET], &[("ONAIR_DIR", "/set"), ("ONAIR_TARGET", "s3://set")]),
+    ] {
+        let (code, _, said) = run(arguments, variables);
+        assert!(code == Some(1) && said.contains("/nowhere/hls cannot be watched"), "{arguments:?}: {said}");
+    }
+}
+
 /// Promise P131.
 #[test]
 fn a_former_name_of_a_variable_is_not_taken_and_one_warning_names_the_new_one() {
