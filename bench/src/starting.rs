@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 /// A start is short, so it is measured more often than other things.
 const STARTS_PER_RUN: usize = 6;
 /// The functions whose start alone is measured.
-const OTHERS: [&str; 5] = ["publish-playlist", "fail-over", "fail-back", "complete-lifecycle", "count-viewers"];
+const OTHERS: [&str; 5] =
+    ["publish-playlist", "fail-over", "fail-back", "complete-lifecycle", "count-viewers"];
 
 /// Milliseconds.
 #[derive(Clone, Copy)]
@@ -77,7 +78,15 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
         let init = median(times)?;
         let [none, no, not] = ["-", "-", "-"].map(str::to_owned);
         let ratio = format!("{:.2}", init / bare);
-        rows.push([format!("On Air {name}"), zipped(&binary(name)?)?, format!("{init:.1} ms"), ratio, none, no, not]);
+        rows.push([
+            format!("On Air {name}"),
+            zipped(&binary(name)?)?,
+            format!("{init:.1} ms"),
+            ratio,
+            none,
+            no,
+            not,
+        ]);
     }
     let head = [
         "",
@@ -133,7 +142,11 @@ async fn time_to_next(function: &Function) -> Result<f64> {
         if let Some(asked_at) = function.first_next_at() {
             return Ok((asked_at - function.started_at()).as_secs_f64() * 1_000.0);
         }
-        ensure!(function.started_at().elapsed().as_secs() < 20, "it never asked for work: {:?}", function.stdout());
+        ensure!(
+            function.started_at().elapsed().as_secs() < 20,
+            "it never asked for work: {:?}",
+            function.stdout()
+        );
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
