@@ -112,10 +112,12 @@ fuzz: cc $(TOOLS)/$(CARGO_FUZZ) ## Feed broken input to the core: make fuzz FUZZ
 	running=(); for input in playlist event plan log; do (try $$input) & running+=($$!); done; \
 	for process in "$${running[@]}"; do wait $$process; done
 
-nightly: cc ## What takes long: the true release build, every statement of the roles, 1,000 kills of publish-live, broken input for half an hour
+nightly: cc $(VENV)/ready ## What takes long: the true release build, every statement of the roles, 1,000 kills of publish-live, an hour of broken input
 	$(call need,ffmpeg -version,ffmpeg)
+	python -m pytest -m build tests/template
+	python tests/template/second_opinions.py --all
 	ONAIR_KILLS=1000 cargo test --package stories --test stories however_often_the_daemon_is_killed -- --nocapture
-	$(MAKE) fuzz FUZZ_SECONDS=600
+	$(MAKE) fuzz FUZZ_SECONDS=900
 
 bench: cc $(VENV_BENCH)/ready ## Measure beside s5cmd, rclone, the AWS CLI, boto3 and GoAccess: make bench BENCH="deleting --runs 3"
 	$(call need,rclone version,rclone)
