@@ -12,6 +12,7 @@ CARGO_FUZZ := cargo-fuzz@0.13.2
 TOOLS := $(or $(CARGO_HOME),$(HOME)/.cargo)/onair-tools
 VENV := target/venv
 VENV_BENCH := target/venv-bench
+VENV_LOCK := target/venv-lock
 PLAYER := target/player
 PLAYER_PAGE := target/player-page
 PLAYER_PAGE_NPM := target/player-page-npm
@@ -48,7 +49,7 @@ install = { [ "$$(id -u)" = 0 ] && root= || root="sudo -n"; command -v apt-get >
 	|| { echo "make: '$(firstword $(1))' is missing: install it, or what your system calls it" >&2; exit 1; }; \
 	$$root apt-get update -q && $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(1); }
 
-.PHONY: help demo test test-rust test-player test-python test-template second-opinions check audit fuzz nightly bench build deploy invoke cc player player-page deploy-player origin ansible deploy-playbook
+.PHONY: help demo test test-rust test-player test-python test-template second-opinions check audit fuzz nightly bench lock build deploy invoke cc player player-page deploy-player origin ansible scripts deploy-playbook
 
 help: ## Print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -77,7 +78,7 @@ test-python: cc ansible $(VENV)/ready ## boto3 on the stand-in, the playbook, th
 	cargo build --package stand-in --examples --package onair
 	ONAIR_PROGRAM=$(abspath $(BUILT)/debug/onair) python -m pytest tests/clients tests/ansible tests/athena tests/pipelines
 
-test-template: cc $(VENV)/ready ## The template, and sam build of all functions
+test-template: cc scripts $(VENV)/ready ## The template, and sam build of all functions
 	$(QUICK) python -m pytest -m "build or not build" tests/template
 
 second-opinions: cc $(VENV)/ready ## Stories against moto, under the roles of the template
@@ -127,6 +128,14 @@ bench: cc $(VENV_BENCH)/ready ## Measure beside s5cmd, rclone, the AWS CLI, boto
 	PATH="$(CURDIR)/$(VENV_BENCH)/bin:$$PATH" ONAIR_BENCH_PYTHON="$(CURDIR)/$(VENV_BENCH)/bin/python" \
 		$(BUILT)/release/bench $(BENCH)
 
+# For every processor and system that has wheels, so that one file does for all machines. Without --no-deps pip would ask
+# for the extras of a package once more, without their versions.
+lock: $(VENV_LOCK)/ready ## Resolve the Python packages after a change to a requirements.in; versions stay unless UPGRADE=1
+	for list in tests/requirements bench/requirements tests/lock; do \
+		$(VENV_LOCK)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-build \
+			$(if $(UPGRADE),--upgrade) --custom-compile-command "make lock" $$list.in --output-file $$list.txt; \
+	done
+
 build: cc $(VENV)/ready ## Build the functions for Lambda: make build ARCHITECTURE=arm64
 	sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 
@@ -160,6 +169,11 @@ ansible:
 	$(call need,ansible-playbook --version,ansible-core)
 	$(call need,nginx -v,nginx)
 	$(call need,logrotate --version,logrotate)
+
+# What tests/template reads and runs the log script with. The virtual environment has shellcheck, but not for Linux on arm64.
+scripts: $(VENV)/ready
+	$(call need,shellcheck --version,shellcheck)
+	$(call need,nginx -v,nginx)
 
 player-page: $(PLAYER_PAGE)/index.html ## Build the player's page, static files for any web server, into target/player-page
 
@@ -228,11 +242,13 @@ $(PLAYER)/ready $(PLAYER_PAGE_NPM)/ready:
 
 $(VENV)/ready: tests/requirements.txt
 $(VENV_BENCH)/ready: bench/requirements.txt
+$(VENV_LOCK)/ready: tests/lock.txt
 %/ready:
 	$(call need,python3 -m ensurepip --version,python3-venv)
 	rm -rf $*
 	python3 -m venv $*
-	$*/bin/pip install --quiet --requirement $<
+	$*/bin/pip install --quiet --require-hashes --no-deps --only-binary :all: --requirement $<
+	$*/bin/pip check
 	touch $@
 
 # The file's name is what `cargo install` takes. Unoptimised, they are there in a third of the time.
