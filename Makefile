@@ -49,7 +49,7 @@ install = { [ "$$(id -u)" = 0 ] && root= || root="sudo -n"; command -v apt-get >
 	|| { echo "make: '$(firstword $(1))' is missing: install it, or what your system calls it" >&2; exit 1; }; \
 	$$root apt-get update -q && $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(1); }
 
-.PHONY: help demo test test-rust test-player test-python test-template second-opinions check audit fuzz nightly bench lock build deploy invoke cc player player-page deploy-player origin ansible scripts deploy-playbook
+.PHONY: help demo test test-rust test-player test-python test-template second-opinions check audit fuzz nightly bench lock build deploy invoke cc player player-page deploy-player origin ansible scripts script deploy-playbook
 
 help: ## Print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -135,6 +135,10 @@ lock: $(VENV_LOCK)/ready ## Resolve the Python packages after a change to a requ
 		$(VENV_LOCK)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-build \
 			$(if $(UPGRADE),--upgrade) --custom-compile-command "make lock" $$list.in --output-file $$list.txt; \
 	done
+
+# CloudFormation gets template.yaml as it is: there is no step that would put a file into it.
+script: $(VENV)/ready ## Write the programs that are in template.yaml into it, from functions/complete-lifecycle/instance
+	python tests/template/programs.py
 
 build: cc $(VENV)/ready ## Build the functions for Lambda: make build ARCHITECTURE=arm64
 	sam build --parameter-overrides Architecture=$(ARCHITECTURE)

@@ -1,5 +1,5 @@
-"""What the document that saves logs runs on an instance: the script of the template itself, with its parameters put in as
-Systems Manager does, under bash, with the AWS CLI, against moto's S3. Promises P113 and P114."""
+"""What the document that saves logs runs on an instance, with its parameters put in as Systems Manager does, under bash,
+with the AWS CLI, against moto's S3. test_programs.py compares the script with the template's. Promises P113 and P114."""
 
 import base64
 import getpass
@@ -18,6 +18,7 @@ import urllib.request
 from pathlib import Path
 
 import moto_server
+import programs
 import pytest
 import stack
 
@@ -36,7 +37,7 @@ def script(**parameters):
     """The text that an instance is given. SSM knows nothing of shells: it replaces text by text."""
     (step,) = DOCUMENT["mainSteps"]
     assert (step["action"], DOCUMENT["schemaVersion"]) == ("aws:runShellScript", "2.2")
-    text = "\n".join(step["inputs"]["runCommand"])
+    text = programs.SAVE_LOGS.read_text(encoding="utf-8")
     for name, value in parameters.items():
         text = re.sub(r"\{\{ *" + name + r" *\}\}", lambda _: value, text)
     assert "{{" not in text

@@ -28,16 +28,6 @@ fn the_template_allows_no_action_by_a_wildcard() {
     assert_none(&breaches);
 }
 
-#[test]
-fn the_template_holds_no_code() {
-    let template = read("template.yaml");
-    let is_code =
-        |line: &&str| ["InlineCode:", "ZipFile:"].iter().any(|key| line.trim_start().starts_with(key));
-    let breaches: Vec<String> =
-        template.lines().filter(is_code).map(|line| format!("template.yaml: {}", line.trim())).collect();
-    assert_none(&breaches);
-}
-
 /// The logical ids of the template's functions.
 pub(super) fn functions() -> Vec<String> {
     let template = read("template.yaml");
