@@ -119,6 +119,11 @@ COUNT_OTHERWISE = {
     "AlarmTopicArn": f"arn:aws:sns:{REGION}:123456789012:on-call",
     "DryRun": "true",
 }
+# Every job at once, as little and as much as each can be.
+ALL = [
+    KEEP | PAIR | LIVE | FLEET | COUNT,
+    DELETE | PAIR_OTHERWISE | LIVE_KEPT | WEB_OTHERWISE | COUNT_OTHERWISE,
+]
 
 
 @functools.cache

@@ -126,20 +126,6 @@ def test_the_function_runs_as_a_custom_runtime_for_the_chosen_processor(on):
     assert stack.template()["Parameters"]["Architecture"]["Default"] == "arm64"
 
 
-def test_the_function_logs_json_into_a_group_that_is_kept_and_forgets(on):
-    client, _, parameters = on
-    resources = stack.translate(parameters)["Resources"]
-    assert resources["PruneRecordingFunction"]["Properties"]["LoggingConfig"] == {
-        "LogGroup": {"Ref": "PruneRecordingLogs"},
-        "LogFormat": "JSON",
-        "ApplicationLogLevel": "INFO",
-        "SystemLogLevel": "INFO",
-    }
-    assert resources["PruneRecordingLogs"]["DeletionPolicy"] == "RetainExceptOnCreate"
-    (group,) = client("logs").describe_log_groups()["logGroups"]
-    assert group["retentionInDays"] == 90
-
-
 def test_both_rules_deliver_to_the_function_and_lose_nothing(on):
     client, outputs, _ = on
     assert len(rules(client)) == 2
@@ -188,29 +174,6 @@ def test_a_failure_queue_keeps_messages_for_fourteen_days_and_encrypted(on, whic
     attributes = queue(client, outputs, which)
     assert attributes["MessageRetentionPeriod"] == str(14 * 24 * 60 * 60)
     assert attributes["SqsManagedSseEnabled"] == "true"
-
-
-def test_the_alarms_watch_what_exists_and_take_silence_as_good(on):
-    client, outputs, parameters = on
-    function = outputs["PruneRecordingFunctionName"]
-    queues = [outputs[f"PruneRecording{which}FailuresUrl"].split("/")[-1] for which in ("Delivery", "Invocation")]
-    alarms = stack.alarms(client)
-    watched = {
-        name: (a["Namespace"], a["MetricName"], a["Dimensions"][0]["Name"], a["Dimensions"][0]["Value"])
-        for name, a in alarms.items()
-    }
-    waiting = ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName")
-    assert watched == {
-        "PruneRecordingErrorsAlarm": ("AWS/Lambda", "Errors", "FunctionName", function),
-        "PruneRecordingHeldAlarm": ("OnAir", "Held", "Function", function),
-        "PruneRecordingDeliveryFailuresAlarm": (*waiting, queues[0]),
-        "PruneRecordingInvocationFailuresAlarm": (*waiting, queues[1]),
-    }
-    for alarm in alarms.values():
-        assert alarm["TreatMissingData"] == "notBreaching"
-        assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
-        topic = parameters.get("AlarmTopicArn")
-        assert alarm["AlarmActions"] == ([topic] if topic else [])
 
 
 def test_the_dashboard_shows_every_metric_of_the_function_and_both_queues(on):
