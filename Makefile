@@ -49,7 +49,7 @@ install = { [ "$$(id -u)" = 0 ] && root= || root="sudo -n"; command -v apt-get >
 	|| { echo "make: '$(firstword $(1))' is missing: install it, or what your system calls it" >&2; exit 1; }; \
 	$$root apt-get update -q && $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(1); }
 
-.PHONY: help demo test test-rust test-player test-python test-template second-opinions check audit fuzz nightly bench lock build deploy invoke cc player player-page deploy-player origin ansible scripts script deploy-playbook
+.PHONY: help demo test test-rust test-player test-python test-template second-opinions prove check audit fuzz nightly bench lock build deploy invoke cc player player-page deploy-player origin ansible scripts script deploy-playbook
 
 help: ## Print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -83,6 +83,9 @@ test-template: cc scripts $(VENV)/ready ## The template, and sam build of all fu
 
 second-opinions: cc $(VENV)/ready ## Stories against moto, under the roles of the template
 	python tests/template/second_opinions.py
+
+prove: cc $(VENV)/ready ## The same, and record in tests/template/proven.json which statements are proven to be needed
+	python tests/template/second_opinions.py --write
 
 check: cc $(TOOLS)/$(CARGO_DENY) ## Format, lints, licences and banned crates, documentation: nothing may be found
 	cargo fmt --all --check

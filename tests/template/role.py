@@ -29,18 +29,36 @@ def policies(template_params, function="prune-recording"):
     They are read back from the IAM of a stack created from the translated template, so every intrinsic function and
     condition is resolved.
     """
-    return deployed(tuple(sorted(template_params.items())))[function]
+    return deployed(tuple(sorted(template_params.items())))[0][function]
+
+
+def named_policies(template_params, function):
+    """The same, but what the stack gave a name of its own is called by its logical id: every deployment has other names."""
+    documents, ids = deployed(tuple(sorted(template_params.items())))
+    return json.loads(with_logical_ids(json.dumps(documents[function]), ids))
+
+
+def with_logical_ids(text, ids):
+    """A text in which each physical id of a stack is ${LogicalId}."""
+    # That of a queue is its URL, while an ARN has its name.
+    names = {logical_id: physical_id.rstrip("/").rpartition("/")[2] for logical_id, physical_id in ids.items()}
+    # The longest first: one may be the beginning of another.
+    for logical_id, name in sorted(names.items(), key=lambda pair: len(pair[1]), reverse=True):
+        text = text.replace(name, f"${{{logical_id}}}")
+    return text
 
 
 @functools.cache
 def deployed(template_params):
+    """The policy documents of each function, and the stack's logical ids with their physical ones."""
     with moto.mock_aws():
         client = stack.clients()
         stack.create(dict(template_params), client)
-        ids = stack.physical_ids(client)
-        return {
+        ids = {logical_id: physical_id for logical_id, physical_id in stack.physical_ids(client).items() if physical_id}
+        documents = {
             function: list(of_role(client, ids[role]).values()) for function, role in ROLES.items() if ids.get(role)
         }
+        return documents, ids
 
 
 def of_role(client, role_name):

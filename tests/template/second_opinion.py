@@ -6,6 +6,8 @@
     python tests/template/second_opinion.py --param ... --without SID -- COMMAND ... one statement left out
     python tests/template/second_opinion.py --param ... --without nothing --without SID -- COMMAND ...
                                                                                      the command twice, on one server
+    python tests/template/second_opinion.py --param ... --without nothing --without SID --shorter STORY -- COMMAND ...
+                                                                                     COMMAND STORY without the statement
 
 Only the statements that moto decides by are listed (role.py). The command finds in its environment:
 
@@ -23,8 +25,9 @@ Only the statements that moto decides by are listed (role.py). The command finds
     ONAIR_FUNCTION_SECRET_ACCESS_KEY
     ONAIR_FUNCTION_SESSION_TOKEN
 
-The buckets of RecordingBuckets and AccessLogBuckets exist and are empty, without versioning. A pair's channels run. Behind the output of
-each run comes a line on stderr that says how it ended. The exit code is that of the last one that did not succeed.
+The buckets of RecordingBuckets and AccessLogBuckets exist, without versioning. A pair's channels run. Before each run every
+bucket is empty. After the output of each run a line on stderr reports how it ended. The exit code is that of the last one
+that did not succeed.
 """
 
 import argparse
@@ -39,6 +42,7 @@ import stack
 import role
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.medialive.models import medialive_backends
+from moto.s3.models import s3_backends
 from moto.sts.models import sts_backends
 
 # What crates/stand-in/src/lib.rs has for ACCESS_KEY_ID and SECRET_ACCESS_KEY.
@@ -71,6 +75,9 @@ def arguments():
     parser.add_argument("--function", default="prune-recording", choices=role.ROLES, help="whose role")
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a template parameter")
     parser.add_argument("--without", action="append", metavar="SID", help="leave this statement out of the role")
+    parser.add_argument(
+        "--shorter", action="append", default=[], metavar="ARGUMENT", help="take these arguments without a statement"
+    )
     parser.add_argument("--list", action="store_true", help="print the Sids of the statements and end")
     parser.add_argument("command", nargs="*", help="after --: what to run")
     args = parser.parse_args()
@@ -113,6 +120,14 @@ def let_in_by_the_stand_in(credentials):
     (assumed,) = [role for role in roles if role.access_key_id == credentials["AccessKeyId"]]
     assumed.access_key_id = assumed.secret_access_key = STAND_IN_KEY
     return {"AccessKeyId": STAND_IN_KEY, "SecretAccessKey": STAND_IN_KEY}
+
+
+def empty_buckets():
+    """Removes every object with its versions, but for the functions' code. What a run left behind would be in the way of the
+    next one."""
+    for name, bucket in s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets.items():
+        if name != "code":
+            bucket.keys.clear()
 
 
 def create_channels(client, *ids):
@@ -172,8 +187,10 @@ def run(args, endpoint):
     code = 0
     for sid in args.without or [NOTHING]:
         before = leave_out(sid, admin, role_name) if sid != NOTHING else {}
+        command = [args.command[0], *args.shorter] if sid != NOTHING and args.shorter else args.command
+        empty_buckets()
         began = time.monotonic()
-        ended = subprocess.run(args.command, env=os.environ | known).returncode
+        ended = subprocess.run(command, env=os.environ | known).returncode
         seconds = time.monotonic() - began
         print(f"second_opinion: without {sid} exit code {ended} after {seconds:.1f} s", file=sys.stderr, flush=True)
         role.put(admin, role_name, before)

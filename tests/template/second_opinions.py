@@ -1,15 +1,17 @@
-"""The stories once more, against moto and under the roles of the template; then without each of their statements.
+"""The stories once more, against moto and under the roles of the template; then without single statements of them.
 
-    python tests/template/second_opinions.py
+    python tests/template/second_opinions.py          the statements that are new or changed (proven.py)
+    python tests/template/second_opinions.py --write  the same, and writes into proven.json what is proven (make prove)
+    python tests/template/second_opinions.py --all    every statement, and writes (make nightly)
 
 For publish-live it is not the stories but a small stream (try_publishing.py). Of complete-lifecycle moto is asked what
 Systems Manager is; its Auto Scaling and its S3 stay the stand-in's.
 
-With the whole role every story must pass. With a statement left out at least one must fail, because something was
-refused: else nobody would notice if the template granted too much. second_opinion.py does a single run.
+In every run every story must pass with the whole role. With a statement left out at least one must fail, because
+something was refused: otherwise the template grants too much. second_opinion.py does the runs of a single role.
 """
 
-import functools
+import argparse
 import json
 import os
 import re
@@ -17,11 +19,13 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
-import stack
+import proven
 import role
 import second_opinion
+import stack
 
 HERE = Path(__file__).parent
 # The two buckets of the stories: tests/support/lib.rs.
@@ -35,8 +39,7 @@ SHORT = [PURGING, f"{ANY_S3}::every_trigger", f"{ANY_S3}::a_real_time"]
 
 # The pair of tests/support/pair.rs.
 PAIR = stack.PAIR | {"SideAEndpoint": "show-a-hls", "SideBEndpoint": "show-b-hls"}
-# Function, how it cuts, and the stories of that. Without a statement that two of a function's roles have in common the
-# first one's stories are told.
+# Function, how it cuts, and the stories of that.
 OF_A_PAIR = [
     ("publish-playlist", "delete", "publish_playlist::any_cloud"),
     ("fail-over", "delete", "fail_over::any_cloud::deleting"),
@@ -67,16 +70,84 @@ def executables():
     return known["test", True, "stories"], known["bin", False, "onair"]
 
 
+@dataclass
+class Variant:
+    """A role as the template makes it by some parameters, and what is run under it."""
+
+    name: str
+    function: str
+    parameters: dict
+    command: list
+    # Sids of the statements that are proven here.
+    sids: list
+    # What takes the place of the command's arguments when a statement is left out.
+    shorter: tuple = ()
+
+    def statements(self):
+        return role.statements(role.named_policies(self.parameters, self.function))
+
+    def fingerprints(self):
+        """Sid -> fingerprint of what is to be proven."""
+        statements = self.statements()
+        return {sid: proven.fingerprint(sid, statements) for sid in self.sids}
+
+
+def enforced(function, parameters):
+    return role.enforced_sids(role.named_policies(parameters, function))
+
+
+def variants(executable, onair):
+    """Every role, the one that takes longest first."""
+    stories, live = str(executable), [sys.executable, HERE / "try_publishing.py", onair]
+    listed = [
+        Variant(
+            "prune-recording, all it can",
+            "prune-recording",
+            LARGEST,
+            [stories, ANY_S3, PURGING],
+            enforced("prune-recording", LARGEST),
+            tuple(SHORT),
+        ),
+        # All its statements are in the largest role, too.
+        Variant("prune-recording", "prune-recording", BASE, [stories, ANY_S3], []),
+    ]
+    for function, cut, stories_of_it in OF_A_PAIR:
+        parameters = PAIR | {"Cut": cut}
+        name, sids = f"{function}, {cut}", enforced(function, parameters)
+        listed.append(Variant(name, function, parameters, [stories, stories_of_it], sids))
+    publishing = enforced("publish-live", stack.LIVE)
+    counting = enforced("count-viewers", COUNT)
+    listed += [
+        Variant("count-viewers", "count-viewers", COUNT, [stories, COUNTING], counting),
+        Variant("complete-lifecycle", "complete-lifecycle", stack.FLEET, [stories, COMMANDING], OF_SYSTEMS_MANAGER),
+        Variant("publish-live", "publish-live", stack.LIVE, live, publishing),
+    ]
+    return prove_once(listed)
+
+
+def prove_once(listed):
+    """Roles of one function have statements in common: the first role proves them, and the others only what differs."""
+    known = set()
+    for variant in listed:
+        texts = {each["Sid"]: json.dumps(proven.canonical(each), sort_keys=True) for each in variant.statements()}
+        variant.sids = [sid for sid in variant.sids if (variant.function, texts[sid]) not in known]
+        known |= {(variant.function, texts[sid]) for sid in variant.sids}
+    return listed
+
+
 # How second_opinion.py ends a run's output.
 END = re.compile(r"^second_opinion: without (\w+) exit code (-?\d+) after ([\d.]+) s\n", re.MULTILINE)
 
 
-def runs(executable, function, parameters, filters, without=(second_opinion.NOTHING,)):
-    """Runs some stories under a role, without one of its statements after the other. Statement -> run."""
-    given = [f"--function={function}", *(f"--param={name}={value}" for name, value in parameters.items())]
+def runs(variant, without):
+    """Runs a variant's command with the whole role, then without one of these statements after the other, on one server.
+    Statement -> run."""
+    given = [f"--function={variant.function}"]
+    given += [f"--param={name}={value}" for name, value in variant.parameters.items()]
     given += [f"--without={sid}" for sid in without]
+    given += [f"--shorter={argument}" for argument in variant.shorter]
     result = subprocess.run(
-        [sys.executable, HERE / "second_opinion.py", *given, "--", executable, *filters],
+        [sys.executable, HERE / "second_opinion.py", *given, "--", *variant.command],
         cwd=stack.ROOT,
         # Backtraces would say nothing here.
         env=os.environ | {"RUST_BACKTRACE": "0"},
@@ -109,55 +180,81 @@ class Run:
         return f"  {what:36} {'ok' if is_good else 'WRONG':6} {self.seconds:3.0f} s  {stories}"
 
 
-def main():
-    executable, onair = executables()
-    good, bad = [], []
+class Results:
+    """What came of all runs so far."""
 
-    def report(run, what, is_as_it_must_be):
-        is_good = is_as_it_must_be(run)
+    def __init__(self):
+        self.good, self.bad = [], []
+        # (role, Sid)
+        self.passed, self.failed = set(), set()
+
+    def report(self, run, what, is_good):
         print(run.row(what, is_good), flush=True)
-        (good if is_good else bad).append(f"==== {what}\n{run.output}")
+        (self.good if is_good else self.bad).append(f"==== {what}\n{run.output}")
 
+    def take(self, variant, ran, without):
+        """Of a role that does not suffice nothing is proven: without a statement it would be refused anyway."""
+        suffices = ran[second_opinion.NOTHING].all_passed
+        for sid in without:
+            run = ran[sid]
+            is_needed = bool(suffices and run.was_refused)
+            (self.passed if is_needed else self.failed).add((variant.name, sid))
+            self.report(run, f"{variant.name} {sid}", is_needed)
+
+
+def prove(listed, without):
+    """Runs every variant with the whole role, and without the statements that are to be proven."""
+    results = Results()
     whole = second_opinion.NOTHING
-    sids = role.enforced_sids(role.policies(LARGEST))
-    told, others = set(), []
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        prune = functools.partial(pool.submit, runs, executable, "prune-recording")
-        base = prune(BASE, [ANY_S3])
-        largest = prune(LARGEST, [ANY_S3, PURGING])
-        without = {sid: prune(LARGEST, SHORT, [sid]) for sid in sids}
-        for function, cut, stories_of_it in OF_A_PAIR:
-            parameters = PAIR | {"Cut": cut}
-            own = [s for s in role.enforced_sids(role.policies(parameters, function)) if (function, s) not in told]
-            told |= {(function, sid) for sid in own}
-            # In one run of a server, since its start takes longer than the stories; each story begins by clearing up.
-            ran = pool.submit(runs, executable, function, parameters, [stories_of_it], [whole, *own])
-            others.append((f"{function}, {cut}", ran))
-        counting = [whole, *role.enforced_sids(role.policies(COUNT, "count-viewers"))]
-        ran = pool.submit(runs, executable, "count-viewers", COUNT, [COUNTING], counting)
-        others.append(("count-viewers", ran))
-        commanding = [whole, *OF_SYSTEMS_MANAGER]
-        ran = pool.submit(runs, executable, "complete-lifecycle", stack.FLEET, [COMMANDING], commanding)
-        others.append(("complete-lifecycle", ran))
-        publishing = [whole, *role.enforced_sids(role.policies(stack.LIVE, "publish-live"))]
-        stream = [HERE / "try_publishing.py", onair]
-        ran = pool.submit(runs, sys.executable, "publish-live", stack.LIVE, stream, publishing)
-        others.append(("publish-live", ran))
+        ran = {v.name: pool.submit(runs, v, [whole, *without.get(v.name, [])]) for v in listed}
         print("\nStories against moto, under the template's role: all must pass")
-        report(base.result()[whole], "prune-recording", lambda run: run.all_passed)
-        report(largest.result()[whole], "prune-recording, all it can", lambda run: run.all_passed)
-        for what, ran in others:
-            report(ran.result()[whole], what, lambda run: run.all_passed)
-        print("\nThe same roles without one statement: something must be refused, and a story must fail of it")
-        for sid, ran in without.items():
-            report(ran.result()[sid], f"prune-recording {sid}", lambda run: run.was_refused)
-        for what, ran in others:
-            for sid, run in ran.result().items():
-                if sid != whole:
-                    report(run, f"{what.split(',')[0]} {sid}", lambda run: run.was_refused)
-    print(*bad, sep="\n")
-    print(f"\nopinions: {len(good)} passed, {len(bad)} failed")
-    return 1 if bad else 0
+        for variant in listed:
+            run = ran[variant.name].result()[whole]
+            results.report(run, variant.name, bool(run.all_passed))
+        if any(without.values()):
+            print("\nThe same roles without one statement: something must be refused, and a story must fail of it")
+        for variant in listed:
+            results.take(variant, ran[variant.name].result(), without.get(variant.name, []))
+    return results
+
+
+def note_of_record(wanted, recorded, results, writes):
+    """What the record has to do with this run, line by line."""
+    proven_now = len(results.passed)
+    total = sum(map(len, wanted.values()))
+    lines = [f"needed: {total} statements, {proven_now} of them proven in this run, the others as proven.json has them"]
+    stale = [f"{role} {sid}" for role, sid in proven.pending(wanted, recorded) if (role, sid) in results.passed]
+    gone = [f"{role} {sid}" for role, sid in proven.gone(wanted, recorded)]
+    if stale and not writes:
+        lines.append(f"proven.json: each run proves these again until `make prove` has recorded them: {'; '.join(stale)}")
+    if gone:
+        done = "removed" if writes else "`make prove` removes"
+        lines.append(f"proven.json: {done} statements that no role has any more: {'; '.join(gone)}")
+    return lines
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--all", action="store_true", help="prove every statement, and write proven.json")
+    parser.add_argument("--write", action="store_true", help="write proven.json")
+    args = parser.parse_args()
+    writes = args.all or args.write
+
+    listed = variants(*executables())
+    wanted = {variant.name: variant.fingerprints() for variant in listed if variant.sids}
+    recorded = proven.read()
+    without = {}
+    for name, sid in proven.pending(wanted, {} if args.all else recorded):
+        without.setdefault(name, []).append(sid)
+    results = prove(listed, without)
+
+    if writes:
+        proven.write(proven.updated(wanted, recorded, results.passed, results.failed))
+    print(*results.bad, sep="\n")
+    print(*note_of_record(wanted, recorded, results, writes), sep="\n")
+    print(f"\nopinions: {len(results.good)} passed, {len(results.bad)} failed")
+    return 1 if results.bad else 0
 
 
 if __name__ == "__main__":
