@@ -20,12 +20,24 @@ def of_github(name):
     return yaml.safe_load((ROOT / ".github" / "workflows" / name).read_text())
 
 
-def steps_of_github():
-    """(workflow, job, step)"""
+def jobs_of_github():
+    """(workflow, job's name, job) of the jobs that have steps of their own, those of a matrix one by one."""
     for path in WORKFLOWS:
         for name, job in yaml.safe_load(path.read_text())["jobs"].items():
-            for step in job["steps"]:
-                yield path.name, name, step
+            if "uses" not in job:
+                yield from ((path.name, name, each) for each in expanded(job))
+
+
+def expanded(job):
+    """The jobs that GitHub makes of one with a matrix, which is a list here."""
+    text = json.dumps(job)
+    for entry in job.get("strategy", {}).get("matrix", {}).get("include", [{}]):
+        yield json.loads(re.sub(r"\$\{\{ matrix\.(\w+) \}\}", lambda found: entry[found[1]], text))
+
+
+def steps_of_github():
+    """(workflow, job, step)"""
+    return [(path, name, step) for path, name, job in jobs_of_github() for step in job["steps"]]
 
 
 def of_bitbucket():
@@ -34,7 +46,13 @@ def of_bitbucket():
 
 def steps_of_bitbucket():
     pipelines = of_bitbucket()["pipelines"]
-    return [entry["step"] for kind in pipelines.values() for steps in kind.values() for entry in steps]
+    return [step for kind in pipelines.values() for entries in kind.values() for step in flat(entries)]
+
+
+def flat(entries):
+    """The steps of a pipeline, those that run side by side one by one."""
+    for entry in entries:
+        yield from [entry["step"]] if "step" in entry else flat(entry["parallel"]["steps"])
 
 
 def commands():
@@ -56,20 +74,68 @@ def test_a_file_is_what_its_service_takes(schema, files):
 @pytest.mark.parametrize("command", sorted(set(commands())))
 def test_what_is_run_is_there(command):
     words = [word for word in command.split() if not re.fullmatch(r"[A-Z_]+=\S*", word)]
-    if words[0] == "make":
+    if words[0] in ("make", ".ci/run"):
         assert set(words[1:]) <= TARGETS
     else:
-        (script,) = words
-        assert os.access(ROOT / script, os.X_OK)
+        assert words == [".ci/deploy"]
+    assert words[0] == "make" or os.access(ROOT / words[0], os.X_OK)
+
+
+def made_by(arguments, tmp_path):
+    """The targets that .ci/run makes, by a make that only writes down what it is asked for."""
+    (tmp_path / "make").write_text(f'#!/bin/bash\necho "$@" >> {tmp_path}/calls\n')
+    (tmp_path / "make").chmod(0o755)
+    (tmp_path / "calls").write_text("")
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    subprocess.run([ROOT / ".ci" / "run", *arguments], env=os.environ | {"PATH": path}, check=True, stdout=subprocess.DEVNULL)
+    return (tmp_path / "calls").read_text().split()
+
+
+def recipes(targets):
+    """Every line that make would run for these targets: what a target that only has others is made of, too."""
+    # Settings of a make that runs this would get into what it prints.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    command = ["make", "--dry-run", "--always-make", "--no-print-directory", *targets]
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    return set(ended.stdout.splitlines())
+
+
+def of_every_change():
+    """Service -> the commands of its jobs for a change."""
+    github = [step["run"] for path, _, step in steps_of_github() if path == "ci.yml" and "run" in step]
+    bitbucket = of_bitbucket()["pipelines"]
+    return {
+        "GitHub": github,
+        "Bitbucket, a pull request": [line for step in flat(bitbucket["pull-requests"]["**"]) for line in step["script"]],
+        "Bitbucket, main": [line for step in flat(bitbucket["branches"]["main"]) for line in step["script"]],
+    }
+
+
+@pytest.mark.parametrize("service", of_every_change())
+def test_the_jobs_run_together_all_that_one_run_does(tmp_path, service):
+    whole = recipes(made_by([], tmp_path))
+    # Whatever a target is called and however it is put together, this is a part of it.
+    assert any("cargo clippy" in line for line in whole) and any("second_opinions.py" in line for line in whole)
+    jobs = [command.split()[1:] for command in of_every_change()[service] if command.split()[0] == ".ci/run"]
+    assert len(jobs) == 4 and all(jobs)
+    targets = [target for job in jobs for target in made_by(job, tmp_path)]
+    assert sorted(targets) == sorted(set(targets)), "a target runs in one job"
+    assert whole - recipes(targets) == set()
+    # And none of the jobs is without a part of its own.
+    for job in jobs:
+        assert whole - recipes([target for target in targets if target not in job]) != set()
 
 
 @pytest.mark.parametrize("script", [".ci/run", ".ci/deploy"])
 def test_a_script_is_a_shells_and_calls_targets_that_there_are(script):
     text = (ROOT / script).read_text()
     subprocess.run(["bash", "-n", ROOT / script], check=True)
-    named = set(re.findall(r"\bmake ([a-z-]+)", text))
-    looped = re.findall(r"^for target in (.+); do$", text, re.MULTILINE)
-    assert named | set(" ".join(looped).split()) <= TARGETS
+    assert set(re.findall(r"^\s*make ([a-z-]+)", text, re.MULTILINE)) <= TARGETS
+
+
+def test_one_run_makes_targets_that_there_are(tmp_path):
+    assert set(made_by([], tmp_path)) <= TARGETS
+    assert made_by(["check"], tmp_path) == ["check"]
 
 
 @pytest.mark.parametrize(("workflow", "job", "step"), [s for s in steps_of_github() if "uses" in s[2]])
@@ -95,7 +161,7 @@ def test_no_job_of_github_may_do_more_than_read_but_to_ask_for_a_token_and_none_
     workflow = yaml.safe_load(path.read_text())
     assert workflow["permissions"] == {"contents": "read"}
     for name, job in workflow["jobs"].items():
-        assert job["timeout-minutes"] <= 90
+        assert job.get("uses") == "./.github/workflows/ci.yml" or job["timeout-minutes"] <= 90
         expected = {"contents": "read", "id-token": "write"} if (path.name, name) == ("deploy.yml", "deploy") else None
         assert job.get("permissions") == expected
 
@@ -104,7 +170,9 @@ def test_github_deploys_only_what_passed_and_what_somebody_approved():
     workflow = of_github("deploy.yml")
     job = workflow["jobs"]["deploy"]
     assert (job["needs"], job["environment"]) == ("test", "production")
-    assert [step["run"] for step in workflow["jobs"]["test"]["steps"] if "run" in step] == [".ci/run"]
+    # The same jobs as for every change.
+    assert workflow["jobs"]["test"] == {"uses": "./.github/workflows/ci.yml"}
+    assert "workflow_call" in of_github("ci.yml")[True]
     # YAML reads `on` as true. Never from a fork's pull request.
     assert set(workflow[True]) == {"push", "workflow_dispatch"} and set(workflow[True]["push"]) == {"tags"}
     # One after the other, and none is stopped halfway.
@@ -112,20 +180,13 @@ def test_github_deploys_only_what_passed_and_what_somebody_approved():
 
 
 def test_bitbucket_deploys_only_what_passed_and_what_somebody_approved():
-    test, deploy = (entry["step"] for entry in of_bitbucket()["pipelines"]["branches"]["main"])
-    assert test["script"] == [".ci/run"]
+    tests, last = of_bitbucket()["pipelines"]["branches"]["main"]
+    # The same steps as for every change, and all of them before this one.
+    assert [tests] == of_bitbucket()["pipelines"]["pull-requests"]["**"]
+    deploy = last["step"]
     assert (deploy["deployment"], deploy["trigger"], deploy["oidc"]) == ("production", "manual", True)
-    for entry in of_bitbucket()["pipelines"]["pull-requests"]["**"]:
-        assert "deployment" not in entry["step"] and "oidc" not in entry["step"]
-
-
-def test_both_build_on_debian_with_the_compiler_of_the_repository():
-    channel = re.search(r'^channel = "(.+)"$', (ROOT / "rust-toolchain.toml").read_text(), re.MULTILINE)[1]
-    image = f"rust:{channel}-bookworm"
-    assert of_bitbucket()["image"] == image
-    for path in WORKFLOWS:
-        for job in yaml.safe_load(path.read_text())["jobs"].values():
-            assert job["container"] == {"image": image, "options": "--init"}
+    for step in flat([tests]):
+        assert "deployment" not in step and "oidc" not in step
 
 
 def test_nothing_of_an_account_and_no_key_is_in_a_file():
