@@ -221,9 +221,9 @@ def prove(listed, without):
 
 def note_of_record(wanted, recorded, results, writes):
     """What the record has to do with this run, line by line."""
-    proven_now = len(results.passed)
-    total = sum(map(len, wanted.values()))
-    lines = [f"needed: {total} statements, {proven_now} of them proven in this run, the others as proven.json has them"]
+    now, failed = len(results.passed), len(results.failed)
+    others = sum(map(len, wanted.values())) - now - failed
+    lines = [f"needed: {now} statements proven in this run, {failed} not proven, {others} as proven.json has them"]
     stale = [f"{role} {sid}" for role, sid in proven.pending(wanted, recorded) if (role, sid) in results.passed]
     gone = [f"{role} {sid}" for role, sid in proven.gone(wanted, recorded)]
     if stale and not writes:
