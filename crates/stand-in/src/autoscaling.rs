@@ -5,14 +5,14 @@ mod xml;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::ops::Deref;
 
 use bytes::Bytes;
 use hyper::header::CONTENT_TYPE;
 use hyper::{Request, Response, StatusCode};
 
 use crate::rest::{self, Failure, decoded};
-use crate::server::{Handled, Server, to_its_end, whole};
+use crate::server::{Handled, whole};
+use crate::service::Service;
 use crate::traffic::{Target, Traffic};
 use xml::Xml;
 
@@ -23,33 +23,12 @@ pub use groups::Groups;
 /// It answers `DescribeAutoScalingGroups`, `DescribeAutoScalingInstances`, `DescribeWarmPool`, `DescribeScalingActivities`,
 /// `CompleteLifecycleAction` and `RecordLifecycleActionHeartbeat`, signed with [`ACCESS_KEY_ID`](crate::ACCESS_KEY_ID) for
 /// the stand-in's region.
-pub struct AutoScaling {
-    server: Server,
-    groups: Groups,
-}
+pub type AutoScaling = Service<Groups>;
 
 impl AutoScaling {
     /// Starts one without groups.
     pub fn start(traffic: &Traffic) -> Self {
-        let groups = Groups::default();
-        let server = Server::start("autoscaling", None, {
-            let (groups, traffic) = (groups.clone(), traffic.clone());
-            move |request| to_its_end(answer(groups.clone(), traffic.clone(), request))
-        });
-        Self { server, groups }
-    }
-
-    /// What goes into `AWS_ENDPOINT_URL_AUTO_SCALING`.
-    pub fn endpoint_url(&self) -> String {
-        format!("http://{}", self.server.address())
-    }
-}
-
-impl Deref for AutoScaling {
-    type Target = Groups;
-
-    fn deref(&self) -> &Groups {
-        &self.groups
+        Self::serve("autoscaling", traffic, Groups::default(), answer)
     }
 }
 

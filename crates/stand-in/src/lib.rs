@@ -7,6 +7,7 @@
 //! - [`MediaLive`]: channels and their alerts.
 //! - [`AutoScaling`]: groups, warm pools and lifecycle hooks.
 //! - [`Ssm`]: commands to instances, run by an agent that a test gives.
+//! - [`Service`]: what these five have in common.
 //! - [`Site`]: the objects of the buckets as viewers get them.
 //! - [`Traffic`]: the log of the calls to all of these, with [`Fault`]s that strike at an exact call.
 //! - [`ivs`]: recordings as Amazon IVS leaves them.
@@ -26,6 +27,7 @@ mod rest;
 mod runtime_api;
 mod s3;
 mod server;
+mod service;
 mod site;
 mod ssm;
 mod tls;
@@ -39,6 +41,7 @@ pub use medialive::{Channels, MediaLive};
 pub use mediapackage::{Endpoints, MediaPackage, Reply, Source};
 pub use runtime_api::{Answer, RuntimeApi};
 pub use s3::{Buckets, Builder, Object, S3, Snapshot, Version, Versioning};
+pub use service::Service;
 pub use site::Site;
 pub use ssm::{Command, Commands, PLAYBOOK_PARAMETERS, Ran, Ssm};
 pub use traffic::{Call, Fault, Traffic};

@@ -1,7 +1,6 @@
 //! AWS Elemental MediaLive: channels and their alerts.
 
 use std::collections::BTreeMap;
-use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::clock::iso8601;
 use crate::rest::{Ask, Failure, Operation};
-use crate::server::Server;
+use crate::service::Service;
 use crate::{ACCOUNT_ID, REGION, Traffic, lock, rest};
 
 /// The greatest page. The model of MediaLive 2017-10-14 has no limit.
@@ -20,33 +19,12 @@ const PAGE: usize = 1000;
 ///
 /// It answers `DescribeChannel` and `ListAlerts`, signed with [`ACCESS_KEY_ID`](crate::ACCESS_KEY_ID) for the
 /// stand-in's region.
-pub struct MediaLive {
-    server: Server,
-    channels: Channels,
-}
+pub type MediaLive = Service<Channels>;
 
 impl MediaLive {
     /// Starts a MediaLive without channels.
     pub fn start(traffic: &Traffic) -> Self {
-        let channels = Channels::default();
-        let server = rest::start("medialive", traffic, {
-            let channels = channels.clone();
-            move |ask| route(&channels, ask)
-        });
-        Self { server, channels }
-    }
-
-    /// What goes into `AWS_ENDPOINT_URL_MEDIALIVE`.
-    pub fn endpoint_url(&self) -> String {
-        format!("http://{}", self.server.address())
-    }
-}
-
-impl Deref for MediaLive {
-    type Target = Channels;
-
-    fn deref(&self) -> &Channels {
-        &self.channels
+        rest::serve("medialive", traffic, Channels::default(), route)
     }
 }
 

@@ -9,7 +9,8 @@ use hyper::{Method, Request, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use crate::server::{Handled, Server, to_its_end, whole};
+use crate::server::{Handled, whole};
+use crate::service::Service;
 use crate::traffic::{Refusal, Target, Traffic};
 use crate::{ACCESS_KEY_ID, REGION};
 
@@ -73,21 +74,28 @@ impl Failure {
 }
 
 /// Starts a service: `route` says which operation a request is, if it is one.
-pub(crate) fn start<R>(service: &'static str, traffic: &Traffic, route: R) -> Server
+pub(crate) fn serve<C>(
+    service: &'static str,
+    traffic: &Traffic,
+    content: C,
+    route: fn(&C, Ask) -> Option<Operation>,
+) -> Service<C>
 where
-    R: Fn(Ask) -> Option<Operation> + Clone + Send + Sync + 'static,
+    C: Clone + Send + Sync + 'static,
 {
-    let traffic = traffic.clone();
-    Server::start(service, None, move |request| {
-        to_its_end(answer(service, traffic.clone(), request, route.clone()))
+    Service::serve(service, traffic, content, move |content, traffic, request| {
+        let operation = route(&content, Ask::new(&request)).unwrap_or_else(unknown);
+        answer(service, traffic, request, operation)
     })
 }
 
-async fn answer<R>(service: &'static str, traffic: Traffic, request: Request<Bytes>, route: R) -> Handled
-where
-    R: Fn(Ask) -> Option<Operation>,
-{
-    let Operation { name, key, act } = route(Ask::new(&request)).unwrap_or_else(unknown);
+async fn answer(
+    service: &'static str,
+    traffic: Traffic,
+    request: Request<Bytes>,
+    operation: Operation,
+) -> Handled {
+    let Operation { name, key, act } = operation;
     let target = Target { operation: name.to_owned(), key, ..Target::default() };
     let outcome = pass(service, &traffic, request.headers(), target, usual_code, act).await?;
     let (head, body) = match outcome {

@@ -3,7 +3,6 @@
 mod commands;
 
 use std::io;
-use std::ops::Deref;
 
 use bytes::Bytes;
 use hyper::header::CONTENT_TYPE;
@@ -11,7 +10,8 @@ use hyper::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::rest::Failure;
-use crate::server::{Handled, Server, to_its_end, whole};
+use crate::server::{Handled, whole};
+use crate::service::Service;
 use crate::traffic::{Target, Traffic};
 use crate::{lock, rest};
 
@@ -21,33 +21,12 @@ pub use commands::{Command, Commands, PLAYBOOK_PARAMETERS, Ran};
 ///
 /// It answers `SendCommand`, `ListCommands` and `GetCommandInvocation`, signed with
 /// [`ACCESS_KEY_ID`](crate::ACCESS_KEY_ID) for the stand-in's region.
-pub struct Ssm {
-    server: Server,
-    commands: Commands,
-}
+pub type Ssm = Service<Commands>;
 
 impl Ssm {
     /// Starts one that knows `AWS-ApplyAnsiblePlaybooks`, and no instance.
     pub fn start(traffic: &Traffic) -> Self {
-        let commands = Commands::default();
-        let server = Server::start("ssm", None, {
-            let (commands, traffic) = (commands.clone(), traffic.clone());
-            move |request| to_its_end(answer(commands.clone(), traffic.clone(), request))
-        });
-        Self { server, commands }
-    }
-
-    /// What goes into `AWS_ENDPOINT_URL_SSM`.
-    pub fn endpoint_url(&self) -> String {
-        format!("http://{}", self.server.address())
-    }
-}
-
-impl Deref for Ssm {
-    type Target = Commands;
-
-    fn deref(&self) -> &Commands {
-        &self.commands
+        Self::serve("ssm", traffic, Commands::default(), answer)
     }
 }
 

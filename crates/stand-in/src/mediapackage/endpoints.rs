@@ -186,6 +186,11 @@ impl Endpoints {
     pub fn clear_replies(&self, id: &str) {
         lock(&self.0).replies.retain(|(of, _), _| of != id);
     }
+
+    /// What the URL of every origin endpoint begins with.
+    pub fn origin_url(&self) -> String {
+        lock(&self.0).origin_url.clone()
+    }
 }
 
 /// The same as seen by requests.
