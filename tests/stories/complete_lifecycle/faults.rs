@@ -1,37 +1,13 @@
 //! Every call of a run fails once in every way, or the process is killed there; then comes what would come anyway: the same
 //! event if it failed, the agents, the schedule. Promise P107: all cases, not samples.
 
-use futures::{StreamExt, stream};
 use serde_json::Value;
 use stand_in::{Answer, Fault};
+use stories::faults::{Disrupted, Disruption, Run, every_request_disrupted, usual};
 use stories::fleet::{Fleet, GROUP, INSTANCE, OTHER, launched, playbook, terminating, tick};
 use stories::response;
 
-/// Cases at a time. They mostly wait for retries.
-const AT_ONCE: usize = 8;
-
-/// What goes wrong at one call.
-#[derive(Debug, Clone)]
-enum Trouble {
-    Fault(Fault),
-    /// The process is killed while there is no answer: before or after the effect.
-    Kill(Fault),
-}
-
-fn troubles() -> [Trouble; 8] {
-    [
-        Trouble::Fault(Fault::status(500)),
-        Trouble::Fault(Fault::status(503)),
-        Trouble::Fault(Fault::status(403)),
-        Trouble::Fault(Fault::Status { status: 400, code: "ThrottlingException" }),
-        Trouble::Fault(Fault::ResetBefore),
-        Trouble::Fault(Fault::ResetAfter),
-        Trouble::Kill(Fault::HoldBefore),
-        Trouble::Kill(Fault::HoldAfter),
-    ]
-}
-
-/// A run whose end must not depend on trouble.
+/// A run whose end must not depend on a disruption.
 #[derive(Clone, Copy)]
 struct Scene {
     name: &'static str,
@@ -77,7 +53,8 @@ fn a_termination() -> Value {
     terminating(INSTANCE)
 }
 
-async fn at_the_run(scene: Scene) -> (Fleet, stand_in::Function) {
+/// The group before the run, and the function that is about to get the event.
+async fn before(scene: Scene) -> Run<Fleet> {
     let fleet = Fleet::new();
     (scene.prepare)(&fleet);
     let function = fleet.start(&[]);
@@ -86,46 +63,28 @@ async fn at_the_run(scene: Scene) -> (Fleet, stand_in::Function) {
         agents(&fleet);
     }
     fleet.traffic.reset_calls();
-    (fleet, function)
+    Run { traffic: fleet.traffic.clone(), world: fleet, function, event: (scene.event)() }
 }
 
-/// One run into trouble at one call, and what comes afterwards.
-async fn troubled(scene: Scene, call: usize, trouble: &Trouble) {
-    let (fleet, function) = at_the_run(scene).await;
-    let answer = match trouble {
-        Trouble::Fault(fault) => {
-            fleet.traffic.fault(call, fault.clone());
-            function.invoke((scene.event)()).await
-        }
-        Trouble::Kill(fault) => {
-            fleet.traffic.fault(call, fault.clone());
-            let killed = async {
-                fleet.traffic.held().await;
-                function.kill();
-            };
-            tokio::join!(function.invoke((scene.event)()), killed).0
-        }
-    };
-    let struck = fleet.traffic.calls()[call].clone();
-    let when = format!("{}: {trouble:?} at {struck:?}: {answer:?}", scene.name);
+/// What comes after a disrupted run: the same event if the run failed, the agents, the schedule.
+async fn ends_the_same(scene: Scene, disrupted: Disrupted<Fleet>) {
+    let when = format!("{}: {disrupted}", scene.name);
+    let Disrupted { world: fleet, event, disruption, call, answer, .. } = disrupted;
     match &answer {
-        Answer::Died { .. } => assert!(matches!(trouble, Trouble::Kill(_)), "{when}"),
         Answer::Error { error_type, .. } => {
-            let is_forbidden = matches!(trouble, Trouble::Fault(Fault::Status { status: 403, .. }));
             // Sending is tried once: an answer that was lost would make two commands of one.
             // S3 asks for patience by 503, and knows nothing of the other services' words.
-            let is_strange = struck.service == "s3"
-                && matches!(trouble, Trouble::Fault(Fault::Status { status: 400, .. }));
-            let is_final = is_forbidden || is_strange || struck.operation == "SendCommand";
+            let is_strange = call.service == "s3" && disruption.is_status(400);
+            let is_final = disruption.is_status(403) || is_strange || call.operation == "SendCommand";
             assert!(error_type == "Aws" && is_final, "{when}");
         }
         // What a retry can mend is mended within the run.
-        Answer::Response(_) => {}
+        Answer::Response(_) | Answer::Died { .. } => {}
         _ => panic!("{when}"),
     }
     let function = fleet.start(&[]);
     if !matches!(answer, Answer::Response(_)) {
-        response(function.invoke((scene.event)()).await);
+        response(function.invoke(event).await);
     }
     for _ in 0..2 {
         response(function.invoke(tick()).await);
@@ -138,18 +97,22 @@ async fn troubled(scene: Scene, call: usize, trouble: &Trouble) {
         scene.results.iter().map(|(id, result)| ((*id).to_owned(), (*result).to_owned())).collect();
     expected.sort();
     assert_eq!(results, expected, "{when}");
-    // No trouble makes a second command of one.
+    // No disruption makes a second command of one.
     assert_eq!(fleet.ssm.commands().len(), scene.commands, "{when}");
 }
 
 async fn every_call_in_trouble(scene: Scene) {
-    let (fleet, function) = at_the_run(scene).await;
-    response(function.invoke((scene.event)()).await);
-    let calls = fleet.traffic.calls().len();
-    assert!(calls >= 4, "{:?}", fleet.operations());
-    let cases = (0..calls).flat_map(|call| troubles().into_iter().map(move |trouble| (call, trouble)));
-    let cases = stream::iter(cases).map(async |(call, trouble)| troubled(scene, call, &trouble).await);
-    assert_eq!(cases.buffer_unordered(AT_ONCE).count().await, calls * troubles().len());
+    let throttling = Fault::Status { status: 400, code: "ThrottlingException" };
+    let disruptions = [usual(), vec![Disruption::Fault(throttling)]].concat();
+    let calls = every_request_disrupted(
+        scene.name,
+        &disruptions,
+        async || before(scene).await,
+        async |_, _, answer| drop(response(answer)),
+        async |(), disrupted| ends_the_same(scene, disrupted).await,
+    )
+    .await;
+    assert!(calls.len() >= 4, "{calls:?}");
 }
 
 /// Promise P107.

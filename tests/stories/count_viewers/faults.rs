@@ -1,9 +1,10 @@
 //! Every S3 call of a run fails once in every way, or the process is killed there; then the event comes again.
 
 use super::{STATE, count, delivered, reported, start, text, together};
-use stand_in::{Answer, Fault};
+use stand_in::{Answer, Fault, Function};
 use std::time::{Duration, Instant};
 use stories::audience::{Audience, combined};
+use stories::faults::{Disruption, Run, every_request_disrupted, usual};
 use stories::{BUCKET, Cloud, error, response};
 
 /// Promise P128.
@@ -12,65 +13,46 @@ async fn whatever_fails_and_wherever_it_dies_the_same_event_again_ends_the_same(
     let audience = Audience::new(30, 2, 30);
     let lines = audience.lines(2, combined);
     let logs = [0, 1].map(|server| text(lines.iter().filter(|line| line.server == server)));
-    let prepared = || {
+    // The first log has been counted. The second one is about to be, by another process.
+    let before = async || {
         let cloud = Cloud::stand_in();
         for (server, log) in logs.iter().enumerate() {
             cloud.s3().put(BUCKET, &format!("logs/{server}"), log.clone());
         }
-        cloud
+        let first = start(&cloud, &[]);
+        response(first.invoke(delivered("logs/0")).await);
+        cloud.s3().reset_calls();
+        let function = start(&cloud, &[]);
+        let (traffic, event) = (cloud.s3().traffic().clone(), delivered("logs/1"));
+        Run { world: (cloud, first), traffic, function, event }
     };
-    let undisturbed = prepared();
-    let function = start(&undisturbed, &[]);
-    for server in 0..2 {
-        undisturbed.s3().reset_calls();
-        function.invoke(delivered(&format!("logs/{server}"))).await;
-    }
-    let calls = undisturbed.s3().calls().len();
-    assert!(calls >= 5, "{calls}");
     let kept = |cloud: &Cloud| -> Vec<_> {
         let keys = cloud.s3().keys(STATE, "").into_iter();
         keys.map(|key| (key.clone(), cloud.s3().object(STATE, &key).unwrap().body)).collect()
     };
-    let faults = [
-        Fault::Status { status: 500, code: "InternalError" },
-        Fault::Status { status: 503, code: "SlowDown" },
-        Fault::Status { status: 403, code: "AccessDenied" },
-        Fault::Status { status: 412, code: "PreconditionFailed" },
-        Fault::ResetBefore,
-        Fault::ResetAfter,
-        Fault::HoldBefore,
-        Fault::HoldAfter,
-    ];
-    for index in 0..calls {
-        for fault in &faults {
-            let cloud = prepared();
-            let first = start(&cloud, &[]);
-            first.invoke(delivered("logs/0")).await;
-            cloud.s3().reset_calls();
-            let second = start(&cloud, &[]);
-            cloud.s3().fault(index, fault.clone());
-            let is_kill = matches!(fault, Fault::HoldBefore | Fault::HoldAfter);
-            let (answer, ()) = futures::join!(second.invoke(delivered("logs/1")), async {
-                if is_kill {
-                    cloud.s3().held().await;
-                    second.kill();
-                }
-            });
-            let is_refused = matches!(fault, Fault::Status { status: 403, .. });
-            let is_conflict_of_a_read = matches!(fault, Fault::Status { status: 412, .. });
-            assert!(
-                is_kill || is_refused || is_conflict_of_a_read || matches!(answer, Answer::Response(_)),
-                "call {index}, {fault:?}: {answer:?}"
-            );
+    let undisturbed = async |(cloud, first): (Cloud, Function), second: &Function, answer| {
+        response(answer);
+        assert_eq!(together(&[&first, second]), audience.truth(60));
+        kept(&cloud)
+    };
+    let conflict = Fault::Status { status: 412, code: "PreconditionFailed" };
+    let disruptions = [usual(), vec![Disruption::Fault(conflict)]].concat();
+    let calls =
+        every_request_disrupted("two logs", &disruptions, before, undisturbed, async |expected, run| {
+            // A refusal is final, and so is the conflict of a read.
+            let is_final = run.disruption.is_status(403) || run.disruption.is_status(412);
+            let is_done = matches!(run.answer, Answer::Response(_));
+            assert!(run.disruption.is_kill() || is_final || is_done, "{run}");
             // A retry has another process or the same.
-            let third = start(&cloud, &[]);
+            let (cloud, first) = &run.world;
+            let third = start(cloud, &[]);
             let answer = third.invoke(delivered("logs/1")).await;
-            assert!(matches!(answer, Answer::Response(_)), "call {index}, {fault:?}: {answer:?}");
-            assert!(kept(&cloud) == kept(&undisturbed), "call {index}, {fault:?}");
-            let told = together(&[&first, &second, &third]);
-            assert_eq!(told, audience.truth(60), "call {index}, {fault:?}");
-        }
-    }
+            assert!(matches!(answer, Answer::Response(_)), "{run}: {answer:?}");
+            assert!(kept(cloud) == *expected, "{run}");
+            assert_eq!(together(&[first, &run.function, &third]), audience.truth(60), "{run}");
+        });
+    let calls = calls.await;
+    assert!(calls.len() >= 5, "{calls:?}");
 }
 
 /// Promise P122.

@@ -4,40 +4,17 @@
 //! At every single call somebody looks whether viewers have somewhere to go.
 
 use super::A;
-use futures::{StreamExt, stream};
 use serde_json::Value;
 use stand_in::{Answer, Call, Fault, Function, Object};
 use std::collections::HashSet;
 use std::sync::Mutex;
-use stories::event;
+use stories::faults::{Disrupted, Disruption, Run, every_request_disrupted, usual};
 use stories::pair::{
     ALERT, CHANNELS, CONTROL, ENDPOINTS, INDEX, PUBLIC, STATE, STEERING, Stage, Watch, alert_set,
 };
+use stories::{event, response};
 
-/// Cases at a time. They mostly wait for retries.
-const AT_ONCE: usize = 6;
-
-/// What goes wrong at one call.
-#[derive(Debug, Clone)]
-enum Trouble {
-    Fault(Fault),
-    /// The process is killed while there is no answer: before or after the effect.
-    Kill(Fault),
-}
-
-fn troubles() -> [Trouble; 7] {
-    [
-        Trouble::Fault(Fault::status(500)),
-        Trouble::Fault(Fault::status(503)),
-        Trouble::Fault(Fault::status(403)),
-        Trouble::Fault(Fault::ResetBefore),
-        Trouble::Fault(Fault::ResetAfter),
-        Trouble::Kill(Fault::HoldBefore),
-        Trouble::Kill(Fault::HoldAfter),
-    ]
-}
-
-/// A run whose end must not depend on trouble.
+/// A run whose end must not depend on a disruption.
 pub(crate) struct Scene {
     /// Which function runs.
     pub(crate) stem: &'static str,
@@ -122,51 +99,38 @@ fn assert_bearable_after(watch: &Watch, struck: &Call, when: &str) {
     assert!(breaches.is_empty(), "{when}: {breaches:#?}");
 }
 
-/// A run that goes well, and what was seen of others.
-struct Run {
-    scene: Scene,
-    before: Before,
+/// A stage, and what was seen of it at each call so far.
+struct Watched {
+    stage: Stage,
+    watch: Watch,
+}
+
+/// A run that went well, and what was seen of others.
+struct Expected {
     undisturbed: Value,
     /// How runs left things, and whether the event came again, where all that came then was seen to end well. A function
     /// knows nothing but what it reads, so it need not be seen twice.
     ended_well: Mutex<HashSet<(String, bool)>>,
 }
 
-/// One run into trouble at one call, and what comes afterwards.
-async fn troubled(run: &Run, call: usize, trouble: &Trouble) {
-    let Run { scene, before, undisturbed, ended_well } = run;
-    let stage = before.again(scene);
-    let function = start(scene, &stage).await;
-    let watch = stage.watch();
-    let answer = match trouble {
-        Trouble::Fault(fault) => {
-            stage.traffic.fault(call, fault.clone());
-            function.invoke((scene.event)()).await
-        }
-        Trouble::Kill(fault) => {
-            stage.traffic.fault(call, fault.clone());
-            let killed = async {
-                stage.traffic.held().await;
-                function.kill();
-            };
-            tokio::join!(function.invoke((scene.event)()), killed).0
-        }
-    };
-    let struck = stage.traffic.calls()[call].clone();
-    let when = format!("{} {:?}: {trouble:?} at {struck:?}: {answer:?}", scene.stem, scene.settings);
-    assert_bearable_after(&watch, &struck, &when);
+/// What comes after a disrupted run: the same event if it would come again, and the schedules.
+async fn ends_the_same(scene: &Scene, expected: &Expected, disrupted: Disrupted<Watched>) {
+    let Expected { undisturbed, ended_well } = expected;
+    let when = format!("{} {:?}: {disrupted}", scene.stem, scene.settings);
+    let Disrupted { world: Watched { stage, watch }, function, event, disruption, call, answer } = disrupted;
+    assert_bearable_after(&watch, &call, &when);
 
-    let is_forbidden = matches!(trouble, Trouble::Fault(Fault::Status { status: 403, .. }));
-    let (left, event) = (stage.picture(), (scene.event)());
+    let is_forbidden = disruption.is_status(403);
+    let left = stage.picture();
     let is_done = left == *undisturbed;
     match &answer {
-        Answer::Died { .. } => assert!(matches!(trouble, Trouble::Kill(_)), "{when}"),
+        Answer::Died { .. } => {}
         // What a viewer does not get is no error, but a reason to wait.
-        Answer::Response(_) if struck.service == "origin" => {}
+        Answer::Response(_) if call.service == "origin" => {}
         Answer::Error { error_type, .. } if is_forbidden => assert_eq!(error_type, "Aws", "{when}"),
         // The endpoint is there, and whose it is must be looked at anew.
-        Answer::Error { error_type, .. } if struck.operation == "CreateOriginEndpoint" => {
-            assert!(error_type == "Aws" && matches!(trouble, Trouble::Fault(Fault::ResetAfter)), "{when}");
+        Answer::Error { error_type, .. } if call.operation == "CreateOriginEndpoint" => {
+            assert!(error_type == "Aws" && disruption == Disruption::Fault(Fault::ResetAfter), "{when}");
         }
         // What a retry can mend is mended within the run.
         Answer::Response(_) => assert!(is_done && !is_forbidden, "{when}"),
@@ -185,9 +149,9 @@ async fn troubled(run: &Run, call: usize, trouble: &Trouble) {
             Answer::Died { .. } => stage.start(scene.stem, scene.settings),
             _ => function,
         };
-        again.invoke(event).await.into_response();
+        response(again.invoke(event).await);
     }
-    assert_bearable_after(&watch, &struck, &when);
+    assert_bearable_after(&watch, &call, &when);
     let watch = stage.watch();
     schedules(scene, &stage).await;
     assert_bearable(&watch, &when);
@@ -195,29 +159,44 @@ async fn troubled(run: &Run, call: usize, trouble: &Trouble) {
     ended_well.lock().unwrap().insert(left);
 }
 
-/// Every call of a run in every trouble.
-pub(crate) async fn every_call_in_trouble(scene: Scene, before: Before) {
-    let stage = before.again(&scene);
-    let function = start(&scene, &stage).await;
-    let at_first = stage.picture();
-    let watch = stage.watch();
-    let answer = function.invoke((scene.event)()).await.into_response();
+/// What a run comes to that is not disrupted.
+async fn ends_well(
+    scene: &Scene,
+    at_first: &Value,
+    run: Watched,
+    function: &Function,
+    answer: Answer,
+) -> Value {
+    let Watched { stage, watch } = run;
+    let answer = response(answer);
     assert!(["failed_over", "failed_back"].contains(&answer["outcome"].as_str().unwrap()), "{answer:#}");
     assert_bearable(&watch, "undisturbed");
-    let calls = stage.traffic.calls();
     let undisturbed = stage.picture();
-    assert_ne!(at_first, undisturbed);
+    assert_ne!(*at_first, undisturbed);
     // The same event again, and the schedules, find nothing to do.
-    let answer = function.invoke((scene.event)()).await.into_response();
+    let answer = response(function.invoke((scene.event)()).await);
     assert_eq!(answer["outcome"], "unchanged", "{answer:#}");
-    schedules(&scene, &stage).await;
+    schedules(scene, &stage).await;
     assert_eq!(stage.picture(), undisturbed);
+    undisturbed
+}
 
-    let cases = (0..calls.len()).flat_map(|call| troubles().into_iter().map(move |trouble| (call, trouble)));
-    let run = Run { scene, before, undisturbed, ended_well: Mutex::default() };
-    let cases = stream::iter(cases).map(async |(call, trouble)| troubled(&run, call, &trouble).await);
-    let tried = cases.buffer_unordered(AT_ONCE).count().await;
-    assert_eq!(tried, calls.len() * troubles().len());
+/// Every call of a run in every trouble.
+pub(crate) async fn every_call_in_trouble(scene: Scene, before: Before) {
+    let at_first = before.again(&scene).picture();
+    let prepare = async || {
+        let stage = before.again(&scene);
+        let function = start(&scene, &stage).await;
+        let watch = stage.watch();
+        let traffic = stage.traffic.clone();
+        Run { world: Watched { stage, watch }, traffic, function, event: (scene.event)() }
+    };
+    let undisturbed = async |run, function: &Function, answer| Expected {
+        undisturbed: ends_well(&scene, &at_first, run, function, answer).await,
+        ended_well: Mutex::default(),
+    };
+    let check = async |expected: &Expected, disrupted| ends_the_same(&scene, expected, disrupted).await;
+    let calls = every_request_disrupted(scene.stem, &usual(), prepare, undisturbed, check).await;
     assert!(calls.len() >= 7, "{calls:?}");
 }
 

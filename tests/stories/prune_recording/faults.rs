@@ -2,42 +2,22 @@
 //! Promises P17 and P18: all cases, not samples.
 
 use super::{BYTE_RANGE, KEEP_HIGHEST, MASTER};
-use futures::{StreamExt, stream};
 use onair_core::playlist::MultivariantPlaylist;
-use serde_json::Value;
 use stand_in::ivs::Recording;
-use stand_in::{Answer, Fault, Object, Snapshot};
+use stand_in::{Answer, Fault, Object};
+use std::cell::Cell;
 use std::collections::BTreeSet;
-use stories::{BUCKET, Cloud, VERSIONED, recording, recording_end, start};
+use stories::faults::{Disrupted, Disruption, Run, every_request_disrupted, usual};
+use stories::{BUCKET, Cloud, VERSIONED, event, recording, recording_end, response, start};
 
-/// Cases at a time. They mostly wait for retries.
-const AT_ONCE: usize = 6;
-
-/// What goes wrong at one call.
-#[derive(Debug, Clone)]
-enum Trouble {
-    Fault(Fault),
-    /// The process is killed while S3 has not answered: before or after the effect.
-    Kill(Fault),
+/// What can go wrong here: also with some of the keys of a `DeleteObjects`.
+fn disruptions() -> Vec<Disruption> {
+    let partial = |code, every| Disruption::Fault(Fault::PartialDelete { code, every });
+    let some = vec![partial("InternalError", 2), partial("SlowDown", 1), partial("AccessDenied", 1)];
+    [usual(), some].concat()
 }
 
-fn troubles() -> Vec<Trouble> {
-    let partial = |code, every| Trouble::Fault(Fault::PartialDelete { code, every });
-    vec![
-        Trouble::Fault(Fault::Status { status: 500, code: "InternalError" }),
-        Trouble::Fault(Fault::Status { status: 503, code: "SlowDown" }),
-        Trouble::Fault(Fault::Status { status: 403, code: "AccessDenied" }),
-        Trouble::Fault(Fault::ResetBefore),
-        Trouble::Fault(Fault::ResetAfter),
-        partial("InternalError", 2),
-        partial("SlowDown", 1),
-        partial("AccessDenied", 1),
-        Trouble::Kill(Fault::HoldBefore),
-        Trouble::Kill(Fault::HoldAfter),
-    ]
-}
-
-/// A way to prune whose end state must not depend on trouble.
+/// A way to prune whose end state must not depend on a disruption.
 #[derive(Debug, Clone)]
 struct Setting {
     bucket: &'static str,
@@ -78,62 +58,39 @@ fn assert_plays(cloud: &Cloud, setting: &Setting, recording: &Recording, when: &
     }
 }
 
-/// A recording to prune, and what that comes to when nothing goes wrong.
-struct Case {
-    setting: Setting,
-    recording: Recording,
-    whole: Snapshot,
-    undisturbed: State,
-}
-
-/// One run into trouble at one call, then one without.
-async fn troubled(case: &Case, call: usize, trouble: &Trouble) -> State {
-    let Case { setting, recording, whole, undisturbed } = case;
-    let cloud = Cloud::stand_in();
-    cloud.s3().restore(setting.bucket, whole);
-    let end = recording_end(setting.bucket, recording);
-    let function = start(&cloud, &setting.settings);
-    match trouble {
-        Trouble::Fault(fault) => {
-            cloud.s3().fault(call, fault.clone());
-            let answer = function.invoke(end.clone()).await;
-            let operation = cloud.s3().calls()[call].operation.clone();
-            // What a retry can mend is mended within the run; what it cannot is an error, and never a success.
-            let for_ever = match fault {
-                Fault::Status { code, .. } => *code == "AccessDenied",
-                Fault::PartialDelete { code, .. } => *code == "AccessDenied" && operation == "DeleteObjects",
-                _ => false,
-            };
-            match answer {
-                Answer::Response(report) if !for_ever => {
-                    assert_eq!(report["outcome"], "pruned", "{trouble:?} at {call}");
-                    assert_eq!(
-                        &state(&cloud, setting.bucket),
-                        undisturbed,
-                        "{trouble:?} at {call}, {operation}"
-                    );
-                }
-                Answer::Error { error_type, .. } if for_ever => assert_eq!(error_type, "Aws"),
-                other => panic!("{other:?} after {trouble:?} at {call}, {operation}"),
-            }
+/// A disrupted run must have done all of it or failed. Then the run is repeated.
+async fn ends_the_same(
+    setting: &Setting,
+    recording: &Recording,
+    undisturbed: &State,
+    disrupted: Disrupted<Cloud>,
+) {
+    let when = format!("{setting:?}: {disrupted}");
+    let Disrupted { world: cloud, function, event, disruption, call, answer } = disrupted;
+    // What a retry can mend is mended within the run; what it cannot is an error, and never a success.
+    let is_denied = match &disruption {
+        Disruption::Fault(Fault::PartialDelete { code: "AccessDenied", .. }) => {
+            call.operation == "DeleteObjects"
         }
-        Trouble::Kill(fault) => {
-            cloud.s3().fault(call, fault.clone());
-            let invoked = function.invoke(end.clone());
-            tokio::join!(invoked, async {
-                cloud.s3().held().await;
-                function.kill();
-            });
+        other => other.is_status(403),
+    };
+    match answer {
+        _ if disruption.is_kill() => {}
+        Answer::Response(report) if !is_denied => {
+            assert_eq!(report["outcome"], "pruned", "{when}");
+            assert_eq!(&state(&cloud, setting.bucket), undisturbed, "{when}");
         }
+        Answer::Error { error_type, .. } if is_denied => assert_eq!(error_type, "Aws", "{when}"),
+        _ => panic!("{when}"),
     }
     drop(function);
-    let when = format!("after {trouble:?} at call {call}");
     assert_plays(&cloud, setting, recording, &when);
+
     cloud.s3().reset_calls();
-    let report = start(&cloud, &setting.settings).invoke(end).await.into_response();
+    let report = response(start(&cloud, &setting.settings).invoke(event).await);
     assert!(["pruned", "unchanged"].contains(&report["outcome"].as_str().unwrap()), "{when}: {report}");
     assert_plays(&cloud, setting, recording, &when);
-    state(&cloud, setting.bucket)
+    assert_eq!(&state(&cloud, setting.bucket), undisturbed, "{when}");
 }
 
 async fn every_call_in_trouble(
@@ -144,26 +101,26 @@ async fn every_call_in_trouble(
     let setting = Setting { bucket, settings: KEEP_HIGHEST.iter().chain(more).copied().collect() };
     let mut recording = recording("trouble");
     change(&mut recording);
-    let cloud = Cloud::stand_in();
-    recording.put_into(cloud.s3(), bucket);
-    let whole = cloud.s3().snapshot(bucket);
-    let report: Value =
-        start(&cloud, &setting.settings).invoke(recording_end(bucket, &recording)).await.into_response();
-    assert_eq!(report["outcome"], "pruned");
-    let calls = cloud.s3().calls();
-    let case = Case { setting, recording, whole, undisturbed: state(&cloud, bucket) };
-    let cases = (0..calls.len()).flat_map(|call| troubles().into_iter().map(move |trouble| (call, trouble)));
-    let ends = stream::iter(cases).map(async |(call, trouble)| {
-        let end = troubled(&case, call, &trouble).await;
-        (call, trouble, end)
-    });
-    let mut ends = std::pin::pin!(ends.buffer_unordered(AT_ONCE));
-    let mut tried = 0;
-    while let Some((call, trouble, end)) = ends.next().await {
-        assert_eq!(end, case.undisturbed, "{:?}: {trouble:?} at call {call}", case.setting);
-        tried += 1;
-    }
-    assert_eq!(tried, calls.len() * troubles().len());
+    let whole = {
+        let cloud = Cloud::stand_in();
+        recording.put_into(cloud.s3(), bucket);
+        cloud.s3().snapshot(bucket)
+    };
+    let before = async || {
+        let cloud = Cloud::stand_in();
+        cloud.s3().restore(bucket, &whole);
+        let function = start(&cloud, &setting.settings);
+        let traffic = cloud.s3().traffic().clone();
+        Run { world: cloud, traffic, function, event: recording_end(bucket, &recording) }
+    };
+    let undisturbed = async |cloud: Cloud, _: &_, answer| {
+        assert_eq!(response(answer)["outcome"], "pruned");
+        state(&cloud, bucket)
+    };
+    let check = async |undisturbed: &State, disrupted| {
+        ends_the_same(&setting, &recording, undisturbed, disrupted).await;
+    };
+    let calls = every_request_disrupted(bucket, &disruptions(), before, undisturbed, check).await;
     assert!(calls.len() > 15, "{calls:?}");
 }
 
@@ -189,4 +146,36 @@ async fn every_call_in_trouble_ends_the_same_in_a_versioned_bucket() {
 #[tokio::test]
 async fn every_call_in_trouble_ends_the_same_where_versions_are_purged() {
     every_call_in_trouble(VERSIONED, &[("VERSIONS", "purge")], |_| {}).await;
+}
+
+/// Runs of which only the first `whole` ones get an event that the function takes for its own.
+async fn runs_that_end_early(whole: usize) {
+    let recording = recording("early");
+    let started = Cell::new(0);
+    let before = async || {
+        let cloud = Cloud::stand_in();
+        recording.put_into(cloud.s3(), BUCKET);
+        let is_whole = started.replace(started.get() + 1) < whole;
+        let file = if is_whole { "recording-end.json" } else { "recording-start.json" };
+        let mut event = event(&format!("prune-recording/{file}"));
+        event["detail"]["recording_s3_key_prefix"] = recording.prefix.clone().into();
+        let function = start(&cloud, &KEEP_HIGHEST);
+        Run { traffic: cloud.s3().traffic().clone(), world: cloud, function, event }
+    };
+    let undisturbed = async |_, _: &_, _| {};
+    every_request_disrupted("early", &usual(), before, undisturbed, async |(), _| {}).await;
+}
+
+/// The driver itself: without requests there is nothing to disrupt, and nothing is shown.
+#[tokio::test]
+#[should_panic(expected = "early: the run makes no request")]
+async fn a_run_without_requests_shows_nothing() {
+    runs_that_end_early(0).await;
+}
+
+/// The driver itself: a disruption that is not met shows nothing.
+#[tokio::test]
+#[should_panic(expected = "the run ended before request 0")]
+async fn a_disruption_that_is_not_met_shows_nothing() {
+    runs_that_end_early(1).await;
 }

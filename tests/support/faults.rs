@@ -1,0 +1,152 @@
+//! The driver of the stories in which every request of a run goes wrong once in every way: all cases, not samples.
+
+use futures::{FutureExt, StreamExt, stream};
+use serde_json::Value;
+use stand_in::{Answer, Call, Fault, Function, Traffic};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, resume_unwind};
+
+/// Runs at a time. They mostly wait for retries.
+const AT_ONCE: usize = 6;
+
+/// What goes wrong at one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Disruption {
+    /// The service answers otherwise than it should, or not at all.
+    Fault(Fault),
+    /// The process is killed while it waits for the answer. The fault holds the request, before or after its effect.
+    Kill(Fault),
+}
+
+/// What can go wrong with a request to any service. The code of an error is the service's own.
+pub fn usual() -> Vec<Disruption> {
+    vec![
+        Disruption::Fault(Fault::status(500)),
+        Disruption::Fault(Fault::status(503)),
+        Disruption::Fault(Fault::status(403)),
+        Disruption::Fault(Fault::ResetBefore),
+        Disruption::Fault(Fault::ResetAfter),
+        Disruption::Kill(Fault::HoldBefore),
+        Disruption::Kill(Fault::HoldAfter),
+    ]
+}
+
+impl Disruption {
+    /// Whether the service answers with this HTTP status.
+    pub fn is_status(&self, expected: u16) -> bool {
+        matches!(self, Self::Fault(Fault::Status { status, .. }) if *status == expected)
+    }
+
+    /// Whether the process is killed.
+    pub fn is_kill(&self) -> bool {
+        matches!(self, Self::Kill(_))
+    }
+
+    fn fault(&self) -> &Fault {
+        match self {
+            Self::Fault(fault) | Self::Kill(fault) => fault,
+        }
+    }
+}
+
+/// A function in a world of its own, and the event that it is about to get.
+pub struct Run<W> {
+    /// Where all that the function changes is kept.
+    pub world: W,
+    /// The world's traffic. The next request has index 0.
+    pub traffic: Traffic,
+    /// The function.
+    pub function: Function,
+    /// What it is invoked with.
+    pub event: Value,
+}
+
+/// A run in which one request went wrong, and what the function answered.
+pub struct Disrupted<W> {
+    /// The world after it.
+    pub world: W,
+    /// The function. It has ended if it was killed.
+    pub function: Function,
+    /// What it was invoked with.
+    pub event: Value,
+    /// What went wrong.
+    pub disruption: Disruption,
+    /// The request that went wrong.
+    pub call: Call,
+    /// What the function answered.
+    pub answer: Answer,
+}
+
+impl<W> fmt::Display for Disrupted<W> {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { disruption, call, answer, .. } = self;
+        write!(to, "{disruption:?} at request {} ({call:?}): {answer:?}", call.index)
+    }
+}
+
+impl<W> Disrupted<W> {
+    /// Invokes the function while one request goes wrong.
+    async fn at(run: Run<W>, request: usize, disruption: Disruption) -> Self {
+        let Run { world, traffic, function, event } = run;
+        traffic.fault(request, disruption.fault().clone());
+        let invoked = function.invoke(event.clone());
+        let answer = match &disruption {
+            Disruption::Fault(_) => invoked.await,
+            Disruption::Kill(_) => {
+                let killed = async {
+                    traffic.held().await;
+                    function.kill();
+                };
+                tokio::join!(invoked, killed).0
+            }
+        };
+        let calls = traffic.calls();
+        let met = calls.get(request).cloned();
+        let call =
+            met.unwrap_or_else(|| panic!("the run ended before request {request}: {answer:?}, {calls:?}"));
+        let died = matches!(answer, Answer::Died { .. });
+        assert!(disruption.is_kill() || !died, "the function died: {answer:?}, {:?}", function.stderr());
+        Self { world, function, event, disruption, call, answer }
+    }
+}
+
+/// Runs once undisturbed to see which requests a run makes. Then, for every request and every disruption, runs anew in a
+/// world of its own, and checks what came of it. Returns the requests.
+///
+/// `undisturbed` looks at the first run and says what all others are compared with. `check` holds the invariant against a
+/// disrupted run, repeats the run as it would be repeated, and holds the invariant against that.
+///
+/// # Panics
+///
+/// If the run makes no request, if a disruption is not met, or if `check` panics: then the request and the disruption are
+/// printed.
+pub async fn every_request_disrupted<W, E>(
+    scene: &str,
+    disruptions: &[Disruption],
+    prepare: impl AsyncFn() -> Run<W>,
+    undisturbed: impl AsyncFnOnce(W, &Function, Answer) -> E,
+    check: impl AsyncFn(&E, Disrupted<W>),
+) -> Vec<Call> {
+    let Run { world, traffic, function, event } = prepare().await;
+    let answer = function.invoke(event).await;
+    let calls = traffic.calls();
+    assert!(!calls.is_empty(), "{scene}: the run makes no request: {answer:?}");
+    let expected = undisturbed(world, &function, answer).await;
+
+    let cases = (0..calls.len()).flat_map(|request| disruptions.iter().map(move |kind| (request, kind)));
+    let checked = stream::iter(cases).map(async |(request, disruption)| {
+        let case = async {
+            let run = prepare().await;
+            assert!(run.traffic.calls().is_empty(), "the first request of the run has not index 0");
+            check(&expected, Disrupted::at(run, request, disruption.clone()).await).await;
+        };
+        if let Err(panic) = AssertUnwindSafe(case).catch_unwind().await {
+            let undisturbed = &calls[request];
+            eprintln!("{scene}: {disruption:?} at request {request}, which is {undisturbed:?} where nothing is wrong");
+            resume_unwind(panic);
+        }
+    });
+    let checked = checked.buffer_unordered(AT_ONCE).count().await;
+    assert_eq!(checked, calls.len() * disruptions.len(), "{scene}");
+    calls
+}
