@@ -152,6 +152,31 @@ impl Drop for Function {
     }
 }
 
+/// Starts a function's binary with settings that it has to refuse, and returns the one line that it logs.
+///
+/// The environment is the settings and what every start under Lambda has; nothing listens at the address of the Runtime
+/// API, so that a binary which does start cannot go on.
+///
+/// Panics if the binary cannot be started, if it ends with success, and if it logs anything but one error of its
+/// configuration.
+#[track_caller]
+pub fn start_fails(binary: &Path, settings: &[(&str, &str)]) -> String {
+    let mut command = std::process::Command::new(binary);
+    command.env_clear().env("AWS_REGION", REGION).env("AWS_EC2_METADATA_DISABLED", "true");
+    command.env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9").envs(settings.iter().copied());
+    let output = match command.output() {
+        Ok(output) => output,
+        Err(error) => panic!("{} cannot be started: {error}", binary.display()),
+    };
+    let log = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!output.status.success(), "{settings:?} are accepted: {log}");
+    assert_eq!(log.lines().count(), 1, "{settings:?}: {log}");
+    for part in [r#""level":"ERROR""#, r#""error.type":"Config""#] {
+        assert!(log.contains(part), "{settings:?}: no {part} in {log}");
+    }
+    log
+}
+
 /// Waits for the end of the process, which is the end of every invocation.
 async fn watch(mut child: Child, process: Arc<Process>, end: impl Fn(Answer)) {
     let status = tokio::select! {

@@ -11,7 +11,8 @@
 //! - [`Site`]: the objects of the buckets as viewers get them.
 //! - [`Traffic`]: the log of the calls to all of these, with [`Fault`]s that strike at an exact call.
 //! - [`ivs`]: recordings as Amazon IVS leaves them.
-//! - [`RuntimeApi`] and [`Function`]: the Lambda Runtime API and a function's binary running under it.
+//! - [`RuntimeApi`] and [`Function`]: the Lambda Runtime API and a function's binary running under it;
+//!   [`start_fails`] for one that must not start.
 //!
 //! Every server listens on a free port of 127.0.0.1 and runs on threads of its own, so that a test with a
 //! current-thread runtime, or with a paused clock, cannot starve it.
@@ -35,7 +36,7 @@ mod traffic;
 mod web;
 
 pub use autoscaling::{AutoScaling, Groups};
-pub use function::Function;
+pub use function::{Function, start_fails};
 pub use live::{Live, Variant};
 pub use medialive::{Channels, MediaLive};
 pub use mediapackage::{Endpoints, MediaPackage, Reply, Source};

@@ -1,20 +1,11 @@
 //! How the binary starts when something is wrong. This test is also why `cargo test` builds the binary that
 //! the stories start.
 
-#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in what tests share")]
+use stand_in::start_fails;
 
-use std::process::Command;
-
-/// What the last line of a start with these settings says.
+/// What a start with these settings logs.
 fn start(settings: &[(&str, &str)]) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_complete-lifecycle"));
-    command.env_clear().env("AWS_REGION", "us-west-2").env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9");
-    let output = command.envs(settings.iter().copied()).output().unwrap();
-    assert!(!output.status.success());
-    let log = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(log.lines().count(), 1, "{log}");
-    assert!(log.contains(r#""error.type":"Config""#), "{log}");
-    log
+    start_fails(env!("CARGO_BIN_EXE_complete-lifecycle").as_ref(), settings)
 }
 
 /// Promise P94.

@@ -1,19 +1,11 @@
 //! How the binary starts when something is wrong. This test is also why `cargo test` builds the binary that
 //! the stories start.
 
-use std::process::Command;
+use stand_in::start_fails;
 
 /// Promise P26.
 #[test]
 fn a_missing_setting_stops_the_start_and_is_named() {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fail-over"));
-    command.env_clear().env("AWS_REGION", "us-west-2").env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9");
-    let output = command.env("PAIR", "show").output().unwrap();
-    assert!(!output.status.success());
-    let log = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(log.lines().count(), 1, "{log}");
-    assert!(
-        log.contains(r#""error.type":"Config""#) && log.contains("SIDE_A_CHANNEL_ARN is not set"),
-        "{log}"
-    );
+    let log = start_fails(env!("CARGO_BIN_EXE_fail-over").as_ref(), &[("PAIR", "show")]);
+    assert!(log.contains("SIDE_A_CHANNEL_ARN is not set"), "{log}");
 }
