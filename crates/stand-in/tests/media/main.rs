@@ -6,6 +6,8 @@
 mod alerts;
 mod endpoints;
 mod faults;
+#[path = "../sdk/mod.rs"]
+mod sdk;
 mod site;
 mod streams;
 
@@ -16,7 +18,7 @@ use std::net::TcpStream;
 use aws_sdk_mediapackage::Client;
 use aws_sdk_mediapackage::config::retry::RetryConfig;
 use aws_sdk_mediapackage::config::{BehaviorVersion, Config, Credentials, Region};
-use aws_sdk_mediapackage::error::{ProvideErrorMetadata, SdkError};
+use sdk::{refusal, refused};
 use serde_json::{Value, json};
 use stand_in::{ACCESS_KEY_ID, Live, MediaPackage, REGION, SECRET_ACCESS_KEY, Traffic};
 
@@ -46,20 +48,6 @@ fn start() -> (MediaPackage, Client) {
 /// What makes an endpoint of the channel `a`.
 fn hls(id: &str) -> Value {
     json!({"id": id, "channelId": "a", "hlsPackage": {}})
-}
-
-/// The HTTP status and the error code of a failed call.
-fn refusal<T, E>(result: Result<T, SdkError<E>>) -> (u16, String)
-where
-    E: ProvideErrorMetadata,
-{
-    let Err(error) = result else { panic!("the call succeeded") };
-    let status = error.raw_response().map_or(0, |response| response.status().as_u16());
-    (status, error.code().unwrap_or_default().to_owned())
-}
-
-fn refused(status: u16, code: &str) -> (u16, String) {
-    (status, code.to_owned())
 }
 
 /// An answer of a web server. The headers' names are in small letters.

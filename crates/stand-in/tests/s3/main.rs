@@ -6,12 +6,14 @@ mod deletes;
 mod faults;
 mod listings;
 mod objects;
+#[path = "../sdk/mod.rs"]
+mod sdk;
 mod versions;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Config, Credentials, Region};
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use sdk::{refusal, refused};
 use stand_in::{ACCESS_KEY_ID, REGION, S3, SECRET_ACCESS_KEY, Versioning};
 
 const BUCKET: &str = "recordings";
@@ -37,18 +39,4 @@ fn start(versioning: Versioning) -> (S3, Client) {
     s3.create_bucket(BUCKET, versioning);
     let client = client(&s3);
     (s3, client)
-}
-
-/// The HTTP status and the error code of a failed call.
-fn refusal<T, E>(result: Result<T, SdkError<E>>) -> (u16, String)
-where
-    E: ProvideErrorMetadata,
-{
-    let Err(error) = result else { panic!("the call succeeded") };
-    let status = error.raw_response().map_or(0, |response| response.status().as_u16());
-    (status, error.code().unwrap_or_default().to_owned())
-}
-
-fn refused(status: u16, code: &str) -> (u16, String) {
-    (status, code.to_owned())
 }
