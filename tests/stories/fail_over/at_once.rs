@@ -4,7 +4,7 @@ use super::{A, B};
 use serde_json::Value;
 use stand_in::Function;
 use std::time::Duration;
-use stories::pair::{ALERT, CHANNELS, Stage, alert_cleared, alert_set, by_hand};
+use stories::pair::{ALERT, CHANNELS, Stage, Watch, alert_cleared, alert_set, by_hand};
 use stories::{event, response};
 
 /// How often two runs meet.
@@ -15,6 +15,21 @@ fn head_start(repetition: u64) -> (Duration, Duration) {
     let ms = |steps: u64| Duration::from_millis(5 * steps);
     let half = REPETITIONS / 2;
     (ms(half.saturating_sub(repetition)), ms(repetition.saturating_sub(half)))
+}
+
+/// The pair as it was at first, published, where no request has to wait.
+async fn anew(stage: &Stage, publish_playlist: &Function) {
+    stage.traffic.set_latency(Duration::ZERO);
+    stage.renew();
+    response(publish_playlist.invoke(event("publish-playlist/by-hand.json")).await);
+}
+
+/// From now on every request takes its time and is watched. Returns when each of two runs begins.
+fn meet(stage: &Stage, repetition: u64) -> (Watch, Duration, Duration) {
+    let watch = stage.watch();
+    stage.traffic.set_latency(Duration::from_millis(4));
+    let (a, b) = head_start(repetition);
+    (watch, a, b)
 }
 
 async fn after(wait: Duration, function: &Function, event: Value) -> Value {
@@ -43,12 +58,8 @@ async fn both_lost_at_once(cut: &str) {
     let publish_playlist = stage.start("publish-playlist", &settings);
     let mut cuts = [0, 0];
     for repetition in 0..REPETITIONS {
-        stage.traffic.set_latency(Duration::ZERO);
-        stage.renew();
-        response(publish_playlist.invoke(event("publish-playlist/by-hand.json")).await);
-        let watch = stage.watch();
-        stage.traffic.set_latency(Duration::from_millis(4));
-        let (a, b) = head_start(repetition);
+        anew(&stage, &publish_playlist).await;
+        let (watch, a, b) = meet(&stage, repetition);
         let answers =
             tokio::join!(after(a, &processes[A], alert_set(A)), after(b, &processes[B], alert_set(B)));
         assert_eq!(watch.breaches(), [""; 0], "{repetition}: {answers:#?}");
@@ -86,14 +97,10 @@ async fn one_is_lost_while_the_other_comes_back(settings: &[(&str, &str)], clear
     let (fail_over, fail_back) = (stage.start("fail-over", settings), stage.start("fail-back", settings));
     let publish_playlist = stage.start("publish-playlist", settings);
     for repetition in 0..REPETITIONS {
-        stage.traffic.set_latency(Duration::ZERO);
-        stage.renew();
-        response(publish_playlist.invoke(event("publish-playlist/by-hand.json")).await);
+        anew(&stage, &publish_playlist).await;
         response(fail_over.invoke(alert_set(A)).await);
         stage.medialive.set_alert(CHANNELS[B], 0, ALERT);
-        let watch = stage.watch();
-        stage.traffic.set_latency(Duration::from_millis(4));
-        let (a, b) = head_start(repetition);
+        let (watch, a, b) = meet(&stage, repetition);
         let answers = tokio::join!(after(a, &fail_back, cleared(A)), after(b, &fail_over, alert_set(B)));
         assert_eq!(watch.breaches(), [""; 0], "{repetition}: {answers:#?}");
         stage.traffic.set_latency(Duration::ZERO);
@@ -126,13 +133,9 @@ async fn a_side_that_is_lost_again_while_it_comes_back_stays_away() {
             (stage.start("fail-over", &settings), stage.start("fail-back", &settings));
         let publish_playlist = stage.start("publish-playlist", &settings);
         for repetition in 0..REPETITIONS {
-            stage.traffic.set_latency(Duration::ZERO);
-            stage.renew();
-            response(publish_playlist.invoke(event("publish-playlist/by-hand.json")).await);
+            anew(&stage, &publish_playlist).await;
             response(fail_over.invoke(alert_set(A)).await);
-            let watch = stage.watch();
-            stage.traffic.set_latency(Duration::from_millis(4));
-            let (a, b) = head_start(repetition);
+            let (watch, a, b) = meet(&stage, repetition);
             let again = async {
                 tokio::time::sleep(b).await;
                 stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
@@ -162,12 +165,8 @@ async fn publishing_at_the_same_time_changes_nothing_about_a_fail_over() {
         (stage.start("fail-over", &settings), stage.start("publish-playlist", &settings));
     let mut end = None;
     for repetition in 0..REPETITIONS {
-        stage.traffic.set_latency(Duration::ZERO);
-        stage.renew();
-        response(publish_playlist.invoke(event("publish-playlist/by-hand.json")).await);
-        let watch = stage.watch();
-        stage.traffic.set_latency(Duration::from_millis(4));
-        let (a, b) = head_start(repetition);
+        anew(&stage, &publish_playlist).await;
+        let (watch, a, b) = meet(&stage, repetition);
         let publish = after(b, &publish_playlist, event("publish-playlist/schedule.json"));
         let answers = tokio::join!(after(a, &fail_over, alert_set(A)), publish);
         assert_eq!(watch.breaches(), [""; 0], "{repetition}: {answers:#?}");
