@@ -1,10 +1,11 @@
 //! How fast access logs are read, beside GoAccess, and how far estimates are off.
 
-use crate::{binary, median, table};
+use crate::{median, table};
 use anyhow::{Context, Result, ensure};
 use chrono::DateTime;
 use onair_core::count_viewers::key::Secret;
 use onair_core::count_viewers::viewers::Viewers;
+use scenes::binary;
 use serde_json::json;
 use std::fs::File;
 use std::io::{BufWriter, Write};

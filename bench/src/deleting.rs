@@ -1,10 +1,12 @@
 //! How long three renditions of four take to go, with 25 ms between every request and its answer.
 
 use crate::peers::Peer;
-use crate::{BUCKET, binary, event, median, recording, table};
+use crate::{BUCKET, ended, median, recording, table};
 use anyhow::{Result, ensure};
+use scenes::lambda::Lambda;
+use scenes::recording::Archive;
 use stand_in::ivs::Recording;
-use stand_in::{Function, S3, Snapshot, Versioning};
+use stand_in::{S3, Snapshot};
 use std::time::{Duration, Instant};
 
 /// What the stand-in adds to every request.
@@ -14,19 +16,18 @@ const PAGE: u64 = 1_000;
 
 pub(crate) async fn measure(objects: u64, runs: usize) -> Result<()> {
     let recording = recording(objects);
-    let s3 = S3::start();
-    s3.create_bucket(BUCKET, Versioning::Off);
-    recording.put_into(&s3, BUCKET);
-    let whole = s3.snapshot(BUCKET);
+    let archive = Archive::new(S3::start(), BUCKET);
+    archive.put(&recording);
+    let whole = archive.contents();
     let in_a_rendition = recording.segments + 2;
     let limit = LATENCY * u32::try_from(in_a_rendition.div_ceil(PAGE) + 1)?;
     let folders =
         ["480p30", "360p30", "160p30"].map(|name| format!("{}/media/hls/{name}/", recording.prefix));
 
     eprintln!("the server alone: On Air without latency");
-    let alone = on_air(&s3, &recording, &whole, Duration::ZERO, runs).await?;
+    let alone = on_air(&archive, &recording, &whole, Duration::ZERO, runs).await?;
     eprintln!("On Air");
-    let ours = on_air(&s3, &recording, &whole, LATENCY, runs).await?;
+    let ours = on_air(&archive, &recording, &whole, LATENCY, runs).await?;
     let keys = in_a_rendition * 3;
     let row = |name: &str, took: Duration| {
         [
@@ -40,8 +41,8 @@ pub(crate) async fn measure(objects: u64, runs: usize) -> Result<()> {
     let mut rows = vec![row("limit: (longest list chain + 1) x 25 ms", limit), row("On Air", ours)];
     for peer in Peer::ALL {
         eprintln!("{}", peer.name());
-        restore(&s3, &whole, LATENCY);
-        rows.push(row(peer.name(), peer.delete(&s3, &recording, &folders).await?));
+        restore(&archive.s3, &whole, LATENCY);
+        rows.push(row(peer.name(), peer.delete(&archive.s3, &recording, &folders).await?));
     }
     rows.push(row("On Air on the same server without latency", alone));
     let title = format!("Deleting {keys} of {objects} objects, {} ms a request", LATENCY.as_millis());
@@ -59,7 +60,7 @@ fn restore(s3: &S3, whole: &Snapshot, latency: Duration) {
 
 /// From the event to the answer, in a process that has started.
 async fn on_air(
-    s3: &S3,
+    archive: &Archive,
     recording: &Recording,
     whole: &Snapshot,
     latency: Duration,
@@ -67,10 +68,11 @@ async fn on_air(
 ) -> Result<Duration> {
     let mut times = Vec::new();
     for _ in 0..runs {
-        restore(s3, whole, latency);
-        let function = start(s3)?;
+        restore(&archive.s3, whole, latency);
+        let function = start(archive)?;
+        let ended = ended(recording)?;
         let begin = Instant::now();
-        let report = function.invoke_within(event(recording), Duration::from_secs(600)).await.into_response();
+        let report = function.invoke_within(ended, Duration::from_secs(600)).await.into_response();
         times.push(begin.elapsed());
         let expected = (recording.segments + 2) * 3;
         ensure!(report["outcome"] == "pruned" && report["objects_deleted"] == expected, "{report}");
@@ -80,12 +82,6 @@ async fn on_air(
 }
 
 /// The function, keeping the highest rendition.
-pub(crate) fn start(s3: &S3) -> Result<Function> {
-    let endpoint = s3.endpoint_url();
-    let settings = [
-        ("AWS_ENDPOINT_URL_S3", endpoint.as_str()),
-        ("RECORDING_BUCKETS", BUCKET),
-        ("KEEP_RENDITIONS", "highest"),
-    ];
-    Ok(Function::start(&binary("prune-recording")?, settings))
+pub(crate) fn start(archive: &Archive) -> Result<Lambda> {
+    Lambda::start("prune-recording", archive.environment(&[("KEEP_RENDITIONS", "highest")]))
 }

@@ -1,6 +1,6 @@
 //! A fail-over on an alert: how many round trips come one after the other before the cut, and how long all takes.
 
-use crate::{binary, median, table};
+use crate::{median, table};
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, TimeDelta};
 use onair_core::pair::freshness::{Look, understand};
@@ -8,13 +8,14 @@ use onair_core::pair::state::{PairState, Until};
 use onair_core::pair::{CutBy, Pair, Side, Sides, Source};
 use onair_core::publish_playlist::{Asked, Document, Master, Published, index, steering};
 use onair_core::{fail_over, publish_playlist};
-use serde_json::{Value, json};
-use stand_in::{Answer, Call, Function, Live, MediaLive, MediaPackage, S3, Traffic, Versioning};
-use std::time::{Duration, Instant, SystemTime};
+use scenes::event;
+use scenes::lambda::Lambda;
+use scenes::pair::{self, ALERT, channel_arn};
+use stand_in::{Call, Live};
+use std::time::{Duration, Instant};
 
 /// What every request is made to wait.
 const LATENCY: Duration = Duration::from_millis(25);
-const CHANNELS: [&str; 2] = ["123456", "654321"];
 /// A fail-over is short, so it is measured more often than other things.
 const TIMES_PER_RUN: usize = 4;
 
@@ -120,7 +121,7 @@ fn decide() -> Result<f64> {
 
 fn pair(steering_ttl: Option<TimeDelta>) -> Pair {
     let source = |side: Side| Source {
-        channel_arn: arn(&side.to_string()),
+        channel_arn: channel_arn(usize::from(side == Side::B)),
         pipeline: "0".to_owned(),
         endpoint: side.to_string(),
         base_url: None,
@@ -131,56 +132,28 @@ fn pair(steering_ttl: Option<TimeDelta>) -> Pair {
         sides: Sides::of(source),
         cut: CutBy::Delete,
         steering_ttl,
-        alert_types: ["Video Not Detected".to_owned()].into(),
+        alert_types: [ALERT.to_owned()].into(),
         quiet: TimeDelta::zero(),
         prefer: None,
     }
 }
 
 async fn measure_one(latency: Duration, is_warm: bool) -> Result<Measured> {
-    let traffic = Traffic::default();
-    let s3 = S3::builder().traffic(&traffic).start();
-    s3.create_bucket("control", Versioning::Off);
-    s3.create_bucket("public", Versioning::Off);
-    let (mediapackage, medialive) = (MediaPackage::start(&traffic), MediaLive::start(&traffic));
-    for channel in CHANNELS {
-        medialive.create_channel(channel, 1);
-        mediapackage.create_channel(channel, Live::default());
-        mediapackage.create(&json!({ "id": channel, "channelId": channel, "hlsPackage": {} }));
-    }
-    let start = |stem: &str| {
-        let environment = [
-            ("AWS_ENDPOINT_URL_S3", s3.endpoint_url()),
-            ("AWS_ENDPOINT_URL_MEDIAPACKAGE", mediapackage.endpoint_url()),
-            ("AWS_ENDPOINT_URL_MEDIALIVE", medialive.endpoint_url()),
-            ("PAIR", "show".to_owned()),
-            ("CONTROL_BUCKET", "control".to_owned()),
-            ("PUBLIC_BUCKET", "public".to_owned()),
-            ("SIDE_A_CHANNEL_ARN", arn(CHANNELS[0])),
-            ("SIDE_A_PIPELINE", "0".to_owned()),
-            ("SIDE_A_ENDPOINT", CHANNELS[0].to_owned()),
-            ("SIDE_B_CHANNEL_ARN", arn(CHANNELS[1])),
-            ("SIDE_B_PIPELINE", "0".to_owned()),
-            ("SIDE_B_ENDPOINT", CHANNELS[1].to_owned()),
-        ];
-        Ok::<_, anyhow::Error>(Function::start(&binary(stem)?, environment))
-    };
-    let schedule = json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} });
-    expect("published", start("publish-playlist")?.invoke(schedule.clone()).await)?;
+    let show = pair::Pair::with([Live::default(), Live::default()]);
+    let start = |stem| Lambda::start(stem, show.environment(&[]));
+    start("publish-playlist")?.expect("published", &event("publish-playlist/schedule.json")?).await?;
     let function = start("fail-over")?;
     if is_warm {
-        expect("unchanged", function.invoke(schedule).await)?;
+        function.expect("unchanged", &event("fail-over/schedule.json")?).await?;
     }
-    while function.first_next_at().is_none() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        ensure!(function.started_at().elapsed().as_secs() < 20, "{:?}", function.stderr());
-    }
-    traffic.reset_calls();
-    traffic.set_latency(latency);
+    function.started().await?;
+    show.traffic.reset_calls();
+    show.traffic.set_latency(latency);
+    let alert = pair::alert(event("fail-over/alert-set.json")?, 0);
     let begin = Instant::now();
-    expect("failed_over", function.invoke(alert()).await)?;
+    function.expect("failed_over", &alert).await?;
     let until_answer = begin.elapsed();
-    let calls = traffic.calls();
+    let calls = show.traffic.calls();
     let cut =
         calls.iter().position(|call| call.operation == "DeleteOriginEndpoint").context("nothing was cut")?;
     let mut waves: Vec<Vec<Call>> = Vec::new();
@@ -192,30 +165,4 @@ async fn measure_one(latency: Duration, is_warm: bool) -> Result<Measured> {
         }
     }
     Ok(Measured { waves, until_cut: calls[cut].at - begin, until_answer })
-}
-
-fn expect(outcome: &str, answer: Answer) -> Result<()> {
-    match answer {
-        Answer::Response(answer) if answer["outcome"] == outcome => Ok(()),
-        other => anyhow::bail!("not {outcome}: {other:?}"),
-    }
-}
-
-fn alert() -> Value {
-    let now = chrono::DateTime::<chrono::Utc>::from(SystemTime::now()).to_rfc3339();
-    json!({
-        "source": "aws.medialive",
-        "detail-type": "MediaLive Channel Alert",
-        "time": now,
-        "detail": {
-            "alarm_state": "SET",
-            "alert_type": "Video Not Detected",
-            "pipeline": "0",
-            "channel_arn": arn(CHANNELS[0]),
-        },
-    })
-}
-
-fn arn(channel: &str) -> String {
-    format!("arn:aws:medialive:us-west-2:111122223333:channel:{channel}")
 }

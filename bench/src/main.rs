@@ -13,8 +13,8 @@ mod table;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
+use serde_json::Value;
 use stand_in::ivs::{Recording, Rendition};
-use std::path::PathBuf;
 
 /// Bucket of every measurement.
 pub(crate) const BUCKET: &str = "recordings";
@@ -69,14 +69,6 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// A binary of this build.
-pub(crate) fn binary(name: &str) -> Result<PathBuf> {
-    let here = std::env::current_exe()?;
-    let binary = here.with_file_name(name);
-    ensure!(binary.exists(), "{} is not there: `make bench` builds it", binary.display());
-    Ok(binary)
-}
-
 /// A recording of about this many objects in four renditions.
 pub(crate) fn recording(objects: u64) -> Recording {
     // Per rendition two playlists beside the segments.
@@ -87,16 +79,8 @@ pub(crate) fn recording(objects: u64) -> Recording {
 }
 
 /// The event that ends the recording.
-pub(crate) fn event(recording: &Recording) -> serde_json::Value {
-    serde_json::json!({
-        "source": "aws.ivs",
-        "detail-type": "IVS Recording State Change",
-        "detail": {
-            "recording_status": "Recording End",
-            "recording_s3_bucket_name": BUCKET,
-            "recording_s3_key_prefix": recording.prefix,
-        },
-    })
+pub(crate) fn ended(recording: &Recording) -> Result<Value> {
+    Ok(scenes::recording::ended(scenes::event("prune-recording/recording-end.json")?, BUCKET, recording))
 }
 
 /// The middle of what was measured.

@@ -1,8 +1,9 @@
 //! Whether memory grows with the number of keys.
 
-use crate::{BUCKET, deleting, event, recording, table};
+use crate::{BUCKET, deleting, ended, recording, table};
 use anyhow::{Context, Result, ensure};
-use stand_in::{S3, Versioning};
+use scenes::recording::Archive;
+use stand_in::S3;
 use std::time::{Duration, Instant};
 
 /// Sizes of the recording, in objects.
@@ -13,14 +14,12 @@ pub(crate) async fn measure() -> Result<()> {
     for objects in SIZES {
         eprintln!("memory: {objects} objects");
         let recording = recording(objects);
-        let s3 = S3::start();
-        s3.create_bucket(BUCKET, Versioning::Off);
-        recording.put_into(&s3, BUCKET);
-        s3.set_latency(Duration::from_millis(25));
-        let function = deleting::start(&s3)?;
+        let archive = Archive::new(S3::start(), BUCKET);
+        archive.put(&recording);
+        archive.s3.set_latency(Duration::from_millis(25));
+        let (function, ended) = (deleting::start(&archive)?, ended(&recording)?);
         let begin = Instant::now();
-        let report =
-            function.invoke_within(event(&recording), Duration::from_secs(900)).await.into_response();
+        let report = function.invoke_within(ended, Duration::from_secs(900)).await.into_response();
         ensure!(report["outcome"] == "pruned", "{report}");
         let peak_bytes = function.peak_rss_bytes().context("the peak of memory cannot be read")?;
         rows.push([

@@ -1,8 +1,9 @@
 //! From when a segment is closed until viewers see it: publish-live beside what the known article does, incron and
 //! `aws s3 sync`.
 
-use crate::{BUCKET, binary, median, table};
+use crate::{BUCKET, median, table};
 use anyhow::{Context, Result, ensure};
+use scenes::binary;
 use stand_in::{ACCESS_KEY_ID, REGION, S3, SECRET_ACCESS_KEY, Versioning};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,11 +1,16 @@
 //! How long a new process takes: to its first `/next`, and from an event to the first answers of S3 over TLS.
 
-use crate::{BUCKET, binary, event, median, table};
+use crate::{BUCKET, ended, median, table};
 use anyhow::{Context, Result, ensure};
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
+use scenes::binary;
+use scenes::fleet::Fleet;
+use scenes::lambda::{Environment, Lambda};
+use scenes::pair::Pair;
+use scenes::recording::Archive;
 use stand_in::ivs::Recording;
-use stand_in::{ACCESS_KEY_ID, Answer, Function, REGION, S3, SECRET_ACCESS_KEY, Versioning};
+use stand_in::{Answer, Live, S3};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -26,10 +31,9 @@ struct Times {
 
 pub(crate) async fn measure(runs: usize) -> Result<()> {
     eprintln!("starting");
-    let s3 = S3::builder().tls().start();
-    s3.create_bucket(BUCKET, Versioning::Off);
+    let archive = Archive::new(S3::builder().tls().start(), BUCKET);
     let mut ca = tempfile::NamedTempFile::new()?;
-    ca.write_all(s3.ca_pem().context("the server has no certificate")?.as_bytes())?;
+    ca.write_all(archive.s3.ca_pem().context("the server has no certificate")?.as_bytes())?;
     let ca_file = ca.path().display().to_string();
     let python = PathBuf::from(std::env::var("ONAIR_BENCH_PYTHON").unwrap_or_else(|_| "python3".to_owned()));
     let handler = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/boto3_function.py");
@@ -45,14 +49,15 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
     ];
     let mut measured: [Vec<Times>; 3] = Default::default();
     let mut others: [Vec<f64>; OTHERS.len()] = Default::default();
+    let (show, fleet) = (Pair::with([Live::default(), Live::default()]), Fleet::new());
+    let others_environment = environment(&show, &fleet, &ca_file);
     // In turn, so that a slow moment of the machine strikes all alike.
     for _ in 0..runs * STARTS_PER_RUN {
         for ((_, program), times) in programs.iter().zip(&mut measured) {
-            times.push(start(&s3, program, &ca_file).await?);
+            times.push(start(&archive, program, &ca_file).await?);
         }
         for (name, times) in OTHERS.iter().zip(&mut others) {
-            let function = Function::start(&binary(name)?, environment(&s3.endpoint_url(), &ca_file));
-            times.push(time_to_next(&function).await?);
+            times.push(ms(Lambda::start(name, others_environment.clone())?.started().await?));
         }
     }
     let middle = |times: &[Times], which: fn(&Times) -> f64| median(times.iter().map(which).collect());
@@ -108,69 +113,33 @@ fn zipped(program: &Path) -> Result<String> {
     Ok(format!("{:.2} MB", deflate.finish()?.len() as f64 / 1e6))
 }
 
-/// What every function needs to start; each takes its own.
-fn environment(endpoint: &str, ca_file: &str) -> Vec<(String, String)> {
-    let channel = "arn:aws:medialive:us-west-2:111122223333:channel:1234567";
-    let settings = [
-        ("AWS_ENDPOINT_URL", endpoint),
-        ("AWS_REGION", REGION),
-        ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID),
-        ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY),
-        ("SSL_CERT_FILE", ca_file),
-        ("PAIR", "show"),
-        ("CONTROL_BUCKET", "control"),
-        ("PUBLIC_BUCKET", "public"),
-        ("SIDE_A_CHANNEL_ARN", channel),
-        ("SIDE_A_ENDPOINT", "show-a"),
-        ("SIDE_B_CHANNEL_ARN", channel),
-        ("SIDE_B_ENDPOINT", "show-b"),
-        ("AUTO_SCALING_GROUP", "web"),
-        ("LAUNCH_HOOK", "onair-launch"),
-        ("TERMINATE_HOOK", "onair-terminate"),
-        ("PLAYBOOK_BUCKET", "fleet-bucket"),
-        ("LOG_BUCKET", "fleet-bucket"),
-        ("LOG_DOCUMENT", "onair-logs"),
-        ("STATE_BUCKET", "state"),
-        ("VIEWER_SECRET", "0123456789abcdef"),
-    ];
-    settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+/// What the other functions need to start; each takes its own.
+fn environment(show: &Pair, fleet: &Fleet, ca_file: &str) -> Environment {
+    let more = [("SSL_CERT_FILE", ca_file), ("STATE_BUCKET", "state"), ("VIEWER_SECRET", "0123456789abcdef")];
+    [show.environment(&[]), fleet.environment(&more)].concat()
 }
 
-/// Milliseconds from the start of the process until it asks for work.
-async fn time_to_next(function: &Function) -> Result<f64> {
-    loop {
-        if let Some(asked_at) = function.first_next_at() {
-            return Ok((asked_at - function.started_at()).as_secs_f64() * 1_000.0);
-        }
-        ensure!(
-            function.started_at().elapsed().as_secs() < 20,
-            "it never asked for work: {:?}",
-            function.stdout()
-        );
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
 }
 
 /// The event names a recording that is not there: all of the first reads, and nothing after them.
-async fn start(s3: &S3, program: &Path, ca_file: &str) -> Result<Times> {
-    let endpoint = s3.endpoint_url();
-    let environment = [
-        ("AWS_ENDPOINT_URL_S3", endpoint.as_str()),
+async fn start(archive: &Archive, program: &Path, ca_file: &str) -> Result<Times> {
+    let environment = archive.environment(&[
         ("SSL_CERT_FILE", ca_file),
         ("AWS_CA_BUNDLE", ca_file),
-        ("RECORDING_BUCKETS", BUCKET),
         ("KEEP_RENDITIONS", "highest"),
         ("PATH", "/usr/bin:/bin"),
-    ];
-    let function = Function::start(program, environment);
+    ]);
+    let function = Lambda::start_binary(&program.display().to_string(), program, environment);
     // The process has asked for work before the time of the first event starts to run.
-    let init = time_to_next(&function).await?;
-    let event = event(&Recording::default());
+    let init = ms(function.started().await?);
+    let ended = ended(&Recording::default())?;
     let mut answers = [0.0; 2];
     for answer in &mut answers {
         let begin = Instant::now();
-        let answered = function.invoke(event.clone()).await;
-        *answer = begin.elapsed().as_secs_f64() * 1_000.0;
+        let answered = function.invoke(ended.clone()).await;
+        *answer = ms(begin.elapsed());
         ensure!(!matches!(answered, Answer::Died { .. }), "{answered:?}: {:?}", function.stderr());
     }
     Ok(Times { init, first: answers[0], second: answers[1] })

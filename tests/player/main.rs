@@ -12,7 +12,7 @@ use encoder::{Encoder, MASTER, SEGMENT_S, Sound};
 use stand_in::{Function, Source};
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use stories::pair::{CHANNELS, ENDPOINTS, PUBLIC, Stage, alert_cleared, alert_set};
+use stories::pair::{ALERT, CHANNELS, ENDPOINTS, Stage, alert_cleared, alert_set};
 use stories::{event, response, root};
 use viewer::{Noticed, Viewer};
 
@@ -27,7 +27,6 @@ const STEERED_LIMIT: Duration = Duration::from_secs(20);
 
 const A: usize = 0;
 const B: usize = 1;
-const ALERT: &str = "Video Not Detected";
 
 /// A pair whose sides are real pictures, its functions, and somebody who watches.
 struct Show {
@@ -58,7 +57,7 @@ impl Show {
         assert_eq!(response(published)["outcome"], "published");
         let fail_over = stage.start("fail-over", settings);
         let fail_back = stage.start("fail-back", settings);
-        viewer.play(&format!("{}/{PUBLIC}/show/index.m3u8", stage.site.url()));
+        viewer.play(&stage.playlist_url());
         let mut show = Self { stage, fail_over, fail_back, viewer, _encoders: encoders };
         let base = show.base(A);
         show.viewer.first_picture(&base, 0, PLAYED_OUT_LIMIT);

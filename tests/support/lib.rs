@@ -9,33 +9,25 @@ pub mod pair;
 
 pub use any_pair::AnyPair;
 pub use cloud::{Cloud, Stored};
+pub use scenes::recording::BUCKET;
+pub use scenes::root;
 
 use serde_json::Value;
 use stand_in::ivs::Recording;
 use stand_in::{Answer, Function};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// The bucket of the documented events.
-pub const BUCKET: &str = "r2s3-dev-channel-1-recordings";
 /// A second bucket, which keeps versions.
 pub const VERSIONED: &str = "second-channel-recordings";
 
-/// The project's folder.
-pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
-}
-
-/// A function's binary as `cargo` built it for this test run: it lies beside the test's own folder. It is
-/// there because the function's package has an integration test of its own, for which cargo builds it.
+/// A binary of this build: a function's, or a program's. It is there because its package has an integration test of its
+/// own, for which cargo builds it.
 ///
 /// # Panics
 ///
 /// If it has not been built.
-pub fn binary(stem: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap_or_default();
-    let binary = test.ancestors().nth(2).map(|target| target.join(stem)).unwrap_or_default();
-    assert!(binary.exists(), "{} is not there: run `cargo build --workspace`", binary.display());
-    binary
+pub fn binary(name: &str) -> PathBuf {
+    scenes::binary(name).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 /// An event file, by its path below `events/`.
@@ -44,25 +36,17 @@ pub fn binary(stem: &str) -> PathBuf {
 ///
 /// If it is not there, or not JSON.
 pub fn event(file: &str) -> Value {
-    let path = root().join("events").join(file);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    scenes::event(file).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 /// `recording-end.json`, as IVS sends it for this recording.
 pub fn recording_end(bucket: &str, recording: &Recording) -> Value {
-    let mut event = event("prune-recording/recording-end.json");
-    event["detail"]["recording_s3_bucket_name"] = bucket.into();
-    event["detail"]["recording_s3_key_prefix"] = recording.prefix.clone().into();
-    event
+    scenes::recording::ended(event("prune-recording/recording-end.json"), bucket, recording)
 }
 
 /// `object-created.json`, as S3 sends it for this recording's metadata.
 pub fn object_created(bucket: &str, recording: &Recording) -> Value {
-    let mut event = event("prune-recording/object-created.json");
-    event["detail"]["bucket"]["name"] = bucket.into();
-    event["detail"]["object"]["key"] = format!("{}/events/recording-ended.json", recording.prefix).into();
-    event
+    scenes::recording::created(event("prune-recording/object-created.json"), bucket, recording)
 }
 
 /// A recording of its own for a story, so that stories can share a bucket.

@@ -1,46 +1,29 @@
-//! A pair to tell a story on: two channels, two endpoints that serve a live stream, two buckets, all stood in for.
+//! A pair to tell a story on, and what viewers see of it.
 
 use crate::{binary, event, response};
+use scenes::pair;
 use serde_json::{Value, json};
-use stand_in::{
-    ACCESS_KEY_ID, Answer, Buckets, Endpoints, Function, Live, MediaLive, MediaPackage, Object, REGION, S3,
-    SECRET_ACCESS_KEY, Site, Snapshot, Traffic, Versioning,
-};
+use stand_in::{Answer, Buckets, Endpoints, Function, Live, Object, S3, Snapshot};
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// The channels' ids, as the documented events name them.
-pub const CHANNELS: [&str; 2] = ["123456", "654321"];
-/// The endpoints' ids.
-pub const ENDPOINTS: [&str; 2] = ["show-a-hls", "show-b-hls"];
-/// The private bucket.
-pub const CONTROL: &str = "onair-control";
-/// The bucket that viewers read.
-pub const PUBLIC: &str = "onair-public";
-/// The state, in the private bucket.
-pub const STATE: &str = "pairs/show/state.json";
-/// The playlist, in the public bucket.
-pub const INDEX: &str = "show/index.m3u8";
-/// The steering manifest, in the public bucket.
-pub const STEERING: &str = "show/steering.json";
-/// An alert of a lost input.
-pub const ALERT: &str = "Video Not Detected";
+pub use scenes::pair::{ALERT, CHANNELS, CONTROL, ENDPOINTS, INDEX, PUBLIC, STATE, STEERING};
+pub use scenes::time;
+
 /// Calls that a [`Watch`] sees: more than any run makes.
 const WATCHED_CALLS: usize = 150;
 
-/// A pair named `show`, as it is before the first event.
-pub struct Stage {
-    /// Every call to all of these.
-    pub traffic: Traffic,
-    /// The two buckets.
-    pub s3: S3,
-    /// The endpoints.
-    pub mediapackage: MediaPackage,
-    /// The channels.
-    pub medialive: MediaLive,
-    /// What viewers get.
-    pub site: Site,
+/// A pair named `show`, as it is before the first event, and its functions.
+pub struct Stage(pair::Pair);
+
+impl Deref for Stage {
+    type Target = pair::Pair;
+
+    fn deref(&self) -> &pair::Pair {
+        &self.0
+    }
 }
 
 impl Stage {
@@ -52,19 +35,7 @@ impl Stage {
 
     /// Each side with a stream of its own.
     pub fn with(a: Live, b: Live) -> Self {
-        let traffic = Traffic::default();
-        let s3 = S3::builder().traffic(&traffic).start();
-        s3.create_bucket(CONTROL, Versioning::Enabled);
-        s3.create_bucket(PUBLIC, Versioning::Off);
-        let mediapackage = MediaPackage::start(&traffic);
-        let medialive = MediaLive::start(&traffic);
-        for ((channel, endpoint), live) in CHANNELS.into_iter().zip(ENDPOINTS).zip([a, b]) {
-            medialive.create_channel(channel, 1);
-            mediapackage.create_channel(channel, live);
-            mediapackage.create(&definition(channel, endpoint));
-        }
-        let site = Site::start(&s3);
-        Self { traffic, s3, mediapackage, medialive, site }
+        Self(pair::Pair::with([a, b]))
     }
 
     /// Both sides with the same stream, and published.
@@ -93,54 +64,21 @@ impl Stage {
                 self.s3.delete(bucket, &key);
             }
         }
-        for (channel, endpoint) in CHANNELS.into_iter().zip(ENDPOINTS) {
+        for (side, endpoint) in ENDPOINTS.into_iter().enumerate() {
             self.mediapackage.delete(endpoint);
-            self.mediapackage.create(&definition(channel, endpoint));
+            self.mediapackage.create(&pair::definition(side));
         }
-    }
-
-    /// What a function needs to know to work here, with these settings over the usual ones.
-    pub fn environment(&self, settings: &[(&str, &str)]) -> Vec<(String, String)> {
-        let arn = |channel: &str| format!("arn:aws:medialive:us-west-2:111122223333:channel:{channel}");
-        let usual = [
-            ("AWS_ENDPOINT_URL_S3", self.s3.endpoint_url()),
-            ("AWS_ENDPOINT_URL_MEDIAPACKAGE", self.mediapackage.endpoint_url()),
-            ("AWS_ENDPOINT_URL_MEDIALIVE", self.medialive.endpoint_url()),
-            ("AWS_REGION", REGION.to_owned()),
-            ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID.to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY.to_owned()),
-            ("PAIR", "show".to_owned()),
-            ("CONTROL_BUCKET", CONTROL.to_owned()),
-            ("PUBLIC_BUCKET", PUBLIC.to_owned()),
-            ("SIDE_A_CHANNEL_ARN", arn(CHANNELS[0])),
-            ("SIDE_A_PIPELINE", "0".to_owned()),
-            ("SIDE_A_ENDPOINT", ENDPOINTS[0].to_owned()),
-            ("SIDE_A_ALARM", "onair-show-side-a".to_owned()),
-            ("SIDE_B_CHANNEL_ARN", arn(CHANNELS[1])),
-            ("SIDE_B_PIPELINE", "0".to_owned()),
-            ("SIDE_B_ENDPOINT", ENDPOINTS[1].to_owned()),
-            ("SIDE_B_ALARM", "onair-show-side-b".to_owned()),
-            ("QUIET_SECONDS", "0".to_owned()),
-            ("SSL_CERT_FILE", certificate().to_owned()),
-        ];
-        let own = settings.iter().map(|(name, value)| (*name, (*value).to_owned()));
-        usual.into_iter().chain(own).map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// Starts one of the pair's functions.
     pub fn start(&self, stem: &str, settings: &[(&str, &str)]) -> Function {
-        Function::start(&binary(stem), self.environment(settings))
+        let settings = [&[("SSL_CERT_FILE", certificate())], settings].concat();
+        Function::start(&binary(stem), self.environment(&settings))
     }
 
     /// Invokes a function that has just been started.
     pub async fn call(&self, stem: &str, settings: &[(&str, &str)], event: Value) -> Answer {
         self.start(stem, settings).invoke(event).await
-    }
-
-    /// The state document. Null if there is none yet.
-    pub fn state(&self) -> Value {
-        let state = self.s3.object(CONTROL, STATE);
-        state.map(|state| serde_json::from_slice(&state.body).unwrap_or_default()).unwrap_or_default()
     }
 
     /// Puts another state document into its place.
@@ -162,13 +100,7 @@ impl Stage {
 
     /// A published text. Empty if there is none yet.
     pub fn public(&self, name: &str) -> String {
-        let object = self.s3.object(PUBLIC, &format!("show/{name}"));
-        object.map(|object| String::from_utf8_lossy(&object.body).into_owned()).unwrap_or_default()
-    }
-
-    /// The steering manifest.
-    pub fn steering(&self) -> Value {
-        serde_json::from_str(&self.public("steering.json")).unwrap_or_default()
+        self.text(PUBLIC, &format!("show/{name}"))
     }
 
     /// The status of each side, `A` first.
@@ -339,20 +271,6 @@ fn base(endpoint: &Value) -> String {
     url.rsplit_once('/').map(|(base, _)| format!("{base}/")).unwrap_or_default()
 }
 
-/// An endpoint with what On Air must not lose, among it two attributes that no SDK knows.
-fn definition(channel: &str, endpoint: &str) -> Value {
-    json!({
-        "id": endpoint,
-        "channelId": channel,
-        "description": "evening show",
-        "startoverWindowSeconds": 300,
-        "tags": { "show": "evening" },
-        "whitelist": ["192.0.2.0/24"],
-        "newerThanThisProgram": { "kept": [1, 2.5, "three"] },
-        "hlsPackage": { "segmentDurationSeconds": 1, "playlistWindowSeconds": 60, "alsoNewer": true },
-    })
-}
-
 /// The path of a file with one certificate. To read all that a machine trusts is most of what a debug build does when it
 /// starts, and nothing here is https.
 fn certificate() -> &'static str {
@@ -406,22 +324,22 @@ impl Default for Stage {
 
 /// `alert-set.json`, for this side (0 is A) and for now.
 pub fn alert_set(side: usize) -> Value {
-    alert("fail-over/alert-set.json", side)
+    pair::alert(event("fail-over/alert-set.json"), side)
 }
 
 /// `alert-cleared.json`, for this side (0 is A) and for now.
 pub fn alert_cleared(side: usize) -> Value {
-    alert("fail-back/alert-cleared.json", side)
+    pair::alert(event("fail-back/alert-cleared.json"), side)
 }
 
 /// `alarm.json`, for this side (0 is A) and for now.
 pub fn alarm(side: usize) -> Value {
-    of_alarm("fail-over/alarm.json", side)
+    pair::alarm(event("fail-over/alarm.json"), side)
 }
 
 /// `alarm-ok.json`, for this side (0 is A) and for now.
 pub fn alarm_ok(side: usize) -> Value {
-    of_alarm("fail-back/alarm-ok.json", side)
+    pair::alarm(event("fail-back/alarm-ok.json"), side)
 }
 
 /// `by-hand.json`, for this side (0 is A).
@@ -431,26 +349,9 @@ pub fn by_hand(side: usize) -> Value {
     event
 }
 
-fn of_alarm(file: &str, side: usize) -> Value {
-    let mut event = event(file);
-    event["time"] = now().into();
-    event["detail"]["alarmName"] = ["onair-show-side-a", "onair-show-side-b"][side].into();
-    event
-}
-
-fn alert(file: &str, side: usize) -> Value {
-    let mut event = event(file);
-    event["time"] = now().into();
-    event["detail"]["channel_arn"] =
-        format!("arn:aws:medialive:us-west-2:111122223333:channel:{}", CHANNELS[side]).into();
-    event
-}
-
-/// What the function reported to CloudWatch last.
+/// What the function reported to CloudWatch last. Null if it reported nothing.
 pub fn metrics(function: &Function) -> Value {
-    let lines = function.stdout();
-    let line = lines.iter().rfind(|line| line.starts_with("{\"_aws\""));
-    line.and_then(|line| line.parse().ok()).unwrap_or_default()
+    scenes::lambda::metrics(function).pop().unwrap_or_default()
 }
 
 /// The time, as events tell it.
@@ -461,11 +362,4 @@ pub fn now() -> String {
 /// The time that long ago, as events tell it.
 pub fn ago(time: Duration) -> String {
     self::time(SystemTime::now() - time)
-}
-
-/// A time, as events tell it.
-pub fn time(at: SystemTime) -> String {
-    aws_sdk_s3::primitives::DateTime::from(at)
-        .fmt(aws_sdk_s3::primitives::DateTimeFormat::DateTime)
-        .unwrap_or_default()
 }

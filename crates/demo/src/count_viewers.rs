@@ -1,12 +1,12 @@
 //! The chapter on `count-viewers`: three web servers serve a show, and leave their logs.
 
-use crate::lambda::{Lambda, event};
 use crate::narrate::{Narrator, count, pretty, seconds};
-use crate::program;
 use anyhow::{Context as _, ensure};
 use chrono::DateTime;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use scenes::lambda::{self, Lambda};
+use scenes::{binary, event, text};
 use serde_json::Value;
 use stand_in::{S3, Versioning};
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
          is in all of them, as players ask now here, now there. Of one minute all logs are lost.",
     );
     let arrival = event("count-viewers/object-created.json")?;
-    let bucket = crate::lambda::text(&arrival, "/detail/bucket/name")?.to_owned();
+    let bucket = text(&arrival, "/detail/bucket/name")?.to_owned();
     let s3 = S3::start();
     s3.create_bucket(&bucket, Versioning::Off);
     s3.create_bucket(STATE_BUCKET, Versioning::Off);
@@ -48,8 +48,7 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
         ("STATE_BUCKET", STATE_BUCKET.to_owned()),
         ("VIEWER_SECRET", SECRET.to_owned()),
     ];
-    let settings = settings.map(|(name, value)| (name.to_owned(), value)).to_vec();
-    let function = Lambda::start("count-viewers", settings)?;
+    let function = Lambda::start("count-viewers", lambda::environment(settings, &[]))?;
 
     // Each in halves, the later one first: logs keep no order.
     let folder = tempfile::tempdir()?;
@@ -79,7 +78,7 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     narrator.say("The last of six answers, without its figures:");
     narrator.show(&pretty(&last));
 
-    let told = figures(function.readings());
+    let told = figures(lambda::readings(&function));
     narrator.table(["minute", "show", "rehearsal", ""], rows(&told));
     let expected = expected();
     let wrong = expected.iter().filter(|(of, viewers)| told.get(*of) != Some(viewers));
@@ -101,7 +100,7 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     narrator.check("no address is in what is kept between runs", leaks);
 
     narrator.say("The same from the files, by a program: onair viewers --json web-*.log.gz");
-    let output = Command::new(program::built("onair")?)
+    let output = Command::new(binary("onair")?)
         .args(["viewers", "--json"])
         .args(&files)
         .current_dir(folder.path())

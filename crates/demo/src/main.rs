@@ -6,7 +6,6 @@
 mod complete_lifecycle;
 mod count_viewers;
 mod fail_over;
-mod lambda;
 mod narrate;
 mod program;
 mod prune_recording;

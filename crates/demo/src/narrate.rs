@@ -240,6 +240,12 @@ pub(crate) fn size(size_bytes: u64) -> String {
     }
 }
 
+/// What contradicts an outcome.
+pub(crate) fn outcome_is_not(expected: &str, answer: &Value) -> Option<String> {
+    let (outcome, why) = (&answer["outcome"], answer["why"].as_str().unwrap_or("no reason given"));
+    (outcome != expected).then(|| format!("the outcome is {outcome} ({why})"))
+}
+
 /// A time that somebody waited.
 pub(crate) fn seconds(duration: Duration) -> String {
     format!("{:.2} s", duration.as_secs_f64())

@@ -1,6 +1,6 @@
 //! Programs that run beside this one, and no longer.
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write as _;
@@ -69,16 +69,4 @@ pub(crate) fn bound(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]).arg(program);
     command
-}
-
-/// A binary of ours, which `make demo` builds beside this one.
-pub(crate) fn built(stem: &str) -> anyhow::Result<PathBuf> {
-    let this = std::env::current_exe().context("this program's own place is not known")?;
-    let binary = this.with_file_name(format!("{stem}{}", std::env::consts::EXE_SUFFIX));
-    ensure!(
-        binary.is_file(),
-        "{} is not there: `make demo` builds it and tells this story",
-        binary.display()
-    );
-    Ok(binary)
 }

@@ -2,12 +2,14 @@
 
 mod verify;
 
-use crate::lambda::{Lambda, event, text};
-use crate::narrate::{Narrator, count, pretty, seconds, size};
+use crate::narrate::{Narrator, count, outcome_is_not, pretty, seconds, size};
 use crate::recording::{Contents, Found, MASTER};
+use scenes::lambda::{Lambda, metrics};
+use scenes::recording::Archive;
+use scenes::{event, text};
 use serde_json::{Value, json};
 use stand_in::ivs::Recording;
-use stand_in::{S3, Snapshot, Versioning};
+use stand_in::{S3, Snapshot};
 
 /// The function.
 const STEM: &str = "prune-recording";
@@ -27,7 +29,7 @@ const FAILED: &str = "Not what was promised. Please report this with all that is
 pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     let end = event("prune-recording/recording-end.json")?;
     let show = Show::record(&end)?;
-    let function = Lambda::start(STEM, show.settings(RULE))?;
+    let function = Lambda::start(STEM, show.archive.environment(&[RULE]))?;
     show.introduce(narrator)?;
     show.plan(narrator, &function, &end).await?;
     let answer = show.prune(narrator, &function, &end).await?;
@@ -42,8 +44,7 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
 
 /// A bucket with the recording of a show that has just ended, and another one.
 struct Show {
-    s3: S3,
-    bucket: String,
+    archive: Archive,
     recording: Recording,
     /// Not meant by any event. Its prefix starts like the recording's.
     neighbour: Recording,
@@ -53,27 +54,16 @@ struct Show {
 impl Show {
     /// Puts the recording where the event says that it is.
     fn record(end: &Value) -> anyhow::Result<Self> {
-        let bucket = text(end, "/detail/recording_s3_bucket_name")?.to_owned();
+        let bucket = text(end, "/detail/recording_s3_bucket_name")?;
         let prefix = text(end, "/detail/recording_s3_key_prefix")?.to_owned();
         let neighbour = Recording { prefix: format!("{prefix}2"), ..Recording::default() };
         let recording =
             Recording { prefix, segments: SEGMENTS, thumbnails: THUMBNAILS, ..Recording::default() };
-        let s3 = S3::start();
-        s3.create_bucket(&bucket, Versioning::Off);
-        recording.put_into(&s3, &bucket);
-        neighbour.put_into(&s3, &bucket);
-        let before = s3.snapshot(&bucket);
-        Ok(Self { s3, bucket, recording, neighbour, before })
-    }
-
-    /// The function's settings with this rule.
-    fn settings(&self, (name, value): (&str, &str)) -> Vec<(String, String)> {
-        let settings = [
-            ("AWS_ENDPOINT_URL_S3", self.s3.endpoint_url()),
-            ("RECORDING_BUCKETS", self.bucket.clone()),
-            (name, value.to_owned()),
-        ];
-        settings.map(|(name, value)| (name.to_owned(), value)).into()
+        let archive = Archive::new(S3::start(), bucket);
+        archive.put(&recording);
+        archive.put(&neighbour);
+        let before = archive.contents();
+        Ok(Self { archive, recording, neighbour, before })
     }
 
     /// The recording before anything was done.
@@ -83,7 +73,7 @@ impl Show {
 
     /// The recording as it is.
     fn now(&self) -> Contents {
-        Contents::of(&self.s3.snapshot(&self.bucket), &self.recording.prefix)
+        Contents::of(&self.archive.contents(), &self.recording.prefix)
     }
 
     /// The names of what was recorded.
@@ -102,13 +92,13 @@ impl Show {
              10 s. prune-recording deletes those not worth their storage; what is left still plays.",
         );
         narrator.heading("1. A show has ended");
-        let (url, minutes) = (self.s3.endpoint_url(), SEGMENTS / 6);
+        let (url, minutes) = (self.archive.s3.endpoint_url(), SEGMENTS / 6);
         narrator.say(&format!(
             "Its recording ({} h {} min; true sizes, no pictures) lies in the S3 at {url}:",
             minutes / 60,
             minutes % 60
         ));
-        narrator.show(&format!("s3://{}/{}", self.bucket, self.recording.prefix));
+        narrator.show(&format!("s3://{}/{}", self.archive.bucket, self.recording.prefix));
         let contents = self.at_first();
         self.table(narrator, &contents);
         let variants = contents.variants(MASTER)?.join(", ");
@@ -156,7 +146,7 @@ impl Show {
             before.listed()?.join(", "),
             after.listed()?.join(", "),
         ));
-        let metrics = function.metrics().unwrap_or_default();
+        let metrics = metrics(function).pop().unwrap_or_default();
         narrator.check(
             &format!("pruned; for CloudWatch it logs {}", figures(&metrics)),
             outcome_is_not("pruned", &answer).into_iter().chain(wrong_metrics(&metrics, &answer)),
@@ -177,7 +167,7 @@ impl Show {
         );
         let created = event("prune-recording/object-created.json")?;
         for (name, event) in [("recording-end.json", end), ("object-created.json", &created)] {
-            let before = self.s3.snapshot(&self.bucket);
+            let before = self.archive.contents();
             let (answer, elapsed) = function.send(event).await?;
             let wrong = outcome_is_not("unchanged", &answer).into_iter().chain(self.changes_since(&before));
             narrator.check(&format!("{name}: unchanged ({})", seconds(elapsed)), wrong);
@@ -191,8 +181,8 @@ impl Show {
             "Somebody sets {}={} by mistake, and the event comes once more. The answer:",
             WRONG_RULE.0, WRONG_RULE.1
         ));
-        let function = Lambda::start(STEM, self.settings(WRONG_RULE))?;
-        let before = self.s3.snapshot(&self.bucket);
+        let function = Lambda::start(STEM, self.archive.environment(&[WRONG_RULE]))?;
+        let before = self.archive.contents();
         let (answer, _) = function.send(end).await?;
         narrator.show(&pretty(&answer));
         let wrong = outcome_is_not("held", &answer).into_iter().chain(self.changes_since(&before));
@@ -217,15 +207,9 @@ impl Show {
 
     /// The keys in the bucket that are not what they were, in words.
     fn changes_since(&self, before: &Snapshot) -> Vec<String> {
-        let (before, now) = (Contents::of_all(before), Contents::of_all(&self.s3.snapshot(&self.bucket)));
+        let (before, now) = (Contents::of_all(before), Contents::of_all(&self.archive.contents()));
         now.differences(&before)
     }
-}
-
-/// What contradicts an outcome.
-fn outcome_is_not(expected: &str, answer: &Value) -> Option<String> {
-    let (outcome, why) = (&answer["outcome"], answer["why"].as_str().unwrap_or("no reason given"));
-    (outcome != expected).then(|| format!("the outcome is {outcome} ({why})"))
 }
 
 /// Where a line of metrics and the answer tell different figures.

@@ -1,8 +1,9 @@
 //! A live stream on this machine: ffmpeg writes HLS into a folder, publish-live puts it into a loopback S3.
 
-use crate::program::{Program, bound, built};
+use crate::program::{Program, bound};
 use crate::watcher::Watcher;
 use anyhow::{Context as _, bail};
+use scenes::binary;
 use stand_in::{ACCESS_KEY_ID, REGION, S3, SECRET_ACCESS_KEY, Versioning};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -193,7 +194,7 @@ fn encode(folder: &Path) -> anyhow::Result<Program> {
 }
 
 fn publish(s3: &S3, folder: &Path, options: &[&str]) -> anyhow::Result<Program> {
-    let mut command = bound(built("onair")?);
+    let mut command = bound(binary("onair")?);
     command.arg("publish-live").arg(hls(folder)).arg(format!("s3://{BUCKET}/{SHOW}")).args(options);
     // Nothing that is set for somebody's real bucket means anything here.
     command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));

@@ -35,7 +35,7 @@ async fn ends(agent: impl Fn(&Fleet, &Command) -> Ran) -> Value {
 /// A manifest of these files, told of as it is, while S3 has `a.gz` with `one` only.
 async fn ends_with(manifest: impl Fn(&str) -> Value, files: usize, bytes: usize) -> Value {
     ends(|fleet, command| {
-        fleet.put(&format!("{}/a.gz", command.parameters["Prefix"][0]), b"one");
+        fleet.put_log(command, "a.gz", b"one");
         fleet.receipt(command, &manifest(&command.instance).to_string(), files, bytes)
     })
     .await

@@ -67,7 +67,7 @@ pub(super) fn verify(narrator: &mut Narrator, show: &Show, answer: &Value) -> an
     );
 
     let neighbour = &show.neighbour.prefix;
-    let now = Contents::of(&show.s3.snapshot(&show.bucket), neighbour);
+    let now = Contents::of(&show.archive.contents(), neighbour);
     let then = Contents::of(&show.before, neighbour);
     narrator.check(
         &format!(
