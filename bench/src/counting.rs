@@ -2,9 +2,9 @@
 
 use crate::{median, table};
 use anyhow::{Context, Result, ensure};
-use chrono::DateTime;
 use onair_core::count_viewers::key::Secret;
 use onair_core::count_viewers::viewers::Viewers;
+use scenes::access_log::{CLOUDFRONT_HEAD, Request, alb, cloudfront, combined, onair};
 use scenes::binary;
 use serde_json::json;
 use std::fs::File;
@@ -45,26 +45,10 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
     eprintln!("counting: writing logs of {LINES} lines");
     let folder = tempfile::tempdir()?;
     let path = |name: &str| folder.path().join(name);
-    write(&path("combined"), "", |at, ip, file, bytes| {
-        let at = at.format("%d/%b/%Y:%H:%M:%S +0000");
-        format!(r#"{ip} - - [{at}] "GET {file} HTTP/1.1" 200 {bytes} "https://show.example/watch" "{AGENT}""#)
-    })?;
-    write(&path("cloudfront"), "#Version: 1.0\n", |at, ip, file, bytes| {
-        let (date, time, agent) = (at.format("%Y-%m-%d"), at.format("%H:%M:%S"), AGENT.replace(' ', "%20"));
-        format!(
-            "{date}\t{time}\tSFO5-C1\t{bytes}\t{ip}\tGET\td111111abcdef8.cloudfront.net\t{file}\t200\t-\t{agent}\t-\t-\tHit\tid\tshow.example\thttps\t300\t0.001\t-"
-        )
-    })?;
-    write(&path("alb"), "", |at, ip, file, bytes| {
-        let at = at.format("%Y-%m-%dT%H:%M:%S.186641Z");
-        format!(
-            r#"https {at} app/web/50dc6c495c0c9188 {ip}:2817 10.0.0.66:80 0.001 0.002 0.000 200 200 300 {bytes} "GET https://show.example:443{file} HTTP/1.1" "{AGENT}" ECDHE-RSA-AES128-GCM-SHA256 TLSv1.2 arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgroup/web/73e2d6bc24d8a067 "Root=1-58337281-1d84f3d73c47ec4e58577259" "show.example" "-" 1 {at} "forward" "-" "-" "10.0.0.66:80" "200" "-" "-""#
-        )
-    })?;
-    write(&path("onair"), "", |at, ip, file, bytes| {
-        let at = at.format("%Y-%m-%dT%H:%M:%S+00:00");
-        format!(r#"{{"time":"{at}","client":"{ip}","path":"{file}","status":200,"bytes":{bytes}}}"#)
-    })?;
+    write(&path("combined"), "", |request| combined(request, 0))?;
+    write(&path("cloudfront"), CLOUDFRONT_HEAD, cloudfront)?;
+    write(&path("alb"), "", alb)?;
+    write(&path("onair"), "", onair)?;
     ensure!(
         Command::new("gzip").args(["-k", "-6"]).arg(path("combined")).status().await?.success(),
         "gzip failed"
@@ -127,11 +111,7 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
 
 const AGENT: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36";
 
-fn write(
-    path: &Path,
-    head: &str,
-    line: impl Fn(DateTime<chrono::Utc>, String, String, u32) -> String,
-) -> Result<()> {
+fn write(path: &Path, head: &str, line: impl Fn(&Request<'_>) -> String) -> Result<()> {
     let mut log = BufWriter::new(File::create(path)?);
     log.write_all(head.as_bytes())?;
     for number in 0..LINES {
@@ -139,10 +119,16 @@ fn write(
         let viewer = number.wrapping_mul(7_919) % VIEWERS;
         let [_, b, c, d] = viewer.to_be_bytes();
         let second = u32::try_from(u64::from(number) * u64::from(SECONDS) / u64::from(LINES))?;
-        let at = DateTime::from_timestamp(BEGIN_S + i64::from(second), 0).context("no such time")?;
         let rendition = ["720p", "480p", "240p"][usize::try_from(viewer % 3)?];
-        let file = format!("/live/show/{rendition}/{}.mi8vqk7k.ts", second / 6);
-        writeln!(log, "{}", line(at, format!("10.{b}.{c}.{d}"), file, 10_000 + viewer))?;
+        let request = Request {
+            at_s: BEGIN_S + i64::from(second),
+            address: &format!("10.{b}.{c}.{d}"),
+            agent: AGENT,
+            path: &format!("/live/show/{rendition}/{}.mi8vqk7k.ts", second / 6),
+            query: "",
+            bytes: 10_000 + viewer,
+        };
+        writeln!(log, "{}", line(&request))?;
     }
     Ok(log.flush()?)
 }

@@ -35,10 +35,7 @@ fn start(cloud: &Cloud, settings: &[(&str, &str)]) -> Function {
 
 /// What S3 says when a log has been delivered.
 fn delivered(key: &str) -> Value {
-    let mut event = event("count-viewers/object-created.json");
-    event["detail"]["bucket"]["name"] = BUCKET.into();
-    event["detail"]["object"]["key"] = key.into();
-    event
+    scenes::access_log::delivered(event("count-viewers/object-created.json"), BUCKET, key)
 }
 
 fn text<'a>(lines: impl IntoIterator<Item = &'a Line>) -> String {

@@ -1,7 +1,9 @@
 //! A simulated audience, of which it is known who was there when, and the access logs that it leaves.
 
+use scenes::access_log::{self, Request};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+
+pub use scenes::access_log::CLOUDFRONT_HEAD;
 
 /// The first moment of the logs: 2026-01-01T00:00:00Z.
 pub const BEGIN_S: i64 = 1_767_225_600;
@@ -155,6 +157,10 @@ impl Audience {
 }
 
 impl Viewer {
+    fn request<'a>(&'a self, at_s: i64, path: &'a str) -> Request<'a> {
+        Request { at_s, address: &self.address, agent: &self.agent, path, query: "", bytes: 1_234 }
+    }
+
     fn asks_at(&self, at_s: i64) -> bool {
         at_s == self.to_s
             || at_s >= self.from_s && at_s < self.to_s && (at_s - self.from_s) % self.every_s == 0
@@ -163,18 +169,13 @@ impl Viewer {
 
 /// When a minute begins, as the figures say it.
 pub fn at(minute: i64) -> String {
-    time(BEGIN_S + minute * 60, "%Y-%m-%dT%H:%M:%SZ")
-}
-
-fn time(at_s: i64, format: &str) -> String {
-    chrono::DateTime::from_timestamp(at_s, 0).unwrap_or_default().format(format).to_string()
+    let begins = chrono::DateTime::from_timestamp(BEGIN_S + minute * 60, 0).unwrap_or_default();
+    begins.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// As nginx and Apache write it, here in the time of Newfoundland.
 pub fn combined(viewer: &Viewer, at_s: i64, path: &str) -> String {
-    let local = time(at_s - 12_600, "%d/%b/%Y:%H:%M:%S -0330");
-    let agent = viewer.agent.replace('"', "\\x22");
-    format!(r#"{} - - [{local}] "GET {path} HTTP/1.1" 200 1234 "-" "{agent}""#, viewer.address)
+    access_log::combined(&viewer.request(at_s, path), -12_600)
 }
 
 /// As nginx writes it behind a proxy, in its example `main`.
@@ -186,60 +187,16 @@ pub fn forwarded(viewer: &Viewer, at_s: i64, path: &str) -> String {
 
 /// As CloudFront writes it. The session of the player is in the query.
 pub fn cloudfront(viewer: &Viewer, at_s: i64, path: &str) -> String {
-    let agent: String = viewer.agent.chars().fold(String::new(), |mut text, character| {
-        let _ = match character {
-            ' ' | '"' => write!(text, "%{:02X}", u32::from(character)),
-            _ => write!(text, "{character}"),
-        };
-        text
-    });
     let query = format!("CMCD=br%253D3200%252Csid%253D%2522{}%2522", viewer.sid);
-    [
-        &time(at_s, "%Y-%m-%d"),
-        &time(at_s, "%H:%M:%S"),
-        "SFO5-C1",
-        "1234",
-        &viewer.address,
-        "GET",
-        "d111111abcdef8.cloudfront.net",
-        path,
-        "200",
-        "-",
-        &agent,
-        &query,
-        "-",
-        "Hit",
-        "c3R1ZmY=",
-        "show.example",
-        "https",
-        "300",
-        "0.001",
-        "-",
-    ]
-    .join("\t")
+    access_log::cloudfront(&Request { query: &query, ..viewer.request(at_s, path) })
 }
-
-/// What CloudFront writes first.
-pub const CLOUDFRONT_HEAD: &str = "#Version: 1.0\n#Fields: date time x-edge-location sc-bytes c-ip cs-method cs(Host) \
-    cs-uri-stem sc-status cs(Referer) cs(User-Agent) cs-uri-query cs(Cookie) x-edge-result-type x-edge-request-id \
-    x-host-header cs-protocol cs-bytes time-taken x-forwarded-for\n";
 
 /// As an Application Load Balancer writes it.
 pub fn alb(viewer: &Viewer, at_s: i64, path: &str) -> String {
-    let at = time(at_s, "%Y-%m-%dT%H:%M:%S.186641Z");
-    let agent = viewer.agent.replace('"', "%22");
-    format!(
-        "https {at} app/web/50dc6c495c0c9188 {}:2817 10.0.0.66:80 0.086 0.048 0.037 200 200 0 57 \
-         \"GET https://show.example:443{path} HTTP/1.1\" \"{agent}\" ECDHE-RSA-AES128-GCM-SHA256 TLSv1.2 \
-         arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgroup/web/73e2d6bc24d8a067 \
-         \"Root=1-58337281-1d84f3d73c47ec4e58577259\" \"show.example\" \"-\" 1 {at} \"forward\" \"-\" \"-\" \
-         \"10.0.0.66:80\" \"200\" \"-\" \"-\"",
-        viewer.address
-    )
+    access_log::alb(&viewer.request(at_s, path))
 }
 
 /// As the proxy of `origin/` writes it.
 pub fn onair(viewer: &Viewer, at_s: i64, path: &str) -> String {
-    let at = time(at_s, "%Y-%m-%dT%H:%M:%S+00:00");
-    format!(r#"{{"time":"{at}","client":"{}","path":"{path}","status":200,"bytes":1234}}"#, viewer.address)
+    access_log::onair(&viewer.request(at_s, path))
 }

@@ -5,6 +5,7 @@ use anyhow::{Context as _, ensure};
 use chrono::DateTime;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use scenes::access_log::{Request, delivered, onair};
 use scenes::lambda::{self, Lambda};
 use scenes::{binary, event, text};
 use serde_json::Value;
@@ -64,14 +65,10 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     }
     let begin = Instant::now();
     let mut last = Value::Null;
-    let delivered = |name: &str| {
-        let mut event = arrival.clone();
-        event["detail"]["object"]["key"] = format!("logs/{name}").into();
-        event
-    };
+    let arrived = |name: &str| delivered(arrival.clone(), &bucket, &format!("logs/{name}"));
     for name in &files {
         s3.put(&bucket, &format!("logs/{name}"), std::fs::read(folder.path().join(name))?);
-        last = function.send(&delivered(name)).await?.0;
+        last = function.send(&arrived(name)).await?.0;
     }
     let took = begin.elapsed();
     last["figures"].take();
@@ -89,7 +86,7 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     narrator.check("the lost minute has no figure, and is no zero", more.map(|more| format!("{more:?}")));
 
     let kept = s3.snapshot(STATE_BUCKET);
-    let (again, _) = function.send(&delivered(&files[0])).await?;
+    let (again, _) = function.send(&arrived(&files[0])).await?;
     let is_same = s3.snapshot(STATE_BUCKET) == kept && again["outcome"] == "unchanged";
     narrator.check("a log that comes twice changes nothing", (!is_same).then(|| again.to_string()));
     let leaks = s3.keys(STATE_BUCKET, "").into_iter().filter(|key| {
@@ -163,15 +160,14 @@ fn log(server: usize) -> Vec<String> {
     for minute in (0..MINUTES).filter(|minute| *minute != LOST) {
         for second in (0..60).step_by(6) {
             let seconds = BEGIN_S + (minute * 60 + second) as i64;
-            let time =
-                DateTime::from_timestamp(seconds, 0).unwrap_or_default().format("%Y-%m-%dT%H:%M:%S+00:00");
             for (stream, viewers) in truth(minute) {
+                let path = format!("/{stream}_720p/{}.ts", seconds / 6);
                 for viewer in (0..viewers).filter(|viewer| (viewer + second / 6) % SERVERS == server) {
-                    let (c, d) = (viewer / 250, viewer % 250 + 1);
-                    lines.push(format!(
-                        r#"{{"time":"{time}","client":"10.0.{c}.{d}","path":"/{stream}_720p/{}.ts","status":200,"bytes":1504}}"#,
-                        seconds / 6
-                    ));
+                    let address = format!("10.0.{}.{}", viewer / 250, viewer % 250 + 1);
+                    let (agent, query, bytes) = ("", "", 1_504);
+                    let request =
+                        Request { at_s: seconds, address: &address, agent, path: &path, query, bytes };
+                    lines.push(onair(&request));
                 }
             }
         }

@@ -3,10 +3,12 @@
 //! - [`pair`]: a live show that runs twice.
 //! - [`fleet`]: web servers in an Auto Scaling group.
 //! - [`recording`]: buckets with recordings of Amazon IVS.
+//! - [`access_log`]: requests of viewers, as web servers log them.
 //! - [`lambda`]: functions as Lambda runs them.
 //!
 //! All of AWS is the stand-in. The binaries are those of the build that this runs in.
 
+pub mod access_log;
 pub mod fleet;
 pub mod lambda;
 pub mod pair;
