@@ -5,10 +5,11 @@ use anyhow::{Context, Result, ensure};
 use onair_core::count_viewers::key::Secret;
 use onair_core::count_viewers::viewers::Viewers;
 use scenes::access_log::{CLOUDFRONT_HEAD, Request, alb, cloudfront, combined, onair};
-use scenes::binary;
+use scenes::program::onair as program;
 use serde_json::json;
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::iter;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -54,10 +55,12 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
         "gzip failed"
     );
 
-    let onair = binary("onair")?.display().to_string();
+    let viewers = program("viewers")?;
+    let viewers = iter::once(viewers.get_program()).chain(viewers.get_args());
+    let viewers: Vec<String> = viewers.map(|part| part.to_string_lossy().into_owned()).collect();
     let ours = |log: &str| {
-        let arguments = ["viewers".to_owned(), "--json".to_owned(), path(log).display().to_string()];
-        std::iter::once(onair.clone()).chain(arguments).collect::<Vec<_>>()
+        let arguments = ["--json".to_owned(), path(log).display().to_string()];
+        [viewers.as_slice(), &arguments].concat()
     };
     let combined = path("combined").display().to_string();
     let goaccess = |more: &[String]| {
@@ -81,7 +84,7 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
     let mut times = Vec::new();
     for (name, command, runs) in &commands {
         eprintln!("counting: {name}");
-        if command[0] == onair {
+        if command.starts_with(&viewers) {
             check(command).await?;
         }
         let mut took = Vec::new();

@@ -2,8 +2,9 @@
 
 use crate::BUCKET;
 use anyhow::{Result, ensure};
+use scenes::program::CREDENTIALS;
+use stand_in::S3;
 use stand_in::ivs::Recording;
-use stand_in::{ACCESS_KEY_ID, REGION, S3, SECRET_ACCESS_KEY};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tokio::process::Command;
@@ -80,10 +81,7 @@ impl Peer {
         let mut children = Vec::new();
         for mut command in self.commands(s3, folders) {
             command
-                .env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
-                .env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)
-                .env("AWS_REGION", REGION)
-                .env("AWS_DEFAULT_REGION", REGION)
+                .envs(CREDENTIALS)
                 .env("AWS_EC2_METADATA_DISABLED", "true")
                 // rclone refuses to start with a CA bundle of the environment; none is needed on loopback.
                 .env_remove("AWS_CA_BUNDLE")

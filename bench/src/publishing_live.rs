@@ -1,14 +1,15 @@
 //! From when a segment is closed until viewers see it: publish-live beside what the known article does, incron and
 //! `aws s3 sync`.
 
-use crate::{BUCKET, median, table};
+use crate::{median, table};
 use anyhow::{Context, Result, ensure};
-use scenes::binary;
-use stand_in::{ACCESS_KEY_ID, REGION, S3, SECRET_ACCESS_KEY, Versioning};
+use scenes::live_stream::{self, BUCKET, FOLDER, LiveStream};
+use scenes::program::{CREDENTIALS, Program};
+use stand_in::S3;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
@@ -81,18 +82,16 @@ struct Cost {
 
 /// How long each segment took, and what that cost.
 async fn measure_one(who: Who, renditions: usize) -> Result<(Vec<Duration>, Cost)> {
-    let s3 = S3::start();
-    s3.create_bucket(BUCKET, Versioning::Off);
-    s3.set_latency(LATENCY);
-    let dir = tempfile::tempdir()?;
-    let folders: Vec<PathBuf> = (0..renditions).map(|number| dir.path().join(format!("r{number}"))).collect();
+    let live = LiveStream::new(S3::builder().latency(LATENCY).start())?;
+    let folder = |number| live.dir.path().join(format!("r{number}"));
+    let folders: Vec<PathBuf> = (0..renditions).map(folder).collect();
     for folder in &folders {
         fs::create_dir(folder)?;
         // incron watches a file, which must be there.
         fs::write(folder.join("index.m3u8"), "#EXTM3U\n#EXT-X-TARGETDURATION:2\n")?;
     }
     let work = tempfile::tempdir()?;
-    let mut publisher = Ended(start(who, &s3, dir.path(), &folders, work.path())?);
+    let mut publisher = start(who, &live, &folders, work.path())?;
     sleep(Duration::from_secs(1)).await;
     let (mut lags, began) = (Vec::new(), Instant::now());
     for number in 0..SEGMENTS {
@@ -102,9 +101,9 @@ async fn measure_one(who: Who, renditions: usize) -> Result<(Vec<Duration>, Cost
         let mut waiting: Vec<usize> = (0..renditions).collect();
         while !waiting.is_empty() {
             ensure!(begin.elapsed() < PATIENCE, "segment {number} was never seen");
-            ensure!(publisher.0.try_wait()?.is_none(), "the publisher ended");
+            ensure!(publisher.try_wait()?.is_none(), "the publisher ended");
             waiting.retain(|rendition| {
-                let is_visible = is_visible(&s3, *rendition, number);
+                let is_visible = is_visible(&live, *rendition, number);
                 if is_visible {
                     lags.push(closed[*rendition].elapsed());
                 }
@@ -114,7 +113,7 @@ async fn measure_one(who: Who, renditions: usize) -> Result<(Vec<Duration>, Cost
         }
         sleep(SEGMENT.saturating_sub(begin.elapsed())).await;
     }
-    let cost = cost(publisher.0.id(), began.elapsed())?;
+    let cost = cost(publisher.id(), began.elapsed())?;
     Ok((lags, cost))
 }
 
@@ -144,34 +143,22 @@ fn write(folder: &Path, number: u64) -> Result<Instant> {
 }
 
 /// Whether the visible playlist names the segment.
-fn is_visible(s3: &S3, rendition: usize, number: u64) -> bool {
-    let object = s3.object(BUCKET, &format!("live/r{rendition}/index.m3u8"));
-    let text = object.map(|object| String::from_utf8_lossy(&object.body).into_owned()).unwrap_or_default();
+fn is_visible(live: &LiveStream, rendition: usize, number: u64) -> bool {
+    let text = live.playlist(&format!("r{rendition}"));
     text.lines().any(|line| line.starts_with(&format!("{number}.")))
 }
 
-fn start(who: Who, s3: &S3, dir: &Path, folders: &[PathBuf], work: &Path) -> Result<Child> {
-    let environment = [
-        ("AWS_ENDPOINT_URL_S3", s3.endpoint_url()),
-        ("AWS_REGION", REGION.to_owned()),
-        ("AWS_DEFAULT_REGION", REGION.to_owned()),
-        ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID.to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY.to_owned()),
-    ];
+fn start(who: Who, live: &LiveStream, folders: &[PathBuf], work: &Path) -> Result<Program> {
     let mut command = match who {
-        Who::PublishLive => {
-            let mut command = Command::new(binary("onair")?);
-            command.arg("publish-live").arg(dir).arg(format!("s3://{BUCKET}/live"));
-            command
-        }
-        Who::Incron => incron(&environment, folders, work)?,
+        Who::PublishLive => live_stream::publisher(&live.s3, live.dir.path(), &[])?,
+        Who::Incron => incron(&live.s3.endpoint_url(), folders, work)?,
     };
-    command.envs(environment).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().context("the publisher does not start: `make bench` installs incron")
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    Program::start(&mut command).context("the publisher does not start: `make bench` installs incron")
 }
 
 /// The article's line, for each rendition: when its playlist was written, synchronize its folder.
-fn incron(environment: &[(&str, String)], folders: &[PathBuf], work: &Path) -> Result<Command> {
+fn incron(endpoint_url: &str, folders: &[PathBuf], work: &Path) -> Result<Command> {
     let (tables, users) = (work.join("tables"), work.join("users"));
     fs::create_dir(&tables)?;
     fs::create_dir(&users)?;
@@ -179,10 +166,10 @@ fn incron(environment: &[(&str, String)], folders: &[PathBuf], work: &Path) -> R
     for folder in folders {
         let name = folder.file_name().and_then(|name| name.to_str()).context("a folder without a name")?;
         let script = work.join(format!("{name}.sh"));
-        let exports: String =
-            environment.iter().map(|(name, value)| format!("export {name}='{value}'\n")).collect();
+        let environment = CREDENTIALS.into_iter().chain([("AWS_ENDPOINT_URL_S3", endpoint_url)]);
+        let exports: String = environment.map(|(name, value)| format!("export {name}='{value}'\n")).collect();
         let path = std::env::var("PATH")?;
-        let sync = format!("exec aws s3 sync '{}' 's3://{BUCKET}/live/{name}'", folder.display());
+        let sync = format!("exec aws s3 sync '{}' 's3://{BUCKET}/{FOLDER}/{name}'", folder.display());
         fs::write(&script, format!("#!/bin/sh\n{exports}export PATH='{path}'\n{sync}\n"))?;
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
         lines += &format!("{}/index.m3u8 IN_CLOSE_WRITE {}\n", folder.display(), script.display());
@@ -199,14 +186,4 @@ fn incron(environment: &[(&str, String)], folders: &[PathBuf], work: &Path) -> R
     let mut command = Command::new("incrond");
     command.arg("-n").arg("-f").arg(settings);
     Ok(command)
-}
-
-/// A process that ends with its measurement.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

@@ -2,12 +2,11 @@
 
 use crate::station::Station;
 use crate::web::{Web, get};
+use scenes::program::onair;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use stories::binary;
 
 /// Seconds since a minute began.
 fn second_of_minute() -> u64 {
@@ -45,7 +44,7 @@ fn whoever_comes_through_the_proxy_is_counted_once_for_each_stream() {
     get(&url, "/never.m3u8", "198.51.100.2");
     assert!(second_of_minute() < 58, "this machine is too slow");
     let log = station.prefix().join("log/viewers.log");
-    let output = Command::new(binary("onair")).args(["viewers", "--json"]).arg(log).output().unwrap();
+    let output = onair("viewers").unwrap().arg("--json").arg(log).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let lines = String::from_utf8(output.stdout).unwrap();
     let figure = |line: &str| {

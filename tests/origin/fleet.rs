@@ -4,6 +4,7 @@
 use crate::counting::wait_for_a_young_minute;
 use crate::station::{Station, free_port, wait_until};
 use crate::web::{Web, get};
+use scenes::program::onair;
 use serde_json::{Value, json};
 use stand_in::{ACCESS_KEY_ID, Function, REGION, Ran, SECRET_ACCESS_KEY};
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 use stories::fleet::{FLEET, Fleet, GROUP, INSTANCE, OTHER, PLAYBOOKS, invocation, launched, terminating};
-use stories::{binary, response, root};
+use stories::{response, root};
 
 /// What one of these programs may take, in seconds.
 const LIMIT_S: &str = "120";
@@ -214,8 +215,7 @@ fn succeeded(output: &Output) -> String {
 
 /// How many watched each stream at most, from this log.
 fn viewers(log: &PathBuf) -> BTreeMap<String, u64> {
-    let lines =
-        succeeded(&Command::new(binary("onair")).args(["viewers", "--json"]).arg(log).output().unwrap());
+    let lines = succeeded(&onair("viewers").unwrap().arg("--json").arg(log).output().unwrap());
     let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let figure = |line: &Value| Some((line["stream"].as_str()?.to_owned(), line["viewers"].as_u64()?));
     let figures: BTreeMap<_, _> = lines.iter().filter_map(figure).collect();

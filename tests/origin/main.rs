@@ -17,15 +17,13 @@ mod web;
 
 use camera::Camera;
 use onair_core::publish_live::snapshot::Snapshot;
-use stand_in::{ACCESS_KEY_ID, REGION, S3, SECRET_ACCESS_KEY, Site, Versioning};
+use scenes::live_stream::{BUCKET, publisher};
+use stand_in::{S3, Site, Versioning};
 use station::{Station, wait_until};
-use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
-use stories::binary;
 use viewer::{Noticed, Viewer};
 
-const BUCKET: &str = "onair-live";
 const STREAM: &str = "show";
 /// How long somebody watches.
 const WATCHED: Duration = Duration::from_secs(32);
@@ -33,11 +31,7 @@ const WATCHED: Duration = Duration::from_secs(32);
 const ON_AIR_LIMIT: Duration = Duration::from_secs(25);
 
 fn start_publish_live(station: &mut Station, s3: &S3) {
-    let mut command = Command::new(binary("onair"));
-    command.arg("publish-live").arg(station.hls()).arg(format!("s3://{BUCKET}/live"));
-    command.env("AWS_ENDPOINT_URL_S3", s3.endpoint_url()).env("AWS_REGION", REGION);
-    command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID).env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY);
-    station.start("publish-live", &command);
+    station.start("publish-live", &publisher(s3, &station.hls(), &[]).unwrap());
 }
 
 fn segments(playlist: &str) -> usize {

@@ -7,47 +7,23 @@ mod operator;
 
 use onair_core::publish_live::names::file_of;
 use onair_core::publish_live::snapshot::Snapshot;
-use stand_in::{ACCESS_KEY_ID, Buckets, Fault, REGION, S3, SECRET_ACCESS_KEY, Versioning};
+use scenes::live_stream::{self, BUCKET, LiveStream};
+use scenes::program::Program;
+use stand_in::{Buckets, Fault, S3};
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
-use stories::binary;
 
-const BUCKET: &str = "onair-live";
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The daemon. It is killed when dropped.
-struct Daemon(Child);
-
-impl Daemon {
-    fn start(s3: &S3, dir: &Path, more: &[&str]) -> Self {
-        Self(Self::command(s3, dir, more).spawn().unwrap())
-    }
-
-    fn command(s3: &S3, dir: &Path, more: &[&str]) -> Command {
-        let mut command = Command::new(binary("onair"));
-        command.arg("publish-live").arg(dir).arg(format!("s3://{BUCKET}/live")).args(more);
-        command.env("AWS_ENDPOINT_URL_S3", s3.endpoint_url()).env("AWS_REGION", REGION);
-        command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID).env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY);
-        command.stdin(Stdio::null());
-        command
-    }
-
-    fn kill(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// The command of the daemon that publishes this folder.
+fn publisher(s3: &S3, dir: &Path, more: &[&str]) -> Command {
+    live_stream::publisher(s3, dir, more).unwrap()
 }
 
 /// Looks all the time whether every name that is visible leads somewhere.
@@ -138,29 +114,24 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-fn text(s3: &S3, key: &str) -> String {
-    let object = s3.object(BUCKET, key);
-    object.map(|object| String::from_utf8_lossy(&object.body).into_owned()).unwrap_or_default()
-}
+/// A stream of which nothing has been published yet.
+struct Live(LiveStream);
 
-struct Live {
-    s3: S3,
-    dir: tempfile::TempDir,
+impl Deref for Live {
+    type Target = LiveStream;
+
+    fn deref(&self) -> &LiveStream {
+        &self.0
+    }
 }
 
 impl Live {
     fn new() -> Self {
-        let s3 = S3::start();
-        s3.create_bucket(BUCKET, Versioning::Off);
-        Self { s3, dir: tempfile::tempdir().unwrap() }
+        Self(LiveStream::new(S3::start()).unwrap())
     }
 
-    fn daemon(&self, more: &[&str]) -> Daemon {
-        Daemon::start(&self.s3, self.dir.path(), more)
-    }
-
-    fn playlist(&self, rendition: &str) -> String {
-        text(&self.s3, &format!("live/{rendition}/index.m3u8"))
+    fn daemon(&self, more: &[&str]) -> Program {
+        Program::start(&mut publisher(&self.s3, self.dir.path(), more)).unwrap()
     }
 
     /// Waits for the end of the stream, and says how many segments were published of each rendition.
@@ -205,9 +176,7 @@ fn what_ffmpeg_writes_is_published_and_nothing_is_named_before_it_is_there() {
         let is_fmp4 = snapshot.segments[0].map.is_some();
         assert_eq!(object.content_type.as_deref(), Some(if is_fmp4 { "video/mp4" } else { "video/mp2t" }));
         assert_eq!(is_fmp4, !naming.is_empty());
-        wait_until("the multivariant playlist", || {
-            text(&live.s3, "live/master.m3u8").contains("hd/index.m3u8")
-        });
+        wait_until("the multivariant playlist", || live.text("master.m3u8").contains("hd/index.m3u8"));
     }
 }
 
@@ -295,7 +264,7 @@ fn a_second_publisher_is_refused() {
     wait_until("the stream", || !live.playlist("hd").is_empty());
     let other = tempfile::tempdir().unwrap();
     let mut other_encoder = ffmpeg(other.path(), 60, &[]);
-    let mut command = Daemon::command(&live.s3, other.path(), &[]);
+    let mut command = publisher(&live.s3, other.path(), &[]);
     let output = command.stderr(Stdio::piped()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

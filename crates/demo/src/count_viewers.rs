@@ -5,14 +5,14 @@ use anyhow::{Context as _, ensure};
 use chrono::DateTime;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use scenes::access_log::{Request, delivered, onair};
+use scenes::access_log::{self, Request, delivered};
 use scenes::lambda::{self, Lambda};
-use scenes::{binary, event, text};
+use scenes::program::onair;
+use scenes::{event, text};
 use serde_json::Value;
 use stand_in::{S3, Versioning};
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 const SERVERS: usize = 3;
@@ -97,11 +97,7 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     narrator.check("no address is in what is kept between runs", leaks);
 
     narrator.say("The same from the files, by a program: onair viewers --json web-*.log.gz");
-    let output = Command::new(binary("onair")?)
-        .args(["viewers", "--json"])
-        .args(&files)
-        .current_dir(folder.path())
-        .output();
+    let output = onair("viewers")?.arg("--json").args(&files).current_dir(folder.path()).output();
     let output = output.context("onair cannot be started")?;
     ensure!(output.status.success(), "onair viewers: {}", String::from_utf8_lossy(&output.stderr));
     let lines = String::from_utf8(output.stdout)?;
@@ -167,7 +163,7 @@ fn log(server: usize) -> Vec<String> {
                     let (agent, query, bytes) = ("", "", 1_504);
                     let request =
                         Request { at_s: seconds, address: &address, agent, path: &path, query, bytes };
-                    lines.push(onair(&request));
+                    lines.push(access_log::onair(&request));
                 }
             }
         }

@@ -1,72 +1,67 @@
 //! Programs that run beside this one, and no longer.
 
 use anyhow::Context as _;
-use std::ffi::OsStr;
+use scenes::program::Program;
 use std::fs::File;
 use std::io::Write as _;
+use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 /// How many of its last lines are shown of a program that ended by itself.
 const LAST_LINES: usize = 3;
 
-/// A running program. It is killed when dropped.
-pub(crate) struct Program {
-    child: Child,
-    /// What it says goes there.
+/// A running program whose output goes into a file.
+pub(crate) struct Logged {
+    program: Program,
     log: PathBuf,
 }
 
-impl Program {
-    /// Starts what [`bound`] made. An earlier log of the same name is written on.
-    pub(crate) fn start(command: &mut Command, log: PathBuf) -> anyhow::Result<Self> {
+impl Logged {
+    /// Starts a command, which ends with this program even if this one is killed. An earlier log of the same name is
+    /// continued.
+    pub(crate) fn start(command: &Command, log: PathBuf) -> anyhow::Result<Self> {
         let file = File::options().create(true).append(true).open(&log);
         let file = file.with_context(|| log.display().to_string())?;
-        let command = command.stdin(Stdio::piped()).stdout(file.try_clone()?).stderr(file);
-        let child = command.spawn().context("util-linux (setpriv) is missing, or cannot be run")?;
-        Ok(Self { child, log })
-    }
-
-    /// Its process.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
+        let mut bound = Command::new("setpriv");
+        bound.args(["--pdeathsig", "KILL"]).arg(command.get_program()).args(command.get_args());
+        // Nothing that is set for somebody's real bucket means anything here.
+        bound.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        bound.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        bound.stdin(Stdio::piped()).stdout(file.try_clone()?).stderr(file);
+        let program = Program::start(&mut bound);
+        Ok(Self { program: program.context("util-linux (setpriv) is missing, or cannot be run")?, log })
     }
 
     /// How it ended, if it did.
     pub(crate) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
-        Ok(self.child.try_wait()?)
+        Ok(self.program.try_wait()?)
     }
 
     /// Types this into its terminal.
     pub(crate) fn type_in(&mut self, keys: &[u8]) -> anyhow::Result<()> {
-        let mut input = self.child.stdin.take().context("it has no input any more")?;
+        let mut input = self.program.stdin.take().context("it has no input any more")?;
         Ok(input.write_all(keys)?)
     }
 
-    /// Ends it as `kill -9` does.
-    pub(crate) fn kill(&mut self) {
-        // What has ended already needs no killing.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-
-    /// What it said last.
+    /// What it wrote last.
     pub(crate) fn last_words(&self) -> String {
-        let said = std::fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = said.lines().collect();
+        let written = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = written.lines().collect();
         lines[lines.len().saturating_sub(LAST_LINES)..].join(" | ")
     }
 }
 
-impl Drop for Program {
-    fn drop(&mut self) {
-        self.kill();
+impl Deref for Logged {
+    type Target = Program;
+
+    fn deref(&self) -> &Program {
+        &self.program
     }
 }
 
-/// A command that ends with this program even if this one is killed and cannot see to it.
-pub(crate) fn bound(program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL"]).arg(program);
-    command
+impl DerefMut for Logged {
+    fn deref_mut(&mut self) -> &mut Program {
+        &mut self.program
+    }
 }

@@ -67,7 +67,7 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     let id = station.publisher_id();
     narrator.show(&format!("kill -9 {id}  # while {} of {} is on its way", call.operation, call.key));
     station.kill_publisher();
-    station.s3.reset_calls();
+    station.stream.s3.reset_calls();
     let before = newest(&station);
     tokio::time::sleep(AWAY).await;
     station.publish_again()?;
@@ -142,22 +142,24 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
 /// Lets requests fail for a while. Returns how many did, and of how many.
 async fn fail_now_and_then(station: &Station) -> (usize, usize) {
     let faults = [Fault::status(500), Fault::ResetBefore, Fault::status(503), Fault::ResetAfter];
-    let first = station.s3.calls().len();
+    let first = station.stream.s3.calls().len();
     for (index, fault) in (first..first + MANY).step_by(EVERY).zip(faults.into_iter().cycle()) {
-        station.s3.fault(index, fault);
+        station.stream.s3.fault(index, fault);
     }
     tokio::time::sleep(A_WHILE).await;
-    let all = station.s3.calls().len() - first;
-    station.s3.reset_calls();
+    let all = station.stream.s3.calls().len() - first;
+    station.stream.s3.reset_calls();
     (all.div_ceil(EVERY), all)
 }
 
 /// From now on lets no request take effect. Returns the first.
 async fn hold_a_request(station: &Station) -> anyhow::Result<Call> {
-    let next = station.s3.calls().len();
-    (next..next + MANY).for_each(|index| station.s3.fault(index, Fault::HoldBefore));
-    tokio::time::timeout(PATIENCE, station.s3.held()).await.context("publish-live asked S3 for nothing")?;
-    let calls = station.s3.calls().into_iter().rev();
+    let next = station.stream.s3.calls().len();
+    (next..next + MANY).for_each(|index| station.stream.s3.fault(index, Fault::HoldBefore));
+    tokio::time::timeout(PATIENCE, station.stream.s3.held())
+        .await
+        .context("publish-live asked S3 for nothing")?;
+    let calls = station.stream.s3.calls().into_iter().rev();
     calls.take_while(|call| call.index >= next).find(|call| !call.operation.is_empty()).context("it was held")
 }
 

@@ -1,9 +1,10 @@
 //! A live stream that goes on, and the player's page to watch it with.
 
 use crate::narrate::Narrator;
-use crate::station::{BUCKET, MULTIVARIANT, SHOW, Station};
+use crate::station::{MULTIVARIANT, Station};
 use crate::viewer::sequence;
 use anyhow::{Context as _, ensure};
+use scenes::live_stream::{BUCKET, FOLDER};
 use stand_in::{Object, Site, Versioning};
 use std::convert::Infallible;
 use std::fs::DirEntry;
@@ -26,11 +27,11 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(crate) async fn serve(narrator: &mut Narrator, page: &Path) -> anyhow::Result<Infallible> {
     let page = read_page(page)?;
     let mut station = Station::start(&[])?;
-    station.s3.create_bucket(PLAYER, Versioning::Off);
+    station.stream.s3.create_bucket(PLAYER, Versioning::Off);
     for (name, file) in page {
-        station.s3.put_object(PLAYER, &name, file);
+        station.stream.s3.put_object(PLAYER, &name, file);
     }
-    let site = Site::start(&station.s3);
+    let site = Site::start(&station.stream.s3);
     narrator.heading("On Air on this machine: a live stream, and the page to watch it with");
     narrator.say(
         "ffmpeg writes a test picture as HLS into a folder, in two renditions and segments of 1 s; publish-live \
@@ -39,7 +40,7 @@ pub(crate) async fn serve(narrator: &mut Narrator, page: &Path) -> anyhow::Resul
     let begun = station.until(|station| station.each(|playlist| sequence(playlist) >= TO_BEGIN)).await?;
     ensure!(begun.is_some() && station.is_on_air(), "the stream does not begin");
     narrator.heading("Open");
-    narrator.show(&format!("{}/{PLAYER}/index.html?src=/{BUCKET}/{SHOW}/{MULTIVARIANT}", site.url()));
+    narrator.show(&format!("{}/{PLAYER}/index.html?src=/{BUCKET}/{FOLDER}/{MULTIVARIANT}", site.url()));
     narrator.heading("What you can do to it");
     narrator.show(&format!("kill -9 {}  # publish-live", station.publisher_id()));
     narrator.show(&format!("kill -9 {}  # ffmpeg", station.encoder_id()));
@@ -50,7 +51,7 @@ pub(crate) async fn serve(narrator: &mut Narrator, page: &Path) -> anyhow::Resul
             narrator.say(&format!("{name} was killed. It is process {id} now."));
         }
         // It remembers them all, and this goes on for hours.
-        station.s3.reset_calls();
+        station.stream.s3.reset_calls();
     }
 }
 

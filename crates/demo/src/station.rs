@@ -1,20 +1,16 @@
 //! A live stream on this machine: ffmpeg writes HLS into a folder, publish-live puts it into a loopback S3.
 
-use crate::program::{Program, bound};
+use crate::program::Logged;
 use crate::watcher::Watcher;
 use anyhow::{Context as _, bail};
-use scenes::binary;
-use stand_in::{ACCESS_KEY_ID, REGION, S3, SECRET_ACCESS_KEY, Versioning};
+use scenes::live_stream::{BUCKET, FOLDER, LiveStream, publisher};
+use stand_in::S3;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::path::Path;
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Where the stream is published, in a bucket of this name.
-pub(crate) const BUCKET: &str = "live";
-/// Its folder there.
-pub(crate) const SHOW: &str = "show";
 /// The renditions, each in a folder of its own.
 pub(crate) const RENDITIONS: [&str; 2] = ["360p", "180p"];
 /// What viewers open.
@@ -26,31 +22,29 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The stream. All of it ends, and its folder goes, when this is dropped.
 pub(crate) struct Station {
-    encoder: Program,
-    publisher: Program,
+    encoder: Logged,
+    publisher: Logged,
     /// What publish-live is told beside where from and where to.
     options: &'static [&'static str],
-    pub(crate) s3: S3,
-    // Behind the programs, which write into it: fields are dropped in their order.
-    folder: TempDir,
+    // Behind the programs, which write into these: fields are dropped in their order.
+    pub(crate) stream: LiveStream,
+    logs: TempDir,
 }
 
 impl Station {
     /// Starts ffmpeg, and publish-live with these options.
     pub(crate) fn start(options: &'static [&'static str]) -> anyhow::Result<Self> {
-        let s3 = S3::builder().latency(LATENCY).start();
-        s3.create_bucket(BUCKET, Versioning::Off);
-        let folder = tempfile::Builder::new().prefix("onair-demo-").tempdir()?;
-        std::fs::create_dir(hls(folder.path()))?;
-        let publisher = publish(&s3, folder.path(), options)?;
-        let encoder = encode(folder.path())?;
-        Ok(Self { encoder, publisher, options, s3, folder })
+        let stream = LiveStream::new(S3::builder().latency(LATENCY).start())?;
+        let logs = tempfile::Builder::new().prefix("onair-demo-").tempdir()?;
+        let publisher = publish(&stream, logs.path(), options)?;
+        let encoder = encode(stream.dir.path(), logs.path())?;
+        Ok(Self { encoder, publisher, options, stream, logs })
     }
 
     /// Begins to watch what is published.
     pub(crate) fn watch(&self) -> Watcher {
-        let folder = hls(self.folder.path());
-        Watcher::start(&self.s3, BUCKET, move |key| {
+        let folder = self.stream.dir.path().to_owned();
+        Watcher::start(&self.stream.s3, BUCKET, move |key| {
             let file = folder.join(written(key)?);
             file.metadata().and_then(|metadata| metadata.modified()).ok()
         })
@@ -73,14 +67,14 @@ impl Station {
 
     /// Starts publish-live anew.
     pub(crate) fn publish_again(&mut self) -> anyhow::Result<()> {
-        self.publisher = publish(&self.s3, self.folder.path(), self.options)?;
+        self.publisher = publish(&self.stream, self.logs.path(), self.options)?;
         Ok(())
     }
 
     /// Kills ffmpeg, and starts it anew.
     pub(crate) fn encode_again(&mut self) -> anyhow::Result<()> {
         self.encoder.kill();
-        self.encoder = encode(self.folder.path())?;
+        self.encoder = encode(self.stream.dir.path(), self.logs.path())?;
         Ok(())
     }
 
@@ -109,12 +103,12 @@ impl Station {
 
     /// The published playlist of a rendition; empty if it is not there.
     pub(crate) fn playlist(&self, rendition: &str) -> String {
-        self.text(&format!("{rendition}/index.m3u8"))
+        self.stream.playlist(rendition)
     }
 
     /// The playlist of all that was of a rendition; empty if it is not there.
     pub(crate) fn all_of(&self, rendition: &str) -> String {
-        self.text(&format!("{rendition}/index.vod.m3u8"))
+        self.stream.text(&format!("{rendition}/index.vod.m3u8"))
     }
 
     /// Whether this holds for the published playlist of each rendition.
@@ -124,14 +118,9 @@ impl Station {
 
     /// Whether a viewer can open it and finds every rendition.
     pub(crate) fn is_on_air(&self) -> bool {
-        let multivariant = self.text(MULTIVARIANT);
+        let multivariant = self.stream.text(MULTIVARIANT);
         RENDITIONS.iter().all(|rendition| multivariant.contains(rendition))
             && self.each(|text| !text.is_empty())
-    }
-
-    fn text(&self, path: &str) -> String {
-        let object = self.s3.object(BUCKET, &format!("{SHOW}/{path}"));
-        object.map(|object| String::from_utf8_lossy(&object.body).into_owned()).unwrap_or_default()
     }
 
     /// Waits until something is so, and says how long that took; `None` if it does not come.
@@ -158,7 +147,7 @@ impl Station {
 }
 
 /// How a program ended, if it was told to.
-fn ended(program: &mut Program, name: &str) -> anyhow::Result<Option<ExitStatus>> {
+fn ended(program: &mut Logged, name: &str) -> anyhow::Result<Option<ExitStatus>> {
     let status = program.ended()?;
     match status.filter(|status| !status.success() && status.signal().is_none()) {
         Some(status) => bail!("{name} ended ({status}); it said: {}", program.last_words()),
@@ -166,21 +155,17 @@ fn ended(program: &mut Program, name: &str) -> anyhow::Result<Option<ExitStatus>
     }
 }
 
-/// The file that is published under a key: `show/360p/index7.mwql1xyw.ts` is `360p/index7.ts`.
+/// The file that is published under a key: `live/360p/index7.mwql1xyw.ts` is `360p/index7.ts`.
 fn written(key: &str) -> Option<String> {
-    let path = key.strip_prefix(SHOW)?.strip_prefix('/')?;
+    let path = key.strip_prefix(FOLDER)?.strip_prefix('/')?;
     let (name, ending) = path.rsplit_once('.')?;
     let (name, _time) = name.rsplit_once('.')?;
     Some(format!("{name}.{ending}"))
 }
 
-fn hls(folder: &Path) -> PathBuf {
-    folder.join("hls")
-}
-
 /// A test picture in two renditions, in segments of a second, as fast as it would come from a camera.
-fn encode(folder: &Path) -> anyhow::Result<Program> {
-    let mut command = bound("ffmpeg");
+fn encode(folder: &Path, logs: &Path) -> anyhow::Result<Logged> {
+    let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-re", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25"]);
     command.args(["-filter_complex", "[0:v]format=yuv420p,split=2[360p][large];[large]scale=320:180[180p]"]);
     command.args(["-map", "[360p]", "-b:v:0", "800k", "-map", "[180p]", "-b:v:1", "250k"]);
@@ -189,16 +174,10 @@ fn encode(folder: &Path) -> anyhow::Result<Program> {
     command.args(["-f", "hls", "-hls_time", "1", "-hls_list_size", "6"]);
     command.args(["-hls_flags", "delete_segments+independent_segments+program_date_time"]);
     command.args(["-var_stream_map", "v:0,name:360p v:1,name:180p", "-master_pl_name", MULTIVARIANT]);
-    command.arg(hls(folder).join("%v/index.m3u8"));
-    Program::start(&mut command, folder.join("ffmpeg.log"))
+    command.arg(folder.join("%v/index.m3u8"));
+    Logged::start(&command, logs.join("ffmpeg.log"))
 }
 
-fn publish(s3: &S3, folder: &Path, options: &[&str]) -> anyhow::Result<Program> {
-    let mut command = bound(binary("onair")?);
-    command.arg("publish-live").arg(hls(folder)).arg(format!("s3://{BUCKET}/{SHOW}")).args(options);
-    // Nothing that is set for somebody's real bucket means anything here.
-    command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
-    command.env("AWS_ENDPOINT_URL_S3", s3.endpoint_url()).env("AWS_REGION", REGION);
-    command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID).env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY);
-    Program::start(&mut command, folder.join("publish-live.log"))
+fn publish(stream: &LiveStream, logs: &Path, options: &[&str]) -> anyhow::Result<Logged> {
+    Logged::start(&publisher(&stream.s3, stream.dir.path(), options)?, logs.join("publish-live.log"))
 }

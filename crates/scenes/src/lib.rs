@@ -2,16 +2,20 @@
 //!
 //! - [`pair`]: a live show that runs twice.
 //! - [`fleet`]: web servers in an Auto Scaling group.
+//! - [`live_stream`]: a transcoder's folder, and the bucket that it is published to.
 //! - [`recording`]: buckets with recordings of Amazon IVS.
 //! - [`access_log`]: requests of viewers, as web servers log them.
 //! - [`lambda`]: functions as Lambda runs them.
+//! - [`program`]: `onair`, and other programs beside it.
 //!
 //! All of AWS is the stand-in. The binaries are those of the build that this runs in.
 
 pub mod access_log;
 pub mod fleet;
 pub mod lambda;
+pub mod live_stream;
 pub mod pair;
+pub mod program;
 pub mod recording;
 
 use anyhow::{Context as _, Result, ensure};

@@ -1,16 +1,16 @@
 //! `onair viewers`, for files.
 
 use super::{Figures, gzip, text};
+use scenes::program;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use stories::audience::{Audience, CLOUDFRONT_HEAD, Dice, alb, at, cloudfront, combined, forwarded, onair};
-use stories::binary;
 use tempfile::TempDir;
 
 fn viewers(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(binary("onair")).current_dir(folder).arg("viewers").args(arguments).output().unwrap()
+    program::onair("viewers").unwrap().current_dir(folder).args(arguments).output().unwrap()
 }
 
 /// What `--json` says of these files, zeros left out.
@@ -121,8 +121,9 @@ fn a_table_shows_figures_bars_and_what_has_no_log() {
     }
     assert!(table.contains("most of live/show: ") && table.contains("key: address, window: 60 s"), "{table}");
     // Whoever reads only the beginning ends nothing badly.
-    let mut child = Command::new(binary("onair"))
-        .args(["viewers", "--json", "access.log"])
+    let mut child = program::onair("viewers")
+        .unwrap()
+        .args(["--json", "access.log"])
         .current_dir(folder.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

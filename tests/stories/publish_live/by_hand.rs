@@ -1,8 +1,9 @@
 //! A transcoder whose every file is written by the story.
 
-use super::{BUCKET, Daemon, Live, wait_until};
+use super::{BUCKET, Live, publisher, wait_until};
 use onair_core::publish_live::names::FileId;
 use onair_core::publish_live::snapshot::Snapshot;
+use scenes::program::Program;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -224,7 +225,7 @@ fn told_to_stop_it_finishes_what_it_began() {
     hd.go_on();
     sleep(Duration::from_millis(50));
     signal(&daemon, "TERM");
-    assert!(daemon.0.wait().unwrap().success());
+    assert!(daemon.wait().unwrap().success());
     assert_eq!(live.count("hd"), 2);
 }
 
@@ -233,8 +234,8 @@ fn told_to_stop_it_finishes_what_it_began() {
 fn how_far_viewers_are_behind_is_measured() {
     let live = Live::new();
     live.s3.set_latency(Duration::from_millis(50));
-    let mut command = Daemon::command(&live.s3, live.dir.path(), &["--log", "json", "--report-every", "1"]);
-    let mut daemon = Daemon(command.stdout(std::process::Stdio::piped()).spawn().unwrap());
+    let mut command = publisher(&live.s3, live.dir.path(), &["--log", "json", "--report-every", "1"]);
+    let mut daemon = Program::start(command.stdout(std::process::Stdio::piped())).unwrap();
     let mut hd = Transcoder::new(&live, "hd");
     for number in 1..=3 {
         hd.go_on();
@@ -243,7 +244,7 @@ fn how_far_viewers_are_behind_is_measured() {
     sleep(Duration::from_millis(1_500));
     signal(&daemon, "TERM");
     let mut said = String::new();
-    std::io::Read::read_to_string(daemon.0.stdout.as_mut().unwrap(), &mut said).unwrap();
+    std::io::Read::read_to_string(daemon.stdout.as_mut().unwrap(), &mut said).unwrap();
     let lines: Vec<serde_json::Value> =
         said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let values = |name: &str| -> Vec<u64> {
@@ -265,7 +266,7 @@ fn how_far_viewers_are_behind_is_measured() {
 fn somebody_at_a_terminal_sees_how_each_rendition_is() {
     let live = Live::new();
     let (mut hd, mut sd) = (Transcoder::new(&live, "hd"), Transcoder::new(&live, "sd"));
-    let (shown, daemon) = (live.dir.path().join("shown"), Daemon::command(&live.s3, live.dir.path(), &[]));
+    let (shown, daemon) = (live.dir.path().join("shown"), publisher(&live.s3, live.dir.path(), &[]));
     let line: Vec<String> = std::iter::once(daemon.get_program())
         .chain(daemon.get_args())
         .map(|part| format!("'{}'", part.to_str().unwrap()))
@@ -274,7 +275,7 @@ fn somebody_at_a_terminal_sees_how_each_rendition_is() {
     script.args(["--quiet", "--return", "--flush", "--command", &line.join(" ")]).arg(&shown);
     script.envs(daemon.get_envs().filter_map(|(name, value)| Some((name, value?))));
     script.env("TERM", "xterm").stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
-    let mut terminal = Daemon(script.spawn().unwrap());
+    let mut terminal = Program::start(&mut script).unwrap();
     for number in 1..=2 {
         hd.go_on();
         sd.go_on();
@@ -296,12 +297,12 @@ fn somebody_at_a_terminal_sees_how_each_rendition_is() {
 #[test]
 fn a_playlist_that_waits_for_what_nobody_writes_is_named() {
     let live = Live::new();
-    let mut command = Daemon::command(&live.s3, live.dir.path(), &["--report-every", "1"]);
-    let mut daemon = Daemon(command.stderr(std::process::Stdio::piped()).spawn().unwrap());
+    let mut command = publisher(&live.s3, live.dir.path(), &["--report-every", "1"]);
+    let mut daemon = Program::start(command.stderr(std::process::Stdio::piped())).unwrap();
     Transcoder::new(&live, "hd").go_on();
     let variants = ["hd", "sd"].map(|name| format!("#EXT-X-STREAM-INF:BANDWIDTH=1\n{name}/index.m3u8\n"));
     fs::write(live.dir.path().join("master.m3u8"), format!("#EXTM3U\n{}", variants.concat())).unwrap();
-    let said = std::io::BufReader::new(daemon.0.stderr.take().unwrap());
+    let said = std::io::BufReader::new(daemon.stderr.take().unwrap());
     let named = std::io::BufRead::lines(said).map_while(Result::ok).find(|line| line.contains("waits for"));
     let named = named.unwrap();
     assert!(named.contains("published yet: sd/index.m3u8") && named.contains("master.m3u8"), "{named}");
@@ -312,16 +313,14 @@ fn a_playlist_that_waits_for_what_nobody_writes_is_named() {
 fn a_folder_that_is_not_there_or_goes_away_ends_it_with_a_reason() {
     let live = Live::new();
     let absent = live.dir.path().join("absent");
-    let output =
-        Daemon::command(&live.s3, &absent, &[]).stderr(std::process::Stdio::piped()).output().unwrap();
+    let output = publisher(&live.s3, &absent, &[]).stderr(std::process::Stdio::piped()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
         output.status.code() == Some(1) && said.contains("absent cannot be watched: No such file"),
         "{said}"
     );
     fs::create_dir(&absent).unwrap();
-    let daemon =
-        Daemon::command(&live.s3, &absent, &[]).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let daemon = publisher(&live.s3, &absent, &[]).stderr(std::process::Stdio::piped()).spawn().unwrap();
     sleep(Duration::from_millis(500));
     fs::remove_dir(&absent).unwrap();
     let output = daemon.wait_with_output().unwrap();
@@ -329,7 +328,7 @@ fn a_folder_that_is_not_there_or_goes_away_ends_it_with_a_reason() {
     assert!(output.status.code() == Some(1) && said.contains("absent was removed"), "{said}");
 }
 
-pub(super) fn signal(daemon: &Daemon, signal: &str) {
-    let sent = Command::new("kill").args([&format!("-{signal}"), &daemon.0.id().to_string()]).status();
+pub(super) fn signal(daemon: &Program, signal: &str) {
+    let sent = Command::new("kill").args([&format!("-{signal}"), &daemon.id().to_string()]).status();
     assert!(sent.unwrap().success());
 }

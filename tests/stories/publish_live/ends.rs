@@ -1,7 +1,7 @@
 //! How a stream ends, and what stays of it.
 
 use super::by_hand::Transcoder;
-use super::{BUCKET, Checker, Dice, Live, ffmpeg, text, wait_until};
+use super::{BUCKET, Checker, Dice, Live, ffmpeg, wait_until};
 use onair_core::publish_live::snapshot::Snapshot;
 use std::fs;
 use std::path::Path;
@@ -24,18 +24,16 @@ fn what_is_kept_is_all_of_it() {
     }
     let _daemon = live.daemon(&["--keep"]);
     for rendition in ["hd", "sd"] {
-        let name = format!("live/{rendition}/index.vod.m3u8");
-        wait_until("all of it", || text(&live.s3, &name).contains("#EXT-X-ENDLIST"));
-        let all = text(&live.s3, &name);
+        let name = format!("{rendition}/index.vod.m3u8");
+        wait_until("all of it", || live.text(&name).contains("#EXT-X-ENDLIST"));
+        let all = live.text(&name);
         assert!(all.contains("#EXT-X-PLAYLIST-TYPE:VOD\n"), "{all}");
         let all = Snapshot::parse(&all).unwrap();
         assert_eq!((all.sequence, all.segments.len()), (0, 14));
         assert!(all.segments.iter().all(|segment| !segment.gap && !segment.discontinuity), "{all:?}");
         assert_eq!(Snapshot::parse(&live.playlist(rendition)).unwrap().segments.len(), 4);
     }
-    wait_until("the multivariant playlist", || {
-        text(&live.s3, "live/master.vod.m3u8").contains("hd/index.vod.m3u8")
-    });
+    wait_until("the multivariant playlist", || live.text("master.vod.m3u8").contains("hd/index.vod.m3u8"));
     checker.end();
     assert_eq!(seconds(&live, "live/master.vod.m3u8"), 14);
 }
@@ -61,8 +59,8 @@ fn when_s3_comes_back_viewers_are_at_the_live_edge() {
     wait_until("the live edge", || live.count("hd") + 1 >= on_disk());
     assert!(encoder.wait().unwrap().success());
     assert_eq!(live.ends(), [40, 40]);
-    wait_until("all of it", || text(&live.s3, "live/hd/index.vod.m3u8").contains("#EXT-X-ENDLIST"));
-    let all = Snapshot::parse(&text(&live.s3, "live/hd/index.vod.m3u8")).unwrap();
+    wait_until("all of it", || live.text("hd/index.vod.m3u8").contains("#EXT-X-ENDLIST"));
+    let all = Snapshot::parse(&live.text("hd/index.vod.m3u8")).unwrap();
     let missing = all.segments.iter().filter(|segment| segment.gap).count();
     assert!(all.segments.len() == 40 && (1..=20).contains(&missing), "{missing} of {}", all.segments.len());
     checker.end();

@@ -1,7 +1,9 @@
 //! What goes wrong around the daemon, and what its operator is told.
 
 use super::by_hand::{Transcoder, signal};
-use super::{BUCKET, Daemon, Live, wait_until};
+use super::{BUCKET, Live, publisher, wait_until};
+use scenes::live_stream::LiveStream;
+use scenes::program::Program;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -28,7 +30,7 @@ fn a_second_daemon_on_the_same_folder_is_refused_at_once() {
     let mut hd = Transcoder::new(&live, "hd");
     hd.go_on();
     wait_until("the first segment", || live.count("hd") == 1);
-    let said = last_words(Daemon::command(&live.s3, live.dir.path(), &["--keep"]));
+    let said = last_words(publisher(&live.s3, live.dir.path(), &["--keep"]));
     assert!(said.contains("another publish-live on this machine publishes"), "{said}");
     drop(daemon);
     let _daemon = live.daemon(&[]);
@@ -49,7 +51,7 @@ fn a_daemon_of_an_earlier_version_is_noticed() {
     let name = format!("onair/publish-live/{:x}", hasher.finish());
     let earlier = UnixListener::bind_addr(&SocketAddr::from_abstract_name(name).unwrap()).unwrap();
 
-    let said = last_words(Daemon::command(&live.s3, live.dir.path(), &[]));
+    let said = last_words(publisher(&live.s3, live.dir.path(), &[]));
 
     assert!(said.contains("another publish-live on this machine publishes"), "{said}");
     drop(earlier);
@@ -59,8 +61,8 @@ fn a_daemon_of_an_earlier_version_is_noticed() {
 #[test]
 fn another_machine_of_the_same_name_is_refused() {
     let live = Live::new();
-    let mut command = Daemon::command(&live.s3, live.dir.path(), &[]);
-    let mut daemon = Daemon(command.stderr(Stdio::piped()).spawn().unwrap());
+    let mut command = publisher(&live.s3, live.dir.path(), &[]);
+    let mut daemon = Program::start(command.stderr(Stdio::piped())).unwrap();
     let mut hd = Transcoder::new(&live, "hd");
     let ended = loop {
         hd.go_on();
@@ -70,13 +72,13 @@ fn another_machine_of_the_same_name_is_refused() {
             object.body = format!("{}\n", String::from_utf8_lossy(&object.body)).into();
             live.s3.put_object(BUCKET, "live/hd/index.m3u8", object);
         }
-        if let Some(ended) = daemon.0.try_wait().unwrap() {
+        if let Some(ended) = daemon.try_wait().unwrap() {
             break ended;
         }
         assert!(hd.next < 100, "it goes on beside the other one");
     };
     let mut said = String::new();
-    daemon.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    daemon.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(ended.code() == Some(1) && said.contains("another process of the same name"), "{said}");
 }
 
@@ -91,7 +93,7 @@ fn what_somebody_else_left_is_taken_over_when_it_is_old() {
     let metadata = metadata.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let object = stand_in::Object { body, metadata, ..stand_in::Object::default() };
     live.s3.put_object(BUCKET, "live/hd/index.m3u8", object);
-    let said = last_words(Daemon::command(&live.s3, live.dir.path(), &[]));
+    let said = last_words(publisher(&live.s3, live.dir.path(), &[]));
     assert!(said.contains("index.m3u8 is another publisher's (other:/hls, "), "{said}");
     sleep(Duration::from_secs(31));
     let _daemon = live.daemon(&[]);
@@ -122,9 +124,9 @@ fn a_slow_uplink_is_slow_and_no_more() {
             });
         }
     });
-    let mut command = Daemon::command(&live.s3, live.dir.path(), &[]);
+    let mut command = publisher(&live.s3, live.dir.path(), &[]);
     command.env("AWS_ENDPOINT_URL_S3", format!("http://{address}"));
-    let _daemon = Daemon(command.spawn().unwrap());
+    let _daemon = Program::start(&mut command).unwrap();
     let mut hd = Transcoder::new(&live, "hd");
     hd.segment(&"x".repeat(700_000));
     hd.playlist();
@@ -135,9 +137,9 @@ fn a_slow_uplink_is_slow_and_no_more() {
 #[test]
 fn whoever_read_the_log_may_go_away() {
     let live = Live::new();
-    let mut command = Daemon::command(&live.s3, live.dir.path(), &["--log", "json", "--report-every", "1"]);
-    let mut daemon = Daemon(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
-    drop((daemon.0.stdout.take(), daemon.0.stderr.take()));
+    let mut command = publisher(&live.s3, live.dir.path(), &["--log", "json", "--report-every", "1"]);
+    let mut daemon = Program::start(command.stdout(Stdio::piped()).stderr(Stdio::piped())).unwrap();
+    drop((daemon.stdout.take(), daemon.stderr.take()));
     let mut hd = Transcoder::new(&live, "hd");
     for number in 1..=3 {
         hd.go_on();
@@ -149,15 +151,15 @@ fn whoever_read_the_log_may_go_away() {
 /// Promises P80 and P81: the first mistake is a bucket that is not there, or not ours.
 #[test]
 fn a_bucket_that_cannot_be_read_is_told_at_once_and_counts_as_behind() {
-    let live = Live { s3: stand_in::S3::start(), dir: tempfile::tempdir().unwrap() };
-    let mut command = Daemon::command(&live.s3, live.dir.path(), &["--log", "json", "--report-every", "1"]);
-    let mut daemon = Daemon(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
-    let mut said = BufReader::new(daemon.0.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let live = Live(LiveStream { s3: stand_in::S3::start(), dir: tempfile::tempdir().unwrap() });
+    let mut command = publisher(&live.s3, live.dir.path(), &["--log", "json", "--report-every", "1"]);
+    let mut daemon = Program::start(command.stdout(Stdio::piped()).stderr(Stdio::piped())).unwrap();
+    let mut said = BufReader::new(daemon.stderr.take().unwrap()).lines().map_while(Result::ok);
     assert!(said.any(|line| line.contains("publishes ") && line.contains("s3://onair-live/live/")));
     let told = said.find(|line| line.contains("the bucket cannot be read")).unwrap();
     assert!(told.contains("NoSuchBucket"), "{told}");
     Transcoder::new(&live, "hd").go_on();
-    let mut figures = BufReader::new(daemon.0.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut figures = BufReader::new(daemon.stdout.take().unwrap()).lines().map_while(Result::ok);
     assert!(figures.any(|line| line.contains("\"Behind\":1")), "it is never behind");
     let behind = said.find(|line| line.contains("viewers are behind: hd/index.m3u8")).unwrap();
     assert!(behind.contains("NoSuchBucket"), "{behind}");
@@ -169,14 +171,14 @@ fn a_bucket_that_cannot_be_read_is_told_at_once_and_counts_as_behind() {
 #[test]
 fn a_gap_is_told() {
     let live = Live::new();
-    let mut command = Daemon::command(&live.s3, live.dir.path(), &["--log", "json", "--report-every", "1"]);
-    let mut daemon = Daemon(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    let mut command = publisher(&live.s3, live.dir.path(), &["--log", "json", "--report-every", "1"]);
+    let mut daemon = Program::start(command.stdout(Stdio::piped()).stderr(Stdio::piped())).unwrap();
     let mut hd = Transcoder::new(&live, "hd");
     fs::remove_file(hd.segment("lost")).unwrap();
     hd.go_on();
-    let mut said = BufReader::new(daemon.0.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let mut said = BufReader::new(daemon.stderr.take().unwrap()).lines().map_while(Result::ok);
     assert!(said.any(|line| line.contains("viewers get a gap: hd/index.m3u8: hd/0.ts is not there")));
-    let mut figures = BufReader::new(daemon.0.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut figures = BufReader::new(daemon.stdout.take().unwrap()).lines().map_while(Result::ok);
     assert!(figures.any(|line| line.contains("\"Gaps\":1")));
 }
 
@@ -188,7 +190,7 @@ fn links_and_pipes_lead_nowhere() {
     let real = tempfile::tempdir().unwrap();
     // The folder itself may be one.
     symlink(real.path(), &link).unwrap();
-    let _daemon = Daemon::start(&live.s3, &link, &[]);
+    let _daemon = Program::start(&mut publisher(&live.s3, &link, &[])).unwrap();
     let pipe = Command::new("mkfifo").arg(real.path().join("pipe.m3u8")).status();
     assert!(pipe.unwrap().success());
     let mut hd = Transcoder::at(real.path().join("hd"));
@@ -208,7 +210,7 @@ fn a_folder_that_is_moved_away_ends_it() {
     let live = Live::new();
     let folder = live.dir.path().join("hls");
     fs::create_dir(&folder).unwrap();
-    let mut command = Daemon::command(&live.s3, &folder, &[]);
+    let mut command = publisher(&live.s3, &folder, &[]);
     let daemon = command.stderr(Stdio::piped()).spawn().unwrap();
     sleep(Duration::from_millis(500));
     fs::rename(&folder, live.dir.path().join("elsewhere")).unwrap();
@@ -221,10 +223,10 @@ fn a_folder_that_is_moved_away_ends_it() {
 #[test]
 fn the_defaults_may_be_written_out() {
     let live = Live::new();
-    let mut command = Daemon::command(&live.s3, live.dir.path(), &[]);
+    let mut command = publisher(&live.s3, live.dir.path(), &[]);
     command.env("ONAIR_KEEP", "false").env("ONAIR_KEEP_WINDOW", "300");
     command.env("ONAIR_ON_LOST", "gap").env("ONAIR_REPORT_EVERY", "60").env("ONAIR_LOG", "text");
-    let _daemon = Daemon(command.spawn().unwrap());
+    let _daemon = Program::start(&mut command).unwrap();
     Transcoder::new(&live, "hd").go_on();
     wait_until("the segment", || live.count("hd") == 1);
 }
