@@ -204,11 +204,6 @@ impl Eyes {
         }
     }
 
-    fn text(&self, bucket: &str, key: &str) -> Option<String> {
-        let object = self.buckets.object(bucket, key)?;
-        Some(String::from_utf8_lossy(&object.body).into_owned())
-    }
-
     fn check(&self) -> Result<(), String> {
         let endpoints = ENDPOINTS.into_iter().filter_map(|endpoint| self.endpoints.endpoint(endpoint));
         let serving: Vec<String> = endpoints
@@ -219,19 +214,19 @@ impl Eyes {
         if serving.is_empty() {
             return Err("both sides are cut".to_owned());
         }
-        if let Some(state) = self.text(CONTROL, STATE) {
+        if let Some(state) = self.buckets.text(CONTROL, STATE) {
             let state: Value = state.parse().map_err(|error| format!("the state: {error}"))?;
             let first = state["first"].as_str().unwrap_or_default();
             if state["sides"][first]["status"] != "live" {
                 return Err(format!("the first side is not live: {state}"));
             }
         }
-        let Some(index) = self.text(PUBLIC, INDEX) else { return Ok(()) };
+        let Some(index) = self.buckets.text(PUBLIC, INDEX) else { return Ok(()) };
         let variants = variants(&index);
         if !variants.iter().any(|(_, url)| serves(url)) {
             return Err(format!("the playlist names nothing that serves: {index}"));
         }
-        let Some(steering) = self.text(PUBLIC, STEERING) else { return Ok(()) };
+        let Some(steering) = self.buckets.text(PUBLIC, STEERING) else { return Ok(()) };
         let steering: Value = steering.parse().map_err(|error| format!("the steering manifest: {error}"))?;
         let first = steering["PATHWAY-PRIORITY"][0].as_str().unwrap_or_default();
         let mut urls: Vec<String> =

@@ -34,8 +34,7 @@ impl LiveStream {
 
     /// A published text, by its path in the stream's folder. Empty if it is not there.
     pub fn text(&self, path: &str) -> String {
-        let object = self.s3.object(BUCKET, &format!("{FOLDER}/{path}"));
-        object.map(|object| String::from_utf8_lossy(&object.body).into_owned()).unwrap_or_default()
+        self.s3.text(BUCKET, &format!("{FOLDER}/{path}")).unwrap_or_default()
     }
 
     /// The published playlist of a rendition. Empty if it is not there.

@@ -86,8 +86,7 @@ impl Pair {
 
     /// The text of an object. Empty if there is none.
     pub fn text(&self, bucket: &str, key: &str) -> String {
-        let object = self.s3.object(bucket, key);
-        object.map(|object| String::from_utf8_lossy(&object.body).into_owned()).unwrap_or_default()
+        self.s3.text(bucket, key).unwrap_or_default()
     }
 
     /// The steering manifest. Null if there is none.

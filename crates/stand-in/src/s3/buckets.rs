@@ -78,6 +78,13 @@ impl Buckets {
         self.look(bucket, |bucket| bucket.current(key).map(Stored::object))
     }
 
+    /// The text of the object that a plain read finds.
+    #[track_caller]
+    pub fn text(&self, bucket: &str, key: &str) -> Option<String> {
+        let object = self.object(bucket, key)?;
+        Some(String::from_utf8_lossy(&object.body).into_owned())
+    }
+
     /// The keys that plain reads find under a prefix, in order.
     #[track_caller]
     pub fn keys(&self, bucket: &str, prefix: &str) -> Vec<String> {
