@@ -37,14 +37,15 @@ async fn after(wait: Duration, function: &Function, event: Value) -> Value {
     response(function.invoke(event).await)
 }
 
-/// Lets the schedules run until nothing changes.
-async fn rest(stage: &Stage, fail_over: &Function, fail_back: &Function) {
+/// Lets the schedules run until nothing changes. Returns what was wrong meanwhile, and when.
+async fn rest(stage: &Stage, fail_over: &Function, fail_back: &Function) -> Vec<String> {
+    let watch = stage.watch();
     for _ in 0..4 {
         let before = stage.everything();
         response(fail_over.invoke(event("fail-over/schedule.json")).await);
         response(fail_back.invoke(event("fail-back/schedule.json")).await);
         if stage.everything() == before {
-            return;
+            return watch.breaches();
         }
     }
     panic!("it does not come to rest: {:#}", stage.state());
@@ -104,9 +105,7 @@ async fn one_is_lost_while_the_other_comes_back(settings: &[(&str, &str)], clear
         let answers = tokio::join!(after(a, &fail_back, cleared(A)), after(b, &fail_over, alert_set(B)));
         assert_eq!(watch.breaches(), [""; 0], "{repetition}: {answers:#?}");
         stage.traffic.set_latency(Duration::ZERO);
-        let watch = stage.watch();
-        rest(&stage, &fail_over, &fail_back).await;
-        assert_eq!(watch.breaches(), [""; 0], "{repetition}: {answers:#?}");
+        assert_eq!(rest(&stage, &fail_over, &fail_back).await, [""; 0], "{repetition}: {answers:#?}");
         assert_eq!(stage.statuses(), ["live", "cut"], "{repetition}: {answers:#?}");
         assert_eq!(stage.state()["first"], "A");
         stage.medialive.clear_alert(CHANNELS[B], 0, ALERT);
@@ -144,9 +143,7 @@ async fn a_side_that_is_lost_again_while_it_comes_back_stays_away() {
             let answers = tokio::join!(after(a, &fail_back, alert_cleared(A)), again);
             assert_eq!(watch.breaches(), [""; 0], "{repetition}: {answers:#?}");
             stage.traffic.set_latency(Duration::ZERO);
-            let watch = stage.watch();
-            rest(&stage, &fail_over, &fail_back).await;
-            assert_eq!(watch.breaches(), [""; 0], "{repetition}: {answers:#?}");
+            assert_eq!(rest(&stage, &fail_over, &fail_back).await, [""; 0], "{repetition}: {answers:#?}");
             assert_eq!(stage.statuses(), ["cut", "live"], "{repetition}: {answers:#?}");
             assert_eq!(stage.variants()[0].0, "B");
             stage.medialive.clear_alert(CHANNELS[A], 0, ALERT);

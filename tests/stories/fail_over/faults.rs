@@ -228,17 +228,21 @@ async fn every_call_in_trouble_ends_the_same_in_a_warm_process() {
     on_an_alert(&[("CUT", "delete")], true).await;
 }
 
-/// The schedule finds out, and does all of it.
-#[tokio::test]
-async fn every_call_in_trouble_ends_the_same_where_the_schedule_finds_out() {
-    let settings = &[("CUT", "delete")];
-    let before = Before::of(&Stage::published(settings).await);
+/// The schedule does it.
+async fn on_the_schedule(settings: &'static [(&'static str, &'static str)], before: Before) {
     let event = || event("fail-over/schedule.json");
     every_call_in_trouble(
         Scene { stem: "fail-over", settings, is_lost: true, event, is_warm: false },
         before,
     )
     .await;
+}
+
+/// The schedule finds out, and does all of it.
+#[tokio::test]
+async fn every_call_in_trouble_ends_the_same_where_the_schedule_finds_out() {
+    let settings = &[("CUT", "delete")];
+    on_the_schedule(settings, Before::of(&Stage::published(settings).await)).await;
 }
 
 /// Only the state was written when the run before ended.
@@ -249,10 +253,5 @@ async fn every_call_in_trouble_ends_the_same_where_the_schedule_finishes() {
     let mut before = Before::of(&stage);
     stage.call("fail-over", settings, alert_set(A)).await.into_response();
     before.documents.extend(Before::of(&stage).documents.into_iter().filter(|(_, key, _)| *key == STATE));
-    let event = || event("fail-over/schedule.json");
-    every_call_in_trouble(
-        Scene { stem: "fail-over", settings, is_lost: true, event, is_warm: false },
-        before,
-    )
-    .await;
+    on_the_schedule(settings, before).await;
 }
