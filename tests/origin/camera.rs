@@ -1,6 +1,7 @@
 //! A camera with its encoder: ffmpeg sends a test picture by RTMP.
 
-use std::process::{Child, Command, Stdio};
+use scenes::program::Program;
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 const RUN_S: &str = "150";
 
 /// A running ffmpeg. It is killed when dropped.
-pub(crate) struct Camera(Child);
+pub(crate) struct Camera(Program);
 
 impl Camera {
     /// Begins to send, at 25 frames/s, with a key frame each so many frames.
@@ -24,7 +25,7 @@ impl Camera {
         command.args(["-c:a", "aac", "-b:a", "64k", "-f", "flv", url]);
         // What it says has the address in it, and that the secret.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Self(command.spawn().unwrap_or_else(|error| panic!("ffmpeg: {error}")))
+        Self(Program::start(&mut command).unwrap_or_else(|error| panic!("ffmpeg: {error}")))
     }
 
     /// Whether it went well, if it came to an end in this time.
@@ -37,13 +38,5 @@ impl Camera {
             sleep(Duration::from_millis(50));
         }
         None
-    }
-}
-
-impl Drop for Camera {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }

@@ -2,7 +2,7 @@
 //! script that saves its logs, by the AWS CLI. The instance is a folder of this machine.
 
 use crate::counting::wait_for_a_young_minute;
-use crate::station::{Station, free_port, wait_until};
+use crate::station::{Station, free_port};
 use crate::web::{Web, get};
 use scenes::program::onair;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 use stories::fleet::{FLEET, Fleet, GROUP, INSTANCE, OTHER, PLAYBOOKS, invocation, launched, terminating};
-use stories::{response, root};
+use stories::{response, root, wait_until};
 
 /// What one of these programs may take, in seconds.
 const LIMIT_S: &str = "120";

@@ -19,9 +19,10 @@ use camera::Camera;
 use onair_core::publish_live::snapshot::Snapshot;
 use scenes::live_stream::{BUCKET, publisher};
 use stand_in::{S3, Site, Versioning};
-use station::{Station, wait_until};
+use station::Station;
 use std::thread::sleep;
 use std::time::Duration;
+use stories::wait_until;
 use viewer::{Noticed, Viewer};
 
 const STREAM: &str = "show";
@@ -58,10 +59,7 @@ fn what_a_camera_sends_is_watched_without_a_stall() {
 
     let _camera = Camera::start(&station.publish_url(STREAM, &station.secret()), 25);
     let lowest = format!("live/{STREAM}_90p/index.m3u8");
-    let published = || {
-        let object = s3.object(BUCKET, &lowest);
-        object.map(|object| String::from_utf8_lossy(&object.body).into_owned()).unwrap_or_default()
-    };
+    let published = || s3.text(BUCKET, &lowest).unwrap_or_default();
     wait_until("three segments", ON_AIR_LIMIT, || segments(&published()) >= 3);
     wait_until("the multivariant playlist", ON_AIR_LIMIT, || {
         s3.object(BUCKET, &format!("live/{STREAM}.m3u8")).is_some()
@@ -175,10 +173,7 @@ fn a_camera_that_comes_back_goes_on_where_it_was() {
     station.start_rtmp(1);
     start_publish_live(&mut station, &s3);
     let playlist = format!("live/{STREAM}_90p/index.m3u8");
-    let published = || {
-        let object = s3.object(BUCKET, &playlist)?;
-        Snapshot::parse(&String::from_utf8_lossy(&object.body)).ok()
-    };
+    let published = || Snapshot::parse(&s3.text(BUCKET, &playlist)?).ok();
     let end = |snapshot: &Snapshot| snapshot.sequence + snapshot.segments.len() as u64;
     let mut before = 0;
     for round in 0..3 {

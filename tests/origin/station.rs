@@ -4,9 +4,8 @@ use std::fs::{self, File};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
-use stories::root;
+use std::time::Duration;
+use stories::{root, wait_until};
 
 /// Nobody ends what a killed test leaves behind; `timeout` does. It passes on the signal by which it is ended itself.
 const RUN_S: &str = "240";
@@ -176,12 +175,4 @@ impl Drop for Station {
 /// A port that is free now.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
-}
-
-pub(crate) fn wait_until(what: &str, limit: Duration, mut is_so: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < limit, "{what}: not within {limit:?}");
-        sleep(Duration::from_millis(50));
-    }
 }

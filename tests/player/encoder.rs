@@ -1,8 +1,9 @@
 //! One side's encoder and packager: ffmpeg writes a live HLS ladder into a folder.
 
+use scenes::program::Program;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -30,7 +31,7 @@ pub(crate) enum Sound {
 
 /// A running ffmpeg. It is killed when dropped.
 pub(crate) struct Encoder {
-    child: Child,
+    program: Program,
     folder: PathBuf,
 }
 
@@ -78,8 +79,8 @@ impl Encoder {
         command.arg("-hls_segment_filename").arg(folder.join("%v_%d.ts")).arg(folder.join("%v.m3u8"));
         let log = File::create(folder.with_extension("ffmpeg.log")).unwrap();
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        let child = command.spawn().unwrap_or_else(|error| panic!("ffmpeg: {error}"));
-        Self { child, folder: folder.to_owned() }
+        let program = Program::start(&mut command).unwrap_or_else(|error| panic!("ffmpeg: {error}"));
+        Self { program, folder: folder.to_owned() }
     }
 
     /// Waits until a player can begin.
@@ -89,19 +90,11 @@ impl Encoder {
         let can_begin = |name| text(name).matches("#EXTINF").count() >= SEGMENTS_TO_BEGIN;
         while text(MASTER).is_empty() || !can_begin("high.m3u8") || !can_begin("low.m3u8") {
             let log = self.folder.with_extension("ffmpeg.log");
-            if let Some(status) = self.child.try_wait().unwrap() {
+            if let Some(status) = self.program.try_wait().unwrap() {
                 panic!("ffmpeg ended with {status}: {}", fs::read_to_string(log).unwrap_or_default());
             }
             assert!(began.elapsed() < BEGIN_LIMIT, "ffmpeg has not begun: {}", log.display());
             sleep(Duration::from_millis(100));
         }
-    }
-}
-
-impl Drop for Encoder {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

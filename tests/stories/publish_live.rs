@@ -17,7 +17,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{JoinHandle, sleep};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use stories::audience::Dice;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -64,8 +65,7 @@ fn look(buckets: &Buckets, sequences: &mut BTreeMap<String, u64>) -> Vec<String>
     let mut wrong = Vec::new();
     let keys = buckets.keys(BUCKET, "");
     for playlist in keys.iter().filter(|key| key.ends_with(".m3u8")) {
-        let Some(object) = buckets.object(BUCKET, playlist) else { continue };
-        let text = String::from_utf8_lossy(&object.body).into_owned();
+        let Some(text) = buckets.text(BUCKET, playlist) else { continue };
         let Ok(snapshot) = Snapshot::parse(&text) else { continue };
         let before = sequences.insert(playlist.clone(), snapshot.sequence);
         if before.is_some_and(|before| before > snapshot.sequence) {
@@ -106,12 +106,8 @@ fn ffmpeg(dir: &Path, seconds: u32, more: &[&str]) -> Child {
     command.stdin(Stdio::null()).spawn().unwrap()
 }
 
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
-        sleep(Duration::from_millis(10));
-    }
+fn wait_until(what: &str, is_so: impl FnMut() -> bool) {
+    stories::wait_until(what, PATIENCE, is_so);
 }
 
 /// A stream of which nothing has been published yet.
@@ -141,16 +137,6 @@ impl Live {
             let snapshot = Snapshot::parse(&self.playlist(rendition)).unwrap();
             snapshot.sequence + snapshot.segments.len() as u64
         })
-    }
-}
-
-/// Numbers that look random, the same for the same seed.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
     }
 }
 
@@ -189,7 +175,7 @@ fn however_often_the_daemon_is_killed_nothing_is_named_that_is_not_there() {
     live.s3.set_latency(Duration::from_millis(10));
     let checker = Checker::start(&live.s3);
     let mut encoder = ffmpeg(live.dir.path(), 3_600, &[]);
-    let mut dice = Dice(1);
+    let mut dice = Dice::new(1);
     for kills in 1..=wanted {
         let mut daemon = live.daemon(&["--log", "json"]);
         sleep(Duration::from_millis(20 + dice.roll(250)));
@@ -212,7 +198,7 @@ fn whatever_s3_answers_nothing_is_named_that_is_not_there_and_the_stream_goes_on
     for seed in 0..3 {
         let live = Live::new();
         live.s3.set_latency(Duration::from_millis(10));
-        let mut dice = Dice(seed);
+        let mut dice = Dice::new(seed);
         for call in 0..2_000 {
             let fault = match dice.roll(20) {
                 0 | 1 => Fault::status(500),

@@ -64,8 +64,17 @@ impl Dice {
     ///
     /// If nothing is below it.
     pub fn below(&mut self, end: i64) -> i64 {
+        i64::try_from(self.roll(u64::try_from(end).unwrap_or_default())).unwrap_or_default()
+    }
+
+    /// The same without a sign.
+    ///
+    /// # Panics
+    ///
+    /// If nothing is below it.
+    pub fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        i64::try_from(self.0 >> 33).unwrap_or_default() % end
+        (self.0 >> 33) % sides
     }
 
     /// Brings things into another order.

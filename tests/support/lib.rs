@@ -16,6 +16,8 @@ use serde_json::Value;
 use stand_in::ivs::Recording;
 use stand_in::{Answer, Function};
 use std::path::PathBuf;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// A second bucket, which keeps versions.
 pub const VERSIONED: &str = "second-channel-recordings";
@@ -89,5 +91,18 @@ pub fn error(answer: Answer) -> (String, String) {
     match answer {
         Answer::Error { error_type, error_message } => (error_type, error_message),
         other => panic!("no error, but {other:?}"),
+    }
+}
+
+/// Waits until something is so.
+///
+/// # Panics
+///
+/// If it is not within this time.
+pub fn wait_until(what: &str, limit: Duration, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < limit, "{what}: not within {limit:?}");
+        sleep(Duration::from_millis(10));
     }
 }

@@ -16,7 +16,7 @@ fn what_is_kept_is_all_of_it() {
     live.s3.set_latency(Duration::from_millis(25));
     let checker = Checker::start(&live.s3);
     let mut encoder = ffmpeg(live.dir.path(), 14, &[]);
-    let mut dice = Dice(7);
+    let mut dice = Dice::new(7);
     while encoder.try_wait().unwrap().is_none() {
         let mut daemon = live.daemon(&["--keep"]);
         sleep(Duration::from_millis(500 + dice.roll(1_500)));
