@@ -49,7 +49,7 @@ install = { [ "$$(id -u)" = 0 ] && root= || root="sudo -n"; command -v apt-get >
 	|| { echo "make: '$(firstword $(1))' is missing: install it, or what your system calls it" >&2; exit 1; }; \
 	$$root apt-get update -q && $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(1); }
 
-.PHONY: help demo test test-rust test-player test-python test-template second-opinions prove check audit fuzz nightly bench lock build deploy invoke cc player player-page deploy-player origin ansible scripts script deploy-playbook
+.PHONY: help demo test test-rust test-player test-python test-template second-opinions prove check audit fuzz nightly bench lock build deploy invoke cc player player-page deploy-player origin ansible log-script script deploy-playbook
 
 help: ## Print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -78,7 +78,7 @@ test-python: cc ansible $(VENV)/ready ## boto3 on the stand-in, the playbook, th
 	cargo build --package stand-in --examples --package onair
 	ONAIR_PROGRAM=$(abspath $(BUILT)/debug/onair) python -m pytest tests/clients tests/ansible tests/athena tests/pipelines
 
-test-template: cc scripts $(VENV)/ready ## The template, and sam build of all functions
+test-template: cc log-script $(VENV)/ready ## The template, and sam build of all functions
 	$(QUICK) python -m pytest -m "build or not build" tests/template
 
 second-opinions: cc $(VENV)/ready ## Stories against moto, under the roles of the template
@@ -178,7 +178,7 @@ ansible:
 	$(call need,logrotate --version,logrotate)
 
 # What tests/template reads and runs the log script with. The virtual environment has shellcheck, but not for Linux on arm64.
-scripts: $(VENV)/ready
+log-script: $(VENV)/ready
 	$(call need,shellcheck --version,shellcheck)
 	$(call need,nginx -v,nginx)
 

@@ -88,7 +88,7 @@ def test_a_file_whose_program_is_gone_is_seen():
 def test_shellcheck_finds_nothing_in_any_script():
     assert programs.SAVE_LOGS in scripts() and stack.ROOT / ".ci/run" in scripts()
     shellcheck = shutil.which("shellcheck")
-    assert shellcheck, "shellcheck is missing: make scripts"
+    assert shellcheck, "shellcheck is missing: make log-script"
     command = [shellcheck, f"--exclude={','.join(sorted(EXCLUDED))}", *scripts()]
     ended = subprocess.run(command, capture_output=True, text=True)
     assert (ended.stdout + ended.stderr, ended.returncode) == ("", 0)

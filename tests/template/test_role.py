@@ -144,3 +144,24 @@ def test_second_opinion_knows_the_statements():
 
 def test_second_opinion_ends_with_the_commands_code():
     assert second_opinion("--", sys.executable, "-c", "raise SystemExit(7)").returncode == 7
+
+
+COUNTING = """
+import os, sys
+from opinion_s3 import s3
+admin = s3("ADMIN")
+print(sys.argv[1], admin.list_objects_v2(Bucket=sys.argv[2])["KeyCount"], os.environ["ONAIR_S3_ENDPOINT"])
+admin.put_object(Bucket=sys.argv[2], Key="left behind", Body=b"")
+"""
+
+
+def test_one_server_serves_all_runs_of_a_role_and_each_begins_with_empty_buckets(tmp_path):
+    program = tmp_path / "counting.py"
+    program.write_text(f"import sys; sys.path.insert(0, {str(HERE)!r}){COUNTING}")
+    shorter = [f"--shorter={argument}" for argument in (program, "short", stack.BUCKET)]
+    without = ["--without=nothing", "--without=RewriteMaster", "--without=nothing"]
+    result = second_opinion(*without, *shorter, "--", sys.executable, program, "whole", stack.BUCKET)
+    assert result.returncode == 0, result.stderr
+    runs = [line.split() for line in result.stdout.splitlines()]
+    assert [run[:2] for run in runs] == [["whole", "0"], ["short", "0"], ["whole", "0"]]
+    assert len({endpoint for _, _, endpoint in runs}) == 1
