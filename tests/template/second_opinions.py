@@ -28,7 +28,7 @@ import second_opinion
 import stack
 
 HERE = Path(__file__).parent
-# The two buckets of the stories: tests/support/lib.rs.
+# The two buckets of the stories: crates/scenes/src/recording.rs and tests/support/lib.rs.
 BASE = {"RecordingBuckets": "r2s3-dev-channel-1-recordings,second-channel-recordings", "KeepRenditions": "highest"}
 LARGEST = BASE | {"Thumbnails": "delete", "Versions": "purge"}
 # What the base role cannot do is told by the stories of the largest.
@@ -37,7 +37,7 @@ PURGING = "prune_recording::purging"
 # Together these use every statement, and they take seconds.
 SHORT = [PURGING, f"{ANY_S3}::every_trigger", f"{ANY_S3}::a_real_time"]
 
-# The pair of tests/support/pair.rs.
+# The pair of crates/scenes/src/pair.rs.
 PAIR = stack.PAIR | {"SideAEndpoint": "show-a-hls", "SideBEndpoint": "show-b-hls"}
 # Function, how it cuts, and the stories of that.
 OF_A_PAIR = [
@@ -49,7 +49,7 @@ OF_A_PAIR = [
     ("fail-back", "deny", "fail_back::any_cloud::denied"),
     ("fail-back", "none", "fail_back::any_cloud::untouched"),
 ]
-# The stories' buckets are full of logs, and the fleet is that of tests/support/fleet.rs.
+# The stories' buckets are full of logs, and the fleet is that of crates/scenes/src/fleet.rs.
 COUNT = {"AccessLogBuckets": BASE["RecordingBuckets"]}
 COUNTING = "count_viewers::any_s3"
 COMMANDING = "complete_lifecycle::any_ssm"
