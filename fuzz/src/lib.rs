@@ -26,8 +26,11 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
-/// The kinds of input, by the folder of their seeds, and what checks each.
-const CHECKS: [(&str, fn(&[u8])); 4] =
+/// Panics if something does not hold for the input.
+type Check = fn(&[u8]);
+
+/// The kinds of input, by the folder of their seeds, and the check of each.
+const CHECKS: [(&str, Check); 4] =
     [("playlist", playlist), ("event", event), ("plan", plan), ("log", |bytes| _ = log(bytes))];
 
 /// The names of the kinds of input.
@@ -35,8 +38,8 @@ pub fn names() -> [&'static str; CHECKS.len()] {
     CHECKS.map(|(name, _)| name)
 }
 
-/// What checks inputs of this kind.
-pub fn check(name: &str) -> Option<fn(&[u8])> {
+/// The check of this kind of input.
+pub fn check(name: &str) -> Option<Check> {
     CHECKS.iter().find(|(known, _)| *known == name).map(|(_, check)| *check)
 }
 
