@@ -44,7 +44,7 @@ impl State {
         }
     }
 
-    fn taken(&mut self) {
+    fn on_success(&mut self) {
         self.gap = Some(self.gap.mul_f64(0.9)).filter(|gap| *gap >= MIN_GAP).unwrap_or_default();
     }
 }
@@ -60,8 +60,8 @@ impl Pace {
         self.with(|state| state.slow_down(Instant::now()));
     }
 
-    fn taken(&self) {
-        self.with(State::taken);
+    fn on_success(&self) {
+        self.with(State::on_success);
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
@@ -83,7 +83,7 @@ impl Intercept for Pace {
     ) -> Result<(), BoxError> {
         match context.response().status().as_u16() {
             429 | 503 => self.slow_down(),
-            200..300 => self.taken(),
+            200..300 => self.on_success(),
             _ => {}
         }
         Ok(())
@@ -112,7 +112,17 @@ mod tests {
             state.slow_down(now);
         }
         assert_eq!(state.gap, MAX_GAP);
-        (0..100).for_each(|_| state.taken());
+        (0..100).for_each(|_| state.on_success());
         assert_eq!(state.gap, Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn a_request_waits_for_its_turn() {
+        let pace = Pace::default();
+        pace.slow_down();
+        let begin = Instant::now();
+        pace.turn().await;
+        pace.turn().await;
+        assert!(begin.elapsed() >= MIN_GAP);
     }
 }

@@ -1,14 +1,16 @@
 //! Every crate from outside has one set of features, so that it is compiled once.
 
+use super::assert_none;
 use super::dependencies::{cargo, packages};
-use super::{assert_none, files, read};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How names of features end that only tests should have.
-const OF_TESTS: [&str; 3] = ["test-util", "test-utils", "testing"];
-/// aws-config itself asks for these.
-const ASKED_FOR_BY_THE_SDK: [&str; 3] =
-    ["aws-credential-types", "aws-smithy-runtime-api", "aws-smithy-types"];
+/// Features with which aws-config itself depends on other crates of the SDK.
+const ASKED_FOR_BY_THE_SDK: [(&str, &str); 3] = [
+    ("aws-credential-types", "test-util"),
+    ("aws-smithy-runtime-api", "test-util"),
+    ("aws-smithy-types", "test-util"),
+];
 
 #[test]
 fn after_the_tests_a_package_compiles_nothing_from_outside() {
@@ -37,9 +39,9 @@ fn no_product_has_a_feature_that_is_for_tests() {
         for (outside, sets) in features(&["--package", &package.name, "--edges", "normal,build"]) {
             let name = outside.split(' ').next().unwrap_or_default();
             let all: BTreeSet<&str> = sets.iter().flat_map(|set| set.split(',')).collect();
-            for feature in all.iter().filter(|feature| OF_TESTS.contains(feature)) {
-                if !ASKED_FOR_BY_THE_SDK.contains(&name) {
-                    breaches.push(format!("{} has {outside} with {feature}", package.name));
+            for feature in all.into_iter().filter(|feature| is_for_tests(feature)) {
+                if !ASKED_FOR_BY_THE_SDK.contains(&(name, feature)) {
+                    breaches.push(format!("{} has {outside} with the feature {feature}", package.name));
                 }
             }
         }
@@ -49,19 +51,66 @@ fn no_product_has_a_feature_that_is_for_tests() {
 
 #[test]
 fn features_of_outside_crates_are_written_once() {
-    let mut breaches = Vec::new();
-    for manifest in files(&["crates", "functions", "tests", "bench", "fuzz"], "Cargo.toml") {
-        for (number, line) in read(&manifest).lines().enumerate() {
-            let is_ours = line.starts_with("onair-") || line.starts_with("workspace-hack");
-            if line.contains("features = [") && line.contains('{') && !is_ours {
-                breaches.push(format!(
-                    "{manifest}:{}: {line}: write the features into [workspace.dependencies]",
-                    number + 1
-                ));
+    let metadata = cargo(&["metadata", "--format-version", "1", "--no-deps", "--offline"]);
+    let written = written(&serde_json::from_str(&metadata).unwrap());
+    assert_none(&written_twice(&written));
+}
+
+#[test]
+fn a_manifest_with_features_of_its_own_is_seen() {
+    let tokio = |features: Value| json!({ "name": "tokio", "source": "registry", "features": features });
+    let metadata = |ours: Value, theirs: Value| {
+        json!({ "packages": [
+            { "name": "ours", "dependencies": [tokio(ours)] },
+            { "name": "theirs", "dependencies": [tokio(theirs), { "name": "ours", "path": "/ours", "features": ["s3"] }] },
+        ] })
+    };
+    let breaches = |ours, theirs| written_twice(&written(&metadata(ours, theirs)));
+    assert!(breaches(json!(["rt", "time"]), json!(["rt", "time"])).is_empty());
+    assert_eq!(breaches(json!(["rt"]), json!(["rt", "fs"])).len(), 1);
+    assert!(is_for_tests("test-util") && is_for_tests("rt-test-util") && !is_for_tests("latest"));
+}
+
+/// Whether a feature's name says that it is for tests.
+fn is_for_tests(feature: &str) -> bool {
+    feature.split('-').any(|word| matches!(word, "test" | "tests" | "testing"))
+}
+
+/// Each crate from outside with the sets of features that manifests name for it, and who does.
+type Written = BTreeMap<String, BTreeMap<BTreeSet<String>, Vec<String>>>;
+
+/// What the manifests name, as Cargo reads them: with what a member adds to the features of the workspace.
+fn written(metadata: &Value) -> Written {
+    let mut written = Written::new();
+    for package in metadata["packages"].as_array().into_iter().flatten() {
+        for dependency in package["dependencies"].as_array().into_iter().flatten() {
+            if dependency["path"].is_string() {
+                continue;
             }
+            // Two versions of one crate are two crates.
+            let name = dependency["rename"].as_str().or(dependency["name"].as_str()).unwrap_or_default();
+            let features = dependency["features"].as_array().into_iter().flatten();
+            let mut set: BTreeSet<String> =
+                features.filter_map(|name| name.as_str().map(str::to_owned)).collect();
+            if dependency["uses_default_features"] == true {
+                set.insert("default".to_owned());
+            }
+            let by = written.entry(name.to_owned()).or_default().entry(set).or_default();
+            by.push(package["name"].as_str().unwrap_or_default().to_owned());
         }
     }
-    assert_none(&breaches);
+    assert!(!written.is_empty(), "`cargo metadata` shows no dependency from outside");
+    written
+}
+
+fn written_twice(written: &Written) -> Vec<String> {
+    let differ = written.iter().filter(|(_, sets)| sets.len() > 1);
+    let breach = |(name, sets)| {
+        format!(
+            "{name} has different features, by package: {sets:?}: write them into [workspace.dependencies]"
+        )
+    };
+    differ.map(breach).collect()
 }
 
 /// The crates from outside that `cargo tree` shows, each with every set of features that it is compiled with.
