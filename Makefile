@@ -17,8 +17,8 @@ PLAYER := target/player
 PLAYER_PAGE := target/player-page
 PLAYER_PAGE_NPM := target/player-page-npm
 BUILT := $(or $(CARGO_TARGET_DIR),target)
-# The features of onair-aws, one for each service.
-SERVICES := $(shell sed -n '/^\[features\]/,/^$$/s/^\([a-z0-9]*\) = .*/\1/p' crates/onair-aws/Cargo.toml)
+# The features of onair-aws: one for each service, and http.
+FEATURES := $(shell sed -n '/^\[features\]/,/^$$/s/^\([a-z0-9]*\) = .*/\1/p' crates/onair-aws/Cargo.toml)
 FUNCTIONS := $(addprefix --package ,$(notdir $(wildcard functions/*)))
 
 # What was answered when it was deployed first, else the machine's own processor.
@@ -30,7 +30,7 @@ FUZZ_SECONDS ?= 60
 QUICK := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 
 # Debian puts nginx where only root looks.
-export PATH := $(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$(PATH):/usr/sbin
+export PATH := $(TOOLS)/$(CARGO_DENY)/bin:$(TOOLS)/$(CARGO_FUZZ)/bin:$(CURDIR)/$(VENV)/bin:$(PATH):/usr/sbin
 export SAM_CLI_TELEMETRY ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -87,19 +87,20 @@ second-opinions: cc $(VENV)/ready ## Stories against moto, under the roles of th
 prove: cc $(VENV)/ready ## The same, and record in tests/template/proven.json which statements are proven to be needed
 	python tests/template/second_opinions.py --write
 
-check: cc $(TOOLS)/$(CARGO_DENY) ## Format, lints, licences and banned crates, documentation: nothing may be found
+check: cc $(TOOLS)/$(CARGO_DENY)/ready ## Format, lints, licences and banned crates, documentation: nothing may be found
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	for service in $(SERVICES); do \
-		cargo clippy --quiet --package onair-aws --features $$service --locked -- -D warnings; done
+	@[ "$(words $(FEATURES))" -ge 6 ] || { echo "make: the features of onair-aws are not found" >&2; exit 1; }
+	for feature in $(FEATURES); do \
+		cargo clippy --quiet --package onair-aws --features $$feature --locked -- -D warnings; done
 	cargo deny --locked check bans licenses sources
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
 
-audit: cc $(TOOLS)/$(CARGO_DENY) ## Look for known vulnerabilities in the crates used: needs GitHub
+audit: cc $(TOOLS)/$(CARGO_DENY)/ready ## Look for known vulnerabilities in the crates used: needs GitHub
 	cargo deny --locked check advisories
 
 # On stable Rust: coverage is a pass of LLVM that needs no nightly compiler, the sanitizers would (fuzz/src/lib.rs).
-fuzz: cc $(TOOLS)/$(CARGO_FUZZ) ## Feed broken input to the core: make fuzz FUZZ_SECONDS=600
+fuzz: cc $(TOOLS)/$(CARGO_FUZZ)/ready ## Feed broken input to the core: make fuzz FUZZ_SECONDS=600
 	$(call need,c++ --version,g++)
 	@export $(QUICK) CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_OPT_LEVEL=3; \
 	options=(--sanitizer none --features libfuzzer); \
@@ -109,12 +110,15 @@ fuzz: cc $(TOOLS)/$(CARGO_FUZZ) ## Feed broken input to the core: make fuzz FUZZ
 		seeds=(fuzz/seeds/$$1); [ $$1 != event ] || seeds+=(events/*/); \
 		ONAIR_FUZZ_INPUT=$$1 cargo fuzz run "$${options[@]}" input target/fuzz/$$1 "$${seeds[@]}" -- -dict=fuzz/words.dict \
 			-max_len=8192 -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 -verbosity=0 \
-			> target/fuzz/$$1.log 2>&1 \
-			|| { grep -a -A2 panicked target/fuzz/$$1.log || true; tail -n 30 target/fuzz/$$1.log; exit 1; }; \
+			-artifact_prefix=fuzz/artifacts/$$1- > target/fuzz/$$1.log 2>&1 \
+			|| { grep -a -A2 panicked target/fuzz/$$1.log || true; tail -n 30 target/fuzz/$$1.log; \
+				echo "fuzz: repeat it: ONAIR_FUZZ_INPUT=$$1 cargo fuzz run $${options[*]} input fuzz/artifacts/$$1-..." >&2; return 1; }; \
 		sed -n "s/^stat::number_of_executed_units: */fuzz: $$1: nothing found in inputs tried: /p" target/fuzz/$$1.log; \
 	}; \
-	running=(); for input in playlist event plan log; do (try $$input) & running+=($$!); done; \
-	for process in "$${running[@]}"; do wait $$process; done
+	mkdir -p fuzz/artifacts; running=(); failed=0; \
+	for folder in fuzz/seeds/*; do try $${folder##*/} & running+=($$!); done; \
+	for process in "$${running[@]}"; do wait $$process || failed=1; done; \
+	exit $$failed
 
 nightly: cc $(VENV)/ready ## What takes long: the true release build, every statement of the roles, 1,000 kills of publish-live, an hour of broken input
 	$(call need,ffmpeg -version,ffmpeg)
@@ -258,7 +262,8 @@ $(VENV_LOCK)/ready: tests/lock.txt
 	$*/bin/pip check
 	touch $@
 
-# The file's name is what `cargo install` takes. Unoptimised, they are there in a third of the time.
-$(TOOLS)/cargo-%:
-	cargo install --quiet --debug --locked --root $(TOOLS) $(notdir $@)
+# The folder's name is what `cargo install` takes, so each version has its own. Unoptimised, a tool is there in a third of
+# the time.
+$(TOOLS)/cargo-%/ready:
+	cargo install --quiet --debug --locked --root $(@D) cargo-$*
 	touch $@
