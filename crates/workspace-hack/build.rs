@@ -1,4 +1,4 @@
-//! Without a build script, Cargo would not consider the build dependencies.
+//! Cargo ignores build dependencies of a package without a build script.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
