@@ -1,4 +1,4 @@
-//! The driver of the stories in which every request of a run goes wrong once in every way: all cases, not samples.
+//! Fault-injection driver: fails every request of a run once in every way.
 
 use futures::{FutureExt, StreamExt, stream};
 use serde_json::Value;
@@ -113,8 +113,8 @@ impl<W> Disrupted<W> {
 /// Runs once undisturbed to see which requests a run makes. Then, for every request and every disruption, runs anew in a
 /// world of its own, and checks what came of it. Returns the requests.
 ///
-/// `undisturbed` looks at the first run and says what all others are compared with. `check` holds the invariant against a
-/// disrupted run, repeats the run as it would be repeated, and holds the invariant against that.
+/// `undisturbed` checks the first run and returns the expected end state. `check` verifies the invariant after a disrupted
+/// run, repeats the run, and verifies the invariant again.
 ///
 /// # Panics
 ///
@@ -137,7 +137,7 @@ pub async fn every_request_disrupted<W, E>(
     let checked = stream::iter(cases).map(async |(request, disruption)| {
         let case = async {
             let run = prepare().await;
-            assert!(run.traffic.calls().is_empty(), "the first request of the run has not index 0");
+            assert!(run.traffic.calls().is_empty(), "prepare() made requests: call traffic.reset_calls() so that the run starts at index 0");
             check(&expected, Disrupted::at(run, request, disruption.clone()).await).await;
         };
         if let Err(panic) = AssertUnwindSafe(case).catch_unwind().await {

@@ -75,7 +75,7 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     narrator.say("The last of six answers, without its figures:");
     narrator.show(&pretty(&last));
 
-    let told = figures(lambda::readings(&function));
+    let told = figures(lambda::past_metrics(&function));
     narrator.table(["minute", "show", "rehearsal", ""], rows(&told));
     let expected = expected();
     let wrong = expected.iter().filter(|(of, viewers)| told.get(*of) != Some(viewers));

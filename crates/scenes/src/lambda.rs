@@ -123,8 +123,8 @@ pub fn metrics(function: &Function) -> Vec<Value> {
     lines.filter(|line| line.get("_aws").is_some()).collect()
 }
 
-/// The lines of metrics that are of another time than now: of a minute that has passed.
-pub fn readings(function: &Function) -> Vec<Value> {
+/// The metric lines of an earlier minute.
+pub fn past_metrics(function: &Function) -> Vec<Value> {
     let mut lines = metrics(function);
     lines.retain(|line| line.get("minute").is_some());
     lines

@@ -18,14 +18,14 @@ fn head_start(repetition: u64) -> (Duration, Duration) {
 }
 
 /// The pair as it was at first, published, where no request has to wait.
-async fn anew(stage: &Stage, publish_playlist: &Function) {
+async fn reset_pair(stage: &Stage, publish_playlist: &Function) {
     stage.traffic.set_latency(Duration::ZERO);
     stage.renew();
     response(publish_playlist.invoke(event("publish-playlist/by-hand.json")).await);
 }
 
 /// From now on every request takes its time and is watched. Returns when each of two runs begins.
-fn meet(stage: &Stage, repetition: u64) -> (Watch, Duration, Duration) {
+fn start_watched_race(stage: &Stage, repetition: u64) -> (Watch, Duration, Duration) {
     let watch = stage.watch();
     stage.traffic.set_latency(Duration::from_millis(4));
     let (a, b) = head_start(repetition);
@@ -38,7 +38,11 @@ async fn after(wait: Duration, function: &Function, event: Value) -> Value {
 }
 
 /// Lets the schedules run until nothing changes. Returns what was wrong meanwhile, and when.
-async fn rest(stage: &Stage, fail_over: &Function, fail_back: &Function) -> Vec<String> {
+async fn run_schedules_until_stable(
+    stage: &Stage,
+    fail_over: &Function,
+    fail_back: &Function,
+) -> Vec<String> {
     let watch = stage.watch();
     for _ in 0..4 {
         let before = stage.everything();
@@ -59,8 +63,8 @@ async fn both_lost_at_once(cut: &str) {
     let publish_playlist = stage.start("publish-playlist", &settings);
     let mut cuts = [0, 0];
     for repetition in 0..REPETITIONS {
-        anew(&stage, &publish_playlist).await;
-        let (watch, a, b) = meet(&stage, repetition);
+        reset_pair(&stage, &publish_playlist).await;
+        let (watch, a, b) = start_watched_race(&stage, repetition);
         let answers =
             tokio::join!(after(a, &processes[A], alert_set(A)), after(b, &processes[B], alert_set(B)));
         assert_eq!(watch.breaches(), [""; 0], "{repetition}: {answers:#?}");
@@ -98,14 +102,18 @@ async fn one_is_lost_while_the_other_comes_back(settings: &[(&str, &str)], clear
     let (fail_over, fail_back) = (stage.start("fail-over", settings), stage.start("fail-back", settings));
     let publish_playlist = stage.start("publish-playlist", settings);
     for repetition in 0..REPETITIONS {
-        anew(&stage, &publish_playlist).await;
+        reset_pair(&stage, &publish_playlist).await;
         response(fail_over.invoke(alert_set(A)).await);
         stage.medialive.set_alert(CHANNELS[B], 0, ALERT);
-        let (watch, a, b) = meet(&stage, repetition);
+        let (watch, a, b) = start_watched_race(&stage, repetition);
         let answers = tokio::join!(after(a, &fail_back, cleared(A)), after(b, &fail_over, alert_set(B)));
         assert_eq!(watch.breaches(), [""; 0], "{repetition}: {answers:#?}");
         stage.traffic.set_latency(Duration::ZERO);
-        assert_eq!(rest(&stage, &fail_over, &fail_back).await, [""; 0], "{repetition}: {answers:#?}");
+        assert_eq!(
+            run_schedules_until_stable(&stage, &fail_over, &fail_back).await,
+            [""; 0],
+            "{repetition}: {answers:#?}"
+        );
         assert_eq!(stage.statuses(), ["live", "cut"], "{repetition}: {answers:#?}");
         assert_eq!(stage.state()["first"], "A");
         stage.medialive.clear_alert(CHANNELS[B], 0, ALERT);
@@ -132,9 +140,9 @@ async fn a_side_that_is_lost_again_while_it_comes_back_stays_away() {
             (stage.start("fail-over", &settings), stage.start("fail-back", &settings));
         let publish_playlist = stage.start("publish-playlist", &settings);
         for repetition in 0..REPETITIONS {
-            anew(&stage, &publish_playlist).await;
+            reset_pair(&stage, &publish_playlist).await;
             response(fail_over.invoke(alert_set(A)).await);
-            let (watch, a, b) = meet(&stage, repetition);
+            let (watch, a, b) = start_watched_race(&stage, repetition);
             let again = async {
                 tokio::time::sleep(b).await;
                 stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
@@ -143,11 +151,15 @@ async fn a_side_that_is_lost_again_while_it_comes_back_stays_away() {
             let answers = tokio::join!(after(a, &fail_back, alert_cleared(A)), again);
             assert_eq!(watch.breaches(), [""; 0], "{repetition}: {answers:#?}");
             stage.traffic.set_latency(Duration::ZERO);
-            assert_eq!(rest(&stage, &fail_over, &fail_back).await, [""; 0], "{repetition}: {answers:#?}");
+            assert_eq!(
+                run_schedules_until_stable(&stage, &fail_over, &fail_back).await,
+                [""; 0],
+                "{repetition}: {answers:#?}"
+            );
             assert_eq!(stage.statuses(), ["cut", "live"], "{repetition}: {answers:#?}");
             assert_eq!(stage.variants()[0].0, "B");
             stage.medialive.clear_alert(CHANNELS[A], 0, ALERT);
-            rest(&stage, &fail_over, &fail_back).await;
+            run_schedules_until_stable(&stage, &fail_over, &fail_back).await;
             assert_eq!(stage.statuses(), ["live", "live"], "{repetition}: {answers:#?}");
         }
     }
@@ -162,8 +174,8 @@ async fn publishing_at_the_same_time_changes_nothing_about_a_fail_over() {
         (stage.start("fail-over", &settings), stage.start("publish-playlist", &settings));
     let mut end = None;
     for repetition in 0..REPETITIONS {
-        anew(&stage, &publish_playlist).await;
-        let (watch, a, b) = meet(&stage, repetition);
+        reset_pair(&stage, &publish_playlist).await;
+        let (watch, a, b) = start_watched_race(&stage, repetition);
         let publish = after(b, &publish_playlist, event("publish-playlist/schedule.json"));
         let answers = tokio::join!(after(a, &fail_over, alert_set(A)), publish);
         assert_eq!(watch.breaches(), [""; 0], "{repetition}: {answers:#?}");
