@@ -51,6 +51,12 @@ impl<C: Clone + Send + Sync + 'static> Service<C> {
         Self { server, others: Vec::new(), traffic: traffic.clone(), content, ca_pem }
     }
 
+    /// Runs `hook` on the content just before the next call of this operation takes effect. See [`Traffic::before_first`].
+    pub fn before_first(&self, operation: &str, hook: impl FnOnce(&C) + Send + 'static) {
+        let content = self.content.clone();
+        self.traffic.before_first(operation, move || hook(&content));
+    }
+
     /// Runs `hook` on the content just before the call of this index takes effect. See [`Traffic::before_call`].
     pub fn before_call(&self, index: usize, hook: impl FnOnce(&C) + Send + 'static) {
         let content = self.content.clone();

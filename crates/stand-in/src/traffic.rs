@@ -97,13 +97,16 @@ struct Plan {
     arrivals: Vec<Arc<Arrival>>,
     faults: HashMap<usize, Fault>,
     hooks: HashMap<usize, Hook>,
+    /// By operation, for its next call.
+    first_faults: HashMap<String, Fault>,
+    first_hooks: HashMap<String, Hook>,
     latency: Duration,
 }
 
 /// A request on its way.
 pub(crate) struct Arrival {
     service: &'static str,
-    fault: Option<Fault>,
+    fault: OnceLock<Fault>,
     hook: Mutex<Option<Hook>>,
     at: Instant,
     target: OnceLock<Target>,
@@ -128,8 +131,8 @@ pub(crate) enum Refusal {
 impl Arrival {
     /// The code for a key's error, if the n-th key (from 0) of a `DeleteObjects` is to fail.
     pub(crate) fn fails_key(&self, n: usize) -> Option<&'static str> {
-        match self.fault {
-            Some(Fault::PartialDelete { code, every }) if (n + 1).is_multiple_of(every) => Some(code),
+        match self.fault.get() {
+            Some(Fault::PartialDelete { code, every }) if (n + 1).is_multiple_of(*every) => Some(*code),
             _ => None,
         }
     }
@@ -163,6 +166,17 @@ impl Traffic {
         lock(&self.0.plan).faults.insert(index, fault);
     }
 
+    /// Plans what goes wrong with the next call of this operation, such as `PutObject`: requests that are in flight
+    /// together have no fixed index.
+    pub fn fault_first(&self, operation: &str, fault: Fault) {
+        lock(&self.0.plan).first_faults.insert(operation.to_owned(), fault);
+    }
+
+    /// Runs `hook` just before the next call of this operation takes effect.
+    pub fn before_first(&self, operation: &str, hook: impl FnOnce() + Send + 'static) {
+        lock(&self.0.plan).first_hooks.insert(operation.to_owned(), Box::new(hook));
+    }
+
     /// Runs `hook` just before the call of this index takes effect: another client comes in between a read
     /// and a write.
     pub fn before_call(&self, index: usize, hook: impl FnOnce() + Send + 'static) {
@@ -193,7 +207,7 @@ impl Traffic {
         let index = plan.arrivals.len();
         let arrival = Arc::new(Arrival {
             service,
-            fault: plan.faults.remove(&index),
+            fault: plan.faults.remove(&index).map(OnceLock::from).unwrap_or_default(),
             hook: Mutex::new(plan.hooks.remove(&index)),
             at: Instant::now(),
             target: OnceLock::new(),
@@ -202,10 +216,22 @@ impl Traffic {
         arrival
     }
 
+    /// Notes what the request asks for, and what is planned for such a request. Returns how long it waits.
+    fn aim(&self, arrival: &Arrival, target: Target) -> Duration {
+        let mut plan = lock(&self.0.plan);
+        if let Some(fault) = plan.first_faults.remove(&target.operation) {
+            let _ = arrival.fault.set(fault);
+        }
+        if let Some(hook) = plan.first_hooks.remove(&target.operation) {
+            *lock(&arrival.hook) = Some(hook);
+        }
+        let _ = arrival.target.set(target);
+        plan.latency
+    }
+
     /// What comes before the effect.
     pub(crate) async fn before(&self, arrival: &Arrival, target: Target) -> Result<(), Refusal> {
-        let _ = arrival.target.set(target);
-        let latency = lock(&self.0.plan).latency;
+        let latency = self.aim(arrival, target);
         if !latency.is_zero() {
             // Tokio rounds up to the next millisecond and wakes a little later still: over many requests that is
             // one millisecond more than was asked for.
@@ -215,8 +241,8 @@ impl Traffic {
         if let Some(hook) = hook {
             hook();
         }
-        match arrival.fault {
-            Some(Fault::Status { status, code }) => {
+        match arrival.fault.get() {
+            Some(&Fault::Status { status, code }) => {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
                 Err(Refusal::Status(status, code))
             }
@@ -228,7 +254,7 @@ impl Traffic {
 
     /// What comes between the effect and the answer. With an error there is no answer.
     pub(crate) async fn after(&self, arrival: &Arrival) -> io::Result<()> {
-        match arrival.fault {
+        match arrival.fault.get() {
             Some(Fault::ResetBefore | Fault::ResetAfter) => {
                 Err(io::Error::other("the connection is reset on purpose"))
             }

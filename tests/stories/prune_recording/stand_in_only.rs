@@ -19,11 +19,6 @@ async fn calls_of_a_run(recording: &Recording) -> Vec<Call> {
     cloud.s3().calls()
 }
 
-/// The index of the first call of a run that changes something.
-async fn first_write(recording: &Recording) -> usize {
-    calls_of_a_run(recording).await.iter().position(|call| call.operation == "PutObject").unwrap()
-}
-
 /// The index from which on all calls of a run delete.
 async fn only_deletes_from(recording: &Recording) -> usize {
     calls_of_a_run(recording).await.iter().rposition(|call| call.operation != "DeleteObjects").unwrap() + 1
@@ -121,7 +116,7 @@ async fn a_playlist_that_changes_meanwhile_is_read_again() {
     let mine = "#EXTM3U\n## mine\n#EXT-X-STREAM-INF:BANDWIDTH=1\n720p30/playlist.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=2\n160p30/playlist.m3u8\n";
     // Just before the first write (of the other playlist) somebody else writes the master.
     let key = master.clone();
-    cloud.s3().before_call(first_write(&recording).await, move |buckets| buckets.put(BUCKET, &key, mine));
+    cloud.s3().before_first("PutObject", move |buckets| buckets.put(BUCKET, &key, mine));
     let report = response(start(&cloud, &KEEP_HIGHEST).invoke(recording_end(BUCKET, &recording)).await);
     assert_eq!((&report["outcome"], &report["playlists_rewritten"]), (&json!("pruned"), &json!(2)));
     let puts =
@@ -306,7 +301,7 @@ async fn metadata_that_changes_meanwhile_is_read_again() {
         1,
     );
     cloud.s3().reset_calls();
-    cloud.s3().before_call(first_write(&recording).await, move |buckets| buckets.put(BUCKET, &ended, mine));
+    cloud.s3().before_first("PutObject", move |buckets| buckets.put(BUCKET, &ended, mine));
     let report = response(start(&cloud, &KEEP_HIGHEST).invoke(recording_end(BUCKET, &recording)).await);
     assert_eq!((&report["outcome"], &report["playlists_rewritten"]), (&json!("pruned"), &json!(2)));
     let text = cloud.get(BUCKET, &recording, "events/recording-ended.json").await.text;
@@ -319,7 +314,7 @@ async fn a_lost_answer_to_a_write_is_found_out() {
     let cloud = Cloud::stand_in();
     let recording = recording("lost-answer");
     recording.put_into(cloud.s3(), BUCKET);
-    cloud.s3().fault(first_write(&recording).await, Fault::ResetAfter);
+    cloud.s3().traffic().fault_first("PutObject", Fault::ResetAfter);
     let report = response(start(&cloud, &KEEP_HIGHEST).invoke(recording_end(BUCKET, &recording)).await);
     assert_eq!(
         (&report["outcome"], &report["playlists_rewritten"]),
