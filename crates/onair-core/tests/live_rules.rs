@@ -117,6 +117,21 @@ fn what_is_named_again_is_not_deleted() {
     assert_eq!(left, ["2.5.ts", "a.2.key", "b.3.key", "index.m3u8"]);
 }
 
+/// Promise P78.
+#[test]
+fn the_longest_window_keeps_everything() {
+    let mut stream = Stream::new(&[("1.ts", 1), ("2.ts", 2)]);
+    let rules = Rules { on_lost: OnLost::Gap, keep: Some(Duration::MAX) };
+    stream.publisher = Publisher::new(rules);
+
+    stream.read("index.m3u8", &playlist(1, &segments(&["1.ts"])), 1).unwrap();
+    stream.read("index.m3u8", &playlist(2, &segments(&["2.ts"])), 10).unwrap();
+    stream.work(1000);
+
+    let kept: Vec<&str> = stream.bucket.keys().map(String::as_str).collect();
+    assert_eq!(kept, ["1.1.ts", "2.2.ts", "index.m3u8"]);
+}
+
 /// Promise P71: what the disk has let go of is no other content.
 #[test]
 fn a_named_file_that_is_gone_is_no_new_beginning() {

@@ -168,7 +168,7 @@ impl Objects {
                 let others_went = object.last_failure.is_some_and(|last| self.last_success > last);
                 object.failed_alone += u32::from(others_went);
                 object.last_failure = Some(now);
-                State::Due(now + pause)
+                State::Due(now.saturating_add(pause))
             }
             Outcome::Hopeless(why) => State::Lost(why),
         };

@@ -234,7 +234,7 @@ impl Publisher {
                 self.deleting.clear();
                 if let Outcome::Failed { pause, .. } = outcome {
                     for name in names.into_iter().rev() {
-                        self.trash.push_front((now + pause, name));
+                        self.trash.push_front((now.saturating_add(pause), name));
                     }
                 }
             }
@@ -251,7 +251,8 @@ impl Publisher {
             outcome => failure(outcome),
         };
         document.recalled = if failed.is_some() { Recall::Due } else { Recall::Done };
-        document.not_before = now + failed.as_ref().map_or(Duration::ZERO, |(_, pause)| *pause);
+        let pause = failed.as_ref().map_or(Duration::ZERO, |(_, pause)| *pause);
+        document.not_before = now.saturating_add(pause);
         // A transcoder may have given a playlist of its own the name of a VOD playlist.
         let is_own = self.renditions.contains_key(name);
         let is_its = |path: &&String| *path == name || !is_own && vod_name(path) == name;
@@ -285,7 +286,7 @@ impl Publisher {
         let Some(document) = self.documents.get_mut(name) else { return };
         document.busy = false;
         if let Some((why, pause)) = failure(outcome) {
-            document.not_before = now + pause;
+            document.not_before = now.saturating_add(pause);
             if let Some(rendition) = self.renditions.get_mut(name) {
                 rendition.trouble = Some(why);
             }
@@ -319,7 +320,7 @@ impl Publisher {
         for name in gone {
             self.objects.forget(&name);
             if let Some(keep) = self.rules.keep {
-                self.trash.push_back((now + keep, name));
+                self.trash.push_back((now.saturating_add(keep), name));
             }
         }
     }
