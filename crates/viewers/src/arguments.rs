@@ -4,10 +4,13 @@ use ipnet::IpNet;
 use onair_core::count_viewers::Rules;
 use onair_core::count_viewers::key::{Keying, Secret};
 use onair_core::count_viewers::line::Format;
-use onair_core::count_viewers::stream::{Pattern, StreamRule};
+use onair_core::count_viewers::stream::{Pattern, PatternError, StreamRule};
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,7 +23,7 @@ Examples:
   Tell players behind one address apart by their User-Agent:
     onair viewers --key address+agent access.log
 
-  Count viewers behind a proxy of yours:
+  Count viewers behind a proxy:
     onair viewers --key x-forwarded-for --trusted-proxy 10.0.0.0/8 access.log
 
   Count a log that is packed in another way than gzip:
@@ -40,10 +43,16 @@ pub struct Arguments {
     /// Print one JSON object per line instead of a table
     #[arg(long)]
     pub(crate) json: bool,
-    /// Seconds that a viewer is counted after a request
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    /// Seconds that a viewer is counted after a request, 1 to 86400
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 60,
+        allow_negative_numbers = true,
+        value_parser = whole_number("seconds", WINDOW_S, 60)
+    )]
     window_seconds: u32,
-    /// What viewers are told apart by
+    /// Key that identifies a viewer
     #[arg(long, value_enum, default_value_t = Key::Address)]
     key: Key,
     /// Proxies whose X-Forwarded-For is believed, separated by commas: 10.0.0.1, 10.0.0.0/8
@@ -53,10 +62,16 @@ pub struct Arguments {
     #[arg(long, value_enum)]
     format: Option<LogFormat>,
     /// Path with the stream's name in it: /live/{stream}/** [default: the folder without the rendition's]
-    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',', value_parser = pattern)]
     stream: Vec<Pattern>,
-    /// Viewers of a stream and minute that are counted exactly; more are estimated within 2 %
-    #[arg(long, value_name = "VIEWERS", default_value_t = 100_000)]
+    /// Viewers of a stream and minute that are counted exactly, 0 to 1000000000; more are estimated within 2 %
+    #[arg(
+        long,
+        value_name = "VIEWERS",
+        default_value_t = 100_000,
+        allow_negative_numbers = true,
+        value_parser = whole_number("viewers", EXACT_UP_TO, 100_000)
+    )]
     exact_up_to: usize,
 }
 
@@ -103,12 +118,37 @@ impl ValueEnum for LogFormat {
     }
 }
 
+/// A day, as the function accepts an hour.
+const WINDOW_S: RangeInclusive<u32> = 1..=86_400;
+/// More viewers than there are.
+const EXACT_UP_TO: RangeInclusive<usize> = 0..=1_000_000_000;
+
+fn whole_number<T>(
+    unit: &'static str,
+    range: RangeInclusive<T>,
+    example: T,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static
+where
+    T: FromStr + PartialOrd + Display + Clone + Send + Sync + 'static,
+{
+    move |text| {
+        text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
+            let (least, most) = (range.start(), range.end());
+            format!("expected a whole number of {unit} from {least} to {most}, such as {example}")
+        })
+    }
+}
+
+fn pattern(text: &str) -> Result<Pattern, PatternError> {
+    text.trim().parse()
+}
+
 fn addresses(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
     let one = || text.parse::<IpAddr>().map(IpNet::from).ok();
-    text.parse()
-        .ok()
-        .or_else(one)
-        .ok_or_else(|| "it must be an address or a block: 10.0.0.1, 10.0.0.0/8, 2001:db8::/32".to_owned())
+    text.parse().ok().or_else(one).ok_or_else(|| {
+        "expected an IP address or a CIDR block, such as 10.0.0.1, 10.0.0.0/8 or 2001:db8::/32".to_owned()
+    })
 }
 
 /// More streams than a person looks at.

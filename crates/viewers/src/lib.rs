@@ -33,7 +33,7 @@ pub fn run(arguments: &Arguments) -> Result<Summary, WrongArguments> {
     match shown.and_then(|()| out.flush()) {
         // A reader who stops after the first lines has seen what they wanted.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            summary.fail(format!("standard output: {error}"));
+            summary.fail(format!("cannot write to standard output: {error}"));
         }
         _ => {}
     }

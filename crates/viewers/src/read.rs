@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// What was read of all files, line by line: first what is wrong with them, at the end the sums.
 #[derive(Debug)]
 pub struct Summary {
-    files: usize,
+    files: u64,
     all: Tally,
     /// One sentence each: of files that could not be read to their end, and of lines that could not be understood.
     failed: Vec<String>,
@@ -25,13 +25,17 @@ const SMALL_BYTES: u64 = 1 << 30;
 
 /// Reads one file after the other. One that cannot be read does not hinder the others.
 pub(crate) fn all(files: &[PathBuf], rules: &Rules, audience: &mut Audience) -> Summary {
-    let mut summary =
-        Summary { files: files.len(), all: Tally::default(), failed: Vec::new(), warnings: Vec::new() };
+    let mut summary = Summary {
+        files: files.len() as u64,
+        all: Tally::default(),
+        failed: Vec::new(),
+        warnings: Vec::new(),
+    };
     let sizes = files.iter().filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len());
     // Only on a terminal.
     let progress = ProgressBar::new(sizes.sum()).with_style(style());
     for file in files {
-        let name = file.display();
+        let name = printable(file);
         match one(file, rules, audience, &progress) {
             Ok((tally, ended)) => {
                 summary.all.add(tally);
@@ -39,13 +43,16 @@ pub(crate) fn all(files: &[PathBuf], rules: &Rules, audience: &mut Audience) -> 
                 let list = if is_read { &mut summary.warnings } else { &mut summary.failed };
                 if let Some((line, problem)) = tally.first_problem {
                     list.push(format!(
-                        "{name}: {} of {} lines cannot be read; the first is line {line}: {problem}",
-                        tally.malformed, tally.lines
+                        "{name}: {} of {} cannot be read; the first is line {line}: {problem}",
+                        tally.malformed,
+                        count(tally.lines, "line")
                     ));
                 }
                 if tally.unkeyed > 0 {
                     let key = rules.keying.name();
-                    list.push(format!("{name}: {} requests do not say {key} (--key)", tally.unkeyed));
+                    let (requests, lack) =
+                        (count(tally.unkeyed, "request"), if tally.unkeyed == 1 { "lacks" } else { "lack" });
+                    list.push(format!("{name}: {requests} {lack} the key {key} (--key)"));
                 }
                 summary.failed.extend(
                     ended.map(|problem| format!("{name}: {problem}; what was read until then is counted")),
@@ -64,6 +71,22 @@ fn is_mostly_read(tally: &Tally) -> bool {
     tally.malformed * 10 <= tally.lines
 }
 
+/// A file's name may have line ends and codes for the terminal in it.
+fn printable(file: &Path) -> String {
+    let name = file.to_string_lossy();
+    let escape = |character: char| match character.is_control() {
+        true => character.escape_default().to_string(),
+        false => character.to_string(),
+    };
+    name.chars().map(escape).collect()
+}
+
+/// `1 line`, `2 lines`
+fn count(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
 fn style() -> ProgressStyle {
     let template = "{wide_bar} {bytes} of {total_bytes}, {eta} left";
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -79,8 +102,14 @@ fn one(
         (Box::new(io::stdin().lock()), 0)
     } else {
         let file = File::open(file)?;
-        let size_bytes = file.metadata()?.len();
-        (Box::new(file), size_bytes)
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(io::Error::new(
+                io::ErrorKind::IsADirectory,
+                "a folder cannot be read: name the files in it",
+            ));
+        }
+        (Box::new(file), metadata.len())
     };
     let unpacked_bytes = SMALL_BYTES.max(size_bytes.saturating_mul(MAX_RATIO));
     let mut log = Log::new(rules, audience, Limits { unpacked_bytes, minutes: usize::MAX });
@@ -123,11 +152,12 @@ impl Display for Summary {
             writeln!(f, "{sentence}")?;
         }
         let Tally { lines, counted, other, dropped, malformed, .. } = self.all;
-        let files = if self.files == 1 { "file" } else { "files" };
         write!(
             f,
-            "{} {files}, {lines} lines: {counted} requests of viewers, {other} other, {malformed} not understood",
-            self.files
+            "{}, {}: {} of viewers, {other} other, {malformed} not understood",
+            count(self.files, "file"),
+            count(lines, "line"),
+            count(counted, "request")
         )?;
         if dropped > 0 {
             write!(f, ", {dropped} of too many streams (--stream)")?;

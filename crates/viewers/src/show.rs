@@ -61,7 +61,7 @@ pub(crate) fn table(
         writeln!(out, "most of {stream}: {} at {}", viewers(peak), at(peak.minute))?;
     }
     if figures.is_empty() {
-        writeln!(out, "nobody was counted")?;
+        writeln!(out, "no viewer was counted")?;
     }
     write!(out, "key: {}, window: {} s; ~ is an estimate", rules.keying.name(), rules.window_s)?;
     // A window of a minute looks at no other.

@@ -115,7 +115,7 @@ mod tests {
             (&[("VIEWER_KEY", "x-forwarded-for")], "needs the trusted proxies"),
             (&[("TRUSTED_PROXIES", "10.0.0.0/8")], "trusted proxies mean nothing with address"),
             (&[("TRUSTED_PROXIES", "10.0.0.0/99")], "TRUSTED_PROXIES: \"10.0.0.0/99\" is no block"),
-            (&[("STREAM_PATH", "live")], "STREAM_PATH: \"live\" is no pattern"),
+            (&[("STREAM_PATH", "live")], "STREAM_PATH: \"live\" is not a pattern"),
         ];
         for (settings, expected) in rows {
             assert!(said(settings).contains(expected), "{settings:?}: {}", said(settings));

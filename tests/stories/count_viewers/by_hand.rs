@@ -93,7 +93,7 @@ fn viewers_are_known_by_what_the_key_says() {
     // A log that does not say it is no log without viewers.
     let output = viewers(folder.path(), &["--key", "cmcd-sid", "forwarded"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("requests do not say cmcd-sid (--key)"));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("requests lack the key cmcd-sid (--key)"));
 }
 
 /// Promises P119 and P129.
@@ -155,7 +155,8 @@ fn a_file_that_cannot_be_read_is_named_and_the_others_are_counted() {
         ("log.bz2", "log.bz2: it is packed by bzip2: unpack it first"),
         ("log.zip", "log.zip: it is packed by zip: unpack it first"),
         ("gone", "gone: No such file"),
-        (".", ".: Is a directory"),
+        ("a\n\u{1b}[31mb", "a\\n\\u{1b}[31mb: No such file"),
+        (".", ".: a folder cannot be read: name the files in it"),
         ("cut.gz", "cut.gz: it is gzip, and broken"),
         (
             "picture.png",
@@ -176,7 +177,8 @@ fn a_file_that_cannot_be_read_is_named_and_the_others_are_counted() {
     }
     let output = viewers(folder.path(), &["empty"]);
     assert!(
-        output.status.success() && String::from_utf8(output.stdout).unwrap().contains("nobody was counted")
+        output.status.success()
+            && String::from_utf8(output.stdout).unwrap().contains("no viewer was counted")
     );
 }
 

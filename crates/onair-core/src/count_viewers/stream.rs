@@ -28,7 +28,7 @@ pub struct Pattern {
 /// A pattern that means nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no pattern of a path: it starts with a slash and has {{stream}} in it once, as in /live/{{stream}}/**"
+    "{0:?} is not a pattern of a path: expected a slash at the start and {{stream}} once, as in /live/{{stream}}/**"
 )]
 pub struct PatternError(String);
 
