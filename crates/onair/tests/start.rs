@@ -26,6 +26,7 @@ const SHELLS: [&str; 5] = ["bash", "elvish", "fish", "powershell", "zsh"];
 /// It is not there, so that the daemon ends at once, and asks S3 for nothing.
 const GONE: &str = "/nowhere/hls";
 const TARGET: &str = "s3://onair-live/show";
+const SECONDS: &str = "expected a whole number of seconds from 0 to 31536000, such as 300";
 
 /// Promises P130 and P132.
 #[test]
@@ -37,12 +38,33 @@ fn a_wrong_argument_is_repeated_with_what_is_accepted() {
         (&["--viewers"], &["unexpected argument '--viewers'"]),
         (&["publish-live"], &["<DIR>", "<TARGET>", "ONAIR_DIR, ONAIR_TARGET"]),
         (&["publish-live", "."], &["<TARGET>", "ONAIR_TARGET"]),
-        (&["publish-live", ".", "onair-live/show"], &["'onair-live/show'", "s3://BUCKET/PREFIX"]),
+        (&["publish-live", ".", "onair-live/show"], &["'onair-live/show'", "expected s3://BUCKET"]),
+        (&["publish-live", ".", "s3://BUCKET/live"], &["'s3://BUCKET/live'", "expected a bucket's name"]),
+        (&["publish-live", ".", "s3://b ucket/x"], &["'s3://b ucket/x'", "expected a bucket's name"]),
+        (&["publish-live", ".", "s3://bucket?x/y#z"], &["expected a bucket's name", "3 to 63"]),
+        (&["publish-live", ".", "s3://-bucket"], &["expected a bucket's name"]),
+        (&["publish-live", ".", "s3://bu"], &["expected a bucket's name"]),
+        (&["publish-live", ".", "s3://bucket/.."], &["'s3://bucket/..'", "expected a prefix without"]),
+        (&["publish-live", ".", "s3://bucket/a/./b"], &["expected a prefix without"]),
+        (&["publish-live", ".", "s3://bucket/a\u{7}b"], &["expected a prefix without"]),
+        (
+            &["publish-live", TARGET],
+            &["'s3://onair-live/show' for '<DIR>'", "expected a folder", "ONAIR_TARGET"],
+        ),
         (&["publish-live", ".", TARGET, "more"], &["unexpected argument 'more'"]),
         (&["publish-live", ".", TARGET, "--on-lost", "gaps"], &["'gaps'", "gap, hold"]),
         (&["publish-live", ".", TARGET, "--log", "xml"], &["'xml'", "text, json"]),
-        (&["publish-live", ".", TARGET, "--keep-window", "5m"], &["'5m'", "--keep-window <SECONDS>"]),
-        (&["publish-live", ".", TARGET, "--report-every", "0"], &["'0'", "0 is not in 1.."]),
+        (
+            &["publish-live", ".", TARGET, "--keep-window", "5m"],
+            &["'5m'", "--keep-window <SECONDS>", SECONDS],
+        ),
+        (&["publish-live", ".", TARGET, "--keep-window", "-1"], &["'-1'", SECONDS]),
+        (&["publish-live", ".", TARGET, "--keep-window", "31536001"], &["'31536001'", SECONDS]),
+        (&["publish-live", ".", TARGET, "--keep-window", "18446744073709551615"], &[SECONDS]),
+        (
+            &["publish-live", ".", TARGET, "--report-every", "0"],
+            &["'0'", "expected a whole number of seconds from 1 to 86400, such as 60"],
+        ),
         (&["publish-live", ".", TARGET, "--keeps"], &["'--keeps'", "'--keep'"]),
         (&["publish-live", ".", TARGET, "--keep=yes"], &["unexpected value 'yes' for '--keep'"]),
         (&["viewers"], &["<FILE>..."]),
@@ -88,12 +110,13 @@ fn a_wrong_argument_is_repeated_with_what_is_accepted() {
 /// Promise P132.
 #[test]
 fn a_wrong_variable_is_named_with_its_value_and_what_is_accepted() {
-    let rows: [(&str, &str, &[&str]); 6] = [
+    let rows: [(&str, &str, &[&str]); 7] = [
         ("ONAIR_TARGET", "onair-live/show", &["'onair-live/show'", "s3://BUCKET/PREFIX"]),
         ("ONAIR_KEEP", "ture", &["'ture'", "true or false"]),
-        ("ONAIR_KEEP_WINDOW", "-1", &["'-1'"]),
+        ("ONAIR_KEEP_WINDOW", "-1", &["'-1'", SECONDS]),
+        ("ONAIR_DIR", TARGET, &["'s3://onair-live/show'", "expected a folder"]),
         ("ONAIR_ON_LOST", "gaps", &["'gaps'", "gap, hold"]),
-        ("ONAIR_REPORT_EVERY", "0", &["'0'", "0 is not in 1.."]),
+        ("ONAIR_REPORT_EVERY", "0", &["'0'", "expected a whole number of seconds from 1 to 86400"]),
         ("ONAIR_LOG", "JSON", &["'JSON'", "text, json"]),
     ];
     for (name, value, expected) in rows {
@@ -109,7 +132,7 @@ fn a_wrong_variable_is_named_with_its_value_and_what_is_accepted() {
         }
         // The command line wins, and is the one to blame.
         let option = format!("--{}", name.trim_start_matches("ONAIR_").to_lowercase().replace('_', "-"));
-        if !["--target", "--keep"].contains(&option.as_str()) {
+        if !["--dir", "--target", "--keep"].contains(&option.as_str()) {
             let (code, _, said) = run(&["publish-live", &option, "wrong"], &variables);
             assert!(
                 code == Some(2) && said.contains("'wrong'") && !said.contains("from the variable"),
@@ -213,7 +236,7 @@ fn the_unit_starts_the_daemon_from_its_file_of_variables() {
     };
     let unit = read("systemd/publish-live.service");
     let started = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/onair ")).unwrap();
-    let guide = read("../../docs/guides/publish-live.md");
+    let guide = read("../../docs/guides/publish-live.md").replace("BUCKET", "my-bucket");
     let lines =
         guide.lines().map(str::trim).filter(|line| line.starts_with("ONAIR_") || line.starts_with("AWS_"));
     let mut variables: BTreeMap<&str, &str> = lines.filter_map(|line| line.split_once('=')).collect();

@@ -1,8 +1,10 @@
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, ValueEnum, ValueHint};
 use onair_core::publish_live::job::OnLost;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::fmt::{self, Display, Formatter};
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,6 +22,11 @@ Examples:
 Credentials, region and endpoint come from where the AWS CLI takes them: AWS_PROFILE, AWS_REGION,
 the instance's role, AWS_ENDPOINT_URL_S3 for another S3.";
 
+/// A year: more than any window.
+const KEEP_WINDOW_S: RangeInclusive<u64> = 0..=31_536_000;
+/// A day.
+const REPORT_EVERY_S: RangeInclusive<u64> = 1..=86_400;
+
 /// Publish a live stream from a transcoder's disk to S3
 ///
 /// A daemon. It uploads each segment when the transcoder closes it, and each playlist when everything that the playlist
@@ -30,30 +37,42 @@ the instance's role, AWS_ENDPOINT_URL_S3 for another S3.";
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Folder that the transcoder writes to; everything below it is published
-    #[arg(env = "ONAIR_DIR", value_hint = ValueHint::DirPath)]
+    #[arg(
+        env = "ONAIR_DIR",
+        value_hint = ValueHint::DirPath,
+        value_parser = PathBufValueParser::new().try_map(folder)
+    )]
     dir: PathBuf,
     #[arg(
         env = "ONAIR_TARGET",
         value_parser = target,
-        help = "Where to publish: s3://BUCKET or s3://BUCKET/PREFIX"
+        help = "S3 URL to publish to: s3://BUCKET or s3://BUCKET/PREFIX"
     )]
     target: Target,
-    /// Seconds until a segment that no playlist names any more is deleted; not used with --keep
-    #[arg(long, env = "ONAIR_KEEP_WINDOW", value_name = "SECONDS", default_value_t = 300)]
+    /// Seconds until a segment that no playlist names any more is deleted, 0 to 31536000; not used with --keep
+    #[arg(
+        long,
+        env = "ONAIR_KEEP_WINDOW",
+        value_name = "SECONDS",
+        default_value_t = 300,
+        allow_negative_numbers = true,
+        value_parser = seconds(KEEP_WINDOW_S, 300)
+    )]
     keep_window: u64,
     /// Delete nothing, and publish a VOD playlist beside each playlist: index.vod.m3u8 of index.m3u8
     #[arg(long, env = "ONAIR_KEEP", value_parser = switch)]
     keep: bool,
-    /// What happens to a segment that cannot be published
+    /// Treatment of a segment that cannot be published
     #[arg(long, env = "ONAIR_ON_LOST", value_enum, default_value_t = Lost::Gap)]
     on_lost: Lost,
-    /// Seconds between two reports of figures
+    /// Seconds between two reports of figures, 1 to 86400
     #[arg(
         long,
         env = "ONAIR_REPORT_EVERY",
         value_name = "SECONDS",
         default_value_t = 60,
-        value_parser = clap::value_parser!(u64).range(1..)
+        allow_negative_numbers = true,
+        value_parser = seconds(REPORT_EVERY_S, 60)
     )]
     report_every: u64,
     /// Format of the log
@@ -146,20 +165,58 @@ fn switch(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "t" | "yes" | "y" | "on" | "1" => Ok(true),
         "false" | "f" | "no" | "n" | "off" | "0" => Ok(false),
-        _ => Err("it must be true or false".to_owned()),
+        _ => Err("expected true or false".to_owned()),
     }
 }
 
-fn target(text: &str) -> Result<Target, String> {
-    const ACCEPTS: &str = "it must be s3://BUCKET or s3://BUCKET/PREFIX";
-    let (bucket, prefix) =
-        text.strip_prefix("s3://").map(|rest| rest.split_once('/').unwrap_or((rest, ""))).ok_or(ACCEPTS)?;
+fn seconds(
+    range: RangeInclusive<u64>,
+    example: u64,
+) -> impl Fn(&str) -> Result<u64, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        text.parse().ok().filter(|seconds| range.contains(seconds)).ok_or_else(|| {
+            let (least, most) = (range.start(), range.end());
+            format!("expected a whole number of seconds from {least} to {most}, such as {example}")
+        })
+    }
+}
+
+/// With DIR in a variable and TARGET as the only argument, clap reads TARGET as DIR.
+fn folder(dir: PathBuf) -> Result<PathBuf, &'static str> {
+    if dir.to_string_lossy().starts_with("s3://") {
+        return Err(
+            "expected a folder: give both DIR and TARGET as arguments, or set TARGET by ONAIR_TARGET",
+        );
+    }
+    Ok(dir)
+}
+
+fn target(text: &str) -> Result<Target, &'static str> {
+    let url = text.strip_prefix("s3://").ok_or("expected s3://BUCKET or s3://BUCKET/PREFIX")?;
+    let (bucket, prefix) = url.split_once('/').unwrap_or((url, ""));
+    if !is_bucket(bucket) {
+        return Err(
+            "expected a bucket's name of 3 to 63 lower-case letters, digits, dots and hyphens, which begins \
+                    and ends with a letter or a digit, as in s3://my-bucket/live",
+        );
+    }
     let prefix = prefix.trim_end_matches('/');
-    if bucket.is_empty() || prefix.starts_with('/') || prefix.contains("//") {
-        return Err(ACCEPTS.to_owned());
+    let is_part = |part: &str| !["", ".", ".."].contains(&part) && !part.contains(char::is_control);
+    if !prefix.is_empty() && !prefix.split('/').all(is_part) {
+        return Err("expected a prefix without empty parts, parts that are . or .., and control characters");
     }
     let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
     Ok(Target { bucket: bucket.to_owned(), prefix })
+}
+
+/// What S3 accepts as a general purpose bucket's name, apart from reserved beginnings and ends.
+fn is_bucket(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let ends = [name.bytes().next(), name.bytes().next_back()];
+    (3..=63).contains(&name.len())
+        && name.bytes().all(|byte| is_plain(byte) || matches!(byte, b'.' | b'-'))
+        && ends.into_iter().flatten().all(is_plain)
+        && !name.contains("..")
 }
 
 #[cfg(test)]
@@ -175,11 +232,47 @@ mod tests {
     }
 
     #[test]
+    fn seconds_are_whole_and_in_range() {
+        let window = seconds(KEEP_WINDOW_S, 300);
+        assert_eq!((window("0"), window("31536000")), (Ok(0), Ok(31_536_000)));
+        for wrong in ["", "5m", "-1", "1.5", "31536001", "18446744073709551616"] {
+            assert!(window(wrong).is_err_and(|error| error.contains("from 0 to 31536000")), "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_target_is_a_bucket_and_perhaps_a_prefix() {
         let of = |text| target(text).map(|target| (target.bucket, target.prefix));
-        assert_eq!(of("s3://b"), Ok(("b".to_owned(), String::new())));
-        assert_eq!(of("s3://b/live/show/"), Ok(("b".to_owned(), "live/show/".to_owned())));
-        for wrong in ["b/live", "s3://", "s3:///live", "s3://b//live", "s3://b/a//c"] {
+        for (text, bucket, prefix) in [
+            ("s3://live", "live", ""),
+            ("s3://live/", "live", ""),
+            ("s3://my.bucket-1/live/show/", "my.bucket-1", "live/show/"),
+            ("s3://000/a b?c#d/..e", "000", "a b?c#d/..e/"),
+        ] {
+            assert_eq!(of(text), Ok((bucket.to_owned(), prefix.to_owned())), "{text}");
+        }
+        let long = format!("s3://{}/live", "a".repeat(64));
+        for wrong in [
+            "live/show",
+            "S3://live",
+            "s3://",
+            "s3:///show",
+            "s3://li",
+            "s3://Live",
+            "s3://live_",
+            "s3://.live",
+            "s3://live-",
+            "s3://li..ve",
+            "s3://li ve",
+            "s3://live?a",
+            &long,
+            "s3://live//show",
+            "s3://live/a//c",
+            "s3://live/..",
+            "s3://live/./a",
+            "s3://live/a/../b",
+            "s3://live/a\nb",
+        ] {
             assert!(target(wrong).is_err(), "{wrong}");
         }
     }

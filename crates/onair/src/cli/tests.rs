@@ -36,6 +36,8 @@ fn each_help_has_examples_that_clap_accepts_and_the_exit_codes() {
         let examples = examples(&of);
         assert!(!examples.is_empty(), "{name} --help has no examples");
         for example in &examples {
+            // Capitals are for the reader to replace.
+            let example = example.replace("BUCKET", "my-bucket");
             let parsed = command().try_get_matches_from(example.split_whitespace());
             let is_accepted = parsed
                 .is_ok_and(|matches| name == NAME || matches.subcommand_name() == Some(&name))
