@@ -23,7 +23,7 @@ use onair_core::publish_live::publisher::Publisher;
 use report::Reporter;
 use settings::{Log, Settings};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use watch::{News, Watch};
 
@@ -33,9 +33,12 @@ pub enum Error {
     /// The folder cannot be watched.
     #[error("{0}")]
     Folder(String),
-    /// Nobody says where the bucket is.
+    /// Neither a variable, nor the profile, nor the instance metadata has one.
     #[error("the region is not known: set AWS_REGION, or a region in the AWS profile")]
     NoRegion,
+    /// The daemon could not stop in order.
+    #[error("SIGTERM and SIGINT cannot be handled: {0}")]
+    Signals(#[from] std::io::Error),
     /// This machine does it already.
     #[error("another publish-live on this machine publishes {dir} to {target}: stop that one first")]
     Twice {
@@ -67,7 +70,7 @@ const TICK: Duration = Duration::from_millis(250);
 /// How long what was begun may take when the daemon is told to stop.
 const LAST_WORK: Duration = Duration::from_secs(10);
 
-/// Opens the log, in the format that the arguments name. Whoever is at the terminal sees the log above the state of each
+/// Opens the log, in the format that the arguments name. On a terminal, log lines appear above the state of each
 /// rendition.
 pub fn open_log(arguments: &Arguments) -> Terminal {
     let terminal = Terminal::new(arguments.log());
@@ -85,39 +88,56 @@ pub fn open_log(arguments: &Arguments) -> Terminal {
 ///
 /// [`Error`]
 pub async fn run(arguments: Arguments, terminal: Terminal) -> Result<(), Error> {
-    publish(arguments.into(), terminal, told_to_stop()).await
+    // First of all: from here on a signal does not kill the process.
+    let mut stop = StopSignals::install()?;
+    let settings = Settings::from(arguments);
+    let watch = Watch::new(&settings.dir)?;
+    let _once = once::claim(&settings)?;
+    // The instance metadata may take seconds to answer.
+    let bucket = tokio::select! {
+        bucket = Bucket::connect(&settings) => bucket?,
+        () = stop.received() => {
+            tracing::info!("stopped while looking for the region: nothing was published");
+            return Ok(());
+        }
+    };
+    publish(&settings, watch, &bucket, terminal, stop).await
 }
 
-async fn told_to_stop() {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn install() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 
 async fn publish(
-    settings: Settings,
+    settings: &Settings,
+    mut watch: Watch,
+    bucket: &Bucket,
     mut terminal: Terminal,
-    stop: impl Future<Output = ()>,
+    mut stop: StopSignals,
 ) -> Result<(), Error> {
     let disk = Disk::new(&settings.dir);
-    let mut watch = Watch::new(&settings.dir)?;
-    let _once = once::claim(&settings)?;
-    let bucket = Bucket::connect(&settings).await?;
     let mut look = std::pin::pin!(bucket.look().fuse());
-    let mut reporter = Reporter::new(&settings);
+    let mut reporter = Reporter::new(settings);
     let mut publisher = Publisher::new(Rules { on_lost: settings.on_lost, keep: settings.keep });
     let began = Instant::now();
     let mut busy = FuturesUnordered::new();
     let mut ticks = interval(TICK);
     let mut reports = interval(settings.report_every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut stop = std::pin::pin!(stop);
     let mut until: Option<Instant> = None;
     loop {
         while busy.len() < AT_ONCE
@@ -147,7 +167,7 @@ async fn publish(
             _ = ticks.tick() => terminal.show(&publisher, began.elapsed()),
             () = &mut look => {}
             _ = reports.tick() => reporter.report(&mut publisher, began.elapsed()),
-            () = &mut stop, if until.is_none() => {
+            () = stop.received(), if until.is_none() => {
                 tracing::info!("told to stop: what was begun is finished");
                 until = Some(Instant::now() + LAST_WORK);
             }
