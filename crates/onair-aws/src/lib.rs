@@ -24,15 +24,19 @@ pub mod ssm;
 pub use error::Error;
 
 use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
+use aws_config::imds::region::ImdsRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder, ConnectorBuilder};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use std::env;
 use std::time::Duration;
 
 /// The configuration that every client of a Lambda function shares, from the environment.
@@ -72,12 +76,22 @@ pub async fn connect_anywhere(attempt: Duration) -> SdkConfig {
         .operation_attempt_timeout(attempt)
         .build();
     aws_config::defaults(BehaviorVersion::latest())
+        .region(region_anywhere())
         .retry_config(
             RetryConfig::standard().with_max_attempts(2).with_initial_backoff(Duration::from_millis(100)),
         )
         .timeout_config(timeouts)
         .load()
         .await
+}
+
+/// The SDK's default chain, in which an empty variable counts as not set: the SDK would take it for a region.
+fn region_anywhere() -> RegionProviderChain {
+    let is_set = |name| env::var(name).ok().filter(|region| !region.is_empty());
+    let variable = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(is_set);
+    RegionProviderChain::first_try(variable.map(Region::new))
+        .or_else(ProfileFileRegionProvider::new())
+        .or_else(ImdsRegionProvider::builder().build())
 }
 
 /// The SDK's default HTTP client, once for all services: each would make one of its own, and read the trusted
