@@ -70,10 +70,10 @@ enum Subcommand {
 }
 
 impl Subcommand {
-    /// `old_names` is a warning for the log.
-    async fn run(self, old_names: Option<String>) -> Exit {
+    /// `former_names` is a warning for the log.
+    fn run(self, former_names: Option<String>) -> Exit {
         match self {
-            Self::PublishLive(arguments) => publish_live(arguments, old_names).await,
+            Self::PublishLive(arguments) => publish_live(arguments, former_names),
             Self::Viewers(arguments) => viewers(&arguments),
             Self::Completions { shell } => ended("completions", &generate::completions(shell, command())),
             Self::Man { dir } => ended("man", &generate::man_pages(&dir, command())),
@@ -82,21 +82,24 @@ impl Subcommand {
 }
 
 /// The program from its arguments to its exit code.
-pub(crate) async fn run(line: Vec<OsString>) -> Exit {
-    let old_names = variables::old_names(&line);
-    match parse(&line) {
-        Ok(cli) => cli.subcommand.run(old_names).await,
+pub(crate) fn run(line: &[OsString]) -> Exit {
+    match parse(line) {
+        Ok(cli) => cli.subcommand.run(variables::former_names_warning(line)),
         Err(error) => {
-            if let Some(warning) = old_names {
+            // After any other error clap has not read the rest of the line.
+            let is_read = error.kind() == clap::error::ErrorKind::MissingRequiredArgument;
+            if let Some(warning) = is_read.then(|| variables::former_names_warning(line)).flatten() {
                 report("publish-live", &warning);
             }
-            show(&variables::named_in(error, &line))
+            show(&variables::named_in(error, line))
         }
     }
 }
 
 fn parse(line: &[OsString]) -> Result<Cli, clap::Error> {
-    let mut command = variables::without_empty(command());
+    // `onair viewers --version` prints the name of the program, not "onair-viewers", which is not one.
+    let with_name = |command: clap::Command| command.display_name(NAME);
+    let mut command = variables::without_empty(command()).mut_subcommands(with_name);
     let mut matches = command.try_get_matches_from_mut(line)?;
     Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
@@ -122,12 +125,20 @@ fn show(error: &clap::Error) -> Exit {
     }
 }
 
-async fn publish_live(arguments: publish_live::Arguments, old_names: Option<String>) -> Exit {
+fn publish_live(arguments: publish_live::Arguments, former_names: Option<String>) -> Exit {
     let terminal = publish_live::open_log(&arguments);
-    if let Some(warning) = old_names {
+    if let Some(warning) = former_names {
         tracing::warn!("{warning}");
     }
-    match publish_live::run(arguments, terminal).await {
+    // Only the daemon has one: the other subcommands also run where it cannot be built.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!("publish-live cannot start: {error}");
+            return Exit::Failed;
+        }
+    };
+    match runtime.block_on(publish_live::run(arguments, terminal)) {
         Ok(()) => Exit::Done,
         Err(error) => {
             tracing::error!("{error}");

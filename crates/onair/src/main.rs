@@ -6,9 +6,10 @@ mod generate;
 mod variables;
 mod version;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    cli::run(std::env::args_os().collect()).await.into()
+fn main() -> ExitCode {
+    let line: Vec<OsString> = std::env::args_os().collect();
+    cli::run(&line).into()
 }

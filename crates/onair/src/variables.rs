@@ -3,17 +3,19 @@
 use crate::cli;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command, Error};
+use std::any::TypeId;
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
-/// What the daemon read when it was a program of its own. They are generic names, which a shell may set for other
-/// reasons: none of them is taken.
+/// Variables that publish-live read before it was a subcommand. The names are generic and may be set for other reasons,
+/// so their values are ignored.
 const FORMER: [&str; 7] = ["DIR", "TARGET", "KEEP_WINDOW", "KEEP", "ON_LOST", "REPORT_EVERY", "LOG"];
 const PUBLISH_LIVE: &str = "publish-live";
 const PREFIX: &str = "ONAIR_";
 
-/// An empty variable counts as not set: a file of variables cannot leave one out as easily.
+/// Treats an empty variable as not set, so that an environment file can keep the line.
 pub(crate) fn without_empty(command: Command) -> Command {
     let drop_empty = |arg: Arg| match arg.get_env() {
         Some(name) if env::var_os(name).is_some_and(|value| value.is_empty()) => {
@@ -24,8 +26,9 @@ pub(crate) fn without_empty(command: Command) -> Command {
     command.mut_subcommands(|subcommand| subcommand.mut_args(drop_empty))
 }
 
-/// A warning about former names that are set while the new ones are not, if this command line would have read them.
-pub(crate) fn old_names(line: &[OsString]) -> Option<String> {
+/// A warning about former names that are set, for the arguments that neither the line nor a new name sets. For lines
+/// that clap could read to their end.
+pub(crate) fn former_names_warning(line: &[OsString]) -> Option<String> {
     let (subcommand, given) = given(line)?;
     if subcommand.get_name() != PUBLISH_LIVE {
         return None;
@@ -44,7 +47,32 @@ pub(crate) fn old_names(line: &[OsString]) -> Option<String> {
 }
 
 /// Adds to an error about an argument which variable sets it.
-pub(crate) fn named_in(mut error: clap::Error, line: &[OsString]) -> clap::Error {
+pub(crate) fn named_in(error: Error, line: &[OsString]) -> Error {
+    match error.kind() {
+        ErrorKind::MissingRequiredArgument => {
+            with_tip(error, line, "variables can set them:", |_, arg| arg.get_env().is_some())
+        }
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
+            let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidValue).cloned() else {
+                return error;
+            };
+            with_tip(error, line, "the value is from the variable", |given, arg| {
+                let value = arg.get_env().and_then(env::var_os);
+                !is_from_line(given, arg) && value.is_some_and(|value| value.to_string_lossy() == wrong)
+            })
+        }
+        ErrorKind::InvalidUtf8 => not_utf_8(line).unwrap_or(error),
+        _ => error,
+    }
+}
+
+/// The tip names the variables of those arguments that the error is about and for which this holds.
+fn with_tip(
+    mut error: Error,
+    line: &[OsString],
+    tip: &str,
+    holds: impl Fn(&ArgMatches, &Arg) -> bool,
+) -> Error {
     let Some((subcommand, given)) = given(line) else { return error };
     let about = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(arg)) => vec![arg.clone()],
@@ -53,19 +81,48 @@ pub(crate) fn named_in(mut error: clap::Error, line: &[OsString]) -> clap::Error
     };
     let args = subcommand.get_arguments().filter(|arg| about.contains(&arg.to_string()));
     let names: Vec<_> = args
-        .filter(|arg| !is_from_line(&given, arg))
+        .filter(|arg| holds(&given, arg))
         .filter_map(|arg| arg.get_env())
         .map(|name| name.to_string_lossy().into_owned())
         .collect();
     if !names.is_empty() {
-        let names = names.join(", ");
-        let tip = match error.kind() {
-            ErrorKind::MissingRequiredArgument => format!("variables can set them: {names}"),
-            _ => format!("the value is from the variable {names}"),
-        };
+        let tip = format!("{tip} {}", names.join(", "));
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
     error
+}
+
+/// clap's error about a value that is not UTF-8 has no name in it. The value is from the line if the line is accepted
+/// with a readable value in its place, and from a variable if not. (A folder's name need not be UTF-8.)
+fn not_utf_8(line: &[OsString]) -> Option<Error> {
+    let mut readable = line.to_vec();
+    for place in (0..line.len()).filter(|place| line[*place].to_str().is_none()) {
+        let value = line[place].to_string_lossy().into_owned();
+        readable[place] = value.clone().into();
+        let command = without_empty(cli::command());
+        let is_accepted = command
+            .try_get_matches_from(&readable)
+            .map_or_else(|error| error.kind() != ErrorKind::InvalidUtf8, |_| true);
+        if is_accepted {
+            let option = line[place - 1].to_str().filter(|before| before.starts_with("--"));
+            let option = option.map(|option| format!("{option} ")).unwrap_or_default();
+            return Some(utf_8_error(&format!("the argument '{option}{value}'"), ""));
+        }
+    }
+    let (subcommand, given) = given(line)?;
+    let wrong = subcommand.get_arguments().find_map(|arg| {
+        let name = arg.get_env()?;
+        let value = env::var_os(name).filter(|value| value.to_str().is_none())?;
+        let is_path = arg.get_value_parser().type_id() == TypeId::of::<PathBuf>();
+        (!is_path && !is_from_line(&given, arg)).then_some((name, value))
+    });
+    let (name, value) = wrong?;
+    let value = format!(": '{}'", value.to_string_lossy());
+    Some(utf_8_error(&format!("the variable {}", name.to_string_lossy()), &value))
+}
+
+fn utf_8_error(object: &str, value: &str) -> Error {
+    Error::raw(ErrorKind::InvalidUtf8, format!("{object} is not UTF-8{value}\n"))
 }
 
 /// The subcommand of a command line, and what of it could be understood. None where help or the version is asked for.

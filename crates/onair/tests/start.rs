@@ -4,8 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in what tests share")]
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::OpenOptions;
-use std::io::{PipeWriter, pipe};
+use std::io::{BufRead, BufReader, PipeWriter, pipe};
+use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
@@ -36,7 +39,7 @@ fn a_wrong_argument_is_repeated_with_what_is_accepted() {
         (&["viewer", "log"], &["unrecognized subcommand 'viewer'", "'viewers'"]),
         (&["publish_live"], &["unrecognized subcommand 'publish_live'", "'publish-live'"]),
         (&["--viewers"], &["unexpected argument '--viewers'"]),
-        (&["publish-live"], &["<DIR>", "<TARGET>", "ONAIR_DIR, ONAIR_TARGET"]),
+        (&["publish-live"], &["<DIR>", "<TARGET>", "variables can set them: ONAIR_DIR, ONAIR_TARGET"]),
         (&["publish-live", "."], &["<TARGET>", "ONAIR_TARGET"]),
         (&["publish-live", ".", "onair-live/show"], &["'onair-live/show'", "expected s3://BUCKET"]),
         (&["publish-live", ".", "s3://BUCKET/live"], &["'s3://BUCKET/live'", "expected a bucket's name"]),
@@ -104,6 +107,58 @@ fn a_wrong_argument_is_repeated_with_what_is_accepted() {
         for text in expected {
             assert!(said.contains(text), "{arguments:?}: no {text:?} in {said}");
         }
+        assert!(!said.contains("from the variable") && !said.contains("use '--"), "{arguments:?}: {said}");
+    }
+}
+
+/// Promise P132: an error about the line itself does not blame a variable, whatever is set.
+#[test]
+fn a_variable_is_not_blamed_for_the_line() {
+    let set = [("ONAIR_KEEP", "1"), ("ONAIR_LOG", "text"), ("ONAIR_KEEP_WINDOW", "5")];
+    let rows: [&[&str]; 5] = [
+        &["--keep=true"],
+        &["--keep", "--keep"],
+        &["--log", "json", "--log", "json"],
+        &["--keep-window"],
+        &["--keep-window="],
+    ];
+    for (arguments, variables) in rows.iter().flat_map(|row| [(row, &[][..]), (row, &set[..])]) {
+        let (code, _, said) = run(&[&["publish-live", GONE, TARGET], *arguments].concat(), variables);
+        assert!(code == Some(2) && !said.contains("variable"), "{arguments:?}: {said}");
+    }
+}
+
+/// Promise P132.
+#[test]
+fn a_value_that_is_not_utf_8_is_named() {
+    let wrong = OsStr::from_bytes(b"js\xffn");
+    let rows: [(&[&str], &str, &str); 3] = [
+        (
+            &["publish-live", GONE, TARGET],
+            "ONAIR_REPORT_EVERY",
+            "variable ONAIR_REPORT_EVERY is not UTF-8: 'js\u{fffd}n'",
+        ),
+        (&["publish-live", GONE, TARGET], "ONAIR_KEEP", "variable ONAIR_KEEP is not UTF-8: 'js\u{fffd}n'"),
+        (&["publish-live", GONE], "ONAIR_TARGET", "variable ONAIR_TARGET is not UTF-8: 'js\u{fffd}n'"),
+    ];
+    for (arguments, name, expected) in rows {
+        let output = onair(arguments, &[]).env(name, wrong).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && said.contains(expected), "{name}: {said}");
+    }
+    // A folder may have such a name: the other argument is to blame.
+    let rows: [(&[&str], &str); 3] = [
+        (&["--keep-window"], "argument '--keep-window js\u{fffd}n' is not UTF-8"),
+        (&["--report-every"], "argument '--report-every js\u{fffd}n' is not UTF-8"),
+        (&[], "argument 'js\u{fffd}n' is not UTF-8"),
+    ];
+    for (option, expected) in rows {
+        let mut command = onair(&["publish-live"], &[]);
+        let output = command.arg(OsStr::from_bytes(b"/nowhere/\xff")).args(option).arg(wrong).output();
+        let output = output.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && said.contains(expected), "{option:?}: {said}");
+        assert!(!said.contains("nowhere"), "{said}");
     }
 }
 
@@ -218,6 +273,15 @@ fn former_names_of_what_must_be_given_are_named_beside_the_error() {
         assert!(code == Some(1) && said.contains("/new cannot be watched"), "{said}");
         assert!(!said.contains("former names"), "{said}");
     }
+    // What is wrong in the line is the only error: nothing that the line has is missed.
+    let all = [("KEEP", "1"), ("DIR", "x"), ("TARGET", "y"), ("LOG", "json")];
+    for arguments in [
+        &["publish-live", "--log", "xml", "--keep", GONE, TARGET][..],
+        &["publish-live", "--keeps", "--keep", GONE, TARGET],
+    ] {
+        let (code, _, said) = run(arguments, &all);
+        assert!(code == Some(2) && !said.contains("former names"), "{said}");
+    }
     // Shells set such names for reasons of their own: other subcommands, and help, say nothing of them.
     for arguments in
         [&["viewers", "no-such-file"][..], &["completions", "bash"], &["publish-live", "--help"], &[]]
@@ -255,15 +319,21 @@ fn the_unit_starts_the_daemon_from_its_file_of_variables() {
 }
 
 #[test]
-fn the_version_has_the_commit_if_the_build_was_told_it() {
+fn the_version_has_the_commit_if_the_build_set_it() {
     let commit = option_env!("ONAIR_COMMIT").filter(|commit| !commit.is_empty());
     let commit = commit.map(|commit| format!(" ({commit})")).unwrap_or_default();
     let expected = format!("onair {}{commit}\n", env!("CARGO_PKG_VERSION"));
-    for option in ["--version", "-V"] {
-        assert_eq!(run(&[option], &[]), (Some(0), expected.clone(), String::new()));
+    let rows: [&[&str]; 6] = [
+        &["--version"],
+        &["-V"],
+        &["publish-live", "--version"],
+        &["viewers", "-V"],
+        &["completions", "--version"],
+        &["man", "--version"],
+    ];
+    for arguments in rows {
+        assert_eq!(run(arguments, &[]), (Some(0), expected.clone(), String::new()), "{arguments:?}");
     }
-    let of_a_subcommand = expected.replacen("onair ", "onair-publish-live ", 1);
-    assert_eq!(run(&["publish-live", "--version"], &[]).1, of_a_subcommand);
 }
 
 #[test]
@@ -367,6 +437,62 @@ fn a_reader_that_goes_away_is_no_error_and_a_full_disk_is() {
             Command::new("bash").args(["-c", closed, env!("CARGO_BIN_EXE_onair")]).args(arguments).status();
         assert_eq!(status.unwrap().code(), Some(expected), "{arguments:?}");
     }
+}
+
+/// Promise P133: a limit that one subcommand meets does not stop the others.
+#[test]
+fn few_open_files_fail_the_daemon_only() {
+    let limited = |arguments: &[&str]| {
+        let line = ["-c", "ulimit -n 4; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_onair")];
+        Command::new("bash").args(line).args(arguments).output().unwrap()
+    };
+    assert_eq!(limited(&["--version"]).status.code(), Some(0));
+    let Output { status, stderr, .. } = limited(&["publish-live", GONE, TARGET]);
+    let said = String::from_utf8(stderr).unwrap();
+    assert!(status.code() == Some(1) && said.contains("cannot start: "), "{status}: {said}");
+}
+
+/// Promise P80: also while instance metadata does not answer.
+#[test]
+fn a_signal_while_connecting_ends_the_daemon_with_success() {
+    let metadata = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", metadata.local_addr().unwrap());
+    let folder = TempDir::new().unwrap();
+    for name in ["TERM", "INT"] {
+        let arguments = ["publish-live", folder.path().to_str().unwrap(), TARGET];
+        let variables = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", endpoint.as_str())];
+        let mut daemon = onair(&arguments, &variables).stderr(Stdio::piped()).spawn().unwrap();
+        let _request = metadata.accept().unwrap();
+
+        let kill = Command::new("bash").args(["-c", &format!("kill -{name} {}", daemon.id())]).status();
+
+        assert!(kill.unwrap().success());
+        assert_eq!(daemon.wait().unwrap().code(), Some(0), "SIG{name}");
+    }
+}
+
+/// A region that is empty counts as not set, as each variable does in a file that keeps its line.
+#[test]
+fn an_empty_region_does_not_hide_another() {
+    let folder = TempDir::new().unwrap();
+    let dir = folder.path().to_str().unwrap();
+    let off = ("AWS_EC2_METADATA_DISABLED", "true");
+    let endpoint = ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9");
+    let mut daemon = onair(
+        &["publish-live", dir, TARGET],
+        &[off, endpoint, ("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "eu-west-1")],
+    )
+    .stderr(Stdio::piped())
+    .spawn()
+    .unwrap();
+    let mut first = String::new();
+    BufReader::new(daemon.stderr.take().unwrap()).read_line(&mut first).unwrap();
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    assert!(first.contains("s3://onair-live/show/ (eu-west-1)"), "{first}");
+
+    let (code, _, said) = run(&["publish-live", dir, TARGET], &[off, ("AWS_REGION", "")]);
+    assert!(code == Some(1) && said.contains("the region is not known: set AWS_REGION"), "{said}");
 }
 
 fn pipe_without_reader() -> PipeWriter {
