@@ -25,20 +25,21 @@ Examples:
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
   Install completions for bash:
-    onair completions bash > /usr/share/bash-completion/completions/onair
+    onair completions bash | sudo tee /usr/share/bash-completion/completions/onair > /dev/null
 
   Install completions for zsh, in a folder of its fpath:
-    onair completions zsh > /usr/local/share/zsh/site-functions/_onair
+    onair completions zsh | sudo tee /usr/local/share/zsh/site-functions/_onair > /dev/null
 
-  Install completions for fish:
+  Install completions for fish, for one user:
+    mkdir -p ~/.config/fish/completions
     onair completions fish > ~/.config/fish/completions/onair.fish";
 
 const MAN_EXAMPLES: &str = "\
 Examples:
   Install the man pages of onair and of each subcommand:
-    onair man /usr/local/share/man/man1
+    sudo onair man /usr/local/share/man/man1
 
-  Read them:
+  Read the page of a subcommand:
     man onair-publish-live";
 
 /// Operations for HLS live streams on AWS, on the machines beside the functions
@@ -57,13 +58,13 @@ enum Subcommand {
     /// Print completions for a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
-        /// Shell to print them for
+        /// Shell that completions are printed for
         shell: clap_complete::Shell,
     },
     /// Write the man pages of onair and of its subcommands
     #[command(after_help = MAN_EXAMPLES)]
     Man {
-        /// Folder to write them to; it is made if it does not exist
+        /// Folder that the man pages are written to; created if it does not exist
         #[arg(value_hint = clap::ValueHint::DirPath)]
         dir: PathBuf,
     },
@@ -118,7 +119,7 @@ fn show(error: &clap::Error) -> Exit {
     let exit = Exit::of(error);
     match error.print() {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            write_errors(NAME, &format!("standard output: {error}"));
+            write_errors(NAME, &format!("cannot write to standard output: {error}"));
             exit.max(Exit::Failed)
         }
         _ => exit,

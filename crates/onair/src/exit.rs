@@ -25,7 +25,7 @@ impl Exit {
         if has_happened { Self::Done } else { Self::Failed }
     }
 
-    /// Help and version are printed by clap as errors that are none.
+    /// clap returns help and version as errors; they are not failures.
     pub(crate) fn of(error: &clap::Error) -> Self {
         if error.use_stderr() { Self::Usage } else { Self::Done }
     }

@@ -1,8 +1,10 @@
 //! What is made from the command line's definition: completions and man pages.
 
 use crate::cli::NAME;
+use crate::version;
 use clap::Command;
 use clap_complete::Shell;
+use clap_mangen::Man;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
@@ -14,13 +16,28 @@ pub(crate) fn completions(shell: Shell, mut command: Command) -> Result<(), Stri
     let mut to = io::stdout().lock();
     match to.write_all(&script).and_then(|()| to.flush()) {
         // A reader who stops early has what they wanted.
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(format!("standard output: {error}")),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(format!("cannot write to standard output: {error}"))
+        }
         _ => Ok(()),
     }
 }
 
 /// Writes `onair.1` and a page for each subcommand.
 pub(crate) fn man_pages(dir: &Path, command: Command) -> Result<(), String> {
-    let written = std::fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(command, dir));
-    written.map_err(|error| format!("{}: {error}", dir.display()))
+    std::fs::create_dir_all(dir)
+        .map_err(|error| format!("cannot make the folder {}: {error}", dir.display()))?;
+    // The page of clap's own `help` would have nothing that `--help` has not.
+    let mut command = command.disable_help_subcommand(true);
+    command.build();
+    [&command].into_iter().chain(command.get_subcommands()).try_for_each(|command| man_page(dir, command))
+}
+
+fn man_page(dir: &Path, command: &Command) -> Result<(), String> {
+    let page = Man::new(command.clone()).source(format!("{NAME} {}", version::text()));
+    let file = dir.join(page.get_filename());
+    let mut text = Vec::new();
+    page.render(&mut text)
+        .and_then(|()| std::fs::write(&file, text))
+        .map_err(|error| format!("cannot write the man page {}: {error}", file.display()))
 }

@@ -10,7 +10,7 @@ pub(crate) fn text() -> &'static str {
     &TEXT
 }
 
-/// A build argument of a container that nobody gave is set and empty.
+/// An omitted container build argument is set to an empty string.
 fn with_commit(version: &str, commit: Option<&str>) -> String {
     match commit.map(str::trim).filter(|commit| !commit.is_empty()) {
         Some(commit) => format!("{version} ({commit})"),

@@ -390,15 +390,31 @@ fn the_man_pages_name_each_variable_default_and_example() {
     for text in ["ONAIR_DIR", "ONAIR_TARGET", "ONAIR_KEEP_WINDOW", "300", "Exit codes:", "--on-lost"] {
         assert!(publish_live.contains(text), "no {text}: {publish_live}");
     }
+    for name in ["onair", "onair-publish-live", "onair-viewers", "onair-completions", "onair-man"] {
+        let page = page(&format!("{name}.1"));
+        assert!(page.contains(&format!("\"onair {}", env!("CARGO_PKG_VERSION"))), "{name}: {page}");
+    }
+    assert_eq!(std::fs::read_dir(&pages).unwrap().count(), 5);
+    // A folder in the place of a page.
+    let taken = folder.path().join("taken/onair.1");
+    std::fs::create_dir_all(&taken).unwrap();
+    let (code, _, said) = run(&["man", taken.parent().unwrap().to_str().unwrap()], &[]);
+    assert!(code == Some(1) && said.contains("taken/onair.1: Is a directory"), "{said}");
+    assert!(said.starts_with("onair man: cannot write the man page "), "{said}");
     // Where it is a file there can be no folder.
     std::fs::write(folder.path().join("file"), "").unwrap();
     let (code, _, said) = run(&["man", folder.path().join("file/man1").to_str().unwrap()], &[]);
-    assert!(code == Some(1) && said.starts_with("onair man: ") && said.contains("file/man1: "), "{said}");
+    assert!(
+        code == Some(1)
+            && said.starts_with("onair man: cannot make the folder ")
+            && said.contains("file/man1: "),
+        "{said}"
+    );
 }
 
 /// Promise P133.
 #[test]
-fn a_reader_that_goes_away_is_no_error_and_a_full_disk_is() {
+fn a_closed_pipe_succeeds_and_a_full_disk_fails() {
     let log = TempDir::new().unwrap();
     let file = log.path().join("access.log");
     std::fs::write(
@@ -428,7 +444,7 @@ fn a_reader_that_goes_away_is_no_error_and_a_full_disk_is() {
         let output = onair(arguments, &[]).stdout(full).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
-        assert!(said.contains("standard output: No space left"), "{arguments:?}: {said}");
+        assert!(said.contains("cannot write to standard output: No space left"), "{arguments:?}: {said}");
     }
     // A shell that closes standard output altogether (`>&-`).
     let closed = "exec \"$0\" \"$@\" >&- 2>&-";

@@ -14,7 +14,8 @@ fn examples(command: &Command) -> Vec<String> {
     let help = command.clone().render_long_help().to_string();
     let (_, examples) = help.split_once("\nExamples:\n").unwrap_or_default();
     let lines = examples.lines().filter_map(|line| line.strip_prefix("    "));
-    let programs = lines.flat_map(|line| line.split('|').map(|part| part.trim().to_owned()));
+    let programs = lines.flat_map(|line| line.split('|').map(str::trim));
+    let programs = programs.map(|program| program.strip_prefix("sudo ").unwrap_or(program).to_owned());
     let ours = programs.filter(|program| program.starts_with(&format!("{NAME} ")));
     ours.map(|program| program.split('>').next().unwrap_or_default().trim().to_owned()).collect()
 }
