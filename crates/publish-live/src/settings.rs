@@ -22,9 +22,9 @@ Examples:
 Credentials, region and endpoint come from where the AWS CLI takes them: AWS_PROFILE, AWS_REGION,
 the instance's role, AWS_ENDPOINT_URL_S3 for another S3.";
 
-/// A year: more than any window.
+/// Up to a year.
 const KEEP_WINDOW_S: RangeInclusive<u64> = 0..=31_536_000;
-/// A day.
+/// Up to a day.
 const REPORT_EVERY_S: RangeInclusive<u64> = 1..=86_400;
 
 /// Publish a live stream from a transcoder's disk to S3
@@ -209,7 +209,7 @@ fn target(text: &str) -> Result<Target, &'static str> {
     Ok(Target { bucket: bucket.to_owned(), prefix })
 }
 
-/// What S3 accepts as a general purpose bucket's name, apart from reserved beginnings and ends.
+/// S3's rules for the name of a general purpose bucket, without its reserved prefixes and suffixes.
 fn is_bucket(name: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let ends = [name.bytes().next(), name.bytes().next_back()];

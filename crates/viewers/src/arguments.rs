@@ -118,9 +118,9 @@ impl ValueEnum for LogFormat {
     }
 }
 
-/// A day, as the function accepts an hour.
+/// Up to a day.
 const WINDOW_S: RangeInclusive<u32> = 1..=86_400;
-/// More viewers than there are.
+/// The greatest number is a bound that no stream reaches.
 const EXACT_UP_TO: RangeInclusive<usize> = 0..=1_000_000_000;
 
 fn whole_number<T>(
