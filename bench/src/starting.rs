@@ -33,6 +33,8 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
     eprintln!("starting");
     let archive = Archive::new(S3::builder().tls().start(), BUCKET);
     let mut ca = tempfile::NamedTempFile::new()?;
+    // All certificates that the system trusts, as a function reads them in Lambda.
+    ca.write_all(&std::fs::read("/etc/ssl/certs/ca-certificates.crt").unwrap_or_default())?;
     ca.write_all(archive.s3.ca_pem().context("the server has no certificate")?.as_bytes())?;
     let ca_file = ca.path().display().to_string();
     let python = PathBuf::from(std::env::var("ONAIR_BENCH_PYTHON").unwrap_or_else(|_| "python3".to_owned()));
@@ -106,6 +108,9 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
     Ok(())
 }
 
+/// Debian has each certificate a second time in a folder, which would be read as well.
+const NO_FOLDER_OF_CERTIFICATES: (&str, &str) = ("SSL_CERT_DIR", "/nonexistent");
+
 /// What Lambda stores of a program: its size in a zip file.
 fn zipped(program: &Path) -> Result<String> {
     let mut deflate = DeflateEncoder::new(Vec::new(), Compression::default());
@@ -115,7 +120,12 @@ fn zipped(program: &Path) -> Result<String> {
 
 /// What the other functions need to start; each takes its own.
 fn environment(show: &Pair, fleet: &Fleet, ca_file: &str) -> Environment {
-    let more = [("SSL_CERT_FILE", ca_file), ("STATE_BUCKET", "state"), ("VIEWER_SECRET", "0123456789abcdef")];
+    let more = [
+        ("SSL_CERT_FILE", ca_file),
+        NO_FOLDER_OF_CERTIFICATES,
+        ("STATE_BUCKET", "state"),
+        ("VIEWER_SECRET", "0123456789abcdef"),
+    ];
     [show.environment(&[]), fleet.environment(&more)].concat()
 }
 
@@ -127,6 +137,7 @@ fn ms(time: Duration) -> f64 {
 async fn start(archive: &Archive, program: &Path, ca_file: &str) -> Result<Times> {
     let environment = archive.environment(&[
         ("SSL_CERT_FILE", ca_file),
+        NO_FOLDER_OF_CERTIFICATES,
         ("AWS_CA_BUNDLE", ca_file),
         ("KEEP_RENDITIONS", "highest"),
         ("PATH", "/usr/bin:/bin"),
