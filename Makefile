@@ -78,8 +78,9 @@ test-python: cc ansible $(VENV)/ready ## boto3 on the stand-in, the playbook, th
 	cargo build --package stand-in --examples --package onair
 	ONAIR_PROGRAM=$(abspath $(BUILT)/debug/onair) python -m pytest tests/clients tests/ansible tests/athena tests/pipelines
 
+# The tests of one file run in one process: they share a stack.
 test-template: cc log-script $(VENV)/ready ## The template, and sam build of all functions
-	$(QUICK) python -m pytest -m "build or not build" tests/template
+	$(QUICK) python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope -m "build or not build" tests/template
 
 second-opinions: cc $(VENV)/ready ## Stories against moto, under the roles of the template
 	python tests/template/second_opinions.py
