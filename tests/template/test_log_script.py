@@ -194,19 +194,19 @@ def test_a_folder_that_is_not_there_or_has_no_access_log_is_a_failure(s3, save, 
     assert "No such file or directory" in assert_nothing_is_promised(save(tmp_path / "none"), s3)
     (logs / "error.log").write_text("x\n")
     (logs / "access.log").symlink_to("/etc/passwd")
-    assert f"no access log in {logs}" in assert_nothing_is_promised(save(), s3)
+    assert f"no access log (*access*.log) found in {logs}: check LogDirectory" in assert_nothing_is_promised(save(), s3)
     assert saved(s3) == ({}, {})
 
 
 def test_a_log_whose_name_would_not_be_one_in_the_manifest_is_a_failure(s3, save, logs):
     (logs / 'access.log-"x"').write_text("x\n")
-    assert "cannot be saved" in assert_nothing_is_promised(save(), s3)
+    assert "rename the file to letters, digits, '.', '_' and '-' (not first)" in assert_nothing_is_promised(save(), s3)
 
 
 def test_another_instance_is_not_spoken_for(s3, save, logs):
     (logs / "access.log").write_text("x\n")
-    assert "and not i-0a1b2c3d4e5f60718" in assert_nothing_is_promised(save(instance="i-0ffffffffffffffff"), s3)
-    # Nothing was put aside either.
+    assert "but this is i-0ffffffffffffffff" in assert_nothing_is_promised(save(instance="i-0ffffffffffffffff"), s3)
+    # No log was renamed either.
     assert [path.name for path in logs.iterdir()] == ["access.log"]
 
 
@@ -305,7 +305,7 @@ def test_a_log_that_somebody_does_not_let_go_of_is_packed_by_no_run(s3, save, lo
     writer.stdout.readline()
     try:
         for _ in range(2):
-            assert f"process {writer.pid} ({called}) still writes" in assert_nothing_is_promised(save(), s3)
+            assert f"process {writer.pid} ({called}) still writes to" in assert_nothing_is_promised(save(), s3)
             assert saved(s3) == ({}, {})
             assert [path.name for path in logs.iterdir()] == [f"access.log-{RUN}"]
     finally:

@@ -1,5 +1,5 @@
 #!/bin/bash
-# As root, on an instance that is about to go. Whatever does not succeed ends it, and the instance stays.
+# Runs as root on an instance that terminates. Any failure stops the script, and the instance is kept.
 set -euo pipefail
 umask 077
 export LC_ALL=C
@@ -10,14 +10,14 @@ run=${prefix##*/}
 instance=${prefix%/*}
 instance=${instance##*/}
 if [[ ${AWS_SSM_INSTANCE_ID:-$instance} != "$instance" ]]; then
-  echo "this is $AWS_SSM_INSTANCE_ID and not $instance" >&2
+  echo "instance $instance expected, but this is $AWS_SSM_INSTANCE_ID: send the command to $instance" >&2
   exit 1
 fi
 export AWS_DEFAULT_REGION=${AWS_DEFAULT_REGION:-${AWS_SSM_REGION_NAME:?is not set}}
 export AWS_RETRY_MODE=standard AWS_MAX_ATTEMPTS=5
 
 cd -- "$directory"
-# Nobody else does the same here meanwhile.
+# Only one run at a time.
 exec 9< .
 flock --wait 300 9
 shopt -s nullglob
@@ -26,14 +26,14 @@ called() {
   local name
   read -r name 2> /dev/null < "/proc/$1/comm" && echo "$name" || true
 }
-# IDs of all processes that write into one of these files.
+# IDs of all processes that have one of these files open for writing.
 writers_of() {
   local fd log pid
   for fd in /proc/[0-9]*/fd/*; do
     for log in "$@"; do
       [[ $fd -ef $log ]] || continue
-      # Opened for reading alone (1: no such line): the last of these octal digits is 0 or 4. Whoever cannot be
-      # asked may write; if it is gone, it is not found the next time.
+      # The last octal digit of a file that is open for reading only is 0 or 4 (then grep returns 1).
+      # A process that cannot be inspected counts as a writer. A process that has ended is not found in the next pass.
       grep -qs '^flags:.*[1-35-7]$' "${fd/\/fd\///fdinfo/}" || (($? > 1)) || continue
       pid=${fd#/proc/}
       echo "${pid%%/*}"
@@ -44,7 +44,7 @@ writers_of() {
 for log in *access*.log; do
   [[ -f $log && ! -L $log ]] || continue
   before=("$log-$run"*)
-  # A second run finds what the first has put aside; what was written since is put beside it.
+  # A second run finds the log that the first has renamed. Lines that were written since get a name of their own.
   if [[ ! -s $log && ${#before[@]} -gt 0 ]]; then continue; fi
   name=$log-$run
   for ((n = 2; ; n++)); do
@@ -53,19 +53,19 @@ for log in *access*.log; do
   done
   mv -- "$log" "$name"
 done
-# Those of earlier days, too: nothing else has saved them; and those that a run before has put aside and left.
+# Includes logs of earlier days, and logs that an interrupted run left.
 rotated=()
 for log in *access*.log[-.]*; do
   [[ -f $log && ! -L $log && $log != *.gz ]] || continue
   rotated+=("$log")
 done
-# nginx writes on into the same file until it is told to open its logs anew (USR1 to its first process). A file
-# that somebody writes into must not be packed: what came after would be lost.
+# nginx writes to the renamed file until its main process gets USR1 and reopens its logs.
+# A log must not be compressed while a process writes to it: later lines would be lost.
 for ((n = 0; ${#rotated[@]} > 0; n++)); do
   writers=$(writers_of "${rotated[@]}")
   [[ -n $writers ]] || break
   if ((n == 50)); then
-    for pid in $writers; do echo "process $pid ($(called "$pid")) still writes into a log that was put aside" >&2; done
+    for pid in $writers; do echo "process $pid ($(called "$pid")) still writes to a renamed log: stop it" >&2; done
     exit 1
   fi
   for pid in $writers; do
@@ -77,12 +77,12 @@ for ((n = 0; ${#rotated[@]} > 0; n++)); do
   sleep 0.2
 done
 
-# A .gz beside its file is left of a killed run.
+# A .gz beside its file is left by a run that was killed.
 for log in "${rotated[@]}"; do
   gzip --no-name --force -- "$log"
 done
 
-# Only as a value of its own (sum=$(base64_of ...)), where a failure is one.
+# Call it only as sum=$(base64_of ...): there a failure stops the script.
 base64_of() {
   local escaped
   escaped=$(sed 's/../\\x&/g' <<< "$1") && printf %b "$escaped" | base64 -w 0
@@ -100,26 +100,26 @@ list=
 for log in *access*.log[-.]*gz; do
   [[ -f $log && ! -L $log ]] || continue
   if [[ ! $log =~ ^[A-Za-z0-9_][A-Za-z0-9._-]*$ ]]; then
-    echo "a log has a name that cannot be saved: $(printf %q "$log")" >&2
+    echo "log name $(printf %q "$log") is not accepted: rename the file to letters, digits, '.', '_' and '-' (not first)" >&2
     exit 1
   fi
   sum=$(sha256sum < "$log")
   sum=$(base64_of "${sum%% *}")
   bytes=$(stat -c %s -- "$log")
-  # S3 refuses it if what arrives has another sum.
+  # S3 refuses a body that has another checksum.
   put "$log" "$log" application/gzip "$sum"
   list+="${list:+,}{\"name\":\"$log\",\"bytes\":$bytes,\"sha256\":\"$sum\"}"
   files=$((files + 1))
   total=$((total + bytes))
 done
 if ((files == 0)); then
-  echo "there is no access log in $directory" >&2
+  echo "no access log (*access*.log) found in $directory: check LogDirectory" >&2
   exit 1
 fi
 printf '{"instance":"%s","files":[%s]}' "$instance" "$list" > "$manifest"
 sum=$(sha256sum < "$manifest")
 sum=${sum%% *}
-# Called by its sum: another run's has another name, so that what each has printed stays true.
+# Named by its checksum: a later run writes another manifest, and the one that this run printed stays.
 base64=$(base64_of "$sum")
 put "manifest-$sum.json" "$manifest" application/json "$base64"
 echo "onair-manifest sha256=$sum files=$files bytes=$total"
