@@ -10,8 +10,13 @@ EXCEPTIONS = {
     ("PublishPlaylistFunction", "an alarm on not running"): "What is published stays valid; a switch publishes by itself.",
     ("FailBackFunction", "an alarm on not running"): "While a side is out, FailOverUnarmedAlarm is on.",
 }
-# An alarm that takes longer comes too late for a live stream.
-LONGEST_SECONDS = 15 * 60
+# Metric -> within how many seconds its alarm fires at the latest. A single error is normal where a retry mends it.
+LONGEST_SECONDS = {
+    "Errors": 15 * 60,
+    "Held": 5 * 60,
+    "Invocations": 5 * 60,
+    "ApproximateNumberOfMessagesVisible": 5 * 60,
+}
 TOPIC = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
 
 
@@ -51,7 +56,7 @@ def alarms_on(resources, function, namespace, metric, dimension, watched):
         and alarm["Dimensions"] == [{"Name": dimension, "Value": watched}]
         and resources[name].get("Condition") == condition
         and alarm.get("AlarmActions") == TOPIC
-        and alarm["Period"] * alarm["EvaluationPeriods"] <= LONGEST_SECONDS
+        and alarm["Period"] * alarm["EvaluationPeriods"] <= LONGEST_SECONDS[metric]
         and alarm.get("AlarmDescription")
     ]
 
@@ -65,10 +70,17 @@ def is_watched_queue(resources, function, arn):
     return has_alarm(resources, function, "AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", watched)
 
 
-def targets(resources, function):
-    """(rule, target) of every rule of EventBridge that invokes the function."""
+def triggers(resources, function):
+    """(rule or schedule, target) of every rule of EventBridge and every schedule of its Scheduler that invokes the function."""
     rules = of_type(resources, "AWS::Events::Rule").values()
-    return [(rule, target) for rule in rules for target in rule["Targets"] if attribute(target["Arn"]) == function]
+    schedules = of_type(resources, "AWS::Scheduler::Schedule").values()
+    all_targets = [(rule, target) for rule in rules for target in rule["Targets"]]
+    all_targets += [(schedule, schedule["Target"]) for schedule in schedules]
+    return [(trigger, target) for trigger, target in all_targets if attribute(target["Arn"]) == function]
+
+
+def has_trigger(resources, function):
+    return bool(triggers(resources, function))
 
 
 def has_alarm_on_errors(resources, function):
@@ -80,8 +92,8 @@ def has_alarm_on_held(resources, function):
 
 
 def keeps_failed_deliveries(resources, function):
-    """Of each rule: the queue of events that could not be delivered, with its alarm."""
-    queues = [target.get("DeadLetterConfig", {}).get("Arn") for _, target in targets(resources, function)]
+    """Of each rule and schedule: the queue of events that could not be delivered, with its alarm."""
+    queues = [target.get("DeadLetterConfig", {}).get("Arn") for _, target in triggers(resources, function)]
     return all(is_watched_queue(resources, function, queue) for queue in queues)
 
 
@@ -107,6 +119,8 @@ def has_log_group(resources, function):
     return (
         len(users) == 1
         and (config["LogFormat"], config["ApplicationLogLevel"]) == ("JSON", "INFO")
+        # Lambda's own lines: the report of each run, with its duration and memory.
+        and config.get("SystemLogLevel") == "INFO"
         and resource["Type"] == "AWS::Logs::LogGroup"
         and resource["Properties"].get("RetentionInDays") == {"Ref": "LogRetentionDays"}
         and resource.get("DeletionPolicy") == "RetainExceptOnCreate"
@@ -125,7 +139,7 @@ def has_role_of_its_own(resources, function):
 
 def has_alarm_on_silence(resources, function):
     """An alarm that fires if a schedule does not run the function. Without a schedule, silence is normal."""
-    if not any("ScheduleExpression" in rule for rule, _ in targets(resources, function)):
+    if not any("ScheduleExpression" in trigger for trigger, _ in triggers(resources, function)):
         return True
     watching = alarms_on(resources, function, "AWS/Lambda", "Invocations", "FunctionName", {"Ref": function})
     return any(
@@ -136,6 +150,7 @@ def has_alarm_on_silence(resources, function):
 
 
 RULES = {
+    "a rule or schedule that invokes it": has_trigger,
     "an alarm on errors": has_alarm_on_errors,
     "an alarm on Held": has_alarm_on_held,
     "a watched queue of failed deliveries": keeps_failed_deliveries,

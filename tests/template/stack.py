@@ -144,8 +144,13 @@ def translation(parameters):
         # Stands for what `sam package` does: it uploads the built folder and writes the address in its place.
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = "s3://code/function.zip"
+    return translated(source, dict(parameters))
+
+
+def translated(source, parameters):
+    """What the SAM transform makes of any template."""
     session = boto3.Session(region_name=REGION)
-    return Translator({}, Parser(), boto_session=session).translate(source, dict(parameters))
+    return Translator({}, Parser(), boto_session=session).translate(source, parameters)
 
 
 def clients(endpoint_url=None, access_key_id="setting-up", secret_access_key="setting-up", session_token=None):
