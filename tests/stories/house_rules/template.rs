@@ -1,32 +1,6 @@
-//! What `template.yaml` must not hold. Its meaning is checked in `tests/template`; here its lines are read.
+//! What other rules need of `template.yaml`, read line by line. Its meaning is checked in `tests/template`.
 
-use super::{assert_none, read};
-
-#[test]
-fn the_template_allows_no_action_by_a_wildcard() {
-    let template = read("template.yaml");
-    let lines: Vec<&str> = template.lines().map(without_comment).collect();
-    let mut breaches = Vec::new();
-    for (index, line) in lines.iter().enumerate() {
-        let entry = line.trim_start().trim_start_matches("- ");
-        if entry.starts_with("NotAction:") {
-            breaches.push(format!("template.yaml:{}: NotAction allows everything else", index + 1));
-        }
-        let Some(action) = entry.strip_prefix("Action:") else { continue };
-        // What is denied may be everything: a statement says its effect a line or two before.
-        if lines[index.saturating_sub(2)..index].iter().any(|line| line.trim() == "Effect: Deny") {
-            continue;
-        }
-        // The actions stand behind the key, or below it in a list.
-        let below = lines[index + 1..].iter().take_while(|line| line.trim_start().starts_with("- "));
-        let below = below.filter(|_| action.trim().is_empty());
-        if std::iter::once(&action).chain(below).any(|actions| actions.contains('*')) {
-            breaches
-                .push(format!("template.yaml:{}: name the actions that are used instead of *", index + 1));
-        }
-    }
-    assert_none(&breaches);
-}
+use super::read;
 
 /// The logical ids of the template's functions.
 pub(super) fn functions() -> Vec<String> {
