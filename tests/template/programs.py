@@ -4,6 +4,9 @@
 
 CloudFormation gets the template as it is, without a step that puts files into it, so the text is there twice.
 test_programs.py compares the two.
+
+A program is recognised by the key it is below, by how it begins, by its several lines, or by Fn::Join that puts lines or
+shell commands together. The limit: a program of one line, under a key that is not in KEYS_OF_PROGRAMS, is not recognised.
 """
 
 import json
@@ -22,17 +25,23 @@ FILES = {
     ("Resources", "WebLaunchTemplate", "Properties", "LaunchTemplateData", "UserData", "Fn::Base64"): INSTANCE
     / "cloud-config.yaml",
 }
-# Below these keys AWS takes text as a program: Lambda, CloudFront Functions, EC2, Systems Manager, CodeBuild, and cfn-init.
+# Below these keys, in any case, AWS takes text as a program: Lambda, CloudFront Functions, EC2, Systems Manager, CodeBuild,
+# cfn-init, containers.
 KEYS_OF_PROGRAMS = {
-    "InlineCode",
-    "ZipFile",
-    "FunctionCode",
-    "UserData",
-    "runCommand",
-    "Script",
-    "BuildSpec",
+    "inlinecode",
+    "zipfile",
+    "functioncode",
+    "userdata",
+    "runcommand",
+    "script",
+    "buildspec",
     "command",
+    "commands",
+    "entrypoint",
 }
+# Between two shell commands, or two lines.
+BETWEEN_COMMANDS = re.compile(r"\n|;|&&|\|\|| \| ")
+WHAT_TO_DO = "move it to functions/STEM/instance and name it in FILES"
 
 
 def strings(value, place=()):
@@ -57,15 +66,26 @@ def is_json(text):
 
 
 def is_program(place, text):
-    """Whether somebody would run this text: by where it is, by how it begins, or because nothing else has several lines."""
-    if not KEYS_OF_PROGRAMS.isdisjoint(place) or text.startswith(("#!", "#cloud-config")):
+    """Whether this text is a program: by where it is, by how it begins, or because nothing else has several lines."""
+    keys = {str(key).lower() for key in place}
+    if not KEYS_OF_PROGRAMS.isdisjoint(keys) or text.startswith(("#!", "#cloud-config")):
         return True
     return "\n" in text.strip() and not is_json(text)
 
 
-def joined_lines(value):
-    """Places where lines are put together by Fn::Join, as programs once were."""
-    return [place for place, text in strings(value) if place[-2:] == ("Fn::Join", 0) and "\n" in text]
+def joined_programs(value, place=()):
+    """Places where Fn::Join puts lines or shell commands together, as programs once were."""
+    if not isinstance(value, dict | list):
+        return []
+    entries = list(value.items() if isinstance(value, dict) else enumerate(value))
+    found = [(*place, key) for key, entry in entries if key == "Fn::Join" and BETWEEN_COMMANDS.search(joined(*entry))]
+    return found + [inner for key, entry in entries for inner in joined_programs(entry, (*place, key))]
+
+
+def joined(separator, parts):
+    """What Fn::Join makes of its parts. A list that a reference gives has at least two parts, of which nothing is known."""
+    parts = parts if isinstance(parts, list) else ["", ""]
+    return separator.join(part if isinstance(part, str) else "" for part in parts)
 
 
 def programs(template):
@@ -76,13 +96,13 @@ def programs(template):
 def breaches(template, files):
     """What is wrong with the programs of a template: `files` says which file's text is where."""
     found = programs(template)
-    wrong = [f"{dotted(place)}: a program without a file of its own" for place in found.keys() - files.keys()]
-    wrong += [f"{dotted(place)}: lines put together by Fn::Join" for place in joined_lines(template)]
+    wrong = [f"{dotted(place)} is a program: {WHAT_TO_DO}" for place in found.keys() - files.keys()]
+    wrong += [f"{dotted(place)} joins a program: {WHAT_TO_DO}" for place in joined_programs(template)]
     for place, file in files.items():
         if place not in found:
-            wrong.append(f"{dotted(place)}: there is no program that {file.name} could be the text of")
+            wrong.append(f"{dotted(place)} is not a program: remove {file.name} from FILES")
         elif found[place] != file.read_text(encoding="utf-8"):
-            wrong.append(f"{dotted(place)}: is not the text of {file.name}: make script")
+            wrong.append(f"{dotted(place)} is not the text of {file.name}: run `make script`")
     return wrong
 
 

@@ -1,8 +1,11 @@
 """Every program in the template is the text of a file, and the shell scripts of the repository have no finding."""
 
 import copy
+import re
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import programs
 import pytest
@@ -19,6 +22,9 @@ EXCLUDED = {
     # Division before multiplication: the width is to be even.
     "SC2017",
 }
+SHELLCHECK = shutil.which("shellcheck")
+# The one of requirements.txt, which has no wheel for Linux on arm64: there Debian's is older.
+PINNED = SHELLCHECK is not None and Path(SHELLCHECK).parent == Path(sys.executable).parent
 # Beside the repository's files, and so that each is one tool's business: a place in a template, and what makes it a program.
 CODE = ("Resources", "Function", "Properties")
 PLACED_WRONG = {
@@ -29,7 +35,14 @@ PLACED_WRONG = {
     "data of a user": {"UserData": {"Fn::Base64": {"Fn::Sub": "yum install nginx"}}},
     "a script under any key": {"Anything": "#!/usr/bin/env python3\nprint(1)\n"},
     "lines that are not JSON": {"Text": "set -e\nrm -rf /\n"},
+    "commands of a machine": {"Commands": [{"Ref": "AWS::Region"}, "rm -rf /"]},
+    "a container's start": {"EntryPoint": ["sh", "-c", "rm -rf /"]},
+    "a key in another case": {"script": "rm -rf /"},
     "joined lines": {"Text": {"Fn::Join": ["\n", ["set -e", {"Ref": "AWS::Region"}]]}},
+    "joined commands": {"Text": {"Fn::Join": ["; ", ["set -e", {"Ref": "AWS::Region"}]]}},
+    "commands joined by and": {"Text": {"Fn::Join": [" && ", ["cd /tmp", "rm -rf *"]]}},
+    "commands in the parts": {"Text": {"Fn::Join": [" ", ["cd", {"Ref": "Folder"}, "&& rm -rf *"]]}},
+    "a reference joined": {"Text": {"Fn::Join": ["\n", {"Ref": "Lines"}]}},
 }
 
 
@@ -54,14 +67,16 @@ def test_every_program_in_the_template_is_the_text_of_a_file():
 @pytest.mark.parametrize("properties", PLACED_WRONG.values(), ids=PLACED_WRONG)
 def test_a_program_that_has_no_file_is_seen_wherever_it_is(properties):
     template = {"Resources": {"Function": {"Properties": properties}}}
-    (breach,) = {line.split(": ")[1] for line in programs.breaches(template, {})}
-    assert breach in ("a program without a file of its own", "lines put together by Fn::Join")
+    (breach,) = {re.sub(r"^\S+ ", "", line) for line in programs.breaches(template, {})}
+    assert breach in (f"is a program: {programs.WHAT_TO_DO}", f"joins a program: {programs.WHAT_TO_DO}")
 
 
 def test_what_is_not_a_program_is_not_taken_for_one():
     body = '{\n  "widgets": [{"x": ${Column}, "title": "${AWS::StackName}"}]\n}\n'
     command = "aws s3 cp s3://${Bucket}/state.json - && jq . state.json"
-    assert programs.breaches({"Body": {"Fn::Sub": body}, "Value": {"Fn::Sub": command}, "Text": "A line\n"}, {}) == []
+    joined = {"Fn::Join": [",arn:aws:s3:::", ["a", {"Ref": "Buckets"}]]}
+    template = {"Body": {"Fn::Sub": body}, "Value": {"Fn::Sub": command}, "Text": "A line\n", "Arns": joined}
+    assert programs.breaches(template, {}) == []
 
 
 @pytest.mark.parametrize("place", programs.FILES, ids=programs.dotted)
@@ -87,14 +102,14 @@ def test_a_file_whose_program_is_gone_is_seen():
 
 def test_shellcheck_finds_nothing_in_any_script():
     assert programs.SAVE_LOGS in scripts() and stack.ROOT / ".ci/run" in scripts()
-    shellcheck = shutil.which("shellcheck")
-    assert shellcheck, "shellcheck is missing: make log-script"
-    command = [shellcheck, f"--exclude={','.join(sorted(EXCLUDED))}", *scripts()]
+    assert SHELLCHECK, "shellcheck is missing: make log-script"
+    command = [SHELLCHECK, f"--exclude={','.join(sorted(EXCLUDED))}", *scripts()]
     ended = subprocess.run(command, capture_output=True, text=True)
     assert (ended.stdout + ended.stderr, ended.returncode) == ("", 0)
 
 
 @pytest.mark.parametrize("code", sorted(EXCLUDED))
+@pytest.mark.skipif(not PINNED, reason="another version of shellcheck may find less")
 def test_a_finding_that_is_excluded_is_still_there(code):
-    command = [shutil.which("shellcheck"), f"--include={code}", *scripts()]
+    command = [SHELLCHECK, f"--include={code}", *scripts()]
     assert code in subprocess.run(command, capture_output=True, text=True).stdout
