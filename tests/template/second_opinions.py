@@ -1,4 +1,4 @@
-"""The stories once more, against moto and under the roles of the template; then without single statements of them.
+"""Runs the stories against moto under the template's roles, then again without single statements.
 
     python tests/template/second_opinions.py          the statements that are new or changed (proven.py)
     python tests/template/second_opinions.py --write  the same, and writes into proven.json what is proven (make prove)
@@ -28,8 +28,17 @@ import second_opinion
 import stack
 
 HERE = Path(__file__).parent
-# The two buckets of the stories: crates/scenes/src/recording.rs and tests/support/lib.rs.
-BASE = {"RecordingBuckets": "r2s3-dev-channel-1-recordings,second-channel-recordings", "KeepRenditions": "highest"}
+
+
+def named(file, constant):
+    """The texts of a constant of the stories' sources."""
+    (value,) = re.findall(rf"^pub const {constant}: [^=]+ = (.+);$", (stack.ROOT / file).read_text(), re.MULTILINE)
+    return re.findall(r'"([^"]+)"', value)
+
+
+# The two buckets of the stories.
+BUCKETS = [*named("crates/scenes/src/recording.rs", "BUCKET"), *named("tests/support/lib.rs", "VERSIONED")]
+BASE = {"RecordingBuckets": ",".join(BUCKETS), "KeepRenditions": "highest"}
 LARGEST = BASE | {"Thumbnails": "delete", "Versions": "purge"}
 # What the base role cannot do is told by the stories of the largest.
 ANY_S3 = "prune_recording::any_s3"
@@ -37,8 +46,7 @@ PURGING = "prune_recording::purging"
 # Together these use every statement, and they take seconds.
 SHORT = [PURGING, f"{ANY_S3}::every_trigger", f"{ANY_S3}::a_real_time"]
 
-# The pair of crates/scenes/src/pair.rs.
-PAIR = stack.PAIR | {"SideAEndpoint": "show-a-hls", "SideBEndpoint": "show-b-hls"}
+PAIR = stack.PAIR | dict(zip(("SideAEndpoint", "SideBEndpoint"), named("crates/scenes/src/pair.rs", "ENDPOINTS"), strict=True))
 # Function, how it cuts, and the stories of that.
 OF_A_PAIR = [
     ("publish-playlist", "delete", "publish_playlist::any_cloud"),
@@ -49,7 +57,8 @@ OF_A_PAIR = [
     ("fail-back", "deny", "fail_back::any_cloud::denied"),
     ("fail-back", "none", "fail_back::any_cloud::untouched"),
 ]
-# The stories' buckets are full of logs, and the fleet is that of crates/scenes/src/fleet.rs.
+FLEET = stack.FLEET | {"AutoScalingGroup": "".join(named("crates/scenes/src/fleet.rs", "GROUP"))}
+# Here the stories' buckets are full of logs.
 COUNT = {"AccessLogBuckets": BASE["RecordingBuckets"]}
 COUNTING = "count_viewers::any_s3"
 COMMANDING = "complete_lifecycle::any_ssm"
@@ -119,7 +128,7 @@ def variants(executable, onair):
     counting = enforced("count-viewers", COUNT)
     listed += [
         Variant("count-viewers", "count-viewers", COUNT, [stories, COUNTING], counting),
-        Variant("complete-lifecycle", "complete-lifecycle", stack.FLEET, [stories, COMMANDING], OF_SYSTEMS_MANAGER),
+        Variant("complete-lifecycle", "complete-lifecycle", FLEET, [stories, COMMANDING], OF_SYSTEMS_MANAGER),
         Variant("publish-live", "publish-live", stack.LIVE, live, publishing),
     ]
     return prove_once(listed)
@@ -226,8 +235,9 @@ def note_of_record(wanted, recorded, results, writes):
     lines = [f"needed: {now} statements proven in this run, {failed} not proven, {others} as proven.json has them"]
     stale = [f"{role} {sid}" for role, sid in proven.pending(wanted, recorded) if (role, sid) in results.passed]
     gone = [f"{role} {sid}" for role, sid in proven.gone(wanted, recorded)]
-    if stale and not writes:
-        lines.append(f"proven.json: each run proves these again until `make prove` has recorded them: {'; '.join(stale)}")
+    if stale:
+        done = "recorded now" if writes else "each run proves these again until `make prove` has recorded them"
+        lines.append(f"proven.json: {done}: {'; '.join(stale)}")
     if gone:
         done = "removed" if writes else "`make prove` removes"
         lines.append(f"proven.json: {done} statements that no role has any more: {'; '.join(gone)}")

@@ -145,7 +145,8 @@ def test_a_run_says_what_it_proved_and_what_the_record_lacks():
     counted, stale = second_opinions.note_of_record(now, RECORDED, taken, writes=False)
     assert counted == "needed: 1 statements proven in this run, 0 not proven, 1 as proven.json has them"
     assert "make prove" in stale and stale.endswith(": program Read")
-    assert second_opinions.note_of_record(now, RECORDED, taken, writes=True) == [counted]
+    written = second_opinions.note_of_record(now, RECORDED, taken, writes=True)
+    assert written == [counted, "proven.json: recorded now: program Read"]
     gone = second_opinions.note_of_record(wanted([LIST]), RECORDED, second_opinions.Results(), writes=False)[1]
     assert "make prove" in gone and gone.endswith(": program Read")
 

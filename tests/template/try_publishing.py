@@ -1,4 +1,4 @@
-"""Publishes a small stream by `onair publish-live`, under the role of the template, and tells what came of it as `cargo test`
+"""Publishes a small stream by `onair publish-live`, under the role of the template, and reports the result as `cargo test`
 would. Run by second_opinion.py: python tests/template/try_publishing.py BINARY
 
 The segments are text, since S3 does not look into them; each is written aside and then moved, as transcoders do it.
