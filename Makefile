@@ -1,7 +1,7 @@
-# Each target works after a clone. What it needs beside Rust is pinned. Python's programs go into virtual environments
-# below target/. Cargo's programs take minutes to compile, so they go where the next clone finds them: below Cargo's own
-# folder. Debian's packages are installed only if they are missing, and only by root (the pipelines) or where sudo needs no
-# password; otherwise the missing one is named.
+# Each target works after a clone. Python, npm and Cargo tools are pinned; Debian's packages are not. Python's programs go
+# into virtual environments below target/. Cargo's programs take minutes to compile, so they go below Cargo's own folder,
+# where the next clone finds them. Debian's packages are installed only if they are missing, and only by root (the pipelines)
+# or where sudo needs no password; otherwise the missing package is named.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -26,8 +26,9 @@ DEPLOYED := $(shell sed -n 's/^parameter_overrides.*Architecture=[\\"]*\([a-z0-9
 ARCHITECTURE ?= $(or $(DEPLOYED),$(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64))
 # Seconds for each kind of input.
 FUZZ_SECONDS ?= 60
-# A release build in half the time: what Lambda runs is built without it (`make build`), and so does `make nightly`.
-QUICK := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+# Shortens a release build at the cost of speed and size. `make build` (for Lambda) takes it only with QUICK=1, and
+# `make deploy` and `make nightly` never.
+QUICK_PROFILE := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 
 # Debian puts nginx where only root looks.
 export PATH := $(TOOLS)/$(CARGO_DENY)/bin:$(TOOLS)/$(CARGO_FUZZ)/bin:$(CURDIR)/$(VENV)/bin:$(PATH):/usr/sbin
@@ -49,7 +50,7 @@ install = { [ "$$(id -u)" = 0 ] && root= || root="sudo -n"; command -v apt-get >
 	|| { echo "make: '$(firstword $(1))' is missing: install it, or what your system calls it" >&2; exit 1; }; \
 	$$root apt-get update -q && $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(1); }
 
-.PHONY: help demo test test-rust test-player test-python test-template second-opinions prove check audit fuzz nightly bench lock build deploy invoke cc player player-page deploy-player origin ansible log-script script deploy-playbook
+.PHONY: help demo test test-rust test-player test-python test-template second-opinions prove check audit fuzz nightly nightly-build nightly-roles nightly-kills nightly-fuzz bench lock build deploy invoke cc player player-page deploy-player origin ansible log-script script deploy-playbook
 
 help: ## Print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -80,7 +81,7 @@ test-python: cc ansible $(VENV)/ready ## boto3 on the stand-in, the playbook, th
 
 # The tests of one file run in one process: they share a stack.
 test-template: cc log-script $(VENV)/ready ## The template, and sam build of all functions
-	$(QUICK) python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope -m "build or not build" tests/template
+	$(QUICK_PROFILE) python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope -m "build or not build" tests/template
 
 second-opinions: cc $(VENV)/ready ## Stories against moto, under the roles of the template
 	python tests/template/second_opinions.py
@@ -103,7 +104,7 @@ audit: cc $(TOOLS)/$(CARGO_DENY)/ready ## Look for known vulnerabilities in the 
 # On stable Rust: coverage is a pass of LLVM that needs no nightly compiler, the sanitizers would (fuzz/src/lib.rs).
 fuzz: cc $(TOOLS)/$(CARGO_FUZZ)/ready ## Feed broken input to the core: make fuzz FUZZ_SECONDS=600
 	$(call need,c++ --version,g++)
-	@export $(QUICK) CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_OPT_LEVEL=3; \
+	@export $(QUICK_PROFILE) CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_OPT_LEVEL=3; \
 	options=(--sanitizer none --features libfuzzer); \
 	cargo fuzz build "$${options[@]}"; \
 	try() { \
@@ -121,11 +122,22 @@ fuzz: cc $(TOOLS)/$(CARGO_FUZZ)/ready ## Feed broken input to the core: make fuz
 	for process in "$${running[@]}"; do wait $$process || failed=1; done; \
 	exit $$failed
 
-nightly: cc $(VENV)/ready ## What takes long: the true release build, every statement of the roles, 1,000 kills of publish-live, an hour of broken input
-	$(call need,ffmpeg -version,ffmpeg)
+nightly: nightly-build nightly-roles nightly-kills nightly-fuzz ## What takes long: the true release build, every statement of the roles, publish-live killed 1,000 times beside ffmpeg, and 15 minutes of fuzzing per kind of input. Runs every night on GitHub
+
+nightly-build: cc $(VENV)/ready
 	python -m pytest -m build tests/template
+
+# A pipeline keeps no file: what the record lacks is in its log, and the run fails until it is committed.
+nightly-roles: cc $(VENV)/ready
 	python tests/template/second_opinions.py --all
+	@git --no-pager diff --exit-code HEAD -- tests/template/proven.json \
+		|| { echo "make: tests/template/proven.json differs from the commit: commit it as it is now" >&2; exit 1; }
+
+nightly-kills: cc
+	$(call need,ffmpeg -version,ffmpeg)
 	ONAIR_KILLS=1000 cargo test --package stories --test stories however_often_the_daemon_is_killed -- --nocapture
+
+nightly-fuzz:
 	$(MAKE) fuzz FUZZ_SECONDS=900
 
 bench: cc $(VENV_BENCH)/ready ## Measure beside s5cmd, rclone, the AWS CLI, boto3 and GoAccess: make bench BENCH="deleting --runs 3"
@@ -136,21 +148,22 @@ bench: cc $(VENV_BENCH)/ready ## Measure beside s5cmd, rclone, the AWS CLI, boto
 	PATH="$(CURDIR)/$(VENV_BENCH)/bin:$$PATH" ONAIR_BENCH_PYTHON="$(CURDIR)/$(VENV_BENCH)/bin/python" \
 		$(BUILT)/release/bench $(BENCH)
 
-# For every processor and system that has wheels, so that one file does for all machines. Without --no-deps pip would ask
-# for the extras of a package once more, without their versions.
+# Locks wheels for all platforms, so one file serves every machine. --no-deps: pip would otherwise resolve extras again,
+# unpinned.
 lock: $(VENV_LOCK)/ready ## Resolve the Python packages after a change to a requirements.in; versions stay unless UPGRADE=1
 	for list in tests/requirements bench/requirements tests/lock; do \
 		$(VENV_LOCK)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-build \
 			$(if $(UPGRADE),--upgrade) --custom-compile-command "make lock" $$list.in --output-file $$list.txt; \
 	done
 
-# CloudFormation gets template.yaml as it is: there is no step that would put a file into it.
-script: $(VENV)/ready ## Write the programs that are in template.yaml into it, from functions/complete-lifecycle/instance
+# CloudFormation gets template.yaml as it is: no step inserts a file.
+script: $(VENV)/ready ## Copy the programs in functions/complete-lifecycle/instance into template.yaml
 	python tests/template/programs.py
 
-build: cc $(VENV)/ready ## Build the functions for Lambda: make build ARCHITECTURE=arm64
-	sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+build: cc $(VENV)/ready ## Build the functions for Lambda: make build ARCHITECTURE=arm64; QUICK=1: only to see that they build
+	$(if $(filter-out 0,$(QUICK)),$(QUICK_PROFILE)) sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 
+deploy: override QUICK := 0
 deploy: build ## Deploy to the AWS account of your credentials; asks for the parameters until samconfig.toml has them
 	@[ "$(or $(DEPLOYED),$(ARCHITECTURE))" = "$(ARCHITECTURE)" ] \
 		|| { echo "make: samconfig.toml says $(DEPLOYED), and this is built for $(ARCHITECTURE)" >&2; exit 1; }
