@@ -1,5 +1,6 @@
 """The pipelines of GitHub and Bitbucket: their files are what the two services take, and name only what there is. Promise P116."""
 
+import fnmatch
 import json
 import os
 import re
@@ -124,6 +125,60 @@ def test_the_jobs_run_together_all_that_one_run_does(tmp_path, service):
     # And none of the jobs is without a part of its own.
     for job in jobs:
         assert whole - recipes([target for target in targets if target not in job]) != set()
+
+
+def test_the_jobs_of_a_night_run_together_all_that_make_nightly_does(tmp_path):
+    whole = recipes(["nightly"])
+    assert any("second_opinions.py --all" in line for line in whole) and any("-max_total_time=900" in line for line in whole)
+    jobs = [step["run"].split() for path, _, step in steps_of_github() if path == "nightly.yml" and "run" in step]
+    assert all(command == ".ci/run" and targets for command, *targets in jobs)
+    targets = [target for _, *arguments in jobs for target in made_by(arguments, tmp_path)]
+    assert whole - recipes(targets) == set()
+
+
+def builds(arguments):
+    """The lines by which make builds the functions, itself or by a test."""
+    return [line for line in recipes(arguments) if "sam build" in line or "tests/template" in line and " -m " in line]
+
+
+@pytest.mark.parametrize(
+    ("target", "is_quick"),
+    [
+        ("build", False),
+        ("build QUICK=0", False),
+        ("build QUICK=1", True),
+        ("test-template", True),
+        ("nightly", False),
+        # Whatever is set, a deployment is built by the true profile.
+        ("deploy QUICK=1 ARCHITECTURE=arm64", False),
+    ],
+)
+def test_only_a_build_that_is_not_deployed_takes_the_quick_profile(target, is_quick):
+    (line,) = builds(target.split())
+    assert ("CARGO_PROFILE_RELEASE_LTO=off" in line) == is_quick
+
+
+def test_a_change_is_built_quickly_and_a_deployment_once_and_truly():
+    of_changes = [command.split() for command in of_every_change()["GitHub"] if "make build" in command]
+    assert of_changes == [["make", "build", "ARCHITECTURE=arm64", "QUICK=1"]]
+    # As a part of a deployment this job is left out.
+    assert of_github("ci.yml")["jobs"]["arm64"]["if"] == f"github.workflow == '{of_github('ci.yml')['name']}'"
+    assert of_github("deploy.yml")["name"] != of_github("ci.yml")["name"]
+    assert "QUICK" not in (ROOT / ".ci" / "deploy").read_text()
+
+
+def test_a_cache_is_made_anew_when_a_list_of_what_is_downloaded_changes():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    lists = [path for path in listed if re.fullmatch(r"Cargo\.lock|Makefile|tests/[\w-]+\.txt|.*package-lock\.json", path)]
+    assert len(lists) == 6
+    caches = [step["with"]["key"] for _, _, step in steps_of_github() if step.get("uses", "").startswith("actions/cache@")]
+    for key in caches:
+        patterns = re.findall(r"'([^']+)'", re.search(r"hashFiles\((.+?)\)", key)[1])
+        missing = [path for path in lists if not any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)]
+        assert missing == [], key
+    # Every job but the deployment and the audit has one of its own.
+    jobs = [job for path, _, job in jobs_of_github() if path in ("ci.yml", "nightly.yml")]
+    assert len(caches) == len(set(caches)) == len(jobs)
 
 
 def test_the_deployment_calls_targets_that_there_are():
