@@ -384,7 +384,7 @@ def test_what_is_missing_is_named_before_anything_is_built(deploy, missing):
 def test_what_fails_ends_it_before_anything_is_deployed(deploy, tool):
     code, calls, complaints = deploy(**ASKED, **OF_GITHUB, **{f"FAIL_OF_{tool.upper()}": "7"})
     assert code != 0
-    assert ("does it trust this pipeline?" in complaints) == (tool == "aws")
+    assert ("check that its trust policy names this pipeline" in complaints) == (tool == "aws")
     assert "sam" not in [call[0] for call, _ in calls]
 
 
