@@ -28,7 +28,7 @@ ARCHITECTURE ?= $(or $(DEPLOYED),$(if $(filter aarch64 arm64,$(shell uname -m)),
 FUZZ_SECONDS ?= 60
 # Shortens a release build at the cost of speed and size. `make build` (for Lambda) takes it only with QUICK=1, and
 # `make deploy` and `make nightly` never.
-QUICK_PROFILE := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+QUICK_PROFILE := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=0
 
 # Debian puts nginx where only root looks.
 export PATH := $(TOOLS)/$(CARGO_DENY)/bin:$(TOOLS)/$(CARGO_FUZZ)/bin:$(CURDIR)/$(VENV)/bin:$(PATH):/usr/sbin
@@ -66,8 +66,9 @@ demo: cc $(if $(SERVING),player-page) ## See it work on this machine: loopback A
 
 test: test-rust test-player test-python test-template second-opinions ## Run every test: the five targets below
 
+# Stories wait for clocks and retries most of their time, so more of them run at once than there are processors.
 test-rust: cc player player-page origin ansible ## Rust tests; a real player, a real origin, a real Ansible
-	cargo test --workspace
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$(($$(nproc) * 2))} cargo test --workspace
 	cargo test --workspace --test player --test origin -- --ignored --test-threads 1
 
 test-player: cc player player-page ## The page and the demo's stream in Chromium
