@@ -29,6 +29,9 @@ struct Times {
     second: f64,
 }
 
+/// Which certificates a program trusts: variables of OpenSSL, and of the AWS CLI.
+type Trusted<'a> = [(&'static str, &'a str); 3];
+
 pub(crate) async fn measure(runs: usize) -> Result<()> {
     eprintln!("starting");
     let archive = Archive::new(S3::builder().tls().start(), BUCKET);
@@ -37,6 +40,11 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
     ca.write_all(&std::fs::read("/etc/ssl/certs/ca-certificates.crt").unwrap_or_default())?;
     ca.write_all(archive.s3.ca_pem().context("the server has no certificate")?.as_bytes())?;
     let ca_file = ca.path().display().to_string();
+    // Debian has each certificate a second time in a folder, which would be read as well.
+    let no_others = tempfile::tempdir()?;
+    let no_others = no_others.path().display().to_string();
+    let trusted =
+        [("SSL_CERT_FILE", ca_file.as_str()), ("SSL_CERT_DIR", &no_others), ("AWS_CA_BUNDLE", &ca_file)];
     let python = PathBuf::from(std::env::var("ONAIR_BENCH_PYTHON").unwrap_or_else(|_| "python3".to_owned()));
     let handler = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/boto3_function.py");
     let script = tempfile::Builder::new().suffix(".sh").tempfile()?;
@@ -52,11 +60,11 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
     let mut measured: [Vec<Times>; 3] = Default::default();
     let mut others: [Vec<f64>; OTHERS.len()] = Default::default();
     let (show, fleet) = (Pair::with([Live::default(), Live::default()]), Fleet::new());
-    let others_environment = environment(&show, &fleet, &ca_file);
+    let others_environment = environment(&show, &fleet, trusted);
     // In turn, so that a slow moment of the machine strikes all alike.
     for _ in 0..runs * STARTS_PER_RUN {
         for ((_, program), times) in programs.iter().zip(&mut measured) {
-            times.push(start(&archive, program, &ca_file).await?);
+            times.push(start(&archive, program, trusted).await?);
         }
         for (name, times) in OTHERS.iter().zip(&mut others) {
             times.push(ms(Lambda::start(name, others_environment.clone())?.started().await?));
@@ -108,9 +116,6 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
     Ok(())
 }
 
-/// Debian has each certificate a second time in a folder, which would be read as well.
-const NO_FOLDER_OF_CERTIFICATES: (&str, &str) = ("SSL_CERT_DIR", "/nonexistent");
-
 /// What Lambda stores of a program: its size in a zip file.
 fn zipped(program: &Path) -> Result<String> {
     let mut deflate = DeflateEncoder::new(Vec::new(), Compression::default());
@@ -119,14 +124,9 @@ fn zipped(program: &Path) -> Result<String> {
 }
 
 /// What the other functions need to start; each takes its own.
-fn environment(show: &Pair, fleet: &Fleet, ca_file: &str) -> Environment {
-    let more = [
-        ("SSL_CERT_FILE", ca_file),
-        NO_FOLDER_OF_CERTIFICATES,
-        ("STATE_BUCKET", "state"),
-        ("VIEWER_SECRET", "0123456789abcdef"),
-    ];
-    [show.environment(&[]), fleet.environment(&more)].concat()
+fn environment(show: &Pair, fleet: &Fleet, trusted: Trusted<'_>) -> Environment {
+    let more = [("STATE_BUCKET", "state"), ("VIEWER_SECRET", "0123456789abcdef")];
+    [show.environment(&trusted), fleet.environment(&more)].concat()
 }
 
 fn ms(time: Duration) -> f64 {
@@ -134,14 +134,9 @@ fn ms(time: Duration) -> f64 {
 }
 
 /// The event names a recording that is not there: all of the first reads, and nothing after them.
-async fn start(archive: &Archive, program: &Path, ca_file: &str) -> Result<Times> {
-    let environment = archive.environment(&[
-        ("SSL_CERT_FILE", ca_file),
-        NO_FOLDER_OF_CERTIFICATES,
-        ("AWS_CA_BUNDLE", ca_file),
-        ("KEEP_RENDITIONS", "highest"),
-        ("PATH", "/usr/bin:/bin"),
-    ]);
+async fn start(archive: &Archive, program: &Path, trusted: Trusted<'_>) -> Result<Times> {
+    let more = [("KEEP_RENDITIONS", "highest"), ("PATH", "/usr/bin:/bin")];
+    let environment = archive.environment(&[trusted.as_slice(), &more].concat());
     let function = Lambda::start_binary(&program.display().to_string(), program, environment);
     // The process has asked for work before the time of the first event starts to run.
     let init = ms(function.started().await?);
