@@ -30,12 +30,6 @@ use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::{Builder, ConnectorBuilder};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use std::env;
 use std::time::Duration;
 
@@ -58,7 +52,6 @@ pub async fn connect() -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
         .credentials_provider(EnvironmentVariableCredentialsProvider::new())
         .region(EnvironmentVariableRegionProvider::new())
-        .http_client(http_client())
         .retry_config(retries)
         .timeout_config(timeouts)
         .load()
@@ -92,16 +85,4 @@ fn region_anywhere() -> RegionProviderChain {
     RegionProviderChain::first_try(variable.map(Region::new))
         .or_else(ProfileFileRegionProvider::new())
         .or_else(ImdsRegionProvider::builder().build())
-}
-
-/// The SDK's default HTTP client, once for all services: each would make one of its own, and read the trusted
-/// certificates into it.
-fn http_client() -> SharedHttpClient {
-    Builder::new().build_with_connector_fn(|settings, components| {
-        let mut connector = ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
-        connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
-        connector.set_proxy_config(Some(ProxyConfig::from_env()));
-        connector.build()
-    })
 }
