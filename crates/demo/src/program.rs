@@ -25,7 +25,7 @@ impl Logged {
         let file = file.with_context(|| log.display().to_string())?;
         let mut bound = Command::new("setpriv");
         bound.args(["--pdeathsig", "KILL"]).arg(command.get_program()).args(command.get_args());
-        // Nothing that is set for somebody's real bucket means anything here.
+        // Variables for a real bucket have no meaning here.
         bound.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         bound.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         bound.stdin(Stdio::piped()).stdout(file.try_clone()?).stderr(file);

@@ -34,7 +34,7 @@ impl Program {
     ///
     /// # Errors
     ///
-    /// There is no such program, or it cannot be run.
+    /// The program does not exist, or cannot be run.
     pub fn start(command: &mut Command) -> io::Result<Self> {
         command.spawn().map(Self)
     }

@@ -62,7 +62,7 @@ fn each_variable_begins_with_onair() {
     assert!(names.iter().all(|name| name.starts_with("ONAIR_")), "{names:?}");
 }
 
-/// `docs/guides/JOB.md`; what is no job is in the page on the program itself.
+/// `docs/guides/JOB.md`; subcommands without a page are in `onair.md`.
 #[test]
 fn each_argument_is_in_the_guide_with_its_variable_and_default() {
     let guides = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guides");
