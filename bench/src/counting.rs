@@ -51,27 +51,47 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
     write(&path("alb"), "", alb)?;
     write(&path("onair"), "", onair)?;
     ensure!(
-        Command::new("gzip").args(["-k", "-6"]).arg(path("combined")).status().await?.success(),
+        Command::new("gzip")
+            .args(["-k", "-6"])
+            .arg(path("combined"))
+            .status()
+            .await?
+            .success(),
         "gzip failed"
     );
 
     let viewers = program("viewers")?;
     let viewers = iter::once(viewers.get_program()).chain(viewers.get_args());
-    let viewers: Vec<String> = viewers.map(|part| part.to_string_lossy().into_owned()).collect();
+    let viewers: Vec<String> = viewers
+        .map(|part| part.to_string_lossy().into_owned())
+        .collect();
     let ours = |log: &str| {
         let arguments = ["--json".to_owned(), path(log).display().to_string()];
         [viewers.as_slice(), &arguments].concat()
     };
     let combined = path("combined").display().to_string();
     let goaccess = |more: &[String]| {
-        let usual =
-            ["goaccess", &combined, "--log-format=COMBINED", "--no-progress", "--date-spec=min", "-o"];
-        let usual = usual.into_iter().map(str::to_owned).chain([path("report.json").display().to_string()]);
+        let usual = [
+            "goaccess",
+            &combined,
+            "--log-format=COMBINED",
+            "--no-progress",
+            "--date-spec=min",
+            "-o",
+        ];
+        let usual = usual
+            .into_iter()
+            .map(str::to_owned)
+            .chain([path("report.json").display().to_string()]);
         usual.chain(more.iter().cloned()).collect::<Vec<_>>()
     };
     let only_visitors = OTHER_PANELS.map(|panel| format!("--ignore-panel={panel}"));
     let commands = [
-        ("wc -l", vec!["wc".to_owned(), "-l".to_owned(), combined.clone()], runs),
+        (
+            "wc -l",
+            vec!["wc".to_owned(), "-l".to_owned(), combined.clone()],
+            runs,
+        ),
         ("On Air viewers, combined", ours("combined"), runs),
         ("On Air viewers, combined, gzip", ours("combined.gz"), runs),
         ("On Air viewers, cloudfront", ours("cloudfront"), runs),
@@ -145,8 +165,13 @@ async fn check(command: &[String]) -> Result<()> {
         let minute = format!("2026-01-01T00:{minute:02}:00Z");
         json!({"minute": minute, "stream": "live/show", "viewers": VIEWERS, "exact": true, "key": "address"})
     };
-    let expected: String = (0..SECONDS / 60).map(|minute| format!("{}\n", figure(minute))).collect();
-    ensure!(said == expected, "{command:?} says\n{said}where this is so:\n{expected}");
+    let expected: String = (0..SECONDS / 60)
+        .map(|minute| format!("{}\n", figure(minute)))
+        .collect();
+    ensure!(
+        said == expected,
+        "{command:?} says\n{said}where this is so:\n{expected}"
+    );
     Ok(())
 }
 
@@ -154,8 +179,15 @@ async fn run(command: &[String]) -> Result<Duration> {
     let begin = Instant::now();
     let (program, arguments) = command.split_first().context("no command")?;
     let mut child = Command::new(program);
-    child.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let status = child.status().await.with_context(|| format!("{program}: `make bench` installs it"))?;
+    child
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let status = child
+        .status()
+        .await
+        .with_context(|| format!("{program}: `make bench` installs it"))?;
     ensure!(status.success(), "{program} ended with {status}");
     Ok(begin.elapsed())
 }
@@ -173,7 +205,9 @@ fn estimates() {
             let estimate = u32::try_from(all.count().viewers).unwrap_or(u32::MAX);
             let error = (f64::from(estimate) / f64::from(viewers) - 1.0).abs() * 100.0;
             (squares, worst) = (squares + error * error, worst.max(error));
-            bytes = serde_json::to_string(&all).map_or(0, |text| text.len()).max(bytes);
+            bytes = serde_json::to_string(&all)
+                .map_or(0, |text| text.len())
+                .max(bytes);
         }
         let usual = (squares / f64::from(TRIALS)).sqrt();
         [
@@ -183,6 +217,11 @@ fn estimates() {
             format!("{:.1} KB", bytes as f64 / 1024.0),
         ]
     });
-    let head = ["viewers", "error (root mean square)", "greatest of 50", "kept in S3"];
+    let head = [
+        "viewers",
+        "error (root mean square)",
+        "greatest of 50",
+        "kept in S3",
+    ];
     table::print("Estimates, beyond 8,192 viewers", head, rows);
 }

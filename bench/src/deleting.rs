@@ -21,8 +21,8 @@ pub(crate) async fn measure(objects: u64, runs: usize) -> Result<()> {
     let whole = archive.contents();
     let in_a_rendition = recording.segments + 2;
     let limit = LATENCY * u32::try_from(in_a_rendition.div_ceil(PAGE) + 1)?;
-    let folders =
-        ["480p30", "360p30", "160p30"].map(|name| format!("{}/media/hls/{name}/", recording.prefix));
+    let folders = ["480p30", "360p30", "160p30"]
+        .map(|name| format!("{}/media/hls/{name}/", recording.prefix));
 
     eprintln!("the server alone: On Air without latency");
     let alone = on_air(&archive, &recording, &whole, Duration::ZERO, runs).await?;
@@ -33,19 +33,31 @@ pub(crate) async fn measure(objects: u64, runs: usize) -> Result<()> {
         [
             name.to_owned(),
             format!("{:.2} s", took.as_secs_f64()),
-            format!("{:.0}", f64::from(u32::try_from(keys).unwrap_or(u32::MAX)) / took.as_secs_f64()),
+            format!(
+                "{:.0}",
+                f64::from(u32::try_from(keys).unwrap_or(u32::MAX)) / took.as_secs_f64()
+            ),
             format!("{:.2}", took.as_secs_f64() / limit.as_secs_f64()),
             format!("{:.1}", took.as_secs_f64() / ours.as_secs_f64()),
         ]
     };
-    let mut rows = vec![row("limit: (longest list chain + 1) x 25 ms", limit), row("On Air", ours)];
+    let mut rows = vec![
+        row("limit: (longest list chain + 1) x 25 ms", limit),
+        row("On Air", ours),
+    ];
     for peer in Peer::ALL {
         eprintln!("{}", peer.name());
         restore(&archive.s3, &whole, LATENCY);
-        rows.push(row(peer.name(), peer.delete(&archive.s3, &recording, &folders).await?));
+        rows.push(row(
+            peer.name(),
+            peer.delete(&archive.s3, &recording, &folders).await?,
+        ));
     }
     rows.push(row("On Air on the same server without latency", alone));
-    let title = format!("Deleting {keys} of {objects} objects, {} ms a request", LATENCY.as_millis());
+    let title = format!(
+        "Deleting {keys} of {objects} objects, {} ms a request",
+        LATENCY.as_millis()
+    );
     table::print(&title, ["", "time", "keys/s", "x limit", "x On Air"], rows);
     Ok(())
 }
@@ -72,10 +84,16 @@ async fn on_air(
         let function = start(archive)?;
         let ended = ended(recording)?;
         let begin = Instant::now();
-        let report = function.invoke_within(ended, Duration::from_secs(600)).await.into_response();
+        let report = function
+            .invoke_within(ended, Duration::from_secs(600))
+            .await
+            .into_response();
         times.push(begin.elapsed());
         let expected = (recording.segments + 2) * 3;
-        ensure!(report["outcome"] == "pruned" && report["objects_deleted"] == expected, "{report}");
+        ensure!(
+            report["outcome"] == "pruned" && report["objects_deleted"] == expected,
+            "{report}"
+        );
         eprintln!("  {:.3} s", begin.elapsed().as_secs_f64());
     }
     median(times)
@@ -83,5 +101,8 @@ async fn on_air(
 
 /// The function, keeping the highest rendition.
 pub(crate) fn start(archive: &Archive) -> Result<Lambda> {
-    Lambda::start("prune-recording", archive.environment(&[("KEEP_RENDITIONS", "highest")]))
+    Lambda::start(
+        "prune-recording",
+        archive.environment(&[("KEEP_RENDITIONS", "highest")]),
+    )
 }

@@ -33,7 +33,10 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
     eprintln!("failing over");
     let mut rows = Vec::new();
     let mut shown = None;
-    for (name, is_warm) in [("first event of a process", false), ("a process that has seen the pair", true)] {
+    for (name, is_warm) in [
+        ("first event of a process", false),
+        ("a process that has seen the pair", true),
+    ] {
         let mut slow = Vec::new();
         let mut fast = Vec::new();
         for _ in 0..runs * TIMES_PER_RUN {
@@ -41,7 +44,11 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
             fast.push(measure_one(Duration::ZERO, is_warm).await?);
         }
         let ms = |of: &[Measured], which: fn(&Measured) -> Duration| {
-            median(of.iter().map(|measured| which(measured).as_secs_f64() * 1_000.0).collect())
+            median(
+                of.iter()
+                    .map(|measured| which(measured).as_secs_f64() * 1_000.0)
+                    .collect(),
+            )
         };
         let trips = median(slow.iter().map(|measured| measured.waves.len()).collect())?;
         rows.push([
@@ -51,7 +58,9 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
             format!("{:.0} ms", ms(&slow, |measured| measured.until_answer)?),
             format!("{:.1} ms", ms(&fast, |measured| measured.until_cut)?),
         ]);
-        shown = shown.or(slow.into_iter().find(|measured| measured.waves.len() == trips));
+        shown = shown.or(slow
+            .into_iter()
+            .find(|measured| measured.waves.len() == trips));
     }
     let head = [
         "fail-over on an alert",
@@ -63,8 +72,10 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
     table::print("Failing over, 25 ms a request", head, rows);
     let waves = shown.map(|measured| measured.waves).unwrap_or_default();
     let rows = waves.iter().enumerate().map(|(number, wave)| {
-        let calls: Vec<String> =
-            wave.iter().map(|call| format!("{} {}", call.service, call.operation)).collect();
+        let calls: Vec<String> = wave
+            .iter()
+            .map(|call| format!("{} {}", call.service, call.operation))
+            .collect();
         [(number + 1).to_string(), calls.join(", ")]
     });
     table::print(
@@ -72,7 +83,9 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
         ["", "at once"],
         rows.collect::<Vec<_>>(),
     );
-    let decided = (0..DECISIONS).map(|_| decide()).collect::<Result<Vec<_>>>()?;
+    let decided = (0..DECISIONS)
+        .map(|_| decide())
+        .collect::<Result<Vec<_>>>()?;
     println!(
         "The decision itself (state, playlist and steering manifest of eight rungs): {:.2} ms",
         median(decided)?
@@ -95,7 +108,12 @@ fn decide() -> Result<f64> {
         b: Some(master("https://b.example.com/i.m3u8")?),
     };
     let state = PairState::default();
-    let document = |text: String| Some(Document { text, generation: 0 });
+    let document = |text: String| {
+        Some(Document {
+            text,
+            generation: 0,
+        })
+    };
     let published = Published {
         index: document(index::render(&state, &masters, true).text),
         steering: document(steering::render(&state, &masters, TimeDelta::seconds(10))),
@@ -110,12 +128,26 @@ fn decide() -> Result<f64> {
     let begin = Instant::now();
     let state = PairState::parse(&read).map_err(anyhow::Error::msg)?;
     let moves = understand(&look, None).freshness;
-    let cut = fail_over::cut(&pair, &state, Side::A, None, &moves, ("bench", Until::Healthy), look.at)?;
-    let asked = Sides { a: Asked::No, b: Asked::No };
+    let cut = fail_over::cut(
+        &pair,
+        &state,
+        Side::A,
+        None,
+        &moves,
+        ("bench", Until::Healthy),
+        look.at,
+    )?;
+    let asked = Sides {
+        a: Asked::No,
+        b: Asked::No,
+    };
     let plan = publish_playlist::plan(&pair, &cut, &published, &asked, false)?;
     let written = (cut.to_text(), plan.index, plan.steering);
     let elapsed = begin.elapsed();
-    ensure!(written.1.is_some() && written.2.is_some(), "nothing was decided");
+    ensure!(
+        written.1.is_some() && written.2.is_some(),
+        "nothing was decided"
+    );
     Ok(elapsed.as_secs_f64() * 1_000.0)
 }
 
@@ -141,10 +173,14 @@ fn pair(steering_ttl: Option<TimeDelta>) -> Pair {
 async fn measure_one(latency: Duration, is_warm: bool) -> Result<Measured> {
     let show = pair::Pair::with([Live::default(), Live::default()]);
     let start = |stem| Lambda::start(stem, show.environment(&[]));
-    start("publish-playlist")?.expect("published", &event("publish-playlist/schedule.json")?).await?;
+    start("publish-playlist")?
+        .expect("published", &event("publish-playlist/schedule.json")?)
+        .await?;
     let function = start("fail-over")?;
     if is_warm {
-        function.expect("unchanged", &event("fail-over/schedule.json")?).await?;
+        function
+            .expect("unchanged", &event("fail-over/schedule.json")?)
+            .await?;
     }
     function.started().await?;
     show.traffic.reset_calls();
@@ -154,15 +190,24 @@ async fn measure_one(latency: Duration, is_warm: bool) -> Result<Measured> {
     function.expect("failed_over", &alert).await?;
     let until_answer = begin.elapsed();
     let calls = show.traffic.calls();
-    let cut =
-        calls.iter().position(|call| call.operation == "DeleteOriginEndpoint").context("nothing was cut")?;
+    let cut = calls
+        .iter()
+        .position(|call| call.operation == "DeleteOriginEndpoint")
+        .context("nothing was cut")?;
     let mut waves: Vec<Vec<Call>> = Vec::new();
     for call in &calls[..cut] {
         // What was asked for before the first of a wave can have been answered belongs to it.
-        match waves.last_mut().filter(|wave| call.at - wave[0].at < latency) {
+        match waves
+            .last_mut()
+            .filter(|wave| call.at - wave[0].at < latency)
+        {
             Some(wave) => wave.push(call.clone()),
             None => waves.push(vec![call.clone()]),
         }
     }
-    Ok(Measured { waves, until_cut: calls[cut].at - begin, until_answer })
+    Ok(Measured {
+        waves,
+        until_cut: calls[cut].at - begin,
+        until_answer,
+    })
 }

@@ -45,8 +45,15 @@ enum What {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let Arguments { what, objects, runs } = Arguments::parse();
-    ensure!(runs > 0 && objects >= 1_000, "at least one run and 1,000 objects are needed");
+    let Arguments {
+        what,
+        objects,
+        runs,
+    } = Arguments::parse();
+    ensure!(
+        runs > 0 && objects >= 1_000,
+        "at least one run and 1,000 objects are needed"
+    );
     let wanted = |one| what.is_empty() || what.contains(&one);
     if wanted(What::Counting) {
         counting::measure(runs).await?;
@@ -73,18 +80,35 @@ async fn main() -> Result<()> {
 pub(crate) fn recording(objects: u64) -> Recording {
     // Per rendition two playlists beside the segments.
     let segments = objects / 4 - 2;
-    let renditions = [("720p30", 720), ("480p30", 480), ("360p30", 360), ("160p30", 160)]
-        .map(|(name, height)| Rendition::new(name, height, 8));
-    Recording { renditions: renditions.into(), segments, thumbnails: 0, ..Recording::default() }
+    let renditions = [
+        ("720p30", 720),
+        ("480p30", 480),
+        ("360p30", 360),
+        ("160p30", 160),
+    ]
+    .map(|(name, height)| Rendition::new(name, height, 8));
+    Recording {
+        renditions: renditions.into(),
+        segments,
+        thumbnails: 0,
+        ..Recording::default()
+    }
 }
 
 /// The event that ends the recording.
 pub(crate) fn ended(recording: &Recording) -> Result<Value> {
-    Ok(scenes::recording::ended(scenes::event("prune-recording/recording-end.json")?, BUCKET, recording))
+    Ok(scenes::recording::ended(
+        scenes::event("prune-recording/recording-end.json")?,
+        BUCKET,
+        recording,
+    ))
 }
 
 /// The middle of what was measured.
 pub(crate) fn median<T: PartialOrd + Copy>(mut values: Vec<T>) -> Result<T> {
     values.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
-    values.get(values.len() / 2).copied().context("nothing was measured")
+    values
+        .get(values.len() / 2)
+        .copied()
+        .context("nothing was measured")
 }

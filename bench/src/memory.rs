@@ -19,9 +19,14 @@ pub(crate) async fn measure() -> Result<()> {
         archive.s3.set_latency(Duration::from_millis(25));
         let (function, ended) = (deleting::start(&archive)?, ended(&recording)?);
         let begin = Instant::now();
-        let report = function.invoke_within(ended, Duration::from_secs(900)).await.into_response();
+        let report = function
+            .invoke_within(ended, Duration::from_secs(900))
+            .await
+            .into_response();
         ensure!(report["outcome"] == "pruned", "{report}");
-        let peak_bytes = function.peak_rss_bytes().context("the peak of memory cannot be read")?;
+        let peak_bytes = function
+            .peak_rss_bytes()
+            .context("the peak of memory cannot be read")?;
         rows.push([
             objects.to_string(),
             format!("{:.1} s", begin.elapsed().as_secs_f64()),

@@ -67,7 +67,14 @@ impl Peer {
             }
             Self::AwsCli => {
                 let mut command = Command::new("aws");
-                command.args(["s3", "rm", "--recursive", "--only-show-errors", "--endpoint-url", &endpoint]);
+                command.args([
+                    "s3",
+                    "rm",
+                    "--recursive",
+                    "--only-show-errors",
+                    "--endpoint-url",
+                    &endpoint,
+                ]);
                 command.arg(format!("s3://{BUCKET}/{folder}"));
                 command
             }
@@ -76,7 +83,12 @@ impl Peer {
     }
 
     /// Deletes the folders and says how long that took.
-    pub(crate) async fn delete(self, s3: &S3, recording: &Recording, folders: &[String]) -> Result<Duration> {
+    pub(crate) async fn delete(
+        self,
+        s3: &S3,
+        recording: &Recording,
+        folders: &[String],
+    ) -> Result<Duration> {
         let begin = Instant::now();
         let mut children = Vec::new();
         for mut command in self.commands(s3, folders) {
@@ -97,7 +109,12 @@ impl Peer {
         let took = begin.elapsed();
         for folder in folders {
             let left = s3.keys(BUCKET, folder).len();
-            ensure!(left == 0, "{} left {left} objects of {} in {folder}", self.name(), recording.prefix);
+            ensure!(
+                left == 0,
+                "{} left {left} objects of {} in {folder}",
+                self.name(),
+                recording.prefix
+            );
         }
         Ok(took)
     }

@@ -66,9 +66,24 @@ pub(crate) async fn measure() -> Result<()> {
             ]);
         }
     }
-    let head = ["", "renditions", "median", "99th percentile", "two requests = 1", "publish-live = 1"];
-    table::print("From a closed segment to a playlist that names it, 25 ms a request", head, rows);
-    let head = ["renditions of 2 Mbit/s", "of one processor", "memory at most"];
+    let head = [
+        "",
+        "renditions",
+        "median",
+        "99th percentile",
+        "two requests = 1",
+        "publish-live = 1",
+    ];
+    table::print(
+        "From a closed segment to a playlist that names it, 25 ms a request",
+        head,
+        rows,
+    );
+    let head = [
+        "renditions of 2 Mbit/s",
+        "of one processor",
+        "memory at most",
+    ];
     table::print("What publish-live needs", head, costs);
     Ok(())
 }
@@ -88,7 +103,10 @@ async fn measure_one(who: Who, renditions: usize) -> Result<(Vec<Duration>, Cost
     for folder in &folders {
         fs::create_dir(folder)?;
         // incron watches a file, which must be there.
-        fs::write(folder.join("index.m3u8"), "#EXTM3U\n#EXT-X-TARGETDURATION:2\n")?;
+        fs::write(
+            folder.join("index.m3u8"),
+            "#EXTM3U\n#EXT-X-TARGETDURATION:2\n",
+        )?;
     }
     let work = tempfile::tempdir()?;
     let mut publisher = start(who, &live, &folders, work.path())?;
@@ -96,11 +114,16 @@ async fn measure_one(who: Who, renditions: usize) -> Result<(Vec<Duration>, Cost
     let (mut lags, began) = (Vec::new(), Instant::now());
     for number in 0..SEGMENTS {
         let begin = Instant::now();
-        let closed: Vec<Instant> =
-            folders.iter().map(|folder| write(folder, number)).collect::<Result<_>>()?;
+        let closed: Vec<Instant> = folders
+            .iter()
+            .map(|folder| write(folder, number))
+            .collect::<Result<_>>()?;
         let mut waiting: Vec<usize> = (0..renditions).collect();
         while !waiting.is_empty() {
-            ensure!(begin.elapsed() < PATIENCE, "segment {number} was never seen");
+            ensure!(
+                begin.elapsed() < PATIENCE,
+                "segment {number} was never seen"
+            );
             ensure!(publisher.try_wait()?.is_none(), "the publisher ended");
             waiting.retain(|rendition| {
                 let is_visible = is_visible(&live, *rendition, number);
@@ -122,22 +145,39 @@ fn cost(process: u32, time: Duration) -> Result<Cost> {
     /// Of the kernel's clock towards programs, on every Linux.
     const TICKS_PER_SECOND: f64 = 100.0;
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .context("no VmHWM")?;
     let peak_kb: u64 = peak.trim().trim_end_matches(" kB").parse()?;
     let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
     let (_, fields) = stat.rsplit_once(')').context("no name in stat")?;
-    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
-    Ok(Cost { cpu: ticks as f64 / TICKS_PER_SECOND / time.as_secs_f64(), peak_mb: peak_kb / 1_000 })
+    let ticks = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(str::parse::<u64>)
+        .sum::<Result<u64, _>>()?;
+    Ok(Cost {
+        cpu: ticks as f64 / TICKS_PER_SECOND / time.as_secs_f64(),
+        peak_mb: peak_kb / 1_000,
+    })
 }
 
 /// Closes a segment, and writes its playlist over the last one: a watch on a file does not outlive a rename.
 fn write(folder: &Path, number: u64) -> Result<Instant> {
-    fs::write(folder.join(format!("{number}.ts")), vec![u8::try_from(number % 251)?; SEGMENT_BYTES])?;
+    fs::write(
+        folder.join(format!("{number}.ts")),
+        vec![u8::try_from(number % 251)?; SEGMENT_BYTES],
+    )?;
     let closed = Instant::now();
     let first = number.saturating_sub(4);
-    let lines: String = (first..=number).map(|number| format!("#EXTINF:2.000,\n{number}.ts\n")).collect();
-    let text =
-        format!("#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{first}\n{lines}");
+    let lines: String = (first..=number)
+        .map(|number| format!("#EXTINF:2.000,\n{number}.ts\n"))
+        .collect();
+    let text = format!(
+        "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{first}\n{lines}"
+    );
     fs::write(folder.join("index.m3u8"), text)?;
     Ok(closed)
 }
@@ -145,7 +185,8 @@ fn write(folder: &Path, number: u64) -> Result<Instant> {
 /// Whether the visible playlist names the segment.
 fn is_visible(live: &LiveStream, rendition: usize, number: u64) -> bool {
     let text = live.playlist(&format!("r{rendition}"));
-    text.lines().any(|line| line.starts_with(&format!("{number}.")))
+    text.lines()
+        .any(|line| line.starts_with(&format!("{number}.")))
 }
 
 fn start(who: Who, live: &LiveStream, folders: &[PathBuf], work: &Path) -> Result<Program> {
@@ -153,8 +194,12 @@ fn start(who: Who, live: &LiveStream, folders: &[PathBuf], work: &Path) -> Resul
         Who::PublishLive => live_stream::publisher(&live.s3, live.dir.path(), &[])?,
         Who::Incron => incron(&live.s3.endpoint_url(), folders, work)?,
     };
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    Program::start(&mut command).context("the publisher does not start: `make bench` installs incron")
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    Program::start(&mut command)
+        .context("the publisher does not start: `make bench` installs incron")
 }
 
 /// The article's line, for each rendition: when its playlist was written, synchronize its folder.
@@ -164,15 +209,32 @@ fn incron(endpoint_url: &str, folders: &[PathBuf], work: &Path) -> Result<Comman
     fs::create_dir(&users)?;
     let mut lines = String::new();
     for folder in folders {
-        let name = folder.file_name().and_then(|name| name.to_str()).context("a folder without a name")?;
+        let name = folder
+            .file_name()
+            .and_then(|name| name.to_str())
+            .context("a folder without a name")?;
         let script = work.join(format!("{name}.sh"));
-        let environment = CREDENTIALS.into_iter().chain([("AWS_ENDPOINT_URL_S3", endpoint_url)]);
-        let exports: String = environment.map(|(name, value)| format!("export {name}='{value}'\n")).collect();
+        let environment = CREDENTIALS
+            .into_iter()
+            .chain([("AWS_ENDPOINT_URL_S3", endpoint_url)]);
+        let exports: String = environment
+            .map(|(name, value)| format!("export {name}='{value}'\n"))
+            .collect();
         let path = std::env::var("PATH")?;
-        let sync = format!("exec aws s3 sync '{}' 's3://{BUCKET}/{FOLDER}/{name}'", folder.display());
-        fs::write(&script, format!("#!/bin/sh\n{exports}export PATH='{path}'\n{sync}\n"))?;
+        let sync = format!(
+            "exec aws s3 sync '{}' 's3://{BUCKET}/{FOLDER}/{name}'",
+            folder.display()
+        );
+        fs::write(
+            &script,
+            format!("#!/bin/sh\n{exports}export PATH='{path}'\n{sync}\n"),
+        )?;
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
-        lines += &format!("{}/index.m3u8 IN_CLOSE_WRITE {}\n", folder.display(), script.display());
+        lines += &format!(
+            "{}/index.m3u8 IN_CLOSE_WRITE {}\n",
+            folder.display(),
+            script.display()
+        );
     }
     fs::write(tables.join("bench"), lines)?;
     let settings = work.join("incron.conf");

@@ -18,8 +18,13 @@ use std::time::{Duration, Instant};
 /// A start is short, so it is measured more often than other things.
 const STARTS_PER_RUN: usize = 6;
 /// The functions whose start alone is measured.
-const OTHERS: [&str; 5] =
-    ["publish-playlist", "fail-over", "fail-back", "complete-lifecycle", "count-viewers"];
+const OTHERS: [&str; 5] = [
+    "publish-playlist",
+    "fail-over",
+    "fail-back",
+    "complete-lifecycle",
+    "count-viewers",
+];
 
 /// Milliseconds.
 #[derive(Clone, Copy)]
@@ -38,18 +43,34 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
     let mut ca = tempfile::NamedTempFile::new()?;
     // All certificates that the system trusts, as a function reads them in Lambda.
     ca.write_all(&std::fs::read("/etc/ssl/certs/ca-certificates.crt").unwrap_or_default())?;
-    ca.write_all(archive.s3.ca_pem().context("the server has no certificate")?.as_bytes())?;
+    ca.write_all(
+        archive
+            .s3
+            .ca_pem()
+            .context("the server has no certificate")?
+            .as_bytes(),
+    )?;
     let ca_file = ca.path().display().to_string();
     // Debian has each certificate a second time in a folder, which would be read as well.
     let no_others = tempfile::tempdir()?;
     let no_others = no_others.path().display().to_string();
-    let trusted =
-        [("SSL_CERT_FILE", ca_file.as_str()), ("SSL_CERT_DIR", &no_others), ("AWS_CA_BUNDLE", &ca_file)];
-    let python = PathBuf::from(std::env::var("ONAIR_BENCH_PYTHON").unwrap_or_else(|_| "python3".to_owned()));
+    let trusted = [
+        ("SSL_CERT_FILE", ca_file.as_str()),
+        ("SSL_CERT_DIR", &no_others),
+        ("AWS_CA_BUNDLE", &ca_file),
+    ];
+    let python =
+        PathBuf::from(std::env::var("ONAIR_BENCH_PYTHON").unwrap_or_else(|_| "python3".to_owned()));
     let handler = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/boto3_function.py");
     let script = tempfile::Builder::new().suffix(".sh").tempfile()?;
-    std::fs::write(script.path(), format!("#!/bin/sh\nexec {} {handler}\n", python.display()))?;
-    std::fs::set_permissions(script.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    std::fs::write(
+        script.path(),
+        format!("#!/bin/sh\nexec {} {handler}\n", python.display()),
+    )?;
+    std::fs::set_permissions(
+        script.path(),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )?;
     let script = script.into_temp_path();
 
     let programs = [
@@ -67,21 +88,31 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
             times.push(start(&archive, program, trusted).await?);
         }
         for (name, times) in OTHERS.iter().zip(&mut others) {
-            times.push(ms(Lambda::start(name, others_environment.clone())?.started().await?));
+            times.push(ms(Lambda::start(name, others_environment.clone())?
+                .started()
+                .await?));
         }
     }
-    let middle = |times: &[Times], which: fn(&Times) -> f64| median(times.iter().map(which).collect());
+    let middle =
+        |times: &[Times], which: fn(&Times) -> f64| median(times.iter().map(which).collect());
     let bare = middle(&measured[0], |times| times.init)?;
     let ours = middle(&measured[1], |times| times.init + times.first)?;
     let mut rows = Vec::new();
     for ((name, program), times) in programs.iter().zip(&measured) {
         let init = middle(times, |times| times.init)?;
-        let (first, second) = (middle(times, |times| times.first)?, middle(times, |times| times.second)?);
+        let (first, second) = (
+            middle(times, |times| times.first)?,
+            middle(times, |times| times.second)?,
+        );
         let no_s3 = *name == "bare lambda_runtime";
         let unless_bare = |text: String| if no_s3 { "-".to_owned() } else { text };
         rows.push([
             (*name).to_owned(),
-            if *name == "boto3" { "-".to_owned() } else { zipped(program)? },
+            if *name == "boto3" {
+                "-".to_owned()
+            } else {
+                zipped(program)?
+            },
             format!("{init:.1} ms"),
             format!("{:.2}", init / bare),
             unless_bare(format!("{first:.1} ms")),
@@ -112,7 +143,11 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
         "second event",
         "start to answer, x On Air",
     ];
-    table::print("Start-up, S3 over TLS (On Air asks S3 seven things at once, boto3 one)", head, rows);
+    table::print(
+        "Start-up, S3 over TLS (On Air asks S3 seven things at once, boto3 one)",
+        head,
+        rows,
+    );
     Ok(())
 }
 
@@ -125,7 +160,10 @@ fn zipped(program: &Path) -> Result<String> {
 
 /// What the other functions need to start; each takes its own.
 fn environment(show: &Pair, fleet: &Fleet, trusted: Trusted<'_>) -> Environment {
-    let more = [("STATE_BUCKET", "state"), ("VIEWER_SECRET", "0123456789abcdef")];
+    let more = [
+        ("STATE_BUCKET", "state"),
+        ("VIEWER_SECRET", "0123456789abcdef"),
+    ];
     [show.environment(&trusted), fleet.environment(&more)].concat()
 }
 
@@ -146,7 +184,15 @@ async fn start(archive: &Archive, program: &Path, trusted: Trusted<'_>) -> Resul
         let begin = Instant::now();
         let answered = function.invoke(ended.clone()).await;
         *answer = ms(begin.elapsed());
-        ensure!(!matches!(answered, Answer::Died { .. }), "{answered:?}: {:?}", function.stderr());
+        ensure!(
+            !matches!(answered, Answer::Died { .. }),
+            "{answered:?}: {:?}",
+            function.stderr()
+        );
     }
-    Ok(Times { init, first: answers[0], second: answers[1] })
+    Ok(Times {
+        init,
+        first: answers[0],
+        second: answers[1],
+    })
 }

@@ -10,6 +10,9 @@ pub(crate) fn print<const N: usize>(
     rows: impl IntoIterator<Item = [String; N]>,
 ) {
     let mut table = Table::new();
-    table.load_style(ASCII_MARKDOWN).set_header(head).add_rows(rows);
+    table
+        .load_style(ASCII_MARKDOWN)
+        .set_header(head)
+        .add_rows(rows);
     println!("\n### {title}\n\n{table}\n");
 }

@@ -31,12 +31,16 @@ impl Case {
             match name {
                 "settings" => wish = parse_wish(body),
                 // S3 groups keys by the slash, so no folder's name has one.
-                "folders" => inventory.folders = body.split(['\n', '/']).map(str::to_owned).collect(),
+                "folders" => {
+                    inventory.folders = body.split(['\n', '/']).map(str::to_owned).collect()
+                }
                 REMOVED => body.clone_into(&mut inventory.removed),
                 STARTED => inventory.started = Some(body.to_owned()),
                 ENDED => body.clone_into(&mut inventory.ended),
                 path => {
-                    let Some(file) = path.strip_prefix(HLS) else { continue };
+                    let Some(file) = path.strip_prefix(HLS) else {
+                        continue;
+                    };
                     if ENTRY_PLAYLISTS.contains(&file) {
                         inventory.playlists.insert(file.to_owned(), body.to_owned());
                     } else {
@@ -45,15 +49,25 @@ impl Case {
                 }
             }
         }
-        Some(Self { inventory, wish: wish? })
+        Some(Self {
+            inventory,
+            wish: wish?,
+        })
     }
 }
 
 fn parse_wish(settings: &str) -> Option<Wish> {
-    let of = |name: &str| settings.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    let of = |name: &str| {
+        settings
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
+    };
     let rule = match (of("KEEP_RENDITIONS"), of("DELETE_RENDITIONS")) {
         (Some(keep), _) => Rule::Keep(keep.parse().ok()?),
         (None, delete) => Rule::Delete(delete?.parse().ok()?),
     };
-    Some(Wish { rule, delete_thumbnails: of("THUMBNAILS") == Some("delete") })
+    Some(Wish {
+        rule,
+        delete_thumbnails: of("THUMBNAILS") == Some("delete"),
+    })
 }

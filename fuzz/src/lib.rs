@@ -30,8 +30,12 @@ use std::num::NonZeroU32;
 type Check = fn(&[u8]);
 
 /// The kinds of input, by the folder of their seeds, and the check of each.
-const CHECKS: [(&str, Check); 4] =
-    [("playlist", playlist), ("event", event), ("plan", plan), ("log", |bytes| _ = log(bytes))];
+const CHECKS: [(&str, Check); 4] = [
+    ("playlist", playlist),
+    ("event", event),
+    ("plan", plan),
+    ("log", |bytes| _ = log(bytes)),
+];
 
 /// The names of the kinds of input.
 pub fn names() -> [&'static str; CHECKS.len()] {
@@ -40,23 +44,35 @@ pub fn names() -> [&'static str; CHECKS.len()] {
 
 /// The check of this kind of input.
 pub fn check(name: &str) -> Option<Check> {
-    CHECKS.iter().find(|(known, _)| *known == name).map(|(_, check)| *check)
+    CHECKS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, check)| *check)
 }
 
 /// A text that is taken for a playlist is edited line by line: nothing dropped means nothing changed, and what
 /// is left after a drop is lines of the original that are again such a playlist, or none.
 pub fn playlist(bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
     look(text);
     redundant(text);
-    let Ok(playlist) = MultivariantPlaylist::parse(text) else { return };
+    let Ok(playlist) = MultivariantPlaylist::parse(text) else {
+        return;
+    };
     assert_eq!(playlist.without(|_| false), text);
-    let folders: BTreeSet<&str> = playlist.variants().map(|variant| folder(&variant.uri)).collect();
+    let folders: BTreeSet<&str> = playlist
+        .variants()
+        .map(|variant| folder(&variant.uri))
+        .collect();
     for dropped in folders {
         let left = playlist.without(|uri| folder(uri) == dropped);
         assert!(is_part_of(&left, text), "{left:?} is not lines of {text:?}");
-        let expected: Vec<_> =
-            playlist.variants().filter(|variant| folder(&variant.uri) != dropped).collect();
+        let expected: Vec<_> = playlist
+            .variants()
+            .filter(|variant| folder(&variant.uri) != dropped)
+            .collect();
         match MultivariantPlaylist::parse(&left) {
             Ok(left) => assert!(left.variants().eq(expected)),
             Err(error) => assert!(expected.is_empty(), "{error} in {left:?}"),
@@ -66,16 +82,26 @@ pub fn playlist(bytes: &[u8]) {
 
 /// Whatever a media playlist says, it can be said whether it moves.
 fn look(text: &str) {
-    let look = Look { last_updated_ms: None, text: text.to_owned(), at: DateTime::UNIX_EPOCH };
+    let look = Look {
+        last_updated_ms: None,
+        text: text.to_owned(),
+        at: DateTime::UNIX_EPOCH,
+    };
     let _ = understand(&look, understand(&look, None).sighting);
     let _ = numbers_apart(&look, &look);
 }
 
 /// Whatever both sides of a pair say can be rendered, and the result is read or refused.
 fn redundant(text: &str) {
-    let master = |url: &str| url.parse().ok().and_then(|url| Master::parse(text, &url).ok());
-    let masters =
-        Sides { a: master("https://a.example.com/1/i.m3u8"), b: master("https://b.example.com/2/i.m3u8") };
+    let master = |url: &str| {
+        url.parse()
+            .ok()
+            .and_then(|url| Master::parse(text, &url).ok())
+    };
+    let masters = Sides {
+        a: master("https://a.example.com/1/i.m3u8"),
+        b: master("https://b.example.com/2/i.m3u8"),
+    };
     if masters.a.is_none() {
         return;
     }
@@ -85,29 +111,56 @@ fn redundant(text: &str) {
         index::render(&state, &known, true);
     }
     let manifest = steering::render(&state, &masters, TimeDelta::seconds(1));
-    assert!(serde_json::from_str::<Value>(&manifest).is_ok(), "{manifest}");
+    assert!(
+        serde_json::from_str::<Value>(&manifest).is_ok(),
+        "{manifest}"
+    );
 }
 
 /// An event that is acted on names a recording by a path that cannot lead out of it.
 pub fn event(bytes: &[u8]) {
-    let Ok(event) = serde_json::from_slice(bytes) else { return };
-    let Ok(Trigger::RecordingEnded(request)) = decode(&event) else { return };
+    let Ok(event) = serde_json::from_slice(bytes) else {
+        return;
+    };
+    let Ok(Trigger::RecordingEnded(request)) = decode(&event) else {
+        return;
+    };
     let prefix = request.prefix.to_string();
-    assert!(!prefix.is_empty() && !prefix.starts_with('/') && !prefix.ends_with('/'), "{prefix:?}");
-    assert!(!prefix.split('/').any(|part| matches!(part, "" | "." | "..")), "{prefix:?}");
+    assert!(
+        !prefix.is_empty() && !prefix.starts_with('/') && !prefix.ends_with('/'),
+        "{prefix:?}"
+    );
+    assert!(
+        !prefix
+            .split('/')
+            .any(|part| matches!(part, "" | "." | "..")),
+        "{prefix:?}"
+    );
     assert_eq!(request.dry_run, event["onair"]["dry_run"] == true);
     // Keys in events are keys and no URIs: each sign stands for itself.
     let detail = &event["detail"];
-    let of_s3 = (detail["bucket"]["name"].as_str(), detail["object"]["key"].as_str());
-    let of_ivs = (detail["recording_s3_bucket_name"].as_str(), detail["recording_s3_key_prefix"].as_str());
+    let of_s3 = (
+        detail["bucket"]["name"].as_str(),
+        detail["object"]["key"].as_str(),
+    );
+    let of_ivs = (
+        detail["recording_s3_bucket_name"].as_str(),
+        detail["recording_s3_key_prefix"].as_str(),
+    );
     let bucket = Some(request.bucket.as_str());
     let key = request.prefix.key(ENDED);
-    assert!(of_s3 == (bucket, Some(&key)) || of_ivs == (bucket, Some(&prefix)), "{key:?} of {event}");
+    assert!(
+        of_s3 == (bucket, Some(&key)) || of_ivs == (bucket, Some(&prefix)),
+        "{key:?} of {event}"
+    );
 }
 
 /// Whatever a log says, each line of it is one thing, and it makes no difference in which pieces it comes.
 pub fn log(bytes: &[u8]) -> Tally {
-    const LIMITS: Limits = Limits { unpacked_bytes: 1 << 20, minutes: usize::MAX };
+    const LIMITS: Limits = Limits {
+        unpacked_bytes: 1 << 20,
+        minutes: usize::MAX,
+    };
     let rules = Rules {
         window_s: NonZeroU32::MIN.saturating_add(89),
         keying: Keying::Address,
@@ -125,7 +178,15 @@ pub fn log(bytes: &[u8]) -> Tally {
         (audience, tally, trouble.is_some() || ended.is_some())
     };
     let (audience, tally, is_broken) = read(&[bytes]);
-    let Tally { lines, counted, other, unkeyed, dropped, malformed, first_problem } = tally;
+    let Tally {
+        lines,
+        counted,
+        other,
+        unkeyed,
+        dropped,
+        malformed,
+        first_problem,
+    } = tally;
     assert_eq!(lines, counted + other + unkeyed + dropped + malformed);
     assert_eq!(malformed > 0, first_problem.is_some());
     let (early, late) = bytes.split_at(bytes.len() / 3);
@@ -135,7 +196,10 @@ pub fn log(bytes: &[u8]) -> Tally {
     let mut kept = Audience::default();
     for minute in audience.minutes() {
         let text = document::write(&audience, minute, &rules);
-        assert!(document::read(&mut kept, minute, &text, &rules).is_ok(), "{text}");
+        assert!(
+            document::read(&mut kept, minute, &text, &rules).is_ok(),
+            "{text}"
+        );
     }
     assert_eq!(kept.figures(&rules), audience.figures(&rules));
     tally
@@ -144,29 +208,64 @@ pub fn log(bytes: &[u8]) -> Tally {
 /// A plan deletes whole folders of the recording and nothing that is still named, and carrying it out leaves
 /// nothing to do.
 pub fn plan(bytes: &[u8]) {
-    let Some(Case { inventory, wish }) = std::str::from_utf8(bytes).ok().and_then(Case::parse) else {
+    let Some(Case { inventory, wish }) = std::str::from_utf8(bytes).ok().and_then(Case::parse)
+    else {
         return;
     };
-    let Ok(plan) = decide(&inventory, &wish) else { return };
-    let Plan { kept, must_play, must_hold_media, rewrites, deletions } = &plan;
+    let Ok(plan) = decide(&inventory, &wish) else {
+        return;
+    };
+    let Plan {
+        kept,
+        must_play,
+        must_hold_media,
+        rewrites,
+        deletions,
+    } = &plan;
     for Deletion { folder, .. } in deletions {
-        let name = folder.strip_prefix(HLS).and_then(|path| path.strip_suffix('/'));
-        let is_rendition = name.is_some_and(|name| !matches!(name, "" | "." | "..") && !name.contains('/'));
+        let name = folder
+            .strip_prefix(HLS)
+            .and_then(|path| path.strip_suffix('/'));
+        let is_rendition =
+            name.is_some_and(|name| !matches!(name, "" | "." | "..") && !name.contains('/'));
         let is_thumbnails = wish.delete_thumbnails && THUMBNAILS.contains(&folder.as_str());
         assert!(is_rendition || is_thumbnails, "{folder:?} would be deleted");
         let mut needed = must_play.iter().chain(must_hold_media);
-        assert!(!needed.any(|path| path.starts_with(folder)), "{folder:?} is still played");
-        assert!(!kept.iter().any(|kept| Some(kept.as_str()) == name), "{folder:?} is kept and deleted");
+        assert!(
+            !needed.any(|path| path.starts_with(folder)),
+            "{folder:?} is still played"
+        );
+        assert!(
+            !kept.iter().any(|kept| Some(kept.as_str()) == name),
+            "{folder:?} is kept and deleted"
+        );
     }
-    assert!(!kept.is_empty() || !deletions.iter().any(|deletion| deletion.folder.starts_with(HLS)));
+    assert!(
+        !kept.is_empty()
+            || !deletions
+                .iter()
+                .any(|deletion| deletion.folder.starts_with(HLS))
+    );
 
     let mut end = inventory.clone();
-    end.folders.retain(|name| !deletions.iter().any(|deletion| deletion.folder == format!("{HLS}{name}/")));
+    end.folders.retain(|name| {
+        !deletions
+            .iter()
+            .any(|deletion| deletion.folder == format!("{HLS}{name}/"))
+    });
     for rewrite in rewrites {
         match rewrite.path.strip_prefix(HLS) {
             Some(file) => {
-                assert!(ENTRY_PLAYLISTS.contains(&file), "{} would be written", rewrite.path);
-                assert!(is_part_of(&rewrite.text, &inventory.playlists[file]), "{}", rewrite.text);
+                assert!(
+                    ENTRY_PLAYLISTS.contains(&file),
+                    "{} would be written",
+                    rewrite.path
+                );
+                assert!(
+                    is_part_of(&rewrite.text, &inventory.playlists[file]),
+                    "{}",
+                    rewrite.text
+                );
                 end.playlists.insert(file.to_owned(), rewrite.text.clone());
             }
             None => {
@@ -181,21 +280,56 @@ pub fn plan(bytes: &[u8]) {
         let playlist =
             MultivariantPlaylist::parse(text).unwrap_or_else(|error| panic!("{error} in {text:?}"));
         for uri in playlist.played() {
-            let is_gone = |name: &str| deletions.iter().any(|gone| gone.folder == format!("{HLS}{name}/"));
+            let is_gone = |name: &str| {
+                deletions
+                    .iter()
+                    .any(|gone| gone.folder == format!("{HLS}{name}/"))
+            };
             let raw = folder(uri);
-            assert!(!is_gone(raw) && !is_gone(&decoded(raw)), "{uri:?} is named and deleted");
+            assert!(
+                !is_gone(raw) && !is_gone(&decoded(raw)),
+                "{uri:?} is named and deleted"
+            );
             // It is decoded once and as a whole, unless a folder is called as it is written.
-            let path = if known.contains(raw) { path(uri).to_owned() } else { decoded(path(uri)) };
-            assert!(must_play.contains(&format!("{HLS}{path}")), "{uri:?} is not {path:?} in\n{plan}");
+            let path = if known.contains(raw) {
+                path(uri).to_owned()
+            } else {
+                decoded(path(uri))
+            };
+            assert!(
+                must_play.contains(&format!("{HLS}{path}")),
+                "{uri:?} is not {path:?} in\n{plan}"
+            );
         }
     }
-    let remembered: BTreeSet<String> = end.removed.split([',', ':']).step_by(2).map(decoded).collect();
-    for name in deletions.iter().filter_map(|deletion| deletion.folder.strip_prefix(HLS)) {
-        assert!(remembered.contains(name.trim_end_matches('/')), "{name:?} is not in {:?}", end.removed);
+    let remembered: BTreeSet<String> = end
+        .removed
+        .split([',', ':'])
+        .step_by(2)
+        .map(decoded)
+        .collect();
+    for name in deletions
+        .iter()
+        .filter_map(|deletion| deletion.folder.strip_prefix(HLS))
+    {
+        assert!(
+            remembered.contains(name.trim_end_matches('/')),
+            "{name:?} is not in {:?}",
+            end.removed
+        );
     }
     let again = decide(&end, &wish).unwrap_or_else(|why| panic!("{why} the second time"));
-    assert!(again.rewrites.is_empty(), "a second run would write\n{again}");
-    assert!(again.deletions.iter().all(|deletion| !deletion.folder.starts_with(HLS)), "{again}");
+    assert!(
+        again.rewrites.is_empty(),
+        "a second run would write\n{again}"
+    );
+    assert!(
+        again
+            .deletions
+            .iter()
+            .all(|deletion| !deletion.folder.starts_with(HLS)),
+        "{again}"
+    );
 }
 
 /// A URI's path, as it is written.
@@ -218,7 +352,8 @@ fn decoded(text: &str) -> String {
         let byte = after
             .first_chunk::<2>()
             .filter(|digits| *first == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
-        let byte = byte.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        let byte =
+            byte.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
         bytes.push(byte.unwrap_or(*first));
         rest = if byte.is_some() { &after[2..] } else { after };
     }
@@ -228,16 +363,23 @@ fn decoded(text: &str) -> String {
 /// The folders that the recording's metadata, its memory or S3 itself name.
 fn known_folders(inventory: &Inventory) -> BTreeSet<String> {
     let ended: Value = serde_json::from_str(&inventory.ended).unwrap_or_default();
-    let listed = ended["media"]["hls"]["renditions"].as_array().into_iter().flatten();
+    let listed = ended["media"]["hls"]["renditions"]
+        .as_array()
+        .into_iter()
+        .flatten();
     let listed = listed.filter_map(|rendition| rendition["path"].as_str().map(str::to_owned));
     let removed = inventory.removed.split([',', ':']).step_by(2).map(decoded);
-    listed.chain(removed).chain(inventory.folders.iter().cloned()).collect()
+    listed
+        .chain(removed)
+        .chain(inventory.folders.iter().cloned())
+        .collect()
 }
 
 /// Whether a text is some lines of another, in their order.
 fn is_part_of(part: &str, whole: &str) -> bool {
     let mut lines = whole.split_inclusive('\n');
-    part.split_inclusive('\n').all(|line| lines.any(|other| other == line))
+    part.split_inclusive('\n')
+        .all(|line| lines.any(|other| other == line))
 }
 
 #[cfg(test)]
@@ -247,9 +389,13 @@ mod tests {
 
     fn seeds(folder: &str) -> Vec<(String, Vec<u8>)> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-        let entries = std::fs::read_dir(&folder).unwrap().flatten().map(|entry| entry.path());
-        let seeds: Vec<_> =
-            entries.map(|path| (path.display().to_string(), std::fs::read(path).unwrap())).collect();
+        let entries = std::fs::read_dir(&folder)
+            .unwrap()
+            .flatten()
+            .map(|entry| entry.path());
+        let seeds: Vec<_> = entries
+            .map(|path| (path.display().to_string(), std::fs::read(path).unwrap()))
+            .collect();
         assert!(!seeds.is_empty(), "{} has no seed", folder.display());
         seeds
     }
@@ -257,7 +403,9 @@ mod tests {
     #[test]
     fn every_folder_of_seeds_is_a_kind_of_input() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
-        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        let entries = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name());
         let folders: BTreeSet<String> = entries.map(|name| name.into_string().unwrap()).collect();
         assert_eq!(folders, names().map(str::to_owned).into());
     }
@@ -275,8 +423,14 @@ mod tests {
 
     #[test]
     fn every_event_file_and_event_seed_is_json() {
-        for (path, seed) in seeds("seeds/event").into_iter().chain(seeds("../events/prune-recording")) {
-            assert!(decode(&serde_json::from_slice(&seed).unwrap()).is_ok(), "{path}");
+        for (path, seed) in seeds("seeds/event")
+            .into_iter()
+            .chain(seeds("../events/prune-recording"))
+        {
+            assert!(
+                decode(&serde_json::from_slice(&seed).unwrap()).is_ok(),
+                "{path}"
+            );
             event(&seed);
         }
     }
@@ -292,9 +446,13 @@ mod tests {
     #[test]
     fn every_plan_seed_is_a_plan_that_deletes() {
         for (path, seed) in seeds("seeds/plan") {
-            let Case { inventory, wish } = Case::parse(std::str::from_utf8(&seed).unwrap()).unwrap();
+            let Case { inventory, wish } =
+                Case::parse(std::str::from_utf8(&seed).unwrap()).unwrap();
             let decided = decide(&inventory, &wish).unwrap_or_else(|why| panic!("{path}: {why}"));
-            assert!(!decided.deletions.is_empty() && !decided.rewrites.is_empty(), "{path}: {decided}");
+            assert!(
+                !decided.deletions.is_empty() && !decided.rewrites.is_empty(),
+                "{path}: {decided}"
+            );
             plan(&seed);
         }
     }

@@ -18,13 +18,38 @@ impl Camera {
         let mut command = Command::new("ffmpeg");
         command.args(["-hide_banner", "-nostdin", "-loglevel", "fatal"]);
         command.args(["-re", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25"]);
-        command.args(["-re", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"]);
-        command.args(["-t", RUN_S, "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency"]);
+        command.args([
+            "-re",
+            "-f",
+            "lavfi",
+            "-i",
+            "sine=frequency=440:sample_rate=48000",
+        ]);
+        command.args([
+            "-t",
+            RUN_S,
+            "-c:v",
+            "libx264",
+            "-preset",
+            "ultrafast",
+            "-tune",
+            "zerolatency",
+        ]);
         command.args(["-threads", "1", "-pix_fmt", "yuv420p", "-b:v", "400k"]);
-        command.args(["-g", &key_frames, "-keyint_min", &key_frames, "-sc_threshold", "0"]);
+        command.args([
+            "-g",
+            &key_frames,
+            "-keyint_min",
+            &key_frames,
+            "-sc_threshold",
+            "0",
+        ]);
         command.args(["-c:a", "aac", "-b:a", "64k", "-f", "flv", url]);
         // What it says has the address in it, and that the secret.
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         Self(Program::start(&mut command).unwrap_or_else(|error| panic!("ffmpeg: {error}")))
     }
 

@@ -10,7 +10,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Seconds since a minute began.
 fn second_of_minute() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() % 60
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+        % 60
 }
 
 /// Waits until what is done next is done within one minute, so that it is known which.
@@ -40,18 +44,35 @@ fn whoever_comes_through_the_proxy_is_counted_once_for_each_stream() {
         }
     }
     get(&url, "/favicon.ico", "198.51.100.1");
-    servers.iter().for_each(|web| web.behave(|manner| manner.empty = true));
+    servers
+        .iter()
+        .for_each(|web| web.behave(|manner| manner.empty = true));
     get(&url, "/never.m3u8", "198.51.100.2");
     assert!(second_of_minute() < 58, "this machine is too slow");
     let log = station.prefix().join("log/viewers.log");
-    let output = onair("viewers").unwrap().arg("--json").arg(log).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = onair("viewers")
+        .unwrap()
+        .arg("--json")
+        .arg(log)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let lines = String::from_utf8(output.stdout).unwrap();
     let figure = |line: &str| {
         let line: Value = serde_json::from_str(line).unwrap();
-        (line["stream"].as_str().unwrap().to_owned(), line["viewers"].as_u64().unwrap())
+        (
+            line["stream"].as_str().unwrap().to_owned(),
+            line["viewers"].as_u64().unwrap(),
+        )
     };
     let figures: BTreeMap<_, _> = lines.lines().map(figure).collect();
     assert_eq!(lines.lines().count(), 2, "{lines}");
-    assert_eq!(figures, [("other".to_owned(), 45), ("show".to_owned(), 120)].into());
+    assert_eq!(
+        figures,
+        [("other".to_owned(), 45), ("show".to_owned(), 120)].into()
+    );
 }

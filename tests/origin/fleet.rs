@@ -14,7 +14,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
-use stories::fleet::{FLEET, Fleet, GROUP, INSTANCE, OTHER, PLAYBOOKS, invocation, launched, terminating};
+use stories::fleet::{
+    FLEET, Fleet, GROUP, INSTANCE, OTHER, PLAYBOOKS, invocation, launched, terminating,
+};
 use stories::{response, root, wait_until};
 
 /// What one of these programs may take, in seconds.
@@ -59,11 +61,23 @@ impl Machine {
     fn new(story: &str) -> Self {
         let (fleet, station, published) = (Fleet::new(), Station::new(story), Web::start());
         published.behave(|manner| manner.content = "#EXTM3U\n".to_owned());
-        let machine = Self { fleet, station, published, port: free_port() };
+        let machine = Self {
+            fleet,
+            station,
+            published,
+            port: free_port(),
+        };
         let mut make = machine.with_aws("make");
         // There is no stack to be asked for its bucket. This may itself run below `make test`.
-        make.args(["--silent", "deploy-playbook", &format!("stack=echo {FLEET}")]).current_dir(root());
-        make.env_remove("MAKEFLAGS").env_remove("MFLAGS").env_remove("MAKELEVEL");
+        make.args([
+            "--silent",
+            "deploy-playbook",
+            &format!("stack=echo {FLEET}"),
+        ])
+        .current_dir(root());
+        make.env_remove("MAKEFLAGS")
+            .env_remove("MFLAGS")
+            .env_remove("MAKELEVEL");
         let said = succeeded(&make.output().unwrap());
         assert_eq!(said, format!("s3://{FLEET}/ansible/\n"));
         // `EXTRA_VARIABLES` takes no colon, and what is published is on this machine.
@@ -103,10 +117,17 @@ impl Machine {
         command.args(["--kill-after=5", LIMIT_S, program]);
         let tools = root().join("target/venv/bin").display().to_string();
         // Not the Ansible of whoever installed another one.
-        let path = format!("{tools}:/usr/bin:/bin:/usr/sbin:{}", std::env::var("PATH").unwrap());
+        let path = format!(
+            "{tools}:/usr/bin:/bin:/usr/sbin:{}",
+            std::env::var("PATH").unwrap()
+        );
         command.env("PATH", path).env("LC_ALL", "C.UTF-8");
-        command.env("AWS_ENDPOINT_URL", self.fleet.s3.endpoint_url()).env("AWS_DEFAULT_REGION", REGION);
-        command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID).env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY);
+        command
+            .env("AWS_ENDPOINT_URL", self.fleet.s3.endpoint_url())
+            .env("AWS_DEFAULT_REGION", REGION);
+        command
+            .env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
+            .env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY);
         for file in ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] {
             command.env(file, "/dev/null");
         }
@@ -119,10 +140,21 @@ impl Machine {
             PLAYBOOKS => self.play(command),
             _ => self.save(command),
         };
-        let status = if output.status.success() { "Success" } else { "Failed" };
+        let status = if output.status.success() {
+            "Success"
+        } else {
+            "Failed"
+        };
         let name = format!("{}.out", command.id);
-        fs::write(self.station.prefix().join(name), [&*output.stdout, &*output.stderr].concat()).unwrap();
-        Ran { status: status.to_owned(), stdout: String::from_utf8(output.stdout).unwrap() }
+        fs::write(
+            self.station.prefix().join(name),
+            [&*output.stdout, &*output.stderr].concat(),
+        )
+        .unwrap();
+        Ran {
+            status: status.to_owned(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+        }
     }
 
     fn play(&self, command: &stand_in::Command) -> Output {
@@ -130,11 +162,21 @@ impl Machine {
         assert_eq!(parameter("SourceType"), "S3");
         let source: Value = serde_json::from_str(parameter("SourceInfo")).unwrap();
         let host = format!("https://s3.{REGION}.amazonaws.com/");
-        let folder = source["path"].as_str().unwrap().strip_prefix(&host).unwrap();
+        let folder = source["path"]
+            .as_str()
+            .unwrap()
+            .strip_prefix(&host)
+            .unwrap();
         let downloaded = self.station.prefix().join("downloaded");
         let _ = fs::remove_dir_all(&downloaded);
         let mut fetch = self.with_aws("aws");
-        fetch.args(["s3", "cp", "--recursive", "--only-show-errors", &format!("s3://{folder}")]);
+        fetch.args([
+            "s3",
+            "cp",
+            "--recursive",
+            "--only-show-errors",
+            &format!("s3://{folder}"),
+        ]);
         succeeded(&fetch.arg(&downloaded).output().unwrap());
 
         let mut play = self.with_aws("bash");
@@ -142,19 +184,27 @@ impl Machine {
         // What Ansible needs for itself is not to lie about elsewhere.
         play.env("HOME", self.station.prefix())
             .env("ANSIBLE_REMOTE_TEMP", self.station.prefix().join("ansible"));
-        play.envs(command.parameters.iter().map(|(name, values)| (name, &values[0])));
+        play.envs(
+            command
+                .parameters
+                .iter()
+                .map(|(name, values)| (name, &values[0])),
+        );
         play.output().unwrap()
     }
 
     fn save(&self, command: &stand_in::Command) -> Output {
         let mut render = self.with_aws("python");
-        render.args(["-c", SCRIPT, &json!(command.parameters).to_string()]).current_dir(root());
+        render
+            .args(["-c", SCRIPT, &json!(command.parameters).to_string()])
+            .current_dir(root());
         let script = self.station.prefix().join("_script.sh");
         fs::write(&script, succeeded(&render.output().unwrap())).unwrap();
         fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).unwrap();
         let mut run = self.with_aws("sh");
         run.arg("-c").arg(script).current_dir(self.station.prefix());
-        run.env("AWS_SSM_INSTANCE_ID", &command.instance).env("AWS_SSM_REGION_NAME", REGION);
+        run.env("AWS_SSM_INSTANCE_ID", &command.instance)
+            .env("AWS_SSM_REGION_NAME", REGION);
         run.env_remove("AWS_DEFAULT_REGION").output().unwrap()
     }
 
@@ -163,7 +213,10 @@ impl Machine {
         self.fleet.ssm.register(instance);
         self.fleet.autoscaling.launch(GROUP, instance);
         let function = self.function(settings);
-        assert_eq!(response(function.invoke(launched(instance)).await)["outcome"], "sent");
+        assert_eq!(
+            response(function.invoke(launched(instance)).await)["outcome"],
+            "sent"
+        );
         let ran = self.fleet.ssm.run(|command| self.agent(command));
         told(&function, &ran[0]).await
     }
@@ -183,7 +236,12 @@ impl Machine {
         // The service manager does this on an instance.
         let web = self.web();
         let mut nginx = Command::new("nginx");
-        nginx.args(["-e", "stderr"]).arg("-p").arg(&web).arg("-c").arg(web.join("etc/web.conf"));
+        nginx
+            .args(["-e", "stderr"])
+            .arg("-p")
+            .arg(&web)
+            .arg("-c")
+            .arg(web.join("etc/web.conf"));
         self.station.start("web", &nginx);
         let port = self.port;
         let serves = || TcpStream::connect(("127.0.0.1", port)).is_ok();
@@ -195,7 +253,10 @@ impl Machine {
     async fn leave(&self) -> (Function, stand_in::Command) {
         self.fleet.autoscaling.terminate(INSTANCE);
         let function = self.function(&[]);
-        assert_eq!(response(function.invoke(terminating(INSTANCE)).await)["outcome"], "sent");
+        assert_eq!(
+            response(function.invoke(terminating(INSTANCE)).await)["outcome"],
+            "sent"
+        );
         let ran = self.fleet.ssm.run(|command| self.agent(command));
         (function, ran[0].clone())
     }
@@ -215,9 +276,24 @@ fn succeeded(output: &Output) -> String {
 
 /// How many watched each stream at most, from this log.
 fn viewers(log: &PathBuf) -> BTreeMap<String, u64> {
-    let lines = succeeded(&onair("viewers").unwrap().arg("--json").arg(log).output().unwrap());
-    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let figure = |line: &Value| Some((line["stream"].as_str()?.to_owned(), line["viewers"].as_u64()?));
+    let lines = succeeded(
+        &onair("viewers")
+            .unwrap()
+            .arg("--json")
+            .arg(log)
+            .output()
+            .unwrap(),
+    );
+    let lines: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let figure = |line: &Value| {
+        Some((
+            line["stream"].as_str()?.to_owned(),
+            line["viewers"].as_u64()?,
+        ))
+    };
     let figures: BTreeMap<_, _> = lines.iter().filter_map(figure).collect();
     assert_eq!(figures.len(), lines.len(), "all in one minute: {lines:?}");
     figures
@@ -254,15 +330,23 @@ async fn an_instance_joins_by_its_playbook_serves_and_leaves_its_logs() {
     let run = prefix.rsplit('/').next().unwrap();
     let log = format!("access.log-{run}.gz");
     let keys = machine.fleet.s3.keys(FLEET, "logs/");
-    let [file, manifest] = &keys[..] else { panic!("{keys:?}") };
+    let [file, manifest] = &keys[..] else {
+        panic!("{keys:?}")
+    };
     assert_eq!(*file, format!("{prefix}/{log}"));
-    assert!(manifest.starts_with(&format!("{prefix}/manifest-")), "{manifest}");
+    assert!(
+        manifest.starts_with(&format!("{prefix}/manifest-")),
+        "{manifest}"
+    );
     let saved = machine.fleet.s3.object(FLEET, &keys[0]).unwrap();
     let why = format!("1 files of logs with {} bytes are in S3", saved.body.len());
     assert_eq!(entry["why"], why);
     let file = machine.station.prefix().join(log);
     fs::write(&file, &saved.body).unwrap();
-    assert_eq!(viewers(&file), [("other".to_owned(), 15), ("show".to_owned(), 40)].into());
+    assert_eq!(
+        viewers(&file),
+        [("other".to_owned(), 15), ("show".to_owned(), 40)].into()
+    );
 
     // It serves to its last moment, and begins a new log for that.
     get(&url, "/late.m3u8", "203.0.113.99");
@@ -282,17 +366,29 @@ async fn an_instance_whose_log_is_changed_in_s3_before_anybody_looks_stays() {
     let (function, command) = machine.leave().await;
     assert_eq!(command.status.0, "Success");
     let keys = machine.fleet.s3.keys(FLEET, "logs/");
-    let mut body = machine.fleet.s3.object(FLEET, &keys[0]).unwrap().body.to_vec();
+    let mut body = machine
+        .fleet
+        .s3
+        .object(FLEET, &keys[0])
+        .unwrap()
+        .body
+        .to_vec();
     let middle = body.len() / 2;
     body[middle] ^= 1;
     machine.fleet.put(&keys[0], &body);
 
     let entry = told(&function, &command).await;
     assert_eq!(entry["outcome"], "abandoned", "{entry:#}");
-    assert!(entry["why"].as_str().unwrap().contains("another SHA-256"), "{entry:#}");
+    assert!(
+        entry["why"].as_str().unwrap().contains("another SHA-256"),
+        "{entry:#}"
+    );
     let metrics = function.stdout().concat();
     assert!(metrics.contains(r#""LogsUnverified":1"#), "{metrics}");
-    assert_eq!(machine.fleet.autoscaling.state(INSTANCE), "Terminating:Retained");
+    assert_eq!(
+        machine.fleet.autoscaling.state(INSTANCE),
+        "Terminating:Retained"
+    );
     // Whoever looks at it finds them there.
     let kept = fs::read_dir(machine.web().join("log")).unwrap().flatten();
     let kept = kept.filter(|entry| entry.file_name().to_string_lossy().ends_with(".gz"));
@@ -308,13 +404,23 @@ async fn an_instance_whose_configuration_nginx_does_not_take_never_serves() {
     let conf = machine.fleet.s3.object(FLEET, key).unwrap().body;
     let conf = String::from_utf8(conf.to_vec()).unwrap();
     assert!(conf.contains("server_tokens off;"));
-    machine.fleet.put(key, conf.replace("server_tokens off;", "server_tokens of;").as_bytes());
+    machine.fleet.put(
+        key,
+        conf.replace("server_tokens off;", "server_tokens of;")
+            .as_bytes(),
+    );
 
     let entry = machine.launch(&[], INSTANCE).await;
     assert_eq!(entry["outcome"], "abandoned", "{entry:#}");
-    assert_eq!(entry["why"], "the playbook's command ended without success: Failed");
+    assert_eq!(
+        entry["why"],
+        "the playbook's command ended without success: Failed"
+    );
     let recap = &entry["recap"];
-    assert_eq!((&recap["hosts"], &recap["unreachable"], &recap["failed"]), (&json!(1), &json!(0), &json!(1)));
+    assert_eq!(
+        (&recap["hosts"], &recap["unreachable"], &recap["failed"]),
+        (&json!(1), &json!(0), &json!(1))
+    );
     assert_eq!(machine.fleet.results(INSTANCE), ["ABANDON"]);
     assert!(!machine.web().join("etc/web.conf").exists());
 }
@@ -330,12 +436,18 @@ async fn where_nothing_may_change_only_an_instance_that_is_as_it_should_be_serve
     let changed = entry["recap"]["changed"].as_u64().unwrap();
     assert!(changed >= 3, "{entry:#}");
     let figures = format!("changed={changed} unreachable=0 failed=0");
-    assert!(entry["why"].as_str().unwrap().ends_with(&figures), "{entry:#}");
+    assert!(
+        entry["why"].as_str().unwrap().ends_with(&figures),
+        "{entry:#}"
+    );
     assert!(!machine.web().exists(), "it was only to be looked at");
 
     let entry = machine.launch(&[], OTHER).await;
     assert_eq!(entry["outcome"], "continued", "{entry:#}");
-    assert!(entry["recap"]["changed"].as_u64() >= Some(changed), "{entry:#}");
+    assert!(
+        entry["recap"]["changed"].as_u64() >= Some(changed),
+        "{entry:#}"
+    );
 
     // The next one is begun from what the last one became.
     let next = "i-0aaaabbbbccccdddd";

@@ -3,7 +3,10 @@
 //!
 //! An instance of a fleet has its own way (`fleet`). Screenshots and logs are in `target/origin`.
 
-#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in what tests share")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy.toml allows it in tests, but not in what tests share"
+)]
 
 mod camera;
 mod counting;
@@ -60,7 +63,9 @@ fn what_a_camera_sends_is_watched_without_a_stall() {
     let _camera = Camera::start(&station.publish_url(STREAM, &station.secret()), 25);
     let lowest = format!("live/{STREAM}_90p/index.m3u8");
     let published = || s3.text(BUCKET, &lowest).unwrap_or_default();
-    wait_until("three segments", ON_AIR_LIMIT, || segments(&published()) >= 3);
+    wait_until("three segments", ON_AIR_LIMIT, || {
+        segments(&published()) >= 3
+    });
     wait_until("the multivariant playlist", ON_AIR_LIMIT, || {
         s3.object(BUCKET, &format!("live/{STREAM}.m3u8")).is_some()
     });
@@ -70,15 +75,29 @@ fn what_a_camera_sends_is_watched_without_a_stall() {
     viewer.screenshot("watched");
     let noticed = viewer.end();
     assert_eq!(
-        Noticed { pathways: Vec::new(), ..noticed },
-        Noticed { stalls: 0, waits: 0, jumps: 0, fatal: 0, pathways: Vec::new() }
+        Noticed {
+            pathways: Vec::new(),
+            ..noticed
+        },
+        Noticed {
+            stalls: 0,
+            waits: 0,
+            jumps: 0,
+            fatal: 0,
+            pathways: Vec::new()
+        }
     );
 
     let snapshot = Snapshot::parse(&published()).unwrap();
     assert_eq!(snapshot.target_s, 2, "key frames came when they were due");
     // The first that nginx-rtmp writes has one, since nothing was before it.
     let since_begin = snapshot.segments.iter().skip(1);
-    assert_eq!(since_begin.filter(|segment| segment.discontinuity || segment.gap).count(), 0);
+    assert_eq!(
+        since_begin
+            .filter(|segment| segment.discontinuity || segment.gap)
+            .count(),
+        0
+    );
     let log = station.log("viewers.log");
     assert!(log.contains(&format!("/{STREAM}.m3u8\"")), "{log}");
     assert!(!log.contains("\"status\":5"), "{log}");
@@ -104,14 +123,25 @@ fn who_does_not_know_the_secret_does_not_publish() {
     assert_eq!(station.hls_files(), Vec::<String>::new());
 
     let camera = Camera::start(&station.publish_url(STREAM, &secret), 25);
-    wait_until("the first segment", ON_AIR_LIMIT, || !station.playlist(STREAM, "90p").is_empty());
+    wait_until("the first segment", ON_AIR_LIMIT, || {
+        !station.playlist(STREAM, "90p").is_empty()
+    });
     drop(camera);
-    let gate: Vec<serde_json::Value> =
-        station.log("gate.log").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let gate: Vec<serde_json::Value> = station
+        .log("gate.log")
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     let told = |status: u64| gate.iter().filter(|line| line["status"] == status).count();
-    assert!(told(403) == 4 && told(204) == 1 && gate[0]["camera"] == "127.0.0.1", "{gate:?}");
+    assert!(
+        told(403) == 4 && told(204) == 1 && gate[0]["camera"] == "127.0.0.1",
+        "{gate:?}"
+    );
     for (file, text) in station.logs() {
-        assert!(!text.contains(&secret) && !text.contains("guess"), "{file} tells secrets");
+        assert!(
+            !text.contains(&secret) && !text.contains("guess"),
+            "{file} tells secrets"
+        );
     }
 }
 
@@ -122,9 +152,17 @@ fn a_camera_with_few_key_frames_makes_no_long_segment() {
     let mut station = Station::new("seldom");
     station.start_rtmp(1);
     let _camera = Camera::start(&station.publish_url(STREAM, &station.secret()), 100);
-    wait_until("six segments", ON_AIR_LIMIT, || segments(&station.playlist(STREAM, "180p")) >= 6);
+    wait_until("six segments", ON_AIR_LIMIT, || {
+        segments(&station.playlist(STREAM, "180p")) >= 6
+    });
     let snapshot = Snapshot::parse(&station.playlist(STREAM, "180p")).unwrap();
-    assert!(snapshot.segments.iter().all(|segment| segment.duration_s < 1.1), "{snapshot:?}");
+    assert!(
+        snapshot
+            .segments
+            .iter()
+            .all(|segment| segment.duration_s < 1.1),
+        "{snapshot:?}"
+    );
     assert_eq!(station.alarm(3), (true, String::new()));
 }
 
@@ -141,7 +179,11 @@ fn a_segment_without_a_key_frame_is_an_alarm_and_has_an_end() {
         segments(&station.playlist("raw", "90p")) >= 3
     });
     let snapshot = Snapshot::parse(&station.playlist("raw", "90p")).unwrap();
-    let longest = snapshot.segments.iter().map(|segment| segment.duration_s).fold(0.0, f64::max);
+    let longest = snapshot
+        .segments
+        .iter()
+        .map(|segment| segment.duration_s)
+        .fold(0.0, f64::max);
     assert!(longest < 3.2, "{longest} s");
     assert!(station.log("rtmp.log").contains("force fragment split"));
     assert!(alarms.contains("raw_90p: no key frame for"), "{alarms}");
@@ -154,11 +196,17 @@ fn a_stream_that_stands_still_is_an_alarm_and_its_files_go() {
     let mut station = Station::new("gone");
     station.start_rtmp(1);
     let camera = Camera::start(&station.publish_url(STREAM, &station.secret()), 25);
-    wait_until("two segments", ON_AIR_LIMIT, || segments(&station.playlist(STREAM, "180p")) >= 2);
+    wait_until("two segments", ON_AIR_LIMIT, || {
+        segments(&station.playlist(STREAM, "180p")) >= 2
+    });
     drop(camera);
-    wait_until("an alarm", ON_AIR_LIMIT, || station.alarm(4).1.contains("show_180p: stands still for"));
+    wait_until("an alarm", ON_AIR_LIMIT, || {
+        station.alarm(4).1.contains("show_180p: stands still for")
+    });
     // nginx-rtmp keeps a segment for twice the playlist's length, 18 s, and looks that often.
-    wait_until("an empty folder", Duration::from_secs(45), || station.hls_files().is_empty());
+    wait_until("an empty folder", Duration::from_secs(45), || {
+        station.hls_files().is_empty()
+    });
     assert_eq!(station.alarm(4), (true, String::new()));
 }
 
@@ -179,26 +227,43 @@ fn a_camera_that_comes_back_goes_on_where_it_was() {
     for round in 0..3 {
         let camera = Camera::start(&station.publish_url(STREAM, &station.secret()), 25);
         wait_until("five more segments", ON_AIR_LIMIT, || {
-            let Some(snapshot) = published() else { return false };
+            let Some(snapshot) = published() else {
+                return false;
+            };
             assert!(end(&snapshot) >= before, "round {round}: {snapshot:#?}");
             for segment in &snapshot.segments {
                 let key = format!("live/{STREAM}_90p/{}", segment.uri);
-                assert!(!segment.gap && s3.object(BUCKET, &key).is_some(), "round {round}: {key}");
+                assert!(
+                    !segment.gap && s3.object(BUCKET, &key).is_some(),
+                    "round {round}: {key}"
+                );
             }
             end(&snapshot) >= before + 5
         });
         drop(camera);
         if round == 1 {
-            wait_until("an empty folder", Duration::from_secs(60), || station.hls_files().is_empty());
+            wait_until("an empty folder", Duration::from_secs(60), || {
+                station.hls_files().is_empty()
+            });
         } else {
-            wait_until("the ladder's end", ON_AIR_LIMIT, || station.alarm(3).1.contains("stands still"));
+            wait_until("the ladder's end", ON_AIR_LIMIT, || {
+                station.alarm(3).1.contains("stands still")
+            });
         }
         let snapshot = published().unwrap();
         // It runs on for a moment.
         assert!(end(&snapshot) < before + 15, "round {round}: {snapshot:#?}");
         before = end(&snapshot);
-        let again = snapshot.segments.iter().skip(1).filter(|segment| segment.discontinuity).count();
-        println!("round {round}: to {before}, {again} discontinuities in {}", snapshot.segments.len());
+        let again = snapshot
+            .segments
+            .iter()
+            .skip(1)
+            .filter(|segment| segment.discontinuity)
+            .count();
+        println!(
+            "round {round}: to {before}, {again} discontinuities in {}",
+            snapshot.segments.len()
+        );
         assert!(round == 0 || again >= 1, "{snapshot:#?}");
     }
 }

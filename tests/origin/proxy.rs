@@ -20,15 +20,25 @@ struct Front {
 impl Front {
     fn start(story: &str) -> Self {
         let servers = [(); 3].map(|()| Web::start());
-        servers.iter().for_each(|web| web.behave(|manner| manner.content = "first".to_owned()));
+        servers
+            .iter()
+            .for_each(|web| web.behave(|manner| manner.content = "first".to_owned()));
         let mut station = Station::new(story);
         let addresses = servers.each_ref().map(Web::address);
         let url = station.start_proxy(&addresses.each_ref().map(String::as_str));
-        Self { servers, station, url }
+        Self {
+            servers,
+            station,
+            url,
+        }
     }
 
     fn asked(&self, path: &str) -> usize {
-        self.servers.iter().flat_map(Web::asked).filter(|asked| asked.path == path).count()
+        self.servers
+            .iter()
+            .flat_map(Web::asked)
+            .filter(|asked| asked.path == path)
+            .count()
     }
 
     /// How long it takes until viewers see what the web servers have from now on.
@@ -54,19 +64,31 @@ fn a_playlist_is_kept_for_a_second_and_a_segment_for_good() {
     assert_eq!(playlist.header("Set-Cookie"), "");
     assert_eq!(playlist.header("X-Accel-Expires"), "");
     let segment = get(&front.url, "/show_180p/1.mi8vqk7k.ts", "");
-    assert_eq!(segment.header("Cache-Control"), "public, max-age=31536000, immutable");
+    assert_eq!(
+        segment.header("Cache-Control"),
+        "public, max-age=31536000, immutable"
+    );
 
     for round in 0..6 {
         // Not always at the same place of a second.
         sleep(Duration::from_millis(170));
         let content = format!("round {round}");
         get(&front.url, "/show_180p/index.m3u8", "");
-        front.servers.iter().for_each(|web| web.behave(|manner| manner.content.clone_from(&content)));
+        front
+            .servers
+            .iter()
+            .for_each(|web| web.behave(|manner| manner.content.clone_from(&content)));
         let took = front.until("/show_180p/index.m3u8", &content);
         assert!(took <= SECOND + SLACK, "a playlist was kept for {took:?}");
     }
-    assert_eq!(get(&front.url, "/show_180p/1.mi8vqk7k.ts?again", "").body, "first");
-    assert_eq!(get(&front.url, "/show_180p/1.mi8vqk7k.ts", "").header("X-Cache"), "HIT");
+    assert_eq!(
+        get(&front.url, "/show_180p/1.mi8vqk7k.ts?again", "").body,
+        "first"
+    );
+    assert_eq!(
+        get(&front.url, "/show_180p/1.mi8vqk7k.ts", "").header("X-Cache"),
+        "HIT"
+    );
     assert_eq!(front.asked("/show_180p/1.mi8vqk7k.ts"), 1);
 }
 
@@ -78,22 +100,38 @@ fn what_is_missing_is_missing_for_a_second() {
     for round in 0..6 {
         sleep(Duration::from_millis(170));
         for path in [format!("/{round}.ts"), format!("/{round}/index.m3u8")] {
-            front.servers.iter().for_each(|web| web.behave(|manner| manner.empty = true));
+            front
+                .servers
+                .iter()
+                .for_each(|web| web.behave(|manner| manner.empty = true));
             let missing = get(&front.url, &path, "");
-            assert_eq!((missing.status, missing.header("Cache-Control")), (404, "no-cache"));
-            front.servers.iter().for_each(|web| web.behave(|manner| manner.empty = false));
+            assert_eq!(
+                (missing.status, missing.header("Cache-Control")),
+                (404, "no-cache")
+            );
+            front
+                .servers
+                .iter()
+                .for_each(|web| web.behave(|manner| manner.empty = false));
             let took = front.until(&path, "first");
             assert!(took <= SECOND + SLACK, "{path} was missing for {took:?}");
         }
     }
     // Many ask for it, few get through.
-    front.servers.iter().for_each(|web| web.behave(|manner| manner.empty = true));
+    front
+        .servers
+        .iter()
+        .for_each(|web| web.behave(|manner| manner.empty = true));
     let began = Instant::now();
     for _ in 0..200 {
         assert_eq!(get(&front.url, "/never.ts", "").status, 404);
     }
     let seconds = usize::try_from(began.elapsed().as_secs()).unwrap();
-    assert!(front.asked("/never.ts") <= seconds + 2, "{} in {seconds} s", front.asked("/never.ts"));
+    assert!(
+        front.asked("/never.ts") <= seconds + 2,
+        "{} in {seconds} s",
+        front.asked("/never.ts")
+    );
 }
 
 /// Promise P86.
@@ -101,7 +139,10 @@ fn what_is_missing_is_missing_for_a_second() {
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn of_all_who_want_the_same_at_once_one_gets_through() {
     let front = Front::start("crowd");
-    front.servers.iter().for_each(|web| web.behave(|manner| manner.pause = Duration::from_millis(300)));
+    front
+        .servers
+        .iter()
+        .for_each(|web| web.behave(|manner| manner.pause = Duration::from_millis(300)));
     let crowd = |path: &'static str| {
         let viewers: Vec<_> = (0..50)
             .map(|_| {
@@ -109,7 +150,9 @@ fn of_all_who_want_the_same_at_once_one_gets_through() {
                 thread::spawn(move || get(&url, path, ""))
             })
             .collect();
-        viewers.into_iter().all(|viewer| viewer.join().unwrap().body == "first")
+        viewers
+            .into_iter()
+            .all(|viewer| viewer.join().unwrap().body == "first")
     };
     assert!(crowd("/show_180p/2.mi8vqk7k.ts"));
     assert_eq!(front.asked("/show_180p/2.mi8vqk7k.ts"), 1);
@@ -132,9 +175,15 @@ fn a_web_server_that_fails_is_left_out() {
     }
     let asked = front.servers.each_ref().map(|web| web.asked().len());
     assert!(asked[0] < 5 && asked[1] > 10 && asked[2] > 10, "{asked:?}");
-    front.servers.iter().for_each(|web| web.behave(|manner| manner.broken = true));
+    front
+        .servers
+        .iter()
+        .for_each(|web| web.behave(|manner| manner.broken = true));
     assert!(get(&front.url, "/all.ts", "").status >= 500);
-    front.servers.iter().for_each(|web| web.behave(|manner| manner.broken = false));
+    front
+        .servers
+        .iter()
+        .for_each(|web| web.behave(|manner| manner.broken = false));
     let took = front.until("/all.ts", "first");
     assert!(took < 3 * SECOND, "an error was kept for {took:?}");
 }
@@ -156,12 +205,20 @@ fn the_web_servers_and_the_log_know_the_viewers_address() {
 
     let log = front.station.log("viewers.log");
     // Coming to see whether it runs leaves no line: nothing was asked for.
-    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     let seen = |line: &Value| {
         let text = |name: &str| line[name].as_str().unwrap().to_owned();
         let time = text("time");
         assert!(time.len() == 25 && time.as_bytes()[10] == b'T', "{time}");
-        (text("client"), text("path"), line["status"].as_u64().unwrap(), line["bytes"].as_u64().unwrap())
+        (
+            text("client"),
+            text("path"),
+            line["status"].as_u64().unwrap(),
+            line["bytes"].as_u64().unwrap(),
+        )
     };
     assert_eq!(
         lines.iter().map(seen).collect::<Vec<_>>(),

@@ -27,7 +27,12 @@ impl Station {
         let prefix = root().join("target/origin").join(story);
         let _ = fs::remove_dir_all(&prefix);
         fs::create_dir_all(&prefix).unwrap();
-        Self { prefix, rtmp_port: free_port(), programs: Vec::new(), servers: 0 }
+        Self {
+            prefix,
+            rtmp_port: free_port(),
+            programs: Vec::new(),
+            servers: 0,
+        }
     }
 
     pub(crate) fn prefix(&self) -> &Path {
@@ -57,8 +62,13 @@ impl Station {
         let port = free_port();
         self.servers += 1;
         let prefix = self.prefix.join(format!("web-{}", self.servers));
-        let settings = [("WEB_PORT", port.to_string()), ("BUCKET_URL", bucket_url.to_owned())];
-        let settings = settings.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let settings = [
+            ("WEB_PORT", port.to_string()),
+            ("BUCKET_URL", bucket_url.to_owned()),
+        ];
+        let settings = settings
+            .each_ref()
+            .map(|(name, value)| (*name, value.as_str()));
         self.start_nginx("web", &prefix, &settings, port);
         format!("127.0.0.1:{port}")
     }
@@ -82,25 +92,54 @@ impl Station {
 
     fn start_nginx(&mut self, program: &str, prefix: &Path, settings: &[(&str, &str)], port: u16) {
         let mut render = Command::new(root().join("origin/render.sh"));
-        render.arg(program).env("PREFIX", prefix).envs(settings.iter().copied());
+        render
+            .arg(program)
+            .env("PREFIX", prefix)
+            .envs(settings.iter().copied());
         let rendered = render.output().unwrap();
-        assert!(rendered.status.success(), "{}", String::from_utf8_lossy(&rendered.stderr));
+        assert!(
+            rendered.status.success(),
+            "{}",
+            String::from_utf8_lossy(&rendered.stderr)
+        );
         let mut command = Command::new("nginx");
         // What comes before the configuration is read would go to a folder of root's.
-        command.arg("-e").arg(prefix.join("log").join(format!("{program}-start.log")));
-        command.arg("-p").arg(prefix).arg("-c").arg(prefix.join("etc").join(format!("{program}.conf")));
+        command
+            .arg("-e")
+            .arg(prefix.join("log").join(format!("{program}-start.log")));
+        command
+            .arg("-p")
+            .arg(prefix)
+            .arg("-c")
+            .arg(prefix.join("etc").join(format!("{program}.conf")));
         self.start(program, &command);
-        wait_until(program, START_LIMIT, || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        wait_until(program, START_LIMIT, || {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
     }
 
     /// Starts a program that runs until the end.
     pub(crate) fn start(&mut self, name: &str, command: &Command) {
         let log = File::create(self.prefix.join(format!("{name}.out"))).unwrap();
         let mut bounded = Command::new("timeout");
-        bounded.args(["--kill-after=5", RUN_S]).arg(command.get_program()).args(command.get_args());
-        bounded.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        bounded.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        self.programs.push(bounded.spawn().unwrap_or_else(|error| panic!("{name}: {error}")));
+        bounded
+            .args(["--kill-after=5", RUN_S])
+            .arg(command.get_program())
+            .args(command.get_args());
+        bounded.envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        bounded
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log);
+        self.programs.push(
+            bounded
+                .spawn()
+                .unwrap_or_else(|error| panic!("{name}: {error}")),
+        );
     }
 
     /// What publishers have to know.
@@ -111,7 +150,10 @@ impl Station {
 
     /// Where a camera sends to.
     pub(crate) fn publish_url(&self, stream: &str, key: &str) -> String {
-        format!("rtmp://127.0.0.1:{}/live/{stream}?key={key}", self.rtmp_port)
+        format!(
+            "rtmp://127.0.0.1:{}/live/{stream}?key={key}",
+            self.rtmp_port
+        )
     }
 
     /// Where the ladder sends to.
@@ -128,7 +170,9 @@ impl Station {
     /// What lies in the folder that is published.
     pub(crate) fn hls_files(&self) -> Vec<String> {
         let entries = fs::read_dir(self.hls()).unwrap().flatten();
-        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+        entries
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect()
     }
 
     pub(crate) fn log(&self, name: &str) -> String {
@@ -138,23 +182,38 @@ impl Station {
     /// Everything that was logged.
     pub(crate) fn logs(&self) -> Vec<(String, String)> {
         let folders = [self.prefix.clone(), self.prefix.join("log")];
-        let entries = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap().flatten());
+        let entries = folders
+            .iter()
+            .flat_map(|folder| fs::read_dir(folder).unwrap().flatten());
         let files = entries.filter(|entry| entry.path().is_file());
         let logs: Vec<(String, String)> = files
             .map(|entry| {
                 let text = fs::read(entry.path()).unwrap();
-                (entry.path().display().to_string(), String::from_utf8_lossy(&text).into_owned())
+                (
+                    entry.path().display().to_string(),
+                    String::from_utf8_lossy(&text).into_owned(),
+                )
             })
             .collect();
-        assert!(logs.iter().any(|(file, _)| file.ends_with("rtmp.log")), "{logs:?}");
+        assert!(
+            logs.iter().any(|(file, _)| file.ends_with("rtmp.log")),
+            "{logs:?}"
+        );
         logs
     }
 
     /// Whether all is well, and what `alarm.sh` says.
     pub(crate) fn alarm(&self, limit_s: u32) -> (bool, String) {
         let mut command = Command::new(root().join("origin/alarm.sh"));
-        let output = command.arg(self.hls()).arg(limit_s.to_string()).output().unwrap();
-        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+        let output = command
+            .arg(self.hls())
+            .arg(limit_s.to_string())
+            .output()
+            .unwrap();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+        )
     }
 }
 
@@ -174,5 +233,9 @@ impl Drop for Station {
 
 /// A port that is free now.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    TcpListener::bind(("127.0.0.1", 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }

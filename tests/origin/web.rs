@@ -37,7 +37,10 @@ impl Web {
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (asked, manner) = (Arc::<Mutex<Vec<Asked>>>::default(), Arc::<Mutex<Manner>>::default());
+        let (asked, manner) = (
+            Arc::<Mutex<Vec<Asked>>>::default(),
+            Arc::<Mutex<Manner>>::default(),
+        );
         let (of_asked, of_manner) = (Arc::clone(&asked), Arc::clone(&manner));
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -45,7 +48,11 @@ impl Web {
                 thread::spawn(move || answer(stream, &asked, &manner));
             }
         });
-        Self { port, asked, manner }
+        Self {
+            port,
+            asked,
+            manner,
+        }
     }
 
     pub(crate) fn address(&self) -> String {
@@ -63,11 +70,16 @@ impl Web {
 
 /// Answers one request. It says of everything that it may be kept for a day, which nobody should believe.
 fn answer(mut stream: TcpStream, asked: &Mutex<Vec<Asked>>, manner: &Mutex<Manner>) {
-    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+    let mut lines = BufReader::new(stream.try_clone().unwrap())
+        .lines()
+        .map_while(Result::ok);
     let Some(first) = lines.next() else { return };
     let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
     let headers: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
-    asked.lock().unwrap().push(Asked { path, headers: headers.join("\n") });
+    asked.lock().unwrap().push(Asked {
+        path,
+        headers: headers.join("\n"),
+    });
     let manner = manner.lock().unwrap().clone();
     sleep(manner.pause);
     let (status, body) = match (manner.broken, manner.empty) {
@@ -95,7 +107,10 @@ pub(crate) struct Got {
 impl Got {
     /// A header's value; empty if it is not there.
     pub(crate) fn header(&self, name: &str) -> &str {
-        let headers = self.headers.lines().filter_map(|line| line.split_once(": "));
+        let headers = self
+            .headers
+            .lines()
+            .filter_map(|line| line.split_once(": "));
         let mut found = headers.filter(|(known, _)| known.eq_ignore_ascii_case(name));
         found.next().map(|(_, value)| value).unwrap_or_default()
     }
@@ -104,15 +119,27 @@ impl Got {
 /// Asks for a path as a viewer does who comes by a CDN, if `forwarded` is not empty.
 pub(crate) fn get(url: &str, path: &str, forwarded: &str) -> Got {
     let mut stream = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let forwarded =
-        if forwarded.is_empty() { String::new() } else { format!("X-Forwarded-For: {forwarded}\r\n") };
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: live.example\r\n{forwarded}Connection: close\r\n\r\n")
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
         .unwrap();
+    let forwarded = if forwarded.is_empty() {
+        String::new()
+    } else {
+        format!("X-Forwarded-For: {forwarded}\r\n")
+    };
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: live.example\r\n{forwarded}Connection: close\r\n\r\n"
+    )
+    .unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     let (first, headers) = head.split_once("\r\n").unwrap();
     let status = first.split(' ').nth(1).unwrap().parse().unwrap();
-    Got { status, headers: headers.to_owned(), body: body.to_owned() }
+    Got {
+        status,
+        headers: headers.to_owned(),
+        body: body.to_owned(),
+    }
 }

@@ -42,7 +42,13 @@ impl Encoder {
     /// same time stamps and the same sequence numbers, whenever they were started. hls.js needs that, or the picture
     /// stands after a switch: it loads no segment whose sequence number it has loaded before, whichever side that was
     /// from.
-    pub(crate) fn start(name: &str, colour: &str, tone_hz: u32, sound: Sound, folder: &Path) -> Self {
+    pub(crate) fn start(
+        name: &str,
+        colour: &str,
+        tone_hz: u32,
+        sound: Sound,
+        folder: &Path,
+    ) -> Self {
         let _ = fs::remove_dir_all(folder);
         fs::create_dir_all(folder).unwrap();
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -57,8 +63,20 @@ impl Encoder {
         let key_frames = (FRAMES_PER_S * SEGMENT_S).to_string();
         let mut command = Command::new("ffmpeg");
         command.args(["-hide_banner", "-nostdin", "-loglevel", "warning"]);
-        command.args(["-re", "-f", "lavfi", "-i", &format!("testsrc2=size=320x180:rate={FRAMES_PER_S}")]);
-        command.args(["-re", "-f", "lavfi", "-i", &format!("sine=frequency={tone_hz}:sample_rate=48000")]);
+        command.args([
+            "-re",
+            "-f",
+            "lavfi",
+            "-i",
+            &format!("testsrc2=size=320x180:rate={FRAMES_PER_S}"),
+        ]);
+        command.args([
+            "-re",
+            "-f",
+            "lavfi",
+            "-i",
+            &format!("sine=frequency={tone_hz}:sample_rate=48000"),
+        ]);
         command.args(["-t", &RUN_S.to_string(), "-filter_complex", &picture]);
         command.args(["-map", "[high]", "-map", "[low]", "-map", "1:a"]);
         command.args(match sound {
@@ -68,19 +86,65 @@ impl Encoder {
                 "v:0,agroup:sound,name:high v:1,agroup:sound,name:low a:0,agroup:sound,default:yes,name:sound",
             ],
         });
-        command.args(["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-threads", "1"]);
-        command.args(["-g", &key_frames, "-keyint_min", &key_frames, "-sc_threshold", "0"]);
-        command.args(["-b:v:0", "300k", "-b:v:1", "100k", "-c:a", "aac", "-b:a", "48k"]);
-        command.args(["-output_ts_offset", &(begin_s % TIMESTAMPS_START_ANEW_S).to_string()]);
+        command.args([
+            "-c:v",
+            "libx264",
+            "-preset",
+            "ultrafast",
+            "-tune",
+            "zerolatency",
+            "-threads",
+            "1",
+        ]);
+        command.args([
+            "-g",
+            &key_frames,
+            "-keyint_min",
+            &key_frames,
+            "-sc_threshold",
+            "0",
+        ]);
+        command.args([
+            "-b:v:0", "300k", "-b:v:1", "100k", "-c:a", "aac", "-b:a", "48k",
+        ]);
+        command.args([
+            "-output_ts_offset",
+            &(begin_s % TIMESTAMPS_START_ANEW_S).to_string(),
+        ]);
         command.args(["-muxdelay", "0", "-muxpreload", "0"]);
-        command.args(["-f", "hls", "-hls_time", &SEGMENT_S.to_string(), "-hls_list_size", "6"]);
-        command.args(["-hls_flags", "delete_segments+independent_segments+program_date_time+temp_file"]);
-        command.args(["-start_number", &first.to_string(), "-master_pl_name", MASTER]);
-        command.arg("-hls_segment_filename").arg(folder.join("%v_%d.ts")).arg(folder.join("%v.m3u8"));
+        command.args([
+            "-f",
+            "hls",
+            "-hls_time",
+            &SEGMENT_S.to_string(),
+            "-hls_list_size",
+            "6",
+        ]);
+        command.args([
+            "-hls_flags",
+            "delete_segments+independent_segments+program_date_time+temp_file",
+        ]);
+        command.args([
+            "-start_number",
+            &first.to_string(),
+            "-master_pl_name",
+            MASTER,
+        ]);
+        command
+            .arg("-hls_segment_filename")
+            .arg(folder.join("%v_%d.ts"))
+            .arg(folder.join("%v.m3u8"));
         let log = File::create(folder.with_extension("ffmpeg.log")).unwrap();
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        let program = Program::start(&mut command).unwrap_or_else(|error| panic!("ffmpeg: {error}"));
-        Self { program, folder: folder.to_owned() }
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        let program =
+            Program::start(&mut command).unwrap_or_else(|error| panic!("ffmpeg: {error}"));
+        Self {
+            program,
+            folder: folder.to_owned(),
+        }
     }
 
     /// Waits until a player can begin.
@@ -91,9 +155,16 @@ impl Encoder {
         while text(MASTER).is_empty() || !can_begin("high.m3u8") || !can_begin("low.m3u8") {
             let log = self.folder.with_extension("ffmpeg.log");
             if let Some(status) = self.program.try_wait().unwrap() {
-                panic!("ffmpeg ended with {status}: {}", fs::read_to_string(log).unwrap_or_default());
+                panic!(
+                    "ffmpeg ended with {status}: {}",
+                    fs::read_to_string(log).unwrap_or_default()
+                );
             }
-            assert!(began.elapsed() < BEGIN_LIMIT, "ffmpeg has not begun: {}", log.display());
+            assert!(
+                began.elapsed() < BEGIN_LIMIT,
+                "ffmpeg has not begun: {}",
+                log.display()
+            );
             sleep(Duration::from_millis(100));
         }
     }

@@ -3,7 +3,10 @@
 //!
 //! Screenshots and logs are in `target/player`.
 
-#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in what tests share")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy.toml allows it in tests, but not in what tests share"
+)]
 
 mod encoder;
 mod viewer;
@@ -43,22 +46,37 @@ impl Show {
         let folder = root().join("target/player").join(story);
         let stage = Stage::new();
         let sides = [("A", "red", 440), ("B", "blue", 660)];
-        let mut encoders = sides
-            .map(|(name, colour, tone_hz)| Encoder::start(name, colour, tone_hz, sound, &folder.join(name)));
+        let mut encoders = sides.map(|(name, colour, tone_hz)| {
+            Encoder::start(name, colour, tone_hz, sound, &folder.join(name))
+        });
         for ((name, ..), channel) in sides.into_iter().zip(CHANNELS) {
-            let source = Source::Directory { path: folder.join(name), master: MASTER.to_owned() };
+            let source = Source::Directory {
+                path: folder.join(name),
+                master: MASTER.to_owned(),
+            };
             stage.mediapackage.create_channel(channel, source);
         }
         let mut viewer = Viewer::start(&folder);
         encoders.iter_mut().for_each(Encoder::wait);
 
-        let published =
-            stage.call("publish-playlist", settings, event("publish-playlist/schedule.json")).await;
+        let published = stage
+            .call(
+                "publish-playlist",
+                settings,
+                event("publish-playlist/schedule.json"),
+            )
+            .await;
         assert_eq!(response(published)["outcome"], "published");
         let fail_over = stage.start("fail-over", settings);
         let fail_back = stage.start("fail-back", settings);
         viewer.play(&stage.playlist_url());
-        let mut show = Self { stage, fail_over, fail_back, viewer, _encoders: encoders };
+        let mut show = Self {
+            stage,
+            fail_over,
+            fail_back,
+            viewer,
+            _encoders: encoders,
+        };
         let base = show.base(A);
         show.viewer.first_picture(&base, 0, PLAYED_OUT_LIMIT);
         show.go_on().await;
@@ -67,14 +85,22 @@ impl Show {
 
     /// A while in which nothing happens: the schedule looks, and lets both sides be.
     async fn go_on(&self) {
-        let looked = response(self.fail_over.invoke(event("fail-over/schedule.json")).await);
+        let looked = response(
+            self.fail_over
+                .invoke(event("fail-over/schedule.json"))
+                .await,
+        );
         assert_eq!(looked["outcome"], "unchanged", "{looked:#}");
         sleep(Duration::from_secs(2 * SEGMENT_S));
     }
 
     /// What the URLs of a side begin with now.
     fn base(&self, side: usize) -> String {
-        self.stage.mediapackage.url(ENDPOINTS[side]).trim_end_matches("index.m3u8").to_owned()
+        self.stage
+            .mediapackage
+            .url(ENDPOINTS[side])
+            .trim_end_matches("index.m3u8")
+            .to_owned()
     }
 
     /// MediaLive loses a side's input and says so.
@@ -93,13 +119,20 @@ impl Show {
         self.stage.medialive.clear_alert(CHANNELS[side], 0, ALERT);
         let answer = response(self.fail_back.invoke(alert_cleared(side)).await);
         assert_eq!(answer["outcome"], "failed_back", "{answer:#}");
-        Switch { to: self.base(side), since_ms }
+        Switch {
+            to: self.base(side),
+            since_ms,
+        }
     }
 
     /// The viewer gets there in time, sees it in the end, and goes on there.
     fn arrives(&mut self, switch: &Switch, name: &str) {
-        let loaded = self.viewer.first_segment(&switch.to, switch.since_ms, PLAYED_OUT_LIMIT);
-        let seen = self.viewer.first_picture(&switch.to, switch.since_ms, PLAYED_OUT_LIMIT);
+        let loaded = self
+            .viewer
+            .first_segment(&switch.to, switch.since_ms, PLAYED_OUT_LIMIT);
+        let seen = self
+            .viewer
+            .first_picture(&switch.to, switch.since_ms, PLAYED_OUT_LIMIT);
         println!("{name}: the first segment after {loaded:?}, the first picture after {seen:?}");
         self.viewer.screenshot(name);
         self.viewer.goes_on(&switch.to, BUFFERED, PLAYED_OUT_LIMIT);
@@ -112,7 +145,16 @@ impl Show {
     /// Nothing was noticed on the way along these pathways.
     fn end(self, pathways: &[&str]) {
         let pathways = pathways.iter().map(|id| (*id).to_owned()).collect();
-        assert_eq!(self.viewer.end(), Noticed { stalls: 0, waits: 0, jumps: 0, fatal: 0, pathways });
+        assert_eq!(
+            self.viewer.end(),
+            Noticed {
+                stalls: 0,
+                waits: 0,
+                jumps: 0,
+                fatal: 0,
+                pathways
+            }
+        );
     }
 }
 
@@ -133,7 +175,12 @@ fn now_ms() -> u64 {
 #[tokio::test]
 #[ignore = "needs Chromium, ffmpeg and npm: make test runs it"]
 async fn a_side_that_is_deleted_is_left_without_a_stall_where_nothing_steers() {
-    let mut show = Show::start("deleted", Sound::Inside, &[("CUT", "delete"), ("STEERING", "off")]).await;
+    let mut show = Show::start(
+        "deleted",
+        Sound::Inside,
+        &[("CUT", "delete"), ("STEERING", "off")],
+    )
+    .await;
     let switch = show.lose(A).await;
     show.arrives(&switch, "b");
     show.end(&["A", "B"]);
@@ -143,7 +190,12 @@ async fn a_side_that_is_deleted_is_left_without_a_stall_where_nothing_steers() {
 #[tokio::test]
 #[ignore = "needs Chromium, ffmpeg and npm: make test runs it"]
 async fn steering_alone_leads_there_and_back() {
-    let settings = [("CUT", "none"), ("STEERING", "on"), ("STEERING_TTL_SECONDS", "1"), ("PREFER", "A")];
+    let settings = [
+        ("CUT", "none"),
+        ("STEERING", "on"),
+        ("STEERING_TTL_SECONDS", "1"),
+        ("PREFER", "A"),
+    ];
     let mut show = Show::start("steered", Sound::Inside, &settings).await;
     let switch = show.lose(A).await;
     show.arrives(&switch, "b");

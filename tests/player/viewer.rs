@@ -48,11 +48,20 @@ impl Viewer {
     /// Opens a browser. Its screenshots and its log go into `folder`.
     pub(crate) fn start(folder: &Path) -> Self {
         let hls = root().join("target/player/node_modules/hls.js/dist/hls.min.js");
-        assert!(hls.exists(), "{} is not there: `make test` installs it", hls.display());
+        assert!(
+            hls.exists(),
+            "{} is not there: `make test` installs it",
+            hls.display()
+        );
         let mut command = Command::new("node");
-        command.arg(root().join("tests/player/watch.mjs")).arg("--hls").arg(hls);
+        command
+            .arg(root().join("tests/player/watch.mjs"))
+            .arg("--hls")
+            .arg(hls);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("node: {error}"));
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("node: {error}"));
         let (commands, output) = (child.stdin.take(), child.stdout.take().unwrap());
         let (sender, lines) = channel();
         thread::spawn(move || {
@@ -63,7 +72,13 @@ impl Viewer {
                 }
             }
         });
-        let mut viewer = Self { child, commands, lines, told: Vec::new(), folder: folder.to_owned() };
+        let mut viewer = Self {
+            child,
+            commands,
+            lines,
+            told: Vec::new(),
+            folder: folder.to_owned(),
+        };
         viewer.wait("ready", BROWSER_LIMIT, |told| told["event"] == "ready");
         viewer
     }
@@ -71,7 +86,9 @@ impl Viewer {
     /// Opens a playlist and waits for the first moving picture.
     pub(crate) fn play(&mut self, url: &str) {
         self.command(&json!({ "play": url }));
-        self.wait("a moving picture", PICTURE_LIMIT, |told| told["event"] == "started");
+        self.wait("a moving picture", PICTURE_LIMIT, |told| {
+            told["event"] == "started"
+        });
     }
 
     /// Takes a screenshot.
@@ -107,10 +124,16 @@ impl Viewer {
     pub(crate) fn goes_on(&mut self, base: &str, count: usize, limit: Duration) {
         let mut seen = BTreeSet::new();
         for nth in 0..=count {
-            let next = self.wait(&format!("segment {nth} on the screen from {base}"), limit, |told| {
-                told["event"] == "on_screen"
-                    && told["url"].as_str().is_some_and(|url| url.starts_with(base) && !seen.contains(url))
-            });
+            let next = self.wait(
+                &format!("segment {nth} on the screen from {base}"),
+                limit,
+                |told| {
+                    told["event"] == "on_screen"
+                        && told["url"]
+                            .as_str()
+                            .is_some_and(|url| url.starts_with(base) && !seen.contains(url))
+                },
+            );
             seen.extend(next["url"].as_str().map(str::to_owned));
         }
     }
@@ -118,21 +141,31 @@ impl Viewer {
     /// Waits until the steering manifest that the player has read names these pathways, in this order.
     pub(crate) fn steered_to(&mut self, priority: &[&str], limit: Duration) {
         let what = format!("a steering manifest with {priority:?}");
-        self.wait(&what, limit, |told| told["event"] == "steering" && told["priority"] == json!(priority));
+        self.wait(&what, limit, |told| {
+            told["event"] == "steering" && told["priority"] == json!(priority)
+        });
     }
 
     /// Closes the browser and says what was noticed.
     pub(crate) fn end(mut self) -> Noticed {
         self.command(&json!({ "end": true }));
-        let summary = self.wait("the summary", BROWSER_LIMIT, |told| told["event"] == "summary");
+        let summary = self.wait("the summary", BROWSER_LIMIT, |told| {
+            told["event"] == "summary"
+        });
         let number = |name: &str| summary[name].as_u64().unwrap_or(u64::MAX);
         let pathways = summary["pathways"].as_array().cloned().unwrap_or_default();
         Noticed {
             stalls: number("stalls"),
-            waits: number("waiting") + summary["errors"]["bufferStalledError"].as_u64().unwrap_or_default(),
+            waits: number("waiting")
+                + summary["errors"]["bufferStalledError"]
+                    .as_u64()
+                    .unwrap_or_default(),
             jumps: number("seeks"),
             fatal: number("fatal"),
-            pathways: pathways.iter().filter_map(|id| id.as_str().map(str::to_owned)).collect(),
+            pathways: pathways
+                .iter()
+                .filter_map(|id| id.as_str().map(str::to_owned))
+                .collect(),
         }
     }
 
@@ -150,9 +183,15 @@ impl Viewer {
                 return found.clone();
             }
             known = self.told.len();
-            match self.lines.recv_timeout(limit.saturating_sub(began.elapsed())) {
+            match self
+                .lines
+                .recv_timeout(limit.saturating_sub(began.elapsed()))
+            {
                 Ok(told) => self.told.push(told),
-                Err(why) => panic!("no {what} within {limit:?} ({why}): see {}", self.log().display()),
+                Err(why) => panic!(
+                    "no {what} within {limit:?} ({why}): see {}",
+                    self.log().display()
+                ),
             }
         }
     }

@@ -9,7 +9,9 @@ mod saving;
 mod waiting;
 
 use serde_json::{Value, json};
-use stories::fleet::{FLEET, Fleet, GROUP, INSTANCE, PLAYBOOKS, invocation, launched, terminating, tick};
+use stories::fleet::{
+    FLEET, Fleet, GROUP, INSTANCE, PLAYBOOKS, invocation, launched, terminating, tick,
+};
 use stories::{event, response};
 
 /// Promises P95 and P97.
@@ -21,15 +23,36 @@ async fn an_instance_serves_once_its_playbook_passed() {
 
     let answer = response(function.invoke(launched(INSTANCE)).await);
     assert_eq!(answer["outcome"], "sent", "{answer:#}");
-    let [command] = &fleet.ssm.commands()[..] else { panic!("{:?}", fleet.ssm.commands()) };
-    assert_eq!((command.document.as_str(), command.instance.as_str()), (PLAYBOOKS, INSTANCE));
+    let [command] = &fleet.ssm.commands()[..] else {
+        panic!("{:?}", fleet.ssm.commands())
+    };
+    assert_eq!(
+        (command.document.as_str(), command.instance.as_str()),
+        (PLAYBOOKS, INSTANCE)
+    );
     let parameter = |name: &str| command.parameters[name][0].as_str();
     assert_eq!(
         serde_json::from_str::<Value>(parameter("SourceInfo")).unwrap(),
         json!({ "path": format!("https://s3.us-west-2.amazonaws.com/{FLEET}/ansible/") })
     );
-    let rest = ["SourceType", "PlaybookFile", "Check", "TimeoutSeconds", "ExtraVariables"].map(parameter);
-    assert_eq!(rest, ["S3", "web.yml", "False", "1800", "origin=live.example.com tier=web"]);
+    let rest = [
+        "SourceType",
+        "PlaybookFile",
+        "Check",
+        "TimeoutSeconds",
+        "ExtraVariables",
+    ]
+    .map(parameter);
+    assert_eq!(
+        rest,
+        [
+            "S3",
+            "web.yml",
+            "False",
+            "1800",
+            "origin=live.example.com tier=web"
+        ]
+    );
     assert_eq!(fleet.autoscaling.state(INSTANCE), "Pending:Wait");
 
     let ran = fleet.agents();
@@ -49,11 +72,22 @@ async fn an_instance_serves_once_its_playbook_passed() {
     assert_eq!(fleet.autoscaling.state(INSTANCE), "InService");
 
     // Whatever comes again finds nothing to do.
-    for event in [launched(INSTANCE), invocation(&ran[0]), tick(), event("complete-lifecycle/by-hand.json")] {
+    for event in [
+        launched(INSTANCE),
+        invocation(&ran[0]),
+        tick(),
+        event("complete-lifecycle/by-hand.json"),
+    ] {
         let answer = response(function.invoke(event).await);
-        assert_eq!((&answer["outcome"], &answer["instances"]), (&json!("unchanged"), &json!([])));
+        assert_eq!(
+            (&answer["outcome"], &answer["instances"]),
+            (&json!("unchanged"), &json!([]))
+        );
     }
-    assert_eq!((fleet.ssm.commands().len(), fleet.results(INSTANCE)), (1, vec!["CONTINUE".to_owned()]));
+    assert_eq!(
+        (fleet.ssm.commands().len(), fleet.results(INSTANCE)),
+        (1, vec!["CONTINUE".to_owned()])
+    );
 }
 
 /// Promises P95, P98 and P99.
@@ -66,7 +100,9 @@ async fn an_instance_goes_once_its_logs_are_seen_in_s3() {
 
     let answer = response(function.invoke(terminating(INSTANCE)).await);
     assert_eq!(answer["outcome"], "sent", "{answer:#}");
-    let [command] = &fleet.ssm.commands()[..] else { panic!("{:?}", fleet.ssm.commands()) };
+    let [command] = &fleet.ssm.commands()[..] else {
+        panic!("{:?}", fleet.ssm.commands())
+    };
     let prefix = command.parameters["Prefix"][0].as_str();
     let parts: Vec<&str> = prefix.split('/').collect();
     let run = parts[2].as_bytes();
@@ -76,13 +112,19 @@ async fn an_instance_goes_once_its_logs_are_seen_in_s3() {
         "{prefix}"
     );
     assert_eq!(
-        (&command.parameters["Bucket"][0], &command.parameters["Directory"][0]),
+        (
+            &command.parameters["Bucket"][0],
+            &command.parameters["Directory"][0]
+        ),
         (&FLEET.to_owned(), &"/srv/log".to_owned())
     );
 
     let ran = fleet.agents();
     let answer = response(function.invoke(invocation(&ran[0])).await);
     assert_eq!(answer["instances"][0]["outcome"], "continued", "{answer:#}");
-    assert_eq!(answer["instances"][0]["why"], "2 files of logs with 9 bytes are in S3");
+    assert_eq!(
+        answer["instances"][0]["why"],
+        "2 files of logs with 9 bytes are in S3"
+    );
     assert_eq!(fleet.autoscaling.state(INSTANCE), "Terminated");
 }

@@ -28,9 +28,14 @@ type Figures = BTreeMap<(String, String), u64>;
 fn start(cloud: &Cloud, settings: &[(&str, &str)]) -> Function {
     let state = env::var("ONAIR_STATE_BUCKET").unwrap_or_else(|_| STATE.to_owned());
     let usual = [("STATE_BUCKET", state.as_str()), ("VIEWER_SECRET", SECRET)];
-    let settings =
-        usual.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    Function::start(&binary("count-viewers"), cloud.environment().into_iter().chain(settings))
+    let settings = usual
+        .iter()
+        .chain(settings)
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Function::start(
+        &binary("count-viewers"),
+        cloud.environment().into_iter().chain(settings),
+    )
 }
 
 /// What S3 says when a log has been delivered.
@@ -39,7 +44,10 @@ fn delivered(key: &str) -> Value {
 }
 
 fn text<'a>(lines: impl IntoIterator<Item = &'a Line>) -> String {
-    lines.into_iter().map(|line| line.text.clone() + "\n").collect()
+    lines
+        .into_iter()
+        .map(|line| line.text.clone() + "\n")
+        .collect()
 }
 
 fn gzip(text: &[u8]) -> Vec<u8> {
@@ -59,7 +67,9 @@ fn reported(function: &Function) -> Figures {
     let mut figures = Figures::new();
     for line in function.stdout() {
         let line: Value = serde_json::from_str(&line).unwrap();
-        let Some(viewers) = line["ConcurrentViewers"].as_u64() else { continue };
+        let Some(viewers) = line["ConcurrentViewers"].as_u64() else {
+            continue;
+        };
         assert_eq!(line["viewers"].as_u64(), Some(viewers), "{line}");
         assert_eq!(
             line["_aws"]["CloudWatchMetrics"][0]["Dimensions"],
@@ -68,7 +78,9 @@ fn reported(function: &Function) -> Figures {
         );
         let text = |name: &str| line[name].as_str().unwrap().to_owned();
         assert_eq!(text("Stream"), text("stream"));
-        let begins = chrono::DateTime::parse_from_rfc3339(&text("minute")).unwrap().timestamp_millis();
+        let begins = chrono::DateTime::parse_from_rfc3339(&text("minute"))
+            .unwrap()
+            .timestamp_millis();
         assert_eq!(line["_aws"]["Timestamp"], begins, "{line}");
         let most = figures.entry((text("minute"), text("stream"))).or_default();
         *most = viewers.max(*most);
@@ -89,7 +101,11 @@ async fn logs_of_two_servers_cut_anywhere_and_in_any_order_end_in_the_truth() {
         for server in 0..2 {
             let of_server: Vec<_> = lines.iter().filter(|line| line.server == server).collect();
             let third = of_server.len() / 3;
-            for (from, to) in [(0, third + 5), (third, 2 * third), (2 * third, of_server.len())] {
+            for (from, to) in [
+                (0, third + 5),
+                (third, 2 * third),
+                (2 * third, of_server.len()),
+            ] {
                 logs.push(gzip(text(of_server[from..to].iter().copied()).as_bytes()));
             }
         }
@@ -100,7 +116,11 @@ async fn logs_of_two_servers_cut_anywhere_and_in_any_order_end_in_the_truth() {
         for log in order {
             count(&cloud, &function, &format!("logs/{log}.gz"), &logs[log]).await;
         }
-        assert_eq!(reported(&function), audience.truth(window_s), "{window_s} s");
+        assert_eq!(
+            reported(&function),
+            audience.truth(window_s),
+            "{window_s} s"
+        );
     }
 }
 
@@ -117,7 +137,10 @@ async fn a_log_that_comes_again_changes_nothing_and_says_the_same() {
     let again = start(&cloud, &[]);
     let second = count(&cloud, &again, "logs/1", log.as_bytes()).await;
     assert_eq!(second["outcome"], "unchanged");
-    assert_eq!((&second["figures"], second["key"].as_str()), (&first["figures"], Some("address")));
+    assert_eq!(
+        (&second["figures"], second["key"].as_str()),
+        (&first["figures"], Some("address"))
+    );
     assert!(cloud.s3().snapshot(STATE) == kept);
     // Had the first run died before it said so, this one would have.
     assert_eq!(reported(&again), audience.truth(60));
@@ -131,8 +154,9 @@ async fn logs_of_the_same_minutes_that_come_at_once_all_count() {
         let audience = Audience::new(200, 3, 8);
         let lines = audience.lines(8, combined);
         let window = window_s.to_string();
-        let functions: Vec<Function> =
-            (0..8).map(|_| start(&cloud, &[("WINDOW_SECONDS", &window)])).collect();
+        let functions: Vec<Function> = (0..8)
+            .map(|_| start(&cloud, &[("WINDOW_SECONDS", &window)]))
+            .collect();
         let counting = functions.iter().enumerate().map(|(server, function)| {
             let log = text(lines.iter().filter(move |line| line.server == server));
             let cloud = &cloud;
@@ -140,9 +164,14 @@ async fn logs_of_the_same_minutes_that_come_at_once_all_count() {
         });
         let answers = futures::future::join_all(counting).await;
         // The last may tell of nobody new.
-        let is_done = |answer: &Value| answer["outcome"] == "counted" || answer["outcome"] == "unchanged";
+        let is_done =
+            |answer: &Value| answer["outcome"] == "counted" || answer["outcome"] == "unchanged";
         assert!(answers.iter().all(is_done), "{answers:?}");
-        assert_eq!(together(&functions.iter().collect::<Vec<_>>()), audience.truth(window_s), "{window_s} s");
+        assert_eq!(
+            together(&functions.iter().collect::<Vec<_>>()),
+            audience.truth(window_s),
+            "{window_s} s"
+        );
     }
 }
 
@@ -170,21 +199,36 @@ async fn no_address_is_kept_reported_or_logged() {
     assert!(said.contains("ConcurrentViewers"));
     let hexadecimal = |address: &str| {
         let parts: Option<Vec<u8>> = address.split('.').map(|part| part.parse().ok()).collect();
-        parts.map(|parts| parts.iter().map(|part| format!("{part:02x}")).collect::<String>())
+        parts.map(|parts| {
+            parts
+                .iter()
+                .map(|part| format!("{part:02x}"))
+                .collect::<String>()
+        })
     };
     for key in cloud.s3().keys(STATE, "") {
-        let kept = String::from_utf8(cloud.s3().object(STATE, &key).unwrap().body.to_vec()).unwrap();
+        let kept =
+            String::from_utf8(cloud.s3().object(STATE, &key).unwrap().body.to_vec()).unwrap();
         for Viewer { address, .. } in &audience.viewers {
             for text in [&said, &kept, &key] {
                 assert!(!text.contains(address), "{address} in {text}");
-                assert!(hexadecimal(address).is_none_or(|address| !text.contains(&address)), "{address}");
+                assert!(
+                    hexadecimal(address).is_none_or(|address| !text.contains(&address)),
+                    "{address}"
+                );
             }
         }
     }
     // The same viewers under another secret are others: nobody can look them up.
-    let other = start(&cloud, &[("VIEWER_SECRET", "another secret of some length")]);
+    let other = start(
+        &cloud,
+        &[("VIEWER_SECRET", "another secret of some length")],
+    );
     let before = cloud.s3().keys(STATE, "").len();
-    assert_eq!(count(&cloud, &other, "logs/1", log.as_bytes()).await["outcome"], "counted");
+    assert_eq!(
+        count(&cloud, &other, "logs/1", log.as_bytes()).await["outcome"],
+        "counted"
+    );
     assert_eq!(cloud.s3().keys(STATE, "").len(), 2 * before);
 }
 
@@ -193,7 +237,8 @@ async fn no_address_is_kept_reported_or_logged() {
 async fn more_viewers_than_are_kept_exactly_are_estimated_and_said_to_be() {
     let cloud = Cloud::stand_in();
     let function = start(&cloud, &[("EXACT_UP_TO", "4096")]);
-    let viewer = |number: i64| format!("10.{}.{}.{}", number >> 16, number >> 8 & 255, number & 255);
+    let viewer =
+        |number: i64| format!("10.{}.{}.{}", number >> 16, number >> 8 & 255, number & 255);
     let line = |number| {
         format!(
             "{} - - [01/Jan/2026:00:00:00 +0000] \"GET /show/1.ts HTTP/1.1\" 200 1 \"-\" \"-\"\n",
@@ -203,15 +248,27 @@ async fn more_viewers_than_are_kept_exactly_are_estimated_and_said_to_be() {
     let log = |numbers: std::ops::Range<i64>| numbers.map(line).collect::<String>();
     let answer = count(&cloud, &function, "logs/1", log(0..4096).as_bytes()).await;
     assert_eq!(
-        (&answer["figures"][0]["viewers"], &answer["figures"][0]["exact"]),
+        (
+            &answer["figures"][0]["viewers"],
+            &answer["figures"][0]["exact"]
+        ),
         (&json!(4096), &json!(true))
     );
     let answer = count(&cloud, &function, "logs/2", log(2000..60_000).as_bytes()).await;
     let viewers = answer["figures"][0]["viewers"].as_i64().unwrap();
-    assert!(answer["figures"][0]["exact"] == false && (viewers - 60_000).abs() <= 1200, "{answer}");
-    assert_eq!(count(&cloud, &function, "logs/1", log(0..4096).as_bytes()).await["outcome"], "unchanged");
+    assert!(
+        answer["figures"][0]["exact"] == false && (viewers - 60_000).abs() <= 1200,
+        "{answer}"
+    );
+    assert_eq!(
+        count(&cloud, &function, "logs/1", log(0..4096).as_bytes()).await["outcome"],
+        "unchanged"
+    );
     let sizes = cloud.s3().sizes(STATE, "viewers/");
-    assert!(sizes.len() == 1 && sizes.values().all(|size| *size <= 64 << 10), "{sizes:?}");
+    assert!(
+        sizes.len() == 1 && sizes.values().all(|size| *size <= 64 << 10),
+        "{sizes:?}"
+    );
 }
 
 /// Promise P119.
@@ -228,17 +285,37 @@ async fn who_has_gone_is_a_zero_and_what_has_no_log_is_nothing() {
     // The same from one log, and as it comes minute by minute.
     let whole = count(&cloud, &function, "logs/1", log.as_bytes()).await;
     let figures = whole["figures"].as_array().unwrap();
-    let said: Vec<_> =
-        figures.iter().map(|figure| (figure["minute"].as_str().unwrap(), &figure["viewers"])).collect();
+    let said: Vec<_> = figures
+        .iter()
+        .map(|figure| (figure["minute"].as_str().unwrap(), &figure["viewers"]))
+        .collect();
     let (zero, one) = (json!(0), json!(1));
-    let at = ["2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z", "2026-01-01T00:02:00Z", "2026-01-01T00:05:00Z"];
-    assert_eq!(said, [(at[0], &one), (at[1], &zero), (at[2], &zero), (at[3], &one)]);
+    let at = [
+        "2026-01-01T00:00:00Z",
+        "2026-01-01T00:01:00Z",
+        "2026-01-01T00:02:00Z",
+        "2026-01-01T00:05:00Z",
+    ];
+    assert_eq!(
+        said,
+        [(at[0], &one), (at[1], &zero), (at[2], &zero), (at[3], &one)]
+    );
     let cloud = Cloud::stand_in();
     let function = start(&cloud, &[]);
     for (number, part) in log.lines().enumerate() {
-        count(&cloud, &function, &format!("logs/{number}"), part.as_bytes()).await;
+        count(
+            &cloud,
+            &function,
+            &format!("logs/{number}"),
+            part.as_bytes(),
+        )
+        .await;
     }
-    let zeros = function.stdout().iter().filter(|line| line.contains("\"viewers\":0")).count();
+    let zeros = function
+        .stdout()
+        .iter()
+        .filter(|line| line.contains("\"viewers\":0"))
+        .count();
     assert_eq!(zeros, 1, "{:?}", function.stdout());
 }
 
@@ -260,15 +337,21 @@ async fn a_window_of_minutes_ends_with_a_zero_whatever_log_comes_last() {
             let function = start(&cloud, &[("WINDOW_SECONDS", window_s)]);
             let mut told = BTreeMap::new();
             for minute in order {
-                let answer =
-                    count(&cloud, &function, &format!("logs/{minute}"), log(*minute).as_bytes()).await;
+                let answer = count(
+                    &cloud,
+                    &function,
+                    &format!("logs/{minute}"),
+                    log(*minute).as_bytes(),
+                )
+                .await;
                 for figure in answer["figures"].as_array().unwrap() {
                     let minute: i64 = figure["minute"].as_str().unwrap()[14..16].parse().unwrap();
                     told.insert(minute, figure["viewers"].as_i64().unwrap());
                 }
             }
-            let expected: BTreeMap<_, _> =
-                (5..=zero).map(|minute| (minute, i64::from(minute < zero))).collect();
+            let expected: BTreeMap<_, _> = (5..=zero)
+                .map(|minute| (minute, i64::from(minute < zero)))
+                .collect();
             assert_eq!(told, expected, "{window_s} s, {order:?}");
         }
     }
@@ -281,8 +364,10 @@ async fn cloudwatch_logs_bring_lines_too() {
     let function = start(&cloud, &[]);
     let audience = Audience::new(20, 2, 10);
     let batch = |lines: &[Line]| {
-        let events: Vec<_> =
-            lines.iter().map(|line| json!({"id": "1", "timestamp": 1, "message": line.text})).collect();
+        let events: Vec<_> = lines
+            .iter()
+            .map(|line| json!({"id": "1", "timestamp": 1, "message": line.text}))
+            .collect();
         let message = json!({"messageType": "DATA_MESSAGE", "owner": "123456789012", "logGroup": "web",
             "logStream": "i-1", "subscriptionFilters": ["onair"], "logEvents": events});
         subscription(&message)
@@ -299,7 +384,11 @@ async fn cloudwatch_logs_bring_lines_too() {
         ("count-viewers/subscription-control.json", "ignored"),
     ];
     for (file, expected) in documented {
-        assert_eq!(response(fresh.invoke(event(file)).await)["outcome"], expected, "{file}");
+        assert_eq!(
+            response(fresh.invoke(event(file)).await)["outcome"],
+            expected,
+            "{file}"
+        );
     }
 }
 
@@ -317,9 +406,19 @@ async fn viewers_are_known_by_what_the_key_says() {
     let cloudfront = CLOUDFRONT_HEAD.to_owned() + &text(&house.lines(1, cloudfront));
     let one = |truth: Figures| truth.into_keys().map(|of| (of, 1)).collect::<Figures>();
     let rows = [
-        ("x-forwarded-for", "10.255.0.0/16", &forwarded, open.truth(60)),
+        (
+            "x-forwarded-for",
+            "10.255.0.0/16",
+            &forwarded,
+            open.truth(60),
+        ),
         // What a proxy says is not believed if it is not trusted; and all come from it.
-        ("x-forwarded-for", "192.0.2.0/24", &forwarded, one(open.truth(60))),
+        (
+            "x-forwarded-for",
+            "192.0.2.0/24",
+            &forwarded,
+            one(open.truth(60)),
+        ),
         ("address", "", &forwarded, one(open.truth(60))),
         ("address+agent", "", &cloudfront, house.truth(60)),
         ("cmcd-sid", "", &cloudfront, house.truth(60)),
@@ -338,7 +437,10 @@ async fn viewers_are_known_by_what_the_key_says() {
     let function = start(&cloud, &[("VIEWER_KEY", "cmcd-sid")]);
     let (kind, message) = error(function.invoke(delivered("logs/1")).await);
     let expected = "requests do not say what viewers are known by, which is cmcd-sid (VIEWER_KEY)";
-    assert!(kind == "BadEvent" && message.contains(expected), "{message}");
+    assert!(
+        kind == "BadEvent" && message.contains(expected),
+        "{message}"
+    );
 }
 
 /// Promise P119.
@@ -353,14 +455,21 @@ async fn a_figure_is_marked_until_there_are_logs_of_all_minutes_that_it_looks_at
     };
     let partial = |answer: &Value| {
         let figures = answer["figures"].as_array().unwrap().iter();
-        let marked = figures
-            .map(|figure| (figure["minute"].as_str().unwrap()[14..16].to_owned(), figure["partial"] == true));
+        let marked = figures.map(|figure| {
+            (
+                figure["minute"].as_str().unwrap()[14..16].to_owned(),
+                figure["partial"] == true,
+            )
+        });
         marked.collect::<Vec<_>>()
     };
     let answer = count(&cloud, &function, "logs/5", line(5).as_bytes()).await;
     assert_eq!(partial(&answer), [("05".to_owned(), true)]);
     let answer = count(&cloud, &function, "logs/4", line(4).as_bytes()).await;
-    assert_eq!(partial(&answer), [("04".to_owned(), true), ("05".to_owned(), false)]);
+    assert_eq!(
+        partial(&answer),
+        [("04".to_owned(), true), ("05".to_owned(), false)]
+    );
     let told = function
         .stdout()
         .iter()
@@ -372,7 +481,8 @@ async fn a_figure_is_marked_until_there_are_logs_of_all_minutes_that_it_looks_at
 /// What CloudWatch Logs makes of a message.
 fn subscription(message: &Value) -> Value {
     use base64::Engine as _;
-    let data = base64::engine::general_purpose::STANDARD.encode(gzip(message.to_string().as_bytes()));
+    let data =
+        base64::engine::general_purpose::STANDARD.encode(gzip(message.to_string().as_bytes()));
     json!({"awslogs": {"data": data}})
 }
 
@@ -387,18 +497,29 @@ async fn a_long_log_of_many_viewers_is_held_in_memory_once() {
         let at = at.format("%d/%b/%Y:%H:%M:%S +0000").to_string();
         for viewer in 0..8000 {
             let (c, d) = (viewer / 200, viewer % 200);
-            writeln!(packed, "10.0.{c}.{d} - - [{at}] \"GET /show/1.ts HTTP/1.1\" 200 1").unwrap();
+            writeln!(
+                packed,
+                "10.0.{c}.{d} - - [{at}] \"GET /show/1.ts HTTP/1.1\" 200 1"
+            )
+            .unwrap();
         }
     }
     let cloud = Cloud::stand_in();
     let function = start(&cloud, &[]);
-    cloud.s3().put(BUCKET, "logs/1.gz", packed.finish().unwrap());
+    cloud
+        .s3()
+        .put(BUCKET, "logs/1.gz", packed.finish().unwrap());
     // Without optimisation it takes its time.
-    let answer = function.invoke_within(delivered("logs/1.gz"), Duration::from_secs(300)).await;
+    let answer = function
+        .invoke_within(delivered("logs/1.gz"), Duration::from_secs(300))
+        .await;
     assert_eq!(response(answer)["counted"], 8000 * MINUTES);
     // Nothing, where there is no /proc.
     let peak_bytes = function.peak_rss_bytes();
-    assert!(peak_bytes.is_none_or(|peak| peak < MOST_BYTES), "{peak_bytes:?}");
+    assert!(
+        peak_bytes.is_none_or(|peak| peak < MOST_BYTES),
+        "{peak_bytes:?}"
+    );
 }
 
 /// Promise P125.
@@ -415,11 +536,17 @@ async fn a_dry_run_says_the_figures_and_keeps_nothing() {
     for (function, event) in [(&by_setting, delivered("logs/1")), (&by_event, dry)] {
         let answer = response(function.invoke(event).await);
         assert_eq!(answer["outcome"], "planned");
-        assert_eq!(answer["figures"].as_array().unwrap().len(), audience.truth(60).len());
+        assert_eq!(
+            answer["figures"].as_array().unwrap().len(),
+            audience.truth(60).len()
+        );
         assert!(cloud.s3().keys(STATE, "viewers/").is_empty() && reported(function).is_empty());
     }
     // Nor does an error say that something is counted.
     cloud.s3().put(BUCKET, "logs/1", "no line\n");
     let (_, message) = error(by_setting.invoke(delivered("logs/1")).await);
-    assert!(message.ends_with("nothing is counted: it is a dry run"), "{message}");
+    assert!(
+        message.ends_with("nothing is counted: it is a dry run"),
+        "{message}"
+    );
 }

@@ -30,7 +30,12 @@ async fn cut(settings: &[(&str, &str)], side: usize) -> Stage {
 #[tokio::test]
 async fn a_cleared_alert_an_alarm_that_is_over_the_schedule_and_a_person_bring_a_side_back() {
     for side in [A, B] {
-        for event in [alert_cleared(side), alarm_ok(side), event("fail-back/schedule.json"), by_hand(side)] {
+        for event in [
+            alert_cleared(side),
+            alarm_ok(side),
+            event("fail-back/schedule.json"),
+            by_hand(side),
+        ] {
             let stage = cut(&[], side).await;
             let answer = run(&stage, &[], event.clone()).await;
             let name = ["A", "B"][side];
@@ -41,7 +46,14 @@ async fn a_cleared_alert_an_alarm_that_is_over_the_schedule_and_a_person_bring_a
             );
             assert_eq!(stage.statuses(), ["live", "live"]);
             assert!(stage.bases()[side].is_some());
-            assert_eq!(stage.variants().iter().filter(|(pathway, _)| pathway.starts_with(name)).count(), 3);
+            assert_eq!(
+                stage
+                    .variants()
+                    .iter()
+                    .filter(|(pathway, _)| pathway.starts_with(name))
+                    .count(),
+                3
+            );
         }
     }
 }
@@ -51,7 +63,10 @@ async fn a_cleared_alert_an_alarm_that_is_over_the_schedule_and_a_person_bring_a
 async fn an_event_of_the_other_side_brings_back_the_one_that_is_away() {
     let stage = cut(&[], A).await;
     let answer = run(&stage, &[], alert_cleared(B)).await;
-    assert_eq!((&answer["outcome"], &answer["returned"]), (&json!("failed_back"), &json!("A")));
+    assert_eq!(
+        (&answer["outcome"], &answer["returned"]),
+        (&json!("failed_back"), &json!("A"))
+    );
 }
 
 /// Promise P51.
@@ -59,13 +74,25 @@ async fn an_event_of_the_other_side_brings_back_the_one_that_is_away() {
 async fn what_is_cleared_where_nothing_was_cut_changes_nothing() {
     let stage = Stage::published(&[]).await;
     let before = stage.everything();
-    for event in [alert_cleared(A), alarm_ok(B), event("fail-back/schedule.json"), by_hand(A)] {
-        assert_eq!(run(&stage, &[], event.clone()).await["outcome"], "unchanged", "{event}");
+    for event in [
+        alert_cleared(A),
+        alarm_ok(B),
+        event("fail-back/schedule.json"),
+        by_hand(A),
+    ] {
+        assert_eq!(
+            run(&stage, &[], event.clone()).await["outcome"],
+            "unchanged",
+            "{event}"
+        );
         assert_eq!(stage.everything(), before);
     }
     let stage = Stage::new();
     let before = stage.everything();
-    assert_eq!(run(&stage, &[], event("fail-back/schedule.json")).await["outcome"], "unchanged");
+    assert_eq!(
+        run(&stage, &[], event("fail-back/schedule.json")).await["outcome"],
+        "unchanged"
+    );
     assert_eq!(stage.everything(), before);
 }
 
@@ -86,7 +113,9 @@ async fn what_begins_and_what_is_somebody_elses_is_ignored_without_a_call() {
         event("fail-over/channel-state-change.json"),
         cleared(|detail| detail["pipeline"] = "1".into()),
         cleared(|detail| detail["alert_type"] = "Failed to Create Output File or Socket".into()),
-        cleared(|detail| detail["channel_arn"] = "arn:aws:medialive:us-west-2:111122223333:channel:9".into()),
+        cleared(|detail| {
+            detail["channel_arn"] = "arn:aws:medialive:us-west-2:111122223333:channel:9".into()
+        }),
         cleared(|detail| detail["alarm_state"] = "UPDATED".into()),
     ] {
         let answer = response(fail_back.invoke(event.clone()).await);
@@ -101,7 +130,11 @@ async fn what_begins_and_what_is_somebody_elses_is_ignored_without_a_call() {
         cleared(|detail| detail["channel_arn"] = CHANNELS[A].parse::<u64>().unwrap().into()),
     ] {
         let (kind, why) = error(fail_back.invoke(junk.clone()).await);
-        assert_eq!((kind.as_str(), why.is_empty()), ("BadEvent", false), "{junk}: {why}");
+        assert_eq!(
+            (kind.as_str(), why.is_empty()),
+            ("BadEvent", false),
+            "{junk}: {why}"
+        );
     }
     assert_eq!(stage.traffic.calls(), []);
 }

@@ -10,7 +10,9 @@ mod watching;
 
 use serde_json::{Value, json};
 use std::time::Duration;
-use stories::pair::{ALERT, CHANNELS, Stage, ago, alarm, alarm_ok, alert_cleared, alert_set, by_hand};
+use stories::pair::{
+    ALERT, CHANNELS, Stage, ago, alarm, alarm_ok, alert_cleared, alert_set, by_hand,
+};
 use stories::{error, event, response};
 
 const A: usize = 0;
@@ -31,7 +33,12 @@ fn late(mut event: Value, by: Duration) -> Value {
 #[tokio::test]
 async fn an_alert_an_alarm_the_schedule_and_a_person_move_viewers() {
     for side in [A, B] {
-        for event in [alert_set(side), alarm(side), event("fail-over/schedule.json"), by_hand(side)] {
+        for event in [
+            alert_set(side),
+            alarm(side),
+            event("fail-over/schedule.json"),
+            by_hand(side),
+        ] {
             let stage = Stage::published(&[]).await;
             if event["source"] == "aws.events" {
                 stage.medialive.set_alert(CHANNELS[side], 0, ALERT);
@@ -44,8 +51,17 @@ async fn an_alert_an_alarm_the_schedule_and_a_person_move_viewers() {
                 "{event}"
             );
             assert_ne!(answer["why"], "", "{event}");
-            assert_eq!((stage.bases()[side].clone(), stage.bases()[1 - side].is_some()), (None, true));
-            assert!(stage.variants().iter().all(|(pathway, _)| pathway == other), "{event}");
+            assert_eq!(
+                (
+                    stage.bases()[side].clone(),
+                    stage.bases()[1 - side].is_some()
+                ),
+                (None, true)
+            );
+            assert!(
+                stage.variants().iter().all(|(pathway, _)| pathway == other),
+                "{event}"
+            );
             assert_eq!(stage.steering()["PATHWAY-PRIORITY"], json!([other]));
             assert_eq!(stage.state()["first"], other);
         }
@@ -55,8 +71,14 @@ async fn an_alert_an_alarm_the_schedule_and_a_person_move_viewers() {
 /// Promises P40 and P51.
 #[tokio::test]
 async fn the_two_pipelines_of_one_channel_can_be_the_two_sides() {
-    let arn = alert_set(A)["detail"]["channel_arn"].as_str().unwrap().to_owned();
-    let settings = [("SIDE_B_CHANNEL_ARN", arn.as_str()), ("SIDE_B_PIPELINE", "1")];
+    let arn = alert_set(A)["detail"]["channel_arn"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let settings = [
+        ("SIDE_B_CHANNEL_ARN", arn.as_str()),
+        ("SIDE_B_PIPELINE", "1"),
+    ];
     let stage = Stage::published(&settings).await;
     stage.medialive.create_channel(CHANNELS[A], 2);
     let of_b = |mut event: Value| {
@@ -65,9 +87,19 @@ async fn the_two_pipelines_of_one_channel_can_be_the_two_sides() {
     };
     assert_eq!(run(&stage, &settings, of_b(alert_set(A))).await["cut"], "B");
     stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
-    let back = response(stage.call("fail-back", &settings, of_b(alert_cleared(A))).await);
-    assert_eq!((&back["outcome"], &back["returned"]), (&json!("failed_back"), &json!("B")));
-    assert_eq!(run(&stage, &settings, event("fail-over/schedule.json")).await["cut"], "A");
+    let back = response(
+        stage
+            .call("fail-back", &settings, of_b(alert_cleared(A)))
+            .await,
+    );
+    assert_eq!(
+        (&back["outcome"], &back["returned"]),
+        (&json!("failed_back"), &json!("B"))
+    );
+    assert_eq!(
+        run(&stage, &settings, event("fail-over/schedule.json")).await["cut"],
+        "A"
+    );
 }
 
 /// Promise P40.
@@ -76,11 +108,20 @@ async fn which_alerts_count_is_a_setting() {
     let stage = Stage::published(&[]).await;
     let mut other = event("fail-over/alert-other-type.json");
     other["time"] = alert_set(A)["time"].clone();
-    let types = [("ALERT_TYPES", "Failed to Create Output File or Socket, RTMP Stream Not Found")];
+    let types = [(
+        "ALERT_TYPES",
+        "Failed to Create Output File or Socket, RTMP Stream Not Found",
+    )];
     let before = stage.everything();
-    assert_eq!(run(&stage, &types, alert_set(A)).await["outcome"], "ignored");
+    assert_eq!(
+        run(&stage, &types, alert_set(A)).await["outcome"],
+        "ignored"
+    );
     stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
-    assert_eq!(run(&stage, &types, event("fail-over/schedule.json")).await["outcome"], "unchanged");
+    assert_eq!(
+        run(&stage, &types, event("fail-over/schedule.json")).await["outcome"],
+        "unchanged"
+    );
     assert_eq!(run(&stage, &[], other.clone()).await["outcome"], "ignored");
     assert_eq!(stage.everything(), before);
     assert_eq!(run(&stage, &types, other).await["outcome"], "failed_over");
@@ -94,7 +135,8 @@ async fn other_alerts_pipelines_alarms_and_events_are_ignored_without_a_call() {
     let mut foreign_alarm = alarm(A);
     foreign_alarm["detail"]["alarmName"] = "somebody-elses".into();
     let mut foreign_channel = alert_set(A);
-    foreign_channel["detail"]["channel_arn"] = "arn:aws:medialive:us-west-2:111122223333:channel:9".into();
+    foreign_channel["detail"]["channel_arn"] =
+        "arn:aws:medialive:us-west-2:111122223333:channel:9".into();
     for event in [
         event("fail-over/alert-other-pipeline.json"),
         event("fail-over/alert-other-type.json"),
@@ -142,11 +184,17 @@ async fn junk_is_refused_without_a_call() {
         remove(alarm(A), "time"),
         with(alert_set(A), |event| event["time"] = "yesterday".into()),
         with(alert_set(A), |event| event["detail"]["pipeline"] = 0.into()),
-        with(alert_set(A), |event| event["onair"] = json!({ "side": "A" })),
+        with(alert_set(A), |event| {
+            event["onair"] = json!({ "side": "A" })
+        }),
         with(alarm(A), |event| event["detail"]["state"] = "ALARM".into()),
     ] {
         let (kind, why) = error(fail_over.invoke(event.clone()).await);
-        assert_eq!((kind.as_str(), why.is_empty()), ("BadEvent", false), "{event}: {why}");
+        assert_eq!(
+            (kind.as_str(), why.is_empty()),
+            ("BadEvent", false),
+            "{event}: {why}"
+        );
     }
     assert_eq!(stage.traffic.calls(), []);
 }
@@ -154,22 +202,29 @@ async fn junk_is_refused_without_a_call() {
 /// Promise P41.
 #[tokio::test]
 async fn first_the_state_then_the_manifest_then_the_cut_then_the_playlist() {
-    for (cut, change) in
-        [("delete", Some("DeleteOriginEndpoint")), ("deny", Some("UpdateOriginEndpoint")), ("none", None)]
-    {
+    for (cut, change) in [
+        ("delete", Some("DeleteOriginEndpoint")),
+        ("deny", Some("UpdateOriginEndpoint")),
+        ("none", None),
+    ] {
         let stage = Stage::published(&[]).await;
         stage.traffic.reset_calls();
         run(&stage, &[("CUT", cut)], alert_set(A)).await;
         let calls = stage.traffic.calls();
         let is_change = |operation: &str| {
-            ["Put", "Delete", "Update", "Create"].iter().any(|verb| operation.starts_with(verb))
+            ["Put", "Delete", "Update", "Create"]
+                .iter()
+                .any(|verb| operation.starts_with(verb))
         };
         let changes: Vec<(&str, &str)> = calls
             .iter()
             .filter(|call| is_change(&call.operation))
             .map(|call| (call.operation.as_str(), call.key.as_str()))
             .collect();
-        let mut expected = vec![("PutObject", "pairs/show/state.json"), ("PutObject", "show/steering.json")];
+        let mut expected = vec![
+            ("PutObject", "pairs/show/state.json"),
+            ("PutObject", "show/steering.json"),
+        ];
         expected.extend(change.map(|change| (change, "show-a-hls")));
         expected.push(("PutObject", "show/index.m3u8"));
         assert_eq!(changes, expected, "{cut}");
@@ -187,8 +242,17 @@ async fn an_alert_that_comes_twice_does_nothing_the_second_time() {
             run(&stage, &settings, event).await;
         }
         let before = stage.everything();
-        for event in [alert.clone(), alarm(A), by_hand(A), late(alert, Duration::from_secs(600))] {
-            assert_eq!(run(&stage, &settings, event.clone()).await["outcome"], "unchanged", "{cut} {event}");
+        for event in [
+            alert.clone(),
+            alarm(A),
+            by_hand(A),
+            late(alert, Duration::from_secs(600)),
+        ] {
+            assert_eq!(
+                run(&stage, &settings, event.clone()).await["outcome"],
+                "unchanged",
+                "{cut} {event}"
+            );
             assert_eq!(stage.everything(), before, "{cut} {event}");
         }
     }
@@ -202,10 +266,16 @@ async fn an_alert_of_long_ago_is_not_taken_at_its_word() {
         let fail_over = stage.start("fail-over", &[]);
         let old = late(event.clone(), Duration::from_secs(125));
         let before = stage.everything();
-        assert_eq!(response(fail_over.invoke(old.clone()).await)["outcome"], "unchanged");
+        assert_eq!(
+            response(fail_over.invoke(old.clone()).await)["outcome"],
+            "unchanged"
+        );
         assert_eq!(stage.everything(), before);
         stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
-        assert_eq!(response(fail_over.invoke(old).await)["outcome"], "failed_over");
+        assert_eq!(
+            response(fail_over.invoke(old).await)["outcome"],
+            "failed_over"
+        );
 
         let stage = Stage::published(&[]).await;
         let young = late(event, Duration::from_secs(60));
@@ -219,13 +289,25 @@ async fn an_alert_from_before_the_side_came_back_is_not_taken_at_its_word() {
     let stage = Stage::published(&[]).await;
     let fail_over = stage.start("fail-over", &[]);
     let alert = alert_set(A);
-    assert_eq!(response(fail_over.invoke(alert.clone()).await)["outcome"], "failed_over");
-    assert_eq!(response(stage.call("fail-back", &[], alert_cleared(A)).await)["outcome"], "failed_back");
+    assert_eq!(
+        response(fail_over.invoke(alert.clone()).await)["outcome"],
+        "failed_over"
+    );
+    assert_eq!(
+        response(stage.call("fail-back", &[], alert_cleared(A)).await)["outcome"],
+        "failed_back"
+    );
     let before = stage.everything();
-    assert_eq!(response(fail_over.invoke(alert.clone()).await)["outcome"], "unchanged");
+    assert_eq!(
+        response(fail_over.invoke(alert.clone()).await)["outcome"],
+        "unchanged"
+    );
     assert_eq!(stage.everything(), before);
     stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
-    assert_eq!(response(fail_over.invoke(alert).await)["outcome"], "failed_over");
+    assert_eq!(
+        response(fail_over.invoke(alert).await)["outcome"],
+        "failed_over"
+    );
 }
 
 /// Promise P50.
@@ -236,21 +318,36 @@ async fn an_alert_needs_three_services_one_look_and_four_round_trips_before_the_
         let stage = Stage::published(&[]).await;
         stage.traffic.reset_calls();
         stage.traffic.set_latency(LATENCY);
-        assert_eq!(run(&stage, &[("CUT", cut)], alert_set(A)).await["outcome"], "failed_over");
+        assert_eq!(
+            run(&stage, &[("CUT", cut)], alert_set(A)).await["outcome"],
+            "failed_over"
+        );
         let calls = stage.traffic.calls();
         assert!(
-            calls.iter().all(|call| ["s3", "mediapackage", "origin"].contains(&call.service)),
+            calls
+                .iter()
+                .all(|call| ["s3", "mediapackage", "origin"].contains(&call.service)),
             "{calls:?}"
         );
-        assert_eq!(calls.iter().filter(|call| call.service == "origin").count(), 1, "{calls:?}");
+        assert_eq!(
+            calls.iter().filter(|call| call.service == "origin").count(),
+            1,
+            "{calls:?}"
+        );
         let b = stage.bases()[B].clone().unwrap();
         let looked = calls.iter().find(|call| call.service == "origin").unwrap();
-        assert!(b.ends_with(looked.key.trim_end_matches("index_1.m3u8")), "{looked:?}");
-        let strike = calls
-            .iter()
-            .find(|call| ["DeleteOriginEndpoint", "UpdateOriginEndpoint"].contains(&call.operation.as_str()));
+        assert!(
+            b.ends_with(looked.key.trim_end_matches("index_1.m3u8")),
+            "{looked:?}"
+        );
+        let strike = calls.iter().find(|call| {
+            ["DeleteOriginEndpoint", "UpdateOriginEndpoint"].contains(&call.operation.as_str())
+        });
         let before = strike.unwrap().at - calls[0].at;
-        assert!(before < 5 * LATENCY, "{before:?} are more than four times {LATENCY:?}: {calls:#?}");
+        assert!(
+            before < 5 * LATENCY,
+            "{before:?} are more than four times {LATENCY:?}: {calls:#?}"
+        );
         assert!(before >= 3 * LATENCY, "the latency counts");
     }
 }
@@ -259,11 +356,21 @@ async fn an_alert_needs_three_services_one_look_and_four_round_trips_before_the_
 #[tokio::test]
 async fn a_look_that_fails_is_done_again_where_the_endpoint_is_now() {
     let stage = Stage::published(&[]).await;
-    let definition = stage.mediapackage.endpoint(stories::pair::ENDPOINTS[B]).unwrap();
+    let definition = stage
+        .mediapackage
+        .endpoint(stories::pair::ENDPOINTS[B])
+        .unwrap();
     stage.mediapackage.delete(stories::pair::ENDPOINTS[B]);
     stage.mediapackage.create(&definition);
     let answer = run(&stage, &[], alert_set(A)).await;
     assert_eq!(answer["outcome"], "failed_over", "{answer:#}");
     let there = stage.bases()[B].clone().unwrap();
-    assert!(stage.variants().iter().all(|(_, url)| url.starts_with(&there)), "{:?}", stage.variants());
+    assert!(
+        stage
+            .variants()
+            .iter()
+            .all(|(_, url)| url.starts_with(&there)),
+        "{:?}",
+        stage.variants()
+    );
 }

@@ -47,9 +47,12 @@ fn relative(path: &Path) -> Option<String> {
 /// The functions' names: the folders of `functions/`.
 fn stems() -> Vec<String> {
     let folder = root().join("functions");
-    let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let entries =
+        std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let folders = entries.flatten().filter(|entry| entry.path().is_dir());
-    let mut stems: Vec<String> = folders.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let mut stems: Vec<String> = folders
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
     stems.sort();
     assert!(!stems.is_empty(), "{} has no function", folder.display());
     stems

@@ -1,7 +1,10 @@
 //! The promises of `docs/behaviour.md`, each told as a story: the real binary, the real SDK, an S3 across
 //! the wire. One test binary, so that it links once.
 
-#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in what tests share")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy.toml allows it in tests, but not in what tests share"
+)]
 
 mod complete_lifecycle;
 mod count_viewers;

@@ -24,5 +24,8 @@ async fn documents(cloud: &Cloud, bucket: &str, recording: &Recording) -> [Store
 fn listed(ended: &str) -> Vec<String> {
     let ended: Value = serde_json::from_str(ended).unwrap();
     let renditions = ended["media"]["hls"]["renditions"].as_array().unwrap();
-    renditions.iter().map(|rendition| rendition["path"].as_str().unwrap().to_owned()).collect()
+    renditions
+        .iter()
+        .map(|rendition| rendition["path"].as_str().unwrap().to_owned())
+        .collect()
 }

@@ -36,8 +36,12 @@ struct Checker {
 
 impl Checker {
     fn start(s3: &S3) -> Self {
-        let (stop, breaches) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
-        let (buckets, stopped, found) = (Buckets::clone(s3), Arc::clone(&stop), Arc::clone(&breaches));
+        let (stop, breaches) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(Mutex::new(Vec::new())),
+        );
+        let (buckets, stopped, found) =
+            (Buckets::clone(s3), Arc::clone(&stop), Arc::clone(&breaches));
         let thread = std::thread::spawn(move || {
             let (mut looks, mut sequences) = (0, BTreeMap::new());
             while !stopped.load(Ordering::Relaxed) {
@@ -48,7 +52,11 @@ impl Checker {
             }
             looks
         });
-        Self { stop, breaches, thread: Some(thread) }
+        Self {
+            stop,
+            breaches,
+            thread: Some(thread),
+        }
     }
 
     /// How often it looked.
@@ -65,8 +73,12 @@ fn look(buckets: &Buckets, sequences: &mut BTreeMap<String, u64>) -> Vec<String>
     let mut wrong = Vec::new();
     let keys = buckets.keys(BUCKET, "");
     for playlist in keys.iter().filter(|key| key.ends_with(".m3u8")) {
-        let Some(text) = buckets.text(BUCKET, playlist) else { continue };
-        let Ok(snapshot) = Snapshot::parse(&text) else { continue };
+        let Some(text) = buckets.text(BUCKET, playlist) else {
+            continue;
+        };
+        let Ok(snapshot) = Snapshot::parse(&text) else {
+            continue;
+        };
         let before = sequences.insert(playlist.clone(), snapshot.sequence);
         if before.is_some_and(|before| before > snapshot.sequence) {
             wrong.push(format!("{playlist} went back to {}", snapshot.sequence));
@@ -86,7 +98,14 @@ fn ffmpeg(dir: &Path, seconds: u32, more: &[&str]) -> Child {
     let mut command = Command::new("ffmpeg");
     command.args(["-nostdin", "-v", "error", "-re", "-f", "lavfi", "-i"]);
     command.arg(format!("testsrc=size=160x90:rate=25:duration={seconds}"));
-    command.args(["-filter_complex", "split=2[a][b]", "-map", "[a]", "-map", "[b]"]);
+    command.args([
+        "-filter_complex",
+        "split=2[a][b]",
+        "-map",
+        "[a]",
+        "-map",
+        "[b]",
+    ]);
     command.args([
         "-c:v",
         "libx264",
@@ -99,9 +118,23 @@ fn ffmpeg(dir: &Path, seconds: u32, more: &[&str]) -> Child {
         "-b:v",
         "100k",
     ]);
-    command.args(["-f", "hls", "-hls_time", "1", "-hls_list_size", "4", "-hls_flags", "delete_segments"]);
+    command.args([
+        "-f",
+        "hls",
+        "-hls_time",
+        "1",
+        "-hls_list_size",
+        "4",
+        "-hls_flags",
+        "delete_segments",
+    ]);
     command.args(more);
-    command.args(["-master_pl_name", "master.m3u8", "-var_stream_map", "v:0,name:hd v:1,name:sd"]);
+    command.args([
+        "-master_pl_name",
+        "master.m3u8",
+        "-var_stream_map",
+        "v:0,name:hd v:1,name:sd",
+    ]);
     command.arg(dir.join("%v/index.m3u8"));
     command.stdin(Stdio::null()).spawn().unwrap()
 }
@@ -133,7 +166,9 @@ impl Live {
     /// Waits for the end of the stream, and says how many segments were published of each rendition.
     fn ends(&self) -> [u64; 2] {
         ["hd", "sd"].map(|rendition| {
-            wait_until("the end", || self.playlist(rendition).contains("#EXT-X-ENDLIST"));
+            wait_until("the end", || {
+                self.playlist(rendition).contains("#EXT-X-ENDLIST")
+            });
             let snapshot = Snapshot::parse(&self.playlist(rendition)).unwrap();
             snapshot.sequence + snapshot.segments.len() as u64
         })
@@ -153,16 +188,30 @@ fn what_ffmpeg_writes_is_published_and_nothing_is_named_before_it_is_there() {
         assert_eq!(live.ends(), [8, 8]);
         assert!(checker.end() > 1_000);
         let object = live.s3.object(BUCKET, "live/hd/index.m3u8").unwrap();
-        assert_eq!(object.content_type.as_deref(), Some("application/vnd.apple.mpegurl"));
+        assert_eq!(
+            object.content_type.as_deref(),
+            Some("application/vnd.apple.mpegurl")
+        );
         assert_eq!(object.cache_control.as_deref(), Some("max-age=0"));
         let snapshot = Snapshot::parse(&live.playlist("hd")).unwrap();
         let segment = format!("live/hd/{}", snapshot.segments[0].uri);
         let object = live.s3.object(BUCKET, &segment).unwrap();
-        assert!(object.cache_control.as_deref().unwrap().contains("immutable"));
+        assert!(
+            object
+                .cache_control
+                .as_deref()
+                .unwrap()
+                .contains("immutable")
+        );
         let is_fmp4 = snapshot.segments[0].map.is_some();
-        assert_eq!(object.content_type.as_deref(), Some(if is_fmp4 { "video/mp4" } else { "video/mp2t" }));
+        assert_eq!(
+            object.content_type.as_deref(),
+            Some(if is_fmp4 { "video/mp4" } else { "video/mp2t" })
+        );
         assert_eq!(is_fmp4, !naming.is_empty());
-        wait_until("the multivariant playlist", || live.text("master.m3u8").contains("hd/index.m3u8"));
+        wait_until("the multivariant playlist", || {
+            live.text("master.m3u8").contains("hd/index.m3u8")
+        });
     }
 }
 
@@ -186,7 +235,13 @@ fn however_often_the_daemon_is_killed_nothing_is_named_that_is_not_there() {
     }
     let _daemon = live.daemon(&[]);
     // It ends what it has begun, and its playlists.
-    assert!(Command::new("kill").arg(encoder.id().to_string()).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .arg(encoder.id().to_string())
+            .status()
+            .unwrap()
+            .success()
+    );
     encoder.wait().unwrap();
     println!("published {:?}", live.ends());
     assert!(checker.end() > 1_000);
@@ -226,15 +281,26 @@ fn an_encoder_that_begins_again_goes_on_behind_a_discontinuity() {
     let checker = Checker::start(&live.s3);
     let _daemon = live.daemon(&[]);
     let mut encoder = ffmpeg(live.dir.path(), 60, &[]);
-    wait_until("a few segments", || live.playlist("hd").contains("#EXT-X-MEDIA-SEQUENCE:2"));
+    wait_until("a few segments", || {
+        live.playlist("hd").contains("#EXT-X-MEDIA-SEQUENCE:2")
+    });
     encoder.kill().unwrap();
     encoder.wait().unwrap();
     let before = Snapshot::parse(&live.playlist("hd")).unwrap();
     let mut encoder = ffmpeg(live.dir.path(), 6, &[]);
-    wait_until("the second run", || live.playlist("hd").contains("#EXT-X-DISCONTINUITY\n"));
+    wait_until("the second run", || {
+        live.playlist("hd").contains("#EXT-X-DISCONTINUITY\n")
+    });
     let after = Snapshot::parse(&live.playlist("hd")).unwrap();
     assert!(after.sequence >= before.sequence);
-    assert_eq!(after.segments.iter().filter(|segment| segment.discontinuity).count(), 1);
+    assert_eq!(
+        after
+            .segments
+            .iter()
+            .filter(|segment| segment.discontinuity)
+            .count(),
+        1
+    );
     assert!(encoder.wait().unwrap().success());
     let before = before.sequence + before.segments.len() as u64;
     assert_eq!(live.ends()[0], before + 6);

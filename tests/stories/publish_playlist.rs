@@ -7,25 +7,42 @@ use serde_json::{Value, json};
 use stand_in::{Live, Object, Variant};
 use std::collections::{BTreeMap, BTreeSet};
 use stories::pair::{
-    CONTROL, INDEX, PUBLIC, STATE, STEERING, Stage, alarm, alert_cleared, alert_set, attribute, by_hand,
-    metrics,
+    CONTROL, INDEX, PUBLIC, STATE, STEERING, Stage, alarm, alert_cleared, alert_set, attribute,
+    by_hand, metrics,
 };
 use stories::{error, event, response};
 
 /// Runs once, and answers.
 async fn run(stage: &Stage, settings: &[(&str, &str)]) -> Value {
-    response(stage.call("publish-playlist", settings, event("publish-playlist/schedule.json")).await)
+    response(
+        stage
+            .call(
+                "publish-playlist",
+                settings,
+                event("publish-playlist/schedule.json"),
+            )
+            .await,
+    )
 }
 
 /// A side with everything that a side can have, and this ladder.
 fn live(variants: Vec<Variant>) -> Live {
-    Live { variants, has_audio_group: true, has_iframe_playlists: true, ..Live::default() }
+    Live {
+        variants,
+        has_audio_group: true,
+        has_iframe_playlists: true,
+        ..Live::default()
+    }
 }
 
 /// The lines of the published playlist that are this tag.
 fn tags(stage: &Stage, name: &str) -> Vec<String> {
     let index = stage.public("index.m3u8");
-    index.lines().filter(|line| line.starts_with(&format!("{name}:"))).map(str::to_owned).collect()
+    index
+        .lines()
+        .filter(|line| line.starts_with(&format!("{name}:")))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// A state in which B leads, of this generation.
@@ -37,11 +54,21 @@ fn b_leads(generation: u64) -> Value {
 /// Promise P32.
 #[tokio::test]
 async fn the_schedule_and_a_person_publish() {
-    for file in ["publish-playlist/schedule.json", "publish-playlist/by-hand.json"] {
+    for file in [
+        "publish-playlist/schedule.json",
+        "publish-playlist/by-hand.json",
+    ] {
         let stage = Stage::new();
         let publish = stage.start("publish-playlist", &[]);
-        assert_eq!(response(publish.invoke(event(file)).await)["outcome"], "published", "{file}");
-        assert!(!stage.public("index.m3u8").is_empty() && stage.state() == Value::Null, "{file}");
+        assert_eq!(
+            response(publish.invoke(event(file)).await)["outcome"],
+            "published",
+            "{file}"
+        );
+        assert!(
+            !stage.public("index.m3u8").is_empty() && stage.state() == Value::Null,
+            "{file}"
+        );
     }
 }
 
@@ -50,15 +77,19 @@ async fn the_schedule_and_a_person_publish() {
 async fn other_events_are_ignored_and_junk_is_refused_without_a_call() {
     let stage = Stage::new();
     let publish = stage.start("publish-playlist", &[]);
-    let others =
-        [alert_set(0), alert_cleared(1), alarm(0), by_hand(0), event("fail-over/channel-state-change.json")];
+    let others = [
+        alert_set(0),
+        alert_cleared(1),
+        alarm(0),
+        by_hand(0),
+        event("fail-over/channel-state-change.json"),
+    ];
     for event in others {
         let answer = response(publish.invoke(event.clone()).await);
         assert_eq!(answer["outcome"], "ignored", "{event}");
         assert_ne!(answer["why"], "", "{event}");
     }
-    let beside =
-        json!({ "source": "aws.events", "detail-type": "Scheduled Event", "onair": { "side": "A" } });
+    let beside = json!({ "source": "aws.events", "detail-type": "Scheduled Event", "onair": { "side": "A" } });
     for junk in [
         json!({}),
         json!(null),
@@ -71,7 +102,11 @@ async fn other_events_are_ignored_and_junk_is_refused_without_a_call() {
         beside,
     ] {
         let (kind, why) = error(publish.invoke(junk.clone()).await);
-        assert_eq!((kind.as_str(), why.is_empty()), ("BadEvent", false), "{junk}: {why}");
+        assert_eq!(
+            (kind.as_str(), why.is_empty()),
+            ("BadEvent", false),
+            "{junk}: {why}"
+        );
     }
     assert_eq!(stage.traffic.calls(), []);
 }
@@ -79,25 +114,37 @@ async fn other_events_are_ignored_and_junk_is_refused_without_a_call() {
 /// Promise P33.
 #[tokio::test]
 async fn the_two_of_a_pair_stand_together_and_say_the_same() {
-    let stage = Stage::with(live(Live::default().variants), live(Live::default().variants));
+    let stage = Stage::with(
+        live(Live::default().variants),
+        live(Live::default().variants),
+    );
     for (first, second) in [("A", "B"), ("B", "A")] {
         run(&stage, &[]).await;
         let variants = stage.variants();
-        let pathways: Vec<&str> = variants.iter().map(|(pathway, _)| pathway.as_str()).collect();
+        let pathways: Vec<&str> = variants
+            .iter()
+            .map(|(pathway, _)| pathway.as_str())
+            .collect();
         assert_eq!(pathways, [first, second, first, second, first, second]);
         let base = |pathway: &str| stage.bases()[usize::from(pathway == "B")].clone().unwrap();
         let expected = (0..6).map(|n| format!("{}index_{}.m3u8", base(pathways[n]), n / 2 + 1));
-        assert!(variants.iter().map(|(_, url)| url.clone()).eq(expected), "{variants:?}");
+        assert!(
+            variants.iter().map(|(_, url)| url.clone()).eq(expected),
+            "{variants:?}"
+        );
 
         let own = ["PATHWAY-ID", "AUDIO", "GROUP-ID", "URI"];
         let plain = |tag: &String| {
             let values = own.map(|name| (name, attribute(tag, name).to_owned()));
-            values
-                .iter()
-                .fold(tag.clone(), |tag, (name, value)| tag.replace(&format!("{name}=\"{value}\""), name))
+            values.iter().fold(tag.clone(), |tag, (name, value)| {
+                tag.replace(&format!("{name}=\"{value}\""), name)
+            })
         };
-        for (name, count) in [("#EXT-X-STREAM-INF", 6), ("#EXT-X-I-FRAME-STREAM-INF", 6), ("#EXT-X-MEDIA", 2)]
-        {
+        for (name, count) in [
+            ("#EXT-X-STREAM-INF", 6),
+            ("#EXT-X-I-FRAME-STREAM-INF", 6),
+            ("#EXT-X-MEDIA", 2),
+        ] {
             let tags = tags(&stage, name);
             assert_eq!(tags.len(), count, "{name}");
             for pair in tags.chunks(2) {
@@ -112,14 +159,26 @@ async fn the_two_of_a_pair_stand_together_and_say_the_same() {
                 .or_default()
                 .insert(attribute(&tag, "PATHWAY-ID").to_owned());
         }
-        assert!(groups.len() == 2 && groups.values().all(|pathways| pathways.len() == 1), "{groups:?}");
+        assert!(
+            groups.len() == 2 && groups.values().all(|pathways| pathways.len() == 1),
+            "{groups:?}"
+        );
         let renditions = tags(&stage, "#EXT-X-MEDIA");
         assert!(
-            renditions.iter().all(|tag| groups.contains_key(attribute(tag, "GROUP-ID"))),
+            renditions
+                .iter()
+                .all(|tag| groups.contains_key(attribute(tag, "GROUP-ID"))),
             "{renditions:?}"
         );
-        for tag in renditions.iter().chain(&tags(&stage, "#EXT-X-I-FRAME-STREAM-INF")) {
-            let side = if tag.contains("-B\"") || tag.contains("PATHWAY-ID=\"B\"") { "B" } else { "A" };
+        for tag in renditions
+            .iter()
+            .chain(&tags(&stage, "#EXT-X-I-FRAME-STREAM-INF"))
+        {
+            let side = if tag.contains("-B\"") || tag.contains("PATHWAY-ID=\"B\"") {
+                "B"
+            } else {
+                "A"
+            };
             assert!(attribute(tag, "URI").starts_with(&base(side)), "{tag}");
         }
         stage.put_state(&b_leads(1));
@@ -129,11 +188,21 @@ async fn the_two_of_a_pair_stand_together_and_say_the_same() {
 /// Promises P34 and P60.
 #[tokio::test]
 async fn what_only_one_side_has_stays_is_reported_and_is_not_steered() {
-    let b = vec![Variant::new(6_140_000, "1920x1080"), Variant::new(2_610_000, "1280x720")];
+    let b = vec![
+        Variant::new(6_140_000, "1920x1080"),
+        Variant::new(2_610_000, "1280x720"),
+    ];
     let stage = Stage::with(live(Live::default().variants), live(b));
     let publish = stage.start("publish-playlist", &[]);
-    let answer = response(publish.invoke(event("publish-playlist/schedule.json")).await);
-    assert_eq!((&answer["outcome"], &answer["steered"]), (&json!("published"), &json!(false)));
+    let answer = response(
+        publish
+            .invoke(event("publish-playlist/schedule.json"))
+            .await,
+    );
+    assert_eq!(
+        (&answer["outcome"], &answer["steered"]),
+        (&json!("published"), &json!(false))
+    );
     assert_eq!(answer["variants"], json!({ "A": 3, "B": 2 }));
     let unpaired = answer["unpaired"].to_string();
     let said = [
@@ -142,13 +211,34 @@ async fn what_only_one_side_has_stays_is_reported_and_is_not_steered() {
         "B lacks variant 640x360",
         "B lacks I-frame entry",
     ];
-    assert!(said.iter().all(|said| unpaired.contains(said)), "{unpaired}");
-    assert!(!unpaired.contains("lacks variant 1920x1080"), "8 % apart is one and the same: {unpaired}");
+    assert!(
+        said.iter().all(|said| unpaired.contains(said)),
+        "{unpaired}"
+    );
+    assert!(
+        !unpaired.contains("lacks variant 1920x1080"),
+        "8 % apart is one and the same: {unpaired}"
+    );
     let bandwidths: Vec<String> = tags(&stage, "#EXT-X-STREAM-INF")
         .iter()
-        .map(|tag| format!("{} {}", attribute(tag, "PATHWAY-ID"), attribute(tag, "BANDWIDTH")))
+        .map(|tag| {
+            format!(
+                "{} {}",
+                attribute(tag, "PATHWAY-ID"),
+                attribute(tag, "BANDWIDTH")
+            )
+        })
         .collect();
-    assert_eq!(bandwidths, ["A 6140000", "B 6140000", "A 2340800", "A 1040800", "B 2610000"]);
+    assert_eq!(
+        bandwidths,
+        [
+            "A 6140000",
+            "B 6140000",
+            "A 2340800",
+            "A 1040800",
+            "B 2610000"
+        ]
+    );
     assert_eq!(tags(&stage, "#EXT-X-CONTENT-STEERING"), [""; 0]);
     let count = answer["unpaired"].as_array().unwrap().len();
     assert_eq!(metrics(&publish)["Unpaired"], count, "{unpaired}");
@@ -161,10 +251,17 @@ async fn variants_are_paired_by_what_they_are_and_not_by_their_place() {
     b.reverse();
     let stage = Stage::with(live(Live::default().variants), live(b));
     let answer = run(&stage, &[]).await;
-    assert_eq!((&answer["steered"], &answer["unpaired"]), (&json!(true), &Value::Null));
+    assert_eq!(
+        (&answer["steered"], &answer["unpaired"]),
+        (&json!(true), &Value::Null)
+    );
     let of_b = |number: usize| format!("{}index_{number}.m3u8", stage.bases()[1].clone().unwrap());
-    let b: Vec<String> =
-        stage.variants().into_iter().filter(|(pathway, _)| pathway == "B").map(|(_, url)| url).collect();
+    let b: Vec<String> = stage
+        .variants()
+        .into_iter()
+        .filter(|(pathway, _)| pathway == "B")
+        .map(|(_, url)| url)
+        .collect();
     assert_eq!(b, [of_b(3), of_b(2), of_b(1)]);
 }
 
@@ -174,14 +271,16 @@ async fn the_playlist_names_the_steering_manifest_which_no_cache_keeps_for_long(
     for (ttl, max_age) in [("10", "max-age=5"), ("7", "max-age=3"), ("1", "max-age=1")] {
         let stage = Stage::new();
         run(&stage, &[("STEERING_TTL_SECONDS", ttl)]).await;
-        let expected =
-            json!({ "VERSION": 1, "TTL": ttl.parse::<u64>().unwrap(), "PATHWAY-PRIORITY": ["A", "B"] });
+        let expected = json!({ "VERSION": 1, "TTL": ttl.parse::<u64>().unwrap(), "PATHWAY-PRIORITY": ["A", "B"] });
         assert_eq!(stage.steering(), expected);
         let steering = stage.s3.object(PUBLIC, STEERING).unwrap();
         assert_eq!(steering.content_type.as_deref(), Some("application/json"));
         assert_eq!(steering.cache_control.as_deref(), Some(max_age));
         let index = stage.s3.object(PUBLIC, INDEX).unwrap();
-        assert_eq!(index.content_type.as_deref(), Some("application/vnd.apple.mpegurl"));
+        assert_eq!(
+            index.content_type.as_deref(),
+            Some("application/vnd.apple.mpegurl")
+        );
         assert_eq!(index.cache_control.as_deref(), Some("max-age=5"));
         let tag = r#"#EXT-X-CONTENT-STEERING:SERVER-URI="steering.json",PATHWAY-ID="A""#;
         assert_eq!(tags(&stage, "#EXT-X-CONTENT-STEERING"), [tag]);
@@ -232,7 +331,10 @@ async fn what_somebody_else_wrote_there_is_put_right() {
     );
     stage.s3.put(PUBLIC, STEERING, "not JSON");
     assert_eq!(run(&stage, &[]).await["outcome"], "published");
-    assert_eq!((stage.public("index.m3u8"), stage.steering()), (right, steering));
+    assert_eq!(
+        (stage.public("index.m3u8"), stage.steering()),
+        (right, steering)
+    );
 }
 
 /// Promise P37: a fail-over comes in between.
@@ -241,8 +343,11 @@ async fn a_newer_state_that_comes_in_between_is_what_is_published() {
     let undisturbed = Stage::new();
     run(&undisturbed, &[]).await;
     let calls = undisturbed.traffic.calls();
-    let writes: Vec<usize> =
-        calls.iter().filter(|call| call.operation == "PutObject").map(|call| call.index).collect();
+    let writes: Vec<usize> = calls
+        .iter()
+        .filter(|call| call.operation == "PutObject")
+        .map(|call| call.index)
+        .collect();
     assert_eq!(writes.len(), 2);
     for write in writes {
         let stage = Stage::new();
@@ -253,7 +358,11 @@ async fn a_newer_state_that_comes_in_between_is_what_is_published() {
                 buckets.put_object(
                     PUBLIC,
                     key,
-                    Object { body: "newer".into(), metadata, ..Object::default() },
+                    Object {
+                        body: "newer".into(),
+                        metadata,
+                        ..Object::default()
+                    },
                 );
             }
         });
@@ -273,10 +382,19 @@ async fn a_newer_state_that_comes_in_between_is_what_is_published() {
 async fn what_changes_all_the_time_is_not_overwritten() {
     let stage = Stage::new();
     for call in 0..200 {
-        stage.s3.before_call(call, move |buckets| buckets.put(PUBLIC, STEERING, format!("{call}")));
+        stage.s3.before_call(call, move |buckets| {
+            buckets.put(PUBLIC, STEERING, format!("{call}"))
+        });
     }
-    let (kind, why) =
-        error(stage.call("publish-playlist", &[], event("publish-playlist/schedule.json")).await);
+    let (kind, why) = error(
+        stage
+            .call(
+                "publish-playlist",
+                &[],
+                event("publish-playlist/schedule.json"),
+            )
+            .await,
+    );
     assert_eq!(kind, "Incomplete");
     assert!(why.contains("something else changed the pair"), "{why}");
     assert_eq!(stage.s3.object(PUBLIC, INDEX), None);
@@ -287,17 +405,34 @@ async fn what_changes_all_the_time_is_not_overwritten() {
 #[tokio::test]
 async fn what_was_published_of_a_later_state_is_replaced_once_that_state_is_gone() {
     let stage = Stage::published(&[]).await;
-    response(stage.call("fail-over", &[("CUT", "none")], alert_set(0)).await);
+    response(
+        stage
+            .call("fail-over", &[("CUT", "none")], alert_set(0))
+            .await,
+    );
     stage.s3.delete(CONTROL, STATE);
     let answer = run(&stage, &[]).await;
-    assert_eq!((&answer["outcome"], &answer["first"]), (&json!("published"), &json!("A")));
     assert_eq!(
-        (stage.steering()["PATHWAY-PRIORITY"].clone(), stage.variants()[0].0.as_str()),
+        (&answer["outcome"], &answer["first"]),
+        (&json!("published"), &json!("A"))
+    );
+    assert_eq!(
+        (
+            stage.steering()["PATHWAY-PRIORITY"].clone(),
+            stage.variants()[0].0.as_str()
+        ),
         (json!(["A", "B"]), "A")
     );
     assert_eq!(run(&stage, &[]).await["outcome"], "unchanged");
-    let answer = response(stage.call("fail-over", &[("CUT", "none")], alert_set(0)).await);
-    assert_eq!((&answer["outcome"], &answer["generation"]), (&json!("failed_over"), &json!(2)));
+    let answer = response(
+        stage
+            .call("fail-over", &[("CUT", "none")], alert_set(0))
+            .await,
+    );
+    assert_eq!(
+        (&answer["outcome"], &answer["generation"]),
+        (&json!("failed_over"), &json!(2))
+    );
 }
 
 /// Promise P36.
@@ -309,6 +444,10 @@ async fn a_side_that_was_cut_by_deleting_is_left_out_and_one_that_keeps_its_urls
         response(stage.call("fail-over", &settings, alert_set(0)).await);
         let answer = run(&stage, &settings).await;
         assert_eq!(answer["outcome"], "unchanged", "{answer:#}");
-        assert_eq!((stage.variants().len(), stage.variants()[0].0.as_str()), (named, "B"), "{cut}");
+        assert_eq!(
+            (stage.variants().len(), stage.variants()[0].0.as_str()),
+            (named, "B"),
+            "{cut}"
+        );
     }
 }

@@ -1,7 +1,9 @@
 //! A pair to tell a story on: all of it stood in for, or with any other S3, MediaPackage and MediaLive that the
 //! environment names.
 
-use crate::pair::{ALERT, CHANNELS, CONTROL, ENDPOINTS, INDEX, PUBLIC, STATE, STEERING, Stage, variants};
+use crate::pair::{
+    ALERT, CHANNELS, CONTROL, ENDPOINTS, INDEX, PUBLIC, STATE, STEERING, Stage, variants,
+};
 use crate::{Stored, event, response};
 use aws_sdk_medialive::types::InputAttachment;
 use aws_sdk_mediapackage::types::HlsPackage;
@@ -56,14 +58,22 @@ impl AnyPair {
             Ok(endpoint) => Some(Elsewhere::at(endpoint).await),
             Err(_) => None,
         };
-        Self { stem, stage, elsewhere }
+        Self {
+            stem,
+            stage,
+            elsewhere,
+        }
     }
 
     /// Runs one of the pair's functions once, and answers.
     pub async fn run(&self, stem: &str, settings: &[(&str, &str)], event: Value) -> Value {
         let mut all: Vec<(&str, String)> = Vec::new();
         if let Some(elsewhere) = &self.elsewhere {
-            let credentials = if stem == self.stem { &elsewhere.function } else { &elsewhere.admin };
+            let credentials = if stem == self.stem {
+                &elsewhere.function
+            } else {
+                &elsewhere.admin
+            };
             let [control, public] = elsewhere.buckets.clone();
             all = vec![
                 ("AWS_ENDPOINT_URL_S3", elsewhere.endpoint.clone()),
@@ -71,16 +81,30 @@ impl AnyPair {
                 ("AWS_ENDPOINT_URL_MEDIALIVE", elsewhere.endpoint.clone()),
                 ("AWS_REGION", elsewhere.region.clone()),
                 ("AWS_ACCESS_KEY_ID", credentials.access_key_id().to_owned()),
-                ("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key().to_owned()),
+                (
+                    "AWS_SECRET_ACCESS_KEY",
+                    credentials.secret_access_key().to_owned(),
+                ),
                 ("CONTROL_BUCKET", control),
                 ("PUBLIC_BUCKET", public),
-                ("SIDE_A_BASE_URL", self.stage.mediapackage.cdn_url(ENDPOINTS[0])),
-                ("SIDE_B_BASE_URL", self.stage.mediapackage.cdn_url(ENDPOINTS[1])),
+                (
+                    "SIDE_A_BASE_URL",
+                    self.stage.mediapackage.cdn_url(ENDPOINTS[0]),
+                ),
+                (
+                    "SIDE_B_BASE_URL",
+                    self.stage.mediapackage.cdn_url(ENDPOINTS[1]),
+                ),
             ];
-            let token = credentials.session_token().map(|token| ("AWS_SESSION_TOKEN", token.to_owned()));
+            let token = credentials
+                .session_token()
+                .map(|token| ("AWS_SESSION_TOKEN", token.to_owned()));
             all.extend(token);
         }
-        let mut given: Vec<(&str, &str)> = all.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let mut given: Vec<(&str, &str)> = all
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
         given.extend(settings);
         response(self.stage.call(stem, &given, event).await)
     }
@@ -91,7 +115,13 @@ impl AnyPair {
     ///
     /// If it publishes nothing.
     pub async fn publish(&self) {
-        let answer = self.run("publish-playlist", &[], event("publish-playlist/schedule.json")).await;
+        let answer = self
+            .run(
+                "publish-playlist",
+                &[],
+                event("publish-playlist/schedule.json"),
+            )
+            .await;
         assert_eq!(answer["outcome"], "published", "{answer:#}");
     }
 
@@ -164,7 +194,10 @@ impl AnyPair {
 
     /// The variants of the published playlist, each with its pathway and its URL.
     pub async fn variants(&self) -> Vec<(String, String)> {
-        self.index().await.map(|index| variants(&index.text)).unwrap_or_default()
+        self.index()
+            .await
+            .map(|index| variants(&index.text))
+            .unwrap_or_default()
     }
 
     /// All that On Air can change, to see whether it did.
@@ -181,7 +214,9 @@ impl AnyPair {
 
     async fn json(&self, bucket: &str, key: &str) -> Value {
         let stored = self.get(bucket, key).await;
-        stored.and_then(|stored| stored.text.parse().ok()).unwrap_or_default()
+        stored
+            .and_then(|stored| stored.text.parse().ok())
+            .unwrap_or_default()
     }
 
     /// An object, by the bucket's name in stories.
@@ -206,7 +241,13 @@ impl Elsewhere {
         let var = |name: &str| env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
         let credentials = |who: &str, token: Option<String>| {
             let key = |what: &str| var(&format!("ONAIR_{who}_{what}"));
-            Credentials::new(key("ACCESS_KEY_ID"), key("SECRET_ACCESS_KEY"), token, None, "environment")
+            Credentials::new(
+                key("ACCESS_KEY_ID"),
+                key("SECRET_ACCESS_KEY"),
+                token,
+                None,
+                "environment",
+            )
         };
         let (region, admin) = (var("ONAIR_REGION"), credentials("ADMIN", None));
         let s3 = aws_sdk_s3::Config::builder()
@@ -241,7 +282,12 @@ impl Elsewhere {
         }
         for side in [0, 1] {
             // It is not there at the first story.
-            let _ = elsewhere.mediapackage.delete_origin_endpoint().id(ENDPOINTS[side]).send().await;
+            let _ = elsewhere
+                .mediapackage
+                .delete_origin_endpoint()
+                .id(ENDPOINTS[side])
+                .send()
+                .await;
             elsewhere.create(side).await;
             elsewhere.set_alerts(side, &[]).await;
         }
@@ -254,7 +300,10 @@ impl Elsewhere {
     }
 
     async fn create(&self, side: usize) {
-        let hls = HlsPackage::builder().segment_duration_seconds(1).playlist_window_seconds(60).build();
+        let hls = HlsPackage::builder()
+            .segment_duration_seconds(1)
+            .playlist_window_seconds(60)
+            .build();
         let request = self
             .mediapackage
             .create_origin_endpoint()
@@ -265,11 +314,19 @@ impl Elsewhere {
             .tags("show", "evening")
             .whitelist("192.0.2.0/24")
             .hls_package(hls);
-        request.send().await.unwrap_or_else(|error| panic!("{}: {error:?}", ENDPOINTS[side]));
+        request
+            .send()
+            .await
+            .unwrap_or_else(|error| panic!("{}: {error:?}", ENDPOINTS[side]));
     }
 
     async fn endpoint(&self, side: usize) -> Option<Value> {
-        let answer = self.mediapackage.describe_origin_endpoint().id(ENDPOINTS[side]).send().await;
+        let answer = self
+            .mediapackage
+            .describe_origin_endpoint()
+            .id(ENDPOINTS[side])
+            .send()
+            .await;
         let endpoint = match answer {
             Err(error) if error.code() == Some("NotFoundException") => return None,
             answer => answer.unwrap_or_else(|error| panic!("{}: {error:?}", ENDPOINTS[side])),
@@ -294,34 +351,73 @@ impl Elsewhere {
 
     /// In AWS no call does this; what stands for it is in `tests/template/moto_gaps.py`.
     async fn set_alerts(&self, side: usize, alerts: &[&str]) {
-        let named = |alert: &&str| InputAttachment::builder().input_attachment_name(*alert).build();
+        let named = |alert: &&str| {
+            InputAttachment::builder()
+                .input_attachment_name(*alert)
+                .build()
+        };
         let attachments = alerts.iter().map(named).collect();
         let request = self.medialive.update_channel().channel_id(CHANNELS[side]);
         let request = request.set_input_attachments(Some(attachments));
-        request.send().await.unwrap_or_else(|error| panic!("{}: {error:?}", CHANNELS[side]));
+        request
+            .send()
+            .await
+            .unwrap_or_else(|error| panic!("{}: {error:?}", CHANNELS[side]));
     }
 
     async fn delete(&self, bucket: &str, key: &str) {
         let request = self.s3.delete_object().bucket(self.bucket(bucket)).key(key);
-        request.send().await.unwrap_or_else(|error| panic!("{key}: {error:?}"));
+        request
+            .send()
+            .await
+            .unwrap_or_else(|error| panic!("{key}: {error:?}"));
     }
 
     async fn put(&self, key: &str, text: &str) {
         let body = text.as_bytes().to_vec().into();
-        let request = self.s3.put_object().bucket(self.bucket(PUBLIC)).key(key).body(body);
-        request.send().await.unwrap_or_else(|error| panic!("{key}: {error:?}"));
+        let request = self
+            .s3
+            .put_object()
+            .bucket(self.bucket(PUBLIC))
+            .key(key)
+            .body(body);
+        request
+            .send()
+            .await
+            .unwrap_or_else(|error| panic!("{key}: {error:?}"));
     }
 
     async fn get(&self, bucket: &str, key: &str) -> Option<Stored> {
-        let answer = self.s3.get_object().bucket(self.bucket(bucket)).key(key).send().await;
+        let answer = self
+            .s3
+            .get_object()
+            .bucket(self.bucket(bucket))
+            .key(key)
+            .send()
+            .await;
         let answer = match answer {
             Err(error) if error.code() == Some("NoSuchKey") => return None,
             answer => answer.unwrap_or_else(|error| panic!("{key}: {error:?}")),
         };
-        let (content_type, cache_control) = (answer.content_type.clone(), answer.cache_control.clone());
-        let metadata = answer.metadata.clone().unwrap_or_default().into_iter().collect();
-        let body = answer.body.collect().await.unwrap_or_else(|error| panic!("{key}: {error:?}"));
+        let (content_type, cache_control) =
+            (answer.content_type.clone(), answer.cache_control.clone());
+        let metadata = answer
+            .metadata
+            .clone()
+            .unwrap_or_default()
+            .into_iter()
+            .collect();
+        let body = answer
+            .body
+            .collect()
+            .await
+            .unwrap_or_else(|error| panic!("{key}: {error:?}"));
         let text = String::from_utf8_lossy(&body.to_vec()).into_owned();
-        Some(Stored { text, content_type, cache_control, metadata })
+        Some(Stored {
+            text,
+            content_type,
+            cache_control,
+            metadata,
+        })
     }
 }

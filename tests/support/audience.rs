@@ -73,7 +73,10 @@ impl Dice {
     ///
     /// If nothing is below it.
     pub fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
     }
 
@@ -110,7 +113,11 @@ impl Audience {
                 every_s: 1 + dice.below(12),
             }
         };
-        Self { viewers: (0..viewers).map(viewer).collect(), minutes, lost: BTreeSet::new() }
+        Self {
+            viewers: (0..viewers).map(viewer).collect(),
+            minutes,
+            lost: BTreeSet::new(),
+        }
     }
 
     /// How many were there at the end of each minute, by stream: who had come before it, and did not go longer than the
@@ -127,7 +134,9 @@ impl Audience {
             for viewer in &self.viewers {
                 assert!(viewer.every_s < window_s);
                 if viewer.from_s < end_s && viewer.to_s >= end_s - window_s {
-                    *truth.entry((at(minute), viewer.stream.to_owned())).or_default() += 1;
+                    *truth
+                        .entry((at(minute), viewer.stream.to_owned()))
+                        .or_default() += 1;
                 }
             }
         }
@@ -145,8 +154,16 @@ impl Audience {
                     0 => "index.m3u8".to_owned(),
                     _ => format!("{}.m4s", at_s / 6),
                 };
-                let text = line(viewer, BEGIN_S + at_s, &format!("/{}/{rendition}/{file}", viewer.stream));
-                lines.push(Line { at_s, server: (number + count) % servers, text });
+                let text = line(
+                    viewer,
+                    BEGIN_S + at_s,
+                    &format!("/{}/{rendition}/{file}", viewer.stream),
+                );
+                lines.push(Line {
+                    at_s,
+                    server: (number + count) % servers,
+                    text,
+                });
             }
         }
         // Somebody looks for something else in each minute, so that there is a log of it.
@@ -167,7 +184,14 @@ impl Audience {
 
 impl Viewer {
     fn request<'a>(&'a self, at_s: i64, path: &'a str) -> Request<'a> {
-        Request { at_s, address: &self.address, agent: &self.agent, path, query: "", bytes: 1_234 }
+        Request {
+            at_s,
+            address: &self.address,
+            agent: &self.agent,
+            path,
+            query: "",
+            bytes: 1_234,
+        }
     }
 
     fn asks_at(&self, at_s: i64) -> bool {
@@ -189,7 +213,14 @@ pub fn combined(viewer: &Viewer, at_s: i64, path: &str) -> String {
 
 /// As nginx writes it behind a proxy, in its example `main`.
 pub fn forwarded(viewer: &Viewer, at_s: i64, path: &str) -> String {
-    let line = combined(&Viewer { address: "10.255.0.1".to_owned(), ..viewer.clone() }, at_s, path);
+    let line = combined(
+        &Viewer {
+            address: "10.255.0.1".to_owned(),
+            ..viewer.clone()
+        },
+        at_s,
+        path,
+    );
     // What somebody says of himself comes first.
     format!(r#"{line} "198.51.100.{}, {}""#, at_s % 200, viewer.address)
 }
@@ -197,7 +228,10 @@ pub fn forwarded(viewer: &Viewer, at_s: i64, path: &str) -> String {
 /// As CloudFront writes it. The session of the player is in the query.
 pub fn cloudfront(viewer: &Viewer, at_s: i64, path: &str) -> String {
     let query = format!("CMCD=br%253D3200%252Csid%253D%2522{}%2522", viewer.sid);
-    access_log::cloudfront(&Request { query: &query, ..viewer.request(at_s, path) })
+    access_log::cloudfront(&Request {
+        query: &query,
+        ..viewer.request(at_s, path)
+    })
 }
 
 /// As an Application Load Balancer writes it.

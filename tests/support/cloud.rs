@@ -40,19 +40,35 @@ impl Cloud {
     /// The S3 that `ONAIR_S3_ENDPOINT` names, with its administrator's and the function's credentials, as
     /// `tests/template/second_opinion.py` sets them; without it a stand-in of the story's own.
     pub async fn any() -> Self {
-        let Ok(endpoint) = env::var("ONAIR_S3_ENDPOINT") else { return Self::stand_in() };
+        let Ok(endpoint) = env::var("ONAIR_S3_ENDPOINT") else {
+            return Self::stand_in();
+        };
         let var = |name: &str| env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
         let credentials = |who: &str, token: Option<String>| {
             let key = |what: &str| var(&format!("ONAIR_{who}_{what}"));
-            Credentials::new(key("ACCESS_KEY_ID"), key("SECRET_ACCESS_KEY"), token, None, "environment")
+            Credentials::new(
+                key("ACCESS_KEY_ID"),
+                key("SECRET_ACCESS_KEY"),
+                token,
+                None,
+                "environment",
+            )
         };
         let admin = credentials("ADMIN", None);
         let function = credentials("FUNCTION", Some(var("ONAIR_FUNCTION_SESSION_TOKEN")));
         let cloud = Self::new(None, endpoint, var("ONAIR_REGION"), admin, function);
-        let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
-        let request =
-            cloud.client.put_bucket_versioning().bucket(VERSIONED).versioning_configuration(enabled);
-        request.send().await.unwrap_or_else(|error| panic!("{error:?}"));
+        let enabled = VersioningConfiguration::builder()
+            .status(BucketVersioningStatus::Enabled)
+            .build();
+        let request = cloud
+            .client
+            .put_bucket_versioning()
+            .bucket(VERSIONED)
+            .versioning_configuration(enabled);
+        request
+            .send()
+            .await
+            .unwrap_or_else(|error| panic!("{error:?}"));
         cloud
     }
 
@@ -61,9 +77,16 @@ impl Cloud {
         let s3 = S3::start();
         s3.create_bucket(BUCKET, Versioning::Off);
         s3.create_bucket(VERSIONED, Versioning::Enabled);
-        let credentials = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "stand-in");
+        let credentials =
+            Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "stand-in");
         let endpoint = s3.endpoint_url();
-        Self::new(Some(s3), endpoint, REGION.to_owned(), credentials.clone(), credentials)
+        Self::new(
+            Some(s3),
+            endpoint,
+            REGION.to_owned(),
+            credentials.clone(),
+            credentials,
+        )
     }
 
     fn new(
@@ -80,7 +103,13 @@ impl Cloud {
             .force_path_style(true)
             .credentials_provider(admin)
             .build();
-        Self { stand_in, endpoint, function, region, client: Client::from_conf(config) }
+        Self {
+            stand_in,
+            endpoint,
+            function,
+            region,
+            client: Client::from_conf(config),
+        }
     }
 
     /// The stand-in, for what only a stand-in can do.
@@ -89,7 +118,9 @@ impl Cloud {
     ///
     /// If this is another S3.
     pub fn s3(&self) -> &S3 {
-        self.stand_in.as_ref().unwrap_or_else(|| panic!("this story needs the stand-in"))
+        self.stand_in
+            .as_ref()
+            .unwrap_or_else(|| panic!("this story needs the stand-in"))
     }
 
     /// What a function needs to know to work here.
@@ -103,7 +134,8 @@ impl Cloud {
             ("AWS_SESSION_TOKEN", token),
         ];
         let set = values.into_iter().filter(|(_, value)| !value.is_empty());
-        set.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        set.map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
     }
 
     /// Puts a whole recording.
@@ -111,19 +143,40 @@ impl Cloud {
         if let Some(s3) = &self.stand_in {
             return recording.put_into(s3, bucket);
         }
-        let puts = recording.objects().into_iter().map(|(key, object)| self.put_object(bucket, key, object));
-        stream::iter(puts).buffer_unordered(PUTS_IN_FLIGHT).collect::<()>().await;
+        let puts = recording
+            .objects()
+            .into_iter()
+            .map(|(key, object)| self.put_object(bucket, key, object));
+        stream::iter(puts)
+            .buffer_unordered(PUTS_IN_FLIGHT)
+            .collect::<()>()
+            .await;
     }
 
     /// Puts an object that is nothing but its text.
     pub async fn put(&self, bucket: &str, key: &str, text: &str) {
-        self.put_object(bucket, key.to_owned(), Object { body: text.to_owned().into(), ..Object::default() })
-            .await;
+        self.put_object(
+            bucket,
+            key.to_owned(),
+            Object {
+                body: text.to_owned().into(),
+                ..Object::default()
+            },
+        )
+        .await;
     }
 
     /// Puts an object that is nothing but its bytes.
     pub async fn put_bytes(&self, bucket: &str, key: &str, bytes: Vec<u8>) {
-        self.put_object(bucket, key.to_owned(), Object { body: bytes.into(), ..Object::default() }).await;
+        self.put_object(
+            bucket,
+            key.to_owned(),
+            Object {
+                body: bytes.into(),
+                ..Object::default()
+            },
+        )
+        .await;
     }
 
     /// Puts an object with headers.
@@ -140,30 +193,54 @@ impl Cloud {
             .set_cache_control(object.cache_control)
             .set_metadata(Some(object.metadata.into_iter().collect()))
             .body(ByteStream::from(body));
-        request.send().await.unwrap_or_else(|error| panic!("{key}: {error:?}"));
+        request
+            .send()
+            .await
+            .unwrap_or_else(|error| panic!("{key}: {error:?}"));
     }
 
     /// The keys under a prefix, with their sizes in bytes.
     pub async fn sizes(&self, bucket: &str, prefix: &str) -> BTreeMap<String, i64> {
-        let pages = self.client.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
-        let objects = pages.try_collect().await.unwrap_or_else(|error| panic!("{error:?}"));
-        let objects = objects.into_iter().flat_map(|page| page.contents.unwrap_or_default());
-        objects.filter_map(|object| Some((object.key?, object.size?))).collect()
+        let pages = self
+            .client
+            .list_objects_v2()
+            .bucket(bucket)
+            .prefix(prefix)
+            .into_paginator()
+            .send();
+        let objects = pages
+            .try_collect()
+            .await
+            .unwrap_or_else(|error| panic!("{error:?}"));
+        let objects = objects
+            .into_iter()
+            .flat_map(|page| page.contents.unwrap_or_default());
+        objects
+            .filter_map(|object| Some((object.key?, object.size?)))
+            .collect()
     }
 
     /// The folders under `media/hls/` of a recording that have something in them.
     pub async fn renditions(&self, bucket: &str, recording: &Recording) -> Vec<String> {
         let prefix = format!("{}/media/hls/", recording.prefix);
         let keys = self.sizes(bucket, &prefix).await;
-        let mut names: Vec<String> =
-            keys.keys().filter_map(|key| Some(key[prefix.len()..].split_once('/')?.0.to_owned())).collect();
+        let mut names: Vec<String> = keys
+            .keys()
+            .filter_map(|key| Some(key[prefix.len()..].split_once('/')?.0.to_owned()))
+            .collect();
         names.dedup();
         names
     }
 
     /// How many versions and delete markers there are under a prefix.
     pub async fn versions(&self, bucket: &str, prefix: &str) -> (usize, usize) {
-        let answer = self.client.list_object_versions().bucket(bucket).prefix(prefix).send().await;
+        let answer = self
+            .client
+            .list_object_versions()
+            .bucket(bucket)
+            .prefix(prefix)
+            .send()
+            .await;
         let answer = answer.unwrap_or_else(|error| panic!("{error:?}"));
         (answer.versions().len(), answer.delete_markers().len())
     }
@@ -171,12 +248,33 @@ impl Cloud {
     /// An object of a recording, by its path there.
     pub async fn get(&self, bucket: &str, recording: &Recording, path: &str) -> Stored {
         let key = format!("{}/{path}", recording.prefix);
-        let answer = self.client.get_object().bucket(bucket).key(&key).send().await;
+        let answer = self
+            .client
+            .get_object()
+            .bucket(bucket)
+            .key(&key)
+            .send()
+            .await;
         let answer = answer.unwrap_or_else(|error| panic!("{key}: {error:?}"));
-        let (content_type, cache_control) = (answer.content_type.clone(), answer.cache_control.clone());
-        let metadata = answer.metadata.clone().unwrap_or_default().into_iter().collect();
-        let body = answer.body.collect().await.unwrap_or_else(|error| panic!("{key}: {error:?}"));
+        let (content_type, cache_control) =
+            (answer.content_type.clone(), answer.cache_control.clone());
+        let metadata = answer
+            .metadata
+            .clone()
+            .unwrap_or_default()
+            .into_iter()
+            .collect();
+        let body = answer
+            .body
+            .collect()
+            .await
+            .unwrap_or_else(|error| panic!("{key}: {error:?}"));
         let text = String::from_utf8_lossy(&body.to_vec()).into_owned();
-        Stored { text, content_type, cache_control, metadata }
+        Stored {
+            text,
+            content_type,
+            cache_control,
+            metadata,
+        }
     }
 }

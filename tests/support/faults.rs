@@ -79,15 +79,29 @@ pub struct Disrupted<W> {
 
 impl<W> fmt::Display for Disrupted<W> {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { disruption, call, answer, .. } = self;
-        write!(to, "{disruption:?} at request {} ({call:?}): {answer:?}", call.index)
+        let Self {
+            disruption,
+            call,
+            answer,
+            ..
+        } = self;
+        write!(
+            to,
+            "{disruption:?} at request {} ({call:?}): {answer:?}",
+            call.index
+        )
     }
 }
 
 impl<W> Disrupted<W> {
     /// Invokes the function while one request goes wrong.
     async fn at(run: Run<W>, request: usize, disruption: Disruption) -> Self {
-        let Run { world, traffic, function, event } = run;
+        let Run {
+            world,
+            traffic,
+            function,
+            event,
+        } = run;
         traffic.fault(request, disruption.fault().clone());
         let invoked = function.invoke(event.clone());
         let answer = match &disruption {
@@ -102,11 +116,23 @@ impl<W> Disrupted<W> {
         };
         let calls = traffic.calls();
         let met = calls.get(request).cloned();
-        let call =
-            met.unwrap_or_else(|| panic!("the run ended before request {request}: {answer:?}, {calls:?}"));
+        let call = met.unwrap_or_else(|| {
+            panic!("the run ended before request {request}: {answer:?}, {calls:?}")
+        });
         let died = matches!(answer, Answer::Died { .. });
-        assert!(disruption.is_kill() || !died, "the function died: {answer:?}, {:?}", function.stderr());
-        Self { world, function, event, disruption, call, answer }
+        assert!(
+            disruption.is_kill() || !died,
+            "the function died: {answer:?}, {:?}",
+            function.stderr()
+        );
+        Self {
+            world,
+            function,
+            event,
+            disruption,
+            call,
+            answer,
+        }
     }
 }
 
@@ -127,13 +153,22 @@ pub async fn every_request_disrupted<W, E>(
     undisturbed: impl AsyncFnOnce(W, &Function, Answer) -> E,
     check: impl AsyncFn(&E, Disrupted<W>),
 ) -> Vec<Call> {
-    let Run { world, traffic, function, event } = prepare().await;
+    let Run {
+        world,
+        traffic,
+        function,
+        event,
+    } = prepare().await;
     let answer = function.invoke(event).await;
     let calls = traffic.calls();
-    assert!(!calls.is_empty(), "{scene}: the run makes no request: {answer:?}");
+    assert!(
+        !calls.is_empty(),
+        "{scene}: the run makes no request: {answer:?}"
+    );
     let expected = undisturbed(world, &function, answer).await;
 
-    let cases = (0..calls.len()).flat_map(|request| disruptions.iter().map(move |kind| (request, kind)));
+    let cases =
+        (0..calls.len()).flat_map(|request| disruptions.iter().map(move |kind| (request, kind)));
     let checked = stream::iter(cases).map(async |(request, disruption)| {
         let case = async {
             let run = prepare().await;

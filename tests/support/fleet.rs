@@ -54,20 +54,33 @@ impl Fleet {
     /// What an agent does that is well.
     pub fn agent(&self, command: &Command) -> Ran {
         match command.document.as_str() {
-            PLAYBOOKS => Ran { status: "Success".to_owned(), stdout: playbook(2, 0, 0) },
-            _ => self.save(command, &[("access.log-1.gz", b"one"), ("error.log-1.gz", b"twelve")]),
+            PLAYBOOKS => Ran {
+                status: "Success".to_owned(),
+                stdout: playbook(2, 0, 0),
+            },
+            _ => self.save(
+                command,
+                &[("access.log-1.gz", b"one"), ("error.log-1.gz", b"twelve")],
+            ),
         }
     }
 
     /// How the waits of an instance ended, in their order.
     pub fn results(&self, instance: &str) -> Vec<String> {
         let completed = self.autoscaling.completed().into_iter();
-        completed.filter(|(of, _)| of == instance).map(|(_, result)| result).collect()
+        completed
+            .filter(|(of, _)| of == instance)
+            .map(|(_, result)| result)
+            .collect()
     }
 
     /// The names of the calls since they were last forgotten.
     pub fn operations(&self) -> Vec<String> {
-        self.traffic.calls().into_iter().map(|call| call.operation).collect()
+        self.traffic
+            .calls()
+            .into_iter()
+            .map(|call| call.operation)
+            .collect()
     }
 }
 

@@ -43,12 +43,20 @@ pub fn event(file: &str) -> Value {
 
 /// `recording-end.json`, as IVS sends it for this recording.
 pub fn recording_end(bucket: &str, recording: &Recording) -> Value {
-    scenes::recording::ended(event("prune-recording/recording-end.json"), bucket, recording)
+    scenes::recording::ended(
+        event("prune-recording/recording-end.json"),
+        bucket,
+        recording,
+    )
 }
 
 /// `object-created.json`, as S3 sends it for this recording's metadata.
 pub fn object_created(bucket: &str, recording: &Recording) -> Value {
-    scenes::recording::created(event("prune-recording/object-created.json"), bucket, recording)
+    scenes::recording::created(
+        event("prune-recording/object-created.json"),
+        bucket,
+        recording,
+    )
 }
 
 /// A recording of its own for a story, so that stories can share a bucket.
@@ -68,9 +76,17 @@ pub async fn prune(cloud: &Cloud, settings: &[(&str, &str)], event: Value) -> An
 
 /// Starts `prune-recording` with these settings beside the usual ones.
 pub fn start(cloud: &Cloud, settings: &[(&str, &str)]) -> Function {
-    let usual = [("RECORDING_BUCKETS".to_owned(), format!("{BUCKET},{VERSIONED}"))];
-    let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    Function::start(&binary("prune-recording"), cloud.environment().into_iter().chain(usual).chain(settings))
+    let usual = [(
+        "RECORDING_BUCKETS".to_owned(),
+        format!("{BUCKET},{VERSIONED}"),
+    )];
+    let settings = settings
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Function::start(
+        &binary("prune-recording"),
+        cloud.environment().into_iter().chain(usual).chain(settings),
+    )
 }
 
 /// What the function answered.
@@ -89,7 +105,10 @@ pub fn response(answer: Answer) -> Value {
 /// If it reported none.
 pub fn error(answer: Answer) -> (String, String) {
     match answer {
-        Answer::Error { error_type, error_message } => (error_type, error_message),
+        Answer::Error {
+            error_type,
+            error_message,
+        } => (error_type, error_message),
         other => panic!("no error, but {other:?}"),
     }
 }

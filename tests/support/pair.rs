@@ -29,7 +29,12 @@ impl Deref for Stage {
 impl Stage {
     /// Both sides with the same stream, in short segments so that a story need not wait long.
     pub fn new() -> Self {
-        let live = || Live { segment_ms: 500, window_segments: 20, has_audio_group: true, ..Live::default() };
+        let live = || Live {
+            segment_ms: 500,
+            window_segments: 20,
+            has_audio_group: true,
+            ..Live::default()
+        };
         Self::with(live(), live())
     }
 
@@ -51,7 +56,13 @@ impl Stage {
     ///
     /// If it publishes nothing.
     pub async fn publish(&self, settings: &[(&str, &str)]) -> Value {
-        let answer = self.call("publish-playlist", settings, event("publish-playlist/schedule.json")).await;
+        let answer = self
+            .call(
+                "publish-playlist",
+                settings,
+                event("publish-playlist/schedule.json"),
+            )
+            .await;
         let answer = response(answer);
         assert_eq!(answer["outcome"], "published", "{answer:#}");
         answer
@@ -143,10 +154,24 @@ impl Stage {
         });
         let endpoints = ENDPOINTS.map(|endpoint| self.mediapackage.endpoint(endpoint));
         let picture = json!({ "documents": documents, "endpoints": endpoints });
-        let picture =
-            numbered(&picture.to_string().replace(&self.mediapackage.origin_url(), "https://origin"));
+        let picture = numbered(
+            &picture
+                .to_string()
+                .replace(&self.mediapackage.origin_url(), "https://origin"),
+        );
         let mut picture = picture.parse().unwrap_or_default();
-        blur(&mut picture, &["since", "clean_since", "alarm_since", "seen", "createdAt", "at", "why"]);
+        blur(
+            &mut picture,
+            &[
+                "since",
+                "clean_since",
+                "alarm_since",
+                "seen",
+                "createdAt",
+                "at",
+                "why",
+            ],
+        );
         picture
     }
 
@@ -156,7 +181,9 @@ impl Stage {
         self.traffic.reset_calls();
         for call in 0..WATCHED_CALLS {
             let (eyes, seen) = (eyes.clone(), Arc::clone(&seen));
-            self.traffic.before_call(call, move || eyes.look(&format!("before call {call}"), &seen));
+            self.traffic.before_call(call, move || {
+                eyes.look(&format!("before call {call}"), &seen)
+            });
         }
         Watch { eyes, seen }
     }
@@ -182,7 +209,10 @@ impl Watch {
     /// What was wrong, and when.
     pub fn breaches(&self) -> Vec<String> {
         self.eyes.look("at the end", &self.seen);
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -195,17 +225,24 @@ struct Eyes {
 
 impl Eyes {
     fn of(stage: &Stage) -> Self {
-        Self { buckets: Buckets::clone(&stage.s3), endpoints: Endpoints::clone(&stage.mediapackage) }
+        Self {
+            buckets: Buckets::clone(&stage.s3),
+            endpoints: Endpoints::clone(&stage.mediapackage),
+        }
     }
 
     fn look(&self, when: &str, seen: &Mutex<Vec<String>>) {
         if let Err(breach) = self.check() {
-            seen.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{when}: {breach}"));
+            seen.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(format!("{when}: {breach}"));
         }
     }
 
     fn check(&self) -> Result<(), String> {
-        let endpoints = ENDPOINTS.into_iter().filter_map(|endpoint| self.endpoints.endpoint(endpoint));
+        let endpoints = ENDPOINTS
+            .into_iter()
+            .filter_map(|endpoint| self.endpoints.endpoint(endpoint));
         let serving: Vec<String> = endpoints
             .filter(|endpoint| endpoint["origination"] != "DENY")
             .map(|endpoint| base(&endpoint))
@@ -215,30 +252,46 @@ impl Eyes {
             return Err("both sides are cut".to_owned());
         }
         if let Some(state) = self.buckets.text(CONTROL, STATE) {
-            let state: Value = state.parse().map_err(|error| format!("the state: {error}"))?;
+            let state: Value = state
+                .parse()
+                .map_err(|error| format!("the state: {error}"))?;
             let first = state["first"].as_str().unwrap_or_default();
             if state["sides"][first]["status"] != "live" {
                 return Err(format!("the first side is not live: {state}"));
             }
         }
-        let Some(index) = self.buckets.text(PUBLIC, INDEX) else { return Ok(()) };
+        let Some(index) = self.buckets.text(PUBLIC, INDEX) else {
+            return Ok(());
+        };
         let variants = variants(&index);
         if !variants.iter().any(|(_, url)| serves(url)) {
             return Err(format!("the playlist names nothing that serves: {index}"));
         }
-        let Some(steering) = self.buckets.text(PUBLIC, STEERING) else { return Ok(()) };
-        let steering: Value = steering.parse().map_err(|error| format!("the steering manifest: {error}"))?;
+        let Some(steering) = self.buckets.text(PUBLIC, STEERING) else {
+            return Ok(());
+        };
+        let steering: Value = steering
+            .parse()
+            .map_err(|error| format!("the steering manifest: {error}"))?;
         let first = steering["PATHWAY-PRIORITY"][0].as_str().unwrap_or_default();
-        let mut urls: Vec<String> =
-            variants.into_iter().filter(|(pathway, _)| pathway == first).map(|(_, url)| url).collect();
+        let mut urls: Vec<String> = variants
+            .into_iter()
+            .filter(|(pathway, _)| pathway == first)
+            .map(|(_, url)| url)
+            .collect();
         let clones = steering["PATHWAY-CLONES"].as_array().into_iter().flatten();
         for clone in clones.filter(|clone| clone["ID"] == first) {
-            let of_clone = clone["URI-REPLACEMENT"]["PER-VARIANT-URIS"].as_object().into_iter().flatten();
+            let of_clone = clone["URI-REPLACEMENT"]["PER-VARIANT-URIS"]
+                .as_object()
+                .into_iter()
+                .flatten();
             urls.extend(of_clone.filter_map(|(_, url)| url.as_str().map(str::to_owned)));
         }
         match urls.iter().all(|url| serves(url)) && !urls.is_empty() {
             true => Ok(()),
-            false => Err(format!("viewers are steered to what does not serve: {steering} {index}")),
+            false => Err(format!(
+                "viewers are steered to what does not serve: {steering} {index}"
+            )),
         }
     }
 }
@@ -246,13 +299,25 @@ impl Eyes {
 /// The variants of a playlist, each with its pathway and its URL.
 pub fn variants(playlist: &str) -> Vec<(String, String)> {
     let lines: Vec<&str> = playlist.lines().collect();
-    let streams = lines.windows(2).filter(|pair| pair[0].starts_with("#EXT-X-STREAM-INF:"));
-    streams.map(|pair| (attribute(pair[0], "PATHWAY-ID").to_owned(), pair[1].to_owned())).collect()
+    let streams = lines
+        .windows(2)
+        .filter(|pair| pair[0].starts_with("#EXT-X-STREAM-INF:"));
+    streams
+        .map(|pair| {
+            (
+                attribute(pair[0], "PATHWAY-ID").to_owned(),
+                pair[1].to_owned(),
+            )
+        })
+        .collect()
 }
 
 /// The value of an attribute of a tag, without quotes. Empty if there is none.
 pub fn attribute<'a>(tag: &'a str, name: &str) -> &'a str {
-    let after = |separator: char| tag.split_once(&format!("{separator}{name}=")).map(|(_, value)| value);
+    let after = |separator: char| {
+        tag.split_once(&format!("{separator}{name}="))
+            .map(|(_, value)| value)
+    };
     let value = after(',').or_else(|| after(':')).unwrap_or_default();
     match value.strip_prefix('"') {
         Some(quoted) => quoted.split('"').next().unwrap_or_default(),
@@ -263,7 +328,9 @@ pub fn attribute<'a>(tag: &'a str, name: &str) -> &'a str {
 /// What the URLs of an endpoint begin with.
 fn base(endpoint: &Value) -> String {
     let url = endpoint["url"].as_str().unwrap_or_default();
-    url.rsplit_once('/').map(|(base, _)| format!("{base}/")).unwrap_or_default()
+    url.rsplit_once('/')
+        .map(|(base, _)| format!("{base}/"))
+        .unwrap_or_default()
 }
 
 /// The path of a file with one certificate. To read all that a machine trusts is most of what a debug build does when it
@@ -271,8 +338,15 @@ fn base(endpoint: &Value) -> String {
 fn certificate() -> &'static str {
     static PATH: OnceLock<String> = OnceLock::new();
     PATH.get_or_init(|| {
-        let text = S3::builder().tls().start().ca_pem().unwrap_or_default().to_owned();
-        let path = std::env::current_exe().unwrap_or_default().with_file_name("one-certificate.pem");
+        let text = S3::builder()
+            .tls()
+            .start()
+            .ca_pem()
+            .unwrap_or_default()
+            .to_owned();
+        let path = std::env::current_exe()
+            .unwrap_or_default()
+            .with_file_name("one-certificate.pem");
         let new = path.with_extension(std::process::id().to_string());
         let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, &path));
         written.unwrap_or_else(|error| panic!("{}: {error}", path.display()));

@@ -2,7 +2,9 @@
 
 use crate::narrate::{Narrator, pretty};
 use scenes::event;
-use scenes::fleet::{Fleet, GROUP, INSTANCE as WELL, OTHER as BROKEN, invocation, lifecycle, playbook};
+use scenes::fleet::{
+    Fleet, GROUP, INSTANCE as WELL, OTHER as BROKEN, invocation, lifecycle, playbook,
+};
 use scenes::lambda::Lambda;
 use serde_json::Value;
 use stand_in::{Command, Ran};
@@ -24,18 +26,29 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     let tick = event("complete-lifecycle/schedule.json")?;
     let (answer, _) = function.send(&tick).await?;
     let waits = answer["outcome"] == "waiting" && fleet.ssm.commands().is_empty();
-    narrator
-        .check("the schedule finds it; its agent is not there yet, which is no failure", not(waits, &answer));
+    narrator.check(
+        "the schedule finds it; its agent is not there yet, which is no failure",
+        not(waits, &answer),
+    );
     fleet.ssm.register(WELL);
     let (answer, _) = function.send(&tick).await?;
-    narrator.check("a minute later the playbook is sent", not(said(&answer, "sent"), &answer));
+    narrator.check(
+        "a minute later the playbook is sent",
+        not(said(&answer, "sent"), &answer),
+    );
     let (answer, _) = function.send(&launch(WELL)?).await?;
     let once = fleet.ssm.commands().len() == 1;
-    narrator.check("the event, late after all, sends no second one", not(once, &answer));
+    narrator.check(
+        "the event, late after all, sends no second one",
+        not(once, &answer),
+    );
     let answer = ends(&fleet, &function, |_| played(3, 0)).await?;
     narrator.show(&pretty(&answer));
     let serves = fleet.autoscaling.state(WELL) == "InService";
-    narrator.check("the playbook passed: the instance serves", not(serves, &answer));
+    narrator.check(
+        "the playbook passed: the instance serves",
+        not(serves, &answer),
+    );
 
     narrator.heading("2. One whose playbook fails");
     fleet.autoscaling.launch(GROUP, BROKEN);
@@ -44,10 +57,17 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     let answer = ends(&fleet, &function, |_| played(1, 1)).await?;
     narrator.show(&pretty(&answer));
     let is_gone = fleet.autoscaling.state(BROKEN) != "InService" && said(&answer, "abandoned");
-    narrator.check("it never serves, and the answer says what Ansible counted", not(is_gone, &answer));
+    narrator.check(
+        "it never serves, and the answer says what Ansible counted",
+        not(is_gone, &answer),
+    );
     let (answer, _) = function.send(&tick).await?;
-    let is_over = fleet.autoscaling.state(BROKEN) == "Terminated" && fleet.ssm.commands().len() == 2;
-    narrator.check("it goes at once: it has no logs to be saved", not(is_over, &answer));
+    let is_over =
+        fleet.autoscaling.state(BROKEN) == "Terminated" && fleet.ssm.commands().len() == 2;
+    narrator.check(
+        "it goes at once: it has no logs to be saved",
+        not(is_over, &answer),
+    );
 
     narrator.heading("3. The show is over: an instance goes");
     fleet.autoscaling.terminate(WELL);
@@ -55,8 +75,10 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     let answer = ends(&fleet, &function, |command| fleet.save(command, &[LOG])).await?;
     narrator.show(&pretty(&answer));
     let is_over = fleet.autoscaling.state(WELL) == "Terminated" && said(&answer, "continued");
-    narrator
-        .check("its logs are in S3, compared with what it said of them: it may go", not(is_over, &answer));
+    narrator.check(
+        "its logs are in S3, compared with what it said of them: it may go",
+        not(is_over, &answer),
+    );
 
     narrator.heading("4. Another goes, and what arrived is not what it had");
     fleet.serving(BROKEN);
@@ -69,8 +91,12 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     });
     let answer = answer.await?;
     narrator.show(&pretty(&answer));
-    let is_kept = fleet.autoscaling.state(BROKEN) == "Terminating:Retained" && said(&answer, "abandoned");
-    narrator.check("it is retained, with its disk, and an alarm goes off", not(is_kept, &answer));
+    let is_kept =
+        fleet.autoscaling.state(BROKEN) == "Terminating:Retained" && said(&answer, "abandoned");
+    narrator.check(
+        "it is retained, with its disk, and an alarm goes off",
+        not(is_kept, &answer),
+    );
     let (answer, _) = function.send(&tick).await?;
     let is_quiet = answer["outcome"] == "unchanged";
     narrator.check("nothing is left to do", not(is_quiet, &answer));
@@ -78,7 +104,11 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
 }
 
 /// Lets the agent do what the command wants, and tells the function that it is done.
-async fn ends(fleet: &Fleet, function: &Lambda, agent: impl FnMut(&Command) -> Ran) -> anyhow::Result<Value> {
+async fn ends(
+    fleet: &Fleet,
+    function: &Lambda,
+    agent: impl FnMut(&Command) -> Ran,
+) -> anyhow::Result<Value> {
     let ran = fleet.ssm.run(agent);
     let mut done = event("complete-lifecycle/command-invocation.json")?;
     for command in &ran {
@@ -90,15 +120,24 @@ async fn ends(fleet: &Fleet, function: &Lambda, agent: impl FnMut(&Command) -> R
 /// What Ansible prints at its end.
 fn played(changed: u32, failed: u32) -> Ran {
     let status = if failed == 0 { "Success" } else { "Failed" };
-    Ran { status: status.to_owned(), stdout: playbook(changed, 0, failed) }
+    Ran {
+        status: status.to_owned(),
+        stdout: playbook(changed, 0, failed),
+    }
 }
 
 fn launch(instance: &str) -> anyhow::Result<Value> {
-    Ok(lifecycle(event("complete-lifecycle/launch.json")?, instance))
+    Ok(lifecycle(
+        event("complete-lifecycle/launch.json")?,
+        instance,
+    ))
 }
 
 fn terminate(instance: &str) -> anyhow::Result<Value> {
-    Ok(lifecycle(event("complete-lifecycle/terminate.json")?, instance))
+    Ok(lifecycle(
+        event("complete-lifecycle/terminate.json")?,
+        instance,
+    ))
 }
 
 /// Whether this came of the one instance.

@@ -67,7 +67,11 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     let mut last = Value::Null;
     let arrived = |name: &str| delivered(arrival.clone(), &bucket, &format!("logs/{name}"));
     for name in &files {
-        s3.put(&bucket, &format!("logs/{name}"), std::fs::read(folder.path().join(name))?);
+        s3.put(
+            &bucket,
+            &format!("logs/{name}"),
+            std::fs::read(folder.path().join(name))?,
+        );
         last = function.send(&arrived(name)).await?.0;
     }
     let took = begin.elapsed();
@@ -78,17 +82,33 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     let told = figures(lambda::past_metrics(&function));
     narrator.table(["minute", "show", "rehearsal", ""], rows(&told));
     let expected = expected();
-    let wrong = expected.iter().filter(|(of, viewers)| told.get(*of) != Some(viewers));
-    let wrong =
-        wrong.map(|(of, viewers)| format!("{of:?}: {viewers} were there, {:?} were told", told.get(of)));
-    narrator.check(&format!("every figure is exactly the audience that was there; {}", each(took)), wrong);
-    let more = told.iter().filter(|(of, viewers)| **viewers > 0 && !expected.contains_key(*of));
-    narrator.check("the lost minute has no figure, and is no zero", more.map(|more| format!("{more:?}")));
+    let wrong = expected
+        .iter()
+        .filter(|(of, viewers)| told.get(*of) != Some(viewers));
+    let wrong = wrong
+        .map(|(of, viewers)| format!("{of:?}: {viewers} were there, {:?} were told", told.get(of)));
+    narrator.check(
+        &format!(
+            "every figure is exactly the audience that was there; {}",
+            each(took)
+        ),
+        wrong,
+    );
+    let more = told
+        .iter()
+        .filter(|(of, viewers)| **viewers > 0 && !expected.contains_key(*of));
+    narrator.check(
+        "the lost minute has no figure, and is no zero",
+        more.map(|more| format!("{more:?}")),
+    );
 
     let kept = s3.snapshot(STATE_BUCKET);
     let (again, _) = function.send(&arrived(&files[0])).await?;
     let is_same = s3.snapshot(STATE_BUCKET) == kept && again["outcome"] == "unchanged";
-    narrator.check("a log that comes twice changes nothing", (!is_same).then(|| again.to_string()));
+    narrator.check(
+        "a log that comes twice changes nothing",
+        (!is_same).then(|| again.to_string()),
+    );
     let leaks = s3.keys(STATE_BUCKET, "").into_iter().filter(|key| {
         let text = s3.text(STATE_BUCKET, key);
         text.is_none_or(|text| text.contains("10.0."))
@@ -96,13 +116,29 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     narrator.check("no address is in what is kept between runs", leaks);
 
     narrator.say("The same from the files, by a program: onair viewers --json web-*.log.gz");
-    let output = onair("viewers")?.arg("--json").args(&files).current_dir(folder.path()).output();
+    let output = onair("viewers")?
+        .arg("--json")
+        .args(&files)
+        .current_dir(folder.path())
+        .output();
     let output = output.context("onair cannot be started")?;
-    ensure!(output.status.success(), "onair viewers: {}", String::from_utf8_lossy(&output.stderr));
+    ensure!(
+        output.status.success(),
+        "onair viewers: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let lines = String::from_utf8(output.stdout)?;
-    let by_hand = figures(lines.lines().filter_map(|line| serde_json::from_str(line).ok()));
-    let seen =
-        |all: &Figures| -> Figures { all.clone().into_iter().filter(|(_, viewers)| *viewers > 0).collect() };
+    let by_hand = figures(
+        lines
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok()),
+    );
+    let seen = |all: &Figures| -> Figures {
+        all.clone()
+            .into_iter()
+            .filter(|(_, viewers)| *viewers > 0)
+            .collect()
+    };
     narrator.check(
         "the program says the same",
         (seen(&by_hand) != seen(&told)).then(|| format!("{by_hand:?} and not {told:?}")),
@@ -126,7 +162,8 @@ fn figures(lines: impl IntoIterator<Item = Value>) -> Figures {
 
 fn expected() -> Figures {
     let minutes = (0..MINUTES).filter(|minute| *minute != LOST);
-    let all = minutes.flat_map(|minute| truth(minute).map(|(stream, viewers)| (minute, stream, viewers)));
+    let all =
+        minutes.flat_map(|minute| truth(minute).map(|(stream, viewers)| (minute, stream, viewers)));
     all.filter(|(.., viewers)| *viewers > 0)
         .map(|(minute, stream, viewers)| ((at(minute), stream.to_owned()), viewers as u64))
         .collect()
@@ -139,7 +176,12 @@ fn rows(told: &Figures) -> Vec<[String; 4]> {
         let text = |viewers: Option<u64>| viewers.map_or_else(|| "-".to_owned(), count);
         let bar = of("show").map_or(0, |viewers| viewers * 30 / most);
         let bar = "█".repeat(usize::try_from(bar).unwrap_or_default());
-        [at(minute)[11..16].to_owned(), text(of("show")), text(of("rehearsal")), format!("{bar:<30}")]
+        [
+            at(minute)[11..16].to_owned(),
+            text(of("show")),
+            text(of("rehearsal")),
+            format!("{bar:<30}"),
+        ]
     };
     (0..MINUTES).map(row).collect()
 }
@@ -157,11 +199,19 @@ fn log(server: usize) -> Vec<String> {
             let seconds = BEGIN_S + (minute * 60 + second) as i64;
             for (stream, viewers) in truth(minute) {
                 let path = format!("/{stream}_720p/{}.ts", seconds / 6);
-                for viewer in (0..viewers).filter(|viewer| (viewer + second / 6) % SERVERS == server) {
+                for viewer in
+                    (0..viewers).filter(|viewer| (viewer + second / 6) % SERVERS == server)
+                {
                     let address = format!("10.0.{}.{}", viewer / 250, viewer % 250 + 1);
                     let (agent, query, bytes) = ("", "", 1_504);
-                    let request =
-                        Request { at_s: seconds, address: &address, agent, path: &path, query, bytes };
+                    let request = Request {
+                        at_s: seconds,
+                        address: &address,
+                        agent,
+                        path: &path,
+                        query,
+                        bytes,
+                    };
                     lines.push(access_log::onair(&request));
                 }
             }

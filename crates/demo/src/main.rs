@@ -70,7 +70,12 @@ async fn tell(narrator: &mut Narrator, arguments: &Arguments) -> anyhow::Result<
 
 /// Ctrl-C, `kill`, or the terminal was closed.
 async fn told_to_stop() {
-    let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
+    let signals = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ]
+    .map(signal);
     let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = signals else {
         return std::future::pending().await;
     };

@@ -38,7 +38,12 @@ impl Narrator {
     pub(crate) fn on_stdout() -> Self {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let colour = io::stdout().is_terminal() && !no_color;
-        Self { colour, printed: Ok(()), checks: 0, failed_checks: 0 }
+        Self {
+            colour,
+            printed: Ok(()),
+            checks: 0,
+            failed_checks: 0,
+        }
     }
 
     /// Starts a part of the story.
@@ -79,7 +84,9 @@ impl Narrator {
         let diff = TextDiff::from_lines(before.1, after.1);
         // A last line that ends without a line end is what IVS writes; saying so would only puzzle.
         let mut diff = diff.unified_diff();
-        diff.header(before.0, after.0).context_radius(DIFF_CONTEXT).missing_newline_hint(false);
+        diff.header(before.0, after.0)
+            .context_radius(DIFF_CONTEXT)
+            .missing_newline_hint(false);
         let diff = diff.to_string();
         for line in diff.lines() {
             let style = match line.as_bytes() {
@@ -93,10 +100,17 @@ impl Narrator {
     }
 
     /// Says whether a promise was kept: it was if nothing contradicts it.
-    pub(crate) fn check(&mut self, promise: &str, contradictions: impl IntoIterator<Item = String>) {
+    pub(crate) fn check(
+        &mut self,
+        promise: &str,
+        contradictions: impl IntoIterator<Item = String>,
+    ) {
         let contradictions: Vec<String> = contradictions.into_iter().collect();
-        let (mark, style) =
-            if contradictions.is_empty() { ('✓', Style::Green) } else { ('✗', Style::Red) };
+        let (mark, style) = if contradictions.is_empty() {
+            ('✓', Style::Green)
+        } else {
+            ('✗', Style::Red)
+        };
         self.checks += 1;
         self.failed_checks += usize::from(!contradictions.is_empty());
         self.line(&format!("{INDENT}{mark} {promise}"), style);
@@ -120,10 +134,14 @@ impl Narrator {
         let (verdict, style) = if kept {
             (format!("✓ all {} checks passed", self.checks), Style::Green)
         } else {
-            (format!("✗ {} of {} checks failed", self.failed_checks, self.checks), Style::Red)
+            (
+                format!("✗ {} of {} checks failed", self.failed_checks, self.checks),
+                Style::Red,
+            )
         };
         self.line(&format!("{INDENT}{verdict}"), style);
-        self.printed.map_err(|error| anyhow::Error::new(error).context("the story could not be printed"))?;
+        self.printed
+            .map_err(|error| anyhow::Error::new(error).context("the story could not be printed"))?;
         Ok(kept)
     }
 
@@ -170,7 +188,11 @@ fn fit(line: &str, width: usize) -> String {
     }
     let head = width / 2;
     let tail = columns - (width - head - 1);
-    line.chars().take(head).chain(['…']).chain(line.chars().skip(tail)).collect()
+    line.chars()
+        .take(head)
+        .chain(['…'])
+        .chain(line.chars().skip(tail))
+        .collect()
 }
 
 /// JSON with a line for everything that fits into one, in the order in which it came.
@@ -188,7 +210,8 @@ fn pretty_within(value: &Value, width: usize) -> String {
         Value::Object(fields) => {
             let field = |(key, value): (&String, &Value)| {
                 let key = format!("{}: ", Value::from(key.as_str()));
-                let value = pretty_within(value, inner.saturating_sub(key.chars().count() + ",".len()));
+                let value =
+                    pretty_within(value, inner.saturating_sub(key.chars().count() + ",".len()));
                 format!("{key}{value}")
             };
             ('{', '}', fields.iter().map(field).collect())
@@ -196,11 +219,16 @@ fn pretty_within(value: &Value, width: usize) -> String {
         Value::Array(items) => (
             '[',
             ']',
-            items.iter().map(|item| pretty_within(item, inner.saturating_sub(",".len()))).collect(),
+            items
+                .iter()
+                .map(|item| pretty_within(item, inner.saturating_sub(",".len())))
+                .collect(),
         ),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return one_line,
     };
-    let lines = lines.iter().map(|line| format!("{INDENT}{}", line.replace('\n', &format!("\n{INDENT}"))));
+    let lines = lines
+        .iter()
+        .map(|line| format!("{INDENT}{}", line.replace('\n', &format!("\n{INDENT}"))));
     format!("{open}\n{}\n{close}", lines.collect::<Vec<_>>().join(",\n"))
 }
 
@@ -213,7 +241,10 @@ fn flat(value: &Value) -> String {
                 .collect();
             format!("{{ {} }}", fields.join(", "))
         }
-        Value::Array(items) => format!("[{}]", items.iter().map(flat).collect::<Vec<_>>().join(", ")),
+        Value::Array(items) => format!(
+            "[{}]",
+            items.iter().map(flat).collect::<Vec<_>>().join(", ")
+        ),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
     }
 }
@@ -231,7 +262,10 @@ pub(crate) fn count(number: u64) -> String {
 /// Bytes in the unit a person would choose.
 pub(crate) fn size(size_bytes: u64) -> String {
     let units = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
-    match units.into_iter().find(|(unit_bytes, _)| size_bytes >= *unit_bytes) {
+    match units
+        .into_iter()
+        .find(|(unit_bytes, _)| size_bytes >= *unit_bytes)
+    {
         Some((unit_bytes, unit)) => {
             let hundredths = (size_bytes + unit_bytes / 200) / (unit_bytes / 100);
             format!("{}.{:02} {unit}", hundredths / 100, hundredths % 100)
@@ -242,7 +276,10 @@ pub(crate) fn size(size_bytes: u64) -> String {
 
 /// What contradicts an outcome.
 pub(crate) fn outcome_is_not(expected: &str, answer: &Value) -> Option<String> {
-    let (outcome, why) = (&answer["outcome"], answer["why"].as_str().unwrap_or("no reason given"));
+    let (outcome, why) = (
+        &answer["outcome"],
+        answer["why"].as_str().unwrap_or("no reason given"),
+    );
     (outcome != expected).then(|| format!("the outcome is {outcome} ({why})"))
 }
 
@@ -266,19 +303,27 @@ mod tests {
 
     #[test]
     fn nothing_is_wider_than_the_page() {
-        assert_eq!(wrap("one two  three\n four", 9), ["one two", "three", "four"]);
+        assert_eq!(
+            wrap("one two  three\n four", 9),
+            ["one two", "three", "four"]
+        );
         assert_eq!(fit("exactly so", 10), "exactly so");
         assert_eq!(fit("grün: much too long a line", 11), "grün:… line");
     }
 
     #[test]
     fn json_breaks_only_where_it_must() {
-        assert_eq!(pretty(&json!({ "kept": ["720p30"], "n": 1 })), r#"{ "kept": ["720p30"], "n": 1 }"#);
+        assert_eq!(
+            pretty(&json!({ "kept": ["720p30"], "n": 1 })),
+            r#"{ "kept": ["720p30"], "n": 1 }"#
+        );
         let long = "x".repeat(WIDTH);
         let broken = pretty(&json!({ "a": [1, 2], "b": [{ "c": long }] }));
         assert_eq!(
             broken,
-            format!("{{\n  \"a\": [1, 2],\n  \"b\": [\n    {{\n      \"c\": \"{long}\"\n    }}\n  ]\n}}")
+            format!(
+                "{{\n  \"a\": [1, 2],\n  \"b\": [\n    {{\n      \"c\": \"{long}\"\n    }}\n  ]\n}}"
+            )
         );
     }
 }

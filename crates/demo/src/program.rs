@@ -24,13 +24,28 @@ impl Logged {
         let file = File::options().create(true).append(true).open(&log);
         let file = file.with_context(|| log.display().to_string())?;
         let mut bound = Command::new("setpriv");
-        bound.args(["--pdeathsig", "KILL"]).arg(command.get_program()).args(command.get_args());
+        bound
+            .args(["--pdeathsig", "KILL"])
+            .arg(command.get_program())
+            .args(command.get_args());
         // Variables for a real bucket have no meaning here.
-        bound.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
-        bound.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        bound.stdin(Stdio::piped()).stdout(file.try_clone()?).stderr(file);
+        bound
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        bound.envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        bound
+            .stdin(Stdio::piped())
+            .stdout(file.try_clone()?)
+            .stderr(file);
         let program = Program::start(&mut bound);
-        Ok(Self { program: program.context("util-linux (setpriv) is missing, or cannot be run")?, log })
+        Ok(Self {
+            program: program.context("util-linux (setpriv) is missing, or cannot be run")?,
+            log,
+        })
     }
 
     /// How it ended, if it did.
@@ -40,7 +55,11 @@ impl Logged {
 
     /// Types this into its terminal.
     pub(crate) fn type_in(&mut self, keys: &[u8]) -> anyhow::Result<()> {
-        let mut input = self.program.stdin.take().context("it has no input any more")?;
+        let mut input = self
+            .program
+            .stdin
+            .take()
+            .context("it has no input any more")?;
         Ok(input.write_all(keys)?)
     }
 

@@ -38,7 +38,11 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     narrator.heading("6. Is everything as promised?");
     let found = verify::verify(narrator, &show, &answer)?;
     narrator.heading("What happened");
-    narrator.say(&if narrator.kept() { show.summary(&found) } else { FAILED.to_owned() });
+    narrator.say(&if narrator.kept() {
+        show.summary(&found)
+    } else {
+        FAILED.to_owned()
+    });
     Ok(())
 }
 
@@ -56,14 +60,26 @@ impl Show {
     fn record(end: &Value) -> anyhow::Result<Self> {
         let bucket = text(end, "/detail/recording_s3_bucket_name")?;
         let prefix = text(end, "/detail/recording_s3_key_prefix")?.to_owned();
-        let neighbour = Recording { prefix: format!("{prefix}2"), ..Recording::default() };
-        let recording =
-            Recording { prefix, segments: SEGMENTS, thumbnails: THUMBNAILS, ..Recording::default() };
+        let neighbour = Recording {
+            prefix: format!("{prefix}2"),
+            ..Recording::default()
+        };
+        let recording = Recording {
+            prefix,
+            segments: SEGMENTS,
+            thumbnails: THUMBNAILS,
+            ..Recording::default()
+        };
         let archive = Archive::new(S3::start(), bucket);
         archive.put(&recording);
         archive.put(&neighbour);
         let before = archive.contents();
-        Ok(Self { archive, recording, neighbour, before })
+        Ok(Self {
+            archive,
+            recording,
+            neighbour,
+            before,
+        })
     }
 
     /// The recording before anything was done.
@@ -78,11 +94,18 @@ impl Show {
 
     /// The names of what was recorded.
     fn renditions(&self) -> Vec<&str> {
-        self.recording.renditions.iter().map(|rendition| rendition.name.as_str()).collect()
+        self.recording
+            .renditions
+            .iter()
+            .map(|rendition| rendition.name.as_str())
+            .collect()
     }
 
     fn table(&self, narrator: &mut Narrator, contents: &Contents) {
-        narrator.table(["rendition", "objects", "size"], contents.rows(&self.renditions()));
+        narrator.table(
+            ["rendition", "objects", "size"],
+            contents.rows(&self.renditions()),
+        );
     }
 
     fn introduce(&self, narrator: &mut Narrator) -> anyhow::Result<()> {
@@ -98,15 +121,25 @@ impl Show {
             minutes / 60,
             minutes % 60
         ));
-        narrator.show(&format!("s3://{}/{}", self.archive.bucket, self.recording.prefix));
+        narrator.show(&format!(
+            "s3://{}/{}",
+            self.archive.bucket, self.recording.prefix
+        ));
         let contents = self.at_first();
         self.table(narrator, &contents);
         let variants = contents.variants(MASTER)?.join(", ");
-        narrator.say(&format!("master.m3u8, where players start, names {variants}."));
+        narrator.say(&format!(
+            "master.m3u8, where players start, names {variants}."
+        ));
         Ok(())
     }
 
-    async fn plan(&self, narrator: &mut Narrator, function: &Lambda, end: &Value) -> anyhow::Result<()> {
+    async fn plan(
+        &self,
+        narrator: &mut Narrator,
+        function: &Lambda,
+        end: &Value,
+    ) -> anyhow::Result<()> {
         narrator.heading("2. What would go? A dry run");
         narrator.say(&format!(
             "The user set {}={}. IVS tells the function that the recording has ended; with \"onair\": \
@@ -116,8 +149,9 @@ impl Show {
         let mut ask = end.clone();
         ask["onair"] = json!({ "dry_run": true });
         let (answer, elapsed) = function.send(&ask).await?;
-        let deleted =
-            answer["deleted"].as_object().map(|deleted| deleted.keys().cloned().collect::<Vec<_>>());
+        let deleted = answer["deleted"]
+            .as_object()
+            .map(|deleted| deleted.keys().cloned().collect::<Vec<_>>());
         narrator.show(&format!(
             "{}: would delete {}: {} objects, {} ({})",
             answer["outcome"].as_str().unwrap_or_default(),
@@ -126,21 +160,33 @@ impl Show {
             size(answer["bytes_deleted"].as_u64().unwrap_or_default()),
             seconds(elapsed),
         ));
-        let wrong = outcome_is_not("planned", &answer).into_iter().chain(self.changes_since(&self.before));
+        let wrong = outcome_is_not("planned", &answer)
+            .into_iter()
+            .chain(self.changes_since(&self.before));
         narrator.check("planned, and nothing was changed", wrong);
         Ok(())
     }
 
-    async fn prune(&self, narrator: &mut Narrator, function: &Lambda, end: &Value) -> anyhow::Result<Value> {
+    async fn prune(
+        &self,
+        narrator: &mut Narrator,
+        function: &Lambda,
+        end: &Value,
+    ) -> anyhow::Result<Value> {
         narrator.heading("3. The real event: events/prune-recording/recording-end.json");
         let (answer, elapsed) = function.send(end).await?;
-        narrator.say(&format!("The function's answer after {}:", seconds(elapsed)));
+        narrator.say(&format!(
+            "The function's answer after {}:",
+            seconds(elapsed)
+        ));
         narrator.show(&pretty(&answer));
         let (before, after) = (self.at_first(), self.now());
         self.table(narrator, &after);
         narrator.say("What master.m3u8 lost; every other byte is as before:");
-        narrator
-            .diff(("before/master.m3u8", &before.text(MASTER)?), ("after/master.m3u8", &after.text(MASTER)?));
+        narrator.diff(
+            ("before/master.m3u8", &before.text(MASTER)?),
+            ("after/master.m3u8", &after.text(MASTER)?),
+        );
         narrator.say(&format!(
             "recording-ended.json, for programs, listed {}; now it lists {}.",
             before.listed()?.join(", "),
@@ -149,7 +195,9 @@ impl Show {
         let metrics = metrics(function).pop().unwrap_or_default();
         narrator.check(
             &format!("pruned; for CloudWatch it logs {}", figures(&metrics)),
-            outcome_is_not("pruned", &answer).into_iter().chain(wrong_metrics(&metrics, &answer)),
+            outcome_is_not("pruned", &answer)
+                .into_iter()
+                .chain(wrong_metrics(&metrics, &answer)),
         );
         Ok(answer)
     }
@@ -166,10 +214,15 @@ impl Show {
              about recording-ended.json starts the function too; whichever is second finds nothing to do.",
         );
         let created = event("prune-recording/object-created.json")?;
-        for (name, event) in [("recording-end.json", end), ("object-created.json", &created)] {
+        for (name, event) in [
+            ("recording-end.json", end),
+            ("object-created.json", &created),
+        ] {
             let before = self.archive.contents();
             let (answer, elapsed) = function.send(event).await?;
-            let wrong = outcome_is_not("unchanged", &answer).into_iter().chain(self.changes_since(&before));
+            let wrong = outcome_is_not("unchanged", &answer)
+                .into_iter()
+                .chain(self.changes_since(&before));
             narrator.check(&format!("{name}: unchanged ({})", seconds(elapsed)), wrong);
         }
         Ok(())
@@ -185,7 +238,9 @@ impl Show {
         let before = self.archive.contents();
         let (answer, _) = function.send(end).await?;
         narrator.show(&pretty(&answer));
-        let wrong = outcome_is_not("held", &answer).into_iter().chain(self.changes_since(&before));
+        let wrong = outcome_is_not("held", &answer)
+            .into_iter()
+            .chain(self.changes_since(&before));
         narrator.check("held, and nothing was changed", wrong);
         Ok(())
     }
@@ -207,7 +262,10 @@ impl Show {
 
     /// The keys in the bucket that are not what they were, in words.
     fn changes_since(&self, before: &Snapshot) -> Vec<String> {
-        let (before, now) = (Contents::of_all(before), Contents::of_all(&self.archive.contents()));
+        let (before, now) = (
+            Contents::of_all(before),
+            Contents::of_all(&self.archive.contents()),
+        );
         now.differences(&before)
     }
 }
@@ -222,14 +280,24 @@ fn wrong_metrics(metrics: &Value, answer: &Value) -> Option<String> {
 
 /// What a line of metrics says.
 fn figures(metrics: &Value) -> String {
-    let names = metrics.pointer("/_aws/CloudWatchMetrics/0/Metrics").and_then(Value::as_array);
+    let names = metrics
+        .pointer("/_aws/CloudWatchMetrics/0/Metrics")
+        .and_then(Value::as_array);
     let figure = |metric: &Value| {
         let name = metric["Name"].as_str()?;
         let value = metrics[name].as_u64()?;
         let is_bytes = metric["Unit"] == "Bytes";
-        Some(format!("{name} {}", if is_bytes { size(value) } else { count(value) }))
+        Some(format!(
+            "{name} {}",
+            if is_bytes { size(value) } else { count(value) }
+        ))
     };
-    names.into_iter().flatten().filter_map(figure).collect::<Vec<_>>().join(", ")
+    names
+        .into_iter()
+        .flatten()
+        .filter_map(figure)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn last_part(prefix: &str) -> &str {

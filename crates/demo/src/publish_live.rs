@@ -43,7 +43,10 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     narrator.heading("1. On air");
     let on_air = station.until(Station::is_on_air).await?;
     narrator.check(
-        &format!("{} after the start viewers can open {MULTIVARIANT}", seconds(on_air.unwrap_or_default())),
+        &format!(
+            "{} after the start viewers can open {MULTIVARIANT}",
+            seconds(on_air.unwrap_or_default())
+        ),
         missing(on_air),
     );
     tokio::time::sleep(A_WHILE).await;
@@ -54,7 +57,9 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     ));
     let (ill, before) = (SystemTime::now(), newest(&station));
     let (failed, all) = fail_now_and_then(&station).await;
-    let went_on = station.until(|station| station.each(|playlist| sequence(playlist) > before)).await?;
+    let went_on = station
+        .until(|station| station.each(|playlist| sequence(playlist) > before))
+        .await?;
     let few = (failed < 3).then(|| "hardly any request failed".to_owned());
     narrator.check(
         &format!("{failed} of {all} requests failed, and the stream went on"),
@@ -65,42 +70,66 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     let killed = SystemTime::now();
     let call = hold_a_request(&station).await?;
     let id = station.publisher_id();
-    narrator.show(&format!("kill -9 {id}  # while {} of {} is on its way", call.operation, call.key));
+    narrator.show(&format!(
+        "kill -9 {id}  # while {} of {} is on its way",
+        call.operation, call.key
+    ));
     station.kill_publisher();
     station.stream.s3.reset_calls();
     let before = newest(&station);
     tokio::time::sleep(AWAY).await;
     station.publish_again()?;
-    let went_on = station.until(|station| station.each(|playlist| sequence(playlist) > before)).await?;
+    let went_on = station
+        .until(|station| station.each(|playlist| sequence(playlist) > before))
+        .await?;
     narrator.check(
-        &format!("started again, it went on after {}", seconds(went_on.unwrap_or_default())),
+        &format!(
+            "started again, it went on after {}",
+            seconds(went_on.unwrap_or_default())
+        ),
         missing(went_on),
     );
-    station.until(|station| station.each(|playlist| sequence(playlist) > before + 3)).await?;
+    station
+        .until(|station| station.each(|playlist| sequence(playlist) > before + 3))
+        .await?;
     let again = SystemTime::now();
 
-    narrator.heading("4. Both are killed; ffmpeg begins again with number 0, and the daemon finds only that");
+    narrator.heading(
+        "4. Both are killed; ffmpeg begins again with number 0, and the daemon finds only that",
+    );
     let before = newest(&station);
     station.kill_publisher();
     station.encode_again()?;
     tokio::time::sleep(A_PLAYLIST).await;
     station.publish_again()?;
-    let went_on = station.until(|station| station.each(|playlist| sequence(playlist) > before)).await?;
+    let went_on = station
+        .until(|station| station.each(|playlist| sequence(playlist) > before))
+        .await?;
     narrator.check(
         &format!(
             "viewers are told of the seam (EXT-X-DISCONTINUITY), {} after its start",
             seconds(went_on.unwrap_or_default())
         ),
-        missing(went_on).into_iter().chain(RENDITIONS.iter().filter_map(|rendition| {
-            let seams = station.playlist(rendition).lines().filter(|line| *line == SEAM).count();
-            (seams != 1).then(|| format!("{rendition} has {SEAM} {seams} times"))
-        })),
+        missing(went_on)
+            .into_iter()
+            .chain(RENDITIONS.iter().filter_map(|rendition| {
+                let seams = station
+                    .playlist(rendition)
+                    .lines()
+                    .filter(|line| *line == SEAM)
+                    .count();
+                (seams != 1).then(|| format!("{rendition} has {SEAM} {seams} times"))
+            })),
     );
-    station.until(|station| station.each(|playlist| sequence(playlist) > before + 2)).await?;
+    station
+        .until(|station| station.each(|playlist| sequence(playlist) > before + 2))
+        .await?;
 
     narrator.heading("5. The show ends");
     station.end_show()?;
-    let over = station.until(|station| station.each(|playlist| playlist.ends_with(END))).await?;
+    let over = station
+        .until(|station| station.each(|playlist| playlist.ends_with(END)))
+        .await?;
     narrator.check(
         &format!(
             "{} after ffmpeg was told to stop, both renditions have their EXT-X-ENDLIST",
@@ -110,15 +139,20 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     );
 
     let all = |station: &Station| RENDITIONS.map(|rendition| station.all_of(rendition));
-    let kept = station.until(|station| all(station).iter().all(|text| text.ends_with(END))).await?;
-    let named = all(&station).map(|text| text.lines().filter(|line| !line.starts_with('#')).count() as u64);
+    let kept = station
+        .until(|station| all(station).iter().all(|text| text.ends_with(END)))
+        .await?;
+    let named =
+        all(&station).map(|text| text.lines().filter(|line| !line.starts_with('#')).count() as u64);
     let made = RENDITIONS.map(|rendition| sequence(&station.playlist(rendition)));
     narrator.check(
         &format!(
             "it can be watched again: {MULTIVARIANT_VOD} leads to all {} and {} segments",
             named[0], named[1]
         ),
-        missing(kept).into_iter().chain((named != made).then(|| format!("there were {made:?}"))),
+        missing(kept)
+            .into_iter()
+            .chain((named != made).then(|| format!("there were {made:?}"))),
     );
 
     narrator.heading("6. What was seen meanwhile");
@@ -135,15 +169,32 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
         let is_then = |named: &&Named| (from..to).contains(&named.named_at());
         lags(name, &seen.named.iter().filter(is_then).collect::<Vec<_>>())
     });
-    narrator.table(["while", "segments", "there, median", "named, median", "named, worst"], rows);
+    narrator.table(
+        [
+            "while",
+            "segments",
+            "there, median",
+            "named, median",
+            "named, worst",
+        ],
+        rows,
+    );
     Ok(())
 }
 
 /// Lets requests fail for a while. Returns how many did, and of how many.
 async fn fail_now_and_then(station: &Station) -> (usize, usize) {
-    let faults = [Fault::status(500), Fault::ResetBefore, Fault::status(503), Fault::ResetAfter];
+    let faults = [
+        Fault::status(500),
+        Fault::ResetBefore,
+        Fault::status(503),
+        Fault::ResetAfter,
+    ];
     let first = station.stream.s3.calls().len();
-    for (index, fault) in (first..first + MANY).step_by(EVERY).zip(faults.into_iter().cycle()) {
+    for (index, fault) in (first..first + MANY)
+        .step_by(EVERY)
+        .zip(faults.into_iter().cycle())
+    {
         station.stream.s3.fault(index, fault);
     }
     tokio::time::sleep(A_WHILE).await;
@@ -160,7 +211,10 @@ async fn hold_a_request(station: &Station) -> anyhow::Result<Call> {
         .await
         .context("publish-live asked S3 for nothing")?;
     let calls = station.stream.s3.calls().into_iter().rev();
-    calls.take_while(|call| call.index >= next).find(|call| !call.operation.is_empty()).context("it was held")
+    calls
+        .take_while(|call| call.index >= next)
+        .find(|call| !call.operation.is_empty())
+        .context("it was held")
 }
 
 /// Says whether what is promised was seen, and nothing else.
@@ -170,18 +224,31 @@ fn verify(narrator: &mut Narrator, station: &Station, seen: &Seen, again: System
         &format!("{looks} looks, and each time all that a playlist named was there"),
         seen.dead_ends.iter().cloned(),
     );
-    narrator.check("no playlist's numbers went back", seen.steps_back.iter().cloned());
+    narrator.check(
+        "no playlist's numbers went back",
+        seen.steps_back.iter().cloned(),
+    );
     let lost = RENDITIONS.map(|rendition| {
         let made = sequence(&station.playlist(rendition));
-        let named = seen.named.iter().filter(|named| named.playlist.contains(rendition)).count();
+        let named = seen
+            .named
+            .iter()
+            .filter(|named| named.playlist.contains(rendition))
+            .count();
         (
             count(made),
-            (named as u64 != made).then(|| format!("{named} of {made} segments of {rendition} were named")),
+            (named as u64 != made)
+                .then(|| format!("{named} of {made} segments of {rendition} were named")),
         )
     });
     narrator.check(
-        &format!("all {} and {} segments were named, and none was lost (EXT-X-GAP)", lost[0].0, lost[1].0),
-        lost.into_iter().filter_map(|(_, lost)| lost).chain(seen.gaps.iter().cloned()),
+        &format!(
+            "all {} and {} segments were named, and none was lost (EXT-X-GAP)",
+            lost[0].0, lost[1].0
+        ),
+        lost.into_iter()
+            .filter_map(|(_, lost)| lost)
+            .chain(seen.gaps.iter().cloned()),
     );
     // A figure of this machine, and of what else it does: it is told, not judged.
     let wait = seconds(seen.longest_wait(again));
@@ -197,7 +264,10 @@ fn lags(name: &str, named: &[&Named]) -> [String; 5] {
         lags.sort_unstable();
         lags
     };
-    let (there, known) = (sorted(|named| named.there_after), sorted(|named| named.named_after));
+    let (there, known) = (
+        sorted(|named| named.there_after),
+        sorted(|named| named.named_after),
+    );
     let shown = |lag: Option<&Duration>| lag.copied().map_or("–".to_owned(), seconds);
     let half = named.len() / 2;
     [
@@ -211,9 +281,15 @@ fn lags(name: &str, named: &[&Named]) -> [String; 5] {
 
 /// The number of the newest segment of all.
 fn newest(station: &Station) -> u64 {
-    RENDITIONS.iter().map(|rendition| sequence(&station.playlist(rendition))).max().unwrap_or_default()
+    RENDITIONS
+        .iter()
+        .map(|rendition| sequence(&station.playlist(rendition)))
+        .max()
+        .unwrap_or_default()
 }
 
 fn missing(waited: Option<Duration>) -> Option<String> {
-    waited.is_none().then(|| format!("not within {}", seconds(PATIENCE)))
+    waited
+        .is_none()
+        .then(|| format!("not within {}", seconds(PATIENCE)))
 }

@@ -32,17 +32,31 @@ impl Contents {
     /// What the bucket holds under a prefix.
     pub(crate) fn of(bucket: &Snapshot, prefix: &str) -> Self {
         let path = |key: &str| Some(key.strip_prefix(prefix)?.strip_prefix('/')?.to_owned());
-        Self(bucket.objects().filter_map(|(key, object)| Some((path(key)?, object))).collect())
+        Self(
+            bucket
+                .objects()
+                .filter_map(|(key, object)| Some((path(key)?, object)))
+                .collect(),
+        )
     }
 
     /// All that the bucket holds, by key.
     pub(crate) fn of_all(bucket: &Snapshot) -> Self {
-        Self(bucket.objects().map(|(key, object)| (key.to_owned(), object)).collect())
+        Self(
+            bucket
+                .objects()
+                .map(|(key, object)| (key.to_owned(), object))
+                .collect(),
+        )
     }
 
     /// Those of which this holds, and the others.
     pub(crate) fn split(&self, is_first: impl Fn(&str) -> bool) -> (Self, Self) {
-        let (first, others) = self.0.clone().into_iter().partition(|(path, _)| is_first(path));
+        let (first, others) = self
+            .0
+            .clone()
+            .into_iter()
+            .partition(|(path, _)| is_first(path));
         (Self(first), Self(others))
     }
 
@@ -50,24 +64,35 @@ impl Contents {
     pub(crate) fn differences(&self, before: &Self) -> Vec<String> {
         let lost = before.0.keys().filter(|path| !self.0.contains_key(*path));
         let lost = lost.map(|path| format!("{path} is gone"));
-        let other = self.0.iter().filter_map(|(path, object)| match before.0.get(path) {
-            None => Some(format!("{path} is new")),
-            Some(then) => (then != object).then(|| format!("{path} has changed")),
-        });
+        let other = self
+            .0
+            .iter()
+            .filter_map(|(path, object)| match before.0.get(path) {
+                None => Some(format!("{path} is new")),
+                Some(then) => (then != object).then(|| format!("{path} has changed")),
+            });
         lost.chain(other).collect()
     }
 
     /// An object's text.
     pub(crate) fn text(&self, path: &str) -> anyhow::Result<String> {
-        let object = self.0.get(path).with_context(|| format!("{path} is not there"))?;
+        let object = self
+            .0
+            .get(path)
+            .with_context(|| format!("{path} is not there"))?;
         Ok(String::from_utf8_lossy(&object.body).into_owned())
     }
 
     /// How many objects there are whose path begins so, and their bytes.
     pub(crate) fn amount(&self, start: &str) -> (u64, u64) {
-        let sizes =
-            self.0.iter().filter(|(path, _)| path.starts_with(start)).map(|(_, object)| object.size_bytes);
-        sizes.fold((0, 0), |(objects, bytes), size_bytes| (objects + 1, bytes + size_bytes))
+        let sizes = self
+            .0
+            .iter()
+            .filter(|(path, _)| path.starts_with(start))
+            .map(|(_, object)| object.size_bytes);
+        sizes.fold((0, 0), |(objects, bytes), size_bytes| {
+            (objects + 1, bytes + size_bytes)
+        })
     }
 
     /// A line for each of these renditions, for the rest and for all.
@@ -76,13 +101,17 @@ impl Contents {
             0 => [name.to_owned(), "gone".to_owned(), "–".to_owned()],
             _ => [name.to_owned(), count(objects), size(bytes)],
         };
-        let amounts = renditions.iter().map(|name| (*name, self.amount(&folder(name))));
+        let amounts = renditions
+            .iter()
+            .map(|name| (*name, self.amount(&folder(name))));
         let mut rows: Vec<_> = amounts.map(|(name, amount)| row(name, amount)).collect();
         let all = self.amount("");
         let rest = renditions
             .iter()
             .map(|name| self.amount(&folder(name)))
-            .fold(all, |(objects, bytes), part| (objects - part.0, bytes - part.1));
+            .fold(all, |(objects, bytes), part| {
+                (objects - part.0, bytes - part.1)
+            });
         rows.push(row("everything else", rest));
         rows.push(row("all", all));
         rows
@@ -91,14 +120,21 @@ impl Contents {
     /// The renditions that `recording-ended.json` lists.
     pub(crate) fn listed(&self) -> anyhow::Result<Vec<String>> {
         let ended: Value = serde_json::from_str(&self.text(ENDED)?).context(ENDED)?;
-        let renditions = ended["media"]["hls"]["renditions"].as_array().cloned().unwrap_or_default();
-        Ok(renditions.iter().filter_map(|rendition| Some(rendition["path"].as_str()?.to_owned())).collect())
+        let renditions = ended["media"]["hls"]["renditions"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        Ok(renditions
+            .iter()
+            .filter_map(|rendition| Some(rendition["path"].as_str()?.to_owned()))
+            .collect())
     }
 
     /// The paths of the playlists where players may start.
     pub(crate) fn entry_playlists(&self) -> impl Iterator<Item = &str> {
         let is_entry = |path: &&String| {
-            path.strip_prefix(HLS).is_some_and(|name| name.ends_with(".m3u8") && !name.contains('/'))
+            path.strip_prefix(HLS)
+                .is_some_and(|name| name.ends_with(".m3u8") && !name.contains('/'))
         };
         self.0.keys().filter(is_entry).map(String::as_str)
     }
@@ -106,7 +142,9 @@ impl Contents {
     /// The folders of the variants that a playlist names, in its order.
     pub(crate) fn variants(&self, entry: &str) -> anyhow::Result<Vec<String>> {
         let text = self.text(entry)?;
-        Ok(uris(&text).filter_map(|uri| Some(uri.split_once('/')?.0.to_owned())).collect())
+        Ok(uris(&text)
+            .filter_map(|uri| Some(uri.split_once('/')?.0.to_owned()))
+            .collect())
     }
 
     /// Plays the recording without looking at the pictures.
@@ -115,8 +153,11 @@ impl Contents {
         for entry in self.entry_playlists() {
             for uri in uris(&self.text(entry)?) {
                 let path = format!("{HLS}{uri}");
-                let (Some((name, _)), true) = (uri.split_once('/'), self.0.contains_key(&path)) else {
-                    found.dead_ends.push(format!("{entry} names {uri}, which is not there"));
+                let (Some((name, _)), true) = (uri.split_once('/'), self.0.contains_key(&path))
+                else {
+                    found
+                        .dead_ends
+                        .push(format!("{entry} names {uri}, which is not there"));
                     continue;
                 };
                 found.variants.insert(name.to_owned());
@@ -125,13 +166,17 @@ impl Contents {
                     if self.0.contains_key(&segment) {
                         found.segments.insert(segment);
                     } else {
-                        found.dead_ends.push(format!("{path} names {segment}, which is not there"));
+                        found
+                            .dead_ends
+                            .push(format!("{path} names {segment}, which is not there"));
                     }
                 }
             }
         }
         if found.segments.is_empty() {
-            found.dead_ends.push("no way leads from an entry playlist to a segment".to_owned());
+            found
+                .dead_ends
+                .push("no way leads from an entry playlist to a segment".to_owned());
         }
         Ok(found)
     }
@@ -144,7 +189,10 @@ pub(crate) fn folder(rendition: &str) -> String {
 
 /// The lines of a playlist that are not tags (RFC 8216, 4.1).
 fn uris(playlist: &str) -> impl Iterator<Item = &str> {
-    playlist.lines().map(str::trim_end).filter(|line| !line.is_empty() && !line.starts_with('#'))
+    playlist
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 #[cfg(test)]
@@ -156,15 +204,33 @@ mod tests {
     fn a_player_notices_what_is_missing() {
         let recording = Recording::default();
         let path = |key: String| key[recording.prefix.len() + 1..].to_owned();
-        let objects = recording.objects().into_iter().map(|(key, object)| (path(key), object));
+        let objects = recording
+            .objects()
+            .into_iter()
+            .map(|(key, object)| (path(key), object));
         let mut contents = Contents(objects.collect());
         let found = contents.play().unwrap();
-        assert_eq!((found.variants.len(), found.segments.len(), found.dead_ends.len()), (4, 12, 0));
+        assert_eq!(
+            (
+                found.variants.len(),
+                found.segments.len(),
+                found.dead_ends.len()
+            ),
+            (4, 12, 0)
+        );
         contents.0.remove("media/hls/160p30/1.ts");
         contents.0.remove("media/hls/480p30/playlist.m3u8");
         let dead_ends = contents.play().unwrap().dead_ends;
-        assert!(dead_ends.iter().any(|dead_end| dead_end.contains("names media/hls/160p30/1.ts")));
-        assert!(dead_ends.iter().any(|dead_end| dead_end.contains("names 480p30/playlist.m3u8")));
+        assert!(
+            dead_ends
+                .iter()
+                .any(|dead_end| dead_end.contains("names media/hls/160p30/1.ts"))
+        );
+        assert!(
+            dead_ends
+                .iter()
+                .any(|dead_end| dead_end.contains("names 480p30/playlist.m3u8"))
+        );
         contents.0.clear();
         assert_eq!(contents.play().unwrap().dead_ends.len(), 1);
     }

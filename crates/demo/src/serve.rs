@@ -37,14 +37,26 @@ pub(crate) async fn serve(narrator: &mut Narrator, page: &Path) -> anyhow::Resul
         "ffmpeg writes a test picture as HLS into a folder, in two renditions and segments of 1 s; publish-live \
          puts it into a loopback S3; from there it is served to anybody on this machine, as by a CDN.",
     );
-    let begun = station.until(|station| station.each(|playlist| sequence(playlist) >= TO_BEGIN)).await?;
-    ensure!(begun.is_some() && station.is_on_air(), "the stream does not begin");
+    let begun = station
+        .until(|station| station.each(|playlist| sequence(playlist) >= TO_BEGIN))
+        .await?;
+    ensure!(
+        begun.is_some() && station.is_on_air(),
+        "the stream does not begin"
+    );
     narrator.heading("Open");
-    narrator.show(&format!("{}/{PLAYER}/index.html?src=/{BUCKET}/{FOLDER}/{MULTIVARIANT}", site.url()));
+    narrator.show(&format!(
+        "{}/{PLAYER}/index.html?src=/{BUCKET}/{FOLDER}/{MULTIVARIANT}",
+        site.url()
+    ));
     narrator.heading("What you can do to it");
-    narrator.show(&format!("kill -9 {}  # publish-live", station.publisher_id()));
+    narrator.show(&format!(
+        "kill -9 {}  # publish-live",
+        station.publisher_id()
+    ));
     narrator.show(&format!("kill -9 {}  # ffmpeg", station.encoder_id()));
-    narrator.say("What is killed is started again, and the picture goes on. Ctrl-C ends everything.");
+    narrator
+        .say("What is killed is started again, and the picture goes on. Ctrl-C ends everything.");
     loop {
         tokio::time::sleep(LOOK).await;
         if let Some((name, id)) = station.tend()? {

@@ -38,7 +38,13 @@ impl Station {
         let logs = tempfile::Builder::new().prefix("onair-demo-").tempdir()?;
         let publisher = publish(&stream, logs.path(), options)?;
         let encoder = encode(stream.dir.path(), logs.path())?;
-        Ok(Self { encoder, publisher, options, stream, logs })
+        Ok(Self {
+            encoder,
+            publisher,
+            options,
+            stream,
+            logs,
+        })
     }
 
     /// Begins to watch what is published.
@@ -46,7 +52,9 @@ impl Station {
         let folder = self.stream.dir.path().to_owned();
         Watcher::start(&self.stream.s3, BUCKET, move |key| {
             let file = folder.join(written(key)?);
-            file.metadata().and_then(|metadata| metadata.modified()).ok()
+            file.metadata()
+                .and_then(|metadata| metadata.modified())
+                .ok()
         })
     }
 
@@ -98,7 +106,9 @@ impl Station {
 
     /// Has ffmpeg write its last segments and end.
     pub(crate) fn end_show(&mut self) -> anyhow::Result<()> {
-        self.encoder.type_in(b"q").context("ffmpeg cannot be told to end")
+        self.encoder
+            .type_in(b"q")
+            .context("ffmpeg cannot be told to end")
     }
 
     /// The published playlist of a rendition; empty if it is not there.
@@ -113,13 +123,17 @@ impl Station {
 
     /// Whether this holds for the published playlist of each rendition.
     pub(crate) fn each(&self, holds: impl Fn(&str) -> bool) -> bool {
-        RENDITIONS.iter().all(|rendition| holds(&self.playlist(rendition)))
+        RENDITIONS
+            .iter()
+            .all(|rendition| holds(&self.playlist(rendition)))
     }
 
     /// Whether a viewer can open it and finds every rendition.
     pub(crate) fn is_on_air(&self) -> bool {
         let multivariant = self.stream.text(MULTIVARIANT);
-        RENDITIONS.iter().all(|rendition| multivariant.contains(rendition))
+        RENDITIONS
+            .iter()
+            .all(|rendition| multivariant.contains(rendition))
             && self.each(|text| !text.is_empty())
     }
 
@@ -166,18 +180,51 @@ fn written(key: &str) -> Option<String> {
 /// A test picture in two renditions, in segments of a second, as fast as it would come from a camera.
 fn encode(folder: &Path, logs: &Path) -> anyhow::Result<Logged> {
     let mut command = Command::new("ffmpeg");
-    command.args(["-v", "error", "-re", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25"]);
-    command.args(["-filter_complex", "[0:v]format=yuv420p,split=2[360p][large];[large]scale=320:180[180p]"]);
-    command.args(["-map", "[360p]", "-b:v:0", "800k", "-map", "[180p]", "-b:v:1", "250k"]);
-    command.args(["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-threads", "1"]);
+    command.args([
+        "-v",
+        "error",
+        "-re",
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=size=640x360:rate=25",
+    ]);
+    command.args([
+        "-filter_complex",
+        "[0:v]format=yuv420p,split=2[360p][large];[large]scale=320:180[180p]",
+    ]);
+    command.args([
+        "-map", "[360p]", "-b:v:0", "800k", "-map", "[180p]", "-b:v:1", "250k",
+    ]);
+    command.args([
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "-tune",
+        "zerolatency",
+        "-threads",
+        "1",
+    ]);
     command.args(["-g", "25", "-keyint_min", "25", "-sc_threshold", "0"]);
     command.args(["-f", "hls", "-hls_time", "1", "-hls_list_size", "6"]);
-    command.args(["-hls_flags", "delete_segments+independent_segments+program_date_time"]);
-    command.args(["-var_stream_map", "v:0,name:360p v:1,name:180p", "-master_pl_name", MULTIVARIANT]);
+    command.args([
+        "-hls_flags",
+        "delete_segments+independent_segments+program_date_time",
+    ]);
+    command.args([
+        "-var_stream_map",
+        "v:0,name:360p v:1,name:180p",
+        "-master_pl_name",
+        MULTIVARIANT,
+    ]);
     command.arg(folder.join("%v/index.m3u8"));
     Logged::start(&command, logs.join("ffmpeg.log"))
 }
 
 fn publish(stream: &LiveStream, logs: &Path, options: &[&str]) -> anyhow::Result<Logged> {
-    Logged::start(&publisher(&stream.s3, stream.dir.path(), options)?, logs.join("publish-live.log"))
+    Logged::start(
+        &publisher(&stream.s3, stream.dir.path(), options)?,
+        logs.join("publish-live.log"),
+    )
 }

@@ -40,14 +40,24 @@ impl Viewer {
 
     /// What the viewer has seen so far.
     pub(crate) fn seen(&self) -> Vec<Moment> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Waits until the viewer sees this pathway; says how long after `since` that was.
-    pub(crate) async fn sees(&self, pathway: &str, since: Instant, patience: Duration) -> Option<Duration> {
+    pub(crate) async fn sees(
+        &self,
+        pathway: &str,
+        since: Instant,
+        patience: Duration,
+    ) -> Option<Duration> {
         while since.elapsed() < patience && !self.watching.is_finished() {
-            let first =
-                self.seen().into_iter().find(|moment| moment.at >= since && moment.pathway == pathway);
+            let first = self
+                .seen()
+                .into_iter()
+                .find(|moment| moment.at >= since && moment.pathway == pathway);
             if let Some(moment) = first {
                 return Some(moment.at - since);
             }
@@ -59,7 +69,10 @@ impl Viewer {
     /// The longest time without a new segment.
     pub(crate) fn longest_gap(&self) -> Duration {
         let seen = self.seen();
-        seen.windows(2).map(|pair| pair[1].at - pair[0].at).max().unwrap_or_default()
+        seen.windows(2)
+            .map(|pair| pair[1].at - pair[0].at)
+            .max()
+            .unwrap_or_default()
     }
 }
 
@@ -72,7 +85,10 @@ impl Drop for Viewer {
 type Http = Client<HttpConnector, Empty<Bytes>>;
 
 async fn get(http: &Http, url: &str) -> anyhow::Result<Option<String>> {
-    let response = http.get(url.parse()?).await.with_context(|| url.to_owned())?;
+    let response = http
+        .get(url.parse()?)
+        .await
+        .with_context(|| url.to_owned())?;
     let is_there = response.status().is_success();
     let body = response.into_body().collect().await?.to_bytes();
     Ok(is_there.then(|| String::from_utf8_lossy(&body).into_owned()))
@@ -80,7 +96,9 @@ async fn get(http: &Http, url: &str) -> anyhow::Result<Option<String>> {
 
 async fn watch(url: String, seen: Arc<Mutex<Vec<Moment>>>) -> anyhow::Result<()> {
     let http: Http = Client::builder(TokioExecutor::new()).build_http();
-    let master = get(&http, &url).await?.with_context(|| format!("{url} is not there"))?;
+    let master = get(&http, &url)
+        .await?
+        .with_context(|| format!("{url} is not there"))?;
     let steering = url.replace("index.m3u8", "steering.json");
     // The best rung of each pathway, which is enough to watch.
     let mut pathways = pathways(&master);
@@ -92,19 +110,35 @@ async fn watch(url: String, seen: Arc<Mutex<Vec<Moment>>>) -> anyhow::Result<()>
         {
             let manifest: Value = serde_json::from_str(&manifest)?;
             learn(&manifest, &mut pathways);
-            let priority = manifest["PATHWAY-PRIORITY"].as_array().cloned().unwrap_or_default();
-            order = priority.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+            let priority = manifest["PATHWAY-PRIORITY"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            order = priority
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect();
             ttl = Duration::from_secs(manifest["TTL"].as_u64().unwrap_or(300));
             told_at = Some(Instant::now());
         }
         for pathway in &order {
-            let Some((_, playlist)) = pathways.get(pathway) else { continue };
-            let Ok(Some(playlist)) = get(&http, playlist).await else { continue };
+            let Some((_, playlist)) = pathways.get(pathway) else {
+                continue;
+            };
+            let Ok(Some(playlist)) = get(&http, playlist).await else {
+                continue;
+            };
             let sequence = sequence(&playlist);
             if sequence > newest {
                 newest = sequence;
-                let moment = Moment { at: Instant::now(), pathway: pathway.clone() };
-                seen.lock().unwrap_or_else(PoisonError::into_inner).push(moment);
+                let moment = Moment {
+                    at: Instant::now(),
+                    pathway: pathway.clone(),
+                };
+                seen.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(moment);
             }
             break;
         }
@@ -116,8 +150,14 @@ async fn watch(url: String, seen: Arc<Mutex<Vec<Moment>>>) -> anyhow::Result<()>
 fn pathways(master: &str) -> BTreeMap<String, (String, String)> {
     let mut found = BTreeMap::new();
     let lines: Vec<&str> = master.lines().collect();
-    for pair in lines.windows(2).filter(|pair| pair[0].starts_with("#EXT-X-STREAM-INF")) {
-        if let (Some(pathway), Some(id)) = (text(pair[0], "PATHWAY-ID"), text(pair[0], "STABLE-VARIANT-ID")) {
+    for pair in lines
+        .windows(2)
+        .filter(|pair| pair[0].starts_with("#EXT-X-STREAM-INF"))
+    {
+        if let (Some(pathway), Some(id)) = (
+            text(pair[0], "PATHWAY-ID"),
+            text(pair[0], "STABLE-VARIANT-ID"),
+        ) {
             found.entry(pathway).or_insert((id, pair[1].to_owned()));
         }
     }
@@ -125,17 +165,25 @@ fn pathways(master: &str) -> BTreeMap<String, (String, String)> {
 }
 
 fn text(tag: &str, name: &str) -> Option<String> {
-    tag.split(&format!("{name}=\"")).nth(1)?.split('"').next().map(str::to_owned)
+    tag.split(&format!("{name}=\""))
+        .nth(1)?
+        .split('"')
+        .next()
+        .map(str::to_owned)
 }
 
 /// New pathways, made from known ones.
 fn learn(manifest: &Value, pathways: &mut BTreeMap<String, (String, String)>) {
     for clone in manifest["PATHWAY-CLONES"].as_array().into_iter().flatten() {
-        let (Some(id), Some(base)) = (clone["ID"].as_str(), clone["BASE-ID"].as_str()) else { continue };
+        let (Some(id), Some(base)) = (clone["ID"].as_str(), clone["BASE-ID"].as_str()) else {
+            continue;
+        };
         if pathways.contains_key(id) {
             continue;
         }
-        let Some((rung, _)) = pathways.get(base).cloned() else { continue };
+        let Some((rung, _)) = pathways.get(base).cloned() else {
+            continue;
+        };
         if let Some(url) = clone["URI-REPLACEMENT"]["PER-VARIANT-URIS"][&rung].as_str() {
             pathways.insert(id.to_owned(), (rung, url.to_owned()));
         }
@@ -144,8 +192,15 @@ fn learn(manifest: &Value, pathways: &mut BTreeMap<String, (String, String)>) {
 
 /// The number of the newest segment.
 pub(crate) fn sequence(playlist: &str) -> u64 {
-    let first = playlist.lines().find_map(|line| line.strip_prefix("#EXT-X-MEDIA-SEQUENCE:"));
-    let first: u64 = first.and_then(|number| number.trim().parse().ok()).unwrap_or_default();
-    let count = playlist.lines().filter(|line| line.starts_with("#EXTINF")).count();
+    let first = playlist
+        .lines()
+        .find_map(|line| line.strip_prefix("#EXT-X-MEDIA-SEQUENCE:"));
+    let first: u64 = first
+        .and_then(|number| number.trim().parse().ok())
+        .unwrap_or_default();
+    let count = playlist
+        .lines()
+        .filter(|line| line.starts_with("#EXTINF"))
+        .count();
     first + u64::try_from(count).unwrap_or_default()
 }

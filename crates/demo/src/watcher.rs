@@ -97,14 +97,23 @@ impl Seen {
     /// The longest time from one segment of a playlist to the next, until then.
     pub(crate) fn longest_wait(&self, until: SystemTime) -> Duration {
         let mut last = BTreeMap::new();
-        let waits = self.named.iter().filter(|named| named.named_at() < until).filter_map(|named| {
-            let before = last.insert(&named.playlist, named.named_at())?;
-            named.named_at().duration_since(before).ok()
-        });
+        let waits = self
+            .named
+            .iter()
+            .filter(|named| named.named_at() < until)
+            .filter_map(|named| {
+                let before = last.insert(&named.playlist, named.named_at())?;
+                named.named_at().duration_since(before).ok()
+            });
         waits.max().unwrap_or_default()
     }
 
-    fn look(&mut self, now: &Snapshot, closed: impl Fn(&str) -> Option<SystemTime>, at: SystemTime) {
+    fn look(
+        &mut self,
+        now: &Snapshot,
+        closed: impl Fn(&str) -> Option<SystemTime>,
+        at: SystemTime,
+    ) {
         self.looks += 1;
         let (playlists, files): (BTreeMap<_, _>, BTreeMap<_, _>) =
             now.objects().partition(|(key, _)| is_playlist(key));
@@ -117,7 +126,8 @@ impl Seen {
             self.count(key, &text);
             for target in targets(key, &text) {
                 if !there(&target) {
-                    self.dead_ends.insert(format!("{key} named {target}, which was not there"));
+                    self.dead_ends
+                        .insert(format!("{key} named {target}, which was not there"));
                 } else if !is_playlist(&target) && self.known.insert(target.clone()) {
                     self.name(key, &target, closed(&target), at);
                 }
@@ -126,10 +136,16 @@ impl Seen {
     }
 
     fn count(&mut self, playlist: &str, text: &str) {
-        let Some(number) = first_number(text) else { return };
-        let before = self.numbers.insert(playlist.to_owned(), number).unwrap_or_default();
+        let Some(number) = first_number(text) else {
+            return;
+        };
+        let before = self
+            .numbers
+            .insert(playlist.to_owned(), number)
+            .unwrap_or_default();
         if number < before {
-            self.steps_back.insert(format!("{playlist} went back from {before} to {number}"));
+            self.steps_back
+                .insert(format!("{playlist} went back from {before} to {number}"));
         }
         if text.lines().any(|line| line == "#EXT-X-GAP") {
             self.gaps.insert(format!("{playlist} had a gap"));
@@ -138,12 +154,19 @@ impl Seen {
 
     fn name(&mut self, playlist: &str, segment: &str, closed: Option<SystemTime>, at: SystemTime) {
         let Some(closed) = closed else {
-            self.dead_ends.insert(format!("{playlist} named {segment}, which no transcoder wrote"));
+            self.dead_ends.insert(format!(
+                "{playlist} named {segment}, which no transcoder wrote"
+            ));
             return;
         };
         let since = |then: SystemTime| then.duration_since(closed).unwrap_or_default();
         let there_after = since(self.there.get(segment).copied().unwrap_or(at));
-        self.named.push(Named { playlist: playlist.to_owned(), closed, there_after, named_after: since(at) });
+        self.named.push(Named {
+            playlist: playlist.to_owned(),
+            closed,
+            there_after,
+            named_after: since(at),
+        });
     }
 }
 
@@ -152,7 +175,12 @@ fn is_playlist(key: &str) -> bool {
 }
 
 fn first_number(playlist: &str) -> Option<u64> {
-    playlist.lines().find_map(|line| line.strip_prefix("#EXT-X-MEDIA-SEQUENCE:"))?.trim().parse().ok()
+    playlist
+        .lines()
+        .find_map(|line| line.strip_prefix("#EXT-X-MEDIA-SEQUENCE:"))?
+        .trim()
+        .parse()
+        .ok()
 }
 
 /// The keys of all that a playlist names. ffmpeg's URIs are names below the playlist's own folder.
@@ -162,7 +190,10 @@ fn targets(playlist: &str, text: &str) -> Vec<String> {
         Some(tag) => Some(tag.split("URI=\"").nth(1)?.split('"').next()?.to_owned()),
         None => (!line.is_empty()).then(|| line.to_owned()),
     };
-    text.lines().filter_map(uri).map(|uri| format!("{folder}/{uri}")).collect()
+    text.lines()
+        .filter_map(uri)
+        .map(|uri| format!("{folder}/{uri}"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -187,24 +218,36 @@ mod tests {
         for (second, text) in (1..).zip(versions) {
             s3.put("live", PLAYLIST, text.clone());
             let at = written + Duration::from_secs(second);
-            seen.look(&s3.snapshot("live"), |key| (key != "show/hd/2.ts").then_some(written), at);
+            seen.look(
+                &s3.snapshot("live"),
+                |key| (key != "show/hd/2.ts").then_some(written),
+                at,
+            );
         }
         seen
     }
 
     #[test]
     fn nothing_is_said_of_a_playlist_that_leads_somewhere() {
-        let seen = seen(&[media(0, "#EXTINF:1,\n1.ts\n"), media(1, "#EXTINF:1,\n1.ts\n")]);
+        let seen = seen(&[
+            media(0, "#EXTINF:1,\n1.ts\n"),
+            media(1, "#EXTINF:1,\n1.ts\n"),
+        ]);
         assert!(seen.dead_ends.is_empty() && seen.steps_back.is_empty() && seen.gaps.is_empty());
-        let [named] = seen.named.as_slice() else { panic!("{} are named", seen.named.len()) };
-        assert_eq!((named.playlist.as_str(), named.named_after), (PLAYLIST, Duration::from_secs(1)));
+        let [named] = seen.named.as_slice() else {
+            panic!("{} are named", seen.named.len())
+        };
+        assert_eq!(
+            (named.playlist.as_str(), named.named_after),
+            (PLAYLIST, Duration::from_secs(1))
+        );
     }
 
     #[test]
     fn what_is_named_and_not_there_is_seen_also_in_tags() {
         let seen = seen(&[media(0, "#EXT-X-MAP:URI=\"init.mp4\"\n#EXTINF:1,\n3.ts\n")]);
-        let expected =
-            ["init.mp4", "3.ts"].map(|name| format!("{PLAYLIST} named show/hd/{name}, which was not there"));
+        let expected = ["init.mp4", "3.ts"]
+            .map(|name| format!("{PLAYLIST} named show/hd/{name}, which was not there"));
         assert_eq!(seen.dead_ends, BTreeSet::from(expected));
     }
 

@@ -4,7 +4,9 @@ use crate::error::Error;
 use aws_config::SdkConfig;
 use aws_sdk_autoscaling::Client;
 use aws_sdk_autoscaling::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_autoscaling::types::{Activity as Found, AutoScalingGroup as Group, ScalingActivityStatusCode};
+use aws_sdk_autoscaling::types::{
+    Activity as Found, AutoScalingGroup as Group, ScalingActivityStatusCode,
+};
 use chrono::DateTime;
 use onair_core::complete_lifecycle::{Activity, InstanceId, Standing};
 use std::collections::BTreeSet;
@@ -41,7 +43,9 @@ pub enum Action {
 impl AutoScaling {
     /// A client on the shared configuration.
     pub fn new(config: &SdkConfig) -> Self {
-        Self { client: Client::new(config) }
+        Self {
+            client: Client::new(config),
+        }
     }
 
     /// An instance, if it belongs to any group or its warm pool.
@@ -50,9 +54,18 @@ impl AutoScaling {
     ///
     /// When Auto Scaling does not answer, or refuses.
     pub async fn instance(&self, id: &InstanceId) -> Result<Option<Member>, Error> {
-        let answer = self.client.describe_auto_scaling_instances().instance_ids(id.as_str()).send().await;
-        let answer = answer.map_err(|error| Error::of("DescribeAutoScalingInstances", id.as_str(), error))?;
-        let instances = answer.auto_scaling_instances.unwrap_or_default().into_iter();
+        let answer = self
+            .client
+            .describe_auto_scaling_instances()
+            .instance_ids(id.as_str())
+            .send()
+            .await;
+        let answer = answer
+            .map_err(|error| Error::of("DescribeAutoScalingInstances", id.as_str(), error))?;
+        let instances = answer
+            .auto_scaling_instances
+            .unwrap_or_default()
+            .into_iter();
         Ok(instances
             .map(|found| Member {
                 id: found.instance_id.unwrap_or_default(),
@@ -68,17 +81,26 @@ impl AutoScaling {
     ///
     /// When Auto Scaling does not answer, or refuses.
     pub async fn members(&self, group: &str) -> Result<Option<Vec<Member>>, Error> {
-        let Some(found) = self.group(group).await? else { return Ok(None) };
+        let Some(found) = self.group(group).await? else {
+            return Ok(None);
+        };
         let mut instances = found.instances.unwrap_or_default();
         if found.warm_pool_configuration.is_some() {
-            let pages = self.client.describe_warm_pool().auto_scaling_group_name(group).into_paginator();
+            let pages = self
+                .client
+                .describe_warm_pool()
+                .auto_scaling_group_name(group)
+                .into_paginator();
             let warm = pages.items().send().collect::<Result<Vec<_>, _>>().await;
             instances.extend(warm.map_err(|error| Error::of("DescribeWarmPool", group, error))?);
         }
         let member = |found: aws_sdk_autoscaling::types::Instance| Member {
             id: found.instance_id.unwrap_or_default(),
             group: group.to_owned(),
-            state: found.lifecycle_state.map(|state| state.as_str().to_owned()).unwrap_or_default(),
+            state: found
+                .lifecycle_state
+                .map(|state| state.as_str().to_owned())
+                .unwrap_or_default(),
         };
         Ok(Some(instances.into_iter().map(member).collect()))
     }
@@ -89,15 +111,29 @@ impl AutoScaling {
     ///
     /// When Auto Scaling does not answer, or refuses.
     pub async fn returns(&self, group: &str) -> Result<bool, Error> {
-        let pool = self.group(group).await?.and_then(|found| found.warm_pool_configuration);
+        let pool = self
+            .group(group)
+            .await?
+            .and_then(|found| found.warm_pool_configuration);
         let policy = pool.and_then(|pool| pool.instance_reuse_policy);
-        Ok(policy.and_then(|policy| policy.reuse_on_scale_in).unwrap_or(false))
+        Ok(policy
+            .and_then(|policy| policy.reuse_on_scale_in)
+            .unwrap_or(false))
     }
 
     async fn group(&self, name: &str) -> Result<Option<Group>, Error> {
-        let answer = self.client.describe_auto_scaling_groups().auto_scaling_group_names(name).send().await;
+        let answer = self
+            .client
+            .describe_auto_scaling_groups()
+            .auto_scaling_group_names(name)
+            .send()
+            .await;
         let answer = answer.map_err(|error| Error::of("DescribeAutoScalingGroups", name, error))?;
-        Ok(answer.auto_scaling_groups.unwrap_or_default().into_iter().next())
+        Ok(answer
+            .auto_scaling_groups
+            .unwrap_or_default()
+            .into_iter()
+            .next())
     }
 
     /// The group's newest scaling activities, until each of these instances is named by an open one.
@@ -119,9 +155,17 @@ impl AutoScaling {
             .send();
         let mut activities: Vec<Activity> = Vec::new();
         for _ in 0..MAX_PAGES {
-            let Some(page) = pages.next().await else { break };
-            let page = page.map_err(|error| Error::of("DescribeScalingActivities", group, error))?;
-            activities.extend(page.activities.unwrap_or_default().iter().filter_map(activity));
+            let Some(page) = pages.next().await else {
+                break;
+            };
+            let page =
+                page.map_err(|error| Error::of("DescribeScalingActivities", group, error))?;
+            activities.extend(
+                page.activities
+                    .unwrap_or_default()
+                    .iter()
+                    .filter_map(activity),
+            );
             let is_named = |id| activities.iter().any(|activity| activity.is_open_of(id));
             if until.iter().all(is_named) {
                 break;
@@ -142,8 +186,13 @@ impl AutoScaling {
         instance: &InstanceId,
         result: &str,
     ) -> Result<Action, Error> {
-        let request = self.client.complete_lifecycle_action().auto_scaling_group_name(group);
-        let request = request.lifecycle_hook_name(hook).instance_id(instance.as_str());
+        let request = self
+            .client
+            .complete_lifecycle_action()
+            .auto_scaling_group_name(group);
+        let request = request
+            .lifecycle_hook_name(hook)
+            .instance_id(instance.as_str());
         let answer = request.lifecycle_action_result(result).send().await;
         action(answer.map(drop), "CompleteLifecycleAction", instance)
     }
@@ -153,9 +202,21 @@ impl AutoScaling {
     /// # Errors
     ///
     /// When Auto Scaling does not answer, or refuses for another reason than that the wait is over.
-    pub async fn heartbeat(&self, group: &str, hook: &str, instance: &InstanceId) -> Result<Action, Error> {
-        let request = self.client.record_lifecycle_action_heartbeat().auto_scaling_group_name(group);
-        let answer = request.lifecycle_hook_name(hook).instance_id(instance.as_str()).send().await;
+    pub async fn heartbeat(
+        &self,
+        group: &str,
+        hook: &str,
+        instance: &InstanceId,
+    ) -> Result<Action, Error> {
+        let request = self
+            .client
+            .record_lifecycle_action_heartbeat()
+            .auto_scaling_group_name(group);
+        let answer = request
+            .lifecycle_hook_name(hook)
+            .instance_id(instance.as_str())
+            .send()
+            .await;
         action(answer.map(drop), "RecordLifecycleActionHeartbeat", instance)
     }
 }

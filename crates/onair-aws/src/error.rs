@@ -28,18 +28,33 @@ impl Error {
         target: impl Into<String>,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        Self { operation, target: target.into(), source: source.into(), is_passing: false }
+        Self {
+            operation,
+            target: target.into(),
+            source: source.into(),
+            is_passing: false,
+        }
     }
 
     /// The same of an answer of the SDK's, which says by its code whether AWS only asks for patience.
-    pub(crate) fn of<E, R>(operation: &'static str, target: impl Into<String>, error: SdkError<E, R>) -> Self
+    pub(crate) fn of<E, R>(
+        operation: &'static str,
+        target: impl Into<String>,
+        error: SdkError<E, R>,
+    ) -> Self
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
         R: std::fmt::Debug + Send + Sync + 'static,
     {
-        let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default();
+        let code = error
+            .as_service_error()
+            .and_then(ProvideErrorMetadata::code)
+            .unwrap_or_default();
         let is_passing = PASSING.contains(&code);
-        Self { is_passing, ..Self::new(operation, target, error) }
+        Self {
+            is_passing,
+            ..Self::new(operation, target, error)
+        }
     }
 
     /// AWS asks for patience: the same request is sensible later, and nothing is wrong.

@@ -34,8 +34,10 @@ const MAX_BYTES: usize = 1024 * 1024;
 
 impl Default for Http {
     fn default() -> Self {
-        let settings =
-            HttpConnectorSettings::builder().connect_timeout(PATIENCE).read_timeout(PATIENCE).build();
+        let settings = HttpConnectorSettings::builder()
+            .connect_timeout(PATIENCE)
+            .read_timeout(PATIENCE)
+            .build();
         let connector = Connector::builder()
             .connector_settings(settings)
             .sleep_impl(TokioSleep::new())
@@ -54,14 +56,20 @@ impl Http {
     pub async fn get(&self, url: &str) -> Result<Answer, Error> {
         let answer = tokio::time::timeout(PATIENCE, self.answer(url)).await;
         let late = || format!("no answer within {} s", PATIENCE.as_secs()).into();
-        answer.unwrap_or_else(|_| Err(late())).map_err(|error| Error::new("GET", url, error))
+        answer
+            .unwrap_or_else(|_| Err(late()))
+            .map_err(|error| Error::new("GET", url, error))
     }
 
     async fn answer(&self, url: &str) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
         let response = self.connector.call(HttpRequest::get(url)?).await?;
-        let last_updated_ms = response.headers().get("x-mediapackage-manifest-last-updated");
-        let (status, last_updated_ms) =
-            (response.status().as_u16(), last_updated_ms.and_then(|value| value.parse().ok()));
+        let last_updated_ms = response
+            .headers()
+            .get("x-mediapackage-manifest-last-updated");
+        let (status, last_updated_ms) = (
+            response.status().as_u16(),
+            last_updated_ms.and_then(|value| value.parse().ok()),
+        );
         let mut body = ByteStream::new(response.into_body());
         let mut bytes = Vec::new();
         while let Some(chunk) = body.try_next().await? {
@@ -70,6 +78,10 @@ impl Http {
                 return Err(format!("the answer is longer than {MAX_BYTES} bytes").into());
             }
         }
-        Ok(Answer { status, last_updated_ms, text: String::from_utf8(bytes)? })
+        Ok(Answer {
+            status,
+            last_updated_ms,
+            text: String::from_utf8(bytes)?,
+        })
     }
 }

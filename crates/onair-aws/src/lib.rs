@@ -6,7 +6,10 @@
 
 #[cfg(feature = "autoscaling")]
 pub mod autoscaling;
-#[cfg_attr(not(feature = "s3"), allow(dead_code, reason = "without a service, no call can fail"))]
+#[cfg_attr(
+    not(feature = "s3"),
+    allow(dead_code, reason = "without a service, no call can fail")
+)]
 mod error;
 #[cfg(feature = "http")]
 pub mod http;
@@ -23,7 +26,9 @@ pub mod ssm;
 
 pub use error::Error;
 
-use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
+use aws_config::environment::{
+    EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider,
+};
 use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileRegionProvider;
@@ -71,7 +76,9 @@ pub async fn connect_anywhere(attempt: Duration) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
         .region(region_anywhere())
         .retry_config(
-            RetryConfig::standard().with_max_attempts(2).with_initial_backoff(Duration::from_millis(100)),
+            RetryConfig::standard()
+                .with_max_attempts(2)
+                .with_initial_backoff(Duration::from_millis(100)),
         )
         .timeout_config(timeouts)
         .load()
@@ -81,7 +88,9 @@ pub async fn connect_anywhere(attempt: Duration) -> SdkConfig {
 /// The SDK's default chain, in which an empty variable counts as not set: the SDK would take it for a region.
 fn region_anywhere() -> RegionProviderChain {
     let is_set = |name| env::var(name).ok().filter(|region| !region.is_empty());
-    let variable = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(is_set);
+    let variable = ["AWS_REGION", "AWS_DEFAULT_REGION"]
+        .into_iter()
+        .find_map(is_set);
     RegionProviderChain::first_try(variable.map(Region::new))
         .or_else(ProfileFileRegionProvider::new())
         .or_else(ImdsRegionProvider::builder().build())

@@ -25,7 +25,9 @@ pub enum Alerts {
 impl MediaLive {
     /// A client on the shared configuration.
     pub fn new(config: &SdkConfig) -> Self {
-        Self { client: Client::new(config) }
+        Self {
+            client: Client::new(config),
+        }
     }
 
     /// The alerts of a channel.
@@ -63,19 +65,31 @@ impl MediaLive {
     ///
     /// When MediaLive does not answer, or refuses; also when there is no such channel.
     pub async fn channel(&self, channel: &str) -> Result<Channel, Error> {
-        let described = self.client.describe_channel().channel_id(channel).send().await;
+        let described = self
+            .client
+            .describe_channel()
+            .channel_id(channel)
+            .send()
+            .await;
         let described = described.map_err(|error| Error::of("DescribeChannel", channel, error))?;
         let destinations = described.destinations.unwrap_or_default();
         // What it sends to URLs may go to MediaPackage as well.
-        let names_all = destinations.iter().all(|destination| destination.settings().is_empty());
+        let names_all = destinations
+            .iter()
+            .all(|destination| destination.settings().is_empty());
         let destinations = destinations.into_iter().filter(|_| names_all);
-        let settings =
-            destinations.flat_map(|destination| destination.media_package_settings.unwrap_or_default());
+        let settings = destinations
+            .flat_map(|destination| destination.media_package_settings.unwrap_or_default());
         Ok(Channel {
-            state: described.state.map(|state| state.as_str().to_owned()).unwrap_or_default(),
+            state: described
+                .state
+                .map(|state| state.as_str().to_owned())
+                .unwrap_or_default(),
             pipelines_running: described.pipelines_running_count.unwrap_or_default(),
             is_standard: described.channel_class == Some(ChannelClass::Standard),
-            packaged_by: settings.filter_map(|settings| settings.channel_id).collect(),
+            packaged_by: settings
+                .filter_map(|settings| settings.channel_id)
+                .collect(),
         })
     }
 }

@@ -24,7 +24,9 @@ pub struct MediaPackage {
 impl MediaPackage {
     /// A client on the shared configuration.
     pub fn new(config: &SdkConfig) -> Self {
-        Self { client: Client::new(config) }
+        Self {
+            client: Client::new(config),
+        }
     }
 
     /// The endpoint of this id, or `None` if there is none.
@@ -34,7 +36,12 @@ impl MediaPackage {
     /// When MediaPackage does not answer, or refuses.
     pub async fn describe(&self, id: &str) -> Result<Option<Definition>, Error> {
         let wire = Wire::default();
-        let request = self.client.describe_origin_endpoint().id(id).customize().interceptor(wire.clone());
+        let request = self
+            .client
+            .describe_origin_endpoint()
+            .id(id)
+            .customize()
+            .interceptor(wire.clone());
         match request.send().await {
             Ok(_) => wire.definition("DescribeOriginEndpoint", id).map(Some),
             Err(error) if is_not_found(&error) => Ok(None),
@@ -64,9 +71,19 @@ impl MediaPackage {
         let (wire, body) = (Wire::default(), body.to_string());
         // The SDK wants the two that it knows to be mandatory; the body that is sent is ours.
         let channel = "in-the-body";
-        let request = self.client.create_origin_endpoint().id(id).channel_id(channel).customize();
-        let request = request.interceptor(wire.clone()).mutate_request(move |request| send(request, &body));
-        request.send().await.map_err(|error| Error::of("CreateOriginEndpoint", id, error))?;
+        let request = self
+            .client
+            .create_origin_endpoint()
+            .id(id)
+            .channel_id(channel)
+            .customize();
+        let request = request
+            .interceptor(wire.clone())
+            .mutate_request(move |request| send(request, &body));
+        request
+            .send()
+            .await
+            .map_err(|error| Error::of("CreateOriginEndpoint", id, error))?;
         wire.definition("CreateOriginEndpoint", id)
     }
 
@@ -78,8 +95,13 @@ impl MediaPackage {
     pub async fn update(&self, id: &str, body: &Value) -> Result<Definition, Error> {
         let (wire, body) = (Wire::default(), body.to_string());
         let request = self.client.update_origin_endpoint().id(id).customize();
-        let request = request.interceptor(wire.clone()).mutate_request(move |request| send(request, &body));
-        request.send().await.map_err(|error| Error::of("UpdateOriginEndpoint", id, error))?;
+        let request = request
+            .interceptor(wire.clone())
+            .mutate_request(move |request| send(request, &body));
+        request
+            .send()
+            .await
+            .map_err(|error| Error::of("UpdateOriginEndpoint", id, error))?;
         wire.definition("UpdateOriginEndpoint", id)
     }
 }
@@ -87,12 +109,17 @@ impl MediaPackage {
 /// Sends this body instead of the one that the SDK made.
 fn send(request: &mut HttpRequest, body: &str) {
     *request.body_mut() = SdkBody::from(body);
-    request.headers_mut().insert("content-length", body.len().to_string());
+    request
+        .headers_mut()
+        .insert("content-length", body.len().to_string());
 }
 
 /// moto answers 400 where MediaPackage's model says 404: the error's name is what counts.
 fn is_not_found<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
-    error.as_service_error().and_then(ProvideErrorMetadata::code) == Some("NotFoundException")
+    error
+        .as_service_error()
+        .and_then(ProvideErrorMetadata::code)
+        == Some("NotFoundException")
 }
 
 /// The last answer's body, as it came.
@@ -102,8 +129,8 @@ struct Wire(Arc<Mutex<Vec<u8>>>);
 impl Wire {
     fn definition(&self, operation: &'static str, id: &str) -> Result<Definition, Error> {
         let body = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let value =
-            serde_json::from_slice::<Value>(&body).map_err(|error| Error::new(operation, id, error))?;
+        let value = serde_json::from_slice::<Value>(&body)
+            .map_err(|error| Error::new(operation, id, error))?;
         Definition::parse(&value)
             .map_err(|problem| Error::new(operation, id, format!("the answer: {problem}")))
     }

@@ -38,14 +38,19 @@ impl State {
 
     fn slow_down(&mut self, now: Instant) {
         // What was in flight together is refused together, and is one reason to slow down, not many.
-        if self.last_slow_down.is_none_or(|last| now >= last + self.gap.max(MIN_GAP)) {
+        if self
+            .last_slow_down
+            .is_none_or(|last| now >= last + self.gap.max(MIN_GAP))
+        {
             self.gap = (self.gap * 2).clamp(MIN_GAP, MAX_GAP);
             self.last_slow_down = Some(now);
         }
     }
 
     fn on_success(&mut self) {
-        self.gap = Some(self.gap.mul_f64(0.9)).filter(|gap| *gap >= MIN_GAP).unwrap_or_default();
+        self.gap = Some(self.gap.mul_f64(0.9))
+            .filter(|gap| *gap >= MIN_GAP)
+            .unwrap_or_default();
     }
 }
 

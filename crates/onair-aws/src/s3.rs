@@ -59,7 +59,11 @@ impl StoredText {
 
     /// A value of the user metadata.
     pub fn metadata(&self, name: &str) -> Option<&str> {
-        self.response.metadata.as_ref()?.get(name).map(String::as_str)
+        self.response
+            .metadata
+            .as_ref()?
+            .get(name)
+            .map(String::as_str)
     }
 }
 
@@ -87,8 +91,13 @@ impl S3 {
     /// A client on the shared configuration.
     pub fn new(config: &SdkConfig) -> Self {
         let pace = Pace::default();
-        let config = aws_sdk_s3::config::Builder::from(config).interceptor(pace.clone()).build();
-        Self { client: Client::from_conf(config), pace }
+        let config = aws_sdk_s3::config::Builder::from(config)
+            .interceptor(pace.clone())
+            .build();
+        Self {
+            client: Client::from_conf(config),
+            pace,
+        }
     }
 
     /// Reads an object of at most `max_bytes` as UTF-8.
@@ -98,30 +107,56 @@ impl S3 {
     /// When S3 does not answer, or refuses.
     pub async fn read(&self, bucket: &str, key: &str, max_bytes: usize) -> Result<Read, Error> {
         let failed = |source: BoxError| Error::new("GetObject", uri(bucket, key), source);
-        let mut response = match self.client.get_object().bucket(bucket).key(key).send().await {
+        let mut response = match self
+            .client
+            .get_object()
+            .bucket(bucket)
+            .key(key)
+            .send()
+            .await
+        {
             Ok(response) => response,
-            Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => {
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(GetObjectError::is_no_such_key) =>
+            {
                 return Ok(Read::Absent);
             }
-            Err(error) if error.as_service_error().is_some_and(GetObjectError::is_invalid_object_state) => {
-                return Ok(Read::Unreadable("it is archived: restore it first".to_owned()));
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(GetObjectError::is_invalid_object_state) =>
+            {
+                return Ok(Read::Unreadable(
+                    "it is archived: restore it first".to_owned(),
+                ));
             }
             Err(error) => return Err(failed(error.into())),
         };
         let size_bytes = response.content_length().unwrap_or_default();
         if usize::try_from(size_bytes).map_or(true, |size| size > max_bytes) {
-            return Ok(Read::Unreadable(format!("it has {size_bytes} bytes, more than {max_bytes}")));
+            return Ok(Read::Unreadable(format!(
+                "it has {size_bytes} bytes, more than {max_bytes}"
+            )));
         }
         if response.e_tag().is_none() {
             // Without it a write could not be conditional, and would overwrite what came meanwhile.
             return Ok(Read::Unreadable("S3 gave no ETag for it".to_owned()));
         }
-        let body =
-            std::mem::take(&mut response.body).collect().await.map_err(|error| failed(error.into()))?;
+        let body = std::mem::take(&mut response.body)
+            .collect()
+            .await
+            .map_err(|error| failed(error.into()))?;
         Ok(match String::from_utf8(body.to_vec()) {
             Ok(text) => {
                 let (bucket, key) = (bucket.to_owned(), key.to_owned());
-                Read::Text(Box::new(StoredText { text, bucket, key, response }))
+                Read::Text(Box::new(StoredText {
+                    text,
+                    bucket,
+                    key,
+                    response,
+                }))
             }
             Err(error) => Read::Unreadable(format!("it is not UTF-8: {error}")),
         })
@@ -139,14 +174,30 @@ impl S3 {
         mut each: impl FnMut(&[u8]) -> bool,
     ) -> Result<bool, Error> {
         let failed = |source: BoxError| Error::new("GetObject", uri(bucket, key), source);
-        let mut response = match self.client.get_object().bucket(bucket).key(key).send().await {
+        let mut response = match self
+            .client
+            .get_object()
+            .bucket(bucket)
+            .key(key)
+            .send()
+            .await
+        {
             Ok(response) => response,
-            Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => {
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(GetObjectError::is_no_such_key) =>
+            {
                 return Ok(false);
             }
             Err(error) => return Err(failed(error.into())),
         };
-        while let Some(piece) = response.body.try_next().await.map_err(|error| failed(error.into()))? {
+        while let Some(piece) = response
+            .body
+            .try_next()
+            .await
+            .map_err(|error| failed(error.into()))?
+        {
             if !each(&piece) {
                 break;
             }
@@ -166,12 +217,18 @@ impl S3 {
         text: String,
         more_metadata: Option<(&str, String)>,
     ) -> Result<Written, Error> {
-        let StoredText { bucket, key, response: was, .. } = stored;
+        let StoredText {
+            bucket,
+            key,
+            response: was,
+            ..
+        } = stored;
         let mut metadata = was.metadata.clone().unwrap_or_default();
         metadata.extend(more_metadata.map(|(name, value)| (name.to_owned(), value)));
         self.pace.turn().await;
-        let expires =
-            was.expires_string().and_then(|date| DateTime::from_str(date, DateTimeFormat::HttpDate).ok());
+        let expires = was
+            .expires_string()
+            .and_then(|date| DateTime::from_str(date, DateTimeFormat::HttpDate).ok());
         let written = self
             .client
             .put_object()
@@ -202,7 +259,14 @@ impl S3 {
     ///
     /// When S3 does not answer, or refuses for another reason than a conflict.
     pub async fn put(&self, text: NewText<'_>, was: Option<&StoredText>) -> Result<Written, Error> {
-        let NewText { bucket, key, text, content_type, cache_control, metadata } = text;
+        let NewText {
+            bucket,
+            key,
+            text,
+            content_type,
+            cache_control,
+            metadata,
+        } = text;
         self.pace.turn().await;
         let written = self
             .client
@@ -226,9 +290,22 @@ impl S3 {
     ///
     /// When S3 does not answer, or refuses.
     pub async fn exists(&self, bucket: &str, key: &str) -> Result<bool, Error> {
-        match self.client.head_object().bucket(bucket).key(key).send().await {
+        match self
+            .client
+            .head_object()
+            .bucket(bucket)
+            .key(key)
+            .send()
+            .await
+        {
             Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => Ok(false),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(HeadObjectError::is_not_found) =>
+            {
+                Ok(false)
+            }
             Err(error) => Err(Error::of("HeadObject", uri(bucket, key), error)),
         }
     }
@@ -238,14 +315,31 @@ impl S3 {
     /// # Errors
     ///
     /// When S3 does not answer, or refuses.
-    pub async fn checksum(&self, bucket: &str, key: &str) -> Result<Option<(u64, Option<String>)>, Error> {
-        let request = self.client.head_object().bucket(bucket).key(key).checksum_mode(ChecksumMode::Enabled);
+    pub async fn checksum(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> Result<Option<(u64, Option<String>)>, Error> {
+        let request = self
+            .client
+            .head_object()
+            .bucket(bucket)
+            .key(key)
+            .checksum_mode(ChecksumMode::Enabled);
         match request.send().await {
             Ok(found) => {
-                let size = found.content_length().and_then(|size| u64::try_from(size).ok());
+                let size = found
+                    .content_length()
+                    .and_then(|size| u64::try_from(size).ok());
                 Ok(Some((size.unwrap_or_default(), found.checksum_sha256)))
             }
-            Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => Ok(None),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(HeadObjectError::is_not_found) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(Error::of("HeadObject", uri(bucket, key), error)),
         }
     }
@@ -256,8 +350,14 @@ impl S3 {
     ///
     /// When S3 does not answer, or refuses.
     pub async fn versioning(&self, bucket: &str) -> Result<Versioning, Error> {
-        let answer = self.client.get_bucket_versioning().bucket(bucket).send().await;
-        let answer = answer.map_err(|error| Error::of("GetBucketVersioning", uri(bucket, ""), error))?;
+        let answer = self
+            .client
+            .get_bucket_versioning()
+            .bucket(bucket)
+            .send()
+            .await;
+        let answer =
+            answer.map_err(|error| Error::of("GetBucketVersioning", uri(bucket, ""), error))?;
         Ok(match answer.status {
             None => Versioning::Off,
             Some(BucketVersioningStatus::Enabled) => Versioning::Enabled,
@@ -274,12 +374,18 @@ impl S3 {
         let name = |path: String| path.strip_prefix(&parent.prefix).map(str::to_owned);
         let directly = |mut found: Directly, page: Page| {
             let folder = |path| Some(name(path)?.strip_suffix('/')?.to_owned());
-            found.folders.extend(page.folders.into_iter().filter_map(folder));
+            found
+                .folders
+                .extend(page.folders.into_iter().filter_map(folder));
             let current = page.objects.into_iter().filter(|object| object.is_current);
-            found.files.extend(current.filter_map(|object| name(object.key)));
+            found
+                .files
+                .extend(current.filter_map(|object| name(object.key)));
             async { Ok(found) }
         };
-        self.pages(parent, Some("/"), stop).try_fold(Directly::default(), directly).await
+        self.pages(parent, Some("/"), stop)
+            .try_fold(Directly::default(), directly)
+            .await
     }
 
     /// The first few keys that lie in this folder or below it, relative to it.
@@ -289,10 +395,24 @@ impl S3 {
     /// When S3 does not answer, or refuses.
     pub async fn first_keys(&self, folder: &Folder, count: i32) -> Result<Vec<String>, Error> {
         let Folder { bucket, prefix, .. } = folder;
-        let request = self.client.list_objects_v2().bucket(bucket).prefix(prefix).max_keys(count);
-        let answer = request.send().await.map_err(|e| Error::of("ListObjectsV2", uri(bucket, prefix), e))?;
-        let keys = answer.contents.unwrap_or_default().into_iter().filter_map(|object| object.key);
-        Ok(keys.filter_map(|key| key.strip_prefix(prefix.as_str()).map(str::to_owned)).collect())
+        let request = self
+            .client
+            .list_objects_v2()
+            .bucket(bucket)
+            .prefix(prefix)
+            .max_keys(count);
+        let answer = request
+            .send()
+            .await
+            .map_err(|e| Error::of("ListObjectsV2", uri(bucket, prefix), e))?;
+        let keys = answer
+            .contents
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|object| object.key);
+        Ok(keys
+            .filter_map(|key| key.strip_prefix(prefix.as_str()).map(str::to_owned))
+            .collect())
     }
 }
 
@@ -329,7 +449,11 @@ fn conditional(
     key: &str,
 ) -> Result<Written, Error> {
     let e_tag = conditional_e_tag(written, bucket, key)?;
-    Ok(if e_tag.is_some() { Written::Done } else { Written::Conflict })
+    Ok(if e_tag.is_some() {
+        Written::Done
+    } else {
+        Written::Conflict
+    })
 }
 
 /// What came of a conditional write: the new `ETag`, or `None` for a conflict.
@@ -376,5 +500,7 @@ impl Failed {
 }
 
 fn status<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<u16> {
-    error.raw_response().map(|response| response.status().as_u16())
+    error
+        .raw_response()
+        .map(|response| response.status().as_u16())
 }

@@ -30,7 +30,9 @@ pub enum Sending {
 impl Ssm {
     /// A client on the shared configuration.
     pub fn new(config: &SdkConfig) -> Self {
-        Self { client: Client::new(config) }
+        Self {
+            client: Client::new(config),
+        }
     }
 
     /// Sends a command to one instance.
@@ -43,7 +45,11 @@ impl Ssm {
     /// When SSM does not answer, or refuses for another reason than a missing agent. It may have taken the command all the
     /// same.
     pub async fn send(&self, instance: &InstanceId, order: &Order) -> Result<Sending, Error> {
-        let Order { document, parameters, comment } = order;
+        let Order {
+            document,
+            parameters,
+            comment,
+        } = order;
         let mut request = self
             .client
             .send_command()
@@ -60,7 +66,11 @@ impl Ssm {
                 let id = answer.command.and_then(|command| command.command_id);
                 Ok(Sending::Taken(id.unwrap_or_default()))
             }
-            Err(error) if error.as_service_error().is_some_and(SendCommandError::is_invalid_instance_id) => {
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(SendCommandError::is_invalid_instance_id) =>
+            {
                 Ok(Sending::AgentMissing)
             }
             Err(error) => Err(Error::of("SendCommand", instance.as_str(), error)),
@@ -86,7 +96,12 @@ impl Ssm {
             .list_commands()
             .filters(filter(CommandFilterKey::DocumentName, document.to_owned())?)
             .filters(filter(CommandFilterKey::InvokedAfter, since)?);
-        let commands = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
+        let commands = request
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<Vec<_>, _>>()
+            .await;
         let commands = commands.map_err(|error| Error::of("ListCommands", document, error))?;
         Ok(commands.into_iter().filter_map(sent).collect())
     }
@@ -103,11 +118,21 @@ impl Ssm {
         instance: &InstanceId,
         step: Option<&str>,
     ) -> Result<Option<Step>, Error> {
-        let request =
-            self.client.get_command_invocation().command_id(&command.id).instance_id(instance.as_str());
-        let error = match request.set_plugin_name(step.map(str::to_owned)).send().await {
+        let request = self
+            .client
+            .get_command_invocation()
+            .command_id(&command.id)
+            .instance_id(instance.as_str());
+        let error = match request
+            .set_plugin_name(step.map(str::to_owned))
+            .send()
+            .await
+        {
             Ok(found) => {
-                let status = found.status.map(|status| status.as_str().to_owned()).unwrap_or_default();
+                let status = found
+                    .status
+                    .map(|status| status.as_str().to_owned())
+                    .unwrap_or_default();
                 return Ok(Some(Step {
                     state: State::of(&status, found.status_details.as_deref()),
                     stdout: found.standard_output_content.unwrap_or_default(),
@@ -130,7 +155,10 @@ impl Ssm {
 
 fn sent(command: Command) -> Option<Sent> {
     let requested = command.requested_date_time?;
-    let status = command.status.map(|status| status.as_str().to_owned()).unwrap_or_default();
+    let status = command
+        .status
+        .map(|status| status.as_str().to_owned())
+        .unwrap_or_default();
     Some(Sent {
         id: command.command_id?,
         comment: command.comment?,

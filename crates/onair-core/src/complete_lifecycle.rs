@@ -17,7 +17,9 @@ pub use action::{Activity, Past, Run, Standing};
 pub use command::{Order, Own, Sent, State, Step};
 pub use event::{BadEvent, Look, Request, decode};
 pub use manifest::{Receipt, SavedFile, check, receipt};
-pub use names::{InstanceId, is_bucket, is_directory, is_document, is_hook, is_playbook, is_variables};
+pub use names::{
+    InstanceId, is_bucket, is_directory, is_document, is_hook, is_playbook, is_variables,
+};
 pub use plan::{Next, Seen, Verdict, next, verified};
 pub use recap::{Recap, Rule, recap};
 
@@ -154,17 +156,24 @@ impl Fleet {
     pub fn hook(&self, direction: Direction) -> Option<&str> {
         match direction {
             Direction::Launch => self.launch.as_ref().map(|launch| launch.hook.as_str()),
-            Direction::Terminate => self.terminate.as_ref().map(|terminate| terminate.hook.as_str()),
+            Direction::Terminate => self
+                .terminate
+                .as_ref()
+                .map(|terminate| terminate.hook.as_str()),
         }
     }
 
     /// The name of the document that is run in this direction, and of its step that tells the result where it has several.
     pub fn document(&self, direction: Direction) -> Option<(&str, Option<&'static str>)> {
         match direction {
-            Direction::Launch => self.launch.as_ref().map(|_| (PLAYBOOK_DOCUMENT, Some(PLAYBOOK_STEP))),
-            Direction::Terminate => {
-                self.terminate.as_ref().map(|terminate| (terminate.document.as_str(), None))
-            }
+            Direction::Launch => self
+                .launch
+                .as_ref()
+                .map(|_| (PLAYBOOK_DOCUMENT, Some(PLAYBOOK_STEP))),
+            Direction::Terminate => self
+                .terminate
+                .as_ref()
+                .map(|terminate| (terminate.document.as_str(), None)),
         }
     }
 }

@@ -78,8 +78,13 @@ pub(crate) fn sent<O: DeserializeOwned + Default>(event: &Value) -> Result<Sent<
         detail: Value,
         onair: Option<Value>,
     }
-    let Envelope { source, detail_type, time, detail, onair } =
-        object(event).map_err(|error| BadEvent(format!("not an event: {}", problem(&error))))?;
+    let Envelope {
+        source,
+        detail_type,
+        time,
+        detail,
+        onair,
+    } = object(event).map_err(|error| BadEvent(format!("not an event: {}", problem(&error))))?;
     let by_hand = source.is_empty() && detail_type.is_empty();
     if by_hand && onair.is_none() {
         return Err(BadEvent(
@@ -87,6 +92,15 @@ pub(crate) fn sent<O: DeserializeOwned + Default>(event: &Value) -> Result<Sent<
         ));
     }
     let onair = onair.map(object::<O, _>).transpose();
-    let onair = onair.map_err(|error| BadEvent(format!("onair: {}", problem(&error))))?.unwrap_or_default();
-    Ok(Sent { source, detail_type, time, detail, by_hand, onair })
+    let onair = onair
+        .map_err(|error| BadEvent(format!("onair: {}", problem(&error))))?
+        .unwrap_or_default();
+    Ok(Sent {
+        source,
+        detail_type,
+        time,
+        detail,
+        by_hand,
+        onair,
+    })
 }

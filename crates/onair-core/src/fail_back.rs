@@ -32,7 +32,11 @@ const HURRY: TimeDelta = TimeDelta::seconds(60);
 /// How long a side must have been well while the other one is lost. Where nothing steers, players shun it all the same
 /// until the usual time is over (hls.js and Media3: 300 s).
 pub fn hurry(pair: &Pair) -> TimeDelta {
-    if pair.steering_ttl.is_some() { pair.quiet.min(HURRY) } else { pair.quiet }
+    if pair.steering_ttl.is_some() {
+        pair.quiet.min(HURRY)
+    } else {
+        pair.quiet
+    }
 }
 
 /// The next step of a side. `health` is `None` if a person takes the responsibility.
@@ -53,16 +57,24 @@ pub fn step(
         match record.until {
             Until::Healthy => {}
             Until::Alarm => {
-                return wait(format!("{side} was cut by its alarm, which has not gone to OK"), None);
+                return wait(
+                    format!("{side} was cut by its alarm, which has not gone to OK"),
+                    None,
+                );
             }
-            Until::Person => return wait(format!("{side} was cut by hand, and comes back by hand"), None),
+            Until::Person => {
+                return wait(
+                    format!("{side} was cut by hand, and comes back by hand"),
+                    None,
+                );
+            }
         }
     }
     let is_returning = matches!(state.sides[side].status, Status::Returning(_));
     let last_cleared = match health {
         Some(Health::Troubled(why)) => {
-            let remember =
-                (!is_returning && record.clean_since.is_some()).then(|| remember(state, side, record, None));
+            let remember = (!is_returning && record.clean_since.is_some())
+                .then(|| remember(state, side, record, None));
             return wait(format!("{side} is not well: {why}"), remember);
         }
         Some(Health::Clean { last_cleared }) => *last_cleared,
@@ -74,7 +86,10 @@ pub fn step(
     if health.is_some() {
         let noticed = record.clean_since.unwrap_or(now);
         // MediaLive may tell of trouble that came and went between two looks.
-        let clean_since = [Some(noticed), last_cleared, state.sides[side].since].into_iter().flatten().max();
+        let clean_since = [Some(noticed), last_cleared, state.sides[side].since]
+            .into_iter()
+            .flatten()
+            .max();
         let clean_for = now - clean_since.unwrap_or(now);
         if clean_for < quiet {
             let why = format!(
@@ -83,7 +98,10 @@ pub fn step(
                 quiet.num_seconds()
             );
             let new = record.clean_since.is_none();
-            return wait(why, new.then(|| remember(state, side, record, Some(noticed))));
+            return wait(
+                why,
+                new.then(|| remember(state, side, record, Some(noticed))),
+            );
         }
     }
     let mut next = state.change(side, now, Status::Returning(record.clone()));
@@ -101,7 +119,10 @@ fn remember(
     clean_since: Option<DateTime<Utc>>,
 ) -> PairState {
     let mut next = state.clone();
-    next.sides[side].status = Status::Cut(CutRecord { clean_since, ..record.clone() });
+    next.sides[side].status = Status::Cut(CutRecord {
+        clean_since,
+        ..record.clone()
+    });
     next
 }
 
@@ -134,8 +155,15 @@ pub enum Repair {
 /// # Errors
 ///
 /// Why it cannot be restored.
-pub fn repair(record: &CutRecord, id: &str, described: Option<&Definition>) -> Result<Repair, String> {
-    let was = record.endpoint.as_ref().and_then(|endpoint| Definition::parse(endpoint).ok());
+pub fn repair(
+    record: &CutRecord,
+    id: &str,
+    described: Option<&Definition>,
+) -> Result<Repair, String> {
+    let was = record
+        .endpoint
+        .as_ref()
+        .and_then(|endpoint| Definition::parse(endpoint).ok());
     if let Some(was) = was.as_ref().map(Definition::id).filter(|was| *was != id) {
         return Err(format!(
             "it was cut as endpoint {was}, and the settings name {id} now: set that one again"
@@ -172,13 +200,20 @@ pub fn returned(
 ) -> PairState {
     let mut next = state.change(side, now, Status::Live);
     let url = described.and_then(Definition::url);
-    let is_elsewhere = url.is_some() && state.sides[side].url.is_some() && url != state.sides[side].url;
+    let is_elsewhere =
+        url.is_some() && state.sides[side].url.is_some() && url != state.sides[side].url;
     // Players shun a pathway that answered errors for minutes (hls.js and Media3: 300 s), by its name.
-    let is_shunned = state.sides[side].cut().is_some_and(|record| record.by != CutBy::None && !record.waits);
+    let is_shunned = state.sides[side]
+        .cut()
+        .is_some_and(|record| record.by != CutBy::None && !record.waits);
     if is_elsewhere || is_shunned {
         let id = next_pathway(side, &state.sides[side].pathway);
-        next.clones.push(PathwayClone { id: id.clone(), base: state.sides[side.other()].pathway.clone() });
-        next.clones.drain(..next.clones.len().saturating_sub(MAX_CLONES));
+        next.clones.push(PathwayClone {
+            id: id.clone(),
+            base: state.sides[side.other()].pathway.clone(),
+        });
+        next.clones
+            .drain(..next.clones.len().saturating_sub(MAX_CLONES));
         next.sides[side].pathway = id;
         next.sides[side].url = url.or(next.sides[side].url.take());
     }
@@ -190,6 +225,9 @@ pub fn returned(
 
 /// `A` -> `A.2` -> `A.3`
 fn next_pathway(side: Side, pathway: &str) -> String {
-    let number: u64 = pathway.split_once('.').and_then(|(_, number)| number.parse().ok()).unwrap_or(1);
+    let number: u64 = pathway
+        .split_once('.')
+        .and_then(|(_, number)| number.parse().ok())
+        .unwrap_or(1);
     format!("{side}.{}", number + 1)
 }

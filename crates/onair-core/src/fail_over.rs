@@ -35,27 +35,38 @@ pub enum Suspicion {
 /// What an event makes one suspect.
 pub fn suspicion(says: &Says, state: &PairState, now: DateTime<Utc>) -> Suspicion {
     match says {
-        Says::Lost { side, at, what, is_alarm } => {
+        Says::Lost {
+            side,
+            at,
+            what,
+            is_alarm,
+        } => {
             let is_old = now - at > FRESH_ALERT;
             // One from before the side came back tells of the trouble that is over.
-            let is_of_before =
-                state.sides[*side].is_live() && state.sides[*side].since.is_some_and(|since| *at <= since);
+            let is_of_before = state.sides[*side].is_live()
+                && state.sides[*side].since.is_some_and(|since| *at <= since);
             match is_old || is_of_before {
                 true => Suspicion::AskMediaLive,
                 false => Suspicion::Lost {
                     side: *side,
                     why: format!("{what} at {}", at.format("%FT%TZ")),
-                    until: if *is_alarm { Until::Alarm } else { Until::Healthy },
+                    until: if *is_alarm {
+                        Until::Alarm
+                    } else {
+                        Until::Healthy
+                    },
                 },
             }
         }
         Says::Look => Suspicion::AskMediaLive,
-        Says::ByHand { side } => {
-            Suspicion::Lost { side: *side, why: "by hand".to_owned(), until: Until::Person }
-        }
-        Says::Cleared { .. } => {
-            Suspicion::Nothing { why: "the end of an alert or alarm is fail-back's".to_owned() }
-        }
+        Says::ByHand { side } => Suspicion::Lost {
+            side: *side,
+            why: "by hand".to_owned(),
+            until: Until::Person,
+        },
+        Says::Cleared { .. } => Suspicion::Nothing {
+            why: "the end of an alert or alarm is fail-back's".to_owned(),
+        },
         Says::Nothing { why } => Suspicion::Nothing { why: why.clone() },
     }
 }
@@ -67,26 +78,45 @@ pub fn suspicion(says: &Says, state: &PairState, now: DateTime<Utc>) -> Suspicio
 /// [`Held`] if both sides are in trouble.
 pub fn suspicion_of_alerts(state: &PairState, set: &Sides<Vec<String>>) -> Result<Suspicion, Held> {
     let why = |side: Side| match state.sides[side].alarm_since {
-        Some(since) => format!("its CloudWatch alarm rings since {}", since.format("%FT%TZ")),
+        Some(since) => format!(
+            "its CloudWatch alarm rings since {}",
+            since.format("%FT%TZ")
+        ),
         None => format!("MediaLive alerts are set: {}", set[side].join(", ")),
     };
     let rings = |side: Side| state.sides[side].alarm_since.is_some();
     let is_lost = |side: &Side| (!set[*side].is_empty() || rings(*side)) && !is_cut(state, *side);
     let lost: Vec<Side> = Side::BOTH.into_iter().filter(is_lost).collect();
     match lost.as_slice() {
-        [] => Ok(Suspicion::Nothing { why: "MediaLive has no alert set that means a lost input".to_owned() }),
+        [] => Ok(Suspicion::Nothing {
+            why: "MediaLive has no alert set that means a lost input".to_owned(),
+        }),
         [side] => {
-            let until = if rings(*side) { Until::Alarm } else { Until::Healthy };
-            Ok(Suspicion::Lost { side: *side, why: why(*side), until })
+            let until = if rings(*side) {
+                Until::Alarm
+            } else {
+                Until::Healthy
+            };
+            Ok(Suspicion::Lost {
+                side: *side,
+                why: why(*side),
+                until,
+            })
         }
-        _ => Err(Held(format!("both sides are in trouble: A: {}; B: {}", why(Side::A), why(Side::B)))),
+        _ => Err(Held(format!(
+            "both sides are in trouble: A: {}; B: {}",
+            why(Side::A),
+            why(Side::B)
+        ))),
     }
 }
 
 /// The state with what must not be forgotten of a suspicion, whatever can be done about it now: that an alarm rings, which
 /// nobody can be asked for later, and that a person wants a side off that is cut already. `None` if there is nothing new.
 pub fn note(state: &PairState, suspicion: &Suspicion, now: DateTime<Utc>) -> Option<PairState> {
-    let Suspicion::Lost { side, until, .. } = suspicion else { return None };
+    let Suspicion::Lost { side, until, .. } = suspicion else {
+        return None;
+    };
     let mut next = state.clone();
     let this = &mut next.sides[*side];
     if *until == Until::Alarm {
@@ -112,7 +142,10 @@ pub fn stood_still(
     match (so, other) {
         (Freshness::Stale(_), None | Some(Freshness::Moving)) => {
             let before = before.filter(|before| now - before.seen <= LOOKS_APART);
-            Some(StoodStill { since: before.map_or(now, |before| before.since), seen: now })
+            Some(StoodStill {
+                since: before.map_or(now, |before| before.since),
+                seen: now,
+            })
         }
         (Freshness::Unknown(_), _) => before,
         _ => None,
@@ -121,7 +154,8 @@ pub fn stood_still(
 
 /// Whether a side has been seen to stand still for so long that it is lost.
 pub fn stands_still(state: &PairState, side: Side, now: DateTime<Utc>) -> Option<StoodStill> {
-    let is_long = |seen: &StoodStill| seen.seen - seen.since >= STOOD_STILL && now - seen.seen <= LOOKS_APART;
+    let is_long =
+        |seen: &StoodStill| seen.seen - seen.since >= STOOD_STILL && now - seen.seen <= LOOKS_APART;
     state.sides[side].stood_still.filter(is_long)
 }
 
@@ -136,8 +170,11 @@ pub fn suspicion_of_looks(
     now: DateTime<Utc>,
 ) -> Suspicion {
     let (side, other) = (state.first, state.first.other());
-    let nothing = |why: &str| Suspicion::Nothing { why: why.to_owned() };
-    let (Some(Freshness::Stale(why)), Some(Freshness::Moving)) = (&moves[side], &moves[other]) else {
+    let nothing = |why: &str| Suspicion::Nothing {
+        why: why.to_owned(),
+    };
+    let (Some(Freshness::Stale(why)), Some(Freshness::Moving)) = (&moves[side], &moves[other])
+    else {
         return nothing("the side that viewers are on moves, or the other does not");
     };
     match stands_still(state, side, now) {
@@ -164,9 +201,9 @@ pub fn may_cut(state: &PairState, side: Side, why: &str) -> Result<(), Held> {
     let other = side.other();
     match state.sides[other].is_live() {
         true => Ok(()),
-        false => {
-            Err(Held(format!("{side} is lost ({why}), and {other} is not live: the last side is never cut")))
-        }
+        false => Err(Held(format!(
+            "{side} is lost ({why}), and {other} is not live: the last side is never cut"
+        ))),
     }
 }
 
@@ -194,25 +231,32 @@ pub fn cut(
     match other_moves {
         Freshness::Moving => {}
         Freshness::Stale(stale) => {
-            return Err(Held(format!("{side} is lost ({why}), but {other} does not move either: {stale}")));
+            return Err(Held(format!(
+                "{side} is lost ({why}), but {other} does not move either: {stale}"
+            )));
         }
         Freshness::Unknown(unknown) => {
-            let refusal =
-                format!("{side} is lost ({why}), but whether {other} moves cannot be told: {unknown}");
+            let refusal = format!(
+                "{side} is lost ({why}), but whether {other} moves cannot be told: {unknown}"
+            );
             return Err(Held(refusal));
         }
     }
     let record = match (endpoint, state.sides[side].cut()) {
         // It was on its way back, and its endpoint is not there yet: what was saved of it must not be lost.
-        (None, Some(earlier)) => {
-            CutRecord { why: why.to_owned(), until, clean_since: None, ..earlier.clone() }
-        }
+        (None, Some(earlier)) => CutRecord {
+            why: why.to_owned(),
+            until,
+            clean_since: None,
+            ..earlier.clone()
+        },
         _ => CutRecord {
             by: pair.cut,
             why: why.to_owned(),
             endpoint: endpoint.map(Definition::to_value),
             until,
-            waits: endpoint.is_some() && is_known_from(pair, state, other).is_some_and(|from| now < from),
+            waits: endpoint.is_some()
+                && is_known_from(pair, state, other).is_some_and(|from| now < from),
             clean_since: None,
         },
     };
@@ -243,24 +287,39 @@ pub enum Blow {
 /// learn of it by the steering manifest, which they keep for its TTL and a CDN for half of that. Cut the other side
 /// earlier, and they have nowhere to go. `None` if they have always known it.
 pub fn is_known_from(pair: &Pair, state: &PairState, side: Side) -> Option<DateTime<Utc>> {
-    let is_new = state.clones.iter().any(|clone| clone.id == state.sides[side].pathway);
+    let is_new = state
+        .clones
+        .iter()
+        .any(|clone| clone.id == state.sides[side].pathway);
     let (ttl, since) = (pair.steering_ttl?, state.sides[side].since?);
     is_new.then(|| since + ttl * 2)
 }
 
 /// The state in which the endpoint of a side may be cut for which that has waited. `None` if it has not, or must go on.
 /// To be written before anything is done: a side whose endpoint was not touched may come back as it is.
-pub fn wait_is_over(pair: &Pair, state: &PairState, side: Side, now: DateTime<Utc>) -> Option<PairState> {
+pub fn wait_is_over(
+    pair: &Pair,
+    state: &PairState,
+    side: Side,
+    now: DateTime<Utc>,
+) -> Option<PairState> {
     let mut next = state.clone();
-    let Status::Cut(record) = &mut next.sides[side].status else { return None };
+    let Status::Cut(record) = &mut next.sides[side].status else {
+        return None;
+    };
     let is_due = is_known_from(pair, state, side.other()).is_none_or(|from| now >= from);
     (std::mem::take(&mut record.waits) && is_due).then_some(next)
 }
 
 /// What is still to be done to a cut side's endpoint, which is now `described` so (`None`: it is gone).
 pub fn blow(record: &CutRecord, described: Option<&Definition>) -> Blow {
-    let Some(described) = described else { return Blow::None };
-    let was = record.endpoint.as_ref().and_then(|endpoint| Definition::parse(endpoint).ok());
+    let Some(described) = described else {
+        return Blow::None;
+    };
+    let was = record
+        .endpoint
+        .as_ref()
+        .and_then(|endpoint| Definition::parse(endpoint).ok());
     let is_ours = was.is_some_and(|was| was.is_the_same_as(described));
     match (record.by, described.origination()) {
         (CutBy::None, _) | (CutBy::Deny, Origination::Deny) => Blow::None,

@@ -10,12 +10,16 @@ use std::fmt;
 use std::marker::PhantomData;
 
 /// For `#[serde(deserialize_with)]`, and for a whole text.
-pub(crate) fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(json: D) -> Result<T, D::Error> {
+pub(crate) fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    json: D,
+) -> Result<T, D::Error> {
     json.deserialize_map(Object(PhantomData))
 }
 
 /// The same for a list of them.
-pub(crate) fn objects<'de, T: Deserialize<'de>, D: Deserializer<'de>>(json: D) -> Result<Vec<T>, D::Error> {
+pub(crate) fn objects<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    json: D,
+) -> Result<Vec<T>, D::Error> {
     let all = Vec::<One<T>>::deserialize(json)?;
     Ok(all.into_iter().map(|One(one)| one).collect())
 }

@@ -31,19 +31,31 @@ pub struct Metric {
 impl Metric {
     /// A metric that counts things.
     pub fn count(name: &'static str, value: u64) -> Self {
-        Self { name, unit: Unit::Count, values: vec![value] }
+        Self {
+            name,
+            unit: Unit::Count,
+            values: vec![value],
+        }
     }
 
     /// A metric that measures a size in bytes.
     pub fn bytes(name: &'static str, value: u64) -> Self {
-        Self { name, unit: Unit::Bytes, values: vec![value] }
+        Self {
+            name,
+            unit: Unit::Bytes,
+            values: vec![value],
+        }
     }
 
     /// A metric of times. Of more than a hundred the last ones count.
     pub fn milliseconds(name: &'static str, values: impl IntoIterator<Item = Duration>) -> Self {
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let values: Vec<u64> = values.into_iter().map(ms).collect();
-        Self { name, unit: Unit::Milliseconds, values: values[values.len().saturating_sub(100)..].to_vec() }
+        Self {
+            name,
+            unit: Unit::Milliseconds,
+            values: values[values.len().saturating_sub(100)..].to_vec(),
+        }
     }
 }
 
@@ -69,8 +81,17 @@ pub fn embedded_metrics(function: &str, timestamp_ms: u64, metrics: &[Metric]) -
 
 /// The line that reports a reading in namespace `OnAir`.
 pub fn embedded_reading(function: &str, reading: &Reading) -> String {
-    let Reading { metric, dimension: (name, value), at_ms, properties } = reading;
-    let mut line = line(*at_ms, &[("Function", function), (name, value)], std::slice::from_ref(metric));
+    let Reading {
+        metric,
+        dimension: (name, value),
+        at_ms,
+        properties,
+    } = reading;
+    let mut line = line(
+        *at_ms,
+        &[("Function", function), (name, value)],
+        std::slice::from_ref(metric),
+    );
     for (name, value) in properties.as_object().into_iter().flatten() {
         line[name] = value.clone();
     }

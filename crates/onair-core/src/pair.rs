@@ -56,7 +56,10 @@ pub struct Sides<T> {
 impl<T> Sides<T> {
     /// What `of` says of each side.
     pub fn of(of: impl Fn(Side) -> T) -> Self {
-        Self { a: of(Side::A), b: of(Side::B) }
+        Self {
+            a: of(Side::A),
+            b: of(Side::B),
+        }
     }
 }
 
@@ -123,9 +126,15 @@ impl Source {
     /// Where viewers find what MediaPackage serves at `url`: `base_url` takes the place of scheme and host, and its
     /// path comes before the path.
     pub fn public_url(&self, url: &Url) -> Url {
-        let Some(base) = &self.base_url else { return url.clone() };
+        let Some(base) = &self.base_url else {
+            return url.clone();
+        };
         let mut public = base.clone();
-        public.set_path(&format!("{}{}", base.path().trim_end_matches('/'), url.path()));
+        public.set_path(&format!(
+            "{}{}",
+            base.path().trim_end_matches('/'),
+            url.path()
+        ));
         public.set_query(url.query());
         public
     }
@@ -150,8 +159,9 @@ mod tests {
 
     #[test]
     fn what_stands_in_front_replaces_scheme_and_host_and_its_path_comes_first() {
-        let url: Url =
-            "https://abc.mediapackage.us-west-2.amazonaws.com/out/v1/123/index.m3u8?x=1".parse().unwrap();
+        let url: Url = "https://abc.mediapackage.us-west-2.amazonaws.com/out/v1/123/index.m3u8?x=1"
+            .parse()
+            .unwrap();
         let source = |base: Option<&str>| Source {
             channel_arn: "arn:aws:medialive:us-west-2:111122223333:channel:123456".to_owned(),
             pipeline: "0".to_owned(),
@@ -161,11 +171,15 @@ mod tests {
         };
         assert_eq!(source(None).public_url(&url), url);
         assert_eq!(
-            source(Some("https://cdn.example.com/live/a/")).public_url(&url).as_str(),
+            source(Some("https://cdn.example.com/live/a/"))
+                .public_url(&url)
+                .as_str(),
             "https://cdn.example.com/live/a/out/v1/123/index.m3u8?x=1"
         );
         assert_eq!(
-            source(Some("https://cdn.example.com")).public_url(&url).as_str(),
+            source(Some("https://cdn.example.com"))
+                .public_url(&url)
+                .as_str(),
             "https://cdn.example.com/out/v1/123/index.m3u8?x=1"
         );
         assert_eq!(source(None).channel_id(), "123456");

@@ -49,11 +49,23 @@ pub struct Variant {
 #[derive(Debug, Clone, PartialEq)]
 enum Entry {
     /// EXT-X-STREAM-INF at `tag`, its URI at `uri`.
-    Variant { tag: usize, uri: usize, variant: Variant },
+    Variant {
+        tag: usize,
+        uri: usize,
+        variant: Variant,
+    },
     /// EXT-X-I-FRAME-STREAM-INF, which carries its URI itself.
-    IFrames { tag: usize, uri: String, groups: Vec<Group> },
+    IFrames {
+        tag: usize,
+        uri: String,
+        groups: Vec<Group>,
+    },
     /// One EXT-X-MEDIA of a group, with a URI if it is not in the variants' own media playlists.
-    Media { tag: usize, uri: Option<String>, group: Group },
+    Media {
+        tag: usize,
+        uri: Option<String>,
+        group: Group,
+    },
 }
 
 /// A multivariant playlist: its original lines, and what is understood of them.
@@ -89,12 +101,19 @@ impl<'a> MultivariantPlaylist<'a> {
     ///
     /// Refuses, with the line, whatever is not wholly understood: see the module's first lines.
     pub fn parse(text: &'a str) -> Result<Self, PlaylistError> {
-        let refuse = |line: usize, problem| Err(PlaylistError { line: line + 1, problem });
+        let refuse = |line: usize, problem| {
+            Err(PlaylistError {
+                line: line + 1,
+                problem,
+            })
+        };
         if text.len() > MAX_PLAYLIST_BYTES {
             return refuse(0, "larger than 1 MiB");
         }
         let lines: Vec<&str> = text.split_inclusive('\n').collect();
-        let first = lines.first().map(|line| content(line.strip_prefix('\u{feff}').unwrap_or(line)));
+        let first = lines
+            .first()
+            .map(|line| content(line.strip_prefix('\u{feff}').unwrap_or(line)));
         if first != Some("#EXTM3U") {
             return refuse(0, "does not start with #EXTM3U");
         }
@@ -115,7 +134,11 @@ impl<'a> MultivariantPlaylist<'a> {
                 let Some(variant) = parse_variant(content(lines[tag]), line) else {
                     return refuse(tag, "is an EXT-X-STREAM-INF that cannot be understood");
                 };
-                entries.push(Entry::Variant { tag, uri: number, variant });
+                entries.push(Entry::Variant {
+                    tag,
+                    uri: number,
+                    variant,
+                });
                 continue;
             }
             if awaiting_uri.is_some() && line.starts_with("#EXT") {
@@ -124,16 +147,30 @@ impl<'a> MultivariantPlaylist<'a> {
             match tag_name(line) {
                 "#EXT-X-STREAM-INF" => awaiting_uri = Some(number),
                 "#EXT-X-I-FRAME-STREAM-INF" => match parse_i_frames(line) {
-                    Some((uri, groups)) => entries.push(Entry::IFrames { tag: number, uri, groups }),
+                    Some((uri, groups)) => entries.push(Entry::IFrames {
+                        tag: number,
+                        uri,
+                        groups,
+                    }),
                     None => {
-                        return refuse(number, "is an EXT-X-I-FRAME-STREAM-INF that cannot be understood");
+                        return refuse(
+                            number,
+                            "is an EXT-X-I-FRAME-STREAM-INF that cannot be understood",
+                        );
                     }
                 },
                 "#EXT-X-MEDIA" => match parse_media(line) {
-                    Some((uri, group)) => entries.push(Entry::Media { tag: number, uri, group }),
+                    Some((uri, group)) => entries.push(Entry::Media {
+                        tag: number,
+                        uri,
+                        group,
+                    }),
                     None => return refuse(number, "is an EXT-X-MEDIA that cannot be understood"),
                 },
-                "#EXTINF" | "#EXT-X-TARGETDURATION" | "#EXT-X-MEDIA-SEQUENCE" | "#EXT-X-ENDLIST" => {
+                "#EXTINF"
+                | "#EXT-X-TARGETDURATION"
+                | "#EXT-X-MEDIA-SEQUENCE"
+                | "#EXT-X-ENDLIST" => {
                     return refuse(number, "belongs to a media playlist");
                 }
                 _ => {}
@@ -160,23 +197,28 @@ impl<'a> MultivariantPlaylist<'a> {
     /// Everything that the playlist says, in its order.
     pub fn says(&self) -> impl Iterator<Item = Says<'a>> {
         let mut entries = self.entries.iter().peekable();
-        self.lines.iter().enumerate().skip(1).filter_map(move |(number, line)| {
-            let line = content(line);
-            let entry = entries.next_if(|entry| match entry {
-                Entry::Variant { tag, .. } | Entry::IFrames { tag, .. } | Entry::Media { tag, .. } => {
-                    *tag == number
+        self.lines
+            .iter()
+            .enumerate()
+            .skip(1)
+            .filter_map(move |(number, line)| {
+                let line = content(line);
+                let entry = entries.next_if(|entry| match entry {
+                    Entry::Variant { tag, .. }
+                    | Entry::IFrames { tag, .. }
+                    | Entry::Media { tag, .. } => *tag == number,
+                });
+                match entry {
+                    Some(Entry::Variant { uri, .. }) => Some(Says::Variant {
+                        tag: line,
+                        uri: content(self.lines[*uri]),
+                    }),
+                    Some(Entry::IFrames { .. }) => Some(Says::IFrames(line)),
+                    Some(Entry::Media { .. }) => Some(Says::Media(line)),
+                    None if line.starts_with("#EXT") => Some(Says::Tag(line)),
+                    None => None,
                 }
-            });
-            match entry {
-                Some(Entry::Variant { uri, .. }) => {
-                    Some(Says::Variant { tag: line, uri: content(self.lines[*uri]) })
-                }
-                Some(Entry::IFrames { .. }) => Some(Says::IFrames(line)),
-                Some(Entry::Media { .. }) => Some(Says::Media(line)),
-                None if line.starts_with("#EXT") => Some(Says::Tag(line)),
-                None => None,
-            }
-        })
+            })
     }
 
     /// The URIs of what is played: variants, I-frame entries, alternative renditions.
@@ -194,8 +236,14 @@ impl<'a> MultivariantPlaylist<'a> {
             .lines
             .iter()
             .filter(|line| line.starts_with("#EXT"))
-            .flat_map(|line| line.split("URI=\"").skip(1).filter_map(|rest| rest.split('"').next()));
-        self.variants().map(|variant| variant.uri.as_str()).chain(in_tags)
+            .flat_map(|line| {
+                line.split("URI=\"")
+                    .skip(1)
+                    .filter_map(|rest| rest.split('"').next())
+            });
+        self.variants()
+            .map(|variant| variant.uri.as_str())
+            .chain(in_tags)
     }
 
     /// The text with other URIs of what is played, where `renamed` gives one. Every other byte stays as it is.
@@ -203,12 +251,19 @@ impl<'a> MultivariantPlaylist<'a> {
         let mut lines: Vec<String> = self.lines.iter().map(|&line| line.to_owned()).collect();
         for entry in &self.entries {
             match entry {
-                Entry::Variant { uri: line, variant, .. } => {
+                Entry::Variant {
+                    uri: line, variant, ..
+                } => {
                     if let Some(uri) = renamed(&variant.uri) {
                         lines[*line] = lines[*line].replacen(&variant.uri, &uri, 1);
                     }
                 }
-                Entry::IFrames { tag, uri: was, .. } | Entry::Media { tag, uri: Some(was), .. } => {
+                Entry::IFrames { tag, uri: was, .. }
+                | Entry::Media {
+                    tag,
+                    uri: Some(was),
+                    ..
+                } => {
                     if let Some(uri) = renamed(was) {
                         lines[*tag] = with_uri(&lines[*tag], was, &uri);
                     }
@@ -227,7 +282,9 @@ impl<'a> MultivariantPlaylist<'a> {
         let mut referred_by_kept = BTreeSet::new();
         for entry in &self.entries {
             let (uri, lines, groups) = match entry {
-                Entry::Variant { tag, uri, variant } => (&variant.uri, vec![*tag, *uri], &variant.groups),
+                Entry::Variant { tag, uri, variant } => {
+                    (&variant.uri, vec![*tag, *uri], &variant.groups)
+                }
                 Entry::IFrames { tag, uri, groups } => (uri, vec![*tag], groups),
                 Entry::Media { .. } => continue,
             };
@@ -246,7 +303,11 @@ impl<'a> MultivariantPlaylist<'a> {
                 gone.insert(*tag);
             }
         }
-        let kept = self.lines.iter().enumerate().filter(|(number, _)| !gone.contains(number));
+        let kept = self
+            .lines
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| !gone.contains(number));
         kept.map(|(_, line)| *line).collect()
     }
 }
@@ -264,7 +325,9 @@ fn content(line: &str) -> &str {
 
 /// `#EXT-X-MEDIA` of `#EXT-X-MEDIA:TYPE=…`.
 fn tag_name(line: &str) -> &str {
-    line.split_once(':').map_or(line, |(name, _)| name).trim_end()
+    line.split_once(':')
+        .map_or(line, |(name, _)| name)
+        .trim_end()
 }
 
 /// The meaning of lines that form a playlist by themselves: nothing left over, nothing unknown.
@@ -275,7 +338,8 @@ fn parse_alone(lines: &[&str]) -> Option<MasterPlaylist> {
 }
 
 fn parse_variant(tag: &str, uri: &str) -> Option<Variant> {
-    let [variant] = <[VariantStream; 1]>::try_from(parse_alone(&[tag.trim_end(), uri])?.variants).ok()?;
+    let [variant] =
+        <[VariantStream; 1]>::try_from(parse_alone(&[tag.trim_end(), uri])?.variants).ok()?;
     // A URI that comes back changed (blanks around it, a key that ran across the line end) was misread.
     (variant.uri == uri && !variant.is_i_frame).then(|| Variant {
         bandwidth_bps: variant.bandwidth,
@@ -287,14 +351,17 @@ fn parse_variant(tag: &str, uri: &str) -> Option<Variant> {
 }
 
 fn parse_i_frames(tag: &str) -> Option<(String, Vec<Group>)> {
-    let [i_frames] = <[VariantStream; 1]>::try_from(parse_alone(&[tag.trim_end()])?.variants).ok()?;
+    let [i_frames] =
+        <[VariantStream; 1]>::try_from(parse_alone(&[tag.trim_end()])?.variants).ok()?;
     (i_frames.is_i_frame && tag.contains(&format!("URI=\"{}\"", i_frames.uri)))
         .then(|| (i_frames.uri.clone(), groups_of(&i_frames)))
 }
 
 fn parse_media(tag: &str) -> Option<(Option<String>, Group)> {
     let playlist = parse_alone(&[tag.trim_end()])?;
-    let [media] = playlist.alternatives.as_slice() else { return None };
+    let [media] = playlist.alternatives.as_slice() else {
+        return None;
+    };
     let media_type = match media.media_type {
         AlternativeMediaType::Video => VIDEO,
         AlternativeMediaType::Audio => AUDIO,
@@ -302,7 +369,13 @@ fn parse_media(tag: &str) -> Option<(Option<String>, Group)> {
         AlternativeMediaType::ClosedCaptions => CLOSED_CAPTIONS,
         AlternativeMediaType::Other(_) => return None,
     };
-    Some((media.uri.clone(), Group { media_type, id: media.group_id.clone() }))
+    Some((
+        media.uri.clone(),
+        Group {
+            media_type,
+            id: media.group_id.clone(),
+        },
+    ))
 }
 
 const VIDEO: &str = "VIDEO";
@@ -323,6 +396,11 @@ fn groups_of(variant: &VariantStream) -> Vec<Group> {
     ];
     referred
         .into_iter()
-        .filter_map(|(media_type, id)| id.map(|id| Group { media_type, id: id.clone() }))
+        .filter_map(|(media_type, id)| {
+            id.map(|id| Group {
+                media_type,
+                id: id.clone(),
+            })
+        })
         .collect()
 }

@@ -38,4 +38,8 @@ pub const HLS: &str = "media/hls/";
 pub const THUMBNAILS: [&str; 2] = ["media/thumbnails/", "media/latest_thumbnail/"];
 /// The entry playlists that a recording can have under [`HLS`]: the first two of low-latency channels, the
 /// third of real-time stages.
-pub const ENTRY_PLAYLISTS: [&str; 3] = ["master.m3u8", "byte-range-multivariant.m3u8", "multivariant.m3u8"];
+pub const ENTRY_PLAYLISTS: [&str; 3] = [
+    "master.m3u8",
+    "byte-range-multivariant.m3u8",
+    "multivariant.m3u8",
+];

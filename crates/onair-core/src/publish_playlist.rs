@@ -87,10 +87,18 @@ pub fn plan(
     accept_less: bool,
 ) -> Result<Plan, Refusal> {
     let documents = [&published.index, &published.steering];
-    if documents.into_iter().flatten().any(|document| document.generation > state.generation) {
+    if documents
+        .into_iter()
+        .flatten()
+        .any(|document| document.generation > state.generation)
+    {
         return Err(Refusal::Outrun);
     }
-    let (known, unreadable) = match published.index.as_ref().map(|index| index::parse(&index.text, state)) {
+    let (known, unreadable) = match published
+        .index
+        .as_ref()
+        .map(|index| index::parse(&index.text, state))
+    {
         None => (Sides::default(), None),
         Some(Ok(known)) => (known, None),
         Some(Err(why)) => (Sides::default(), Some(why)),
@@ -122,14 +130,20 @@ pub fn plan(
                 }
             }
             Asked::Silent(why) => missing.push(format!("{side}: {why}")),
-            Asked::Gone => missing.push(format!("{side}: it has no endpoint {}", pair.sides[side].endpoint)),
+            Asked::Gone => missing.push(format!(
+                "{side}: it has no endpoint {}",
+                pair.sides[side].endpoint
+            )),
             Asked::No if masters[side].is_none() => {
                 missing.push(format!("{side}: nothing was published of it yet"));
             }
             Asked::No | Asked::Master(_) => {}
         }
     }
-    if !Side::BOTH.into_iter().any(|side| index::is_visible(state, side) && masters[side].is_some()) {
+    if !Side::BOTH
+        .into_iter()
+        .any(|side| index::is_visible(state, side) && masters[side].is_some())
+    {
         let why = match unreadable {
             Some(why) => format!("; and what is published cannot be read: {why}"),
             None => String::new(),
@@ -141,19 +155,27 @@ pub fn plan(
     }
     let rendered = index::render(state, &masters, pair.steering_ttl.is_some());
     if let Err(why) = index::parse(&rendered.text, state) {
-        return Err(Refusal::Held(format!("what would be published could not be read: {why}")));
+        return Err(Refusal::Held(format!(
+            "what would be published could not be read: {why}"
+        )));
     }
-    let steering = pair.steering_ttl.map(|ttl| steering::render(state, &masters, ttl));
+    let steering = pair
+        .steering_ttl
+        .map(|ttl| steering::render(state, &masters, ttl));
     let is_new = |document: &Option<Document>, text: &String| {
-        document
-            .as_ref()
-            .is_none_or(|document| document.text != *text || document.generation != state.generation)
+        document.as_ref().is_none_or(|document| {
+            document.text != *text || document.generation != state.generation
+        })
     };
     let visible = index::visible(state, &masters);
     Ok(Plan {
         steering: steering.filter(|text| is_new(&published.steering, text)),
         index: Some(rendered.text).filter(|text| is_new(&published.index, text)),
-        variants: Sides::of(|side| visible[side].map(|master| master.variants.len()).unwrap_or_default()),
+        variants: Sides::of(|side| {
+            visible[side]
+                .map(|master| master.variants.len())
+                .unwrap_or_default()
+        }),
         unpaired: rendered.unpaired,
         steered: rendered.steered,
         missing,

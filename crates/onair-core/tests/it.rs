@@ -1,6 +1,9 @@
 //! The core's rules as tables, snapshots and properties. One test binary: it links once.
 
-#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in what tests share")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy.toml allows it in tests, but not in what tests share"
+)]
 
 mod ladder;
 mod lifecycle_orders;

@@ -22,7 +22,13 @@ pub(crate) struct Rung {
 
 impl Rung {
     pub(crate) fn new(name: &str, height: u64, bandwidth_bps: u64) -> Self {
-        Self { name: name.to_owned(), height: Some(height), bandwidth_bps, frame_rate: None, audio: None }
+        Self {
+            name: name.to_owned(),
+            height: Some(height),
+            bandwidth_bps,
+            frame_rate: None,
+            audio: None,
+        }
     }
 }
 
@@ -38,10 +44,18 @@ pub(crate) fn usual() -> Vec<Rung> {
 
 /// An entry playlist as IVS writes it: a VIDEO group beside each variant, no newline at the end.
 pub(crate) fn playlist(ladder: &[Rung], file: &str) -> String {
-    let mut text =
-        String::from("#EXTM3U\n#EXT-X-SESSION-DATA:DATA-ID=\"net.live-video.content.id\",VALUE=\"x\"");
+    let mut text = String::from(
+        "#EXTM3U\n#EXT-X-SESSION-DATA:DATA-ID=\"net.live-video.content.id\",VALUE=\"x\"",
+    );
     let mut audio_groups = BTreeSet::new();
-    for Rung { name, height, bandwidth_bps, frame_rate, audio } in ladder {
+    for Rung {
+        name,
+        height,
+        bandwidth_bps,
+        frame_rate,
+        audio,
+    } in ladder
+    {
         if let Some(folder) = audio.as_ref().filter(|folder| audio_groups.insert(*folder)) {
             text += &format!(
                 "\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{folder}\",NAME=\"English\",URI=\"{folder}/{file}\""
@@ -92,7 +106,10 @@ pub(crate) fn recording(ladder: &[Rung]) -> Inventory {
         ended: metadata(ladder, "RECORDING_ENDED"),
         playlists: BTreeMap::from([
             ("master.m3u8".to_owned(), playlist(ladder, "playlist.m3u8")),
-            ("byte-range-multivariant.m3u8".to_owned(), playlist(ladder, "byte-range-variant.m3u8")),
+            (
+                "byte-range-multivariant.m3u8".to_owned(),
+                playlist(ladder, "byte-range-variant.m3u8"),
+            ),
         ]),
         folders: ladder
             .iter()
@@ -106,16 +123,27 @@ pub(crate) fn recording(ladder: &[Rung]) -> Inventory {
 }
 
 pub(crate) fn keep(list: &str) -> Wish {
-    Wish { rule: Rule::Keep(list.parse().unwrap()), delete_thumbnails: false }
+    Wish {
+        rule: Rule::Keep(list.parse().unwrap()),
+        delete_thumbnails: false,
+    }
 }
 
 pub(crate) fn delete(list: &str) -> Wish {
-    Wish { rule: Rule::Delete(list.parse().unwrap()), delete_thumbnails: false }
+    Wish {
+        rule: Rule::Delete(list.parse().unwrap()),
+        delete_thumbnails: false,
+    }
 }
 
 /// What the recording looks like when the first `rewrites` files are written and the renditions `gone` are
 /// deleted.
-pub(crate) fn after(inventory: &Inventory, plan: &Plan, rewrites: usize, gone: &[&str]) -> Inventory {
+pub(crate) fn after(
+    inventory: &Inventory,
+    plan: &Plan,
+    rewrites: usize,
+    gone: &[&str],
+) -> Inventory {
     let written = plan.rewrites.iter().take(rewrites);
     with(inventory, written, |folder| gone.contains(&folder))
 }
@@ -129,7 +157,11 @@ pub(crate) fn with<'a>(
     let mut after = inventory.clone();
     for rewrite in written {
         match rewrite.path.strip_prefix(HLS) {
-            Some(file) => drop(after.playlists.insert(file.to_owned(), rewrite.text.clone())),
+            Some(file) => drop(
+                after
+                    .playlists
+                    .insert(file.to_owned(), rewrite.text.clone()),
+            ),
             None => {
                 assert_eq!(rewrite.path, ENDED);
                 after.ended.clone_from(&rewrite.text);

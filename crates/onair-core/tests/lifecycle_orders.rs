@@ -39,17 +39,31 @@ type Script = &'static [(Wait, bool)];
 const SCRIPTS: [[Script; 2]; 5] = [
     [&[(Wait::Launch, true)], &[(Wait::Terminate, true)]],
     // What is not let in waits to go, without having served.
-    [&[(Wait::Launch, false), (Wait::Terminate, true)], &[(Wait::Terminate, false)]],
+    [
+        &[(Wait::Launch, false), (Wait::Terminate, true)],
+        &[(Wait::Terminate, false)],
+    ],
     // Through the warm pool; the second time is not the first.
     [
-        &[(Wait::Warm, true), (Wait::Launch, false), (Wait::Terminate, true)],
+        &[
+            (Wait::Warm, true),
+            (Wait::Launch, false),
+            (Wait::Terminate, true),
+        ],
         &[(Wait::Warm, true), (Wait::Retire, true)],
     ],
     [
         &[(Wait::Warm, false), (Wait::Retire, true)],
-        &[(Wait::Warm, true), (Wait::Launch, true), (Wait::Terminate, true)],
+        &[
+            (Wait::Warm, true),
+            (Wait::Launch, true),
+            (Wait::Terminate, true),
+        ],
     ],
-    [&[(Wait::Launch, true), (Wait::Terminate, true)], &[(Wait::Launch, true), (Wait::Terminate, false)]],
+    [
+        &[(Wait::Launch, true), (Wait::Terminate, true)],
+        &[(Wait::Launch, true), (Wait::Terminate, false)],
+    ],
 ];
 
 /// Whether this part of a script ends by what a command does.
@@ -89,7 +103,12 @@ impl Instance {
             _ => "",
         };
         let cause = cause.to_owned();
-        self.activities.push(Activity { description, cause, started, stands: Standing::Open });
+        self.activities.push(Activity {
+            description,
+            cause,
+            started,
+            stands: Standing::Open,
+        });
     }
 }
 
@@ -136,7 +155,12 @@ impl World {
         };
         let mut instances = [instance(0, "i-00000000"), instance(1, "i-00000001")];
         instances.iter_mut().for_each(|instance| instance.begin(0));
-        Self { instances, commands: Vec::new(), seconds: 1, fuse: usize::MAX }
+        Self {
+            instances,
+            commands: Vec::new(),
+            seconds: 1,
+            fuse: usize::MAX,
+        }
     }
 
     /// Something changes, unless the process dies before.
@@ -156,38 +180,75 @@ impl World {
 
     /// What the function does for one instance (functions/complete-lifecycle/src).
     fn look(&mut self, number: usize) -> Result<(), Died> {
-        let Instance { id: name, script, part, waits, activities, is_registered, .. } =
-            self.instances[number].clone();
+        let Instance {
+            id: name,
+            script,
+            part,
+            waits,
+            activities,
+            is_registered,
+            ..
+        } = self.instances[number].clone();
         if !waits {
             return Ok(());
         }
         let wait = script[part].0;
         let run = Run::of(&id(name), wait, &activities).unwrap();
         // What is listed is of both instances and of all times.
-        let listed: Vec<Sent> = self.commands.iter().map(|command| command.sent.clone()).collect();
+        let listed: Vec<Sent> = self
+            .commands
+            .iter()
+            .map(|command| command.sent.clone())
+            .collect();
         let commands = Own::of(&run, &listed);
         let step = commands.and_then(|Own { first: command, .. }| {
-            let found = self.commands.iter().find(|found| found.sent.id == command.id && found.is_known)?;
+            let found = self
+                .commands
+                .iter()
+                .find(|found| found.sent.id == command.id && found.is_known)?;
             let stdout = match run.direction.word() {
                 "launch" => RECAP.to_owned(),
                 _ => format!("onair-manifest sha256={} files=1 bytes=3\n", "a".repeat(64)),
             };
-            Some(Step { state: found.sent.state.clone(), stdout })
+            Some(Step {
+                state: found.sent.state.clone(),
+                stdout,
+            })
         });
         let succeeded = |world: &Self| {
-            let own =
-                world.commands.iter().find(|command| command.instance == number && command.part == part);
-            !takes_a_command(script, part) || own.is_some_and(|command| command.sent.state == State::Success)
+            let own = world
+                .commands
+                .iter()
+                .find(|command| command.instance == number && command.part == part);
+            !takes_a_command(script, part)
+                || own.is_some_and(|command| command.sent.state == State::Success)
         };
         let past = Past::of(&id(name), &activities);
-        let seen = Seen { wait, returns: false, past, run: Some(&run), commands, step: step.as_ref() };
+        let seen = Seen {
+            wait,
+            returns: false,
+            past,
+            run: Some(&run),
+            commands,
+            step: step.as_ref(),
+        };
         match next(&fleet(), seen).unwrap() {
             Next::Send(_) if !is_registered => Ok(()),
             Next::Send(order) => self.effect(|world| {
                 let id = world.commands.len().to_string();
                 let requested = at(world.seconds);
-                let sent = Sent { id, comment: order.comment, requested, state: State::Running };
-                world.commands.push(Command { instance: number, part, sent, is_known: false });
+                let sent = Sent {
+                    id,
+                    comment: order.comment,
+                    requested,
+                    state: State::Running,
+                };
+                world.commands.push(Command {
+                    instance: number,
+                    part,
+                    sent,
+                    is_known: false,
+                });
             }),
             Next::Heartbeat => self.effect(|world| world.instances[number].heartbeats += 1),
             // S3 has what it should have.
@@ -222,16 +283,23 @@ impl World {
             Event::Hint(number) => self.look(number),
             Event::Tick => self.look(0).and(self.look(1)),
             Event::Agents => {
-                for command in self.commands.iter_mut().filter(|command| command.sent.state == State::Running)
+                for command in self
+                    .commands
+                    .iter_mut()
+                    .filter(|command| command.sent.state == State::Running)
                 {
                     let (_, succeeds) = self.instances[command.instance].script[command.part];
-                    let failed = State::Failed { details: "Failed".to_owned() };
+                    let failed = State::Failed {
+                        details: "Failed".to_owned(),
+                    };
                     command.sent.state = if succeeds { State::Success } else { failed };
                 }
                 Ok(())
             }
             Event::Known => {
-                self.commands.iter_mut().for_each(|command| command.is_known = true);
+                self.commands
+                    .iter_mut()
+                    .for_each(|command| command.is_known = true);
                 Ok(())
             }
             Event::Registers => {
@@ -256,32 +324,46 @@ impl World {
     fn settle(mut self) -> Self {
         self.fuse = usize::MAX;
         for _ in 0..4 {
-            for event in
-                [Event::Registers, Event::Tick, Event::Agents, Event::Known, Event::Tick, Event::Moves]
-            {
+            for event in [
+                Event::Registers,
+                Event::Tick,
+                Event::Agents,
+                Event::Known,
+                Event::Tick,
+                Event::Moves,
+            ] {
                 let _ = self.happen(event);
             }
         }
         let before = format!("{:?} {:?}", self.instances, self.commands);
         let _ = self.happen(Event::Tick);
-        assert_eq!(before, format!("{:?} {:?}", self.instances, self.commands), "it never comes to rest");
+        assert_eq!(
+            before,
+            format!("{:?} {:?}", self.instances, self.commands),
+            "it never comes to rest"
+        );
         self
     }
 
     /// How each wait ended, and how many commands there were.
     fn result(&self) -> ([Vec<bool>; 2], usize) {
-        (self.instances.clone().map(|instance| instance.ends), self.commands.len())
+        (
+            self.instances.clone().map(|instance| instance.ends),
+            self.commands.len(),
+        )
     }
 }
 
-const RECAP: &str =
-    "PLAY RECAP ***\nlocalhost : ok=1 changed=1 unreachable=0 failed=0 skipped=0 rescued=0 ignored=0\n";
+const RECAP: &str = "PLAY RECAP ***\nlocalhost : ok=1 changed=1 unreachable=0 failed=0 skipped=0 rescued=0 ignored=0\n";
 
 /// What the scripts deserve.
 fn deserved(scripts: [Script; 2]) -> ([Vec<bool>; 2], usize) {
     let ends = scripts.map(|script| script.iter().map(|(_, succeeds)| *succeeds).collect());
-    let with_command =
-        |script: Script| (0..script.len()).filter(|part| takes_a_command(script, *part)).count();
+    let with_command = |script: Script| {
+        (0..script.len())
+            .filter(|part| takes_a_command(script, *part))
+            .count()
+    };
     (ends, scripts.map(with_command).iter().sum())
 }
 
@@ -291,7 +373,11 @@ fn every_order_of_up_to_five_events_ends_as_the_commands_deserve() {
         let mut seen = 0;
         every_order(&World::new(scripts), 5, &mut |world, order| {
             seen += 1;
-            assert_eq!(world.clone().settle().result(), deserved(scripts), "after {order:?}: {world:#?}");
+            assert_eq!(
+                world.clone().settle().result(),
+                deserved(scripts),
+                "after {order:?}: {world:#?}"
+            );
         });
         assert_eq!(seen, 1 + 7 + 49 + 343 + 2_401 + 16_807);
     }
@@ -331,7 +417,10 @@ fn an_instance_whose_agent_never_registers_gets_no_heartbeat() {
         let _ = world.happen(Event::Tick);
         let _ = world.happen(Event::Hint(0));
     }
-    assert_eq!((world.instances[0].heartbeats, world.instances[0].ends.len()), (0, 0));
+    assert_eq!(
+        (world.instances[0].heartbeats, world.instances[0].ends.len()),
+        (0, 0)
+    );
     // The other one's command is under way.
     assert_eq!(world.instances[1].heartbeats, 19);
 }

@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use onair_core::complete_lifecycle::{
-    Activity, Direction, Fleet, InstanceId, Launch, Next, Order, Own, Past, Rule, Run, Seen, Sent, Standing,
-    State, Step, Terminate, Verdict, Wait, check, is_bucket, is_directory, is_document, is_hook, is_playbook,
-    is_variables, next, recap, receipt,
+    Activity, Direction, Fleet, InstanceId, Launch, Next, Order, Own, Past, Rule, Run, Seen, Sent,
+    Standing, State, Step, Terminate, Verdict, Wait, check, is_bucket, is_directory, is_document,
+    is_hook, is_playbook, is_variables, next, recap, receipt,
 };
 use proptest::prelude::*;
 
@@ -41,22 +41,35 @@ pub(crate) fn id(text: &str) -> InstanceId {
 const ID: &str = "i-1234567890abcdef0";
 
 fn run(direction: Direction, seconds: i64) -> Run {
-    Run { instance: id(ID), direction, began: at(seconds) }
+    Run {
+        instance: id(ID),
+        direction,
+        began: at(seconds),
+    }
 }
 
 fn sent(run: &Run, id: &str, requested: i64, state: State) -> Sent {
-    Sent { id: id.to_owned(), comment: run.comment(), requested: at(requested), state }
+    Sent {
+        id: id.to_owned(),
+        comment: run.comment(),
+        requested: at(requested),
+        state,
+    }
 }
 
-const GOOD: &str =
-    "PLAY RECAP ***\nlocalhost : ok=1 changed=1 unreachable=0 failed=0 skipped=0 rescued=0 ignored=0\n";
+const GOOD: &str = "PLAY RECAP ***\nlocalhost : ok=1 changed=1 unreachable=0 failed=0 skipped=0 rescued=0 ignored=0\n";
 
 fn failed() -> State {
-    State::Failed { details: "Failed".to_owned() }
+    State::Failed {
+        details: "Failed".to_owned(),
+    }
 }
 
 fn step(state: State, stdout: &str) -> Step {
-    Step { state, stdout: stdout.to_owned() }
+    Step {
+        state,
+        stdout: stdout.to_owned(),
+    }
 }
 
 #[test]
@@ -79,10 +92,28 @@ fn the_states_that_wait_are_four_and_no_others() {
     }
 }
 
-fn seen<'a>(wait: Wait, run: Option<&'a Run>, command: Option<&'a Sent>, step: Option<&'a Step>) -> Seen<'a> {
-    let past = Past { is_refused: false, may_have_served: false };
-    let commands = command.map(|first| Own { first, others_run: false });
-    Seen { wait, returns: false, past, run, commands, step }
+fn seen<'a>(
+    wait: Wait,
+    run: Option<&'a Run>,
+    command: Option<&'a Sent>,
+    step: Option<&'a Step>,
+) -> Seen<'a> {
+    let past = Past {
+        is_refused: false,
+        may_have_served: false,
+    };
+    let commands = command.map(|first| Own {
+        first,
+        others_run: false,
+    });
+    Seen {
+        wait,
+        returns: false,
+        past,
+        run,
+        commands,
+        step,
+    }
 }
 
 fn word(seen: &Seen<'_>) -> &'static str {
@@ -134,10 +165,19 @@ fn what_comes_next_follows_from_wait_command_and_result() {
         (Some(Running), None, "heartbeat"),
         (Some(Success), Some(step(Success, &receipt_line)), "verify"),
         (Some(Success), Some(step(Success, GOOD)), "ABANDON"),
-        (Some(failed()), Some(step(failed(), &receipt_line)), "ABANDON"),
+        (
+            Some(failed()),
+            Some(step(failed(), &receipt_line)),
+            "ABANDON",
+        ),
     ] {
         assert_eq!(
-            comes(Wait::Terminate, Some(&terminate), command.clone(), step.clone()),
+            comes(
+                Wait::Terminate,
+                Some(&terminate),
+                command.clone(),
+                step.clone()
+            ),
             expected,
             "{command:?}"
         );
@@ -148,22 +188,40 @@ fn what_comes_next_follows_from_wait_command_and_result() {
 
 #[test]
 fn a_direction_without_a_hook_is_not_ours() {
-    let without_launch = Fleet { launch: None, ..fleet() };
-    let without_terminate = Fleet { terminate: None, ..fleet() };
+    let without_launch = Fleet {
+        launch: None,
+        ..fleet()
+    };
+    let without_terminate = Fleet {
+        terminate: None,
+        ..fleet()
+    };
     for wait in Wait::ALL {
         let run = run(wait.direction(), 0);
         let ours = |fleet: &Fleet| next(fleet, seen(wait, Some(&run), None, None)).is_some();
         let is_launch = wait.direction() == Direction::Launch;
-        assert_eq!((ours(&without_launch), ours(&without_terminate)), (!is_launch, is_launch));
+        assert_eq!(
+            (ours(&without_launch), ours(&without_terminate)),
+            (!is_launch, is_launch)
+        );
     }
 }
 
 #[test]
 fn only_the_runs_own_command_counts_and_of_several_the_oldest() {
     let now = run(Direction::Launch, 0);
-    let earlier = Run { began: at(-60), ..now.clone() };
-    let other = Run { instance: id("i-00000000"), ..now.clone() };
-    let back = Run { direction: Direction::Terminate, ..now.clone() };
+    let earlier = Run {
+        began: at(-60),
+        ..now.clone()
+    };
+    let other = Run {
+        instance: id("i-00000000"),
+        ..now.clone()
+    };
+    let back = Run {
+        direction: Direction::Terminate,
+        ..now.clone()
+    };
     let listed = [
         sent(&earlier, "earlier", -50, State::Success),
         sent(&other, "other", 1, State::Success),
@@ -174,7 +232,10 @@ fn only_the_runs_own_command_counts_and_of_several_the_oldest() {
     let own = |listed| Own::of(&now, listed).map(|own| (own.first.id.as_str(), own.others_run));
     assert_eq!(own(&listed), Some(("first", false)));
     assert_eq!(own(&listed[..3]), None);
-    let running = listed.clone().map(|sent| Sent { state: State::Running, ..sent });
+    let running = listed.clone().map(|sent| Sent {
+        state: State::Running,
+        ..sent
+    });
     assert_eq!(own(&running), Some(("first", true)));
     assert_eq!(own(&running[4..]), Some(("first", false)));
     for run in [now, earlier, other, back] {
@@ -184,13 +245,32 @@ fn only_the_runs_own_command_counts_and_of_several_the_oldest() {
 
 #[test]
 fn where_instances_return_to_the_warm_pool_nothing_is_done_on_its_ways() {
-    for fleet in [fleet(), Fleet { launch: None, ..fleet() }, Fleet { terminate: None, ..fleet() }] {
+    for fleet in [
+        fleet(),
+        Fleet {
+            launch: None,
+            ..fleet()
+        },
+        Fleet {
+            terminate: None,
+            ..fleet()
+        },
+    ] {
         for wait in [Wait::Warm, Wait::Retire] {
-            for (run, command) in [(None, None), (Some(run(wait.direction(), 0)), Some(State::Success))] {
+            for (run, command) in [
+                (None, None),
+                (Some(run(wait.direction(), 0)), Some(State::Success)),
+            ] {
                 let command = command.map(|state| sent(run.as_ref().unwrap(), "1", 1, state));
                 let step = step(State::Success, GOOD);
                 let seen = seen(wait, run.as_ref(), command.as_ref(), Some(&step));
-                let next = next(&fleet, Seen { returns: true, ..seen });
+                let next = next(
+                    &fleet,
+                    Seen {
+                        returns: true,
+                        ..seen
+                    },
+                );
                 assert!(matches!(next, Some(Next::Held(_))), "{wait:?} {next:?}");
             }
         }
@@ -200,27 +280,64 @@ fn where_instances_return_to_the_warm_pool_nothing_is_done_on_its_ways() {
 #[test]
 fn an_instance_does_not_serve_while_another_playbook_works_on_it() {
     let run = run(Direction::Launch, 0);
-    let (first, step) = (sent(&run, "1", 1, State::Success), step(State::Success, GOOD));
+    let (first, step) = (
+        sent(&run, "1", 1, State::Success),
+        step(State::Success, GOOD),
+    );
     let seen = seen(Wait::Launch, Some(&run), Some(&first), Some(&step));
     for (others_run, expected) in [(false, "CONTINUE"), (true, "heartbeat")] {
-        assert_eq!(word(&Seen { commands: Some(Own { first: &first, others_run }), ..seen }), expected);
+        assert_eq!(
+            word(&Seen {
+                commands: Some(Own {
+                    first: &first,
+                    others_run
+                }),
+                ..seen
+            }),
+            expected
+        );
     }
 }
 
 fn activity(description: &str, seconds: i64, stands: Standing) -> Activity {
-    Activity { description: description.to_owned(), cause: String::new(), started: at(seconds), stands }
+    Activity {
+        description: description.to_owned(),
+        cause: String::new(),
+        started: at(seconds),
+        stands,
+    }
 }
 
 #[test]
 fn a_wait_begins_with_the_newest_open_activity_that_names_the_instance() {
     use Standing::{Done, GivenUp, Open};
     let activities = [
-        activity("Launching a new EC2 instance: i-1234567890abcdef0", 50, Done),
+        activity(
+            "Launching a new EC2 instance: i-1234567890abcdef0",
+            50,
+            Done,
+        ),
         activity("Terminating EC2 instance: i-1234567890abcdef0", 20, Open),
-        activity("Launching a new EC2 instance: i-1234567890abcdef0", 10, Open),
-        activity("Launching a new EC2 instance into warm pool: i-00000001", 30, Open),
-        activity("Terminating EC2 instance: i-00000002 - WaitingForELBConnectionDraining", 40, Open),
-        activity("Launching a new EC2 instance.  Status Reason: none", 40, Open),
+        activity(
+            "Launching a new EC2 instance: i-1234567890abcdef0",
+            10,
+            Open,
+        ),
+        activity(
+            "Launching a new EC2 instance into warm pool: i-00000001",
+            30,
+            Open,
+        ),
+        activity(
+            "Terminating EC2 instance: i-00000002 - WaitingForELBConnectionDraining",
+            40,
+            Open,
+        ),
+        activity(
+            "Launching a new EC2 instance.  Status Reason: none",
+            40,
+            Open,
+        ),
         activity("Terminating EC2 instance: i-00000003", 40, GivenUp),
         // A part of an id is none.
         activity("Terminating EC2 instance: i-000000041", 40, Open),
@@ -250,8 +367,7 @@ fn an_instance_whose_launch_was_given_up_has_no_logs_unless_anything_else_of_it_
     let from_pool = format!("{FROM_POOL}.  {refused}");
     let attached = "Attaching an existing EC2 instance: i-1234567890abcdef0";
     let other = "Launching a new EC2 instance: i-00000001";
-    let failure =
-        "At 2021-02-20T11:02:35Z an instance was taken out of service in response to a launch failure.";
+    let failure = "At 2021-02-20T11:02:35Z an instance was taken out of service in response to a launch failure.";
     let unhealthy = "At 2021-02-20T11:02:35Z an instance was taken out of service in response to an ELB system health check failure.";
     for (before, cause, expected) in [
         (vec![], "", "send"),
@@ -261,24 +377,53 @@ fn an_instance_whose_launch_was_given_up_has_no_logs_unless_anything_else_of_it_
         (vec![(LAUNCH, Open)], failure, "CONTINUE"),
         (vec![(LAUNCH, Open)], unhealthy, "send"),
         (vec![(LAUNCH, GivenUp)], unhealthy, "send"),
-        (vec![(INTO_POOL, Done), (from_pool.as_str(), GivenUp)], "", "CONTINUE"),
-        (vec![(INTO_POOL, Done), (FROM_POOL, Open)], failure, "CONTINUE"),
+        (
+            vec![(INTO_POOL, Done), (from_pool.as_str(), GivenUp)],
+            "",
+            "CONTINUE",
+        ),
+        (
+            vec![(INTO_POOL, Done), (FROM_POOL, Open)],
+            failure,
+            "CONTINUE",
+        ),
         (vec![(INTO_POOL, Done), (FROM_POOL, Done)], "", "send"),
-        (vec![(FROM_POOL, Done), (from_pool.as_str(), GivenUp)], failure, "send"),
+        (
+            vec![(FROM_POOL, Done), (from_pool.as_str(), GivenUp)],
+            failure,
+            "send",
+        ),
         (vec![(attached, GivenUp)], "", "send"),
         (vec![(attached, Done), (launch, GivenUp)], failure, "send"),
         (vec![(other, GivenUp)], "", "send"),
         (vec![(launch, GivenUp), (other, Done)], "", "CONTINUE"),
     ] {
         let terminating = activity("Terminating EC2 instance: i-1234567890abcdef0", 20, Open);
-        let mut activities = vec![Activity { cause: cause.to_owned(), ..terminating }];
-        activities.extend(before.iter().map(|(description, stands)| activity(description, 10, *stands)));
+        let mut activities = vec![Activity {
+            cause: cause.to_owned(),
+            ..terminating
+        }];
+        activities.extend(
+            before
+                .iter()
+                .map(|(description, stands)| activity(description, 10, *stands)),
+        );
         let run = Run::of(&id(ID), Wait::Terminate, &activities).unwrap();
         assert_eq!(run.began, at(20));
         let past = Past::of(&id(ID), &activities);
-        let seen = Seen { past, ..seen(Wait::Terminate, Some(&run), None, None) };
+        let seen = Seen {
+            past,
+            ..seen(Wait::Terminate, Some(&run), None, None)
+        };
         assert_eq!(word(&seen), expected, "{before:?} {cause:?}");
-        assert_eq!(word(&Seen { returns: true, ..seen }), "send", "{before:?} {cause:?}");
+        assert_eq!(
+            word(&Seen {
+                returns: true,
+                ..seen
+            }),
+            "send",
+            "{before:?} {cause:?}"
+        );
     }
 }
 
@@ -291,10 +436,25 @@ fn what_may_have_served_leaves_the_warm_pool_only_by_a_persons_hand() {
         (vec![(INTO_POOL, Done), (FROM_POOL, Done)], "held"),
         (vec![(LAUNCH, Done)], "held"),
     ] {
-        let mut activities = vec![activity("Terminating EC2 instance: i-1234567890abcdef0", 20, Open)];
-        activities.extend(before.iter().map(|(description, stands)| activity(description, 10, *stands)));
+        let mut activities = vec![activity(
+            "Terminating EC2 instance: i-1234567890abcdef0",
+            20,
+            Open,
+        )];
+        activities.extend(
+            before
+                .iter()
+                .map(|(description, stands)| activity(description, 10, *stands)),
+        );
         let past = Past::of(&id(ID), &activities);
-        assert_eq!(word(&Seen { past, ..seen(Wait::Retire, None, None, None) }), expected, "{before:?}");
+        assert_eq!(
+            word(&Seen {
+                past,
+                ..seen(Wait::Retire, None, None, None)
+            }),
+            expected,
+            "{before:?}"
+        );
     }
 }
 
@@ -328,7 +488,13 @@ fn a_recap_is_the_sum_over_hosts_of_the_last_one() {
     let hosts = "PLAY RECAP *****\na : ok=1 changed=2 unreachable=0 failed=0 skipped=0 rescued=0 ignored=0\n\
                  b : ok=10 changed=20 unreachable=1 failed=3 skipped=0 rescued=0 ignored=1\n\nafterwards\n";
     let recap = recap(hosts).unwrap();
-    let figures = [recap.hosts, recap.ok, recap.changed, recap.unreachable, recap.failed];
+    let figures = [
+        recap.hosts,
+        recap.ok,
+        recap.changed,
+        recap.unreachable,
+        recap.failed,
+    ];
     assert_eq!(figures, [2, 11, 22, 1, 3]);
 }
 
@@ -353,27 +519,56 @@ fn a_recap_that_is_not_whole_is_none() {
 
 #[test]
 fn what_reaches_a_command_line_is_plain() {
-    type Case = (fn(&str) -> bool, &'static [&'static str], &'static [&'static str]);
+    type Case = (
+        fn(&str) -> bool,
+        &'static [&'static str],
+        &'static [&'static str],
+    );
     let cases: [Case; 6] = [
-        (is_bucket, &["abc", "a.b-c"], &["ab", "Abc", "a_b", "-ab", "ab-", "a/b", "a b", "ä-bucket"]),
-        (is_hook, &["onair-launch", "a/b_C"], &["", "a b", "a;b", "a\n"]),
-        (is_document, &["onair-logs", "AWS-X.1"], &["ab", "a:b", "a b", "arn:aws:ssm"]),
+        (
+            is_bucket,
+            &["abc", "a.b-c"],
+            &["ab", "Abc", "a_b", "-ab", "ab-", "a/b", "a b", "ä-bucket"],
+        ),
+        (
+            is_hook,
+            &["onair-launch", "a/b_C"],
+            &["", "a b", "a;b", "a\n"],
+        ),
+        (
+            is_document,
+            &["onair-logs", "AWS-X.1"],
+            &["ab", "a:b", "a b", "arn:aws:ssm"],
+        ),
         (
             is_directory,
             &["/var/log/nginx", "/a"],
-            &["/", "", "a", "/a/", "//a", "/a/../b", "/a b", "/$a", "/-a", "/.a"],
+            &[
+                "/", "", "a", "/a/", "//a", "/a/../b", "/a b", "/$a", "/-a", "/.a",
+            ],
         ),
         (
             is_playbook,
             &["web.yml", "a/b.yaml"],
-            &["", "web", "/web.yml", "../web.yml", "a//b.yml", "-e.yml", ".yml", "a b.yml", "web.yml\n"],
+            &[
+                "",
+                "web",
+                "/web.yml",
+                "../web.yml",
+                "a//b.yml",
+                "-e.yml",
+                ".yml",
+                "a b.yml",
+                "web.yml\n",
+            ],
         ),
         (
             is_variables,
             &["", "a=b", "a=b c=d/e,f@g%h+i=j-k", "A_1=x"],
             &[
-                "a", "a=", "=b", "1=b", "a=b  c=d", " a=b", "a=b:c", "a=b;c", "a=$b", "a=`b`", "a=\"b\"",
-                "a='b'", "a=b\\", "a=b|c", "a=(b)", "a=b&c", "a=b\nc=d", "a=b\tc=d", "a={b}",
+                "a", "a=", "=b", "1=b", "a=b  c=d", " a=b", "a=b:c", "a=b;c", "a=$b", "a=`b`",
+                "a=\"b\"", "a='b'", "a=b\\", "a=b|c", "a=(b)", "a=b&c", "a=b\nc=d", "a=b\tc=d",
+                "a={b}",
             ],
         ),
     ];

@@ -80,7 +80,10 @@ struct World {
 }
 
 fn publisher(keeps: bool) -> Publisher {
-    Publisher::new(Rules { on_lost: OnLost::Gap, keep: (!keeps).then_some(Duration::from_secs(5)) })
+    Publisher::new(Rules {
+        on_lost: OnLost::Gap,
+        keep: (!keeps).then_some(Duration::from_secs(5)),
+    })
 }
 
 fn playlist(rendition: usize) -> String {
@@ -109,13 +112,18 @@ impl World {
             .map(|name| format!("#EXT-X-STREAM-INF:BANDWIDTH=1000000\n{name}/index.m3u8\n"))
             .concat();
         world.write("master.m3u8", format!("#EXTM3U\n{master}"));
-        world.events.push_back(Event::Playlist("master.m3u8".to_owned()));
+        world
+            .events
+            .push_back(Event::Playlist("master.m3u8".to_owned()));
         world
     }
 
     fn write(&mut self, path: &str, text: String) {
         self.clock_ms += 1;
-        let file = FileId { size_bytes: text.len() as u64, modified_ms: self.clock_ms };
+        let file = FileId {
+            size_bytes: text.len() as u64,
+            modified_ms: self.clock_ms,
+        };
         self.disk.insert(path.to_owned(), (file, text));
     }
 
@@ -125,14 +133,20 @@ impl World {
         let number = *next;
         *next += 1;
         window.push_back(number);
-        let gone: Vec<u64> =
-            if window.len() > WINDOW + BEHIND { window.pop_front().into_iter().collect() } else { vec![] };
+        let gone: Vec<u64> = if window.len() > WINDOW + BEHIND {
+            window.pop_front().into_iter().collect()
+        } else {
+            vec![]
+        };
         let listed: Vec<u64> = window.iter().copied().rev().take(WINDOW).rev().collect();
         let segment = format!("{folder}/{number}.ts");
         let content = format!("segment {number} of {}", self.clock_ms);
         self.write(&segment, content);
         self.events.push_back(Event::Closed(segment));
-        let lines: String = listed.iter().map(|number| format!("#EXTINF:2.000,\n{number}.ts\n")).collect();
+        let lines: String = listed
+            .iter()
+            .map(|number| format!("#EXTINF:2.000,\n{number}.ts\n"))
+            .collect();
         let first = listed[0];
         let text = format!(
             "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{first}\n\
@@ -153,9 +167,17 @@ impl World {
                 }
             }
             Event::Playlist(path) => {
-                let Some((_, text)) = self.disk.get(&path) else { return };
-                let files = self.disk.iter().map(|(path, (file, _))| (path.clone(), *file)).collect();
-                self.publisher.playlist_read(&path, text, &files, self.now).unwrap();
+                let Some((_, text)) = self.disk.get(&path) else {
+                    return;
+                };
+                let files = self
+                    .disk
+                    .iter()
+                    .map(|(path, (file, _))| (path.clone(), *file))
+                    .collect();
+                self.publisher
+                    .playlist_read(&path, text, &files, self.now)
+                    .unwrap();
             }
             Event::Gone(path) => self.publisher.playlist_gone(&path, self.now),
         }
@@ -163,9 +185,17 @@ impl World {
 
     fn look_through(&mut self) {
         self.events.clear();
-        let playlists: Vec<String> =
-            self.disk.keys().filter(|path| path.ends_with(".m3u8")).cloned().collect();
-        let known: Vec<String> = self.publisher.renditions().map(|(path, _)| path.to_owned()).collect();
+        let playlists: Vec<String> = self
+            .disk
+            .keys()
+            .filter(|path| path.ends_with(".m3u8"))
+            .cloned()
+            .collect();
+        let known: Vec<String> = self
+            .publisher
+            .renditions()
+            .map(|(path, _)| path.to_owned())
+            .collect();
         for path in known.into_iter().filter(|path| !playlists.contains(path)) {
             self.hear(Event::Gone(path));
         }
@@ -183,13 +213,19 @@ impl World {
     /// Does in S3 what a job asks for; what comes of it.
     fn perform(&mut self, job: &Job) -> Outcome {
         match job {
-            Job::Recall(name) => {
-                Outcome::Recalled(self.s3.get(name).cloned().map(|text| (text, Duration::ZERO)))
-            }
+            Job::Recall(name) => Outcome::Recalled(
+                self.s3
+                    .get(name)
+                    .cloned()
+                    .map(|text| (text, Duration::ZERO)),
+            ),
             Job::Upload { path, file, name } => match self.disk.get(path) {
                 Some((known, content)) if known == file => {
                     let before = self.s3.insert(name.clone(), content.clone());
-                    assert!(before.is_none_or(|before| before == *content), "{name} means two contents");
+                    assert!(
+                        before.is_none_or(|before| before == *content),
+                        "{name} means two contents"
+                    );
                     Outcome::Done
                 }
                 _ => Outcome::Hopeless("it is gone".to_owned()),
@@ -210,7 +246,10 @@ impl World {
             return;
         }
         let job = self.busy.remove(which % self.busy.len());
-        let failed = Outcome::Failed { why: "on purpose".to_owned(), pause: Duration::from_millis(500) };
+        let failed = Outcome::Failed {
+            why: "on purpose".to_owned(),
+            pause: Duration::from_millis(500),
+        };
         let outcome = match how {
             End::Failed => failed,
             End::Done => self.perform(&job),
@@ -260,11 +299,16 @@ impl World {
     fn check(&mut self) {
         for rendition in 0..RENDITIONS.len() {
             let name = playlist(rendition);
-            let Some(text) = self.s3.get(&name) else { continue };
+            let Some(text) = self.s3.get(&name) else {
+                continue;
+            };
             let visible = Snapshot::parse(text).unwrap();
             for need in visible.needs() {
                 let object = file_of(&name, need).unwrap();
-                assert!(self.s3.contains_key(&object), "{object} is named and not there:\n{text}");
+                assert!(
+                    self.s3.contains_key(&object),
+                    "{object} is named and not there:\n{text}"
+                );
             }
             let seen = &mut self.seen[rendition];
             assert!(
@@ -272,15 +316,26 @@ impl World {
                 "the numbers went back from {}:\n{text}",
                 seen.sequence
             );
-            assert!(visible.discontinuity_sequence >= seen.discontinuities, "{text}");
-            (seen.sequence, seen.discontinuities) = (visible.sequence, visible.discontinuity_sequence);
+            assert!(
+                visible.discontinuity_sequence >= seen.discontinuities,
+                "{text}"
+            );
+            (seen.sequence, seen.discontinuities) =
+                (visible.sequence, visible.discontinuity_sequence);
             let mut discontinuities = visible.discontinuity_sequence;
             for (number, segment) in (visible.sequence..).zip(&visible.segments) {
                 discontinuities += u64::from(segment.discontinuity);
-                let map = segment.map.as_ref().filter(|_| !segment.gap).and_then(|map| map.uri.clone());
+                let map = segment
+                    .map
+                    .as_ref()
+                    .filter(|_| !segment.gap)
+                    .and_then(|map| map.uri.clone());
                 let now = (segment.uri.clone(), segment.gap, discontinuities, map);
                 let before = seen.segments.insert(number, now.clone());
-                assert!(before.is_none_or(|before| before == now), "number {number} became another:\n{text}");
+                assert!(
+                    before.is_none_or(|before| before == now),
+                    "number {number} became another:\n{text}"
+                );
             }
         }
         for rendition in 0..RENDITIONS.len() {
@@ -296,20 +351,34 @@ impl World {
 
     fn check_all_that_was(&mut self, rendition: usize) {
         let name = vod_name(&playlist(rendition));
-        let Some(text) = self.s3.get(&name) else { return };
+        let Some(text) = self.s3.get(&name) else {
+            return;
+        };
         let visible = Snapshot::parse(text).unwrap();
         for need in visible.needs() {
             let object = file_of(&name, need).unwrap();
-            assert!(self.s3.contains_key(&object), "{object} is named and not there:\n{text}");
+            assert!(
+                self.s3.contains_key(&object),
+                "{object} is named and not there:\n{text}"
+            );
         }
-        let mut names: Vec<&String> =
-            visible.segments.iter().filter(|segment| !segment.gap).map(|segment| &segment.uri).collect();
+        let mut names: Vec<&String> = visible
+            .segments
+            .iter()
+            .filter(|segment| !segment.gap)
+            .map(|segment| &segment.uri)
+            .collect();
         let count = names.len();
         names.sort();
         names.dedup();
         assert_eq!(names.len(), count, "something comes twice:\n{text}");
         let now: BTreeMap<u64, (String, bool)> = (visible.sequence..)
-            .zip(visible.segments.iter().map(|segment| (segment.uri.clone(), segment.gap)))
+            .zip(
+                visible
+                    .segments
+                    .iter()
+                    .map(|segment| (segment.uri.clone(), segment.gap)),
+            )
             .collect();
         let kept = std::mem::replace(&mut self.seen[rendition].kept, now.clone());
         for (number, segment) in kept {
@@ -355,8 +424,13 @@ impl World {
 
     /// All has ended: that is what viewers read, and what was kept is whole.
     fn check_end(&self, rendition: usize) {
-        let known = self.publisher.renditions().any(|(name, _)| name == playlist(rendition));
-        let Some(text) = self.s3.get(&playlist(rendition)).filter(|_| known) else { return };
+        let known = self
+            .publisher
+            .renditions()
+            .any(|(name, _)| name == playlist(rendition));
+        let Some(text) = self.s3.get(&playlist(rendition)).filter(|_| known) else {
+            return;
+        };
         let live = Snapshot::parse(text).unwrap();
         assert!(live.ended, "{text}");
         if !self.keeps {
@@ -364,13 +438,22 @@ impl World {
         }
         let text = &self.s3[&vod_name(&playlist(rendition))];
         let all = Snapshot::parse(text).unwrap();
-        assert!(all.ended && text.contains("#EXT-X-PLAYLIST-TYPE:VOD"), "{text}");
+        assert!(
+            all.ended && text.contains("#EXT-X-PLAYLIST-TYPE:VOD"),
+            "{text}"
+        );
         assert!(all.segments.len() >= live.segments.len(), "{text}");
         let seen = self.seen[rendition].segments.values();
         let mut missing = all.segments.iter();
         for segment in all.segments.iter().filter(|segment| segment.gap) {
-            let was_there = seen.clone().any(|(uri, gap, ..)| segment.uri == *uri && !gap);
-            assert!(!was_there, "{} was there and is a gap in\n{text}", segment.uri);
+            let was_there = seen
+                .clone()
+                .any(|(uri, gap, ..)| segment.uri == *uri && !gap);
+            assert!(
+                !was_there,
+                "{} was there and is a gap in\n{text}",
+                segment.uri
+            );
         }
         for (uri, gap, ..) in seen.filter(|_| self.kills == 0) {
             let found = missing.any(|segment| segment.uri == *uri && segment.gap == *gap);
@@ -391,7 +474,11 @@ impl World {
             }
             self.now += Duration::from_secs(1);
         }
-        assert!(self.publisher.is_idle(self.now), "it never comes to rest: {:#?}", self.publisher);
+        assert!(
+            self.publisher.is_idle(self.now),
+            "it never comes to rest: {:#?}",
+            self.publisher
+        );
     }
 }
 

@@ -28,16 +28,26 @@ impl Stream {
             hopeless: Vec::new(),
             refused: false,
         };
-        files.iter().for_each(|(path, time)| stream.write(path, *time));
+        files
+            .iter()
+            .for_each(|(path, time)| stream.write(path, *time));
         stream
     }
 
     fn write(&mut self, path: &str, modified_ms: u64) {
-        self.files.insert(path.to_owned(), FileId { size_bytes: 10, modified_ms });
+        self.files.insert(
+            path.to_owned(),
+            FileId {
+                size_bytes: 10,
+                modified_ms,
+            },
+        );
     }
 
     fn read(&mut self, path: &str, text: &str, at_s: u64) -> Result<(), String> {
-        let read = self.publisher.playlist_read(path, text, &self.files, Duration::from_secs(at_s));
+        let read = self
+            .publisher
+            .playlist_read(path, text, &self.files, Duration::from_secs(at_s));
         self.work(at_s);
         read
     }
@@ -48,14 +58,17 @@ impl Stream {
         while let Some(job) = self.publisher.next(now) {
             let outcome = match &job {
                 Job::Recall(name) => Outcome::Recalled(
-                    self.bucket.get(name).map(|text| (text.clone(), Duration::from_secs(1))),
+                    self.bucket
+                        .get(name)
+                        .map(|text| (text.clone(), Duration::from_secs(1))),
                 ),
                 Job::Upload { path, .. } if self.hopeless.contains(&path.as_str()) => {
                     Outcome::Hopeless(format!("{path} was written again"))
                 }
-                Job::Publish { .. } if self.refused => {
-                    Outcome::Failed { why: "refused".to_owned(), pause: Duration::from_secs(1) }
-                }
+                Job::Publish { .. } if self.refused => Outcome::Failed {
+                    why: "refused".to_owned(),
+                    pause: Duration::from_secs(1),
+                },
                 Job::Upload { name, .. } => {
                     self.bucket.insert(name.clone(), "content".to_owned());
                     Outcome::Done
@@ -83,33 +96,57 @@ impl Stream {
 }
 
 fn publisher() -> Publisher {
-    Publisher::new(Rules { on_lost: OnLost::Gap, keep: Some(Duration::from_secs(KEPT_S)) })
+    Publisher::new(Rules {
+        on_lost: OnLost::Gap,
+        keep: Some(Duration::from_secs(KEPT_S)),
+    })
 }
 
 fn playlist(first: u64, lines: &str) -> String {
-    format!("#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{first}\n{lines}")
+    format!(
+        "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{first}\n{lines}"
+    )
 }
 
 fn segments(names: &[&str]) -> String {
-    names.iter().map(|name| format!("#EXTINF:2,\n{name}\n")).collect()
+    names
+        .iter()
+        .map(|name| format!("#EXTINF:2,\n{name}\n"))
+        .collect()
 }
 
 /// Promise P78.
 #[test]
 fn what_is_named_again_is_not_deleted() {
-    let mut stream = Stream::new(&[("slate.ts", 1), ("a.key", 2), ("b.key", 3), ("1.ts", 4), ("2.ts", 5)]);
-    let with_key =
-        |key: &str, name: &str| format!("#EXT-X-KEY:METHOD=AES-128,URI=\"{key}.key\"\n{}", segments(&[name]));
+    let mut stream = Stream::new(&[
+        ("slate.ts", 1),
+        ("a.key", 2),
+        ("b.key", 3),
+        ("1.ts", 4),
+        ("2.ts", 5),
+    ]);
+    let with_key = |key: &str, name: &str| {
+        format!(
+            "#EXT-X-KEY:METHOD=AES-128,URI=\"{key}.key\"\n{}",
+            segments(&[name])
+        )
+    };
     for (number, (key, name), at_s) in [
         (0, ("a", "slate.ts"), 0),
         (1, ("b", "1.ts"), 10),
         (2, ("a", "slate.ts"), 100),
         (3, ("b", "2.ts"), 350),
     ] {
-        stream.read("index.m3u8", &playlist(number, &with_key(key, name)), at_s).unwrap();
+        stream
+            .read("index.m3u8", &playlist(number, &with_key(key, name)), at_s)
+            .unwrap();
         if at_s == 100 {
             stream.work(at_s + KEPT_S - 80);
-            assert!(stream.bucket.contains_key("slate.1.ts"), "{:?}", stream.bucket);
+            assert!(
+                stream.bucket.contains_key("slate.1.ts"),
+                "{:?}",
+                stream.bucket
+            );
         }
     }
     stream.work(350 + KEPT_S + 10);
@@ -121,11 +158,18 @@ fn what_is_named_again_is_not_deleted() {
 #[test]
 fn the_longest_window_keeps_everything() {
     let mut stream = Stream::new(&[("1.ts", 1), ("2.ts", 2)]);
-    let rules = Rules { on_lost: OnLost::Gap, keep: Some(Duration::MAX) };
+    let rules = Rules {
+        on_lost: OnLost::Gap,
+        keep: Some(Duration::MAX),
+    };
     stream.publisher = Publisher::new(rules);
 
-    stream.read("index.m3u8", &playlist(1, &segments(&["1.ts"])), 1).unwrap();
-    stream.read("index.m3u8", &playlist(2, &segments(&["2.ts"])), 10).unwrap();
+    stream
+        .read("index.m3u8", &playlist(1, &segments(&["1.ts"])), 1)
+        .unwrap();
+    stream
+        .read("index.m3u8", &playlist(2, &segments(&["2.ts"])), 10)
+        .unwrap();
     stream.work(1000);
 
     let kept: Vec<&str> = stream.bucket.keys().map(String::as_str).collect();
@@ -169,9 +213,20 @@ fn nothing_is_lost_of_what_is_published_when_the_disk_is_empty() {
 #[test]
 fn a_file_that_is_lost_is_a_gap_wherever_it_is_named() {
     let mut stream = Stream::new(&[("1.ts", 5)]);
-    stream.read("index.m3u8", &playlist(0, &segments(&["0.ts?a", "0.ts?b", "./0.ts", "1.ts"])), 0).unwrap();
+    stream
+        .read(
+            "index.m3u8",
+            &playlist(0, &segments(&["0.ts?a", "0.ts?b", "./0.ts", "1.ts"])),
+            0,
+        )
+        .unwrap();
     stream.work(7);
-    assert_eq!(stream.visible().matches("#EXT-X-GAP").count(), 3, "{}", stream.visible());
+    assert_eq!(
+        stream.visible().matches("#EXT-X-GAP").count(),
+        3,
+        "{}",
+        stream.visible()
+    );
 }
 
 /// Promises P69 and P88: what is over is still watched, though nobody tends it any more.
@@ -185,8 +240,11 @@ fn what_is_over_keeps_its_segments_and_counts_as_published() {
     stream.publisher.playlist_gone("b.m3u8", Duration::ZERO);
     (0..200).step_by(10).for_each(|at_s| stream.work(at_s));
     assert_eq!(stream.publisher.renditions().count(), 1);
-    stream.read("a.m3u8", &playlist(2, &segments(&["2.ts"])), 200).unwrap();
-    let master = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\na.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=2\nb.m3u8\n";
+    stream
+        .read("a.m3u8", &playlist(2, &segments(&["2.ts"])), 200)
+        .unwrap();
+    let master =
+        "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\na.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=2\nb.m3u8\n";
     stream.read("master.m3u8", master, 201).unwrap();
     stream.work(201 + 2 * KEPT_S);
     assert!(stream.bucket.contains_key("0.1.ts") && stream.bucket.contains_key("1.2.ts"));
@@ -197,12 +255,24 @@ fn what_is_over_keeps_its_segments_and_counts_as_published() {
 #[test]
 fn what_was_put_again_is_not_deleted_before_it_is_named() {
     let mut stream = Stream::new(&[("slate.ts", 1), ("1.ts", 2), ("2.ts", 3)]);
-    stream.read("index.m3u8", &playlist(0, &segments(&["slate.ts"])), 0).unwrap();
-    stream.read("index.m3u8", &playlist(1, &segments(&["1.ts"])), 1).unwrap();
+    stream
+        .read("index.m3u8", &playlist(0, &segments(&["slate.ts"])), 0)
+        .unwrap();
+    stream
+        .read("index.m3u8", &playlist(1, &segments(&["1.ts"])), 1)
+        .unwrap();
     let slate = stream.files["slate.ts"];
-    stream.publisher.file_closed("slate.ts", slate, Duration::from_secs(KEPT_S));
+    stream
+        .publisher
+        .file_closed("slate.ts", slate, Duration::from_secs(KEPT_S));
     (KEPT_S..KEPT_S + 10).for_each(|at_s| stream.work(at_s));
-    stream.read("index.m3u8", &playlist(2, &segments(&["slate.ts"])), KEPT_S + 10).unwrap();
+    stream
+        .read(
+            "index.m3u8",
+            &playlist(2, &segments(&["slate.ts"])),
+            KEPT_S + 10,
+        )
+        .unwrap();
     assert!(stream.visible().ends_with("slate.1.ts\n") && stream.bucket.contains_key("slate.1.ts"));
 }
 
@@ -212,13 +282,28 @@ fn a_file_that_comes_before_s3_does_is_no_new_beginning() {
     let mut stream = Stream::new(&[("0.ts", 1)]);
     let text = playlist(0, &segments(&["0.ts", "1.ts"]));
     let now = Duration::from_secs(1);
-    stream.publisher.playlist_read("index.m3u8", &text, &stream.files, now).unwrap();
+    stream
+        .publisher
+        .playlist_read("index.m3u8", &text, &stream.files, now)
+        .unwrap();
     stream.write("1.ts", 2);
-    stream.publisher.file_closed("1.ts", stream.files["1.ts"], now);
+    stream
+        .publisher
+        .file_closed("1.ts", stream.files["1.ts"], now);
     stream.work(2);
     stream.write("2.ts", 3);
-    stream.read("index.m3u8", &playlist(0, &segments(&["0.ts", "1.ts", "2.ts"])), 3).unwrap();
-    assert!(stream.visible().ends_with("1.2.ts\n#EXTINF:2,\n2.3.ts\n"), "{}", stream.visible());
+    stream
+        .read(
+            "index.m3u8",
+            &playlist(0, &segments(&["0.ts", "1.ts", "2.ts"])),
+            3,
+        )
+        .unwrap();
+    assert!(
+        stream.visible().ends_with("1.2.ts\n#EXTINF:2,\n2.3.ts\n"),
+        "{}",
+        stream.visible()
+    );
     assert!(!stream.visible().contains("DISCONTINUITY"));
 }
 
@@ -227,11 +312,23 @@ fn a_file_that_comes_before_s3_does_is_no_new_beginning() {
 fn a_gap_stays_one_though_its_file_was_written_again() {
     let mut stream = Stream::new(&[("5.ts", 5), ("6.ts", 6), ("7.ts", 7), ("8.ts", 8)]);
     stream.hopeless = vec!["6.ts"];
-    stream.read("index.m3u8", &playlist(5, &segments(&["5.ts", "6.ts", "7.ts"])), 0).unwrap();
+    stream
+        .read(
+            "index.m3u8",
+            &playlist(5, &segments(&["5.ts", "6.ts", "7.ts"])),
+            0,
+        )
+        .unwrap();
     stream.work(10);
     stream.hopeless.clear();
     stream.write("6.ts", 66);
-    stream.read("index.m3u8", &playlist(6, &segments(&["6.ts", "7.ts", "8.ts"])), 12).unwrap();
+    stream
+        .read(
+            "index.m3u8",
+            &playlist(6, &segments(&["6.ts", "7.ts", "8.ts"])),
+            12,
+        )
+        .unwrap();
     stream.work(30);
     let lines = "#EXT-X-GAP\n#EXTINF:2,\n6.6.ts\n#EXTINF:2,\n7.7.ts\n#EXTINF:2,\n8.8.ts\n";
     assert!(stream.visible().ends_with(lines), "{}", stream.visible());
@@ -242,40 +339,75 @@ fn a_gap_stays_one_though_its_file_was_written_again() {
 fn a_file_that_is_late_is_waited_for() {
     let mut stream = Stream::new(&[("0.ts", 1)]);
     stream.refused = true;
-    stream.read("index.m3u8", &playlist(0, &segments(&["0.ts"])), 0).unwrap();
+    stream
+        .read("index.m3u8", &playlist(0, &segments(&["0.ts"])), 0)
+        .unwrap();
     (1..60).for_each(|at_s| stream.work(at_s));
     stream.refused = false;
-    stream.read("index.m3u8", &playlist(0, &segments(&["0.ts", "1.ts"])), 60).unwrap();
+    stream
+        .read("index.m3u8", &playlist(0, &segments(&["0.ts", "1.ts"])), 60)
+        .unwrap();
     stream.work(65);
     assert_eq!(stream.visible(), "");
     stream.work(67);
-    assert!(stream.visible().ends_with("#EXT-X-GAP\n#EXTINF:2,\n1.ts\n"), "{}", stream.visible());
-    assert_eq!(stream.publisher.take_gaps(), ["index.m3u8: 1.ts is not there"]);
+    assert!(
+        stream.visible().ends_with("#EXT-X-GAP\n#EXTINF:2,\n1.ts\n"),
+        "{}",
+        stream.visible()
+    );
+    assert_eq!(
+        stream.publisher.take_gaps(),
+        ["index.m3u8: 1.ts is not there"]
+    );
 }
 
 /// Promise P72.
 #[test]
 fn what_viewers_have_seen_keeps_its_initialization_section() {
     let mut stream = Stream::new(&[("init.mp4", 1), ("0.m4s", 5), ("1.m4s", 6), ("2.m4s", 9)]);
-    let text = |names: &[&str]| playlist(0, &format!("#EXT-X-MAP:URI=\"init.mp4\"\n{}", segments(names)));
-    stream.read("index.m3u8", &text(&["0.m4s", "1.m4s"]), 0).unwrap();
+    let text = |names: &[&str]| {
+        playlist(
+            0,
+            &format!("#EXT-X-MAP:URI=\"init.mp4\"\n{}", segments(names)),
+        )
+    };
+    stream
+        .read("index.m3u8", &text(&["0.m4s", "1.m4s"]), 0)
+        .unwrap();
     stream.write("init.mp4", 8);
-    stream.read("index.m3u8", &text(&["0.m4s", "1.m4s", "2.m4s"]), 1).unwrap();
-    let maps: Vec<&str> =
-        stream.visible().lines().filter(|line| !line.starts_with("#EXTINF")).skip(4).collect();
-    let (old, new) = ("#EXT-X-MAP:URI=\"init.1.mp4\"", "#EXT-X-MAP:URI=\"init.8.mp4\"");
+    stream
+        .read("index.m3u8", &text(&["0.m4s", "1.m4s", "2.m4s"]), 1)
+        .unwrap();
+    let maps: Vec<&str> = stream
+        .visible()
+        .lines()
+        .filter(|line| !line.starts_with("#EXTINF"))
+        .skip(4)
+        .collect();
+    let (old, new) = (
+        "#EXT-X-MAP:URI=\"init.1.mp4\"",
+        "#EXT-X-MAP:URI=\"init.8.mp4\"",
+    );
     assert_eq!(maps, [old, "0.5.m4s", "1.6.m4s", new, "2.9.m4s"]);
 }
 
 /// Promise P69: the order in which a player applies them.
 #[test]
 fn an_initialization_section_before_the_first_key_stays_before_it() {
-    let (map, key) = ("#EXT-X-MAP:URI=\"init.mp4\"\n", "#EXT-X-KEY:METHOD=AES-128,URI=\"https://keys/1\"\n");
+    let (map, key) = (
+        "#EXT-X-MAP:URI=\"init.mp4\"\n",
+        "#EXT-X-KEY:METHOD=AES-128,URI=\"https://keys/1\"\n",
+    );
     for tags in [[map, key], [key, map]] {
         let mut stream = Stream::new(&[("init.mp4", 1), ("0.m4s", 5)]);
-        let text = playlist(0, &format!("{}{}{}", tags[0], tags[1], segments(&["0.m4s"])));
+        let text = playlist(
+            0,
+            &format!("{}{}{}", tags[0], tags[1], segments(&["0.m4s"])),
+        );
         stream.read("index.m3u8", &text, 0).unwrap();
-        let expected = text.replace("init.mp4", "init.1.mp4").replace("0.m4s", "0.5.m4s");
+        let expected = text
+            .replace("init.mp4", "init.1.mp4")
+            .replace("0.m4s", "0.5.m4s");
         assert_eq!(stream.visible(), expected);
     }
 }
@@ -284,16 +416,25 @@ fn an_initialization_section_before_the_first_key_stays_before_it() {
 #[test]
 fn what_may_be_no_part_of_the_stream_is_put_when_it_is_named() {
     let mut stream = Stream::new(&[]);
-    for (path, size_bytes) in
-        [("small.ts", 1_000), ("large.ts", 100 << 20), ("film.mp4", 1_000), ("a.key", 16)]
-    {
-        let file = FileId { size_bytes, modified_ms: 1 };
+    for (path, size_bytes) in [
+        ("small.ts", 1_000),
+        ("large.ts", 100 << 20),
+        ("film.mp4", 1_000),
+        ("a.key", 16),
+    ] {
+        let file = FileId {
+            size_bytes,
+            modified_ms: 1,
+        };
         stream.files.insert(path.to_owned(), file);
         stream.publisher.file_closed(path, file, Duration::ZERO);
     }
     stream.work(0);
     assert_eq!(stream.bucket.keys().collect::<Vec<_>>(), ["small.1.ts"]);
-    let lines = format!("#EXT-X-KEY:METHOD=AES-128,URI=\"a.key\"\n{}", segments(&["large.ts"]));
+    let lines = format!(
+        "#EXT-X-KEY:METHOD=AES-128,URI=\"a.key\"\n{}",
+        segments(&["large.ts"])
+    );
     stream.read("index.m3u8", &playlist(0, &lines), 1).unwrap();
     let keys: Vec<&str> = stream.bucket.keys().map(String::as_str).collect();
     assert_eq!(keys, ["a.1.key", "index.m3u8", "large.1.ts", "small.1.ts"]);
@@ -303,31 +444,58 @@ fn what_may_be_no_part_of_the_stream_is_put_when_it_is_named() {
 #[test]
 fn a_query_is_no_part_of_a_name() {
     let mut stream = Stream::new(&[("0.ts", 5)]);
-    stream.read("index.m3u8", &playlist(0, &segments(&["0.ts?v=1.5/x"])), 0).unwrap();
-    assert!(stream.visible().ends_with("\n0.5.ts?v=1.5/x\n") && stream.bucket.contains_key("0.5.ts"));
+    stream
+        .read("index.m3u8", &playlist(0, &segments(&["0.ts?v=1.5/x"])), 0)
+        .unwrap();
+    assert!(
+        stream.visible().ends_with("\n0.5.ts?v=1.5/x\n") && stream.bucket.contains_key("0.5.ts")
+    );
 }
 
 /// Promise P77.
 #[test]
 fn a_playlist_that_makes_no_sense_is_refused_and_the_last_one_stays() {
     let mut stream = Stream::new(&[("0.ts", 5)]);
-    stream.read("index.m3u8", &playlist(0, &segments(&["0.ts"])), 0).unwrap();
+    stream
+        .read("index.m3u8", &playlist(0, &segments(&["0.ts"])), 0)
+        .unwrap();
     let before = stream.visible().to_owned();
     let whole = playlist(0, &segments(&["0.ts"]));
     for (text, why) in [
         (playlist(u64::MAX, &segments(&["0.ts"])), "make no sense"),
-        (whole.replace("DURATION:2", "DURATION:18446744073709551615"), "make no sense"),
-        (whole.replace("#EXTINF", "#EXT-X-BYTERANGE:5@0\n#EXTINF"), "a file for each segment"),
-        (playlist(0, &segments(&["../0.ts"])), "\"../0.ts\" leads out of the folder"),
-        (playlist(0, &segments(&["/etc/passwd"])), "leads out of the folder"),
-        (playlist(0, &segments(&["a//0.ts"])), "leads out of the folder"),
+        (
+            whole.replace("DURATION:2", "DURATION:18446744073709551615"),
+            "make no sense",
+        ),
+        (
+            whole.replace("#EXTINF", "#EXT-X-BYTERANGE:5@0\n#EXTINF"),
+            "a file for each segment",
+        ),
+        (
+            playlist(0, &segments(&["../0.ts"])),
+            "\"../0.ts\" leads out of the folder",
+        ),
+        (
+            playlist(0, &segments(&["/etc/passwd"])),
+            "leads out of the folder",
+        ),
+        (
+            playlist(0, &segments(&["a//0.ts"])),
+            "leads out of the folder",
+        ),
     ] {
         let refused = stream.read("index.m3u8", &text, 1).unwrap_err();
         assert!(refused.contains(why), "{refused}");
         assert_eq!(stream.visible(), before);
     }
     // Another host's are nobody's business.
-    stream.read("index.m3u8", &playlist(1, &segments(&["https://ads.example.com/1.ts"])), 2).unwrap();
+    stream
+        .read(
+            "index.m3u8",
+            &playlist(1, &segments(&["https://ads.example.com/1.ts"])),
+            2,
+        )
+        .unwrap();
     assert!(stream.visible().ends_with("https://ads.example.com/1.ts\n"));
 }
 
@@ -336,15 +504,21 @@ fn a_playlist_that_makes_no_sense_is_refused_and_the_last_one_stays() {
 fn a_multivariant_playlist_that_is_cut_off_changes_nothing() {
     let mut stream = Stream::new(&[("0.ts", 5)]);
     for name in ["a.m3u8", "b.m3u8"] {
-        stream.read(name, &playlist(0, &segments(&["0.ts"])), 0).unwrap();
+        stream
+            .read(name, &playlist(0, &segments(&["0.ts"])), 0)
+            .unwrap();
     }
-    let whole = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\na.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=2\nb.m3u8\n";
+    let whole =
+        "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\na.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=2\nb.m3u8\n";
     stream.read("master.m3u8", whole, 0).unwrap();
     for length in 0..whole.len() {
         let _refused = stream.read("master.m3u8", &whole[..length], 1);
         // A whole line is a whole playlist, as far as anybody can know.
         let is_one = whole[..length].trim_end().ends_with("a.m3u8");
-        assert!(is_one || stream.bucket["master.m3u8"].trim_end() == whole.trim_end(), "{length}");
+        assert!(
+            is_one || stream.bucket["master.m3u8"].trim_end() == whole.trim_end(),
+            "{length}"
+        );
         stream.read("master.m3u8", whole, 2).unwrap();
     }
 }
@@ -353,15 +527,23 @@ fn a_multivariant_playlist_that_is_cut_off_changes_nothing() {
 #[test]
 fn what_is_over_is_forgotten_and_may_begin_again() {
     let mut stream = Stream::new(&[("0.ts", 5), ("1.ts", 6)]);
-    stream.read("index.m3u8", &playlist(0, &segments(&["0.ts"])), 0).unwrap();
-    stream.publisher.playlist_gone("index.m3u8", Duration::from_secs(10));
+    stream
+        .read("index.m3u8", &playlist(0, &segments(&["0.ts"])), 0)
+        .unwrap();
+    stream
+        .publisher
+        .playlist_gone("index.m3u8", Duration::from_secs(10));
     (10..200).step_by(10).for_each(|at_s| stream.work(at_s));
     assert!(stream.visible().ends_with("#EXT-X-ENDLIST\n"));
     assert_eq!(stream.publisher.renditions().count(), 0);
-    stream.read("index.m3u8", &playlist(0, &segments(&["1.ts"])), 300).unwrap();
+    stream
+        .read("index.m3u8", &playlist(0, &segments(&["1.ts"])), 300)
+        .unwrap();
     stream.work(300);
     assert!(
-        stream.visible().contains("#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-DISCONTINUITY\n"),
+        stream
+            .visible()
+            .contains("#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-DISCONTINUITY\n"),
         "{}",
         stream.visible()
     );

@@ -11,7 +11,11 @@ pub(crate) trait Eventful: Clone {
 }
 
 /// Lets `look` see the world after every order of up to `length` events.
-pub(crate) fn every_order<W: Eventful>(world: &W, length: usize, look: &mut impl FnMut(&W, &[W::Event])) {
+pub(crate) fn every_order<W: Eventful>(
+    world: &W,
+    length: usize,
+    look: &mut impl FnMut(&W, &[W::Event]),
+) {
     further(world, length, &mut Vec::new(), look);
 }
 

@@ -6,7 +6,9 @@ use onair_core::pair::freshness::Freshness;
 use onair_core::pair::state::{PairState, Until};
 use onair_core::pair::{CutBy, Side, Sides};
 use onair_core::playlist::MultivariantPlaylist;
-use onair_core::publish_playlist::{Asked, Document, Master, Published, Refusal, index, plan, steering};
+use onair_core::publish_playlist::{
+    Asked, Document, Master, Published, Refusal, index, plan, steering,
+};
 use onair_core::{fail_back, fail_over};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -18,7 +20,13 @@ pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
 }
 
 fn master(side: &str, text: &str) -> Master {
-    Master::parse(text, &format!("https://{side}.example.com/out/v1/1/index.m3u8").parse().unwrap()).unwrap()
+    Master::parse(
+        text,
+        &format!("https://{side}.example.com/out/v1/1/index.m3u8")
+            .parse()
+            .unwrap(),
+    )
+    .unwrap()
 }
 
 fn definition(side: Side, uuid: u32) -> Definition {
@@ -36,13 +44,19 @@ const LADDER: &str = "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-INDEPENDENT-SEGMENTS\n\
     #EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=200000,RESOLUTION=640x360,CODECS=\"avc1.64001f\",URI=\"if.m3u8\"\n";
 
 fn both(a: &str, b: &str) -> Sides<Option<Master>> {
-    Sides { a: Some(master("a", a)), b: Some(master("b", b)) }
+    Sides {
+        a: Some(master("a", a)),
+        b: Some(master("b", b)),
+    }
 }
 
 #[test]
 fn the_two_of_a_pair_stand_together_and_say_the_same_of_themselves() {
     // B's encoder measured another peak, and lists its attributes and variants in another order.
-    let b = LADDER.replace("BANDWIDTH=3000000,RESOLUTION=1280x720", "RESOLUTION=1280x720,BANDWIDTH=3100000");
+    let b = LADDER.replace(
+        "BANDWIDTH=3000000,RESOLUTION=1280x720",
+        "RESOLUTION=1280x720,BANDWIDTH=3100000",
+    );
     let rendered = index::render(&PairState::default(), &both(LADDER, &b), true);
     insta::assert_snapshot!(rendered.text, @r#"
     #EXTM3U
@@ -72,7 +86,13 @@ fn what_one_side_lacks_stays_on_the_other_and_turns_steering_off() {
         .filter(|line| !line.contains("640x360,FRAME") && *line != "sd.m3u8\n")
         .collect();
     let rendered = index::render(&PairState::default(), &both(LADDER, &b), true);
-    assert!(rendered.text.contains("https://a.example.com/out/v1/1/sd.m3u8"), "{}", rendered.text);
+    assert!(
+        rendered
+            .text
+            .contains("https://a.example.com/out/v1/1/sd.m3u8"),
+        "{}",
+        rendered.text
+    );
     assert!(!rendered.text.contains("CONTENT-STEERING") && !rendered.steered);
     insta::assert_debug_snapshot!(rendered.unpaired, @r#"
     [
@@ -86,23 +106,55 @@ fn a_side_that_came_back_elsewhere_is_told_to_running_players_under_a_new_name()
     let (moving, show) = (Freshness::Moving, pair());
     let state = PairState::default();
     let was = definition(Side::A, 1);
-    let cut =
-        fail_over::cut(&show, &state, Side::A, Some(&was), &moving, ("test", Until::Healthy), at(0)).unwrap();
+    let cut = fail_over::cut(
+        &show,
+        &state,
+        Side::A,
+        Some(&was),
+        &moving,
+        ("test", Until::Healthy),
+        at(0),
+    )
+    .unwrap();
     insta::assert_snapshot!(steering::render(&cut, &both(LADDER, LADDER), TimeDelta::seconds(10)), @r#"{"VERSION":1,"TTL":10,"PATHWAY-PRIORITY":["B"]}"#);
     let back = fail_back::returned(&cut, Side::A, Some(&definition(Side::A, 2)), None, at(900));
     insta::assert_snapshot!(steering::render(&back, &both(LADDER, LADDER), TimeDelta::seconds(10)), @r#"{"VERSION":1,"TTL":10,"PATHWAY-PRIORITY":["B","A.2"],"PATHWAY-CLONES":[{"BASE-ID":"B","ID":"A.2","URI-REPLACEMENT":{"PER-VARIANT-URIS":{"1280x720-30.00-avc1.64001f+mp4a.40.2":"https://a.example.com/out/v1/1/hd.m3u8","640x360-30.00-avc1.64001f+mp4a.40.2":"https://a.example.com/out/v1/1/sd.m3u8","i-frames-640x360-avc1.64001f":"https://a.example.com/out/v1/1/if.m3u8"},"PER-RENDITION-URIS":{"aac-en-English":"https://a.example.com/out/v1/1/audio.m3u8"}}}]}"#);
     // Then B is cut and comes back: its new pathway is made from the one that viewers were on.
     let was = definition(Side::B, 1);
-    let cut = fail_over::cut(&show, &back, Side::B, Some(&was), &moving, ("test", Until::Healthy), at(1000))
-        .unwrap();
-    let back = fail_back::returned(&cut, Side::B, Some(&definition(Side::B, 2)), Some(Side::A), at(1900));
-    let manifest: Value =
-        serde_json::from_str(&steering::render(&back, &both(LADDER, LADDER), TimeDelta::seconds(10)))
-            .unwrap();
+    let cut = fail_over::cut(
+        &show,
+        &back,
+        Side::B,
+        Some(&was),
+        &moving,
+        ("test", Until::Healthy),
+        at(1000),
+    )
+    .unwrap();
+    let back = fail_back::returned(
+        &cut,
+        Side::B,
+        Some(&definition(Side::B, 2)),
+        Some(Side::A),
+        at(1900),
+    );
+    let manifest: Value = serde_json::from_str(&steering::render(
+        &back,
+        &both(LADDER, LADDER),
+        TimeDelta::seconds(10),
+    ))
+    .unwrap();
     assert_eq!(manifest["PATHWAY-PRIORITY"], json!(["A.2", "B.2"]));
-    let clones: Vec<_> =
-        manifest["PATHWAY-CLONES"].as_array().unwrap().iter().map(|c| (&c["ID"], &c["BASE-ID"])).collect();
-    assert_eq!(clones, [(&json!("A.2"), &json!("B")), (&json!("B.2"), &json!("A.2"))]);
+    let clones: Vec<_> = manifest["PATHWAY-CLONES"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| (&c["ID"], &c["BASE-ID"]))
+        .collect();
+    assert_eq!(
+        clones,
+        [(&json!("A.2"), &json!("B")), (&json!("B.2"), &json!("A.2"))]
+    );
 }
 
 /// One rung of a ladder, as far as pairing is concerned.
@@ -118,10 +170,22 @@ fn rung() -> impl Strategy<Value = Rung> {
     (
         select(&[0_u64, 360, 720, 1080][..]),
         select(&["", "29.970", "30.000", "60"][..]),
-        select(&["avc1.64001f,mp4a.40.2", "mp4a.40.2,avc1.64001f", "hvc1.1.6.L93,mp4a.40.2", ""][..]),
+        select(
+            &[
+                "avc1.64001f,mp4a.40.2",
+                "mp4a.40.2,avc1.64001f",
+                "hvc1.1.6.L93,mp4a.40.2",
+                "",
+            ][..],
+        ),
         1_000..1_400_u64,
     )
-        .prop_map(|(height, rate, codecs, kbps)| Rung { height, rate, codecs, kbps })
+        .prop_map(|(height, rate, codecs, kbps)| Rung {
+            height,
+            rate,
+            codecs,
+            kbps,
+        })
 }
 
 fn text(rungs: &[Rung], has_audio: bool, has_i_frames: bool) -> String {
@@ -129,12 +193,27 @@ fn text(rungs: &[Rung], has_audio: bool, has_i_frames: bool) -> String {
     if has_audio {
         text += "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"x\",URI=\"audio.m3u8\"\n";
     }
-    for (number, Rung { height, rate, codecs, kbps }) in rungs.iter().enumerate() {
+    for (
+        number,
+        Rung {
+            height,
+            rate,
+            codecs,
+            kbps,
+        },
+    ) in rungs.iter().enumerate()
+    {
         text += &format!("#EXT-X-STREAM-INF:BANDWIDTH={}", kbps * 1000);
         for (name, value) in [
-            ("RESOLUTION", (*height > 0).then(|| format!("{}x{height}", height * 2))),
+            (
+                "RESOLUTION",
+                (*height > 0).then(|| format!("{}x{height}", height * 2)),
+            ),
             ("FRAME-RATE", (!rate.is_empty()).then(|| (*rate).to_owned())),
-            ("CODECS", (!codecs.is_empty()).then(|| format!("\"{codecs}\""))),
+            (
+                "CODECS",
+                (!codecs.is_empty()).then(|| format!("\"{codecs}\"")),
+            ),
             ("AUDIO", has_audio.then(|| "\"a\"".to_owned())),
         ] {
             if let Some(value) = value {
@@ -154,21 +233,42 @@ fn text(rungs: &[Rung], has_audio: bool, has_i_frames: bool) -> String {
 /// Two ladders that share some rungs, and tell what they share differently.
 fn ladders() -> impl Strategy<Value = (Vec<Rung>, Vec<Rung>, bool, bool)> {
     let rungs = || proptest::collection::vec(rung(), 0..3);
-    (rungs(), rungs(), proptest::collection::vec((rung(), 0..60_u64), 1..4), any::<bool>(), any::<bool>())
+    (
+        rungs(),
+        rungs(),
+        proptest::collection::vec((rung(), 0..60_u64), 1..4),
+        any::<bool>(),
+        any::<bool>(),
+    )
         .prop_flat_map(|(only_a, only_b, shared, audio, i_frames)| {
-            let a: Vec<Rung> = shared.iter().map(|(rung, _)| rung.clone()).chain(only_a).collect();
+            let a: Vec<Rung> = shared
+                .iter()
+                .map(|(rung, _)| rung.clone())
+                .chain(only_a)
+                .collect();
             let b: Vec<Rung> = shared
                 .into_iter()
-                .map(|(rung, more)| Rung { kbps: rung.kbps + more, ..rung })
+                .map(|(rung, more)| Rung {
+                    kbps: rung.kbps + more,
+                    ..rung
+                })
                 .chain(only_b)
                 .collect();
-            (Just(a).prop_shuffle(), Just(b).prop_shuffle(), Just(audio), Just(i_frames))
+            (
+                Just(a).prop_shuffle(),
+                Just(b).prop_shuffle(),
+                Just(audio),
+                Just(i_frames),
+            )
         })
 }
 
 fn uris(master: &str, side: &str) -> BTreeSet<String> {
     let playlist = MultivariantPlaylist::parse(master).unwrap();
-    playlist.uris().map(|uri| format!("https://{side}.example.com/out/v1/1/{uri}")).collect()
+    playlist
+        .uris()
+        .map(|uri| format!("https://{side}.example.com/out/v1/1/{uri}"))
+        .collect()
 }
 
 proptest! {
@@ -228,10 +328,20 @@ fn pair() -> onair_core::pair::Pair {
 }
 
 fn published(text: &str, generation: u64) -> Published {
-    let steering = steering::render(&PairState::default(), &both(LADDER, LADDER), TimeDelta::seconds(10));
+    let steering = steering::render(
+        &PairState::default(),
+        &both(LADDER, LADDER),
+        TimeDelta::seconds(10),
+    );
     Published {
-        index: Some(Document { text: text.to_owned(), generation }),
-        steering: Some(Document { text: steering, generation }),
+        index: Some(Document {
+            text: text.to_owned(),
+            generation,
+        }),
+        steering: Some(Document {
+            text: steering,
+            generation,
+        }),
     }
 }
 
@@ -240,21 +350,46 @@ fn a_silent_side_keeps_its_place_and_one_without_endpoint_loses_it() {
     let state = PairState::default();
     let text = index::render(&state, &both(LADDER, LADDER), true).text;
     let b = || Asked::Master(Box::new(master("b", LADDER)));
-    let say = |published: &Published, a: Asked| plan(&pair(), &state, published, &Sides { a, b: b() }, false);
+    let say = |published: &Published, a: Asked| {
+        plan(&pair(), &state, published, &Sides { a, b: b() }, false)
+    };
 
-    let silent = say(&published(&text, 0), Asked::Silent("it answered 500".to_owned())).unwrap();
-    assert_eq!((silent.index, silent.variants), (None, Sides { a: 2, b: 2 }));
-    assert_eq!(silent.missing, ["A: it answered 500; what was published of it stays"]);
+    let silent = say(
+        &published(&text, 0),
+        Asked::Silent("it answered 500".to_owned()),
+    )
+    .unwrap();
+    assert_eq!(
+        (silent.index, silent.variants),
+        (None, Sides { a: 2, b: 2 })
+    );
+    assert_eq!(
+        silent.missing,
+        ["A: it answered 500; what was published of it stays"]
+    );
 
     let gone = say(&published(&text, 0), Asked::Gone).unwrap();
     assert_eq!(gone.variants, Sides { a: 0, b: 2 });
     assert!(!gone.index.unwrap().contains("a.example.com"));
 
-    let never = say(&Published::default(), Asked::Silent("it answered 500".to_owned())).unwrap();
+    let never = say(
+        &Published::default(),
+        Asked::Silent("it answered 500".to_owned()),
+    )
+    .unwrap();
     assert_eq!(never.variants, Sides { a: 0, b: 2 });
 
     let silent = || Asked::Silent("it answered 500".to_owned());
-    let nothing = plan(&pair(), &state, &Published::default(), &Sides { a: silent(), b: silent() }, false);
+    let nothing = plan(
+        &pair(),
+        &state,
+        &Published::default(),
+        &Sides {
+            a: silent(),
+            b: silent(),
+        },
+        false,
+    );
     assert!(matches!(nothing, Err(Refusal::Held(_))), "{nothing:?}");
     let later = say(&published(&text, 1), Asked::No);
     assert_eq!(later, Err(Refusal::Outrun));
@@ -264,15 +399,24 @@ fn a_silent_side_keeps_its_place_and_one_without_endpoint_loses_it() {
 fn a_text_that_we_did_not_write_is_no_memory_of_ours() {
     let state = PairState::default();
     let own = published(LADDER, 0);
-    let asked =
-        Sides { a: Asked::Silent("away".to_owned()), b: Asked::Master(Box::new(master("b", LADDER))) };
+    let asked = Sides {
+        a: Asked::Silent("away".to_owned()),
+        b: Asked::Master(Box::new(master("b", LADDER))),
+    };
     let plan = plan(&pair(), &state, &own, &asked, false).unwrap();
     assert_eq!(plan.variants, Sides { a: 0, b: 2 });
 }
 
 #[test]
 fn variables_are_refused() {
-    let text = LADDER.replace("#EXT-X-INDEPENDENT-SEGMENTS", "#EXT-X-DEFINE:NAME=\"x\",VALUE=\"y\"");
+    let text = LADDER.replace(
+        "#EXT-X-INDEPENDENT-SEGMENTS",
+        "#EXT-X-DEFINE:NAME=\"x\",VALUE=\"y\"",
+    );
     let url = "https://a.example.com/index.m3u8".parse().unwrap();
-    assert!(Master::parse(&text, &url).unwrap_err().contains("EXT-X-DEFINE"));
+    assert!(
+        Master::parse(&text, &url)
+            .unwrap_err()
+            .contains("EXT-X-DEFINE")
+    );
 }

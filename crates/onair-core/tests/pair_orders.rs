@@ -7,7 +7,9 @@ use crate::orders::{Eventful, every_order};
 use crate::pair_builder::at;
 use chrono::TimeDelta;
 use onair_core::fail_back::{self, Repair, Step, hurry, repair, returned};
-use onair_core::fail_over::{self, Blow, Suspicion, blow, suspicion, suspicion_of_alerts, wait_is_over};
+use onair_core::fail_over::{
+    self, Blow, Suspicion, blow, suspicion, suspicion_of_alerts, wait_is_over,
+};
 use onair_core::pair::endpoint::Definition;
 use onair_core::pair::freshness::Freshness;
 use onair_core::pair::health::Health;
@@ -88,7 +90,10 @@ impl World {
             pair: pair(cut, prefer),
             lost,
             state: PairState::default(),
-            endpoints: Sides { a: Some((1, true)), b: Some((2, true)) },
+            endpoints: Sides {
+                a: Some((1, true)),
+                b: Some((2, true)),
+            },
             made: 2,
             seconds: 0,
             last_set: None,
@@ -108,11 +113,17 @@ impl World {
     fn effect(&mut self, change: impl FnOnce(&mut Self)) -> Result<(), Died> {
         self.fuse = self.fuse.checked_sub(1).ok_or(Died)?;
         change(self);
-        let live = Side::BOTH.into_iter().filter(|side| self.state.sides[*side].is_live());
+        let live = Side::BOTH
+            .into_iter()
+            .filter(|side| self.state.sides[*side].is_live());
         assert!(live.count() >= 1, "both sides are cut: {self:#?}");
-        assert!(self.state.sides[self.state.first].is_live(), "viewers are sent to a cut side: {self:#?}");
-        let serving =
-            Side::BOTH.into_iter().filter(|side| self.endpoints[*side].is_some_and(|(_, serves)| serves));
+        assert!(
+            self.state.sides[self.state.first].is_live(),
+            "viewers are sent to a cut side: {self:#?}"
+        );
+        let serving = Side::BOTH
+            .into_iter()
+            .filter(|side| self.endpoints[*side].is_some_and(|(_, serves)| serves));
         assert!(serving.count() >= 1, "nothing serves: {self:#?}");
         let (_, serves) = self.endpoints[self.state.first].unwrap_or_default();
         assert!(serves, "the first side does not serve: {self:#?}");
@@ -121,9 +132,13 @@ impl World {
 
     /// What fail-over does (functions/fail-over/src/lib.rs).
     fn fail_over(&mut self, says: &Says) -> Result<(), Died> {
-        let set = Sides::of(
-            |side| if self.lost[side] { vec!["Video Not Detected".to_owned()] } else { Vec::new() },
-        );
+        let set = Sides::of(|side| {
+            if self.lost[side] {
+                vec!["Video Not Detected".to_owned()]
+            } else {
+                Vec::new()
+            }
+        });
         let found = match suspicion(says, &self.state, at(self.seconds)) {
             Suspicion::AskMediaLive => match suspicion_of_alerts(&self.state, &set) {
                 Ok(found) => found,
@@ -138,10 +153,20 @@ impl World {
                 true => Freshness::Stale("it is lost".to_owned()),
                 false => Freshness::Moving,
             };
-            let described = self.definition(side).filter(|_| self.pair.cut != CutBy::None);
+            let described = self
+                .definition(side)
+                .filter(|_| self.pair.cut != CutBy::None);
             let now = at(self.seconds);
             let why = (why.as_str(), until);
-            match fail_over::cut(&self.pair, &self.state, side, described.as_ref(), &moves, why, now) {
+            match fail_over::cut(
+                &self.pair,
+                &self.state,
+                side,
+                described.as_ref(),
+                &moves,
+                why,
+                now,
+            ) {
                 Ok(next) => self.effect(|world| world.state = next)?,
                 Err(_held) => return Ok(()),
             }
@@ -163,7 +188,9 @@ impl World {
 
     fn strike(&mut self) -> Result<(), Died> {
         for side in Side::BOTH {
-            let Status::Cut(record) = self.state.sides[side].status.clone() else { continue };
+            let Status::Cut(record) = self.state.sides[side].status.clone() else {
+                continue;
+            };
             match blow(&record, self.definition(side).as_ref()) {
                 Blow::None | Blow::NotOurs | Blow::Waits => {}
                 Blow::Delete => self.effect(|world| world.endpoints[side] = None)?,
@@ -178,18 +205,32 @@ impl World {
     /// What fail-back does (functions/fail-back/src/lib.rs).
     fn fail_back(&mut self) -> Result<(), Died> {
         for _ in 0..3 {
-            let Some(side) = Side::BOTH.into_iter().find(|side| !self.state.sides[*side].is_live()) else {
+            let Some(side) = Side::BOTH
+                .into_iter()
+                .find(|side| !self.state.sides[*side].is_live())
+            else {
                 return Ok(());
             };
             let health = Sides::of(|side| match self.lost[side] {
                 true => Health::Troubled("its alert is set".to_owned()),
                 false => Health::Clean { last_cleared: None },
             });
-            let step =
-                |quiet| fail_back::step(&self.state, side, Some(&health[side]), quiet, at(self.seconds));
+            let step = |quiet| {
+                fail_back::step(
+                    &self.state,
+                    side,
+                    Some(&health[side]),
+                    quiet,
+                    at(self.seconds),
+                )
+            };
             let sooner = step(hurry(&self.pair));
             let hurries = self.lost[side.other()] && matches!(sooner, Step::Restore(_));
-            match if hurries { sooner } else { step(self.pair.quiet) } {
+            match if hurries {
+                sooner
+            } else {
+                step(self.pair.quiet)
+            } {
                 Step::Wait { remember, .. } => {
                     return match remember {
                         Some(next) => self.effect(|world| world.state = next),
@@ -216,7 +257,8 @@ impl World {
                         }
                         Ok(Repair::Allow(_)) => {
                             self.effect(|world| {
-                                world.endpoints[side] = world.endpoints[side].map(|(uuid, _)| (uuid, true));
+                                world.endpoints[side] =
+                                    world.endpoints[side].map(|(uuid, _)| (uuid, true));
                             })?;
                         }
                     }
@@ -224,8 +266,13 @@ impl World {
                         return Ok(());
                     }
                     let described = self.definition(side);
-                    let next =
-                        returned(&self.state, side, described.as_ref(), self.pair.prefer, at(self.seconds));
+                    let next = returned(
+                        &self.state,
+                        side,
+                        described.as_ref(),
+                        self.pair.prefer,
+                        at(self.seconds),
+                    );
                     self.effect(|world| world.state = next)?;
                 }
             }
@@ -235,8 +282,12 @@ impl World {
 
     fn happen(&mut self, event: Event) -> Result<(), Died> {
         self.seconds += 7;
-        let lost =
-            |side, sent: i64| Says::Lost { side, at: at(sent), what: "alert".to_owned(), is_alarm: false };
+        let lost = |side, sent: i64| Says::Lost {
+            side,
+            at: at(sent),
+            what: "alert".to_owned(),
+            is_alarm: false,
+        };
         match event {
             Event::Set(side) => {
                 self.last_set = Some((side, self.seconds));
@@ -259,7 +310,9 @@ impl World {
     fn settle(mut self) -> Self {
         self.fuse = usize::MAX;
         let is_settled = |world: &Self| {
-            Side::BOTH.into_iter().all(|side| world.state.sides[side].is_live() != world.lost[side])
+            Side::BOTH
+                .into_iter()
+                .all(|side| world.state.sides[side].is_live() != world.lost[side])
         };
         for _ in 0..8 {
             self.seconds += 60;
@@ -270,7 +323,11 @@ impl World {
         }
         let settled = (self.state.clone(), self.endpoints);
         let _ = self.happen(Event::Tick);
-        assert_eq!((self.state.clone(), self.endpoints), settled, "it never comes to rest");
+        assert_eq!(
+            (self.state.clone(), self.endpoints),
+            settled,
+            "it never comes to rest"
+        );
         self
     }
 
@@ -289,7 +346,8 @@ fn worlds() -> Vec<World> {
     let ways = [CutBy::Delete, CutBy::Deny, CutBy::None];
     let prefers = [None, Some(Side::A)];
     let combine = |lost: Sides<bool>| {
-        ways.into_iter().flat_map(move |cut| prefers.map(move |prefer| World::new(cut, prefer, lost)))
+        ways.into_iter()
+            .flat_map(move |cut| prefers.map(move |prefer| World::new(cut, prefer, lost)))
     };
     lost.into_iter().flat_map(combine).collect()
 }
@@ -300,7 +358,11 @@ fn every_order_of_up_to_five_events_ends_the_same_and_never_leaves_viewers_witho
         let (mut seen, expected) = (0, start.clone().settle().end());
         every_order(&start, 5, &mut |world, order| {
             seen += 1;
-            assert_eq!(expected, world.clone().settle().end(), "after {order:?}: {world:#?}");
+            assert_eq!(
+                expected,
+                world.clone().settle().end(),
+                "after {order:?}: {world:#?}"
+            );
         });
         assert_eq!(seen, 1 + 6 + 36 + 216 + 1_296 + 7_776);
     }
@@ -310,7 +372,11 @@ fn every_order_of_up_to_five_events_ends_the_same_and_never_leaves_viewers_witho
 fn both_sides_lost_is_never_made_worse() {
     let start = World::new(CutBy::Delete, None, Sides { a: true, b: true });
     every_order(&start, 5, &mut |world, order| {
-        assert_eq!(world.clone().settle().state, PairState::default(), "after {order:?}");
+        assert_eq!(
+            world.clone().settle().state,
+            PairState::default(),
+            "after {order:?}"
+        );
     });
 }
 
@@ -325,7 +391,11 @@ fn of_two_lost_sides_the_one_that_is_well_first_gets_the_viewers() {
             world.lost = Sides { a: true, b: true };
             let _ = world.happen(Event::Set(first_lost.other()));
             let _ = world.happen(Event::Tick);
-            assert_eq!(world.state.first, first_lost.other(), "nobody is sent to what is lost, too");
+            assert_eq!(
+                world.state.first,
+                first_lost.other(),
+                "nobody is sent to what is lost, too"
+            );
             world.lost[first_lost] = false;
             let well_since = world.seconds;
             while world.state.first != first_lost {
@@ -346,7 +416,11 @@ fn b_waits(way: CutBy) -> World {
     }
     world.lost.b = true;
     let _ = world.happen(Event::Set(Side::B));
-    assert_eq!((world.state.first, world.endpoints.b), (Side::A, Some((2, true))), "{world:#?}");
+    assert_eq!(
+        (world.state.first, world.endpoints.b),
+        (Side::A, Some((2, true))),
+        "{world:#?}"
+    );
     world
 }
 
@@ -357,7 +431,10 @@ fn a_cut_that_waits_falls_when_all_have_heard_and_spares_the_side_if_the_other_i
         for _ in 0..3 {
             let _ = world.happen(Event::Tick);
         }
-        assert!(!world.endpoints.b.is_some_and(|(_, serves)| serves), "{world:#?}");
+        assert!(
+            !world.endpoints.b.is_some_and(|(_, serves)| serves),
+            "{world:#?}"
+        );
 
         // A is lost while B waits: then B is what is left, and it comes back as it was.
         let mut world = b_waits(way);
@@ -390,7 +467,11 @@ fn a_crash_after_any_effect_of_any_three_events_ends_the_same() {
                         let _ = world.happen(*event);
                     }
                 }
-                assert_eq!(expected, world.settle().end(), "{order:?}, dead after {fuse} effects");
+                assert_eq!(
+                    expected,
+                    world.settle().end(),
+                    "{order:?}, dead after {fuse} effects"
+                );
             }
         });
     }

@@ -41,16 +41,28 @@ fn what_arrives_says_which_side_and_what() {
     const LOST: &str = "Video Not Detected";
     let rows: [(Value, &str); 12] = [
         (alert("SET", LOST, "0", Side::A), "Lost { side: A"),
-        (alert("CLEARED", LOST, "0", Side::B), "Cleared { side: B, is_alarm: false }"),
+        (
+            alert("CLEARED", LOST, "0", Side::B),
+            "Cleared { side: B, is_alarm: false }",
+        ),
         (alert("SET", LOST, "1", Side::A), "is no side of this pair"),
-        (alert("SET", "Black Video Detected", "0", Side::A), "is not one of ALERT_TYPES"),
+        (
+            alert("SET", "Black Video Detected", "0", Side::A),
+            "is not one of ALERT_TYPES",
+        ),
         (alert("OTHER", LOST, "0", Side::A), "the alert's state is"),
         (alarm("lost-a", "ALARM"), "Lost { side: A"),
         (alarm("lost-a", "OK"), "Cleared { side: A, is_alarm: true }"),
         (alarm("lost-a", "INSUFFICIENT_DATA"), "the alarm's state is"),
         (alarm("lost-b", "ALARM"), "is no side's of this pair"),
-        (json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} }), "Look"),
-        (json!({ "onair": { "side": "B", "dry_run": true } }), "ByHand { side: B }"),
+        (
+            json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} }),
+            "Look",
+        ),
+        (
+            json!({ "onair": { "side": "B", "dry_run": true } }),
+            "ByHand { side: B }",
+        ),
         (
             json!({ "source": "aws.s3", "detail-type": "Object Created", "detail": {} }),
             "says nothing of a pair",
@@ -58,7 +70,10 @@ fn what_arrives_says_which_side_and_what() {
     ];
     for (event, expected) in rows {
         let hint = decode(&event, &show()).unwrap();
-        assert!(format!("{:?}", hint.says).contains(expected), "{event}: {hint:?}");
+        assert!(
+            format!("{:?}", hint.says).contains(expected),
+            "{event}: {hint:?}"
+        );
         assert_eq!(hint.dry_run, event["onair"]["dry_run"] == true);
     }
 }
@@ -77,7 +92,10 @@ fn junk_says_what_is_wrong() {
         (listed, "a JSON object"),
         (json!(null), "not an event"),
         (json!({}), "neither source and detail-type"),
-        (json!({ "source": "aws.medialive", "detail-type": "MediaLive Channel Alert" }), "not the detail of"),
+        (
+            json!({ "source": "aws.medialive", "detail-type": "MediaLive Channel Alert" }),
+            "not the detail of",
+        ),
         (timeless, "the event's time \"yesterday\""),
         (misspelt, "unknown field `dryrun`"),
         (ambiguous, "alone"),
@@ -90,14 +108,20 @@ fn junk_says_what_is_wrong() {
 }
 
 fn lost_at(seconds: i64) -> Says {
-    Says::Lost { side: Side::A, at: at(seconds), what: "alert".to_owned(), is_alarm: false }
+    Says::Lost {
+        side: Side::A,
+        at: at(seconds),
+        what: "alert".to_owned(),
+        is_alarm: false,
+    }
 }
 
 #[test]
 fn an_alert_is_taken_at_its_word_only_while_it_is_news() {
     let mut state = PairState::default();
-    let asks =
-        |state: &PairState, sent, now| suspicion(&lost_at(sent), state, at(now)) == Suspicion::AskMediaLive;
+    let asks = |state: &PairState, sent, now| {
+        suspicion(&lost_at(sent), state, at(now)) == Suspicion::AskMediaLive
+    };
     assert!(!asks(&state, 0, FRESH_ALERT.num_seconds()));
     assert!(asks(&state, 0, FRESH_ALERT.num_seconds() + 1));
     // The side came back after it was sent.
@@ -109,23 +133,57 @@ fn an_alert_is_taken_at_its_word_only_while_it_is_news() {
 #[test]
 fn medialive_names_the_side_that_is_lost_unless_it_names_both() {
     let set = |a: bool, b: bool| {
-        let alerts = |is_set: bool| if is_set { vec!["Video Not Detected".to_owned()] } else { Vec::new() };
-        suspicion_of_alerts(&PairState::default(), &Sides { a: alerts(a), b: alerts(b) })
+        let alerts = |is_set: bool| {
+            if is_set {
+                vec!["Video Not Detected".to_owned()]
+            } else {
+                Vec::new()
+            }
+        };
+        suspicion_of_alerts(
+            &PairState::default(),
+            &Sides {
+                a: alerts(a),
+                b: alerts(b),
+            },
+        )
     };
     assert!(matches!(set(false, false), Ok(Suspicion::Nothing { .. })));
-    assert!(matches!(set(false, true), Ok(Suspicion::Lost { side: Side::B, .. })));
-    assert!(set(true, true).unwrap_err().to_string().contains("both sides are in trouble"));
+    assert!(matches!(
+        set(false, true),
+        Ok(Suspicion::Lost { side: Side::B, .. })
+    ));
+    assert!(
+        set(true, true)
+            .unwrap_err()
+            .to_string()
+            .contains("both sides are in trouble")
+    );
 }
 
 #[test]
 fn the_other_side_must_be_live_and_move() {
     let state = PairState::default();
     let cut = |state: &PairState, side, moves: Freshness| {
-        cut(&show(), state, side, None, &moves, ("test", Until::Healthy), at(0))
+        cut(
+            &show(),
+            state,
+            side,
+            None,
+            &moves,
+            ("test", Until::Healthy),
+            at(0),
+        )
     };
     let after = cut(&state, Side::A, Freshness::Moving).unwrap();
-    assert_eq!((after.first, after.generation, after.sides.a.is_live()), (Side::B, 1, false));
-    for moves in [Freshness::Stale("old".to_owned()), Freshness::Unknown("away".to_owned())] {
+    assert_eq!(
+        (after.first, after.generation, after.sides.a.is_live()),
+        (Side::B, 1, false)
+    );
+    for moves in [
+        Freshness::Stale("old".to_owned()),
+        Freshness::Unknown("away".to_owned()),
+    ] {
         assert!(cut(&state, Side::A, moves).is_err());
     }
     assert!(
@@ -146,27 +204,67 @@ fn the_side_that_viewers_are_on_is_lost_when_it_stands_still_and_the_other_does_
     let say = |first: Side, stood: Option<(i64, i64)>, a: &Freshness, b: &Freshness| {
         let mut state = PairState::default();
         state.first = first;
-        state.sides.a.stood_still =
-            stood.map(|(since, seen)| StoodStill { since: at(since), seen: at(seen) });
-        suspicion_of_looks(&state, &Sides { a: Some(a.clone()), b: Some(b.clone()) }, at(100))
+        state.sides.a.stood_still = stood.map(|(since, seen)| StoodStill {
+            since: at(since),
+            seen: at(seen),
+        });
+        suspicion_of_looks(
+            &state,
+            &Sides {
+                a: Some(a.clone()),
+                b: Some(b.clone()),
+            },
+            at(100),
+        )
     };
     let is_lost = |suspicion| matches!(suspicion, Suspicion::Lost { side: Side::A, .. });
-    assert!(is_lost(say(Side::A, Some((55, 100)), &stale(), &Freshness::Moving)));
+    assert!(is_lost(say(
+        Side::A,
+        Some((55, 100)),
+        &stale(),
+        &Freshness::Moving
+    )));
     // Only now; where nobody is; together with the other; when it cannot be told.
-    assert!(!is_lost(say(Side::A, Some((56, 100)), &stale(), &Freshness::Moving)));
+    assert!(!is_lost(say(
+        Side::A,
+        Some((56, 100)),
+        &stale(),
+        &Freshness::Moving
+    )));
     assert!(!is_lost(say(Side::A, None, &stale(), &Freshness::Moving)));
-    assert!(!is_lost(say(Side::B, Some((0, 100)), &stale(), &Freshness::Moving)));
+    assert!(!is_lost(say(
+        Side::B,
+        Some((0, 100)),
+        &stale(),
+        &Freshness::Moving
+    )));
     assert!(!is_lost(say(Side::A, Some((0, 100)), &stale(), &stale())));
     assert!(!is_lost(say(Side::A, Some((0, 100)), &stale(), &unknown)));
-    assert!(!is_lost(say(Side::A, Some((0, 100)), &unknown, &Freshness::Moving)));
-    assert!(!is_lost(say(Side::A, Some((0, 100)), &Freshness::Moving, &Freshness::Moving)));
+    assert!(!is_lost(say(
+        Side::A,
+        Some((0, 100)),
+        &unknown,
+        &Freshness::Moving
+    )));
+    assert!(!is_lost(say(
+        Side::A,
+        Some((0, 100)),
+        &Freshness::Moving,
+        &Freshness::Moving
+    )));
 }
 
 #[test]
 fn a_stand_still_is_one_look_after_another_while_the_other_side_moves_or_is_away() {
-    let stood = |since, seen| Some(StoodStill { since: at(since), seen: at(seen) });
+    let stood = |since, seen| {
+        Some(StoodStill {
+            since: at(since),
+            seen: at(seen),
+        })
+    };
     let (moving, unknown) = (Freshness::Moving, Freshness::Unknown("away".to_owned()));
-    let say = |before, so: &Freshness, other: Option<&Freshness>| stood_still(before, so, other, at(200));
+    let say =
+        |before, so: &Freshness, other: Option<&Freshness>| stood_still(before, so, other, at(200));
     assert_eq!(say(None, &stale(), Some(&moving)), stood(200, 200));
     assert_eq!(say(stood(0, 140), &stale(), Some(&moving)), stood(0, 200));
     assert_eq!(say(stood(0, 140), &stale(), None), stood(0, 200));
@@ -181,31 +279,70 @@ fn a_stand_still_is_one_look_after_another_while_the_other_side_moves_or_is_away
 
 #[test]
 fn what_an_alarm_or_a_person_said_is_not_forgotten() {
-    let lost = |until| Suspicion::Lost { side: Side::A, why: "test".to_owned(), until };
+    let lost = |until| Suspicion::Lost {
+        side: Side::A,
+        why: "test".to_owned(),
+        until,
+    };
     let live = PairState::default();
     assert_eq!(note(&live, &lost(Until::Healthy), at(5)), None);
-    assert_eq!(note(&live, &lost(Until::Person), at(5)), None, "the cut will tell");
+    assert_eq!(
+        note(&live, &lost(Until::Person), at(5)),
+        None,
+        "the cut will tell"
+    );
     let rings = note(&live, &lost(Until::Alarm), at(5)).unwrap();
-    assert_eq!((rings.sides.a.alarm_since, rings.generation), (Some(at(5)), 0));
+    assert_eq!(
+        (rings.sides.a.alarm_since, rings.generation),
+        (Some(at(5)), 0)
+    );
     assert_eq!(note(&rings, &lost(Until::Alarm), at(9)), None);
     // The schedule takes it up where nobody else can tell.
-    let none = Sides { a: Vec::new(), b: Vec::new() };
+    let none = Sides {
+        a: Vec::new(),
+        b: Vec::new(),
+    };
     let found = suspicion_of_alerts(&rings, &none).unwrap();
-    assert!(matches!(found, Suspicion::Lost { side: Side::A, until: Until::Alarm, .. }), "{found:?}");
+    assert!(
+        matches!(
+            found,
+            Suspicion::Lost {
+                side: Side::A,
+                until: Until::Alarm,
+                ..
+            }
+        ),
+        "{found:?}"
+    );
     assert_eq!(alarm_is_over(&rings, Side::A), Some(live.clone()));
     assert_eq!(alarm_is_over(&live, Side::A), None);
 
     // Of a side that is cut already the one who knows more says when it comes back.
     let why = ("test", Until::Healthy);
-    let away = cut(&show(), &live, Side::A, None, &Freshness::Moving, why, at(0)).unwrap();
+    let away = cut(
+        &show(),
+        &live,
+        Side::A,
+        None,
+        &Freshness::Moving,
+        why,
+        at(0),
+    )
+    .unwrap();
     let until = |state: &PairState| state.sides.a.cut().unwrap().until;
     let alarmed = note(&away, &lost(Until::Alarm), at(5)).unwrap();
     assert_eq!(until(&alarmed), Until::Alarm);
     let by_hand = note(&alarmed, &lost(Until::Person), at(6)).unwrap();
     assert_eq!(until(&by_hand), Until::Person);
     assert_eq!(note(&by_hand, &lost(Until::Alarm), at(7)), None);
-    assert_eq!(until(&alarm_is_over(&by_hand, Side::A).unwrap()), Until::Person);
-    assert_eq!(until(&alarm_is_over(&alarmed, Side::A).unwrap()), Until::Healthy);
+    assert_eq!(
+        until(&alarm_is_over(&by_hand, Side::A).unwrap()),
+        Until::Person
+    );
+    assert_eq!(
+        until(&alarm_is_over(&alarmed, Side::A).unwrap()),
+        Until::Healthy
+    );
 }
 
 fn definition(id: &str, channel: &str) -> Definition {
@@ -221,10 +358,22 @@ fn nothing_is_cut_before_who_is_watching_has_heard_of_the_side_that_came_back() 
         state.sides.a.since = Some(at(100));
         if is_new {
             state.sides.a.pathway = "A.2".to_owned();
-            state.clones = vec![PathwayClone { id: "A.2".to_owned(), base: "B".to_owned() }];
+            state.clones = vec![PathwayClone {
+                id: "A.2".to_owned(),
+                base: "B".to_owned(),
+            }];
         }
         let why = ("test", Until::Healthy);
-        cut(pair, &state, Side::B, Some(&endpoint), &Freshness::Moving, why, at(now)).unwrap()
+        cut(
+            pair,
+            &state,
+            Side::B,
+            Some(&endpoint),
+            &Freshness::Moving,
+            why,
+            at(now),
+        )
+        .unwrap()
     };
     let blow = |state: &PairState| blow(state.sides.b.cut().unwrap(), Some(&endpoint));
     for by in [CutBy::Delete, CutBy::Deny] {
@@ -237,18 +386,37 @@ fn nothing_is_cut_before_who_is_watching_has_heard_of_the_side_that_came_back() 
         assert!(matches!(blow(&falls), Blow::Delete | Blow::Deny(_)));
         assert_eq!(wait_is_over(&pair, &falls, Side::B, at(120)), None);
         // Enough time has passed; everybody has always known it; nobody would ever hear of it.
-        let unsteered = Pair { steering_ttl: None, ..pair.clone() };
-        for (pair, is_new, now) in [(&pair, true, 120), (&pair, false, 101), (&unsteered, true, 101)] {
-            assert!(matches!(blow(&cut_after_return(pair, is_new, now)), Blow::Delete | Blow::Deny(_)));
+        let unsteered = Pair {
+            steering_ttl: None,
+            ..pair.clone()
+        };
+        for (pair, is_new, now) in [
+            (&pair, true, 120),
+            (&pair, false, 101),
+            (&unsteered, true, 101),
+        ] {
+            assert!(matches!(
+                blow(&cut_after_return(pair, is_new, now)),
+                Blow::Delete | Blow::Deny(_)
+            ));
         }
         // Steering was switched off meanwhile.
         assert!(wait_is_over(&unsteered, &waits, Side::B, at(101)).is_some());
         // What was not touched may come back as it is, under its name.
         let record = waits.sides.b.cut().unwrap();
         assert_eq!(repair(record, "B-hls", Some(&endpoint)), Ok(Repair::None));
-        assert_eq!(returned(&waits, Side::B, Some(&endpoint), None, at(130)).sides.b.pathway, "B");
+        assert_eq!(
+            returned(&waits, Side::B, Some(&endpoint), None, at(130))
+                .sides
+                .b
+                .pathway,
+            "B"
+        );
     }
-    assert_eq!(blow(&cut_after_return(&pair(CutBy::None, None), true, 101)), Blow::None);
+    assert_eq!(
+        blow(&cut_after_return(&pair(CutBy::None, None), true, 101)),
+        Blow::None
+    );
 }
 
 #[test]
@@ -260,25 +428,57 @@ fn sides_that_are_mixed_up_are_told() {
             is_standard: false,
             packaged_by: sent_to.iter().map(|id| (*id).to_owned()).collect(),
         };
-        let channels = Sides { a: channel(sent_to[0]), b: channel(sent_to[1]) };
-        let endpoints =
-            Sides { a: Some(definition("A-hls", served[0])), b: Some(definition("B-hls", served[1])) };
+        let channels = Sides {
+            a: channel(sent_to[0]),
+            b: channel(sent_to[1]),
+        };
+        let endpoints = Sides {
+            a: Some(definition("A-hls", served[0])),
+            b: Some(definition("B-hls", served[1])),
+        };
         mix_up(&show(), &channels, &endpoints)
     };
     assert_eq!(say([&["a"], &["b"]], ["a", "b"]), None);
-    assert_eq!(say([&["else", "a"], &[]], ["a", "b"]), None, "what is not said is not judged");
+    assert_eq!(
+        say([&["else", "a"], &[]], ["a", "b"]),
+        None,
+        "what is not said is not judged"
+    );
     let why = say([&["a"], &["b"]], ["b", "a"]).unwrap();
-    assert!(why.contains("endpoint A-hls is not side A's: it serves MediaPackage channel b"), "{why}");
-    assert!(say([&["a"], &["c"]], ["a", "b"]).unwrap().contains("B-hls is not side B's"));
-    assert!(say([&[], &[]], ["a", "a"]).unwrap().contains("the same MediaPackage channel, a"));
+    assert!(
+        why.contains("endpoint A-hls is not side A's: it serves MediaPackage channel b"),
+        "{why}"
+    );
+    assert!(
+        say([&["a"], &["c"]], ["a", "b"])
+            .unwrap()
+            .contains("B-hls is not side B's")
+    );
+    assert!(
+        say([&[], &[]], ["a", "a"])
+            .unwrap()
+            .contains("the same MediaPackage channel, a")
+    );
 }
 
 #[test]
 fn a_side_is_not_kept_waiting_for_long_while_viewers_are_on_one_that_is_lost() {
-    let with = |quiet: i64| Pair { quiet: TimeDelta::seconds(quiet), ..show() };
-    assert_eq!([0, 30, 360].map(|quiet| hurry(&with(quiet)).num_seconds()), [0, 30, 60]);
+    let with = |quiet: i64| Pair {
+        quiet: TimeDelta::seconds(quiet),
+        ..show()
+    };
+    assert_eq!(
+        [0, 30, 360].map(|quiet| hurry(&with(quiet)).num_seconds()),
+        [0, 30, 60]
+    );
     // Where nothing steers, players shun it until the usual time is over.
-    assert_eq!(hurry(&Pair { steering_ttl: None, ..with(360) }), TimeDelta::seconds(360));
+    assert_eq!(
+        hurry(&Pair {
+            steering_ttl: None,
+            ..with(360)
+        }),
+        TimeDelta::seconds(360)
+    );
 }
 
 #[test]
@@ -296,16 +496,30 @@ fn well_is_a_running_channel_without_alerts_of_the_chosen_types() {
         is_set,
         cleared_at: cleared.map(at),
     };
-    let say = |channel: &Channel, alerts: &[Alert]| health(&pair.sides.a, &pair.alert_types, channel, alerts);
+    let say = |channel: &Channel, alerts: &[Alert]| {
+        health(&pair.sides.a, &pair.alert_types, channel, alerts)
+    };
     let running = channel("RUNNING", 1, false);
-    let cleared =
-        [alert("Video Not Detected", "0", false, Some(3)), alert("Video Not Detected", "0", false, Some(7))];
-    assert_eq!(say(&running, &cleared), Health::Clean { last_cleared: Some(at(7)) });
-    let others =
-        [alert("Video Not Detected", "1", true, None), alert("Black Video Detected", "0", true, None)];
+    let cleared = [
+        alert("Video Not Detected", "0", false, Some(3)),
+        alert("Video Not Detected", "0", false, Some(7)),
+    ];
+    assert_eq!(
+        say(&running, &cleared),
+        Health::Clean {
+            last_cleared: Some(at(7))
+        }
+    );
+    let others = [
+        alert("Video Not Detected", "1", true, None),
+        alert("Black Video Detected", "0", true, None),
+    ];
     assert_eq!(say(&running, &others), Health::Clean { last_cleared: None });
     let troubled = |channel, alerts: &[Alert]| matches!(say(&channel, alerts), Health::Troubled(_));
-    assert!(troubled(running, &[alert("Video Not Detected", "0", true, None)]));
+    assert!(troubled(
+        running,
+        &[alert("Video Not Detected", "0", true, None)]
+    ));
     assert!(troubled(channel("IDLE", 0, false), &[]));
     assert!(troubled(channel("RUNNING", 1, true), &[]));
     assert!(!troubled(channel("RUNNING", 2, true), &[]));
@@ -314,7 +528,9 @@ fn well_is_a_running_channel_without_alerts_of_the_chosen_types() {
 #[test]
 fn a_side_comes_back_only_after_it_was_well_for_long_enough() {
     let quiet = TimeDelta::seconds(360);
-    let clean = |last_cleared: Option<i64>| Health::Clean { last_cleared: last_cleared.map(at) };
+    let clean = |last_cleared: Option<i64>| Health::Clean {
+        last_cleared: last_cleared.map(at),
+    };
     let start = cut(
         &pair(CutBy::None, None),
         &PairState::default(),
@@ -325,9 +541,14 @@ fn a_side_comes_back_only_after_it_was_well_for_long_enough() {
         at(0),
     )
     .unwrap();
-    let go = |state: &PairState, health: Option<&Health>, now| step(state, Side::A, health, quiet, at(now));
+    let go = |state: &PairState, health: Option<&Health>, now| {
+        step(state, Side::A, health, quiet, at(now))
+    };
     let remembers = |step: Step| match step {
-        Step::Wait { remember: Some(state), .. } => state,
+        Step::Wait {
+            remember: Some(state),
+            ..
+        } => state,
         other => panic!("{other:?}"),
     };
     let waits = |step: &Step| matches!(step, Step::Wait { remember: None, .. });
@@ -337,15 +558,23 @@ fn a_side_comes_back_only_after_it_was_well_for_long_enough() {
     assert!(waits(&go(&start, Some(&troubled), 60)));
     let seen = remembers(go(&start, Some(&clean(None)), 100));
     assert!(waits(&go(&seen, Some(&clean(None)), 459)));
-    assert!(matches!(go(&seen, Some(&clean(None)), 460), Step::Restore(_)));
+    assert!(matches!(
+        go(&seen, Some(&clean(None)), 460),
+        Step::Restore(_)
+    ));
     // Trouble between two looks, which only MediaLive tells of, begins the time anew; trouble that is seen, too.
     assert!(waits(&go(&seen, Some(&clean(Some(200))), 559)));
-    assert!(matches!(go(&seen, Some(&clean(Some(200))), 560), Step::Restore(_)));
+    assert!(matches!(
+        go(&seen, Some(&clean(Some(200))), 560),
+        Step::Restore(_)
+    ));
     let forgotten = remembers(go(&seen, Some(&troubled), 300));
     let again = remembers(go(&forgotten, Some(&clean(None)), 360));
     assert!(waits(&go(&again, Some(&clean(None)), 719)));
     // A person need not wait.
-    let Step::Restore(returning) = go(&start, None, 1) else { panic!("a person was made to wait") };
+    let Step::Restore(returning) = go(&start, None, 1) else {
+        panic!("a person was made to wait")
+    };
     assert!(matches!(returning.sides.a.status, Status::Returning(_)));
     assert_eq!(go(&returning, None, 2), Step::Look);
     assert!(waits(&go(&returning, Some(&troubled), 2)));
@@ -371,9 +600,16 @@ fn a_state_survives_being_written_and_one_that_is_not_ours_is_refused() {
         ("\"live\"", "\"dead\""),
         ("{", ""),
     ] {
-        assert!(PairState::parse(&text.replacen(from, to, 1)).is_err(), "{from} -> {to}");
+        assert!(
+            PairState::parse(&text.replacen(from, to, 1)).is_err(),
+            "{from} -> {to}"
+        );
     }
     let mut both = state.clone();
     both.sides.b.status = both.sides.a.status.clone();
-    assert!(PairState::parse(&both.to_text()).unwrap_err().contains("neither side is live"));
+    assert!(
+        PairState::parse(&both.to_text())
+            .unwrap_err()
+            .contains("neither side is live")
+    );
 }

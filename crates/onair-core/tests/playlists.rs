@@ -23,15 +23,29 @@ const RICH: &str = "\u{feff}#EXTM3U\r\n\
 
 #[test]
 fn a_playlist_without_nothing_is_the_same_to_the_byte() {
-    for text in [RICH, &playlist(&usual(), "playlist.m3u8"), &format!("{}\n\n", playlist(&usual(), "p"))] {
-        assert_eq!(MultivariantPlaylist::parse(text).unwrap().without(|_| false), text);
+    for text in [
+        RICH,
+        &playlist(&usual(), "playlist.m3u8"),
+        &format!("{}\n\n", playlist(&usual(), "p")),
+    ] {
+        assert_eq!(
+            MultivariantPlaylist::parse(text)
+                .unwrap()
+                .without(|_| false),
+            text
+        );
     }
 }
 
 #[test]
 fn a_dropped_variant_takes_along_exactly_what_only_it_used() {
-    let edited = MultivariantPlaylist::parse(RICH).unwrap().without(|uri| uri.starts_with("1080p60/"));
-    let gone: Vec<&str> = RICH.split_inclusive('\n').filter(|line| !edited.contains(line)).collect();
+    let edited = MultivariantPlaylist::parse(RICH)
+        .unwrap()
+        .without(|uri| uri.starts_with("1080p60/"));
+    let gone: Vec<&str> = RICH
+        .split_inclusive('\n')
+        .filter(|line| !edited.contains(line))
+        .collect();
     insta::assert_debug_snapshot!(gone, @r###"
     [
         "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"hi\",NAME=\"English\",DEFAULT=NO,AUTOSELECT=NO,URI=\"audio-hi/a.m3u8\"\r\n",
@@ -46,15 +60,22 @@ fn a_dropped_variant_takes_along_exactly_what_only_it_used() {
 #[test]
 fn a_group_that_a_kept_variant_shares_stays() {
     let shared = RICH.replace("AUDIO=\"lo\",RES", "AUDIO=\"hi\",RES");
-    let edited = MultivariantPlaylist::parse(&shared).unwrap().without(|uri| uri.starts_with("1080p60/"));
+    let edited = MultivariantPlaylist::parse(&shared)
+        .unwrap()
+        .without(|uri| uri.starts_with("1080p60/"));
     assert!(edited.contains("GROUP-ID=\"hi\""));
 }
 
 #[test]
 fn the_last_variant_goes_without_a_trace_of_its_line_end() {
     let text = playlist(&usual(), "playlist.m3u8");
-    let edited = MultivariantPlaylist::parse(&text).unwrap().without(|uri| uri.starts_with("160p30/"));
-    assert_eq!(edited, format!("{}\n", playlist(&usual()[..3], "playlist.m3u8")));
+    let edited = MultivariantPlaylist::parse(&text)
+        .unwrap()
+        .without(|uri| uri.starts_with("160p30/"));
+    assert_eq!(
+        edited,
+        format!("{}\n", playlist(&usual()[..3], "playlist.m3u8"))
+    );
 }
 
 /// Each of these is read by m3u8-rs without an error, and wrongly: a URI moves to another variant.
@@ -65,24 +86,64 @@ fn what_cannot_be_understood_whole_is_refused_by_line() {
         (String::new(), 1),
         (stream.to_owned(), 1),
         ("#EXTM3U\n".to_owned(), 1),
-        (format!("#EXTM3U\n{stream}#EXT-X-STREAM-INF:BANDWIDTH=2,FRAME-RATE=\"30\"\nb/p.m3u8\n"), 4),
-        (format!("#EXTM3U\n{stream}#EXT-X-STREAM-INF:BANDWIDTH=2,RESOLUTION=1280X720\nb/p.m3u8\n"), 4),
-        (format!("#EXTM3U\n{stream}#EXT-X-STREAM-INF:BANDWIDTH=2,CODECS=\"\"\nb/p.m3u8\n"), 4),
-        (format!("#EXTM3U\n{stream}#EXT-X-STREAM-INF:BANDWIDTH=2.5\nb/p.m3u8\n"), 4),
-        (format!("#EXTM3U\n{stream}#EXT-X-STREAM-INF:CODECS=\"x\"\nb/p.m3u8\n"), 4),
-        (format!("#EXTM3U\n{stream}#EXT-X-STREAM-INF:BANDWIDTH\nb/p.m3u8?a=b\n"), 4),
-        (format!("#EXTM3U\n{stream}#EXT-X-STREAM-INF:BANDWIDTH=2\n"), 4),
-        (format!("#EXTM3U\n{stream}#EXT-X-STREAM-INF:BANDWIDTH=2\n#EXT-X-NEW\nb/p.m3u8\n"), 5),
+        (
+            format!("#EXTM3U\n{stream}#EXT-X-STREAM-INF:BANDWIDTH=2,FRAME-RATE=\"30\"\nb/p.m3u8\n"),
+            4,
+        ),
+        (
+            format!(
+                "#EXTM3U\n{stream}#EXT-X-STREAM-INF:BANDWIDTH=2,RESOLUTION=1280X720\nb/p.m3u8\n"
+            ),
+            4,
+        ),
+        (
+            format!("#EXTM3U\n{stream}#EXT-X-STREAM-INF:BANDWIDTH=2,CODECS=\"\"\nb/p.m3u8\n"),
+            4,
+        ),
+        (
+            format!("#EXTM3U\n{stream}#EXT-X-STREAM-INF:BANDWIDTH=2.5\nb/p.m3u8\n"),
+            4,
+        ),
+        (
+            format!("#EXTM3U\n{stream}#EXT-X-STREAM-INF:CODECS=\"x\"\nb/p.m3u8\n"),
+            4,
+        ),
+        (
+            format!("#EXTM3U\n{stream}#EXT-X-STREAM-INF:BANDWIDTH\nb/p.m3u8?a=b\n"),
+            4,
+        ),
+        (
+            format!("#EXTM3U\n{stream}#EXT-X-STREAM-INF:BANDWIDTH=2\n"),
+            4,
+        ),
+        (
+            format!("#EXTM3U\n{stream}#EXT-X-STREAM-INF:BANDWIDTH=2\n#EXT-X-NEW\nb/p.m3u8\n"),
+            5,
+        ),
         (format!("#EXTM3U\n{stream}stray/p.m3u8\n"), 4),
-        (format!("#EXTM3U\n{stream}#EXT-X-MEDIA:TYPE=AUDIO,NAME=\"no group\"\n"), 4),
-        (format!("#EXTM3U\n{stream}#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=1\n"), 4),
+        (
+            format!("#EXTM3U\n{stream}#EXT-X-MEDIA:TYPE=AUDIO,NAME=\"no group\"\n"),
+            4,
+        ),
+        (
+            format!("#EXTM3U\n{stream}#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=1\n"),
+            4,
+        ),
         (format!("#EXTM3U\n{stream}#EXTINF:10,\n0.ts\n"), 4),
         (format!("#EXTM3U\n{stream} b/p.m3u8\n"), 4),
         (format!("#EXTM3U\n{stream}# a\rb\n"), 4),
-        (format!("#EXTM3U\n{stream}{}", "#\n".repeat(MAX_PLAYLIST_BYTES)), 1),
+        (
+            format!("#EXTM3U\n{stream}{}", "#\n".repeat(MAX_PLAYLIST_BYTES)),
+            1,
+        ),
     ];
     for (text, line) in rows {
         let error = MultivariantPlaylist::parse(&text).expect_err(&text);
-        assert_eq!(error.line, line, "{error}\n{}", text.get(..200).unwrap_or(&text));
+        assert_eq!(
+            error.line,
+            line,
+            "{error}\n{}",
+            text.get(..200).unwrap_or(&text)
+        );
     }
 }

@@ -47,16 +47,32 @@ fn rules_name_what_they_say() {
 
 #[test]
 fn at_one_height_the_frame_rate_decides_and_then_the_bandwidth() {
-    let by_name = [Rung::new("720p30", 720, 9), Rung::new("720p60", 720, 1), Rung::new("160p30", 160, 1)];
+    let by_name = [
+        Rung::new("720p30", 720, 9),
+        Rung::new("720p60", 720, 1),
+        Rung::new("160p30", 160, 1),
+    ];
     assert_eq!(kept(&by_name, &keep("highest")), "720p60");
     assert_eq!(kept(&by_name, &delete("highest")), "720p30 160p30");
-    let mut by_attribute = [Rung::new("a", 720, 9), Rung::new("b", 720, 1), Rung::new("c", 160, 1)];
+    let mut by_attribute = [
+        Rung::new("a", 720, 9),
+        Rung::new("b", 720, 1),
+        Rung::new("c", 160, 1),
+    ];
     by_attribute[1].frame_rate = Some(50.0);
     assert_eq!(kept(&by_attribute, &keep("highest")), "b");
-    let by_bandwidth = [Rung::new("a", 720, 9), Rung::new("b", 720, 1), Rung::new("c", 160, 1)];
+    let by_bandwidth = [
+        Rung::new("a", 720, 9),
+        Rung::new("b", 720, 1),
+        Rung::new("c", 160, 1),
+    ];
     assert_eq!(kept(&by_bandwidth, &keep("highest")), "a");
     assert_eq!(kept(&by_bandwidth, &delete("highest")), "b c");
-    let low = [Rung::new("a", 720, 9), Rung::new("b", 160, 1), Rung::new("c", 160, 2)];
+    let low = [
+        Rung::new("a", 720, 9),
+        Rung::new("b", 160, 1),
+        Rung::new("c", 160, 2),
+    ];
     assert_eq!(kept(&low, &keep("lowest")), "b");
     assert_eq!(kept(&low, &delete("lowest")), "a c");
 }
@@ -72,10 +88,19 @@ fn the_order_in_the_metadata_does_not_matter() {
 
 #[test]
 fn a_second_run_finds_nothing_to_do() {
-    for wish in [keep("highest"), delete("lowest"), delete("highest"), delete("<=360p")] {
+    for wish in [
+        keep("highest"),
+        delete("lowest"),
+        delete("highest"),
+        delete("<=360p"),
+    ] {
         let inventory = recording(&usual());
         let first = plan(&inventory, &wish).unwrap();
-        let gone: Vec<&str> = first.deletions.iter().map(|deletion| deletion.name.as_str()).collect();
+        let gone: Vec<&str> = first
+            .deletions
+            .iter()
+            .map(|deletion| deletion.name.as_str())
+            .collect();
         let second = plan(&after(&inventory, &first, 9, &gone), &wish).unwrap();
         assert!(second.is_empty(), "{wish:?}: {second}");
         assert_eq!(second.kept, first.kept);
@@ -87,19 +112,34 @@ fn a_run_writes_down_what_it_removes_so_that_no_rule_names_the_next_one() {
     let mut inventory = recording(&usual());
     // Neither what the recording started with nor a name that tells its quality is needed.
     inventory.started = None;
-    let odd = recording(&[Rung::new("high", 720, 9), Rung::new("low", 160, 1), Rung::new("mid", 360, 3)]);
+    let odd = recording(&[
+        Rung::new("high", 720, 9),
+        Rung::new("low", 160, 1),
+        Rung::new("mid", 360, 3),
+    ]);
     for (inventory, name) in [(inventory, "160p30"), (odd, "low")] {
         let first = plan(&inventory, &delete("lowest")).unwrap();
         assert_eq!(first.deletions.len(), 1);
         let memory = first.rewrites.last().unwrap().removed.clone().unwrap();
         assert!(memory.starts_with(&format!("{name}:160")), "{memory}");
         let cut = after(&inventory, &first, 9, &[]);
-        assert_eq!(plan(&cut, &delete("lowest")).unwrap().deletions, first.deletions);
+        assert_eq!(
+            plan(&cut, &delete("lowest")).unwrap().deletions,
+            first.deletions
+        );
         let end = after(&inventory, &first, 9, &[name]);
         assert!(plan(&end, &delete("lowest")).unwrap().is_empty());
         // What was removed stays remembered when another rule removes more.
         let more = plan(&end, &keep("highest")).unwrap();
-        assert!(more.rewrites.last().unwrap().removed.as_ref().unwrap().contains(&memory));
+        assert!(
+            more.rewrites
+                .last()
+                .unwrap()
+                .removed
+                .as_ref()
+                .unwrap()
+                .contains(&memory)
+        );
     }
 }
 
@@ -109,20 +149,32 @@ fn a_rendition_that_would_not_be_remembered_is_held() {
     inventory.started = None;
     inventory.ended = metadata(&usual()[..3], "RECORDING_ENDED");
     // 160p30 is named by playlists only: once they are written and the metadata is not, nothing would know it.
-    assert!(why(&inventory, &keep("highest")).contains("would not come out the same a second time"));
+    assert!(
+        why(&inventory, &keep("highest")).contains("would not come out the same a second time")
+    );
     assert!(plan(&inventory, &keep("<=480p")).is_ok());
 }
 
 #[test]
 fn what_came_otherwise_than_announced_is_no_reason_to_wait_or_to_do_nothing() {
-    let more = [usual(), vec![Rung::new("1080p60", 1080, 9), Rung::new("90p30", 90, 1)]].concat();
+    let more = [
+        usual(),
+        vec![Rung::new("1080p60", 1080, 9), Rung::new("90p30", 90, 1)],
+    ]
+    .concat();
     let mut inventory = recording(&usual());
     inventory.started = Some(metadata(&more, "RECORDING_STARTED"));
-    assert_eq!(plan(&inventory, &delete("highest,lowest")).unwrap().kept, ["480p30", "360p30"]);
+    assert_eq!(
+        plan(&inventory, &delete("highest,lowest")).unwrap().kept,
+        ["480p30", "360p30"]
+    );
     let mut other_height = usual();
     other_height[1].height = Some(482);
     inventory.started = Some(metadata(&other_height, "RECORDING_STARTED"));
-    assert_eq!(plan(&inventory, &delete("<=480p")).unwrap().kept, ["720p30"]);
+    assert_eq!(
+        plan(&inventory, &delete("<=480p")).unwrap().kept,
+        ["720p30"]
+    );
     inventory.started = Some("{".to_owned());
     assert_eq!(plan(&inventory, &keep("highest")).unwrap().kept, ["720p30"]);
 }
@@ -130,10 +182,16 @@ fn what_came_otherwise_than_announced_is_no_reason_to_wait_or_to_do_nothing() {
 #[test]
 fn a_recording_of_audio_has_its_highest_too() {
     let mut ladder = usual();
-    ladder[3] = Rung { height: None, ..Rung::new("audio_only", 0, 160_000) };
+    ladder[3] = Rung {
+        height: None,
+        ..Rung::new("audio_only", 0, 160_000)
+    };
     let inventory = recording(&ladder);
     assert_eq!(plan(&inventory, &keep("lowest")).unwrap().kept, ["360p30"]);
-    assert_eq!(plan(&inventory, &keep("audio_only")).unwrap().kept, ["audio_only"]);
+    assert_eq!(
+        plan(&inventory, &keep("audio_only")).unwrap().kept,
+        ["audio_only"]
+    );
     let only = after(
         &inventory,
         &plan(&inventory, &keep("audio_only")).unwrap(),
@@ -146,30 +204,53 @@ fn a_recording_of_audio_has_its_highest_too() {
 #[test]
 fn what_an_interrupted_run_left_is_found_by_what_it_wrote_down() {
     let mut inventory = recording(&usual()[..1]);
-    inventory.folders.extend(["360p30".to_owned(), "low".to_owned()]);
+    inventory
+        .folders
+        .extend(["360p30".to_owned(), "low".to_owned()]);
     inventory.removed = "360p30:360,gone:90,low:160".to_owned();
     let plan = plan(&inventory, &keep("highest")).unwrap();
     assert!(plan.rewrites.is_empty());
-    let names: Vec<_> = plan.deletions.iter().map(|deletion| deletion.folder.as_str()).collect();
+    let names: Vec<_> = plan
+        .deletions
+        .iter()
+        .map(|deletion| deletion.folder.as_str())
+        .collect();
     assert_eq!(names, ["media/hls/360p30/", "media/hls/low/"]);
 }
 
 #[test]
 fn folders_that_nothing_names_stay_whatever_they_are_called() {
     let mut inventory = recording(&usual());
-    let strangers = ["audio", "480p300", "1080p", "720p30-backup", "90p", "poster"];
+    let strangers = [
+        "audio",
+        "480p300",
+        "1080p",
+        "720p30-backup",
+        "90p",
+        "poster",
+    ];
     inventory.folders.extend(strangers.map(str::to_owned));
-    for (wish, deleted) in [(keep("highest"), 3), (delete("lowest"), 1), (delete("<=480p"), 3)] {
+    for (wish, deleted) in [
+        (keep("highest"), 3),
+        (delete("lowest"), 1),
+        (delete("<=480p"), 3),
+    ] {
         let deletions = plan(&inventory, &wish).unwrap().deletions;
         assert_eq!(deletions.len(), deleted, "{wish:?}");
-        assert!(!deletions.iter().any(|deletion| strangers.contains(&deletion.name.as_str())));
+        assert!(
+            !deletions
+                .iter()
+                .any(|deletion| strangers.contains(&deletion.name.as_str()))
+        );
     }
 }
 
 #[test]
 fn a_playlist_that_nobody_knows_may_name_what_would_go() {
     let mut inventory = recording(&usual());
-    inventory.other_playlists.insert("clip_master.m3u8".to_owned());
+    inventory
+        .other_playlists
+        .insert("clip_master.m3u8".to_owned());
     insta::assert_snapshot!(why(&inventory, &keep("highest")), @"held: media/hls/clip_master.m3u8 lies beside the entry playlists and may name what would go; move it, or delete it");
     assert!(plan(&inventory, &delete("1080p60")).unwrap().is_empty());
 }
@@ -183,16 +264,20 @@ fn a_rule_that_would_leave_nothing_that_plays_is_held() {
     listed_only.folders.remove("720p30");
     insta::assert_snapshot!(why(&listed_only, &keep("highest")), @"held: the rule would leave nothing that plays of 160p30, 360p30, 480p30, 720p30");
     let mut uneven = recording(&usual());
-    uneven
-        .playlists
-        .insert("byte-range-multivariant.m3u8".into(), playlist(&usual()[1..], "byte-range-variant.m3u8"));
+    uneven.playlists.insert(
+        "byte-range-multivariant.m3u8".into(),
+        playlist(&usual()[1..], "byte-range-variant.m3u8"),
+    );
     insta::assert_snapshot!(why(&uneven, &keep("highest")), @"held: the rule would leave media/hls/byte-range-multivariant.m3u8 unusable: line 1: starts a playlist that names no variant");
 }
 
 #[test]
 fn what_cannot_be_understood_is_held() {
     let mut broken = recording(&usual());
-    broken.playlists.insert("master.m3u8".into(), "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=x\na/p\n".into());
+    broken.playlists.insert(
+        "master.m3u8".into(),
+        "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=x\na/p\n".into(),
+    );
     insta::assert_snapshot!(why(&broken, &keep("highest")), @"held: media/hls/master.m3u8 cannot be understood: line 2: is an EXT-X-STREAM-INF that cannot be understood");
     let mut failed = recording(&usual());
     failed.ended = metadata(&usual(), "RECORDING_ENDED_WITH_FAILURE");
@@ -202,7 +287,10 @@ fn what_cannot_be_understood_is_held() {
     insta::assert_snapshot!(why(&no_json, &keep("highest")), @"held: events/recording-ended.json cannot be understood: EOF while parsing an object at line 1 column 1");
     for (what, instead) in [
         // serde alone would take a list for an object, and what is in it would not be found to be removed.
-        (r#"{"path":"160p30","playlist":"playlist.m3u8","resolution_height":160}"#, r#"["160p30",160]"#),
+        (
+            r#"{"path":"160p30","playlist":"playlist.m3u8","resolution_height":160}"#,
+            r#"["160p30",160]"#,
+        ),
         // Which of the two is meant?
         (r#""thumbnails":"#, r#""hls":"#),
         ("}}}", "}}}}"),
@@ -210,7 +298,10 @@ fn what_cannot_be_understood_is_held() {
         let mut odd = recording(&usual());
         assert!(odd.ended.contains(what), "{}", odd.ended);
         odd.ended = odd.ended.replace(what, instead);
-        assert!(why(&odd, &keep("highest")).contains("cannot be understood"), "{instead}");
+        assert!(
+            why(&odd, &keep("highest")).contains("cannot be understood"),
+            "{instead}"
+        );
     }
     let mut missing = recording(&usual());
     missing.playlists.remove("master.m3u8");
@@ -225,10 +316,15 @@ fn metadata_cannot_lead_out_of_the_recording() {
     for path in ["..", "../other", "/", "", "720p30/..", "a/b", "."] {
         let mut hostile = recording(&usual());
         hostile.ended = hostile.ended.replace("\"160p30\"", &format!("{path:?}"));
-        assert!(why(&hostile, &keep("highest")).contains("which is not one folder"), "{path:?}");
+        assert!(
+            why(&hostile, &keep("highest")).contains("which is not one folder"),
+            "{path:?}"
+        );
     }
     let mut elsewhere = recording(&usual());
-    elsewhere.ended = elsewhere.ended.replace("\"media/hls\"", "\"../other/media/hls\"");
+    elsewhere.ended = elsewhere
+        .ended
+        .replace("\"media/hls\"", "\"../other/media/hls\"");
     assert!(why(&elsewhere, &keep("highest")).contains("puts the playlists into"));
 }
 
@@ -265,7 +361,8 @@ fn a_playlist_cannot_lead_out_of_the_recording() {
 #[test]
 fn a_group_that_stays_must_not_name_what_goes() {
     let mut shared = recording(&usual());
-    let audio = "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"a\",URI=\"160p30/audio.m3u8\"";
+    let audio =
+        "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"a\",URI=\"160p30/audio.m3u8\"";
     let text = shared.playlists["master.m3u8"].replace("#EXTM3U", audio);
     shared.playlists.insert("master.m3u8".into(), text);
     insta::assert_snapshot!(why(&shared, &keep("highest")), @r#"held: media/hls/master.m3u8 would still name "160p30/audio.m3u8", which would be deleted"#);
@@ -301,7 +398,10 @@ fn names_are_found_however_a_uri_spells_them() {
 
 #[test]
 fn thumbnails_go_only_if_asked() {
-    let wish = Wish { delete_thumbnails: true, ..keep("highest,lowest,360p30,480p30") };
+    let wish = Wish {
+        delete_thumbnails: true,
+        ..keep("highest,lowest,360p30,480p30")
+    };
     insta::assert_snapshot!(plan(&recording(&usual()), &wish).unwrap(), @r"
     keep    720p30, 480p30, 360p30, 160p30
     check   media/hls/160p30/byte-range-variant.m3u8

@@ -17,19 +17,22 @@ fn rung() -> impl Strategy<Value = Rung> {
     let name = prop_oneof![
         (select(&HEIGHTS[..]), select(&[30, 50, 60][..]))
             .prop_map(|(height, rate)| format!("{height}p{rate}")),
-        (select(&HEIGHTS[..]), 0..4096_u16).prop_map(|(height, hash)| format!("{height}p30-{hash:03x}")),
+        (select(&HEIGHTS[..]), 0..4096_u16)
+            .prop_map(|(height, hash)| format!("{height}p30-{hash:03x}")),
         select(&["a", "b", "c", "aa", "ab", "ba"][..]).prop_map(str::to_owned),
         select(&["720p 30", "a&b", "50%", "grün", "x+y"][..]).prop_map(str::to_owned),
     ];
     // Mostly with pictures.
     let height = proptest::option::weighted(0.8, select(&HEIGHTS[..]));
     let frame_rate = proptest::option::of(select(&[25.0, 29.97, 60.0][..]));
-    (name, height, 1..4_u64, frame_rate).prop_map(|(name, height, bandwidth_bps, frame_rate)| Rung {
-        name,
-        height,
-        bandwidth_bps,
-        frame_rate,
-        audio: None,
+    (name, height, 1..4_u64, frame_rate).prop_map(|(name, height, bandwidth_bps, frame_rate)| {
+        Rung {
+            name,
+            height,
+            bandwidth_bps,
+            frame_rate,
+            audio: None,
+        }
     })
 }
 
@@ -41,20 +44,36 @@ fn ladder() -> impl Strategy<Value = Vec<Rung>> {
     });
     // In most recordings no audio lies apart from the pictures; where it does, it may be that of another rung.
     rungs.prop_flat_map(|rungs| {
-        let folders = ["audio-hi", "audio-lo", &rungs[0].name].map(str::to_owned).to_vec();
+        let folders = ["audio-hi", "audio-lo", &rungs[0].name]
+            .map(str::to_owned)
+            .to_vec();
         let audio = proptest::collection::vec(proptest::option::of(select(folders)), rungs.len());
         proptest::option::weighted(0.4, audio).prop_map(move |audio| {
             let audio = audio.into_iter().flatten().chain(std::iter::repeat(None));
-            rungs.iter().cloned().zip(audio).map(|(rung, audio)| Rung { audio, ..rung }).collect()
+            rungs
+                .iter()
+                .cloned()
+                .zip(audio)
+                .map(|(rung, audio)| Rung { audio, ..rung })
+                .collect()
         })
     })
 }
 
 fn wish(ladder: &[Rung]) -> impl Strategy<Value = Wish> + use<> {
-    let names: Vec<String> =
-        ladder.iter().map(|rung| rung.name.clone()).chain(["999p1".to_owned()]).collect();
-    let comparison =
-        select(&[Comparison::Below, Comparison::AtMost, Comparison::AtLeast, Comparison::Above][..]);
+    let names: Vec<String> = ladder
+        .iter()
+        .map(|rung| rung.name.clone())
+        .chain(["999p1".to_owned()])
+        .collect();
+    let comparison = select(
+        &[
+            Comparison::Below,
+            Comparison::AtMost,
+            Comparison::AtLeast,
+            Comparison::Above,
+        ][..],
+    );
     let term = prop_oneof![
         Just(Term::Highest),
         Just(Term::Lowest),
@@ -63,7 +82,11 @@ fn wish(ladder: &[Rung]) -> impl Strategy<Value = Wish> + use<> {
     ];
     let terms = proptest::collection::vec(term, 1..3).prop_map(Terms);
     (terms, any::<bool>(), any::<bool>()).prop_map(|(terms, keep, delete_thumbnails)| Wish {
-        rule: if keep { Rule::Keep(terms) } else { Rule::Delete(terms) },
+        rule: if keep {
+            Rule::Keep(terms)
+        } else {
+            Rule::Delete(terms)
+        },
         delete_thumbnails,
     })
 }
@@ -78,7 +101,11 @@ fn most_of(ladder: &[Rung]) -> impl Strategy<Value = Vec<Rung>> + use<> {
 fn inventory(ladder: &[Rung]) -> impl Strategy<Value = Inventory> + use<> {
     let parts = [(); 4].map(|()| most_of(ladder));
     (Just(ladder.to_vec()), parts, any::<(bool, bool, bool)>()).prop_map(
-        |(ladder, [announced, mut listed, in_both_playlists, there], (forgotten, apart, strangers))| {
+        |(
+            ladder,
+            [announced, mut listed, in_both_playlists, there],
+            (forgotten, apart, strangers),
+        )| {
             let mut inventory = recording(&ladder);
             inventory.started = (!forgotten).then(|| metadata(&announced, "RECORDING_STARTED"));
             let is_rung = |name: &String| ladder.iter().any(|rung| rung.name == *name);
@@ -86,15 +113,24 @@ fn inventory(ladder: &[Rung]) -> impl Strategy<Value = Inventory> + use<> {
                 // Audio that lies apart from the pictures may be listed as a rendition of its own.
                 let audio: BTreeSet<&String> = ladder.iter().flat_map(|rung| &rung.audio).collect();
                 let audio = audio.into_iter().filter(|name| !is_rung(name));
-                listed.extend(audio.map(|name| Rung { height: None, ..Rung::new(name, 0, 0) }));
+                listed.extend(audio.map(|name| Rung {
+                    height: None,
+                    ..Rung::new(name, 0, 0)
+                }));
             }
             inventory.ended = metadata(&listed, "RECORDING_ENDED");
             let byte_range = playlist(&in_both_playlists, "byte-range-variant.m3u8");
-            inventory.playlists.insert("byte-range-multivariant.m3u8".to_owned(), byte_range);
+            inventory
+                .playlists
+                .insert("byte-range-multivariant.m3u8".to_owned(), byte_range);
             let is_there = |name: &String| there.iter().any(|rung| rung.name == *name);
-            inventory.folders.retain(|folder| !is_rung(folder) || is_there(folder));
+            inventory
+                .folders
+                .retain(|folder| !is_rung(folder) || is_there(folder));
             if strangers {
-                inventory.folders.extend(["240p24".to_owned(), "notes".to_owned()]);
+                inventory
+                    .folders
+                    .extend(["240p24".to_owned(), "notes".to_owned()]);
             }
             inventory
         },
@@ -120,22 +156,41 @@ fn case() -> impl Strategy<Value = (Inventory, Wish)> {
 /// What a run leaves that was cut short: any of the playlists written; the metadata, if all of them are; any of
 /// the folders deleted, if all is written. Each bit stands for one.
 fn cut_short(inventory: &Inventory, plan: &Plan, written: u16, deleted: u16) -> Inventory {
-    let playlists = plan.rewrites.iter().filter(|rewrite| rewrite.path.starts_with(HLS)).count();
+    let playlists = plan
+        .rewrites
+        .iter()
+        .filter(|rewrite| rewrite.path.starts_with(HLS))
+        .count();
     let all = |count: usize| (1_u16 << count) - 1;
     // Bits above those of the texts: the metadata is the last of them.
-    let written = if written & all(playlists) == all(playlists) { written } else { written & all(playlists) };
+    let written = if written & all(playlists) == all(playlists) {
+        written
+    } else {
+        written & all(playlists)
+    };
     let is_written = written & all(plan.rewrites.len()) == all(plan.rewrites.len());
-    any_subset(inventory, plan, written, if is_written { deleted } else { 0 })
+    any_subset(
+        inventory,
+        plan,
+        written,
+        if is_written { deleted } else { 0 },
+    )
 }
 
 /// What is there when any of a plan's texts are written and any of its folders deleted, in whatever order.
 fn any_subset(inventory: &Inventory, plan: &Plan, written: u16, deleted: u16) -> Inventory {
     fn chosen<T>(all: &[T], bits: u16) -> impl Iterator<Item = &T> {
-        all.iter().enumerate().filter(move |(index, _)| bits & (1 << index) != 0).map(|(_, one)| one)
+        all.iter()
+            .enumerate()
+            .filter(move |(index, _)| bits & (1 << index) != 0)
+            .map(|(_, one)| one)
     }
-    let gone: BTreeSet<&str> =
-        chosen(&plan.deletions, deleted).map(|deletion| deletion.name.as_str()).collect();
-    with(inventory, chosen(&plan.rewrites, written), |folder| gone.contains(folder))
+    let gone: BTreeSet<&str> = chosen(&plan.deletions, deleted)
+        .map(|deletion| deletion.name.as_str())
+        .collect();
+    with(inventory, chosen(&plan.rewrites, written), |folder| {
+        gone.contains(folder)
+    })
 }
 
 fn end(inventory: &Inventory, plan: &Plan) -> Inventory {
@@ -252,8 +307,9 @@ fn most_cases_are_plans_that_do_something() {
     use proptest::strategy::ValueTree;
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let cases = (0..500).map(|_| case().new_tree(&mut runner).unwrap().current());
-    let busy =
-        cases.filter(|(inventory, wish)| plan(inventory, wish).is_ok_and(|plan| plan.deletions.len() > 1));
+    let busy = cases.filter(|(inventory, wish)| {
+        plan(inventory, wish).is_ok_and(|plan| plan.deletions.len() > 1)
+    });
     let busy = busy.count();
     assert!(busy > 150, "{busy} of 500");
 }

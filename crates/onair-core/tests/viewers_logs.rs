@@ -21,7 +21,10 @@ fn rules(window_s: u32, keying: Keying) -> Rules {
     }
 }
 
-const LIMITS: Limits = Limits { unpacked_bytes: 1 << 20, minutes: usize::MAX };
+const LIMITS: Limits = Limits {
+    unpacked_bytes: 1 << 20,
+    minutes: usize::MAX,
+};
 
 fn read(rules: &Rules, pieces: &[&[u8]]) -> (Audience, Tally) {
     let mut audience = Audience::default();
@@ -38,17 +41,33 @@ fn a_log_of_all_times_is_read_no_further_than_the_limit() {
     let rules = rules(60, Keying::Address);
     let read = |minutes: i64| {
         let mut audience = Audience::default();
-        let mut log = Log::new(&rules, &mut audience, Limits { minutes: 5, ..LIMITS });
-        let text: String = (0..minutes).map(|minute| line_at(minute, "/show/1.ts")).collect();
+        let mut log = Log::new(
+            &rules,
+            &mut audience,
+            Limits {
+                minutes: 5,
+                ..LIMITS
+            },
+        );
+        let text: String = (0..minutes)
+            .map(|minute| line_at(minute, "/show/1.ts"))
+            .collect();
         let pushed = log.push(text.trim_end().as_bytes());
         let (tally, ended) = log.end();
-        (audience.minutes().len(), tally.lines, pushed.err().or(ended))
+        (
+            audience.minutes().len(),
+            tally.lines,
+            pushed.err().or(ended),
+        )
     };
     assert!(matches!(read(5), (5, 5, None)));
     // The sixth is the last line, which has no end; or others follow.
     for minutes in [6, 100] {
         let (held, lines, trouble) = read(minutes);
-        assert!(matches!(trouble, Some(Unreadable::TooManyMinutes(5))), "{trouble:?}");
+        assert!(
+            matches!(trouble, Some(Unreadable::TooManyMinutes(5))),
+            "{trouble:?}"
+        );
         assert_eq!((held, lines), (6, 6), "{minutes}");
     }
 }
@@ -58,7 +77,12 @@ fn a_log_of_all_times_is_read_no_further_than_the_limit() {
 fn a_stream_has_figures_from_its_first_viewer_to_the_zero_after_its_last() {
     let minutes = [0, 1, 2, 3, 4, 5, 6, 9];
     let mut log: String = minutes.map(|minute| line_at(minute, "/")).concat();
-    for (minute, stream) in [(1, "/late/1.ts"), (3, "/late/1.ts"), (0, "/soon/1.ts"), (6, "/last/1.ts")] {
+    for (minute, stream) in [
+        (1, "/late/1.ts"),
+        (3, "/late/1.ts"),
+        (0, "/soon/1.ts"),
+        (6, "/last/1.ts"),
+    ] {
         log += &line_at(minute, stream);
     }
     let told = |window_s| {
@@ -70,7 +94,10 @@ fn a_stream_has_figures_from_its_first_viewer_to_the_zero_after_its_last() {
         };
         figures.iter().map(said).collect::<Vec<_>>().join(", ")
     };
-    assert_eq!(told(60), "0 soon 1, 1 late 1, 1 soon 0, 2 late 0, 3 late 1, 4 late 0, 6 last 1");
+    assert_eq!(
+        told(60),
+        "0 soon 1, 1 late 1, 1 soon 0, 2 late 0, 3 late 1, 4 late 0, 6 last 1"
+    );
     assert_eq!(
         told(120),
         "0 soon 1, 1 late 1, 1 soon 1, 2 late 1, 2 soon 0, 3 late 1, 4 late 1, 5 late 0, 6 last 1"
@@ -85,14 +112,27 @@ fn what_is_not_known_is_no_zero() {
     let rules = rules(180, Keying::Address);
     let told = |minutes: &[i64]| {
         let others = minutes.iter().map(|minute| line_at(*minute, "/"));
-        let log: String = others.chain([line_at(0, "/show/1.ts"), line_at(7, "/show/1.ts")]).collect();
-        let figures = read(&rules, &[log.as_bytes()]).0.figures(&rules).into_iter();
-        let told = figures
-            .map(|figure| (figure.minute.0 - Minute::of(BEGIN_S).0, figure.count.viewers, figure.is_partial));
+        let log: String = others
+            .chain([line_at(0, "/show/1.ts"), line_at(7, "/show/1.ts")])
+            .collect();
+        let figures = read(&rules, &[log.as_bytes()])
+            .0
+            .figures(&rules)
+            .into_iter();
+        let told = figures.map(|figure| {
+            (
+                figure.minute.0 - Minute::of(BEGIN_S).0,
+                figure.count.viewers,
+                figure.is_partial,
+            )
+        });
         told.collect::<Vec<_>>()
     };
     // Of 1 there is no log, so 3 is no zero; 4 looks at 2, 3 and 4.
-    assert_eq!(told(&[2, 3, 4]), [(0, 1, true), (2, 1, true), (4, 0, false), (7, 1, true)]);
+    assert_eq!(
+        told(&[2, 3, 4]),
+        [(0, 1, true), (2, 1, true), (4, 0, false), (7, 1, true)]
+    );
     // At its end, too.
     assert_eq!(told(&[9, 10]), [(0, 1, true), (7, 1, true), (9, 1, true)]);
 }

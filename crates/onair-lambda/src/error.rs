@@ -38,7 +38,10 @@ impl From<onair_aws::Error> for Error {
 
 impl From<Error> for Diagnostic {
     fn from(error: Error) -> Self {
-        Self { error_type: error.kind().to_owned(), error_message: error.to_string() }
+        Self {
+            error_type: error.kind().to_owned(),
+            error_message: error.to_string(),
+        }
     }
 }
 
@@ -56,7 +59,11 @@ pub struct Failure {
 impl Failure {
     /// A failure with the figures of what was done before.
     pub fn after(error: Error, metrics: Vec<Metric>) -> Self {
-        Self { error, metrics, readings: Vec::new() }
+        Self {
+            error,
+            metrics,
+            readings: Vec::new(),
+        }
     }
 }
 

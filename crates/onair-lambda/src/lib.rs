@@ -38,7 +38,10 @@ pub struct Report {
 impl Report {
     /// The event is not for this function.
     pub fn ignored(why: impl Into<String>) -> Self {
-        Self { answer: json!({ "outcome": "ignored", "why": why.into() }), ..Self::default() }
+        Self {
+            answer: json!({ "outcome": "ignored", "why": why.into() }),
+            ..Self::default()
+        }
     }
 
     /// A safety rule said no. `what` is the kind of thing that it protects, `name` the one.
@@ -63,21 +66,36 @@ impl Report {
 
     /// What `figures` says, which must be a JSON object with `outcome`.
     pub fn of(figures: &impl Serialize, metrics: Vec<Metric>) -> Self {
-        let answer =
-            serde_json::to_value(figures).unwrap_or_else(|error| json!({ "outcome": error.to_string() }));
-        Self { answer, metrics, readings: Vec::new() }
+        let answer = serde_json::to_value(figures)
+            .unwrap_or_else(|error| json!({ "outcome": error.to_string() }));
+        Self {
+            answer,
+            metrics,
+            readings: Vec::new(),
+        }
     }
 }
 
 /// Runs `serve`, which is all of a function's `main`, with logs on standard output, a JSON object a line. The
 /// level is Lambda's (`AWS_LAMBDA_LOG_LEVEL`) or `RUST_LOG`, else `INFO`.
 pub async fn start(serve: impl Future<Output = Result<(), Error>>) -> ExitCode {
-    let level = ["AWS_LAMBDA_LOG_LEVEL", "RUST_LOG"].iter().find_map(|name| std::env::var(name).ok());
-    let level = level.and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
+    let level = ["AWS_LAMBDA_LOG_LEVEL", "RUST_LOG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok());
+    let level = level
+        .and_then(|level| level.parse().ok())
+        .unwrap_or(LevelFilter::INFO);
     // The runtime would log each failure a second time, in its own words.
-    let ours = Targets::new().with_default(level).with_target("lambda_runtime", LevelFilter::OFF);
-    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_target(false);
-    tracing_subscriber::registry().with(lines.with_filter(ours)).init();
+    let ours = Targets::new()
+        .with_default(level)
+        .with_target("lambda_runtime", LevelFilter::OFF);
+    let lines = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_target(false);
+    tracing_subscriber::registry()
+        .with(lines.with_filter(ours))
+        .init();
     let served = match std::env::var_os("AWS_LAMBDA_RUNTIME_API") {
         Some(_) => serve.await,
         None => Err(Error::Config(
@@ -104,28 +122,48 @@ pub async fn run<H>(handle: impl Fn(Invocation) -> H) -> Result<(), Error>
 where
     H: Future<Output = Result<Report, Failure>>,
 {
-    let service = service_fn(async |LambdaEvent { payload, context }: LambdaEvent<Value>| {
-        let left = time_left(context.deadline, now_ms());
-        // Boxed: a handler with the SDK inside is too deep a type for the compiler's default limit.
-        let handled = Box::pin(handle(Invocation { event: payload, deadline: Instant::now() + left })).await;
-        let function = &context.env_config.function_name;
-        match handled {
-            Ok(Report { answer, metrics, readings }) => {
-                log(&answer);
-                emit(function, &metrics);
-                readings.iter().for_each(|reading| say(&embedded_reading(function, reading)));
-                Ok(answer)
+    let service = service_fn(
+        async |LambdaEvent { payload, context }: LambdaEvent<Value>| {
+            let left = time_left(context.deadline, now_ms());
+            // Boxed: a handler with the SDK inside is too deep a type for the compiler's default limit.
+            let handled = Box::pin(handle(Invocation {
+                event: payload,
+                deadline: Instant::now() + left,
+            }))
+            .await;
+            let function = &context.env_config.function_name;
+            match handled {
+                Ok(Report {
+                    answer,
+                    metrics,
+                    readings,
+                }) => {
+                    log(&answer);
+                    emit(function, &metrics);
+                    readings
+                        .iter()
+                        .for_each(|reading| say(&embedded_reading(function, reading)));
+                    Ok(answer)
+                }
+                Err(Failure {
+                    error,
+                    mut metrics,
+                    readings,
+                }) => {
+                    tracing::error!(error.r#type = error.kind(), "{error}");
+                    metrics.push(Metric::count("Failed", 1));
+                    emit(function, &metrics);
+                    readings
+                        .iter()
+                        .for_each(|reading| say(&embedded_reading(function, reading)));
+                    Err(error)
+                }
             }
-            Err(Failure { error, mut metrics, readings }) => {
-                tracing::error!(error.r#type = error.kind(), "{error}");
-                metrics.push(Metric::count("Failed", 1));
-                emit(function, &metrics);
-                readings.iter().for_each(|reading| say(&embedded_reading(function, reading)));
-                Err(error)
-            }
-        }
-    });
-    lambda_runtime::run(service).await.map_err(|error| Error::Aws(format!("the Lambda Runtime API: {error}")))
+        },
+    );
+    lambda_runtime::run(service)
+        .await
+        .map_err(|error| Error::Aws(format!("the Lambda Runtime API: {error}")))
 }
 
 /// The time until an invocation's deadline.
@@ -134,8 +172,11 @@ where
 /// span (`functions_router.rs` of cargo-lambda 1.9.2).
 fn time_left(deadline_ms: u64, now_ms: u64) -> Duration {
     const LONGEST_SPAN_MS: u64 = 900_000;
-    let left_ms =
-        if deadline_ms <= LONGEST_SPAN_MS { deadline_ms } else { deadline_ms.saturating_sub(now_ms) };
+    let left_ms = if deadline_ms <= LONGEST_SPAN_MS {
+        deadline_ms
+    } else {
+        deadline_ms.saturating_sub(now_ms)
+    };
     Duration::from_millis(left_ms)
 }
 
@@ -163,7 +204,9 @@ fn say(line: &str) {
 
 /// Unix time in milliseconds.
 fn now_ms() -> u64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }
 

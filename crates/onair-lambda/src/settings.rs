@@ -17,7 +17,9 @@ impl<F: Fn(&str) -> Option<String>> Environment<F> {
     /// A setting's value without the blanks around it. Empty is the same as not set: a template cannot leave
     /// a variable out as easily.
     pub fn get(&self, name: &str) -> Option<String> {
-        (self.0)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+        (self.0)(name)
+            .map(|value| value.trim().to_owned())
+            .filter(|value| !value.is_empty())
     }
 
     /// One of a few words, the first being the default.
@@ -26,11 +28,19 @@ impl<F: Fn(&str) -> Option<String>> Environment<F> {
     ///
     /// [`Error::Config`] for any other word.
     pub fn choice<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<T, Error> {
-        let Some(value) = self.get(name) else { return Ok(words[0].1) };
-        let found = words.iter().find(|(word, _)| *word == value).map(|(_, meaning)| *meaning);
+        let Some(value) = self.get(name) else {
+            return Ok(words[0].1);
+        };
+        let found = words
+            .iter()
+            .find(|(word, _)| *word == value)
+            .map(|(_, meaning)| *meaning);
         found.ok_or_else(|| {
             let accepted: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            Error::Config(format!("{name} is {value:?}; it accepts {}", accepted.join(", ")))
+            Error::Config(format!(
+                "{name} is {value:?}; it accepts {}",
+                accepted.join(", ")
+            ))
         })
     }
 }

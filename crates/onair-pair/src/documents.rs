@@ -33,13 +33,20 @@ impl Documents {
     /// What the published playlist says of each side.
     pub fn known(&self) -> Sides<Option<Master>> {
         let index = self.published.index.as_ref();
-        index.and_then(|index| index::parse(&index.text, &self.state).ok()).unwrap_or_default()
+        index
+            .and_then(|index| index::parse(&index.text, &self.state).ok())
+            .unwrap_or_default()
     }
 
     /// Where one of each side's media playlists is, as far as it is published.
     pub fn media_playlists(&self) -> Sides<Option<Url>> {
         let known = self.known();
-        Sides::of(|side| known[side].as_ref().and_then(|master| master.media_playlist()).cloned())
+        Sides::of(|side| {
+            known[side]
+                .as_ref()
+                .and_then(|master| master.media_playlist())
+                .cloned()
+        })
     }
 }
 
@@ -63,15 +70,23 @@ impl ControlRoom {
         {
             Ok(Read::Absent) => Ok(None),
             Ok(Read::Text(text)) => Ok(Some(*text)),
-            Ok(Read::Unreadable(why)) => {
-                Err(Halt::Held(format!("s3://{bucket}/{key} cannot be read: {why}")))
-            }
+            Ok(Read::Unreadable(why)) => Err(Halt::Held(format!(
+                "s3://{bucket}/{key} cannot be read: {why}"
+            ))),
             Err(error) => Err(Halt::from(Error::from(error))),
         };
         let (stored_state, stored_index, stored_steering) = futures::try_join!(
             text(control, key_of_state(pair), MAX_STATE_BYTES),
-            text(public, format!("{}/index.m3u8", pair.name), MAX_PLAYLIST_BYTES),
-            text(public, format!("{}/steering.json", pair.name), MAX_PLAYLIST_BYTES),
+            text(
+                public,
+                format!("{}/index.m3u8", pair.name),
+                MAX_PLAYLIST_BYTES
+            ),
+            text(
+                public,
+                format!("{}/steering.json", pair.name),
+                MAX_PLAYLIST_BYTES
+            ),
         )?;
         let mut state = match &stored_state {
             None => PairState::default(),
@@ -94,20 +109,33 @@ impl ControlRoom {
             index: stored_index.as_ref().map(document),
             steering: stored_steering.as_ref().map(document),
         };
-        let latest =
-            [&published.index, &published.steering].into_iter().flatten().map(|document| document.generation);
+        let latest = [&published.index, &published.steering]
+            .into_iter()
+            .flatten()
+            .map(|document| document.generation);
         let latest = latest.max().unwrap_or_default();
         if latest > state.generation {
             // Either the state was changed while all this was read, or somebody put an older one back: then that counts.
             let key = key_of_state(pair);
             let again = text(control, key, MAX_STATE_BYTES).await?;
-            if again.as_ref().map(|again| &again.text) != stored_state.as_ref().map(|stored| &stored.text) {
+            if again.as_ref().map(|again| &again.text)
+                != stored_state.as_ref().map(|stored| &stored.text)
+            {
                 return Err(Halt::Conflict);
             }
             state.generation = latest;
         }
-        let documents = Documents { state, published, stored_state, stored_index, stored_steering };
-        *self.last_known.lock().unwrap_or_else(PoisonError::into_inner) = documents.media_playlists();
+        let documents = Documents {
+            state,
+            published,
+            stored_state,
+            stored_index,
+            stored_steering,
+        };
+        *self
+            .last_known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = documents.media_playlists();
         Ok(documents)
     }
 
@@ -139,13 +167,24 @@ impl ControlRoom {
         plan: &Plan,
         generation: u64,
     ) -> Result<bool, Halt> {
-        let Some(text) = &plan.steering else { return Ok(false) };
+        let Some(text) = &plan.steering else {
+            return Ok(false);
+        };
         // A CDN that kept it as long as players do would double the time until they hear of a change.
-        let ttl = self.settings.pair.steering_ttl.map(|ttl| ttl.num_seconds()).unwrap_or_default();
+        let ttl = self
+            .settings
+            .pair
+            .steering_ttl
+            .map(|ttl| ttl.num_seconds())
+            .unwrap_or_default();
         let cache_control = format!("max-age={}", (ttl / 2).max(1));
         let key = format!("{}/steering.json", self.settings.pair.name);
         let text = self.public(&key, text, "application/json", &cache_control, generation);
-        done(self.s3.put(text, documents.stored_steering.as_ref()).await?)?;
+        done(
+            self.s3
+                .put(text, documents.stored_steering.as_ref())
+                .await?,
+        )?;
         Ok(true)
     }
 
@@ -160,9 +199,17 @@ impl ControlRoom {
         plan: &Plan,
         generation: u64,
     ) -> Result<bool, Halt> {
-        let Some(text) = &plan.index else { return Ok(false) };
+        let Some(text) = &plan.index else {
+            return Ok(false);
+        };
         let key = format!("{}/index.m3u8", self.settings.pair.name);
-        let text = self.public(&key, text, "application/vnd.apple.mpegurl", INDEX_MAX_AGE, generation);
+        let text = self.public(
+            &key,
+            text,
+            "application/vnd.apple.mpegurl",
+            INDEX_MAX_AGE,
+            generation,
+        );
         done(self.s3.put(text, documents.stored_index.as_ref()).await?)?;
         Ok(true)
     }

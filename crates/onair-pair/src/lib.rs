@@ -44,7 +44,13 @@ pub struct ControlRoom {
 impl ControlRoom {
     /// A control room with these settings.
     pub fn new(settings: Settings, s3: S3, mediapackage: MediaPackage) -> Self {
-        Self { settings, mediapackage, s3, http: Http::default(), last_known: Mutex::default() }
+        Self {
+            settings,
+            mediapackage,
+            s3,
+            http: Http::default(),
+            last_known: Mutex::default(),
+        }
     }
 
     /// How a side's endpoint is now; `None` if there is none.
@@ -53,7 +59,10 @@ impl ControlRoom {
     ///
     /// When MediaPackage does not answer, or refuses.
     pub async fn describe(&self, side: Side) -> Result<Option<Definition>, Error> {
-        Ok(self.mediapackage.describe(&self.settings.pair.sides[side].endpoint).await?)
+        Ok(self
+            .mediapackage
+            .describe(&self.settings.pair.sides[side].endpoint)
+            .await?)
     }
 
     /// Lets `attempt` try until it has an answer: `None` is one step further, a conflict means to read again.
@@ -76,11 +85,18 @@ impl ControlRoom {
                     Err(Halt::Failed(error)) => return Err(error),
                 }
             }
-            let why = format!("something else changed the pair {ATTEMPTS} times while it was being read");
+            let why =
+                format!("something else changed the pair {ATTEMPTS} times while it was being read");
             Err(Error::Incomplete(format!("{why}; a retry goes on")))
         };
-        let late = || Err(Error::Incomplete("the time is nearly up; a retry goes on".to_owned()));
-        timeout_at(deadline - LAST_WORD, all).await.unwrap_or_else(|_| late())
+        let late = || {
+            Err(Error::Incomplete(
+                "the time is nearly up; a retry goes on".to_owned(),
+            ))
+        };
+        timeout_at(deadline - LAST_WORD, all)
+            .await
+            .unwrap_or_else(|_| late())
     }
 
     /// The answer of a run that a safety rule ended.
@@ -123,7 +139,12 @@ impl<'a> Summary<'a> {
             Status::Cut(_) => "cut",
             Status::Returning(_) => "returning",
         };
-        Self { pair, generation: state.generation, first: state.first, sides: Sides::of(word) }
+        Self {
+            pair,
+            generation: state.generation,
+            first: state.first,
+            sides: Sides::of(word),
+        }
     }
 }
 

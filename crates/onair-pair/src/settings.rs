@@ -27,45 +27,74 @@ impl Settings {
     ///
     /// [`Error::Config`], which names the variable and what it accepts.
     pub fn read(env: &Environment<impl Fn(&str) -> Option<String>>) -> Result<Self, Error> {
-        let name = required(env, "PAIR", "a name of a-z, 0-9 and -, which becomes a folder")?;
+        let name = required(
+            env,
+            "PAIR",
+            "a name of a-z, 0-9 and -, which becomes a folder",
+        )?;
         let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if name.len() > 63 || name.starts_with('-') || !name.chars().all(is_name) {
-            return refuse("PAIR", &name, "at most 63 of a-z, 0-9 and -, and does not start with -");
+            return refuse(
+                "PAIR",
+                &name,
+                "at most 63 of a-z, 0-9 and -, and does not start with -",
+            );
         }
-        let sides = Sides { a: source(env, Side::A)?, b: source(env, Side::B)? };
+        let sides = Sides {
+            a: source(env, Side::A)?,
+            b: source(env, Side::B)?,
+        };
         if (&sides.a.channel_arn, &sides.a.pipeline) == (&sides.b.channel_arn, &sides.b.pipeline) {
             return config(
                 "SIDE_A_ and SIDE_B_ name the same pipeline of the same channel; they must differ",
             );
         }
         if sides.a.endpoint == sides.b.endpoint {
-            return config("SIDE_A_ENDPOINT and SIDE_B_ENDPOINT are the same; each side has its own");
+            return config(
+                "SIDE_A_ENDPOINT and SIDE_B_ENDPOINT are the same; each side has its own",
+            );
         }
-        let cut =
-            env.choice("CUT", &[("delete", CutBy::Delete), ("deny", CutBy::Deny), ("none", CutBy::None)])?;
+        let cut = env.choice(
+            "CUT",
+            &[
+                ("delete", CutBy::Delete),
+                ("deny", CutBy::Deny),
+                ("none", CutBy::None),
+            ],
+        )?;
         let steering = env.choice("STEERING", &[("on", true), ("off", false)])?;
         if cut == CutBy::None && !steering {
             return config(
                 "CUT is \"none\" and STEERING is \"off\": nothing would move a viewer; change one of them",
             );
         }
-        let types = env.get("ALERT_TYPES").unwrap_or_else(|| ALERT_TYPES.to_owned());
+        let types = env
+            .get("ALERT_TYPES")
+            .unwrap_or_else(|| ALERT_TYPES.to_owned());
         let pair = Pair {
             name,
             sides,
             cut,
-            steering_ttl: Some(seconds(env, "STEERING_TTL_SECONDS", 10, 1..=3600)?).filter(|_| steering),
+            steering_ttl: Some(seconds(env, "STEERING_TTL_SECONDS", 10, 1..=3600)?)
+                .filter(|_| steering),
             alert_types: types
                 .split(',')
                 .map(|kind| kind.trim().to_owned())
                 .filter(|kind| !kind.is_empty())
                 .collect(),
             quiet: seconds(env, "QUIET_SECONDS", 360, 0..=86400)?,
-            prefer: env.choice("PREFER", &[("stay", None), ("A", Some(Side::A)), ("B", Some(Side::B))])?,
+            prefer: env.choice(
+                "PREFER",
+                &[("stay", None), ("A", Some(Side::A)), ("B", Some(Side::B))],
+            )?,
         };
         Ok(Self {
             pair,
-            control_bucket: required(env, "CONTROL_BUCKET", "the name of the private bucket for the state")?,
+            control_bucket: required(
+                env,
+                "CONTROL_BUCKET",
+                "the name of the private bucket for the state",
+            )?,
             public_bucket: required(
                 env,
                 "PUBLIC_BUCKET",
@@ -90,7 +119,11 @@ fn source(env: &Environment<impl Fn(&str) -> Option<String>>, side: Side) -> Res
     }
     // MediaLive is asked in the function's own region: elsewhere there may be another channel with that id.
     if let Some(own) = env.get("AWS_REGION").filter(|own| own != region) {
-        return refuse(&name, &channel_arn, &format!("a channel of {own}, where this function runs"));
+        return refuse(
+            &name,
+            &channel_arn,
+            &format!("a channel of {own}, where this function runs"),
+        );
     }
     let name = of("PIPELINE");
     let pipeline = required(env, &name, "0 or 1")?;
@@ -100,17 +133,31 @@ fn source(env: &Environment<impl Fn(&str) -> Option<String>>, side: Side) -> Res
     let name = of("ENDPOINT");
     let accepts = "the id of a MediaPackage (v1) endpoint: letters, digits, - and _";
     let endpoint = required(env, &name, accepts)?;
-    if !endpoint.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
+    if !endpoint
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+    {
         return refuse(&name, &endpoint, accepts);
     }
     let name = of("BASE_URL");
-    let base_url = env.get(&name).map(|url| base_url(&name, &url)).transpose()?;
-    Ok(Source { channel_arn, pipeline, endpoint, base_url, alarm: env.get(&of("ALARM")) })
+    let base_url = env
+        .get(&name)
+        .map(|url| base_url(&name, &url))
+        .transpose()?;
+    Ok(Source {
+        channel_arn,
+        pipeline,
+        endpoint,
+        base_url,
+        alarm: env.get(&of("ALARM")),
+    })
 }
 
 fn base_url(name: &str, text: &str) -> Result<Url, Error> {
     let accepts = "an https URL without a query (http to loopback only)";
-    let Ok(url) = text.parse::<Url>() else { return refuse(name, text, accepts) };
+    let Ok(url) = text.parse::<Url>() else {
+        return refuse(name, text, accepts);
+    };
     let is_allowed = url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url);
     let is_bare = url.username().is_empty() && url.password().is_none();
     match is_allowed && is_bare && url.query().is_none() && url.fragment().is_none() {
@@ -135,10 +182,20 @@ fn seconds(
     default: i64,
     range: std::ops::RangeInclusive<i64>,
 ) -> Result<TimeDelta, Error> {
-    let Some(value) = env.get(name) else { return Ok(TimeDelta::seconds(default)) };
-    match value.parse::<i64>().ok().filter(|seconds| range.contains(seconds)) {
+    let Some(value) = env.get(name) else {
+        return Ok(TimeDelta::seconds(default));
+    };
+    match value
+        .parse::<i64>()
+        .ok()
+        .filter(|seconds| range.contains(seconds))
+    {
         Some(seconds) => Ok(TimeDelta::seconds(seconds)),
-        None => refuse(name, &value, &format!("whole seconds from {} to {}", range.start(), range.end())),
+        None => refuse(
+            name,
+            &value,
+            &format!("whole seconds from {} to {}", range.start(), range.end()),
+        ),
     }
 }
 
@@ -147,11 +204,14 @@ fn required(
     name: &str,
     accepts: &str,
 ) -> Result<String, Error> {
-    env.get(name).ok_or_else(|| Error::Config(format!("{name} is not set; it accepts {accepts}")))
+    env.get(name)
+        .ok_or_else(|| Error::Config(format!("{name} is not set; it accepts {accepts}")))
 }
 
 fn refuse<T>(name: &str, value: &str, accepts: &str) -> Result<T, Error> {
-    Err(Error::Config(format!("{name} is {value:?}; it accepts {accepts}")))
+    Err(Error::Config(format!(
+        "{name} is {value:?}; it accepts {accepts}"
+    )))
 }
 
 fn config<T>(text: &str) -> Result<T, Error> {
@@ -166,17 +226,27 @@ mod tests {
         ("PAIR", "show"),
         ("CONTROL_BUCKET", "control"),
         ("PUBLIC_BUCKET", "public"),
-        ("SIDE_A_CHANNEL_ARN", "arn:aws:medialive:us-west-2:111122223333:channel:123456"),
+        (
+            "SIDE_A_CHANNEL_ARN",
+            "arn:aws:medialive:us-west-2:111122223333:channel:123456",
+        ),
         ("SIDE_A_PIPELINE", "0"),
         ("SIDE_A_ENDPOINT", "show-a"),
-        ("SIDE_B_CHANNEL_ARN", "arn:aws:medialive:us-west-2:111122223333:channel:654321"),
+        (
+            "SIDE_B_CHANNEL_ARN",
+            "arn:aws:medialive:us-west-2:111122223333:channel:654321",
+        ),
         ("SIDE_B_PIPELINE", "0"),
         ("SIDE_B_ENDPOINT", "show-b"),
     ];
 
     fn read(changed: &[(&str, &str)]) -> Result<Settings, String> {
         let all: Vec<(&str, &str)> = changed.iter().chain(&GOOD).copied().collect();
-        let lookup = |name: &str| all.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        let lookup = |name: &str| {
+            all.iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, v)| (*v).to_owned())
+        };
         Settings::read(&Environment::of(lookup)).map_err(|error| error.to_string())
     }
 
@@ -196,23 +266,47 @@ mod tests {
             (&[("PAIR", "")], "PAIR is not set; it accepts"),
             (&[("PAIR", "../show")], "PAIR is \"../show\"; it accepts"),
             (&[("CONTROL_BUCKET", " ")], "CONTROL_BUCKET is not set"),
-            (&[("SIDE_A_CHANNEL_ARN", "123456")], "SIDE_A_CHANNEL_ARN is \"123456\"; it accepts the ARN"),
+            (
+                &[("SIDE_A_CHANNEL_ARN", "123456")],
+                "SIDE_A_CHANNEL_ARN is \"123456\"; it accepts the ARN",
+            ),
             (
                 &[("AWS_REGION", "eu-west-1")],
                 "SIDE_A_CHANNEL_ARN is \"arn:aws:medialive:us-west-2:111122223333:channel:123456\"; it accepts a channel of eu-west-1",
             ),
-            (&[("SIDE_B_PIPELINE", "2")], "SIDE_B_PIPELINE is \"2\"; it accepts 0 or 1"),
-            (&[("SIDE_B_ENDPOINT", "a/../b")], "SIDE_B_ENDPOINT is \"a/../b\""),
+            (
+                &[("SIDE_B_PIPELINE", "2")],
+                "SIDE_B_PIPELINE is \"2\"; it accepts 0 or 1",
+            ),
+            (
+                &[("SIDE_B_ENDPOINT", "a/../b")],
+                "SIDE_B_ENDPOINT is \"a/../b\"",
+            ),
             (&[("SIDE_B_ENDPOINT", "show-a")], "are the same"),
-            (&[("SIDE_B_CHANNEL_ARN", GOOD[3].1)], "the same pipeline of the same channel"),
+            (
+                &[("SIDE_B_CHANNEL_ARN", GOOD[3].1)],
+                "the same pipeline of the same channel",
+            ),
             (
                 &[("SIDE_A_BASE_URL", "http://cdn.example.com")],
                 "SIDE_A_BASE_URL is \"http://cdn.example.com\"",
             ),
-            (&[("CUT", "stop")], "CUT is \"stop\"; it accepts delete, deny, none"),
-            (&[("CUT", "none"), ("STEERING", "off")], "nothing would move a viewer"),
-            (&[("STEERING_TTL_SECONDS", "0")], "it accepts whole seconds from 1 to 3600"),
-            (&[("QUIET_SECONDS", "5m")], "QUIET_SECONDS is \"5m\"; it accepts whole seconds"),
+            (
+                &[("CUT", "stop")],
+                "CUT is \"stop\"; it accepts delete, deny, none",
+            ),
+            (
+                &[("CUT", "none"), ("STEERING", "off")],
+                "nothing would move a viewer",
+            ),
+            (
+                &[("STEERING_TTL_SECONDS", "0")],
+                "it accepts whole seconds from 1 to 3600",
+            ),
+            (
+                &[("QUIET_SECONDS", "5m")],
+                "QUIET_SECONDS is \"5m\"; it accepts whole seconds",
+            ),
             (&[("PREFER", "a")], "PREFER is \"a\"; it accepts stay, A, B"),
         ];
         for (settings, expected) in rows {

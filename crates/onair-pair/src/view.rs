@@ -12,7 +12,9 @@ use url::Url;
 impl ControlRoom {
     /// Asks a side for its own multivariant playlist, its endpoint being `described` so.
     pub async fn ask(&self, side: Side, described: Option<&Definition>) -> Asked {
-        let Some(described) = described else { return Asked::Gone };
+        let Some(described) = described else {
+            return Asked::Gone;
+        };
         let Some(url) = described.url() else {
             return Asked::Silent("its endpoint has no URL".to_owned());
         };
@@ -20,7 +22,9 @@ impl ControlRoom {
         match self.get(&url).await {
             Ok(answer) => match Master::parse(&answer.text, &url) {
                 Ok(master) => Asked::Master(Box::new(master)),
-                Err(why) => Asked::Silent(format!("its playlist at {url} cannot be understood: {why}")),
+                Err(why) => {
+                    Asked::Silent(format!("its playlist at {url} cannot be understood: {why}"))
+                }
             },
             Err(why) => Asked::Silent(why),
         }
@@ -29,13 +33,21 @@ impl ControlRoom {
     /// Looks at one of a side's media playlists: one GET.
     pub async fn look(&self, url: &Url) -> Result<Look, String> {
         let answer = self.get(url).await?;
-        Ok(Look { last_updated_ms: answer.last_updated_ms, text: answer.text, at: now() })
+        Ok(Look {
+            last_updated_ms: answer.last_updated_ms,
+            text: answer.text,
+            at: now(),
+        })
     }
 
     /// Looks at the media playlist that this process saw published last, if it saw one: while the documents are being read,
     /// a look at where it most likely still is costs no time.
     pub async fn look_ahead(&self, side: Side) -> Option<(Url, Result<Look, String>)> {
-        let url = self.last_known.lock().unwrap_or_else(PoisonError::into_inner)[side].clone()?;
+        let url = self
+            .last_known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)[side]
+            .clone()?;
         let look = self.look(&url).await;
         Some((url, look))
     }
@@ -47,7 +59,11 @@ impl ControlRoom {
         let answer = match self.http.get(url.as_str()).await {
             Ok(answer) => answer,
             // A connection that was kept and is dead by now is no reason to hold anything.
-            Err(_) => self.http.get(url.as_str()).await.map_err(|error| error.to_string())?,
+            Err(_) => self
+                .http
+                .get(url.as_str())
+                .await
+                .map_err(|error| error.to_string())?,
         };
         match answer.status {
             200 => Ok(answer),
@@ -60,6 +76,9 @@ impl ControlRoom {
 pub fn moves(look: Result<&Look, String>, earlier: Option<Sighting>) -> Understood {
     match look {
         Ok(look) => understand(look, earlier),
-        Err(why) => Understood { freshness: Freshness::Unknown(why), sighting: earlier },
+        Err(why) => Understood {
+            freshness: Freshness::Unknown(why),
+            sighting: earlier,
+        },
     }
 }

@@ -76,7 +76,9 @@ impl Subcommand {
         match self {
             Self::PublishLive(arguments) => publish_live(arguments, former_names),
             Self::Viewers(arguments) => viewers(&arguments),
-            Self::Completions { shell } => ended("completions", &generate::completions(shell, command())),
+            Self::Completions { shell } => {
+                ended("completions", &generate::completions(shell, command()))
+            }
             Self::Man { dir } => ended("man", &generate::man_pages(&dir, command())),
         }
     }
@@ -89,7 +91,10 @@ pub(crate) fn run(line: &[OsString]) -> Exit {
         Err(error) => {
             // After any other error clap has not read the rest of the line.
             let is_read = error.kind() == clap::error::ErrorKind::MissingRequiredArgument;
-            if let Some(warning) = is_read.then(|| variables::former_names_warning(line)).flatten() {
+            if let Some(warning) = is_read
+                .then(|| variables::former_names_warning(line))
+                .flatten()
+            {
                 report("publish-live", &warning);
             }
             show(&variables::named_in(error, line))
@@ -108,7 +113,10 @@ fn parse(line: &[OsString]) -> Result<Cli, clap::Error> {
 /// The whole command line; each subcommand's `--help` ends with the exit codes.
 pub(crate) fn command() -> clap::Command {
     let with_exit_codes = |command: clap::Command| {
-        let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let examples = command
+            .get_after_help()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         command.after_long_help(format!("{examples}\n\n{}", Exit::explained()))
     };
     with_exit_codes(Cli::command()).mut_subcommands(with_exit_codes)
@@ -132,7 +140,10 @@ fn publish_live(arguments: publish_live::Arguments, former_names: Option<String>
         tracing::warn!("{warning}");
     }
     // Only the daemon has one: the other subcommands also run where it cannot be built.
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!("publish-live cannot start: {error}");

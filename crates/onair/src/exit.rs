@@ -17,17 +17,28 @@ pub(crate) enum Exit {
 impl Exit {
     const ALL: [(Self, &str); 3] = [
         (Self::Done, "everything that was promised happened"),
-        (Self::Failed, "something failed; standard error has the reason"),
+        (
+            Self::Failed,
+            "something failed; standard error has the reason",
+        ),
         (Self::Usage, "an argument or a variable is wrong or missing"),
     ];
 
     pub(crate) fn promised(has_happened: bool) -> Self {
-        if has_happened { Self::Done } else { Self::Failed }
+        if has_happened {
+            Self::Done
+        } else {
+            Self::Failed
+        }
     }
 
     /// clap returns help and version as errors; they are not failures.
     pub(crate) fn of(error: &clap::Error) -> Self {
-        if error.use_stderr() { Self::Usage } else { Self::Done }
+        if error.use_stderr() {
+            Self::Usage
+        } else {
+            Self::Done
+        }
     }
 
     /// For `--help` and the man pages.

@@ -30,7 +30,10 @@ pub(crate) fn man_pages(dir: &Path, command: Command) -> Result<(), String> {
     // The page of clap's own `help` would have nothing that `--help` has not.
     let mut command = command.disable_help_subcommand(true);
     command.build();
-    [&command].into_iter().chain(command.get_subcommands()).try_for_each(|command| man_page(dir, command))
+    [&command]
+        .into_iter()
+        .chain(command.get_subcommands())
+        .try_for_each(|command| man_page(dir, command))
 }
 
 fn man_page(dir: &Path, command: &Command) -> Result<(), String> {

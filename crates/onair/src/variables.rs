@@ -11,7 +11,15 @@ use std::path::PathBuf;
 
 /// Variables that publish-live read before it was a subcommand. The names are generic and may be set for other reasons,
 /// so their values are ignored.
-const FORMER: [&str; 7] = ["DIR", "TARGET", "KEEP_WINDOW", "KEEP", "ON_LOST", "REPORT_EVERY", "LOG"];
+const FORMER: [&str; 7] = [
+    "DIR",
+    "TARGET",
+    "KEEP_WINDOW",
+    "KEEP",
+    "ON_LOST",
+    "REPORT_EVERY",
+    "LOG",
+];
 const PUBLISH_LIVE: &str = "publish-live";
 const PREFIX: &str = "ONAIR_";
 
@@ -35,31 +43,46 @@ pub(crate) fn former_names_warning(line: &[OsString]) -> Option<String> {
     }
     let is_missed = |former: &&str| {
         let new = format!("{PREFIX}{former}");
-        let arg = subcommand.get_arguments().find(|arg| arg.get_env() == Some(OsStr::new(&new)));
+        let arg = subcommand
+            .get_arguments()
+            .find(|arg| arg.get_env() == Some(OsStr::new(&new)));
         let is_wanted = arg.is_some_and(|arg| !is_from_line(&given, arg));
         is_wanted && is_set(OsStr::new(former)) && !is_set(OsStr::new(&new))
     };
     let former: Vec<&str> = FORMER.into_iter().filter(is_missed).collect();
-    let new: Vec<String> = former.iter().map(|former| format!("{PREFIX}{former}")).collect();
+    let new: Vec<String> = former
+        .iter()
+        .map(|former| format!("{PREFIX}{former}"))
+        .collect();
     let (former, new) = (former.join(", "), new.join(", "));
-    (!new.is_empty())
-        .then(|| format!("former names of variables are set and not read: {former}; set {new} instead"))
+    (!new.is_empty()).then(|| {
+        format!("former names of variables are set and not read: {former}; set {new} instead")
+    })
 }
 
 /// Adds to an error about an argument which variable sets it.
 pub(crate) fn named_in(error: Error, line: &[OsString]) -> Error {
     match error.kind() {
         ErrorKind::MissingRequiredArgument => {
-            with_tip(error, line, "variables can set them:", |_, arg| arg.get_env().is_some())
+            with_tip(error, line, "variables can set them:", |_, arg| {
+                arg.get_env().is_some()
+            })
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
-            let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidValue).cloned() else {
+            let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidValue).cloned()
+            else {
                 return error;
             };
-            with_tip(error, line, "the value is from the variable", |given, arg| {
-                let value = arg.get_env().and_then(env::var_os);
-                !is_from_line(given, arg) && value.is_some_and(|value| value.to_string_lossy() == wrong)
-            })
+            with_tip(
+                error,
+                line,
+                "the value is from the variable",
+                |given, arg| {
+                    let value = arg.get_env().and_then(env::var_os);
+                    !is_from_line(given, arg)
+                        && value.is_some_and(|value| value.to_string_lossy() == wrong)
+                },
+            )
         }
         ErrorKind::InvalidUtf8 => not_utf_8(line).unwrap_or(error),
         _ => error,
@@ -73,13 +96,17 @@ fn with_tip(
     tip: &str,
     holds: impl Fn(&ArgMatches, &Arg) -> bool,
 ) -> Error {
-    let Some((subcommand, given)) = given(line) else { return error };
+    let Some((subcommand, given)) = given(line) else {
+        return error;
+    };
     let about = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(arg)) => vec![arg.clone()],
         Some(ContextValue::Strings(args)) => args.clone(),
         _ => return error,
     };
-    let args = subcommand.get_arguments().filter(|arg| about.contains(&arg.to_string()));
+    let args = subcommand
+        .get_arguments()
+        .filter(|arg| about.contains(&arg.to_string()));
     let names: Vec<_> = args
         .filter(|arg| holds(&given, arg))
         .filter_map(|arg| arg.get_env())
@@ -87,7 +114,10 @@ fn with_tip(
         .collect();
     if !names.is_empty() {
         let tip = format!("{tip} {}", names.join(", "));
-        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+        error.insert(
+            ContextKind::Suggested,
+            ContextValue::StyledStrs(vec![tip.into()]),
+        );
     }
     error
 }
@@ -104,8 +134,12 @@ fn not_utf_8(line: &[OsString]) -> Option<Error> {
             .try_get_matches_from(&readable)
             .map_or_else(|error| error.kind() != ErrorKind::InvalidUtf8, |_| true);
         if is_accepted {
-            let option = line[place - 1].to_str().filter(|before| before.starts_with("--"));
-            let option = option.map(|option| format!("{option} ")).unwrap_or_default();
+            let option = line[place - 1]
+                .to_str()
+                .filter(|before| before.starts_with("--"));
+            let option = option
+                .map(|option| format!("{option} "))
+                .unwrap_or_default();
             return Some(utf_8_error(&format!("the argument '{option}{value}'"), ""));
         }
     }
@@ -118,17 +152,26 @@ fn not_utf_8(line: &[OsString]) -> Option<Error> {
     });
     let (name, value) = wrong?;
     let value = format!(": '{}'", value.to_string_lossy());
-    Some(utf_8_error(&format!("the variable {}", name.to_string_lossy()), &value))
+    Some(utf_8_error(
+        &format!("the variable {}", name.to_string_lossy()),
+        &value,
+    ))
 }
 
 fn utf_8_error(object: &str, value: &str) -> Error {
-    Error::raw(ErrorKind::InvalidUtf8, format!("{object} is not UTF-8{value}\n"))
+    Error::raw(
+        ErrorKind::InvalidUtf8,
+        format!("{object} is not UTF-8{value}\n"),
+    )
 }
 
 /// The subcommand of a command line, and what of it could be understood. None where help or the version is asked for.
 fn given(line: &[OsString]) -> Option<(Command, ArgMatches)> {
     let command = without_empty(cli::command()).ignore_errors(true);
-    let (name, given) = command.try_get_matches_from(line).ok()?.remove_subcommand()?;
+    let (name, given) = command
+        .try_get_matches_from(line)
+        .ok()?
+        .remove_subcommand()?;
     // Only what is built can be compared with the names in an error.
     let mut whole = cli::command();
     whole.build();

@@ -51,9 +51,19 @@ impl Bucket {
     /// When nobody says in which region the bucket is.
     pub(crate) async fn connect(settings: &Settings) -> Result<Self, Error> {
         let config = onair_aws::connect_anywhere(ATTEMPT).await;
-        let Some(region) = config.region() else { return Err(Error::NoRegion) };
-        let Settings { dir, target, publisher, .. } = settings;
-        let publisher = Publisher { name: publisher.clone(), run: run() };
+        let Some(region) = config.region() else {
+            return Err(Error::NoRegion);
+        };
+        let Settings {
+            dir,
+            target,
+            publisher,
+            ..
+        } = settings;
+        let publisher = Publisher {
+            name: publisher.clone(),
+            run: run(),
+        };
         tracing::info!(
             "publishes {} to {target} ({region}), as {}",
             dir.display(),
@@ -97,32 +107,47 @@ impl Bucket {
             Err(error) => return Ok(self.failed(name, &error)),
         };
         self.went_well(name);
-        let Some(found) = found else { return Ok(Outcome::Recalled(None)) };
+        let Some(found) = found else {
+            return Ok(Outcome::Recalled(None));
+        };
         match found.publisher {
             Some(publisher) if self.is_at_work(&publisher, found.age) => {
                 return Err(self.not_alone(name, readable(&publisher.name), found.age));
             }
             _ => {}
         }
-        with(&self.e_tags, |e_tags| e_tags.insert(name.to_owned(), found.e_tag));
+        with(&self.e_tags, |e_tags| {
+            e_tags.insert(name.to_owned(), found.e_tag)
+        });
         Ok(Outcome::Recalled(Some((found.text, found.age))))
     }
 
     async fn upload(&self, disk: &Disk, path: &str, file: FileId, name: &str) -> Outcome {
-        let units = u32::try_from(file.size_bytes.div_ceil(UNIT_BYTES)).unwrap_or(MEMORY).clamp(1, MEMORY);
+        let units = u32::try_from(file.size_bytes.div_ceil(UNIT_BYTES))
+            .unwrap_or(MEMORY)
+            .clamp(1, MEMORY);
         // It is never closed.
         let Ok(_memory) = self.memory.acquire_many(units).await else {
             return Outcome::Hopeless("the daemon ends".to_owned());
         };
         if file.size_bytes > LARGEST_BYTES {
-            return Outcome::Hopeless(format!("{path} has {} bytes: that is no segment", file.size_bytes));
+            return Outcome::Hopeless(format!(
+                "{path} has {} bytes: that is no segment",
+                file.size_bytes
+            ));
         }
         let bytes = match disk.content(path, file) {
             Ok(bytes) => bytes,
             Err(Unread::Gone(why)) => return Outcome::Hopeless(why),
-            Err(Unread::Failed(why)) => return Outcome::Failed { why, pause: self.pause(name) },
+            Err(Unread::Failed(why)) => {
+                return Outcome::Failed {
+                    why,
+                    pause: self.pause(name),
+                };
+            }
         };
-        let content_type = kind(path).map_or("application/octet-stream", |(_, content_type)| content_type);
+        let content_type =
+            kind(path).map_or("application/octet-stream", |(_, content_type)| content_type);
         let target = Target {
             bucket: &self.bucket,
             key: &self.key(name),
@@ -140,7 +165,8 @@ impl Bucket {
     }
 
     async fn publish(&self, name: &str, text: &str) -> Result<Outcome, Error> {
-        let content_type = kind(name).map_or("application/octet-stream", |(_, content_type)| content_type);
+        let content_type =
+            kind(name).map_or("application/octet-stream", |(_, content_type)| content_type);
         let cache_control = cache_control(text);
         let target = Target {
             bucket: &self.bucket,
@@ -150,7 +176,11 @@ impl Bucket {
             time_limit: self.time_for(name, text.len()),
         };
         let was = with(&self.e_tags, |e_tags| e_tags.get(name).cloned());
-        match self.s3.put_playlist(&target, text, was.as_deref(), &self.publisher).await {
+        match self
+            .s3
+            .put_playlist(&target, text, was.as_deref(), &self.publisher)
+            .await
+        {
             Ok(Some(e_tag)) => {
                 with(&self.e_tags, |e_tags| e_tags.insert(name.to_owned(), e_tag));
                 self.went_well(name);
@@ -169,7 +199,10 @@ impl Bucket {
         };
         let Some(found) = found else {
             with(&self.e_tags, |e_tags| e_tags.remove(name));
-            return Ok(Outcome::Failed { why: "somebody deleted it".to_owned(), pause: self.pause(name) });
+            return Ok(Outcome::Failed {
+                why: "somebody deleted it".to_owned(),
+                pause: self.pause(name),
+            });
         };
         let Some(publisher) = found.publisher else {
             let publisher = "something that is no publish-live, such as aws s3 sync".to_owned();
@@ -179,14 +212,21 @@ impl Bucket {
             return Err(self.not_alone(name, readable(&publisher.name), found.age));
         }
         if publisher.run != self.publisher.run {
-            let before = with(&self.came_between, |runs| runs.insert(name.to_owned(), publisher.run.clone()));
+            let before = with(&self.came_between, |runs| {
+                runs.insert(name.to_owned(), publisher.run.clone())
+            });
             if before == Some(publisher.run) {
-                let publisher = format!("{}, another process of the same name", readable(&publisher.name));
+                let publisher = format!(
+                    "{}, another process of the same name",
+                    readable(&publisher.name)
+                );
                 return Err(self.not_alone(name, publisher, found.age));
             }
         }
         let is_done = found.text == text;
-        with(&self.e_tags, |e_tags| e_tags.insert(name.to_owned(), found.e_tag));
+        with(&self.e_tags, |e_tags| {
+            e_tags.insert(name.to_owned(), found.e_tag)
+        });
         match is_done {
             true => Ok(Outcome::Done),
             false => Ok(Outcome::Failed {
@@ -200,7 +240,10 @@ impl Bucket {
         let keys: Vec<String> = names.iter().map(|name| self.key(name)).collect();
         match self.s3.delete_keys(&self.bucket, &keys).await {
             Ok(()) => Outcome::Done,
-            Err(error) => Outcome::Failed { why: error.to_string(), pause: AT_WORK },
+            Err(error) => Outcome::Failed {
+                why: error.to_string(),
+                pause: AT_WORK,
+            },
         }
     }
 
@@ -213,11 +256,19 @@ impl Bucket {
     }
 
     fn not_alone(&self, name: &str, publisher: String, age: Duration) -> Error {
-        Error::NotAlone { bucket: self.bucket.clone(), key: self.key(name), publisher, age_s: age.as_secs() }
+        Error::NotAlone {
+            bucket: self.bucket.clone(),
+            key: self.key(name),
+            publisher,
+            age_s: age.as_secs(),
+        }
     }
 
     fn failed(&self, name: &str, error: &onair_aws::Error) -> Outcome {
-        Outcome::Failed { why: error.to_string(), pause: self.pause(name) }
+        Outcome::Failed {
+            why: error.to_string(),
+            pause: self.pause(name),
+        }
     }
 
     /// How long to wait before the next try: longer each time, and not all at once.
@@ -235,7 +286,9 @@ impl Bucket {
             if known.len() > 10_000 {
                 known.clear();
             }
-            let (pauses, failures) = known.entry(name.to_owned()).or_insert_with(|| (pauses(), 0));
+            let (pauses, failures) = known
+                .entry(name.to_owned())
+                .or_insert_with(|| (pauses(), 0));
             *failures += 1;
             pauses.next().unwrap_or_default()
         })
@@ -243,7 +296,9 @@ impl Bucket {
 
     /// How long it may take to send so much under this name.
     fn time_for(&self, name: &str, bytes: usize) -> Duration {
-        let failures = with(&self.pauses, |known| known.get(name).map_or(0, |(_, failures)| *failures));
+        let failures = with(&self.pauses, |known| {
+            known.get(name).map_or(0, |(_, failures)| *failures)
+        });
         let seconds = f64::from(u32::try_from(bytes).unwrap_or(u32::MAX)) / f64::from(UPLINK);
         ATTEMPT + Duration::from_secs_f64(seconds) * 4_u32.pow(failures.min(MAX_QUARTERINGS))
     }
@@ -255,7 +310,9 @@ impl Bucket {
 
 /// What no other process has.
 fn run() -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     format!("{}-{}", std::process::id(), since.as_nanos())
 }
 
@@ -267,8 +324,12 @@ fn readable(name: &str) -> String {
 /// A media playlist may be kept for half a target duration (a client reloads it after a whole one), a multivariant one as
 /// briefly as makes sense.
 fn cache_control(text: &str) -> String {
-    let target_s =
-        text.lines().find_map(|line| line.strip_prefix("#EXT-X-TARGETDURATION:")?.trim().parse::<u64>().ok());
+    let target_s = text.lines().find_map(|line| {
+        line.strip_prefix("#EXT-X-TARGETDURATION:")?
+            .trim()
+            .parse::<u64>()
+            .ok()
+    });
     format!("max-age={}", target_s.map_or(1, |target_s| target_s / 2))
 }
 

@@ -27,7 +27,9 @@ pub(crate) enum Unread {
 
 impl Disk {
     pub(crate) fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned() }
+        Self {
+            dir: dir.to_owned(),
+        }
     }
 
     /// Where a file is. Links lead to nothing outside of the folder, and a pipe or a device is no file: whoever may write
@@ -35,7 +37,10 @@ impl Disk {
     fn open(&self, path: &str) -> io::Result<File> {
         let real = self.dir.join(path).canonicalize()?;
         if !real.starts_with(&self.dir) || !fs::metadata(&real)?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "no file of this folder"));
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "no file of this folder",
+            ));
         }
         File::open(real)
     }
@@ -49,7 +54,9 @@ impl Disk {
     /// A playlist, and those of the files it names that are there.
     pub(crate) fn playlist(&self, path: &str) -> Option<(String, BTreeMap<String, FileId>)> {
         let mut text = String::new();
-        let read = self.open(path).and_then(|file| file.take(MAX_PLAYLIST_BYTES).read_to_string(&mut text));
+        let read = self
+            .open(path)
+            .and_then(|file| file.take(MAX_PLAYLIST_BYTES).read_to_string(&mut text));
         if let Err(error) = read {
             // Who replaces a file by removing it first writes it again in a moment.
             if error.kind() != io::ErrorKind::NotFound {
@@ -58,7 +65,9 @@ impl Disk {
             return None;
         }
         let files = files_of(path, &text).into_iter();
-        let files = files.filter_map(|path| self.file(&path).map(|file| (path, file))).collect();
+        let files = files
+            .filter_map(|path| self.file(&path).map(|file| (path, file)))
+            .collect();
         Some((text, files))
     }
 
@@ -68,7 +77,9 @@ impl Disk {
             let mut open = self.open(path)?;
             let before = id(&open.metadata()?);
             let mut bytes = Vec::new();
-            (&mut open).take(file.size_bytes + 1).read_to_end(&mut bytes)?;
+            (&mut open)
+                .take(file.size_bytes + 1)
+                .read_to_end(&mut bytes)?;
             Ok((before, bytes, id(&open.metadata()?)))
         };
         let (before, bytes, after) = read().map_err(|error| match error.kind() {
@@ -113,7 +124,15 @@ pub(crate) fn relative(dir: &Path, path: &Path) -> Option<String> {
 }
 
 fn id(metadata: &Metadata) -> FileId {
-    let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    let modified_ms = modified.and_then(|time| u64::try_from(time.as_millis()).ok()).unwrap_or_default();
-    FileId { size_bytes: metadata.len(), modified_ms }
+    let modified = metadata
+        .modified()
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let modified_ms = modified
+        .and_then(|time| u64::try_from(time.as_millis()).ok())
+        .unwrap_or_default();
+    FileId {
+        size_bytes: metadata.len(),
+        modified_ms,
+    }
 }

@@ -40,7 +40,9 @@ pub enum Error {
     #[error("SIGTERM and SIGINT cannot be handled: {0}")]
     Signals(#[from] std::io::Error),
     /// This machine does it already.
-    #[error("another publish-live on this machine publishes {dir} to {target}: stop that one first")]
+    #[error(
+        "another publish-live on this machine publishes {dir} to {target}: stop that one first"
+    )]
     Twice {
         /// The folder.
         dir: String,
@@ -74,7 +76,9 @@ const LAST_WORK: Duration = Duration::from_secs(10);
 /// rendition.
 pub fn open_log(arguments: &Arguments) -> Terminal {
     let terminal = Terminal::new(arguments.log());
-    let lines = tracing_subscriber::fmt().with_target(false).with_writer(terminal.writer());
+    let lines = tracing_subscriber::fmt()
+        .with_target(false)
+        .with_writer(terminal.writer());
     match arguments.log() {
         Log::Json => lines.json().flatten_event(true).init(),
         Log::Text => lines.init(),
@@ -111,7 +115,10 @@ struct StopSignals {
 
 impl StopSignals {
     fn install() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     async fn received(&mut self) {
@@ -132,7 +139,10 @@ async fn publish(
     let disk = Disk::new(&settings.dir);
     let mut look = std::pin::pin!(bucket.look().fuse());
     let mut reporter = Reporter::new(settings);
-    let mut publisher = Publisher::new(Rules { on_lost: settings.on_lost, keep: settings.keep });
+    let mut publisher = Publisher::new(Rules {
+        on_lost: settings.on_lost,
+        keep: settings.keep,
+    });
     let began = Instant::now();
     let mut busy = FuturesUnordered::new();
     let mut ticks = interval(TICK);
@@ -178,7 +188,10 @@ async fn publish(
 /// Tells the publisher of all playlists that are there, and of those that are not there any more.
 fn look_through(publisher: &mut Publisher, disk: &Disk, now: Duration) {
     let found = disk.playlists();
-    let known: Vec<String> = publisher.renditions().map(|(path, _)| path.to_owned()).collect();
+    let known: Vec<String> = publisher
+        .renditions()
+        .map(|(path, _)| path.to_owned())
+        .collect();
     for path in known.iter().filter(|path| !found.contains(path)) {
         publisher.playlist_gone(path, now);
     }
@@ -195,7 +208,9 @@ fn read(publisher: &mut Publisher, disk: &Disk, path: &str, now: Duration) {
         }
         return;
     }
-    let Some((text, files)) = disk.playlist(path) else { return };
+    let Some((text, files)) = disk.playlist(path) else {
+        return;
+    };
     if let Err(why) = publisher.playlist_read(path, &text, &files, now) {
         tracing::warn!(playlist.path = path, "it cannot be published: {why}");
     }

@@ -22,12 +22,18 @@ pub(crate) fn claim(settings: &Settings) -> Result<Once, Error> {
     let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"].map(|name| env::var(name).ok());
     let mut hasher = DefaultHasher::new();
     (dir, &target, endpoint).hash(&mut hasher);
-    let address = SocketAddr::from_abstract_name(format!("onair/publish-live/{:x}", hasher.finish()));
+    let address =
+        SocketAddr::from_abstract_name(format!("onair/publish-live/{:x}", hasher.finish()));
     match address.and_then(|address| UnixListener::bind_addr(&address)) {
-        Ok(listener) => Ok(Once { _listener: listener }),
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            Err(Error::Twice { dir: dir.display().to_string(), target })
-        }
-        Err(error) => Err(Error::Folder(format!("a name for a socket cannot be had: {error}"))),
+        Ok(listener) => Ok(Once {
+            _listener: listener,
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(Error::Twice {
+            dir: dir.display().to_string(),
+            target,
+        }),
+        Err(error) => Err(Error::Folder(format!(
+            "a name for a socket cannot be had: {error}"
+        ))),
     }
 }

@@ -39,7 +39,10 @@ struct Seldom {
 impl Seldom {
     /// How many were held back before this one, if this one is let through, in words.
     fn more(&mut self, now: Duration) -> Option<String> {
-        if self.last.is_some_and(|last| now.saturating_sub(last) < SELDOM) {
+        if self
+            .last
+            .is_some_and(|last| now.saturating_sub(last) < SELDOM)
+        {
             self.held_back += 1;
             return None;
         }
@@ -68,16 +71,23 @@ impl Reporter {
     /// Says what came of a job.
     pub(crate) fn note(&mut self, job: &Job, outcome: &Outcome, now: Duration) {
         let name = match job {
-            Job::Recall(name) | Job::Upload { name, .. } | Job::Publish { name, .. } => name.as_str(),
+            Job::Recall(name) | Job::Upload { name, .. } | Job::Publish { name, .. } => {
+                name.as_str()
+            }
             Job::Delete(_) => "",
         };
         match outcome {
             Outcome::Done | Outcome::Recalled(_) => {
                 tracing::debug!(object.name = name, "done");
-                if let Some(since) =
-                    self.fails_since.take().filter(|since| now.saturating_sub(*since) > BEHIND)
+                if let Some(since) = self
+                    .fails_since
+                    .take()
+                    .filter(|since| now.saturating_sub(*since) > BEHIND)
                 {
-                    tracing::info!("S3 answers again, after {} s", now.saturating_sub(since).as_secs());
+                    tracing::info!(
+                        "S3 answers again, after {} s",
+                        now.saturating_sub(since).as_secs()
+                    );
                 }
                 if matches!(job, Job::Publish { .. }) && self.published.insert(name.to_owned()) {
                     tracing::info!(playlist.path = name, "it is published");
@@ -92,7 +102,10 @@ impl Reporter {
                     }
                 };
                 if let Some(more) = kind.more(now) {
-                    tracing::warn!(object.name = name, "it failed, and is tried again: {why}{more}");
+                    tracing::warn!(
+                        object.name = name,
+                        "it failed, and is tried again: {why}{more}"
+                    );
                 }
             }
             Outcome::Hopeless(why) => {
@@ -121,7 +134,10 @@ impl Reporter {
             .renditions()
             .filter(|(_, progress)| progress.waits_since.is_some_and(is_behind))
             .map(|(playlist, progress)| {
-                let trouble = progress.trouble.map(|why| format!(": {why}")).unwrap_or_default();
+                let trouble = progress
+                    .trouble
+                    .map(|why| format!(": {why}"))
+                    .unwrap_or_default();
                 format!("{playlist}, {} files to go{trouble}", progress.to_upload)
             })
             .collect();
@@ -130,10 +146,16 @@ impl Reporter {
         }
         for (playlist, missing) in publisher.waiting(now.saturating_sub(BEHIND)) {
             let missing = missing.join(", ");
-            tracing::warn!(playlist.path = playlist, "it waits for what nobody has published yet: {missing}");
+            tracing::warn!(
+                playlist.path = playlist,
+                "it waits for what nobody has published yet: {missing}"
+            );
         }
         if self.gaps > 0 {
-            tracing::warn!("viewers were told of {} gaps since the last report", self.gaps);
+            tracing::warn!(
+                "viewers were told of {} gaps since the last report",
+                self.gaps
+            );
         }
         match self.log {
             Log::Text => say(&lags),
@@ -144,17 +166,25 @@ impl Reporter {
 
     /// Says what is left undone at the end.
     pub(crate) fn left(&self, publisher: &Publisher) {
-        let waiting = publisher.renditions().filter(|(_, progress)| progress.waits_since.is_some());
+        let waiting = publisher
+            .renditions()
+            .filter(|(_, progress)| progress.waits_since.is_some());
         for (playlist, progress) in waiting {
             let files = progress.to_upload;
-            tracing::warn!(playlist.path = playlist, files, "its newest version was left behind");
+            tracing::warn!(
+                playlist.path = playlist,
+                files,
+                "its newest version was left behind"
+            );
         }
         tracing::info!("stopped");
     }
 }
 
 fn say(lags: &[Lag]) {
-    let Some(worst) = lags.iter().max_by_key(|lag| lag.playlist) else { return };
+    let Some(worst) = lags.iter().max_by_key(|lag| lag.playlist) else {
+        return;
+    };
     tracing::info!(
         "{} times a new segment was published, at most {} ms after it was closed ({})",
         lags.len(),
@@ -165,7 +195,9 @@ fn say(lags: &[Lag]) {
 
 fn measure(lags: &[Lag], behind: usize, gaps: usize) {
     let count = |count| u64::try_from(count).unwrap_or(u64::MAX);
-    let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let time = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     let metrics = [
         Metric::milliseconds("SegmentLag", lags.iter().map(|lag| lag.object)),
         Metric::milliseconds("PlaylistLag", lags.iter().map(|lag| lag.playlist)),
@@ -173,7 +205,14 @@ fn measure(lags: &[Lag], behind: usize, gaps: usize) {
         Metric::count("Gaps", count(gaps)),
     ];
     let time_ms = u64::try_from(time.as_millis()).unwrap_or_default();
-    let measured: Vec<Metric> = metrics.into_iter().filter(|metric| !metric.values.is_empty()).collect();
+    let measured: Vec<Metric> = metrics
+        .into_iter()
+        .filter(|metric| !metric.values.is_empty())
+        .collect();
     // Who does not read the figures any more is no reason to end the stream.
-    let _ = writeln!(std::io::stdout(), "{}", embedded_metrics("publish-live", time_ms, &measured));
+    let _ = writeln!(
+        std::io::stdout(),
+        "{}",
+        embedded_metrics("publish-live", time_ms, &measured)
+    );
 }

@@ -152,12 +152,20 @@ impl From<Arguments> for Settings {
 /// The same for each process that publishes this folder from this machine, and for no other. Machines that are copies of
 /// one image may have one ID, so their name is in it, too.
 fn publisher(dir: &Path) -> String {
-    let line = |path| fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
+    let line = |path| {
+        fs::read_to_string(path)
+            .map(|text| text.trim().to_owned())
+            .unwrap_or_default()
+    };
     let (host, id) = (line("/proc/sys/kernel/hostname"), line("/etc/machine-id"));
     // Viewers may see it, and the ID is nobody's business (machine-id(5)): its beginning tells machines apart.
     let id = id.get(..8).unwrap_or_default();
     // User metadata is ASCII.
-    utf8_percent_encode(&format!("{host}:{} ({id})", dir.display()), NON_ALPHANUMERIC).to_string()
+    utf8_percent_encode(
+        &format!("{host}:{} ({id})", dir.display()),
+        NON_ALPHANUMERIC,
+    )
+    .to_string()
 }
 
 /// A flag takes no value; its variable does.
@@ -174,10 +182,15 @@ fn seconds(
     example: u64,
 ) -> impl Fn(&str) -> Result<u64, String> + Clone + Send + Sync + 'static {
     move |text| {
-        text.parse().ok().filter(|seconds| range.contains(seconds)).ok_or_else(|| {
-            let (least, most) = (range.start(), range.end());
-            format!("expected a whole number of seconds from {least} to {most}, such as {example}")
-        })
+        text.parse()
+            .ok()
+            .filter(|seconds| range.contains(seconds))
+            .ok_or_else(|| {
+                let (least, most) = (range.start(), range.end());
+                format!(
+                    "expected a whole number of seconds from {least} to {most}, such as {example}"
+                )
+            })
     }
 }
 
@@ -192,7 +205,9 @@ fn folder(dir: PathBuf) -> Result<PathBuf, &'static str> {
 }
 
 fn target(text: &str) -> Result<Target, &'static str> {
-    let url = text.strip_prefix("s3://").ok_or("expected s3://BUCKET or s3://BUCKET/PREFIX")?;
+    let url = text
+        .strip_prefix("s3://")
+        .ok_or("expected s3://BUCKET or s3://BUCKET/PREFIX")?;
     let (bucket, prefix) = url.split_once('/').unwrap_or((url, ""));
     if !is_bucket(bucket) {
         return Err(
@@ -203,10 +218,19 @@ fn target(text: &str) -> Result<Target, &'static str> {
     let prefix = prefix.trim_end_matches('/');
     let is_part = |part: &str| !["", ".", ".."].contains(&part) && !part.contains(char::is_control);
     if !prefix.is_empty() && !prefix.split('/').all(is_part) {
-        return Err("expected a prefix without empty parts, parts that are . or .., and control characters");
+        return Err(
+            "expected a prefix without empty parts, parts that are . or .., and control characters",
+        );
     }
-    let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-    Ok(Target { bucket: bucket.to_owned(), prefix })
+    let prefix = if prefix.is_empty() {
+        String::new()
+    } else {
+        format!("{prefix}/")
+    };
+    Ok(Target {
+        bucket: bucket.to_owned(),
+        prefix,
+    })
 }
 
 /// S3's rules for the name of a general purpose bucket, without its reserved prefixes and suffixes.
@@ -214,7 +238,9 @@ fn is_bucket(name: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let ends = [name.bytes().next(), name.bytes().next_back()];
     (3..=63).contains(&name.len())
-        && name.bytes().all(|byte| is_plain(byte) || matches!(byte, b'.' | b'-'))
+        && name
+            .bytes()
+            .all(|byte| is_plain(byte) || matches!(byte, b'.' | b'-'))
         && ends.into_iter().flatten().all(is_plain)
         && !name.contains("..")
 }
@@ -225,7 +251,12 @@ mod tests {
 
     #[test]
     fn a_flags_variable_is_true_or_false() {
-        for (text, expected) in [("true", Ok(true)), ("1", Ok(true)), ("Off", Ok(false)), ("no", Ok(false))] {
+        for (text, expected) in [
+            ("true", Ok(true)),
+            ("1", Ok(true)),
+            ("Off", Ok(false)),
+            ("no", Ok(false)),
+        ] {
             assert_eq!(switch(text), expected, "{text}");
         }
         assert!(switch("ture").is_err_and(|error| error.contains("true or false")));
@@ -236,7 +267,10 @@ mod tests {
         let window = seconds(KEEP_WINDOW_S, 300);
         assert_eq!((window("0"), window("31536000")), (Ok(0), Ok(31_536_000)));
         for wrong in ["", "5m", "-1", "1.5", "31536001", "18446744073709551616"] {
-            assert!(window(wrong).is_err_and(|error| error.contains("from 0 to 31536000")), "{wrong}");
+            assert!(
+                window(wrong).is_err_and(|error| error.contains("from 0 to 31536000")),
+                "{wrong}"
+            );
         }
     }
 
@@ -249,7 +283,11 @@ mod tests {
             ("s3://my.bucket-1/live/show/", "my.bucket-1", "live/show/"),
             ("s3://000/a b?c#d/..e", "000", "a b?c#d/..e/"),
         ] {
-            assert_eq!(of(text), Ok((bucket.to_owned(), prefix.to_owned())), "{text}");
+            assert_eq!(
+                of(text),
+                Ok((bucket.to_owned(), prefix.to_owned())),
+                "{text}"
+            );
         }
         let long = format!("s3://{}/live", "a".repeat(64));
         for wrong in [

@@ -21,7 +21,10 @@ impl Terminal {
             Log::Text => MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
             Log::Json => MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
         };
-        Self { lines, renditions: BTreeMap::new() }
+        Self {
+            lines,
+            renditions: BTreeMap::new(),
+        }
     }
 
     /// Writes the log above what is shown.
@@ -64,13 +67,19 @@ impl Terminal {
 
 fn words(progress: &Progress, now: Duration) -> String {
     let newest = progress.newest.as_deref().unwrap_or("nothing yet");
-    let lag = progress.lag.map(|lag| format!(", {} ms after it was closed", lag.as_millis()));
+    let lag = progress
+        .lag
+        .map(|lag| format!(", {} ms after it was closed", lag.as_millis()));
     let queue = match (progress.to_upload, progress.waits_since) {
         (0, None) if progress.has_ended => ", ended".to_owned(),
         (_, None) => String::new(),
         (files, Some(since)) => {
             let seconds = now.saturating_sub(since).as_secs();
-            let trouble = progress.trouble.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            let trouble = progress
+                .trouble
+                .as_ref()
+                .map(|why| format!(": {why}"))
+                .unwrap_or_default();
             format!("; {files} files to go, behind for {seconds} s{trouble}")
         }
     };
@@ -110,12 +119,29 @@ mod tests {
         let now = Duration::from_secs(60);
         assert_eq!(words(&at, now), "12.mwql1xyw.ts, 61 ms after it was closed");
         assert_eq!(
-            words(&Progress { has_ended: true, lag: None, ..at.clone() }, now),
+            words(
+                &Progress {
+                    has_ended: true,
+                    lag: None,
+                    ..at.clone()
+                },
+                now
+            ),
             "12.mwql1xyw.ts, ended"
         );
         let (waits_since, trouble) = (Some(Duration::from_secs(48)), Some("S3 is away".to_owned()));
         assert_eq!(
-            words(&Progress { waits_since, trouble, to_upload: 3, newest: None, lag: None, ..at }, now),
+            words(
+                &Progress {
+                    waits_since,
+                    trouble,
+                    to_upload: 3,
+                    newest: None,
+                    lag: None,
+                    ..at
+                },
+                now
+            ),
             "nothing yet; 3 files to go, behind for 12 s: S3 is away"
         );
     }

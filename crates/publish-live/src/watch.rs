@@ -35,8 +35,13 @@ impl Watch {
         let inotify = Inotify::init().map_err(failed)?;
         let watches = inotify.watches();
         let events = inotify.into_event_stream([0; 4096]).map_err(failed)?;
-        let mut watch =
-            Self { dir: dir.to_owned(), watches, events, folders: HashMap::new(), news: VecDeque::new() };
+        let mut watch = Self {
+            dir: dir.to_owned(),
+            watches,
+            events,
+            folders: HashMap::new(),
+            news: VecDeque::new(),
+        };
         watch.add(dir).map_err(failed)?;
         watch.news.push_back(News::LookThrough);
         Ok(watch)
@@ -73,8 +78,12 @@ impl Watch {
                 return Ok(news);
             }
             let event = self.events.next().await;
-            let event = event.transpose().map_err(|error| Error::Folder(format!("inotify: {error}")))?;
-            let Some(event) = event else { return Err(Error::Folder("inotify ended".to_owned())) };
+            let event = event
+                .transpose()
+                .map_err(|error| Error::Folder(format!("inotify: {error}")))?;
+            let Some(event) = event else {
+                return Err(Error::Folder("inotify ended".to_owned()));
+            };
             if event.mask.contains(EventMask::Q_OVERFLOW) {
                 tracing::warn!("inotify lost events: the whole folder is looked through");
                 // Folders may have come, too.
@@ -83,17 +92,30 @@ impl Watch {
                 continue;
             }
             if event.mask.contains(EventMask::IGNORED) {
-                if self.folders.remove(&event.wd).is_some_and(|folder| folder == self.dir) {
+                if self
+                    .folders
+                    .remove(&event.wd)
+                    .is_some_and(|folder| folder == self.dir)
+                {
                     return Err(Error::Folder(format!("{} was removed", self.dir.display())));
                 }
                 continue;
             }
-            if event.mask.contains(EventMask::MOVE_SELF) && self.folders.get(&event.wd) == Some(&self.dir) {
-                return Err(Error::Folder(format!("{} was moved away", self.dir.display())));
+            if event.mask.contains(EventMask::MOVE_SELF)
+                && self.folders.get(&event.wd) == Some(&self.dir)
+            {
+                return Err(Error::Folder(format!(
+                    "{} was moved away",
+                    self.dir.display()
+                )));
             }
-            let (Some(folder), Some(name)) = (self.folders.get(&event.wd), event.name) else { continue };
+            let (Some(folder), Some(name)) = (self.folders.get(&event.wd), event.name) else {
+                continue;
+            };
             let path = folder.join(name);
-            let is_going = event.mask.intersects(EventMask::DELETE | EventMask::MOVED_FROM);
+            let is_going = event
+                .mask
+                .intersects(EventMask::DELETE | EventMask::MOVED_FROM);
             if event.mask.contains(EventMask::ISDIR) {
                 if !is_going {
                     self.add_quietly(&path);
@@ -102,7 +124,10 @@ impl Watch {
             } else if let Some(path) = relative(&self.dir, &path) {
                 if is_going {
                     self.news.push_back(News::Gone(path));
-                } else if event.mask.intersects(EventMask::CLOSE_WRITE | EventMask::MOVED_TO) {
+                } else if event
+                    .mask
+                    .intersects(EventMask::CLOSE_WRITE | EventMask::MOVED_TO)
+                {
                     self.news.push_back(News::Closed(path));
                 }
             }

@@ -37,9 +37,19 @@ pub const CLOUDFRONT_HEAD: &str = "#Version: 1.0\n#Fields: date time x-edge-loca
 
 /// As nginx and Apache write it, in a time zone so many seconds east of Greenwich.
 pub fn combined(request: &Request<'_>, east_s: i32) -> String {
-    let Request { address, agent, path, bytes, .. } = request;
+    let Request {
+        address,
+        agent,
+        path,
+        bytes,
+        ..
+    } = request;
     let at = match FixedOffset::east_opt(east_s) {
-        Some(zone) => request.at().with_timezone(&zone).format("%d/%b/%Y:%H:%M:%S %z").to_string(),
+        Some(zone) => request
+            .at()
+            .with_timezone(&zone)
+            .format("%d/%b/%Y:%H:%M:%S %z")
+            .to_string(),
         None => request.utc("%d/%b/%Y:%H:%M:%S +0000"),
     };
     let agent = agent.replace('"', "\\x22");
@@ -48,7 +58,14 @@ pub fn combined(request: &Request<'_>, east_s: i32) -> String {
 
 /// As CloudFront writes it.
 pub fn cloudfront(request: &Request<'_>) -> String {
-    let Request { address, agent, path, query, bytes, .. } = request;
+    let Request {
+        address,
+        agent,
+        path,
+        query,
+        bytes,
+        ..
+    } = request;
     let at = request.utc("%Y-%m-%d\t%H:%M:%S");
     let agent = agent.replace(' ', "%20").replace('"', "%22");
     let query = if query.is_empty() { "-" } else { query };
@@ -60,7 +77,13 @@ pub fn cloudfront(request: &Request<'_>) -> String {
 
 /// As an Application Load Balancer writes it.
 pub fn alb(request: &Request<'_>) -> String {
-    let Request { address, agent, path, bytes, .. } = request;
+    let Request {
+        address,
+        agent,
+        path,
+        bytes,
+        ..
+    } = request;
     let at = request.utc("%Y-%m-%dT%H:%M:%S.186641Z");
     let agent = agent.replace('"', "%22");
     format!(
@@ -74,9 +97,16 @@ pub fn alb(request: &Request<'_>) -> String {
 
 /// As the proxy of `origin/` writes it.
 pub fn onair(request: &Request<'_>) -> String {
-    let Request { address, path, bytes, .. } = request;
+    let Request {
+        address,
+        path,
+        bytes,
+        ..
+    } = request;
     let at = request.utc("%Y-%m-%dT%H:%M:%S+00:00");
-    format!(r#"{{"time":"{at}","client":"{address}","path":"{path}","status":200,"bytes":{bytes}}}"#)
+    format!(
+        r#"{{"time":"{at}","client":"{address}","path":"{path}","status":200,"bytes":{bytes}}}"#
+    )
 }
 
 /// A documented event of S3, for the log of this key.

@@ -52,13 +52,21 @@ impl Fleet {
         ssm.create_document(DOCUMENT, &["saveLogs"], &["Bucket", "Prefix", "Directory"]);
         let s3 = S3::builder().traffic(&traffic).start();
         s3.create_bucket(FLEET, Versioning::Off);
-        Self { traffic, autoscaling, ssm, s3 }
+        Self {
+            traffic,
+            autoscaling,
+            ssm,
+            s3,
+        }
     }
 
     /// What `complete-lifecycle` needs to know, and settings that win over that.
     pub fn environment(&self, settings: &[(&str, &str)]) -> Environment {
         let usual = [
-            ("AWS_ENDPOINT_URL_AUTO_SCALING", self.autoscaling.endpoint_url()),
+            (
+                "AWS_ENDPOINT_URL_AUTO_SCALING",
+                self.autoscaling.endpoint_url(),
+            ),
             ("AWS_ENDPOINT_URL_SSM", self.ssm.endpoint_url()),
             ("AWS_ENDPOINT_URL_S3", self.s3.endpoint_url()),
             ("AUTO_SCALING_GROUP", GROUP.to_owned()),
@@ -92,24 +100,47 @@ impl Fleet {
 
     /// Puts a manifest of this text, and ends as the document does.
     pub fn receipt(&self, command: &Command, manifest: &str, files: usize, bytes: usize) -> Ran {
-        let digest: String =
-            Sha256::digest(manifest.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-        self.put_log(command, &format!("manifest-{digest}.json"), manifest.as_bytes());
+        let digest: String = Sha256::digest(manifest.as_bytes())
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        self.put_log(
+            command,
+            &format!("manifest-{digest}.json"),
+            manifest.as_bytes(),
+        );
         let stdout = format!("onair-manifest sha256={digest} files={files} bytes={bytes}\n");
-        Ran { status: "Success".to_owned(), stdout }
+        Ran {
+            status: "Success".to_owned(),
+            stdout,
+        }
     }
 
     /// Puts a file where the command wants it.
     pub fn put_log(&self, command: &Command, name: &str, body: &[u8]) {
-        let prefix = command.parameters.get("Prefix").and_then(|values| values.first());
-        self.put(&format!("{}/{name}", prefix.map_or("", String::as_str)), body);
+        let prefix = command
+            .parameters
+            .get("Prefix")
+            .and_then(|values| values.first());
+        self.put(
+            &format!("{}/{name}", prefix.map_or("", String::as_str)),
+            body,
+        );
     }
 
     /// Puts an object with its checksum.
     pub fn put(&self, key: &str, body: &[u8]) {
         let checksum_sha256 = Some(base64_sha256(body));
         let body = body.to_vec().into();
-        self.s3.put_object(FLEET, key, Object { body, checksum_sha256, ..Object::default() });
+        self.s3.put_object(
+            FLEET,
+            key,
+            Object {
+                body,
+                checksum_sha256,
+                ..Object::default()
+            },
+        );
     }
 }
 

@@ -19,9 +19,18 @@ const PAUSE: Duration = Duration::from_millis(1);
 pub type Environment = Vec<(String, String)>;
 
 /// What a scene gives to every function, and settings that win over it.
-pub fn environment<const N: usize>(usual: [(&str, String); N], settings: &[(&str, &str)]) -> Environment {
-    let settings = settings.iter().map(|(name, value)| (*name, (*value).to_owned()));
-    usual.into_iter().chain(settings).map(|(name, value)| (name.to_owned(), value)).collect()
+pub fn environment<const N: usize>(
+    usual: [(&str, String); N],
+    settings: &[(&str, &str)],
+) -> Environment {
+    let settings = settings
+        .iter()
+        .map(|(name, value)| (*name, (*value).to_owned()));
+    usual
+        .into_iter()
+        .chain(settings)
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// A running function. It dereferences to its process.
@@ -46,7 +55,10 @@ impl Lambda {
     ///
     /// If it cannot be started.
     pub fn start_binary(name: &str, binary: &Path, environment: Environment) -> Self {
-        Self { name: name.to_owned(), function: Function::start(binary, environment) }
+        Self {
+            name: name.to_owned(),
+            function: Function::start(binary, environment),
+        }
     }
 
     /// Waits until the function has started, which is when it asks for its first event. Returns how long that took.
@@ -60,7 +72,12 @@ impl Lambda {
                 return Ok(at - self.function.started_at());
             }
             let is_late = self.function.started_at().elapsed() > START_LIMIT;
-            ensure!(!is_late, "{} did not start; it logged: {}", self.name, self.last_lines());
+            ensure!(
+                !is_late,
+                "{} did not start; it logged: {}",
+                self.name,
+                self.last_lines()
+            );
             tokio::time::sleep(PAUSE).await;
         }
     }
@@ -74,16 +91,28 @@ impl Lambda {
         let (sent_at, name) = (Instant::now(), &self.name);
         match self.function.invoke(event.clone()).await {
             Answer::Response(answer) => Ok((answer, sent_at.elapsed())),
-            Answer::Error { error_type, error_message } => {
+            Answer::Error {
+                error_type,
+                error_message,
+            } => {
                 bail!("{name} failed with {error_type}: {error_message}")
             }
-            Answer::InitError { error_type, error_message } => {
+            Answer::InitError {
+                error_type,
+                error_message,
+            } => {
                 bail!("{name} did not start: {error_type}: {error_message}")
             }
             Answer::Died { status } => {
-                bail!("{name} ended without an answer ({status}); it logged: {}", self.last_lines())
+                bail!(
+                    "{name} ended without an answer ({status}); it logged: {}",
+                    self.last_lines()
+                )
             }
-            Answer::TimedOut => bail!("{name} did not answer in time; it logged: {}", self.last_lines()),
+            Answer::TimedOut => bail!(
+                "{name} did not answer in time; it logged: {}",
+                self.last_lines()
+            ),
         }
     }
 
@@ -94,7 +123,11 @@ impl Lambda {
     /// The function failed, or the outcome is another one.
     pub async fn expect(&self, outcome: &str, event: &Value) -> Result<Duration> {
         let (answer, elapsed) = self.send(event).await?;
-        ensure!(answer["outcome"] == outcome, "{}: the outcome is not {outcome}: {answer}", self.name);
+        ensure!(
+            answer["outcome"] == outcome,
+            "{}: the outcome is not {outcome}: {answer}",
+            self.name
+        );
         Ok(elapsed)
     }
 
@@ -105,7 +138,10 @@ impl Lambda {
         if last.is_empty() {
             return "nothing".to_owned();
         }
-        last.iter().map(|line| message(line)).collect::<Vec<_>>().join(" | ")
+        last.iter()
+            .map(|line| message(line))
+            .collect::<Vec<_>>()
+            .join(" | ")
     }
 }
 
@@ -119,7 +155,10 @@ impl Deref for Lambda {
 
 /// The lines of metrics that a function wrote so far, the oldest first.
 pub fn metrics(function: &Function) -> Vec<Value> {
-    let lines = function.stdout().into_iter().filter_map(|line| line.parse::<Value>().ok());
+    let lines = function
+        .stdout()
+        .into_iter()
+        .filter_map(|line| line.parse::<Value>().ok());
     lines.filter(|line| line.get("_aws").is_some()).collect()
 }
 
@@ -133,5 +172,9 @@ pub fn past_metrics(function: &Function) -> Vec<Value> {
 /// The message of a log line; another line as it is.
 fn message(line: &str) -> String {
     let message = |line: &Value| line["message"].as_str().map(str::to_owned);
-    serde_json::from_str(line).ok().as_ref().and_then(message).unwrap_or_else(|| line.to_owned())
+    serde_json::from_str(line)
+        .ok()
+        .as_ref()
+        .and_then(message)
+        .unwrap_or_else(|| line.to_owned())
 }

@@ -27,7 +27,11 @@ use std::time::SystemTime;
 
 /// The project's folder.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(Path::to_path_buf).unwrap_or_default()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .map(Path::to_path_buf)
+        .unwrap_or_default()
 }
 
 /// A binary of this build, by its name. A program has it in its own folder, a test in the folder above `deps`.
@@ -38,9 +42,17 @@ pub fn root() -> PathBuf {
 pub fn binary(name: &str) -> Result<PathBuf> {
     let own = env::current_exe().context("the path of this program is not known")?;
     let folder = own.parent().context("this program has no folder")?;
-    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
+    let folder = if folder.ends_with("deps") {
+        folder.parent().unwrap_or(folder)
+    } else {
+        folder
+    };
     let binary = folder.join(format!("{name}{}", env::consts::EXE_SUFFIX));
-    ensure!(binary.is_file(), "{} does not exist: run `cargo build --workspace`", binary.display());
+    ensure!(
+        binary.is_file(),
+        "{} does not exist: run `cargo build --workspace`",
+        binary.display()
+    );
     Ok(binary)
 }
 

@@ -34,7 +34,9 @@ impl LiveStream {
 
     /// A published text, by its path in the stream's folder. Empty if it is not there.
     pub fn text(&self, path: &str) -> String {
-        self.s3.text(BUCKET, &format!("{FOLDER}/{path}")).unwrap_or_default()
+        self.s3
+            .text(BUCKET, &format!("{FOLDER}/{path}"))
+            .unwrap_or_default()
     }
 
     /// The published playlist of a rendition. Empty if it is not there.
@@ -50,7 +52,13 @@ impl LiveStream {
 /// The program has not been built.
 pub fn publisher(s3: &S3, dir: &Path, options: &[&str]) -> Result<Command> {
     let mut command = onair("publish-live")?;
-    command.arg(dir).arg(format!("s3://{BUCKET}/{FOLDER}")).args(options);
-    command.env("AWS_ENDPOINT_URL_S3", s3.endpoint_url()).envs(CREDENTIALS).stdin(Stdio::null());
+    command
+        .arg(dir)
+        .arg(format!("s3://{BUCKET}/{FOLDER}"))
+        .args(options);
+    command
+        .env("AWS_ENDPOINT_URL_S3", s3.endpoint_url())
+        .envs(CREDENTIALS)
+        .stdin(Stdio::null());
     Ok(command)
 }

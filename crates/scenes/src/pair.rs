@@ -54,14 +54,23 @@ impl Pair {
             mediapackage.create(&definition(side));
         }
         let site = Site::start(&s3);
-        Self { traffic, s3, mediapackage, medialive, site }
+        Self {
+            traffic,
+            s3,
+            mediapackage,
+            medialive,
+            site,
+        }
     }
 
     /// What a function of the pair needs to know, and settings that win over that.
     pub fn environment(&self, settings: &[(&str, &str)]) -> Environment {
         let usual = [
             ("AWS_ENDPOINT_URL_S3", self.s3.endpoint_url()),
-            ("AWS_ENDPOINT_URL_MEDIAPACKAGE", self.mediapackage.endpoint_url()),
+            (
+                "AWS_ENDPOINT_URL_MEDIAPACKAGE",
+                self.mediapackage.endpoint_url(),
+            ),
             ("AWS_ENDPOINT_URL_MEDIALIVE", self.medialive.endpoint_url()),
             ("PAIR", "show".to_owned()),
             ("CONTROL_BUCKET", CONTROL.to_owned()),
@@ -102,7 +111,10 @@ impl Pair {
 
 /// The ARN of a side's channel (0 is A).
 pub fn channel_arn(side: usize) -> String {
-    format!("arn:aws:medialive:us-west-2:111122223333:channel:{}", CHANNELS[side])
+    format!(
+        "arn:aws:medialive:us-west-2:111122223333:channel:{}",
+        CHANNELS[side]
+    )
 }
 
 /// The endpoint of a side (0 is A), with all that On Air must not lose. No SDK knows two of its attributes.

@@ -20,13 +20,18 @@ impl Archive {
     /// Makes the bucket, empty and without versions.
     pub fn new(s3: S3, bucket: &str) -> Self {
         s3.create_bucket(bucket, Versioning::Off);
-        Self { s3, bucket: bucket.to_owned() }
+        Self {
+            s3,
+            bucket: bucket.to_owned(),
+        }
     }
 
     /// What `prune-recording` needs to know, and settings that win over that.
     pub fn environment(&self, settings: &[(&str, &str)]) -> Environment {
-        let usual =
-            [("AWS_ENDPOINT_URL_S3", self.s3.endpoint_url()), ("RECORDING_BUCKETS", self.bucket.clone())];
+        let usual = [
+            ("AWS_ENDPOINT_URL_S3", self.s3.endpoint_url()),
+            ("RECORDING_BUCKETS", self.bucket.clone()),
+        ];
         lambda::environment(usual, settings)
     }
 
@@ -51,6 +56,7 @@ pub fn ended(mut event: Value, bucket: &str, recording: &Recording) -> Value {
 /// A documented event of S3, for this recording's metadata.
 pub fn created(mut event: Value, bucket: &str, recording: &Recording) -> Value {
     event["detail"]["bucket"]["name"] = bucket.into();
-    event["detail"]["object"]["key"] = format!("{}/events/recording-ended.json", recording.prefix).into();
+    event["detail"]["object"]["key"] =
+        format!("{}/events/recording-ended.json", recording.prefix).into();
     event
 }

@@ -17,7 +17,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use stand_in::{
-    AutoScaling, Fault, Live, MediaLive, MediaPackage, Ran, S3, Site, Source, Ssm, Traffic, Versioning,
+    AutoScaling, Fault, Live, MediaLive, MediaPackage, Ran, S3, Site, Source, Ssm, Traffic,
+    Versioning,
 };
 
 struct Everything {
@@ -39,17 +40,31 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut folders = std::env::args().skip(1);
     for (side, channel) in [("a", "1001"), ("b", "1002")] {
         let source = folders.next().map_or_else(
-            || Source::from(Live { segment_ms: 200, window_segments: 10, ..Live::default() }),
-            |path| Source::Directory { path: path.into(), master: "master.m3u8".to_owned() },
+            || {
+                Source::from(Live {
+                    segment_ms: 200,
+                    window_segments: 10,
+                    ..Live::default()
+                })
+            },
+            |path| Source::Directory {
+                path: path.into(),
+                master: "master.m3u8".to_owned(),
+            },
         );
         mediapackage.create_channel(side, source);
-        mediapackage.create(&json!({"id": format!("{side}-hls"), "channelId": side, "hlsPackage": {}}));
+        mediapackage
+            .create(&json!({"id": format!("{side}-hls"), "channelId": side, "hlsPackage": {}}));
         medialive.create_channel(channel, 1);
     }
     let autoscaling = AutoScaling::start(&traffic);
     autoscaling.create_group("web", "onair-launch", "onair-terminate");
     let ssm = Ssm::start(&traffic);
-    ssm.create_document("onair-logs", &["saveLogs"], &["Bucket", "Prefix", "Directory"]);
+    ssm.create_document(
+        "onair-logs",
+        &["saveLogs"],
+        &["Bucket", "Prefix", "Directory"],
+    );
     println!(
         "{}",
         json!({
@@ -65,11 +80,20 @@ fn main() -> Result<(), Box<dyn Error>> {
             "secret_access_key": stand_in::SECRET_ACCESS_KEY,
         })
     );
-    let everything = Everything { traffic, mediapackage, medialive, autoscaling, ssm };
+    let everything = Everything {
+        traffic,
+        mediapackage,
+        medialive,
+        autoscaling,
+        ssm,
+    };
     for line in std::io::stdin().lock().lines() {
         let command: Vec<Value> = serde_json::from_str(&line?)?;
         let answer = everything.obey(&command);
-        println!("{}", answer.unwrap_or_else(|| json!({"error": "no such command"})));
+        println!(
+            "{}",
+            answer.unwrap_or_else(|| json!({"error": "no such command"}))
+        );
         std::io::stdout().flush()?;
     }
     Ok(())
@@ -80,28 +104,46 @@ impl Everything {
         let text = |at: usize| command.get(at)?.as_str();
         let number = |at: usize| command.get(at)?.as_u64();
         let pipeline = |at: usize| u8::try_from(number(at)?).ok();
-        let ago = |at: usize| SystemTime::now().checked_sub(Duration::from_secs(number(at).unwrap_or(0)));
-        let Self { traffic, mediapackage, medialive, autoscaling, ssm } = self;
+        let ago =
+            |at: usize| SystemTime::now().checked_sub(Duration::from_secs(number(at).unwrap_or(0)));
+        let Self {
+            traffic,
+            mediapackage,
+            medialive,
+            autoscaling,
+            ssm,
+        } = self;
         match text(0)? {
             "calls" => {
                 let calls = traffic.calls().into_iter();
-                return Some(calls.map(|call| json!([call.service, call.operation, call.key])).collect());
+                return Some(
+                    calls
+                        .map(|call| json!([call.service, call.operation, call.key]))
+                        .collect(),
+                );
             }
             "reset_calls" => traffic.reset_calls(),
             "fault" => {
-                traffic
-                    .fault(usize::try_from(number(1)?).ok()?, Fault::status(u16::try_from(number(2)?).ok()?));
+                traffic.fault(
+                    usize::try_from(number(1)?).ok()?,
+                    Fault::status(u16::try_from(number(2)?).ok()?),
+                );
             }
             "stall" => mediapackage.stall(text(1)?),
             "resume" => mediapackage.resume(text(1)?),
-            "set_delete_delay_ms" => mediapackage.set_delete_delay(Duration::from_millis(number(1)?)),
+            "set_delete_delay_ms" => {
+                mediapackage.set_delete_delay(Duration::from_millis(number(1)?))
+            }
             "set_state" => medialive.set_state(text(1)?, text(2)?),
             "set_alert" => medialive.set_alert_at(text(1)?, pipeline(2)?, text(3)?, ago(4)?),
             "clear_alert" => medialive.clear_alert_at(text(1)?, pipeline(2)?, text(3)?, ago(4)?),
             "register" => ssm.register(text(1)?),
             "hide_results" => ssm.hide_results(number(1)? != 0),
             "run" => {
-                let ran = Ran { status: text(1)?.to_owned(), stdout: text(2)?.to_owned() };
+                let ran = Ran {
+                    status: text(1)?.to_owned(),
+                    stdout: text(2)?.to_owned(),
+                };
                 ssm.run(|_| ran.clone());
             }
             "launch" => autoscaling.launch("web", text(1)?),

@@ -44,7 +44,11 @@ impl Form {
     fn read(body: &[u8]) -> Self {
         let text = String::from_utf8_lossy(body);
         let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
-        Self(pairs.map(|(name, value)| (decoded(name), decoded(&value.replace('+', " ")))).collect())
+        Self(
+            pairs
+                .map(|(name, value)| (decoded(name), decoded(&value.replace('+', " "))))
+                .collect(),
+        )
     }
 
     fn get(&self, name: &str) -> &str {
@@ -52,7 +56,13 @@ impl Form {
     }
 
     fn list(&self, name: &str) -> Vec<&str> {
-        (1..).map_while(|number| self.0.get(&format!("{name}.member.{number}")).map(String::as_str)).collect()
+        (1..)
+            .map_while(|number| {
+                self.0
+                    .get(&format!("{name}.member.{number}"))
+                    .map(String::as_str)
+            })
+            .collect()
     }
 
     /// The part of `all` that is asked for, in a member of this name, with the token of the part after it.
@@ -72,10 +82,15 @@ impl Form {
         };
         let start = match self.get("NextToken") {
             "" => 0,
-            token => token.parse().map_err(|_| invalid("The token is not valid"))?,
+            token => token
+                .parse()
+                .map_err(|_| invalid("The token is not valid"))?,
         };
         let is_last = all.len().saturating_sub(start) <= max;
-        let mut members = vec![(name, Xml::List(all.into_iter().skip(start).take(max).collect()))];
+        let mut members = vec![(
+            name,
+            Xml::List(all.into_iter().skip(start).take(max).collect()),
+        )];
         if !is_last {
             members.push(("NextToken", Xml::text(&(start + max))));
         }
@@ -92,14 +107,32 @@ async fn answer(groups: Groups, traffic: Traffic, request: Request<Bytes>) -> Ha
         "DescribeAutoScalingGroups" => form.get("AutoScalingGroupNames.member.1"),
         _ => form.get("AutoScalingGroupName"),
     };
-    let target = Target { operation: operation.clone(), key: key.to_owned(), ..Target::default() };
+    let target = Target {
+        operation: operation.clone(),
+        key: key.to_owned(),
+        ..Target::default()
+    };
     let act = || groups.act(&operation, &form);
-    let outcome = rest::pass("autoscaling", &traffic, request.headers(), target, usual_code, act).await?;
+    let outcome = rest::pass(
+        "autoscaling",
+        &traffic,
+        request.headers(),
+        target,
+        usual_code,
+        act,
+    )
+    .await?;
     let (status, body) = match outcome {
         Ok(result) => (StatusCode::OK, xml::response(&operation, result)),
-        Err(Failure { status, code, message }) => (status, xml::error(status, code, &message)),
+        Err(Failure {
+            status,
+            code,
+            message,
+        }) => (status, xml::error(status, code, &message)),
     };
-    let head = Response::builder().status(status).header(CONTENT_TYPE, "text/xml");
+    let head = Response::builder()
+        .status(status)
+        .header(CONTENT_TYPE, "text/xml");
     head.body(whole(body)).map_err(io::Error::other)
 }
 

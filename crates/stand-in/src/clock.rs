@@ -16,7 +16,9 @@ pub(crate) fn iso8601(at: SystemTime) -> String {
 pub(crate) fn from_iso8601(text: &str) -> Option<SystemTime> {
     let mut seconds = Vec::new();
     let parsed = Timestamp::parse(TimestampFormat::DateTime, text).ok()?;
-    parsed.format(TimestampFormat::EpochSeconds, &mut seconds).ok()?;
+    parsed
+        .format(TimestampFormat::EpochSeconds, &mut seconds)
+        .ok()?;
     let seconds = String::from_utf8(seconds).ok()?.parse().ok()?;
     UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(seconds).ok()?)
 }

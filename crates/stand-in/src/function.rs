@@ -49,7 +49,10 @@ impl Function {
         K: Into<String>,
         V: Into<String>,
     {
-        let env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let env = env
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
         match Self::try_start(binary, env) {
             Ok(function) => function,
             Err(error) => panic!("{} cannot be started: {error}", binary.display()),
@@ -70,7 +73,10 @@ impl Function {
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{name}"))
-            .env("AWS_LAMBDA_LOG_STREAM_NAME", "2020/01/01/[$LATEST]00000000000000000000000000000000")
+            .env(
+                "AWS_LAMBDA_LOG_STREAM_NAME",
+                "2020/01/01/[$LATEST]00000000000000000000000000000000",
+            )
             .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
             .env("_HANDLER", "bootstrap")
             .env("AWS_REGION", REGION)
@@ -89,8 +95,16 @@ impl Function {
         };
         let id = child.id();
         let process = Arc::new(Process::default());
-        api.runtime().spawn(watch(child, Arc::clone(&process), api.end()));
-        Ok(Self { api, process, id, started_at, stdout, stderr })
+        api.runtime()
+            .spawn(watch(child, Arc::clone(&process), api.end()));
+        Ok(Self {
+            api,
+            process,
+            id,
+            started_at,
+            stdout,
+            stderr,
+        })
     }
 
     /// Invokes the function with a minute's time limit.
@@ -112,7 +126,10 @@ impl Function {
     pub fn kill(&self) {
         self.process.kill.notify_one();
         let ended = lock(&self.process.ended);
-        let wait = self.process.has_ended.wait_timeout_while(ended, KILL_LIMIT, |ended| ended.is_none());
+        let wait = self
+            .process
+            .has_ended
+            .wait_timeout_while(ended, KILL_LIMIT, |ended| ended.is_none());
         drop(wait.unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -140,8 +157,11 @@ impl Function {
     /// without Linux's `/proc`.
     pub fn peak_rss_bytes(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id?)).ok()?;
-        let peak_kib =
-            status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().strip_suffix(" kB")?;
+        let peak_kib = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))?
+            .trim()
+            .strip_suffix(" kB")?;
         peak_kib.parse::<u64>().ok()?.checked_mul(1024)
     }
 }
@@ -162,8 +182,13 @@ impl Drop for Function {
 #[track_caller]
 pub fn start_fails(binary: &Path, settings: &[(&str, &str)]) -> String {
     let mut command = std::process::Command::new(binary);
-    command.env_clear().env("AWS_REGION", REGION).env("AWS_EC2_METADATA_DISABLED", "true");
-    command.env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9").envs(settings.iter().copied());
+    command
+        .env_clear()
+        .env("AWS_REGION", REGION)
+        .env("AWS_EC2_METADATA_DISABLED", "true");
+    command
+        .env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9")
+        .envs(settings.iter().copied());
     let output = match command.output() {
         Ok(output) => output,
         Err(error) => panic!("{} cannot be started: {error}", binary.display()),
@@ -187,7 +212,9 @@ async fn watch(mut child: Child, process: Arc<Process>, end: impl Fn(Answer)) {
         },
     };
     let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-    end(Answer::Died { status: status.clone() });
+    end(Answer::Died {
+        status: status.clone(),
+    });
     *lock(&process.ended) = Some(status);
     process.has_ended.notify_all();
 }
@@ -199,6 +226,10 @@ fn lines(file: &File) -> Vec<String> {
         file.read_exact_at(&mut bytes, 0)?;
         Ok(bytes)
     };
-    let bytes = read().unwrap_or_else(|error| format!("the output cannot be read: {error}").into_bytes());
-    String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect()
+    let bytes =
+        read().unwrap_or_else(|error| format!("the output cannot be read: {error}").into_bytes());
+    String::from_utf8_lossy(&bytes)
+        .lines()
+        .map(str::to_owned)
+        .collect()
 }

@@ -42,7 +42,12 @@ impl Rendition {
     /// A rendition whose segments have the size that the bandwidth allows.
     pub fn new(name: &str, height: u64, bandwidth_bps: u64) -> Self {
         let segment_bytes = bandwidth_bps * SEGMENT_MS / 8_000;
-        Self { name: name.to_owned(), height, bandwidth_bps, segment_bytes }
+        Self {
+            name: name.to_owned(),
+            height,
+            bandwidth_bps,
+            segment_bytes,
+        }
     }
 }
 
@@ -75,8 +80,11 @@ impl Recording {
             (format!("{}/{path}", self.prefix), object)
         };
         let sized = |path: String, size_bytes: u64, content_type: &str| {
-            let object =
-                Object { size_bytes, content_type: Some(content_type.to_owned()), ..Object::default() };
+            let object = Object {
+                size_bytes,
+                content_type: Some(content_type.to_owned()),
+                ..Object::default()
+            };
             (format!("{}/{path}", self.prefix), object)
         };
         const PLAYLIST: &str = "application/x-mpegURL";
@@ -92,23 +100,50 @@ impl Recording {
                 "application/json",
             ),
             // No document names this empty object; the real recording has it.
-            text("events/ivs-check", String::new(), "application/octet-stream"),
-            text("media/hls/master.m3u8", self.multivariant("playlist.m3u8"), PLAYLIST),
+            text(
+                "events/ivs-check",
+                String::new(),
+                "application/octet-stream",
+            ),
+            text(
+                "media/hls/master.m3u8",
+                self.multivariant("playlist.m3u8"),
+                PLAYLIST,
+            ),
             text(
                 "media/hls/byte-range-multivariant.m3u8",
                 self.multivariant("byte-range-variant.m3u8"),
                 PLAYLIST,
             ),
         ];
-        for Rendition { name, segment_bytes, .. } in &self.renditions {
+        for Rendition {
+            name,
+            segment_bytes,
+            ..
+        } in &self.renditions
+        {
             let folder = format!("media/hls/{name}");
-            objects.push(text(&format!("{folder}/playlist.m3u8"), self.media_playlist(), PLAYLIST));
+            objects.push(text(
+                &format!("{folder}/playlist.m3u8"),
+                self.media_playlist(),
+                PLAYLIST,
+            ));
             let byte_ranges = self.byte_range_playlist(*segment_bytes);
-            objects.push(text(&format!("{folder}/byte-range-variant.m3u8"), byte_ranges, PLAYLIST));
+            objects.push(text(
+                &format!("{folder}/byte-range-variant.m3u8"),
+                byte_ranges,
+                PLAYLIST,
+            ));
             let segment = |n| sized(format!("{folder}/{n}.ts"), *segment_bytes, "video/MP2T");
             objects.extend((0..self.segments).map(segment));
         }
-        let thumbnail = |n| sized(format!("media/thumbnails/thumb{n}.jpg"), 90_000, "image/jpeg");
+        let thumbnail = |n| {
+            sized(
+                format!("media/thumbnails/thumb{n}.jpg"),
+                90_000,
+                "image/jpeg",
+            )
+        };
         objects.extend((0..self.thumbnails).map(thumbnail));
         objects
     }
@@ -161,7 +196,13 @@ impl Recording {
         let mut text = String::from(
             "#EXTM3U\n#EXT-X-SESSION-DATA:DATA-ID=\"net.live-video.content.id\",VALUE=\"AbCdef1G2hij\"",
         );
-        for Rendition { name, height, bandwidth_bps, .. } in &self.renditions {
+        for Rendition {
+            name,
+            height,
+            bandwidth_bps,
+            ..
+        } in &self.renditions
+        {
             let width = height * 16 / 9;
             let _ = write!(
                 text,

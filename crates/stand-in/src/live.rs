@@ -104,11 +104,16 @@ impl Live {
     ) -> Option<File> {
         let name = name.strip_prefix(manifest)?;
         if name == ".m3u8" {
-            return Some(File::new(PLAYLIST, "max-age=1", self.multivariant(manifest)));
+            return Some(File::new(
+                PLAYLIST,
+                "max-age=1",
+                self.multivariant(manifest),
+            ));
         }
         let name = name.strip_prefix('_')?;
         if let Some(track) = name.strip_suffix(".m3u8") {
-            let media_playlist = || self.media_playlist(&format!("{manifest}_{track}"), timeline, now);
+            let media_playlist =
+                || self.media_playlist(&format!("{manifest}_{track}"), timeline, now);
             return self.has(track).then(media_playlist)?;
         }
         let (track, sequence) = name.strip_suffix(".ts")?.rsplit_once('_')?;
@@ -126,7 +131,9 @@ impl Live {
             None if track == "audio" => return self.has_audio_group,
             None => track,
         };
-        number.parse().is_ok_and(|number: usize| (1..=self.variants.len()).contains(&number))
+        number
+            .parse()
+            .is_ok_and(|number: usize| (1..=self.variants.len()).contains(&number))
     }
 
     fn multivariant(&self, manifest: &str) -> String {
@@ -139,7 +146,13 @@ impl Live {
             );
         }
         for (number, variant) in (1..).zip(&self.variants) {
-            let Variant { bandwidth_bps, resolution, frame_rate, codecs, more } = variant;
+            let Variant {
+                bandwidth_bps,
+                resolution,
+                frame_rate,
+                codecs,
+                more,
+            } = variant;
             let _ = write!(
                 text,
                 "#EXT-X-STREAM-INF:BANDWIDTH={bandwidth_bps},AVERAGE-BANDWIDTH={bandwidth_bps},\
@@ -154,9 +167,20 @@ impl Live {
             let _ = writeln!(text, "\n{manifest}_{number}.m3u8");
         }
         if self.has_iframe_playlists {
-            for (number, Variant { bandwidth_bps, resolution, codecs, .. }) in (1..).zip(&self.variants) {
-                let (bandwidth_bps, codec) =
-                    (bandwidth_bps / 10, codecs.split(',').next().unwrap_or_default());
+            for (
+                number,
+                Variant {
+                    bandwidth_bps,
+                    resolution,
+                    codecs,
+                    ..
+                },
+            ) in (1..).zip(&self.variants)
+            {
+                let (bandwidth_bps, codec) = (
+                    bandwidth_bps / 10,
+                    codecs.split(',').next().unwrap_or_default(),
+                );
                 let _ = writeln!(
                     text,
                     "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={bandwidth_bps},RESOLUTION={resolution},\
@@ -175,7 +199,11 @@ impl Live {
         // RFC 8216, 4.3.3.1: no EXTINF, rounded, may exceed it.
         let target_s = ((self.segment_ms + 500) / 1000).max(1);
         let _ = writeln!(text, "#EXT-X-TARGETDURATION:{target_s}");
-        let _ = writeln!(text, "#EXT-X-MEDIA-SEQUENCE:{}", first + self.sequence_offset);
+        let _ = writeln!(
+            text,
+            "#EXT-X-MEDIA-SEQUENCE:{}",
+            first + self.sequence_offset
+        );
         let breaks = timeline.breaks(first.saturating_sub(1), self.segment_ms);
         if breaks > 0 {
             let _ = writeln!(text, "#EXT-X-DISCONTINUITY-SEQUENCE:{breaks}");
@@ -185,7 +213,8 @@ impl Live {
         }
         for sequence in first..=edge {
             let before = sequence.saturating_sub(1);
-            if timeline.breaks(sequence, self.segment_ms) > timeline.breaks(before, self.segment_ms) {
+            if timeline.breaks(sequence, self.segment_ms) > timeline.breaks(before, self.segment_ms)
+            {
                 text.push_str("#EXT-X-DISCONTINUITY\n");
             }
             if self.has_program_date_time {
@@ -202,8 +231,14 @@ impl Live {
             let number = edge + self.sequence_offset;
             let updated_ms = unix_ms(timeline.complete(edge, self.segment_ms));
             file.headers.extend([
-                (HeaderName::from_static("x-mediapackage-manifest-last-sequence"), number.to_string()),
-                (HeaderName::from_static("x-mediapackage-manifest-last-updated"), updated_ms.to_string()),
+                (
+                    HeaderName::from_static("x-mediapackage-manifest-last-sequence"),
+                    number.to_string(),
+                ),
+                (
+                    HeaderName::from_static("x-mediapackage-manifest-last-updated"),
+                    updated_ms.to_string(),
+                ),
             ]);
         }
         Some(file)
@@ -236,10 +271,18 @@ mod tests {
         let mut timeline = Timeline::default();
         timeline.stall(at(0));
         timeline.resume(at(10));
-        let live = Live { window_segments: 2, ..Live::default() };
+        let live = Live {
+            window_segments: 2,
+            ..Live::default()
+        };
         let playlist = |s| {
-            let text = live.file("index", "index_1.m3u8", &timeline, at(s)).unwrap().text();
-            text.strip_prefix("#EXTM3U\n#EXT-X-VERSION:4\n#EXT-X-TARGETDURATION:2\n").unwrap().to_owned()
+            let text = live
+                .file("index", "index_1.m3u8", &timeline, at(s))
+                .unwrap()
+                .text();
+            text.strip_prefix("#EXTM3U\n#EXT-X-VERSION:4\n#EXT-X-TARGETDURATION:2\n")
+                .unwrap()
+                .to_owned()
         };
         assert_eq!(
             playlist(12),
@@ -248,11 +291,9 @@ mod tests {
              #EXT-X-DISCONTINUITY\n\
              #EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:30.000Z\n#EXTINF:2.000,\nindex_1_61081600.ts\n"
         );
-        assert!(
-            playlist(14).starts_with(
-                "#EXT-X-MEDIA-SEQUENCE:61081600\n#EXT-X-DISCONTINUITY\n#EXT-X-PROGRAM-DATE-TIME:"
-            )
-        );
+        assert!(playlist(14).starts_with(
+            "#EXT-X-MEDIA-SEQUENCE:61081600\n#EXT-X-DISCONTINUITY\n#EXT-X-PROGRAM-DATE-TIME:"
+        ));
         assert!(playlist(16).starts_with(
             "#EXT-X-MEDIA-SEQUENCE:61081601\n#EXT-X-DISCONTINUITY-SEQUENCE:1\n#EXT-X-PROGRAM-DATE-TIME:"
         ));

@@ -56,8 +56,12 @@ struct Alert {
 impl Channels {
     /// Makes a channel that is running, with one pipeline or two, and returns its ARN.
     pub fn create_channel(&self, id: &str, pipelines: u8) -> String {
-        let channel =
-            Channel { state: "RUNNING".to_owned(), pipelines, packaged_by: None, alerts: Vec::new() };
+        let channel = Channel {
+            state: "RUNNING".to_owned(),
+            pipelines,
+            packaged_by: None,
+            alerts: Vec::new(),
+        };
         lock(&self.0).insert(id.to_owned(), channel);
         arn(id)
     }
@@ -69,7 +73,10 @@ impl Channels {
         self.change(id, |channel| {
             state.clone_into(&mut channel.state);
             if ["STOPPING", "IDLE", "DELETING", "DELETED"].contains(&state) {
-                channel.alerts.iter_mut().for_each(|alert| alert.clear(SystemTime::now()));
+                channel
+                    .alerts
+                    .iter_mut()
+                    .for_each(|alert| alert.clear(SystemTime::now()));
             }
         });
     }
@@ -77,7 +84,9 @@ impl Channels {
     /// Lets the channel's output go to this channel of MediaPackage (v1). It was not said before.
     #[track_caller]
     pub fn send_to(&self, id: &str, packaged_by: &str) {
-        self.change(id, |channel| channel.packaged_by = Some(packaged_by.to_owned()));
+        self.change(id, |channel| {
+            channel.packaged_by = Some(packaged_by.to_owned())
+        });
     }
 
     /// Sets an alert, such as `Video Not Detected`, unless the pipeline has it set already.
@@ -90,11 +99,21 @@ impl Channels {
     #[track_caller]
     pub fn set_alert_at(&self, id: &str, pipeline: u8, alert_type: &str, at: SystemTime) {
         self.change(id, |channel| {
-            if !channel.alerts.iter().any(|alert| alert.is_set(pipeline, alert_type)) {
+            if !channel
+                .alerts
+                .iter()
+                .any(|alert| alert.is_set(pipeline, alert_type))
+            {
                 // As long as a real one.
                 let id = format!("{:037x}", channel.alerts.len() + 1);
                 let alert_type = alert_type.to_owned();
-                channel.alerts.push(Alert { id, pipeline, alert_type, set_at: at, cleared_at: None });
+                channel.alerts.push(Alert {
+                    id,
+                    pipeline,
+                    alert_type,
+                    set_at: at,
+                    cleared_at: None,
+                });
             }
         });
     }
@@ -109,7 +128,10 @@ impl Channels {
     #[track_caller]
     pub fn clear_alert_at(&self, id: &str, pipeline: u8, alert_type: &str, at: SystemTime) {
         self.change(id, |channel| {
-            let alerts = channel.alerts.iter_mut().filter(|alert| alert.is_set(pipeline, alert_type));
+            let alerts = channel
+                .alerts
+                .iter_mut()
+                .filter(|alert| alert.is_set(pipeline, alert_type));
             alerts.for_each(|alert| alert.clear(at));
         });
     }
@@ -124,7 +146,10 @@ impl Channels {
 
     fn find<T>(&self, id: &str, look: impl FnOnce(&Channel) -> T) -> Result<T, Failure> {
         let channels = lock(&self.0);
-        channels.get(id).map(look).ok_or_else(|| Failure::not_found(format!("channel {id} not found")))
+        channels
+            .get(id)
+            .map(look)
+            .ok_or_else(|| Failure::not_found(format!("channel {id} not found")))
     }
 }
 
@@ -138,7 +163,11 @@ impl Alert {
     }
 
     fn state(&self) -> &'static str {
-        if self.cleared_at.is_some() { "CLEARED" } else { "SET" }
+        if self.cleared_at.is_some() {
+            "CLEARED"
+        } else {
+            "SET"
+        }
     }
 
     fn wire(&self) -> Value {
@@ -163,11 +192,18 @@ fn route(channels: &Channels, mut ask: Ask) -> Option<Operation> {
     let path = std::mem::take(&mut ask.path);
     let path: Vec<_> = path.iter().map(String::as_str).collect();
     Some(match (&ask.method, path.as_slice()) {
-        (&Method::GET, ["prod", "channels", id]) => Operation::new("DescribeChannel", id, move |id| {
-            Ok((StatusCode::OK, channels.find(id, |channel| channel.wire(id))?))
-        }),
+        (&Method::GET, ["prod", "channels", id]) => {
+            Operation::new("DescribeChannel", id, move |id| {
+                Ok((
+                    StatusCode::OK,
+                    channels.find(id, |channel| channel.wire(id))?,
+                ))
+            })
+        }
         (&Method::GET, ["prod", "channels", id, "alerts"]) => {
-            Operation::new("ListAlerts", id, move |id| Ok((StatusCode::OK, channels.alerts(id, &ask)?)))
+            Operation::new("ListAlerts", id, move |id| {
+                Ok((StatusCode::OK, channels.alerts(id, &ask)?))
+            })
         }
         _ => return None,
     })
@@ -182,16 +218,22 @@ impl Channels {
             return Err(bad_request(format!("stateFilter must not be {filter}")));
         }
         let alerts = self.find(id, |channel| channel.alerts.clone())?;
-        let wanted = alerts.iter().filter(|alert| filter == "ALL" || alert.state() == filter);
-        ask.page("alerts", wanted.map(Alert::wire).collect(), PAGE).map_err(bad_request)
+        let wanted = alerts
+            .iter()
+            .filter(|alert| filter == "ALL" || alert.state() == filter);
+        ask.page("alerts", wanted.map(Alert::wire).collect(), PAGE)
+            .map_err(bad_request)
     }
 }
 
 impl Channel {
     fn wire(&self, id: &str) -> Value {
-        let running = if self.state == "RUNNING" { self.pipelines } else { 0 };
-        let pipeline =
-            |pipeline: u8| json!({"activeInputAttachmentName": "input", "pipelineId": pipeline.to_string()});
+        let running = if self.state == "RUNNING" {
+            self.pipelines
+        } else {
+            0
+        };
+        let pipeline = |pipeline: u8| json!({"activeInputAttachmentName": "input", "pipelineId": pipeline.to_string()});
         let destination = |channel: &String| json!({"id": "mediapackage", "mediaPackageSettings": [{"channelId": channel}], "settings": []});
         json!({
             "arn": arn(id),

@@ -39,7 +39,11 @@ impl Operation {
         act: impl FnOnce(&str) -> Outcome + Send + 'static,
     ) -> Self {
         let (key, id) = (key.to_owned(), key.to_owned());
-        Self { name, key, act: Box::new(move || act(&id)) }
+        Self {
+            name,
+            key,
+            act: Box::new(move || act(&id)),
+        }
     }
 }
 
@@ -56,12 +60,20 @@ pub(crate) struct Failure {
 impl Failure {
     /// The error that the media services model for a status.
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, code: usual_code(status), message: message.into() }
+        Self {
+            status,
+            code: usual_code(status),
+            message: message.into(),
+        }
     }
 
     /// Most errors are told by their code only: all of these have the status 400.
     pub(crate) fn coded(code: &'static str, message: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, code, message: message.into() }
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            code,
+            message: message.into(),
+        }
     }
 
     pub(crate) fn unprocessable(message: impl Into<String>) -> Self {
@@ -83,10 +95,15 @@ pub(crate) fn serve<C>(
 where
     C: Clone + Send + Sync + 'static,
 {
-    Service::serve(service, traffic, content, move |content, traffic, request| {
-        let operation = route(&content, Ask::new(&request)).unwrap_or_else(unknown);
-        answer(service, traffic, request, operation)
-    })
+    Service::serve(
+        service,
+        traffic,
+        content,
+        move |content, traffic, request| {
+            let operation = route(&content, Ask::new(&request)).unwrap_or_else(unknown);
+            answer(service, traffic, request, operation)
+        },
+    )
 }
 
 async fn answer(
@@ -96,17 +113,42 @@ async fn answer(
     operation: Operation,
 ) -> Handled {
     let Operation { name, key, act } = operation;
-    let target = Target { operation: name.to_owned(), key, ..Target::default() };
-    let outcome = pass(service, &traffic, request.headers(), target, usual_code, act).await?;
+    let target = Target {
+        operation: name.to_owned(),
+        key,
+        ..Target::default()
+    };
+    let outcome = pass(
+        service,
+        &traffic,
+        request.headers(),
+        target,
+        usual_code,
+        act,
+    )
+    .await?;
     let (head, body) = match outcome {
         Ok((status, body)) => (Response::builder().status(status), body),
-        Err(Failure { status, code, message }) => {
-            (Response::builder().status(status).header("x-amzn-errortype", code), json!({"message": message}))
-        }
+        Err(Failure {
+            status,
+            code,
+            message,
+        }) => (
+            Response::builder()
+                .status(status)
+                .header("x-amzn-errortype", code),
+            json!({"message": message}),
+        ),
     };
     // An operation without members in its output answers without a body.
-    let body = if body.is_null() { String::new() } else { body.to_string() };
-    head.header(CONTENT_TYPE, "application/json").body(whole(body)).map_err(io::Error::other)
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    head.header(CONTENT_TYPE, "application/json")
+        .body(whole(body))
+        .map_err(io::Error::other)
 }
 
 /// What a request comes to: what was planned for it, a refusal for how it is signed, or what `act` does.
@@ -122,8 +164,16 @@ pub(crate) async fn pass<T>(
     let outcome = match traffic.before(&arrival, target).await {
         Ok(()) => check_signature(service, headers).and_then(|()| act()),
         Err(Refusal::Status(status, code)) => {
-            let code = if code.is_empty() { usual_code(status) } else { code };
-            Err(Failure { status, code, message: "refused on purpose".to_owned() })
+            let code = if code.is_empty() {
+                usual_code(status)
+            } else {
+                code
+            };
+            Err(Failure {
+                status,
+                code,
+                message: "refused on purpose".to_owned(),
+            })
         }
         Err(Refusal::Reset) => Err(Failure::coded("", "")),
     };
@@ -135,21 +185,35 @@ pub(crate) async fn pass<T>(
 /// can only be wrong about the secret, and S3 notices that.
 fn check_signature(service: &str, headers: &HeaderMap) -> Result<(), Failure> {
     let forbidden = |code, message: &str| {
-        Err(Failure { status: StatusCode::FORBIDDEN, code, message: message.to_owned() })
+        Err(Failure {
+            status: StatusCode::FORBIDDEN,
+            code,
+            message: message.to_owned(),
+        })
     };
-    let Some(header) = headers.get(AUTHORIZATION).and_then(|header| header.to_str().ok()) else {
-        return forbidden("MissingAuthenticationTokenException", "Missing Authentication Token");
+    let Some(header) = headers
+        .get(AUTHORIZATION)
+        .and_then(|header| header.to_str().ok())
+    else {
+        return forbidden(
+            "MissingAuthenticationTokenException",
+            "Missing Authentication Token",
+        );
     };
-    let credential = header.split_once("Credential=").and_then(|(_, rest)| rest.split(',').next());
+    let credential = header
+        .split_once("Credential=")
+        .and_then(|(_, rest)| rest.split(',').next());
     let scope: Vec<_> = credential.unwrap_or_default().split('/').collect();
     match scope.as_slice() {
         [ACCESS_KEY_ID, _date, REGION, scope, "aws4_request"] if *scope == service => Ok(()),
-        [ACCESS_KEY_ID, ..] => {
-            forbidden("InvalidSignatureException", "Credential should be scoped to this region and service.")
-        }
-        _ => {
-            forbidden("UnrecognizedClientException", "The security token included in the request is invalid.")
-        }
+        [ACCESS_KEY_ID, ..] => forbidden(
+            "InvalidSignatureException",
+            "Credential should be scoped to this region and service.",
+        ),
+        _ => forbidden(
+            "UnrecognizedClientException",
+            "The security token included in the request is invalid.",
+        ),
     }
 }
 
@@ -172,19 +236,30 @@ fn usual_code(status: StatusCode) -> &'static str {
 
 fn unknown() -> Operation {
     Operation::new("", "", |_| {
-        Err(Failure::new(StatusCode::NOT_IMPLEMENTED, "the stand-in has no such operation"))
+        Err(Failure::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "the stand-in has no such operation",
+        ))
     })
 }
 
 impl Ask {
     fn new(request: &Request<Bytes>) -> Self {
         let uri = request.uri();
-        let pairs = uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+        let pairs = uri
+            .query()
+            .unwrap_or_default()
+            .split('&')
+            .filter_map(|pair| pair.split_once('='));
         Self {
             method: request.method().clone(),
             path: uri.path().split('/').skip(1).map(decoded).collect(),
-            query: pairs.map(|(name, value)| (decoded(name), decoded(&value.replace('+', " ")))).collect(),
-            body: serde_json::from_slice(request.body()).map(Value::Object).unwrap_or_default(),
+            query: pairs
+                .map(|(name, value)| (decoded(name), decoded(&value.replace('+', " "))))
+                .collect(),
+            body: serde_json::from_slice(request.body())
+                .map(Value::Object)
+                .unwrap_or_default(),
         }
     }
 

@@ -113,7 +113,11 @@ impl RuntimeApi {
 
     /// Queues an event at once; the future is its answer. The time limit counts from when the function gets
     /// the event.
-    pub fn invoke(&self, event: &Value, time_limit: Duration) -> impl Future<Output = Answer> + Send + use<> {
+    pub fn invoke(
+        &self,
+        event: &Value,
+        time_limit: Duration,
+    ) -> impl Future<Output = Answer> + Send + use<> {
         let (answer, answered) = oneshot::channel();
         let mut counter = lock(&self.desk.counter);
         match counter.end.clone() {
@@ -158,7 +162,12 @@ impl RuntimeApi {
 
 impl Desk {
     async fn answer(self: Arc<Self>, request: Request<Bytes>) -> Handled {
-        let path = request.uri().path().strip_prefix("/2018-06-01/runtime/").unwrap_or_default().to_owned();
+        let path = request
+            .uri()
+            .path()
+            .strip_prefix("/2018-06-01/runtime/")
+            .unwrap_or_default()
+            .to_owned();
         let path: Vec<_> = path.split('/').collect();
         match (request.method(), path.as_slice()) {
             (&Method::GET, ["invocation", "next"]) => self.next().await,
@@ -179,11 +188,20 @@ impl Desk {
             }
             (&Method::POST, ["invocation", request_id, "error"]) => {
                 let (error_type, error_message) = report(request.body());
-                accepted(self.settle(request_id, Answer::Error { error_type, error_message }))
+                accepted(self.settle(
+                    request_id,
+                    Answer::Error {
+                        error_type,
+                        error_message,
+                    },
+                ))
             }
             (&Method::POST, ["init", "error"]) => {
                 let (error_type, error_message) = report(request.body());
-                self.end(&Answer::InitError { error_type, error_message });
+                self.end(&Answer::InitError {
+                    error_type,
+                    error_message,
+                });
                 accepted(true)
             }
             _ => refuse(StatusCode::NOT_FOUND, "NoSuchPath"),
@@ -191,7 +209,9 @@ impl Desk {
     }
 
     async fn next(self: Arc<Self>) -> Handled {
-        lock(&self.counter).first_next_at.get_or_insert_with(Instant::now);
+        lock(&self.counter)
+            .first_next_at
+            .get_or_insert_with(Instant::now);
         let invocation = loop {
             let queued = self.queued.notified();
             let invocation = lock(&self.counter).queue.pop_front();
@@ -200,14 +220,26 @@ impl Desk {
                 None => queued.await,
             }
         };
-        let Invocation { request_id, event, time_limit } = invocation;
-        let deadline = (SystemTime::now() + time_limit).duration_since(UNIX_EPOCH).unwrap_or_default();
+        let Invocation {
+            request_id,
+            event,
+            time_limit,
+        } = invocation;
+        let deadline = (SystemTime::now() + time_limit)
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         tokio::spawn(Arc::clone(&self).expire(request_id.clone(), time_limit));
         let head = Response::builder()
             .header("Lambda-Runtime-Aws-Request-Id", &request_id)
-            .header("Lambda-Runtime-Deadline-Ms", deadline.as_millis().to_string())
+            .header(
+                "Lambda-Runtime-Deadline-Ms",
+                deadline.as_millis().to_string(),
+            )
             .header("Lambda-Runtime-Invoked-Function-Arn", &self.function_arn)
-            .header("Lambda-Runtime-Trace-Id", "Root=1-00000000-000000000000000000000000;Sampled=0");
+            .header(
+                "Lambda-Runtime-Trace-Id",
+                "Root=1-00000000-000000000000000000000000;Sampled=0",
+            );
         say(head, event)
     }
 
@@ -219,7 +251,9 @@ impl Desk {
     /// Says whether there was such an invocation to answer.
     fn settle(&self, request_id: &str, answer: Answer) -> bool {
         let mut counter = lock(&self.counter);
-        counter.queue.retain(|invocation| invocation.request_id != request_id);
+        counter
+            .queue
+            .retain(|invocation| invocation.request_id != request_id);
         let waiting = counter.unanswered.remove(request_id);
         waiting.is_some_and(|waiting| waiting.send(answer).is_ok())
     }
@@ -243,7 +277,10 @@ fn report(body: &[u8]) -> (String, String) {
 
 fn accepted(known: bool) -> Handled {
     if known {
-        return say(Response::builder().status(StatusCode::ACCEPTED), r#"{"status": "OK"}"#);
+        return say(
+            Response::builder().status(StatusCode::ACCEPTED),
+            r#"{"status": "OK"}"#,
+        );
     }
     refuse(StatusCode::BAD_REQUEST, "InvalidRequestID")
 }
@@ -254,5 +291,7 @@ fn refuse(status: StatusCode, error_type: &str) -> Handled {
 }
 
 fn say(head: Builder, body: impl Into<Bytes>) -> Handled {
-    head.header(CONTENT_TYPE, "application/json").body(whole(body)).map_err(io::Error::other)
+    head.header(CONTENT_TYPE, "application/json")
+        .body(whole(body))
+        .map_err(io::Error::other)
 }

@@ -42,15 +42,23 @@ impl Server {
             .enable_all()
             .build()
             .expect("a runtime for the server");
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free loopback port");
-        listener.set_nonblocking(true).expect("a socket that does not block");
-        let address = listener.local_addr().expect("a bound socket has an address");
+        let listener =
+            std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free loopback port");
+        listener
+            .set_nonblocking(true)
+            .expect("a socket that does not block");
+        let address = listener
+            .local_addr()
+            .expect("a bound socket has an address");
         let listener = {
             let _guard = runtime.enter();
             TcpListener::from_std(listener).expect("a socket the runtime can watch")
         };
         runtime.spawn(accept(listener, tls, handler));
-        Self { address, runtime: Some(runtime) }
+        Self {
+            address,
+            runtime: Some(runtime),
+        }
     }
 
     /// Where it listens.
@@ -61,7 +69,9 @@ impl Server {
     /// The server's own runtime, whose clock always runs.
     #[expect(clippy::expect_used, reason = "only drop takes the runtime")]
     pub(crate) fn runtime(&self) -> &Runtime {
-        self.runtime.as_ref().expect("a server has its runtime until it is dropped")
+        self.runtime
+            .as_ref()
+            .expect("a server has its runtime until it is dropped")
     }
 }
 
@@ -81,7 +91,9 @@ pub(crate) async fn to_its_end(answer: impl Future<Output = Handled> + Send + 's
 
 /// A body that is there as a whole.
 pub(crate) fn whole(body: impl Into<Bytes>) -> UnsyncBoxBody<Bytes, io::Error> {
-    Full::new(body.into()).map_err(|never| match never {}).boxed_unsync()
+    Full::new(body.into())
+        .map_err(|never| match never {})
+        .boxed_unsync()
 }
 
 async fn accept<H, F>(listener: TcpListener, tls: Option<TlsAcceptor>, handler: H)
@@ -90,7 +102,9 @@ where
     F: Future<Output = Handled> + Send + 'static,
 {
     loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
+        let Ok((stream, _)) = listener.accept().await else {
+            continue;
+        };
         // With Nagle's algorithm an answer in two writes can wait 40 ms for the client's delayed ACK.
         let _ = stream.set_nodelay(true);
         let (tls, handler) = (tls.clone(), handler.clone());
@@ -123,5 +137,7 @@ where
         }
     });
     // What fails here is a client that left, or a connection that was to be cut: the client's test sees it.
-    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }

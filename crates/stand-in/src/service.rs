@@ -43,12 +43,20 @@ impl<C: Clone + Send + Sync + 'static> Service<C> {
         A: Fn(C, Traffic, Request<Bytes>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Handled> + Send + 'static,
     {
-        let (acceptor, ca_pem) = identity.map(|identity| (identity.acceptor, identity.ca_pem)).unzip();
+        let (acceptor, ca_pem) = identity
+            .map(|identity| (identity.acceptor, identity.ca_pem))
+            .unzip();
         let server = Server::start(name, acceptor, {
             let (content, traffic) = (content.clone(), traffic.clone());
             move |request| to_its_end(answer(content.clone(), traffic.clone(), request))
         });
-        Self { server, others: Vec::new(), traffic: traffic.clone(), content, ca_pem }
+        Self {
+            server,
+            others: Vec::new(),
+            traffic: traffic.clone(),
+            content,
+            ca_pem,
+        }
     }
 
     /// Runs `hook` on the content just before the next call of this operation takes effect. See [`Traffic::before_first`].
@@ -73,7 +81,11 @@ impl<C> Service<C> {
 
     /// What goes into `AWS_ENDPOINT_URL` or the variable of the service, such as `AWS_ENDPOINT_URL_S3`.
     pub fn endpoint_url(&self) -> String {
-        let scheme = if self.ca_pem.is_some() { "https" } else { "http" };
+        let scheme = if self.ca_pem.is_some() {
+            "https"
+        } else {
+            "http"
+        };
         format!("{scheme}://{}", self.server.address())
     }
 

@@ -18,13 +18,18 @@ impl Site {
     /// one.
     pub fn start(buckets: &Buckets) -> Self {
         let buckets = buckets.clone();
-        Self(Server::start("site", None, move |request: Request<Bytes>| {
-            let path = decoded(request.uri().path());
-            // Where an origin access control may not list, S3 does not tell a missing object from a forbidden
-            // one (S3 API reference, GetObject, "Permissions").
-            let file = read(&buckets, &path).unwrap_or_else(|| File::empty(StatusCode::FORBIDDEN));
-            std::future::ready(file.answer(request.method()))
-        }))
+        Self(Server::start(
+            "site",
+            None,
+            move |request: Request<Bytes>| {
+                let path = decoded(request.uri().path());
+                // Where an origin access control may not list, S3 does not tell a missing object from a forbidden
+                // one (S3 API reference, GetObject, "Permissions").
+                let file =
+                    read(&buckets, &path).unwrap_or_else(|| File::empty(StatusCode::FORBIDDEN));
+                std::future::ready(file.answer(request.method()))
+            },
+        ))
     }
 
     /// What a bucket's name follows, behind a slash.
@@ -37,5 +42,9 @@ fn read(buckets: &Buckets, path: &str) -> Option<File> {
     let (bucket, key) = path.strip_prefix('/')?.split_once('/')?;
     let object = buckets.find(bucket, key)?;
     let content_type = object.content_type.unwrap_or_default();
-    Some(File::new(&content_type, &object.cache_control.unwrap_or_default(), object.body))
+    Some(File::new(
+        &content_type,
+        &object.cache_control.unwrap_or_default(),
+        object.body,
+    ))
 }

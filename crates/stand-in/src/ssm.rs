@@ -31,9 +31,14 @@ impl Ssm {
 }
 
 async fn answer(commands: Commands, traffic: Traffic, request: Request<Bytes>) -> Handled {
-    let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
-    let operation =
-        target.and_then(|target| target.strip_prefix("AmazonSSM.")).unwrap_or_default().to_owned();
+    let target = request
+        .headers()
+        .get("x-amz-target")
+        .and_then(|target| target.to_str().ok());
+    let operation = target
+        .and_then(|target| target.strip_prefix("AmazonSSM."))
+        .unwrap_or_default()
+        .to_owned();
     let input: Value = serde_json::from_slice(request.body()).unwrap_or_default();
     let key = match operation.as_str() {
         "SendCommand" => &input["InstanceIds"][0],
@@ -41,14 +46,24 @@ async fn answer(commands: Commands, traffic: Traffic, request: Request<Bytes>) -
         _ => &Value::Null,
     };
     let key = key.as_str().unwrap_or_default().to_owned();
-    let target = Target { operation: operation.clone(), key, ..Target::default() };
+    let target = Target {
+        operation: operation.clone(),
+        key,
+        ..Target::default()
+    };
     let act = || commands.act(&operation, &input);
     let outcome = rest::pass("ssm", &traffic, request.headers(), target, usual_code, act).await?;
     let (status, body) = match outcome {
         Ok(body) => (StatusCode::OK, body),
-        Err(Failure { status, code, message }) => (status, json!({"__type": code, "message": message})),
+        Err(Failure {
+            status,
+            code,
+            message,
+        }) => (status, json!({"__type": code, "message": message})),
     };
-    let head = Response::builder().status(status).header(CONTENT_TYPE, "application/x-amz-json-1.1");
+    let head = Response::builder()
+        .status(status)
+        .header(CONTENT_TYPE, "application/x-amz-json-1.1");
     head.body(whole(body.to_string())).map_err(io::Error::other)
 }
 
@@ -70,7 +85,10 @@ impl Commands {
             "SendCommand" => content.send(input),
             "ListCommands" => content.list(input),
             "GetCommandInvocation" => content.result(input),
-            _ => Err(Failure::coded("UnknownOperationException", "the stand-in has no such operation")),
+            _ => Err(Failure::coded(
+                "UnknownOperationException",
+                "the stand-in has no such operation",
+            )),
         }
     }
 }

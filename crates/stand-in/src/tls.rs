@@ -16,17 +16,25 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    #[expect(clippy::expect_used, reason = "made from constants: it works always or never")]
+    #[expect(
+        clippy::expect_used,
+        reason = "made from constants: it works always or never"
+    )]
     pub(crate) fn new() -> Self {
         let (ca_pem, certificate, key) = sign().expect("a certificate for 127.0.0.1");
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .and_then(|config| {
                 let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-                config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key)
+                config
+                    .with_no_client_auth()
+                    .with_single_cert(vec![certificate.der().clone()], key)
             })
             .expect("a TLS configuration from a certificate and its key");
-        Self { acceptor: TlsAcceptor::from(Arc::new(config)), ca_pem }
+        Self {
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+            ca_pem,
+        }
     }
 }
 
@@ -35,7 +43,9 @@ fn sign() -> Result<(String, rcgen::Certificate, KeyPair), Error> {
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     // A certificate whose subject is also its issuer counts as self-signed.
-    authority.distinguished_name.push(DnType::CommonName, "stand-in authority");
+    authority
+        .distinguished_name
+        .push(DnType::CommonName, "stand-in authority");
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
     let key = KeyPair::generate()?;
     let certificate = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()])?

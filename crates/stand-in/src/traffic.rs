@@ -88,7 +88,10 @@ struct Shared {
 
 impl Default for Shared {
     fn default() -> Self {
-        Self { plan: Mutex::default(), held: Semaphore::new(0) }
+        Self {
+            plan: Mutex::default(),
+            held: Semaphore::new(0),
+        }
     }
 }
 
@@ -132,14 +135,27 @@ impl Arrival {
     /// The code for a key's error, if the n-th key (from 0) of a `DeleteObjects` is to fail.
     pub(crate) fn fails_key(&self, n: usize) -> Option<&'static str> {
         match self.fault.get() {
-            Some(Fault::PartialDelete { code, every }) if (n + 1).is_multiple_of(*every) => Some(*code),
+            Some(Fault::PartialDelete { code, every }) if (n + 1).is_multiple_of(*every) => {
+                Some(*code)
+            }
             _ => None,
         }
     }
 
     fn call(&self, index: usize) -> Call {
-        let Target { operation, bucket, key } = self.target.get().cloned().unwrap_or_default();
-        Call { index, service: self.service, operation, bucket, key, at: self.at }
+        let Target {
+            operation,
+            bucket,
+            key,
+        } = self.target.get().cloned().unwrap_or_default();
+        Call {
+            index,
+            service: self.service,
+            operation,
+            bucket,
+            key,
+            at: self.at,
+        }
     }
 }
 
@@ -147,13 +163,20 @@ impl Traffic {
     /// Every call since the start or since [`reset_calls`](Self::reset_calls), in the order of arrival.
     pub fn calls(&self) -> Vec<Call> {
         let plan = lock(&self.0.plan);
-        plan.arrivals.iter().enumerate().map(|(index, arrival)| arrival.call(index)).collect()
+        plan.arrivals
+            .iter()
+            .enumerate()
+            .map(|(index, arrival)| arrival.call(index))
+            .collect()
     }
 
     /// Forgets the calls, and every fault and hook whose call has not come. The next call has index 0.
     pub fn reset_calls(&self) {
         let mut plan = lock(&self.0.plan);
-        *plan = Plan { latency: plan.latency, ..Plan::default() };
+        *plan = Plan {
+            latency: plan.latency,
+            ..Plan::default()
+        };
     }
 
     /// Lets every request wait this long before it takes effect.
@@ -169,12 +192,16 @@ impl Traffic {
     /// Plans what goes wrong with the next call of this operation, such as `PutObject`: requests that are in flight
     /// together have no fixed index.
     pub fn fault_first(&self, operation: &str, fault: Fault) {
-        lock(&self.0.plan).first_faults.insert(operation.to_owned(), fault);
+        lock(&self.0.plan)
+            .first_faults
+            .insert(operation.to_owned(), fault);
     }
 
     /// Runs `hook` just before the next call of this operation takes effect.
     pub fn before_first(&self, operation: &str, hook: impl FnOnce() + Send + 'static) {
-        lock(&self.0.plan).first_hooks.insert(operation.to_owned(), Box::new(hook));
+        lock(&self.0.plan)
+            .first_hooks
+            .insert(operation.to_owned(), Box::new(hook));
     }
 
     /// Runs `hook` just before the call of this index takes effect: another client comes in between a read
@@ -207,7 +234,11 @@ impl Traffic {
         let index = plan.arrivals.len();
         let arrival = Arc::new(Arrival {
             service,
-            fault: plan.faults.remove(&index).map(OnceLock::from).unwrap_or_default(),
+            fault: plan
+                .faults
+                .remove(&index)
+                .map(OnceLock::from)
+                .unwrap_or_default(),
             hook: Mutex::new(plan.hooks.remove(&index)),
             at: Instant::now(),
             target: OnceLock::new(),
@@ -243,12 +274,15 @@ impl Traffic {
         }
         match arrival.fault.get() {
             Some(&Fault::Status { status, code }) => {
-                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                let status =
+                    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
                 Err(Refusal::Status(status, code))
             }
             Some(Fault::ResetBefore) => Err(Refusal::Reset),
             Some(Fault::HoldBefore) => self.hold().await,
-            Some(Fault::ResetAfter | Fault::PartialDelete { .. } | Fault::HoldAfter) | None => Ok(()),
+            Some(Fault::ResetAfter | Fault::PartialDelete { .. } | Fault::HoldAfter) | None => {
+                Ok(())
+            }
         }
     }
 

@@ -17,9 +17,19 @@ pub(crate) struct File {
 
 impl File {
     pub(crate) fn new(content_type: &str, cache_control: &str, body: impl Into<Bytes>) -> Self {
-        let headers = [(CONTENT_TYPE, content_type.to_owned()), (CACHE_CONTROL, cache_control.to_owned())];
-        let headers = headers.into_iter().filter(|(_, value)| !value.is_empty()).collect();
-        Self { status: StatusCode::OK, headers, body: body.into() }
+        let headers = [
+            (CONTENT_TYPE, content_type.to_owned()),
+            (CACHE_CONTROL, cache_control.to_owned()),
+        ];
+        let headers = headers
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .collect();
+        Self {
+            status: StatusCode::OK,
+            headers,
+            body: body.into(),
+        }
     }
 
     #[cfg(test)]
@@ -29,11 +39,18 @@ impl File {
 
     /// A status, and no more.
     pub(crate) fn empty(status: StatusCode) -> Self {
-        Self { status, headers: Vec::new(), body: Bytes::new() }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Bytes::new(),
+        }
     }
 
     pub(crate) fn redirect(url: String) -> Self {
-        Self { headers: vec![(LOCATION, url)], ..Self::empty(StatusCode::FOUND) }
+        Self {
+            headers: vec![(LOCATION, url)],
+            ..Self::empty(StatusCode::FOUND)
+        }
     }
 
     /// The answer to any origin's page: to a GET, a HEAD or the question of a browser beforehand.
@@ -48,13 +65,22 @@ impl File {
             return head.body(whole("")).map_err(io::Error::other);
         }
         if ![Method::GET, Method::HEAD].contains(method) {
-            return head.status(StatusCode::METHOD_NOT_ALLOWED).body(whole("")).map_err(io::Error::other);
+            return head
+                .status(StatusCode::METHOD_NOT_ALLOWED)
+                .body(whole(""))
+                .map_err(io::Error::other);
         }
-        head = head.status(self.status).header(CONTENT_LENGTH, self.body.len());
+        head = head
+            .status(self.status)
+            .header(CONTENT_LENGTH, self.body.len());
         for (name, value) in self.headers {
             head = head.header(name, value);
         }
-        let body = if *method == Method::HEAD { Bytes::new() } else { self.body };
+        let body = if *method == Method::HEAD {
+            Bytes::new()
+        } else {
+            self.body
+        };
         head.body(whole(body)).map_err(io::Error::other)
     }
 }

@@ -93,7 +93,9 @@ enum Key {
 
 impl Key {
     fn name(self) -> String {
-        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+        self.to_possible_value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default()
     }
 }
 
@@ -132,10 +134,15 @@ where
     T: FromStr + PartialOrd + Display + Clone + Send + Sync + 'static,
 {
     move |text| {
-        text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
-            let (least, most) = (range.start(), range.end());
-            format!("expected a whole number of {unit} from {least} to {most}, such as {example}")
-        })
+        text.parse()
+            .ok()
+            .filter(|number| range.contains(number))
+            .ok_or_else(|| {
+                let (least, most) = (range.start(), range.end());
+                format!(
+                    "expected a whole number of {unit} from {least} to {most}, such as {example}"
+                )
+            })
     }
 }
 
@@ -147,7 +154,8 @@ fn addresses(text: &str) -> Result<IpNet, String> {
     let text = text.trim();
     let one = || text.parse::<IpAddr>().map(IpNet::from).ok();
     text.parse().ok().or_else(one).ok_or_else(|| {
-        "expected an IP address or a CIDR block, such as 10.0.0.1, 10.0.0.0/8 or 2001:db8::/32".to_owned()
+        "expected an IP address or a CIDR block, such as 10.0.0.1, 10.0.0.0/8 or 2001:db8::/32"
+            .to_owned()
     })
 }
 

@@ -31,7 +31,10 @@ pub(crate) fn all(files: &[PathBuf], rules: &Rules, audience: &mut Audience) -> 
         failed: Vec::new(),
         warnings: Vec::new(),
     };
-    let sizes = files.iter().filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len());
+    let sizes = files
+        .iter()
+        .filter_map(|file| file.metadata().ok())
+        .map(|metadata| metadata.len());
     // Only on a terminal.
     let progress = ProgressBar::new(sizes.sum()).with_style(style());
     for file in files {
@@ -40,7 +43,11 @@ pub(crate) fn all(files: &[PathBuf], rules: &Rules, audience: &mut Audience) -> 
             Ok((tally, ended)) => {
                 summary.all.add(tally);
                 let is_read = is_mostly_read(&tally) && !tally.says_nothing();
-                let list = if is_read { &mut summary.warnings } else { &mut summary.failed };
+                let list = if is_read {
+                    &mut summary.warnings
+                } else {
+                    &mut summary.failed
+                };
                 if let Some((line, problem)) = tally.first_problem {
                     list.push(format!(
                         "{name}: {} of {} cannot be read; the first is line {line}: {problem}",
@@ -50,13 +57,15 @@ pub(crate) fn all(files: &[PathBuf], rules: &Rules, audience: &mut Audience) -> 
                 }
                 if tally.unkeyed > 0 {
                     let key = rules.keying.name();
-                    let (requests, lack) =
-                        (count(tally.unkeyed, "request"), if tally.unkeyed == 1 { "lacks" } else { "lack" });
+                    let (requests, lack) = (
+                        count(tally.unkeyed, "request"),
+                        if tally.unkeyed == 1 { "lacks" } else { "lack" },
+                    );
                     list.push(format!("{name}: {requests} {lack} the key {key} (--key)"));
                 }
-                summary.failed.extend(
-                    ended.map(|problem| format!("{name}: {problem}; what was read until then is counted")),
-                );
+                summary.failed.extend(ended.map(|problem| {
+                    format!("{name}: {problem}; what was read until then is counted")
+                }));
             }
             Err(error) => summary.failed.push(format!("{name}: {error}")),
         }
@@ -112,7 +121,14 @@ fn one(
         (Box::new(file), metadata.len())
     };
     let unpacked_bytes = SMALL_BYTES.max(size_bytes.saturating_mul(MAX_RATIO));
-    let mut log = Log::new(rules, audience, Limits { unpacked_bytes, minutes: usize::MAX });
+    let mut log = Log::new(
+        rules,
+        audience,
+        Limits {
+            unpacked_bytes,
+            minutes: usize::MAX,
+        },
+    );
     let mut piece = vec![0; PIECE_BYTES];
     let mut trouble = None;
     loop {
@@ -132,7 +148,10 @@ fn one(
         }
     }
     let (tally, ended) = log.end();
-    Ok((tally, trouble.or_else(|| ended.map(|error| error.to_string()))))
+    Ok((
+        tally,
+        trouble.or_else(|| ended.map(|error| error.to_string())),
+    ))
 }
 
 impl Summary {
@@ -151,7 +170,14 @@ impl Display for Summary {
         for sentence in self.warnings.iter().chain(&self.failed) {
             writeln!(f, "{sentence}")?;
         }
-        let Tally { lines, counted, other, dropped, malformed, .. } = self.all;
+        let Tally {
+            lines,
+            counted,
+            other,
+            dropped,
+            malformed,
+            ..
+        } = self.all;
         write!(
             f,
             "{}, {}: {} of viewers, {other} other, {malformed} not understood",

@@ -23,20 +23,32 @@ pub(crate) fn table(
     rules: &Rules,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let most = figures.iter().map(|figure| figure.count.viewers).max().unwrap_or_default();
+    let most = figures
+        .iter()
+        .map(|figure| figure.count.viewers)
+        .max()
+        .unwrap_or_default();
     let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table
+        .load_style(NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(["minute (UTC)", "stream", "viewers", ""]);
     if let Some(column) = table.column_mut(2) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     let mut before: Option<Minute> = None;
     let mut figures_of = BTreeMap::<Minute, Vec<&Figure>>::new();
-    figures.iter().for_each(|figure| figures_of.entry(figure.minute).or_default().push(figure));
+    figures
+        .iter()
+        .for_each(|figure| figures_of.entry(figure.minute).or_default().push(figure));
     for minute in audience.minutes() {
         if let Some(before) = before.filter(|before| before.later(1) < minute) {
             let (first, last) = (before.later(1), minute.later(-1));
-            let text = if first == last { at(first) } else { format!("{} to {}", at(first), at(last)) };
+            let text = if first == last {
+                at(first)
+            } else {
+                format!("{} to {}", at(first), at(last))
+            };
             table.add_row([text.as_str(), "", "?", "no log"]);
         }
         before = Some(minute);
@@ -58,19 +70,37 @@ pub(crate) fn table(
         }
     }
     for (stream, peak) in peaks {
-        writeln!(out, "most of {stream}: {} at {}", viewers(peak), at(peak.minute))?;
+        writeln!(
+            out,
+            "most of {stream}: {} at {}",
+            viewers(peak),
+            at(peak.minute)
+        )?;
     }
     if figures.is_empty() {
         writeln!(out, "no viewer was counted")?;
     }
-    write!(out, "key: {}, window: {} s; ~ is an estimate", rules.keying.name(), rules.window_s)?;
+    write!(
+        out,
+        "key: {}, window: {} s; ~ is an estimate",
+        rules.keying.name(),
+        rules.window_s
+    )?;
     // A window of a minute looks at no other.
-    let partial = if rules.minutes_before() > 0 { ", ≥ looks back at minutes without a log" } else { "" };
+    let partial = if rules.minutes_before() > 0 {
+        ", ≥ looks back at minutes without a log"
+    } else {
+        ""
+    };
     writeln!(out, "{partial}")
 }
 
 /// How many, and how sure that is.
-fn viewers(Figure { count, is_partial, .. }: &Figure) -> String {
+fn viewers(
+    Figure {
+        count, is_partial, ..
+    }: &Figure,
+) -> String {
     let at_least = if *is_partial { "≥" } else { "" };
     let about = if count.exact { "" } else { "~" };
     format!("{at_least}{about}{}", count.viewers)
@@ -78,7 +108,11 @@ fn viewers(Figure { count, is_partial, .. }: &Figure) -> String {
 
 /// `2026-11-21 21:13`
 fn at(minute: Minute) -> String {
-    minute.text().replace('T', " ").trim_end_matches(":00Z").to_owned()
+    minute
+        .text()
+        .replace('T', " ")
+        .trim_end_matches(":00Z")
+        .to_owned()
 }
 
 /// Eighths of a character, as far as the viewers are of the most.
@@ -87,6 +121,9 @@ fn bar(viewers: u64, most: u64) -> String {
     let eighths = u128::from(viewers) * u128::from(WIDTH * 8) / u128::from(most.max(1));
     let (full, part) = (eighths / 8, eighths % 8);
     let full = usize::try_from(full).unwrap_or_default();
-    let part = usize::try_from(part).ok().and_then(|part| EIGHTHS.get(part)).unwrap_or(&"");
+    let part = usize::try_from(part)
+        .ok()
+        .and_then(|part| EIGHTHS.get(part))
+        .unwrap_or(&"");
     format!("{}{part}", "█".repeat(full))
 }

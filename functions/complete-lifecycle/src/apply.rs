@@ -27,14 +27,29 @@ impl Handler {
         dry_run: bool,
     ) -> Result<Done, Error> {
         let fleet = &self.settings.fleet;
-        let Waiting { instance, wait, returns, past, run } = waiting;
+        let Waiting {
+            instance,
+            wait,
+            returns,
+            past,
+            run,
+        } = waiting;
         let direction = wait.direction();
         let step = match (commands, fleet.document(direction)) {
-            (Some(Own { first, .. }), Some((_, step))) => self.ssm.result(first, instance, step).await?,
+            (Some(Own { first, .. }), Some((_, step))) => {
+                self.ssm.result(first, instance, step).await?
+            }
             _ => None,
         };
         let (wait, returns, past) = (*wait, *returns, *past);
-        let seen = Seen { wait, returns, past, run: run.as_ref(), commands, step: step.as_ref() };
+        let seen = Seen {
+            wait,
+            returns,
+            past,
+            run: run.as_ref(),
+            commands,
+            step: step.as_ref(),
+        };
         let (next, hook) = match (next(fleet, seen), fleet.hook(direction)) {
             (Some(next), Some(hook)) => (next, hook),
             (Some(Next::Held(why)), None) => return Ok(Done::Held(why)),
@@ -42,7 +57,9 @@ impl Handler {
         };
         let verdict = match next {
             Next::Held(why) => return Ok(Done::Held(why)),
-            Next::Send(_) | Next::Heartbeat if dry_run => return Ok(Done::Would(commands.is_none())),
+            Next::Send(_) | Next::Heartbeat if dry_run => {
+                return Ok(Done::Would(commands.is_none()));
+            }
             Next::Send(order) => {
                 return Ok(match self.ssm.send(instance, &order).await? {
                     Sending::Taken(id) => Done::Sent(id),
@@ -50,10 +67,16 @@ impl Handler {
                 });
             }
             Next::Heartbeat => {
-                return Ok(match self.autoscaling.heartbeat(&fleet.group, hook, instance).await? {
-                    Action::Done => Done::Running,
-                    Action::Over => Done::Over,
-                });
+                return Ok(
+                    match self
+                        .autoscaling
+                        .heartbeat(&fleet.group, hook, instance)
+                        .await?
+                    {
+                        Action::Done => Done::Running,
+                        Action::Over => Done::Over,
+                    },
+                );
             }
             Next::Verify(receipt) => {
                 let found = match run {
@@ -72,17 +95,33 @@ impl Handler {
 
     async fn end(&self, waiting: &Waiting, hook: &str, verdict: Verdict) -> Result<Done, Error> {
         let (group, instance) = (&self.settings.fleet.group, &waiting.instance);
-        Ok(match self.autoscaling.complete(group, hook, instance, verdict.result()).await? {
-            Action::Done => Done::Ended(verdict),
-            Action::Over => Done::Over,
-        })
+        Ok(
+            match self
+                .autoscaling
+                .complete(group, hook, instance, verdict.result())
+                .await?
+            {
+                Action::Done => Done::Ended(verdict),
+                Action::Over => Done::Over,
+            },
+        )
     }
 
     /// The files of logs that S3 has, all of them as the manifest says, or what is wrong.
-    async fn saved(&self, run: &Run, receipt: &Receipt) -> Result<Result<Vec<SavedFile>, String>, Error> {
-        let Some(terminate) = &self.settings.fleet.terminate else { return Ok(Err(String::new())) };
+    async fn saved(
+        &self,
+        run: &Run,
+        receipt: &Receipt,
+    ) -> Result<Result<Vec<SavedFile>, String>, Error> {
+        let Some(terminate) = &self.settings.fleet.terminate else {
+            return Ok(Err(String::new()));
+        };
         let (bucket, prefix) = (&terminate.bucket, run.log_prefix());
-        let manifest = match self.s3.read(bucket, &run.manifest_key(receipt), MAX_MANIFEST_BYTES).await? {
+        let manifest = match self
+            .s3
+            .read(bucket, &run.manifest_key(receipt), MAX_MANIFEST_BYTES)
+            .await?
+        {
             Read::Text(manifest) => manifest.text,
             Read::Absent => return Ok(Err("the manifest is not there".to_owned())),
             Read::Unreadable(why) => return Ok(Err(format!("the manifest cannot be read: {why}"))),
@@ -92,10 +131,21 @@ impl Handler {
             Err(why) => return Ok(Err(why)),
         };
         let verify = async |file: &SavedFile| {
-            let stored = self.s3.checksum(bucket, &format!("{prefix}/{}", file.name)).await?;
-            Ok::<_, Error>(file.verify(stored.as_ref().map(|(size, sha256)| (*size, sha256.as_deref()))))
+            let stored = self
+                .s3
+                .checksum(bucket, &format!("{prefix}/{}", file.name))
+                .await?;
+            Ok::<_, Error>(
+                file.verify(
+                    stored
+                        .as_ref()
+                        .map(|(size, sha256)| (*size, sha256.as_deref())),
+                ),
+            )
         };
-        let looks = futures::stream::iter(&files).map(verify).buffered(HEADS_AT_ONCE);
+        let looks = futures::stream::iter(&files)
+            .map(verify)
+            .buffered(HEADS_AT_ONCE);
         let wrong = looks.try_filter_map(async |look| Ok(look.err()));
         let wrong = std::pin::pin!(wrong).try_next().await?;
         Ok(match wrong {

@@ -39,7 +39,12 @@ pub struct Handler {
 impl Handler {
     /// A handler for the group of these settings.
     pub fn new(settings: Settings, autoscaling: AutoScaling, ssm: Ssm, s3: S3) -> Self {
-        Self { settings, autoscaling, ssm, s3 }
+        Self {
+            settings,
+            autoscaling,
+            ssm,
+            s3,
+        }
     }
 
     /// Deals with one event.
@@ -52,14 +57,23 @@ impl Handler {
             .map_err(|error| Error::BadEvent(error.to_string()))?;
         let dry_run = request.dry_run || self.settings.dry_run;
         let everywhere = request.look == Look::Everywhere;
-        let look = timeout_at(invocation.deadline - STOP_BEFORE, self.look(request.look, dry_run)).await;
-        let look = look
-            .map_err(|_| Error::Incomplete("AWS did not answer in time; the schedule goes on".to_owned()))?;
+        let look = timeout_at(
+            invocation.deadline - STOP_BEFORE,
+            self.look(request.look, dry_run),
+        )
+        .await;
+        let look = look.map_err(|_| {
+            Error::Incomplete("AWS did not answer in time; the schedule goes on".to_owned())
+        })?;
         match look {
             Ok(Found::Nowhere(why)) => Ok(Report::ignored(why)),
             Ok(Found::NoGroup) => {
                 let group = &self.settings.fleet.group;
-                Ok(Report::held("group", group, format!("there is no Auto Scaling group {group:?}")))
+                Ok(Report::held(
+                    "group",
+                    group,
+                    format!("there is no Auto Scaling group {group:?}"),
+                ))
             }
             Ok(Found::Entries(entries)) => report::of(entries, everywhere, dry_run),
             Err(error) if error.is_passing() => Ok(report::busy(&error, everywhere)),
@@ -71,7 +85,12 @@ impl Handler {
         let group = &self.settings.fleet.group;
         let members = match look {
             Look::Nowhere { why } => return Ok(Found::Nowhere(why)),
-            Look::At(instance) => self.autoscaling.instance(&instance).await?.into_iter().collect(),
+            Look::At(instance) => self
+                .autoscaling
+                .instance(&instance)
+                .await?
+                .into_iter()
+                .collect(),
             Look::Everywhere => match self.autoscaling.members(group).await? {
                 Some(members) => members,
                 None => return Ok(Found::NoGroup),

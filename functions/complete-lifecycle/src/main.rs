@@ -15,6 +15,11 @@ async fn main() -> ExitCode {
 async fn serve() -> Result<(), Error> {
     let settings = Settings::read(&environment())?;
     let config = onair_aws::connect().await;
-    let handler = Handler::new(settings, AutoScaling::new(&config), Ssm::new(&config), S3::new(&config));
+    let handler = Handler::new(
+        settings,
+        AutoScaling::new(&config),
+        Ssm::new(&config),
+        S3::new(&config),
+    );
     onair_lambda::run(|invocation| handler.handle(invocation)).await
 }

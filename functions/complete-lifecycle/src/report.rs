@@ -60,36 +60,79 @@ struct Answer {
 }
 
 impl Entry {
-    pub(crate) fn of(waiting: &Waiting, command: Option<&Sent>, done: Result<Done, AwsError>) -> Self {
+    pub(crate) fn of(
+        waiting: &Waiting,
+        command: Option<&Sent>,
+        done: Result<Done, AwsError>,
+    ) -> Self {
         let sent = match &done {
             Ok(Done::Sent(id)) => Some(id.clone()),
             _ => command.map(|command| command.id.clone()),
         };
-        Self { instance: waiting.instance.clone(), wait: waiting.wait, command: sent, done }
+        Self {
+            instance: waiting.instance.clone(),
+            wait: waiting.wait,
+            command: sent,
+            done,
+        }
     }
 
     fn figures(self) -> Figures {
         let (outcome, why, recap) = match self.done {
-            Ok(Done::Ended(Verdict { goes_on, why, recap })) => {
-                (if goes_on { "continued" } else { "abandoned" }, Some(why), recap)
-            }
-            Ok(Done::WouldEnd(Verdict { goes_on, why, recap })) => {
-                (if goes_on { "would continue" } else { "would abandon" }, Some(why), recap)
-            }
+            Ok(Done::Ended(Verdict {
+                goes_on,
+                why,
+                recap,
+            })) => (
+                if goes_on { "continued" } else { "abandoned" },
+                Some(why),
+                recap,
+            ),
+            Ok(Done::WouldEnd(Verdict {
+                goes_on,
+                why,
+                recap,
+            })) => (
+                if goes_on {
+                    "would continue"
+                } else {
+                    "would abandon"
+                },
+                Some(why),
+                recap,
+            ),
             Ok(Done::Sent(_)) => ("sent", None, None),
             Ok(Done::Running) => ("running", None, None),
-            Ok(Done::AgentMissing) => {
-                ("agent missing", Some("SSM knows no agent of it, or not yet".to_owned()), None)
-            }
-            Ok(Done::Over) => ("unchanged", Some("it does not wait any more".to_owned()), None),
+            Ok(Done::AgentMissing) => (
+                "agent missing",
+                Some("SSM knows no agent of it, or not yet".to_owned()),
+                None,
+            ),
+            Ok(Done::Over) => (
+                "unchanged",
+                Some("it does not wait any more".to_owned()),
+                None,
+            ),
             Ok(Done::Held(why)) => ("held", Some(why), None),
             Ok(Done::Would(true)) => ("would send", None, None),
             Ok(Done::Would(false)) => ("running", None, None),
             Err(error) if error.is_passing() => ("later", Some(error.to_string()), None),
             Err(error) => ("failed", Some(error.to_string()), None),
         };
-        let Self { instance, wait, command, .. } = self;
-        Figures { instance, state: wait.state(), outcome, command, why, recap }
+        let Self {
+            instance,
+            wait,
+            command,
+            ..
+        } = self;
+        Figures {
+            instance,
+            state: wait.state(),
+            outcome,
+            command,
+            why,
+            recap,
+        }
     }
 
     fn is(&self, what: fn(&Done) -> bool) -> bool {
@@ -99,14 +142,21 @@ impl Entry {
     /// It waits on, and nothing is wrong with that yet.
     fn waits(&self) -> bool {
         match &self.done {
-            Ok(done) => matches!(done, Done::Running | Done::AgentMissing | Done::Would(false)),
+            Ok(done) => matches!(
+                done,
+                Done::Running | Done::AgentMissing | Done::Would(false)
+            ),
             Err(error) => error.is_passing(),
         }
     }
 }
 
 /// What is said of all of them; an error if any could not be dealt with.
-pub(crate) fn of(mut entries: Vec<Entry>, everywhere: bool, dry_run: bool) -> Result<Report, Failure> {
+pub(crate) fn of(
+    mut entries: Vec<Entry>,
+    everywhere: bool,
+    dry_run: bool,
+) -> Result<Report, Failure> {
     entries.sort_by(|a, b| a.instance.cmp(&b.instance));
     let metrics = metrics(&entries, everywhere);
     let any = |what: fn(&Done) -> bool| entries.iter().any(|entry| entry.is(what));
@@ -129,13 +179,31 @@ pub(crate) fn of(mut entries: Vec<Entry>, everywhere: bool, dry_run: bool) -> Re
     if !failed.is_empty() {
         return Err(Failure::after(Error::Aws(failed.join("; ")), metrics));
     }
-    Ok(Report::of(&Answer { outcome, why, instances }, metrics))
+    Ok(Report::of(
+        &Answer {
+            outcome,
+            why,
+            instances,
+        },
+        metrics,
+    ))
 }
 
 /// What is said where AWS asked for patience before anything could be seen.
 pub(crate) fn busy(error: &AwsError, everywhere: bool) -> Report {
-    let answer = Answer { outcome: "waiting", why: Some(error.to_string()), instances: Vec::new() };
-    Report::of(&answer, if everywhere { Vec::new() } else { vec![Metric::count("Waiting", 1)] })
+    let answer = Answer {
+        outcome: "waiting",
+        why: Some(error.to_string()),
+        instances: Vec::new(),
+    };
+    Report::of(
+        &answer,
+        if everywhere {
+            Vec::new()
+        } else {
+            vec![Metric::count("Waiting", 1)]
+        },
+    )
 }
 
 /// How many wait is said at each look at all, also if none does: an alarm needs to see that it is over.
@@ -150,16 +218,31 @@ fn metrics(entries: &[Entry], everywhere: bool) -> Vec<Metric> {
     let is_terminate = |entry: &Entry| entry.wait.direction() == Direction::Terminate;
     let now = [
         ("Waiting", count(&Entry::waits)),
-        ("AgentMissing", count(&|entry| entry.is(|done| matches!(done, Done::AgentMissing)))),
+        (
+            "AgentMissing",
+            count(&|entry| entry.is(|done| matches!(done, Done::AgentMissing))),
+        ),
     ];
     let happened = [
         ("Continued", count(&|entry| ended(entry, true))),
         ("Abandoned", count(&|entry| ended(entry, false))),
-        ("CommandsSent", count(&|entry| entry.is(|done| matches!(done, Done::Sent(_))))),
-        ("LogsUnverified", count(&|entry| ended(entry, false) && is_terminate(entry))),
-        ("Held", count(&|entry| entry.is(|done| matches!(done, Done::Held(_))))),
+        (
+            "CommandsSent",
+            count(&|entry| entry.is(|done| matches!(done, Done::Sent(_)))),
+        ),
+        (
+            "LogsUnverified",
+            count(&|entry| ended(entry, false) && is_terminate(entry)),
+        ),
+        (
+            "Held",
+            count(&|entry| entry.is(|done| matches!(done, Done::Held(_)))),
+        ),
     ];
-    let now = now.into_iter().filter(|(_, value)| everywhere || *value > 0);
+    let now = now
+        .into_iter()
+        .filter(|(_, value)| everywhere || *value > 0);
     let all = now.chain(happened.into_iter().filter(|(_, value)| *value > 0));
-    all.map(|(name, value)| Metric::count(name, value)).collect()
+    all.map(|(name, value)| Metric::count(name, value))
+        .collect()
 }

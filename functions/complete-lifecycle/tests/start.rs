@@ -20,10 +20,19 @@ fn a_missing_or_wrong_setting_stops_the_start_and_is_named() {
         ("LOG_DOCUMENT", "onair-logs"),
     ];
     for (name, _) in WHOLE.iter().filter(|(name, _)| !name.ends_with("_HOOK")) {
-        let without: Vec<_> = WHOLE.into_iter().filter(|(other, _)| other != name).collect();
-        assert!(start(&without).contains(&format!("{name} is not set")), "{name}");
+        let without: Vec<_> = WHOLE
+            .into_iter()
+            .filter(|(other, _)| other != name)
+            .collect();
+        assert!(
+            start(&without).contains(&format!("{name} is not set")),
+            "{name}"
+        );
     }
-    let neither: Vec<_> = WHOLE.into_iter().filter(|(name, _)| !name.ends_with("_HOOK")).collect();
+    let neither: Vec<_> = WHOLE
+        .into_iter()
+        .filter(|(name, _)| !name.ends_with("_HOOK"))
+        .collect();
     assert!(start(&neither).contains("LAUNCH_HOOK and TERMINATE_HOOK are both empty"));
     for (name, value) in [
         ("LAUNCH_HOOK", "a hook"),
@@ -44,9 +53,15 @@ fn a_missing_or_wrong_setting_stops_the_start_and_is_named() {
         ("LOG_DIRECTORY", "/var/../etc"),
         ("DRY_RUN", "1"),
     ] {
-        let settings: Vec<_> =
-            WHOLE.into_iter().filter(|(other, _)| *other != name).chain([(name, value)]).collect();
+        let settings: Vec<_> = WHOLE
+            .into_iter()
+            .filter(|(other, _)| *other != name)
+            .chain([(name, value)])
+            .collect();
         let log = start(&settings);
-        assert!(log.contains(&format!("{name} is ")) && log.contains("it accepts"), "{name}={value}: {log}");
+        assert!(
+            log.contains(&format!("{name} is ")) && log.contains("it accepts"),
+            "{name}={value}: {log}"
+        );
     }
 }

@@ -26,7 +26,10 @@ const LAST_WORD: Duration = Duration::from_secs(2);
 const LAST_ATTEMPT: Duration = Duration::from_secs(5);
 /// CloudFront's logs have at most 50 MB, a load balancer's are of five minutes, others as a rule of a day at most. All of a
 /// log's minutes are in memory at once.
-const LIMITS: Limits = Limits { unpacked_bytes: 4 << 30, minutes: 1500 };
+const LIMITS: Limits = Limits {
+    unpacked_bytes: 4 << 30,
+    minutes: 1500,
+};
 
 /// Counts one log per event.
 #[derive(Debug)]
@@ -57,9 +60,12 @@ impl Handler {
     /// Where a retry or a person is needed. What could be read of a damaged log is counted all the same.
     pub async fn handle(&self, invocation: Invocation) -> Result<Report, Failure> {
         let Invocation { event, deadline } = invocation;
-        let late = || Error::Incomplete("the time is nearly up; a retry adds what is missing".to_owned());
+        let late =
+            || Error::Incomplete("the time is nearly up; a retry adds what is missing".to_owned());
         let counting = self.count(&event, deadline - LAST_ATTEMPT);
-        timeout_at(deadline - LAST_WORD, counting).await.map_err(|_| late())?
+        timeout_at(deadline - LAST_WORD, counting)
+            .await
+            .map_err(|_| late())?
     }
 
     async fn count(&self, event: &serde_json::Value, stop: Instant) -> Result<Report, Failure> {
@@ -69,18 +75,37 @@ impl Handler {
             Arrival::Object { bucket, key, .. } if self.is_no_log(&bucket, &key) => {
                 return Ok(Report::ignored("the object is no access log"));
             }
-            Arrival::Object { bucket, key, dry_run } => (self.read(&bucket, &key).await?, dry_run),
+            Arrival::Object {
+                bucket,
+                key,
+                dry_run,
+            } => (self.read(&bucket, &key).await?, dry_run),
             Arrival::Lines(lines) => (self.lines(&lines), false),
         };
-        let Logged { name, audience, tally, trouble } = logged;
+        let Logged {
+            name,
+            audience,
+            tally,
+            trouble,
+        } = logged;
         if let Some(trouble @ Unreadable::TooManyMinutes(_)) = trouble {
             let help = "count it by `viewers`, if it is a log";
             return Err(Error::BadEvent(format!("{name}: {trouble}; {help}")).into());
         }
         let dry_run = dry_run || self.settings.dry_run;
-        let minutes = Minutes { settings: &self.settings, s3: &self.s3, dry_run, stop };
+        let minutes = Minutes {
+            settings: &self.settings,
+            s3: &self.s3,
+            dry_run,
+            stop,
+        };
         let added = minutes.add(audience).await?;
-        let counted = Counted { name, tally, added, dry_run };
+        let counted = Counted {
+            name,
+            tally,
+            added,
+            dry_run,
+        };
         let trouble = trouble.map(|trouble| trouble.to_string());
         match trouble.or_else(|| counted.makes_no_sense(&self.settings.rules)) {
             None => Ok(counted.report(&self.settings.rules)),
@@ -105,10 +130,17 @@ impl Handler {
         });
         let name = format!("s3://{bucket}/{key}");
         if !read.await? {
-            return Err(Error::BadEvent(format!("{name} is not there: it was deleted meanwhile")));
+            return Err(Error::BadEvent(format!(
+                "{name} is not there: it was deleted meanwhile"
+            )));
         }
         let (tally, ended) = log.end();
-        Ok(Logged { name, audience, tally, trouble: trouble.or(ended) })
+        Ok(Logged {
+            name,
+            audience,
+            tally,
+            trouble: trouble.or(ended),
+        })
     }
 
     fn lines(&self, lines: &[u8]) -> Logged {
@@ -117,6 +149,11 @@ impl Handler {
         let trouble = log.push(lines).err();
         let (tally, ended) = log.end();
         let name = "a batch of CloudWatch Logs".to_owned();
-        Logged { name, audience, tally, trouble: trouble.or(ended) }
+        Logged {
+            name,
+            audience,
+            tally,
+            trouble: trouble.or(ended),
+        }
     }
 }

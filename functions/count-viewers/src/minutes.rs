@@ -50,26 +50,44 @@ impl Minutes<'_> {
         let rules = &self.settings.rules;
         let touched: BTreeSet<Minute> = new.minutes().collect();
         // Each minute has no more streams than it may; together they may have more.
-        let together = &Rules { max_streams: usize::MAX, ..rules.clone() };
+        let together = &Rules {
+            max_streams: usize::MAX,
+            ..rules.clone()
+        };
         let mut all = Audience::default();
-        let mut added = Merged { is_new: false, dropped: 0 };
-        let adding = new.into_minutes().map(|(minute, new)| self.merge(minute, new));
+        let mut added = Merged {
+            is_new: false,
+            dropped: 0,
+        };
+        let adding = new
+            .into_minutes()
+            .map(|(minute, new)| self.merge(minute, new));
         let mut adding = stream::iter(adding).buffer_unordered(AT_ONCE);
-        while let Some(Kept { minute, audience, merged }) = adding.try_next().await? {
+        while let Some(Kept {
+            minute,
+            audience,
+            merged,
+        }) = adding.try_next().await?
+        {
             added.is_new |= merged.is_new;
             added.dropped += merged.dropped;
             all.merge_minute(&audience, minute, together);
         }
         // The figures of the next minutes, too, look at these, and the one after them to see who has just gone.
         let before = rules.minutes_before() + 1;
-        let changed: BTreeSet<Minute> =
-            touched.iter().flat_map(|minute| (0..=before).map(|later| minute.later(later))).collect();
-        let needed = changed.iter().flat_map(|minute| (0..=before).map(|ago| minute.later(-ago)));
+        let changed: BTreeSet<Minute> = touched
+            .iter()
+            .flat_map(|minute| (0..=before).map(|later| minute.later(later)))
+            .collect();
+        let needed = changed
+            .iter()
+            .flat_map(|minute| (0..=before).map(|ago| minute.later(-ago)));
         // Of several minutes, another run may have added to one after this run did. Only what is read after the last write
         // has what every run that is over has written; so the last of them reports all of it.
         let is_enough = rules.minutes_before() == 0;
-        let needed: BTreeSet<Minute> =
-            needed.filter(|minute| !(is_enough && touched.contains(minute))).collect();
+        let needed: BTreeSet<Minute> = needed
+            .filter(|minute| !(is_enough && touched.contains(minute)))
+            .collect();
         let reading = needed.iter().map(|minute| self.neighbour(*minute));
         let mut reading = stream::iter(reading).buffer_unordered(AT_ONCE);
         while let Some(neighbour) = reading.try_next().await? {
@@ -79,11 +97,18 @@ impl Minutes<'_> {
         }
         let mut figures = all.figures(rules);
         figures.retain(|figure| changed.contains(&figure.minute));
-        Ok(Added { figures, merged: added })
+        Ok(Added {
+            figures,
+            merged: added,
+        })
     }
 
     async fn merge(&self, minute: Minute, new: Audience) -> Result<Kept, Error> {
-        let Settings { rules, state_bucket: bucket, .. } = self.settings;
+        let Settings {
+            rules,
+            state_bucket: bucket,
+            ..
+        } = self.settings;
         let key = &document::key(minute, rules);
         let pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(20))
@@ -98,17 +123,33 @@ impl Minutes<'_> {
             let (stored, mut audience) = self.read(minute, key).await?;
             let merged = audience.merge_minute(&new, minute, rules);
             if self.dry_run || !merged.is_new {
-                return Ok(Kept { minute, audience, merged });
+                return Ok(Kept {
+                    minute,
+                    audience,
+                    merged,
+                });
             }
             let text = document::write(&audience, minute, rules);
             let content_type = "application/json";
-            let text = NewText { bucket, key, text, content_type, cache_control: None, metadata: None };
+            let text = NewText {
+                bucket,
+                key,
+                text,
+                content_type,
+                cache_control: None,
+                metadata: None,
+            };
             if self.s3.put(text, stored.as_deref()).await? == Written::Done {
-                return Ok(Kept { minute, audience, merged });
+                return Ok(Kept {
+                    minute,
+                    audience,
+                    merged,
+                });
             }
             let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
             if Instant::now() + pause > stop {
-                let why = format!("others wrote to s3://{bucket}/{key} at each of {attempts} attempts");
+                let why =
+                    format!("others wrote to s3://{bucket}/{key} at each of {attempts} attempts");
                 let help = "a retry adds what is missing. If none does, send the event again when fewer logs come at once";
                 return Err(Error::Incomplete(format!("{why}; {help}")));
             }
@@ -118,12 +159,22 @@ impl Minutes<'_> {
 
     /// What is kept of another minute than the log's.
     async fn neighbour(&self, minute: Minute) -> Result<Option<(Minute, Audience)>, Error> {
-        let (stored, audience) = self.read(minute, &document::key(minute, &self.settings.rules)).await?;
+        let (stored, audience) = self
+            .read(minute, &document::key(minute, &self.settings.rules))
+            .await?;
         Ok(stored.map(|_| (minute, audience)))
     }
 
-    async fn read(&self, minute: Minute, key: &str) -> Result<(Option<Box<StoredText>>, Audience), Error> {
-        let Settings { rules, state_bucket: bucket, .. } = self.settings;
+    async fn read(
+        &self,
+        minute: Minute,
+        key: &str,
+    ) -> Result<(Option<Box<StoredText>>, Audience), Error> {
+        let Settings {
+            rules,
+            state_bucket: bucket,
+            ..
+        } = self.settings;
         let mut audience = Audience::default();
         let damaged = |why: String| {
             let help = "Delete it, and what is counted of this minute begins anew";

@@ -60,23 +60,45 @@ const MAX_FIGURES: usize = 100;
 impl Counted {
     /// A log in which nobody can be counted is in another format, or does not say what viewers are known by.
     pub(crate) fn makes_no_sense(&self, rules: &Rules) -> Option<String> {
-        let Tally { malformed, unkeyed, first_problem, .. } = self.tally;
+        let Tally {
+            malformed,
+            unkeyed,
+            first_problem,
+            ..
+        } = self.tally;
         let key = rules.keying.name();
         let why = match first_problem {
             Some((line, problem)) if malformed > unkeyed => {
-                format!("{malformed} lines cannot be understood; line {line}: {problem} (LOG_FORMAT)")
+                format!(
+                    "{malformed} lines cannot be understood; line {line}: {problem} (LOG_FORMAT)"
+                )
             }
             _ => format!(
                 "{unkeyed} requests do not say what viewers are known by, which is {key} (VIEWER_KEY)"
             ),
         };
-        self.tally.says_nothing().then(|| format!("nobody in it can be counted: {why}"))
+        self.tally
+            .says_nothing()
+            .then(|| format!("nobody in it can be counted: {why}"))
     }
 
     pub(crate) fn report(&self, rules: &Rules) -> Report {
-        let Tally { lines, counted, other, unkeyed, dropped, malformed, first_problem } = self.tally;
+        let Tally {
+            lines,
+            counted,
+            other,
+            unkeyed,
+            dropped,
+            malformed,
+            first_problem,
+        } = self.tally;
         let figures = &self.added.figures;
-        let said = |Figure { minute, stream, count, is_partial }: &'_ Figure| Said {
+        let said = |Figure {
+                        minute,
+                        stream,
+                        count,
+                        is_partial,
+                    }: &'_ Figure| Said {
             minute: minute.text(),
             stream: stream.clone(),
             viewers: count.viewers,
@@ -101,7 +123,8 @@ impl Counted {
             note,
             key: rules.keying.name(),
             figures: figures.iter().take(MAX_FIGURES).map(said).collect(),
-            more_figures: u64::try_from(figures.len().saturating_sub(MAX_FIGURES)).unwrap_or_default(),
+            more_figures: u64::try_from(figures.len().saturating_sub(MAX_FIGURES))
+                .unwrap_or_default(),
         };
         Report::of(&answer, self.metrics()).with_readings(self.readings(rules))
     }
@@ -113,7 +136,11 @@ impl Counted {
             "what could be read is counted"
         };
         let error = Error::BadEvent(format!("{}: {trouble}; {rest}", self.name));
-        Failure { error, metrics: self.metrics(), readings: self.readings(rules) }
+        Failure {
+            error,
+            metrics: self.metrics(),
+            readings: self.readings(rules),
+        }
     }
 
     fn metrics(&self) -> Vec<Metric> {
@@ -125,14 +152,21 @@ impl Counted {
             Metric::count("LinesMalformed", self.tally.malformed),
             Metric::count("RequestsUnkeyed", self.tally.unkeyed),
             // A stream that was dropped had one at least.
-            Metric::count("RequestsDropped", self.tally.dropped + self.added.merged.dropped),
+            Metric::count(
+                "RequestsDropped",
+                self.tally.dropped + self.added.merged.dropped,
+            ),
         ]
     }
 
     /// One for each stream and minute: a point of a graph, and the same as `viewers --json` prints it. Said each time: a run
     /// that failed after its writing says it when it is tried again.
     fn readings(&self, rules: &Rules) -> Vec<Reading> {
-        if self.dry_run { Vec::new() } else { readings(&self.added.figures, rules) }
+        if self.dry_run {
+            Vec::new()
+        } else {
+            readings(&self.added.figures, rules)
+        }
     }
 }
 

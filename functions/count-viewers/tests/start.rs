@@ -6,6 +6,9 @@ use stand_in::start_fails;
 /// Promise P26.
 #[test]
 fn a_missing_setting_stops_the_start_and_is_named() {
-    let log = start_fails(env!("CARGO_BIN_EXE_count-viewers").as_ref(), &[("STATE_BUCKET", "state")]);
+    let log = start_fails(
+        env!("CARGO_BIN_EXE_count-viewers").as_ref(),
+        &[("STATE_BUCKET", "state")],
+    );
     assert!(log.contains("VIEWER_SECRET is not set"), "{log}");
 }

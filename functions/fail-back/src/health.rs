@@ -10,16 +10,27 @@ use onair_pair::{Halt, now};
 
 impl Handler {
     /// Whether the side that viewers are on is lost, too.
-    pub(crate) async fn is_lost(&self, state: &PairState, side: Side, progress: &mut Progress) -> bool {
+    pub(crate) async fn is_lost(
+        &self,
+        state: &PairState,
+        side: Side,
+        progress: &mut Progress,
+    ) -> bool {
         if state.sides[side].alarm_since.is_some() || stands_still(state, side, now()).is_some() {
             return true;
         }
         let pair = &self.room.settings.pair;
-        match self.medialive.alerts(pair.sides[side].channel_id(), Alerts::Set).await {
+        match self
+            .medialive
+            .alerts(pair.sides[side].channel_id(), Alerts::Set)
+            .await
+        {
             Ok(alerts) => !set_alerts(&pair.sides[side], &pair.alert_types, &alerts).is_empty(),
             // That is no reason to hurry, and none to fail: without hurry it comes back all the same.
             Err(error) => {
-                progress.notes.push(format!("whether {side} is lost cannot be told: {error}"));
+                progress
+                    .notes
+                    .push(format!("whether {side} is lost cannot be told: {error}"));
                 false
             }
         }
@@ -28,8 +39,15 @@ impl Handler {
     pub(crate) async fn health(&self, side: Side) -> Result<Health, Halt> {
         let pair = &self.room.settings.pair;
         let id = pair.sides[side].channel_id();
-        let (channel, alerts) =
-            futures::try_join!(self.medialive.channel(id), self.medialive.alerts(id, Alerts::All))?;
-        Ok(health(&pair.sides[side], &pair.alert_types, &channel, &alerts))
+        let (channel, alerts) = futures::try_join!(
+            self.medialive.channel(id),
+            self.medialive.alerts(id, Alerts::All)
+        )?;
+        Ok(health(
+            &pair.sides[side],
+            &pair.alert_types,
+            &channel,
+            &alerts,
+        ))
     }
 }

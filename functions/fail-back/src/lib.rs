@@ -55,7 +55,9 @@ impl Handler {
         match &hint.says {
             Says::Nothing { why } => return Ok(Report::ignored(why)),
             Says::Lost { .. } => {
-                return Ok(Report::ignored("the beginning of an alert or alarm is fail-over's"));
+                return Ok(Report::ignored(
+                    "the beginning of an alert or alarm is fail-over's",
+                ));
             }
             Says::Cleared { .. } | Says::Look | Says::ByHand { .. } => {}
         }
@@ -69,10 +71,17 @@ impl Handler {
     async fn attempt(&self, hint: &Hint, progress: &mut Progress) -> Result<Option<Report>, Halt> {
         let dry_run = hint.dry_run || self.room.settings.dry_run;
         let mut documents = self.room.read().await?;
-        if let Some((side, _)) = progress.tried.take().filter(|(_, tried)| *tried == documents.state) {
+        if let Some((side, _)) = progress
+            .tried
+            .take()
+            .filter(|(_, tried)| *tried == documents.state)
+        {
             progress.returned = Some(side);
         }
-        if let Says::Cleared { side, is_alarm: true } = hint.says
+        if let Says::Cleared {
+            side,
+            is_alarm: true,
+        } = hint.says
             && let Some(next) = alarm_is_over(&documents.state, side)
         {
             if !dry_run {
@@ -82,13 +91,16 @@ impl Handler {
             documents.state = next;
         }
         let state = &documents.state;
-        let away = Side::BOTH.into_iter().find(|side| !state.sides[*side].is_live());
+        let away = Side::BOTH
+            .into_iter()
+            .find(|side| !state.sides[*side].is_live());
         let by_hand = match hint.says {
             Says::ByHand { side } => Some(side),
             _ => None,
         };
         let Some(side) = away else {
-            return match by_hand.filter(|side| *side != state.first && progress.returned.is_none()) {
+            return match by_hand.filter(|side| *side != state.first && progress.returned.is_none())
+            {
                 Some(side) => self.lead(&documents, side, dry_run, progress).await,
                 None => self.publish(&documents, dry_run, progress, None).await,
             };
@@ -96,10 +108,15 @@ impl Handler {
         // A person who names the other side is told how this one is; the schedule sees to what an event does not name.
         let responsible = by_hand == Some(side);
         let pair = &self.room.settings.pair;
-        let health = if responsible { None } else { Some(self.health(side).await?) };
+        let health = if responsible {
+            None
+        } else {
+            Some(self.health(side).await?)
+        };
         let mut next = step(state, side, health.as_ref(), pair.quiet, now());
         if let Step::Wait { .. } = next
-            && let sooner @ Step::Restore(_) = step(state, side, health.as_ref(), hurry(pair), now())
+            && let sooner @ Step::Restore(_) =
+                step(state, side, health.as_ref(), hurry(pair), now())
             && self.is_lost(state, side.other(), progress).await
         {
             next = sooner;

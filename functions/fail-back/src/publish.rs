@@ -19,18 +19,40 @@ impl Handler {
             generation.is_some_and(|published| published < documents.state.generation)
         };
         // A steering manifest from before it was switched off is nobody's business any more.
-        let steering =
-            documents.published.steering.as_ref().filter(|_| self.room.settings.pair.steering_ttl.is_some());
+        let steering = documents
+            .published
+            .steering
+            .as_ref()
+            .filter(|_| self.room.settings.pair.steering_ttl.is_some());
         let published = [documents.published.index.as_ref(), steering];
-        if !published.into_iter().any(|document| is_behind(document.map(|document| document.generation))) {
-            return Ok(Some(self.report(&documents.state, None, why.as_deref(), progress)));
+        if !published
+            .into_iter()
+            .any(|document| is_behind(document.map(|document| document.generation)))
+        {
+            return Ok(Some(self.report(
+                &documents.state,
+                None,
+                why.as_deref(),
+                progress,
+            )));
         }
-        let described = futures::try_join!(self.room.describe(Side::A), self.room.describe(Side::B))?;
+        let described =
+            futures::try_join!(self.room.describe(Side::A), self.room.describe(Side::B))?;
         let asked = futures::join!(
             self.room.ask(Side::A, described.0.as_ref()),
             self.room.ask(Side::B, described.1.as_ref())
         );
-        self.publish_with(documents, Sides { a: asked.0, b: asked.1 }, dry_run, progress, why).await
+        self.publish_with(
+            documents,
+            Sides {
+                a: asked.0,
+                b: asked.1,
+            },
+            dry_run,
+            progress,
+            why,
+        )
+        .await
     }
 
     pub(crate) async fn publish_with(
@@ -44,12 +66,23 @@ impl Handler {
         // Where what was published of a side is lost, the side itself must tell: viewers are on it.
         let known = documents.known();
         for side in Side::BOTH {
-            if asked[side] == Asked::No && known[side].is_none() && documents.state.sides[side].is_live() {
-                asked[side] = self.room.ask(side, self.room.describe(side).await?.as_ref()).await;
+            if asked[side] == Asked::No
+                && known[side].is_none()
+                && documents.state.sides[side].is_live()
+            {
+                asked[side] = self
+                    .room
+                    .ask(side, self.room.describe(side).await?.as_ref())
+                    .await;
             }
         }
-        let plan = match plan(&self.room.settings.pair, &documents.state, &documents.published, &asked, false)
-        {
+        let plan = match plan(
+            &self.room.settings.pair,
+            &documents.state,
+            &documents.published,
+            &asked,
+            false,
+        ) {
             Ok(plan) => plan,
             Err(Refusal::Outrun) => return Err(Halt::Conflict),
             Err(Refusal::Held(why)) => return Err(Halt::Held(why)),
@@ -57,21 +90,35 @@ impl Handler {
         let changes = plan.index.is_some() || plan.steering.is_some();
         if changes {
             progress.steps.push("publish".to_owned());
-            progress.notes.extend(plan.missing.iter().chain(&plan.unpaired).cloned());
+            progress
+                .notes
+                .extend(plan.missing.iter().chain(&plan.unpaired).cloned());
         }
         if dry_run {
             let outcome = (changes || !progress.steps.is_empty()).then_some("planned");
-            return Ok(Some(self.report(&documents.state, outcome, why.as_deref(), progress)));
+            return Ok(Some(self.report(
+                &documents.state,
+                outcome,
+                why.as_deref(),
+                progress,
+            )));
         }
         self.write(documents, &plan).await?;
-        Ok(Some(self.report(&documents.state, None, why.as_deref(), progress)))
+        Ok(Some(self.report(
+            &documents.state,
+            None,
+            why.as_deref(),
+            progress,
+        )))
     }
 
     /// The playlist first: who opens it has the side before the steering manifest sends anybody there.
     async fn write(&self, documents: &Documents, plan: &Plan) -> Result<(), Halt> {
         let generation = documents.state.generation;
         self.room.write_index(documents, plan, generation).await?;
-        self.room.write_steering(documents, plan, generation).await?;
+        self.room
+            .write_steering(documents, plan, generation)
+            .await?;
         Ok(())
     }
 }

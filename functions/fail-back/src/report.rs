@@ -28,7 +28,10 @@ struct Figures<'a> {
 impl Progress {
     /// The figures so far, for CloudWatch.
     pub(crate) fn metrics(&self) -> Vec<Metric> {
-        self.returned.map(|_| Metric::count("FailedBack", 1)).into_iter().collect()
+        self.returned
+            .map(|_| Metric::count("FailedBack", 1))
+            .into_iter()
+            .collect()
     }
 }
 
@@ -40,11 +43,13 @@ impl Handler {
         why: Option<&str>,
         progress: &Progress,
     ) -> Report {
-        let outcome = outcome.unwrap_or(match (progress.returned.is_some(), progress.steps.is_empty()) {
-            (true, _) => "failed_back",
-            (false, false) => "published",
-            (false, true) => "unchanged",
-        });
+        let outcome = outcome.unwrap_or(
+            match (progress.returned.is_some(), progress.steps.is_empty()) {
+                (true, _) => "failed_back",
+                (false, false) => "published",
+                (false, true) => "unchanged",
+            },
+        );
         let figures = Figures {
             outcome,
             summary: Summary::of(&self.room.settings.pair.name, state),

@@ -20,23 +20,39 @@ impl Handler {
         progress: &mut Progress,
     ) -> Result<Option<Report>, Halt> {
         let room = &self.room;
-        let Some(record) = documents.state.sides[side].cut().cloned() else { return Ok(None) };
+        let Some(record) = documents.state.sides[side].cut().cloned() else {
+            return Ok(None);
+        };
         let described = room.describe(side).await?;
-        let repaired = self.repair(side, &record, described, dry_run, progress).await?;
+        let repaired = self
+            .repair(side, &record, described, dry_run, progress)
+            .await?;
         let Some(described) = repaired else {
-            return Ok(Some(self.report(&documents.state, Some("planned"), None, progress)));
+            return Ok(Some(self.report(
+                &documents.state,
+                Some("planned"),
+                None,
+                progress,
+            )));
         };
         let asked = room.ask(side, Some(&described)).await;
         self.must_move(&documents, side, &asked, dry_run).await?;
         progress.steps.push(format!("take {side} back"));
-        let next = returned(&documents.state, side, Some(&described), room.settings.pair.prefer, now());
+        let next = returned(
+            &documents.state,
+            side,
+            Some(&described),
+            room.settings.pair.prefer,
+            now(),
+        );
         if !dry_run {
             progress.tried = Some((side, next.clone()));
             room.write_state(&documents, &next).await?;
             progress.returned = Some(side);
         }
         documents.state = next;
-        self.publish_with(&documents, of_side(side, asked), dry_run, progress, None).await
+        self.publish_with(&documents, of_side(side, asked), dry_run, progress, None)
+            .await
     }
 
     /// Whether the endpoint of a side can be restored: nothing is begun that cannot be.
@@ -47,8 +63,13 @@ impl Handler {
         described: Option<&Definition>,
     ) -> Result<(), Halt> {
         let id = &self.room.settings.pair.sides[side].endpoint;
-        let repair = state.sides[side].cut().map(|record| repair(record, id, described));
-        repair.transpose().map(drop).map_err(|why| cannot(side, &why))
+        let repair = state.sides[side]
+            .cut()
+            .map(|record| repair(record, id, described));
+        repair
+            .transpose()
+            .map(drop)
+            .map_err(|why| cannot(side, &why))
     }
 
     /// `None` for a dry run in which there is something to repair.
@@ -60,7 +81,10 @@ impl Handler {
         dry_run: bool,
         progress: &mut Progress,
     ) -> Result<Option<Definition>, Halt> {
-        let (mediapackage, id) = (&self.room.mediapackage, &self.room.settings.pair.sides[side].endpoint);
+        let (mediapackage, id) = (
+            &self.room.mediapackage,
+            &self.room.settings.pair.sides[side].endpoint,
+        );
         let repair = repair(record, id, described.as_ref()).map_err(|why| cannot(side, &why))?;
         match &repair {
             Repair::None => {
@@ -77,15 +101,21 @@ impl Handler {
             Repair::None => Ok(None),
             Repair::Create(was) => Ok(Some(mediapackage.create(id, &was.to_create()).await?)),
             Repair::Allow(was) => {
-                let is = mediapackage.update(id, &was.to_update(Origination::Allow)).await?;
+                let is = mediapackage
+                    .update(id, &was.to_update(Origination::Allow))
+                    .await?;
                 if is.origination() != Origination::Allow {
-                    let why = format!("UpdateOriginEndpoint {id}: it was to be allowed, and is still denied");
+                    let why = format!(
+                        "UpdateOriginEndpoint {id}: it was to be allowed, and is still denied"
+                    );
                     return Err(Error::Aws(why).into());
                 }
                 let differences = was.differences(&is);
                 if !differences.is_empty() {
                     let changed = differences.join(", ");
-                    progress.notes.push(format!("endpoint {id} serves, but its {changed} changed with that"));
+                    progress.notes.push(format!(
+                        "endpoint {id} serves, but its {changed} changed with that"
+                    ));
                 }
                 Ok(Some(is))
             }
@@ -100,8 +130,11 @@ impl Handler {
         asked: &Asked,
         dry_run: bool,
     ) -> Result<(), Halt> {
-        let not_yet =
-            |why: String| Halt::Held(format!("{side} does not serve yet; the schedule looks again: {why}"));
+        let not_yet = |why: String| {
+            Halt::Held(format!(
+                "{side} does not serve yet; the schedule looks again: {why}"
+            ))
+        };
         let url = match asked {
             Asked::Master(master) => master.media_playlist(),
             Asked::Silent(why) => return Err(not_yet(why.clone())),
@@ -157,7 +190,13 @@ fn cannot(side: Side, why: &str) -> Halt {
 /// What was asked of this side; of the other, what was published counts.
 fn of_side(side: Side, asked: Asked) -> Sides<Asked> {
     match side {
-        Side::A => Sides { a: asked, b: Asked::No },
-        Side::B => Sides { a: Asked::No, b: asked },
+        Side::A => Sides {
+            a: asked,
+            b: Asked::No,
+        },
+        Side::B => Sides {
+            a: Asked::No,
+            b: asked,
+        },
     }
 }

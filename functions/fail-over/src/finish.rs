@@ -37,7 +37,13 @@ impl Handler {
                 asked[side] = room.ask(side, room.describe(side).await?.as_ref()).await;
             }
         }
-        let plan = match plan(&room.settings.pair, state, &documents.published, &asked, false) {
+        let plan = match plan(
+            &room.settings.pair,
+            state,
+            &documents.published,
+            &asked,
+            false,
+        ) {
             Ok(plan) => Some(plan),
             Err(Refusal::Outrun) => return Err(Halt::Conflict),
             // Nobody opened anything through us, so nobody can be told; what is lost is cut all the same.
@@ -49,9 +55,13 @@ impl Handler {
         let mut told = Ok(());
         if let Some(plan) = plan.as_ref().filter(|plan| plan.steering.is_some()) {
             done.steps.push("steer".to_owned());
-            done.notes.extend(plan.missing.iter().chain(&plan.unpaired).cloned());
+            done.notes
+                .extend(plan.missing.iter().chain(&plan.unpaired).cloned());
             if !dry_run {
-                told = room.write_steering(documents, plan, state.generation).await.map(drop);
+                told = room
+                    .write_steering(documents, plan, state.generation)
+                    .await
+                    .map(drop);
                 progress.finished = true;
             }
         }
@@ -87,12 +97,16 @@ impl Handler {
         progress: &mut Progress,
         done: &mut Finished,
     ) -> Result<(), Error> {
-        let (mediapackage, id) = (&self.room.mediapackage, &self.room.settings.pair.sides[side].endpoint);
+        let (mediapackage, id) = (
+            &self.room.mediapackage,
+            &self.room.settings.pair.sides[side].endpoint,
+        );
         match blow {
             Blow::None => return Ok(()),
             Blow::NotOurs => {
-                done.notes
-                    .push(format!("endpoint {id} was made again since {side} was cut, and is left alone"));
+                done.notes.push(format!(
+                    "endpoint {id} was made again since {side} was cut, and is left alone"
+                ));
                 return Ok(());
             }
             Blow::Waits => {
@@ -114,7 +128,9 @@ impl Handler {
                 if dry_run {
                     return Ok(());
                 }
-                let is = mediapackage.update(id, &was.to_update(Origination::Deny)).await?;
+                let is = mediapackage
+                    .update(id, &was.to_update(Origination::Deny))
+                    .await?;
                 if is.origination() != Origination::Deny {
                     return Err(Error::Aws(format!(
                         "UpdateOriginEndpoint {id}: it was to be denied, and still serves"
@@ -123,7 +139,9 @@ impl Handler {
                 let differences = was.differences(&is);
                 if !differences.is_empty() {
                     let changed = differences.join(", ");
-                    done.notes.push(format!("endpoint {id} is denied, but its {changed} changed with that"));
+                    done.notes.push(format!(
+                        "endpoint {id} is denied, but its {changed} changed with that"
+                    ));
                 }
             }
         }

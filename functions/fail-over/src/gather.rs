@@ -17,7 +17,9 @@ impl Handler {
     pub(crate) async fn describe(&self, side: Option<Side>) -> Result<Option<Definition>, Error> {
         match side {
             // Only what a cut changes needs to be known.
-            Some(side) if self.room.settings.pair.cut != CutBy::None => self.room.describe(side).await,
+            Some(side) if self.room.settings.pair.cut != CutBy::None => {
+                self.room.describe(side).await
+            }
             _ => Ok(None),
         }
     }
@@ -26,8 +28,13 @@ impl Handler {
         let pair = &self.room.settings.pair;
         let alerts = async |side: Side| {
             let source = &pair.sides[side];
-            let alerts = self.medialive.alerts(source.channel_id(), Alerts::Set).await?;
-            let set = set_alerts(source, &pair.alert_types, &alerts).into_iter().map(str::to_owned);
+            let alerts = self
+                .medialive
+                .alerts(source.channel_id(), Alerts::Set)
+                .await?;
+            let set = set_alerts(source, &pair.alert_types, &alerts)
+                .into_iter()
+                .map(str::to_owned);
             Ok::<_, Halt>(set.collect::<Vec<_>>())
         };
         let (a, b) = futures::try_join!(alerts(Side::A), alerts(Side::B))?;

@@ -58,7 +58,9 @@ impl Handler {
             return Ok(Report::ignored(why));
         }
         if let Says::Cleared { .. } = hint.says {
-            return Ok(Report::ignored("the end of an alert or alarm is fail-back's"));
+            return Ok(Report::ignored(
+                "the end of an alert or alarm is fail-back's",
+            ));
         }
         let mut progress = Progress::default();
         let attempt = async || self.attempt(&hint, &mut progress).await.map(Some);
@@ -72,14 +74,21 @@ impl Handler {
             Says::Lost { side, .. } | Says::ByHand { side } => Some(*side),
             Says::Look | Says::Cleared { .. } | Says::Nothing { .. } => None,
         };
-        let (mut documents, described, ahead) =
-            futures::try_join!(self.room.read(), async { Ok(self.describe(hinted).await?) }, async {
+        let (mut documents, described, ahead) = futures::try_join!(
+            self.room.read(),
+            async { Ok(self.describe(hinted).await?) },
+            async {
                 match hinted {
                     Some(side) => Ok(self.room.look_ahead(side.other()).await),
                     None => Ok(None),
                 }
-            })?;
-        if let Some((side, _)) = progress.tried.take().filter(|(_, tried)| *tried == documents.state) {
+            }
+        )?;
+        if let Some((side, _)) = progress
+            .tried
+            .take()
+            .filter(|(_, tried)| *tried == documents.state)
+        {
             progress.cut = Some(side);
         }
         let mut described = Sides::of(|side| described.clone().filter(|_| hinted == Some(side)));
@@ -103,7 +112,10 @@ impl Handler {
             seen.freshness
         });
         let noted = note(&documents.state, &suspicion, now());
-        let mut asked = Sides { a: Asked::No, b: Asked::No };
+        let mut asked = Sides {
+            a: Asked::No,
+            b: Asked::No,
+        };
         let mut next = None;
         if let Suspicion::Lost { side, why, until } = &suspicion {
             if let Some(noted) = &noted {
@@ -115,7 +127,14 @@ impl Handler {
                 }
                 let seen = moves.and_then(|moves| moves[side.other()].clone());
                 let endpoint = described[*side].as_ref();
-                let cut = self.cut(&documents, (*side, why, *until), endpoint, seen, ahead, &mut asked);
+                let cut = self.cut(
+                    &documents,
+                    (*side, why, *until),
+                    endpoint,
+                    seen,
+                    ahead,
+                    &mut asked,
+                );
                 match cut.await {
                     Ok(cut) => {
                         if !dry_run {
@@ -138,7 +157,16 @@ impl Handler {
                 return Err(Halt::Conflict);
             }
         }
-        let finished = self.finish(&documents, &described, asked, dry_run, progress).await?;
-        Ok(self.report(&documents.state, next, &suspicion, &finished, dry_run, progress))
+        let finished = self
+            .finish(&documents, &described, asked, dry_run, progress)
+            .await?;
+        Ok(self.report(
+            &documents.state,
+            next,
+            &suspicion,
+            &finished,
+            dry_run,
+            progress,
+        ))
     }
 }

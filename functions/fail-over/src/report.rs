@@ -33,7 +33,10 @@ struct Figures<'a> {
 impl Progress {
     /// The figures so far, for CloudWatch.
     pub(crate) fn metrics(&self) -> Vec<Metric> {
-        self.cut.map(|_| Metric::count("FailedOver", 1)).into_iter().collect()
+        self.cut
+            .map(|_| Metric::count("FailedOver", 1))
+            .into_iter()
+            .collect()
     }
 
     fn outcome(&self, finished: &Finished, dry_run: bool) -> &'static str {
@@ -82,10 +85,15 @@ impl Handler {
         let state = &seen.state;
         let mut finished = std::mem::take(&mut progress.done);
         finished.notes.extend(seen.note.clone());
-        let stale = Side::BOTH.into_iter().filter_map(|side| match seen.freshness[side].as_ref()? {
-            Freshness::Moving => None,
-            Freshness::Stale(why) | Freshness::Unknown(why) => Some(format!("{side}: {why}")),
-        });
+        let stale =
+            Side::BOTH
+                .into_iter()
+                .filter_map(|side| match seen.freshness[side].as_ref()? {
+                    Freshness::Moving => None,
+                    Freshness::Stale(why) | Freshness::Unknown(why) => {
+                        Some(format!("{side}: {why}"))
+                    }
+                });
         let stale: Vec<String> = stale.collect();
         let figures = Figures {
             outcome: progress.outcome(&finished, dry_run),
@@ -96,14 +104,21 @@ impl Handler {
             notes: &finished.notes,
             stale: &stale,
         };
-        let cut = Side::BOTH.into_iter().filter(|side| !state.sides[*side].is_live()).count();
-        let count = |name, count: usize| Metric::count(name, u64::try_from(count).unwrap_or(u64::MAX));
+        let cut = Side::BOTH
+            .into_iter()
+            .filter(|side| !state.sides[*side].is_live())
+            .count();
+        let count =
+            |name, count: usize| Metric::count(name, u64::try_from(count).unwrap_or(u64::MAX));
         let mut metrics = progress.metrics();
         metrics.extend([count("Cut", cut), count("Stale", stale.len())]);
         match mix_up {
-            Some(why) => {
-                self.room.held(format!("{why}; a fail-over would cut the side that is well")).and(metrics)
-            }
+            Some(why) => self
+                .room
+                .held(format!(
+                    "{why}; a fail-over would cut the side that is well"
+                ))
+                .and(metrics),
             None => Report::of(&figures, metrics),
         }
     }

@@ -50,10 +50,21 @@ impl Handler {
             {
                 described[side] = self.room.describe(side).await?;
             }
-            if let Some(next) = wait_is_over(&self.room.settings.pair, &documents.state, side, now()) {
+            if let Some(next) =
+                wait_is_over(&self.room.settings.pair, &documents.state, side, now())
+            {
                 let other = side.other();
-                let moves =
-                    self.moves(documents, other, None, &mut Sides { a: Asked::No, b: Asked::No }).await?;
+                let moves = self
+                    .moves(
+                        documents,
+                        other,
+                        None,
+                        &mut Sides {
+                            a: Asked::No,
+                            b: Asked::No,
+                        },
+                    )
+                    .await?;
                 if moves != Freshness::Moving {
                     notes.push(format!("{side} is not cut yet: {other} does not move"));
                 } else if !dry_run {
@@ -62,8 +73,13 @@ impl Handler {
                 }
             }
         }
-        let asked = Sides { a: Asked::No, b: Asked::No };
-        progress.done = self.finish(documents, &described, asked, dry_run, progress).await?;
+        let asked = Sides {
+            a: Asked::No,
+            b: Asked::No,
+        };
+        progress.done = self
+            .finish(documents, &described, asked, dry_run, progress)
+            .await?;
         progress.done.notes.extend(notes);
         Ok(())
     }
@@ -78,8 +94,11 @@ impl Handler {
         };
         let (a, b) = futures::join!(look(Side::A), look(Side::B));
         let looks = Sides { a, b };
-        let mut seen =
-            Seen { state: documents.state.clone(), freshness: Sides { a: None, b: None }, note: None };
+        let mut seen = Seen {
+            state: documents.state.clone(),
+            freshness: Sides { a: None, b: None },
+            note: None,
+        };
         for side in Side::BOTH {
             let Some(look) = &looks[side] else { continue };
             let before = &documents.state.sides[side];
@@ -94,7 +113,11 @@ impl Handler {
                 seen.state.sides[side].stood_still = stood_still(before, so, other, now());
             }
         }
-        if let Sides { a: Some(Ok(a)), b: Some(Ok(b)) } = &looks {
+        if let Sides {
+            a: Some(Ok(a)),
+            b: Some(Ok(b)),
+        } = &looks
+        {
             seen.note = numbers_apart(a, b).filter(|apart| FREEZING.contains(&apart.abs())).map(|apart| {
                 format!(
                     "B numbers its segments {apart} apart from A at the same time: hls.js freezes for so many \
@@ -131,20 +154,44 @@ impl Handler {
         if let Some(error) = unanswered {
             return Err(Halt::Failed(error));
         }
-        let mix_up = match Side::BOTH.into_iter().all(|side| seen.state.sides[side].is_live()) {
+        let mix_up = match Side::BOTH
+            .into_iter()
+            .all(|side| seen.state.sides[side].is_live())
+        {
             true => self.mix_up().await?,
             false => None,
         };
-        Ok(Patrol::Quiet(self.report_patrol(&seen, mix_up, dry_run, progress)))
+        Ok(Patrol::Quiet(
+            self.report_patrol(&seen, mix_up, dry_run, progress),
+        ))
     }
 
     async fn mix_up(&self) -> Result<Option<String>, Halt> {
         let pair = &self.room.settings.pair;
-        let channel = async |side: Side| Ok(self.medialive.channel(pair.sides[side].channel_id()).await?);
+        let channel = async |side: Side| {
+            Ok(self
+                .medialive
+                .channel(pair.sides[side].channel_id())
+                .await?)
+        };
         let describe = async |side: Side| Ok::<_, Halt>(self.room.describe(side).await?);
-        let (channel_a, channel_b, endpoint_a, endpoint_b) =
-            futures::try_join!(channel(Side::A), channel(Side::B), describe(Side::A), describe(Side::B))?;
-        let channels = Sides { a: channel_a, b: channel_b };
-        Ok(mix_up(pair, &channels, &Sides { a: endpoint_a, b: endpoint_b }))
+        let (channel_a, channel_b, endpoint_a, endpoint_b) = futures::try_join!(
+            channel(Side::A),
+            channel(Side::B),
+            describe(Side::A),
+            describe(Side::B)
+        )?;
+        let channels = Sides {
+            a: channel_a,
+            b: channel_b,
+        };
+        Ok(mix_up(
+            pair,
+            &channels,
+            &Sides {
+                a: endpoint_a,
+                b: endpoint_b,
+            },
+        ))
     }
 }

@@ -6,6 +6,9 @@ use stand_in::start_fails;
 /// Promise P26.
 #[test]
 fn a_missing_setting_stops_the_start_and_is_named() {
-    let log = start_fails(env!("CARGO_BIN_EXE_fail-over").as_ref(), &[("PAIR", "show")]);
+    let log = start_fails(
+        env!("CARGO_BIN_EXE_fail-over").as_ref(),
+        &[("PAIR", "show")],
+    );
     assert!(log.contains("SIDE_A_CHANNEL_ARN is not set"), "{log}");
 }

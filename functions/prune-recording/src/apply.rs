@@ -37,7 +37,9 @@ impl Handler {
         };
         let delete = async {
             let emptied = removals.iter().map(async |removal| {
-                self.s3.empty(&folder(request, removal), &written, stop, &removal.tally).await
+                self.s3
+                    .empty(&folder(request, removal), &written, stop, &removal.tally)
+                    .await
             });
             first_failure(join_all(emptied).await)
         };
@@ -53,9 +55,11 @@ impl Handler {
         stop: Instant,
     ) -> Result<(), Halt> {
         self.look(request, plan).await?;
-        let measured = removals
-            .iter()
-            .map(async |removal| self.s3.measure(&folder(request, removal), stop, &removal.tally).await);
+        let measured = removals.iter().map(async |removal| {
+            self.s3
+                .measure(&folder(request, removal), stop, &removal.tally)
+                .await
+        });
         first_failure(join_all(measured).await)
     }
 
@@ -66,19 +70,39 @@ impl Handler {
             return Ok(());
         }
         let playlists = plan.must_play.iter().map(async |path| {
-            match self.s3.exists(&request.bucket, &request.prefix.key(path)).await? {
+            match self
+                .s3
+                .exists(&request.bucket, &request.prefix.key(path))
+                .await?
+            {
                 true => Ok(()),
-                false => Err(Halt::Held(format!("{path} is not there, though what would stay needs it"))),
+                false => Err(Halt::Held(format!(
+                    "{path} is not there, though what would stay needs it"
+                ))),
             }
         });
         let media = plan.must_hold_media.iter().map(async |path| {
-            let folder = Folder::new(&request.bucket, &request.prefix.key(path), Contents::Current);
-            match self.s3.first_keys(&folder, FIRST_KEYS).await?.iter().any(|key| !key.ends_with(".m3u8")) {
+            let folder = Folder::new(
+                &request.bucket,
+                &request.prefix.key(path),
+                Contents::Current,
+            );
+            match self
+                .s3
+                .first_keys(&folder, FIRST_KEYS)
+                .await?
+                .iter()
+                .any(|key| !key.ends_with(".m3u8"))
+            {
                 true => Ok(()),
-                false => Err(Halt::Held(format!("{path} would stay, and holds nothing to play"))),
+                false => Err(Halt::Held(format!(
+                    "{path} would stay, and holds nothing to play"
+                ))),
             }
         });
-        try_join(try_join_all(playlists), try_join_all(media)).await.map(drop)
+        try_join(try_join_all(playlists), try_join_all(media))
+            .await
+            .map(drop)
     }
 
     /// Writes the entry playlists, then the metadata.
@@ -93,32 +117,53 @@ impl Handler {
             if Instant::now() >= stop {
                 return Err(Halt::OutOfTime);
             }
-            let Some(stored) = stored.get(&rewrite.path) else { return Err(Halt::Conflict) };
+            let Some(stored) = stored.get(&rewrite.path) else {
+                return Err(Halt::Conflict);
+            };
             progress.tries(rewrite);
             let removed = rewrite.removed.clone().map(|removed| (REMOVED, removed));
-            match self.s3.rewrite(stored, rewrite.text.clone(), removed).await? {
+            match self
+                .s3
+                .rewrite(stored, rewrite.text.clone(), removed)
+                .await?
+            {
                 Written::Done => progress.rewrote(&rewrite.path),
                 Written::Conflict => return Err(Halt::Conflict),
             }
             Ok(())
         };
-        let (playlists, metadata): (Vec<_>, Vec<_>) =
-            plan.rewrites.iter().partition(|rewrite| rewrite.path.starts_with(HLS));
+        let (playlists, metadata): (Vec<_>, Vec<_>) = plan
+            .rewrites
+            .iter()
+            .partition(|rewrite| rewrite.path.starts_with(HLS));
         for step in [playlists, metadata] {
             // All of a step come to their end, so that a repeated attempt meets no write of this one.
-            join_all(step.into_iter().map(&write)).await.into_iter().collect::<Result<(), Halt>>()?;
+            join_all(step.into_iter().map(&write))
+                .await
+                .into_iter()
+                .collect::<Result<(), Halt>>()?;
         }
         Ok(())
     }
 }
 
 fn folder(request: &Request, removal: &Removal) -> Folder {
-    Folder::new(&request.bucket, &request.prefix.key(&removal.deletion.folder), removal.contents)
+    Folder::new(
+        &request.bucket,
+        &request.prefix.key(&removal.deletion.folder),
+        removal.contents,
+    )
 }
 
 /// A refusal comes before a lack of time: the retry will meet it again.
 fn first_failure(ended: Vec<Result<(), Unfinished>>) -> Result<(), Halt> {
-    let (failed, out_of_time): (Vec<_>, Vec<_>) =
-        ended.into_iter().filter_map(Result::err).partition(|why| matches!(why, Unfinished::Failed(_)));
-    failed.into_iter().chain(out_of_time).next().map_or(Ok(()), |why| Err(why.into()))
+    let (failed, out_of_time): (Vec<_>, Vec<_>) = ended
+        .into_iter()
+        .filter_map(Result::err)
+        .partition(|why| matches!(why, Unfinished::Failed(_)));
+    failed
+        .into_iter()
+        .chain(out_of_time)
+        .next()
+        .map_or(Ok(()), |why| Err(why.into()))
 }

@@ -36,17 +36,26 @@ pub(crate) fn not_whole(request: &Request, why: &str) -> Halt {
 impl Handler {
     pub(crate) async fn gather(&self, request: &Request, stop: Instant) -> Result<Gathered, Halt> {
         let Request { bucket, prefix, .. } = request;
-        let text =
-            async |path: &str, max_bytes| match self.s3.read(bucket, &prefix.key(path), max_bytes).await? {
-                Read::Absent => Ok(None),
-                Read::Text(text) => Ok(Some(*text)),
-                Read::Unreadable(why) => Err(Halt::Held(format!("{path} cannot be read: {why}"))),
-            };
+        let text = async |path: &str, max_bytes| match self
+            .s3
+            .read(bucket, &prefix.key(path), max_bytes)
+            .await?
+        {
+            Read::Absent => Ok(None),
+            Read::Text(text) => Ok(Some(*text)),
+            Read::Unreadable(why) => Err(Halt::Held(format!("{path} cannot be read: {why}"))),
+        };
         // Where versions go, so do renditions of which only hidden versions are left.
-        let contents = if self.settings.purge_versions { Contents::Versions } else { Contents::Current };
+        let contents = if self.settings.purge_versions {
+            Contents::Versions
+        } else {
+            Contents::Current
+        };
         let hls = Folder::new(bucket, &prefix.key(HLS), contents);
         let playlist_paths = ENTRY_PLAYLISTS.map(|name| format!("{HLS}{name}"));
-        let playlists = playlist_paths.iter().map(|path| text(path, MAX_PLAYLIST_BYTES));
+        let playlists = playlist_paths
+            .iter()
+            .map(|path| text(path, MAX_PLAYLIST_BYTES));
         let (ended, started, playlists, hls, versioning) = futures::try_join!(
             text(ENDED, MAX_METADATA_BYTES),
             text(STARTED, MAX_METADATA_BYTES),
@@ -62,17 +71,27 @@ impl Handler {
             ended: ended.text.clone(),
             playlists: BTreeMap::new(),
             folders: hls.folders,
-            other_playlists: hls.files.into_iter().filter(|file| is_other_playlist(file)).collect(),
+            other_playlists: hls
+                .files
+                .into_iter()
+                .filter(|file| is_other_playlist(file))
+                .collect(),
             removed: ended.metadata(REMOVED).unwrap_or_default().to_owned(),
         };
         let mut stored = BTreeMap::from([(ENDED.to_owned(), ended)]);
         for (name, playlist) in ENTRY_PLAYLISTS.iter().zip(playlists) {
             if let Some(playlist) = playlist {
-                inventory.playlists.insert((*name).to_owned(), playlist.text.clone());
+                inventory
+                    .playlists
+                    .insert((*name).to_owned(), playlist.text.clone());
                 stored.insert(format!("{HLS}{name}"), playlist);
             }
         }
-        Ok(Gathered { inventory, stored, versioning })
+        Ok(Gathered {
+            inventory,
+            stored,
+            versioning,
+        })
     }
 }
 

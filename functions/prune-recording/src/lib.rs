@@ -57,18 +57,31 @@ impl Handler {
             Trigger::Ignored { why } => return Ok(Report::ignored(why)),
         };
         if !self.settings.buckets.contains(&request.bucket) {
-            let why = format!("bucket {:?} is not one of RECORDING_BUCKETS", request.bucket);
+            let why = format!(
+                "bucket {:?} is not one of RECORDING_BUCKETS",
+                request.bucket
+            );
             return Err(Error::BadEvent(why).into());
         }
         tracing::info!(recording.bucket = request.bucket, recording.prefix = %request.prefix, "recording ended");
         let progress = Progress::of(&request, request.dry_run || self.settings.dry_run);
-        let ended =
-            timeout_at(deadline - LAST_WORD, self.prune(&request, deadline - LAST_START, &progress)).await;
+        let ended = timeout_at(
+            deadline - LAST_WORD,
+            self.prune(&request, deadline - LAST_START, &progress),
+        )
+        .await;
         let failed = |error| Failure::after(error, progress.metrics());
-        ended.unwrap_or_else(|_| Err(progress.incomplete())).map_err(failed)
+        ended
+            .unwrap_or_else(|_| Err(progress.incomplete()))
+            .map_err(failed)
     }
 
-    async fn prune(&self, request: &Request, stop: Instant, progress: &Progress) -> Result<Report, Error> {
+    async fn prune(
+        &self,
+        request: &Request,
+        stop: Instant,
+        progress: &Progress,
+    ) -> Result<Report, Error> {
         for _ in 0..ATTEMPTS {
             match self.attempt(request, stop, progress).await {
                 Ok(report) => return Ok(report),
@@ -78,12 +91,23 @@ impl Handler {
                 Err(Halt::Failed(error)) => return Err(error),
             }
         }
-        let why = format!("something else wrote to the recording {ATTEMPTS} times while it was being read");
+        let why = format!(
+            "something else wrote to the recording {ATTEMPTS} times while it was being read"
+        );
         Ok(progress.held(&why))
     }
 
-    async fn attempt(&self, request: &Request, stop: Instant, progress: &Progress) -> Result<Report, Halt> {
-        let Gathered { inventory, stored, versioning } = self.gather(request, stop).await?;
+    async fn attempt(
+        &self,
+        request: &Request,
+        stop: Instant,
+        progress: &Progress,
+    ) -> Result<Report, Halt> {
+        let Gathered {
+            inventory,
+            stored,
+            versioning,
+        } = self.gather(request, stop).await?;
         progress.look_back(&stored);
         let plan = plan(&inventory, &self.settings.wish).map_err(|refusal| match refusal {
             Refusal::Held(why) => Halt::Held(why),
@@ -94,7 +118,8 @@ impl Handler {
         if progress.dry_run {
             self.measure(request, &plan, &removals, stop).await?;
         } else {
-            self.apply(request, &plan, stored, &removals, stop, progress).await?;
+            self.apply(request, &plan, stored, &removals, stop, progress)
+                .await?;
         }
         Ok(progress.report(&plan))
     }

@@ -70,7 +70,11 @@ impl Progress {
             purge: false,
         };
         let recording = format!("s3://{}/{}", request.bucket, request.prefix);
-        Self { recording, dry_run, state: Mutex::new(state) }
+        Self {
+            recording,
+            dry_run,
+            state: Mutex::new(state),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -78,7 +82,9 @@ impl Progress {
     }
 
     pub(crate) fn tries(&self, rewrite: &Rewrite) {
-        self.state().tried.insert(rewrite.path.clone(), rewrite.text.clone());
+        self.state()
+            .tried
+            .insert(rewrite.path.clone(), rewrite.text.clone());
     }
 
     pub(crate) fn rewrote(&self, path: &str) {
@@ -89,17 +95,30 @@ impl Progress {
     pub(crate) fn look_back(&self, stored: &BTreeMap<String, StoredText>) {
         let mut state = self.state();
         let tried = std::mem::take(&mut state.tried);
-        let written =
-            tried.into_iter().filter(|(path, text)| stored.get(path).is_some_and(|is| is.text == *text));
+        let written = tried
+            .into_iter()
+            .filter(|(path, text)| stored.get(path).is_some_and(|is| is.text == *text));
         state.rewritten.extend(written.map(|(path, _)| path));
     }
 
     /// What an attempt is to remove. An attempt before it has deleted nothing, else there would be no other.
-    pub(crate) fn begin(&self, plan: &Plan, versioning: Versioning, purge: bool) -> Arc<Vec<Removal>> {
+    pub(crate) fn begin(
+        &self,
+        plan: &Plan,
+        versioning: Versioning,
+        purge: bool,
+    ) -> Arc<Vec<Removal>> {
         let all_versions = purge && versioning != Versioning::Off;
-        let contents = if all_versions { Contents::Versions } else { Contents::Current };
-        let removal =
-            |deletion: &Deletion| Removal { deletion: deletion.clone(), contents, tally: Tally::default() };
+        let contents = if all_versions {
+            Contents::Versions
+        } else {
+            Contents::Current
+        };
+        let removal = |deletion: &Deletion| Removal {
+            deletion: deletion.clone(),
+            contents,
+            tally: Tally::default(),
+        };
         let mut state = self.state();
         (state.versioning, state.purge) = (versioning, purge);
         state.removals = Arc::new(plan.deletions.iter().map(removal).collect());
@@ -108,7 +127,11 @@ impl Progress {
 
     /// The figures so far, for CloudWatch.
     pub(crate) fn metrics(&self) -> Vec<Metric> {
-        if self.dry_run { Vec::new() } else { self.state().metrics().into() }
+        if self.dry_run {
+            Vec::new()
+        } else {
+            self.state().metrics().into()
+        }
     }
 
     /// The error for a run that has no time left.
@@ -143,8 +166,17 @@ impl Progress {
         for (name, amount) in state.removed().filter(|(_, amount)| amount.objects > 0) {
             *deleted.entry(name).or_default() += amount;
         }
-        let planned = || plan.rewrites.iter().map(|rewrite| rewrite.path.clone()).collect();
-        let rewritten: BTreeSet<String> = if self.dry_run { planned() } else { state.rewritten.clone() };
+        let planned = || {
+            plan.rewrites
+                .iter()
+                .map(|rewrite| rewrite.path.clone())
+                .collect()
+        };
+        let rewritten: BTreeSet<String> = if self.dry_run {
+            planned()
+        } else {
+            state.rewritten.clone()
+        };
         let changes = !rewritten.is_empty() || !deleted.is_empty();
         let outcome = match (changes, self.dry_run) {
             (false, _) => "unchanged",
@@ -163,14 +195,21 @@ impl Progress {
             kept: &plan.kept,
             objects_deleted: total.objects,
             bytes_deleted: total.bytes,
-            playlists_rewritten: rewritten.iter().filter(|path| path.starts_with(HLS)).count(),
+            playlists_rewritten: rewritten
+                .iter()
+                .filter(|path| path.starts_with(HLS))
+                .count(),
             versioned: state.versioning != Versioning::Off,
             note: note.filter(|_| !deleted.is_empty()),
             deleted,
         };
         let pruned = outcome == "pruned";
-        let metrics =
-            pruned.then(|| state.metrics().into_iter().chain([Metric::count("RecordingsPruned", 1)]));
+        let metrics = pruned.then(|| {
+            state
+                .metrics()
+                .into_iter()
+                .chain([Metric::count("RecordingsPruned", 1)])
+        });
         Report::of(&figures, metrics.into_iter().flatten().collect())
     }
 }
@@ -180,7 +219,13 @@ impl State {
         let hides = self.versioning == Versioning::Enabled && !self.purge;
         self.removals.iter().map(move |removal| {
             let bytes = if hides { 0 } else { removal.tally.bytes() };
-            (removal.deletion.name.as_str(), Amount { objects: removal.tally.objects(), bytes })
+            (
+                removal.deletion.name.as_str(),
+                Amount {
+                    objects: removal.tally.objects(),
+                    bytes,
+                },
+            )
         })
     }
 
@@ -192,7 +237,10 @@ impl State {
 
     fn metrics(&self) -> [Metric; 2] {
         let Amount { objects, bytes } = self.total();
-        [Metric::count("ObjectsDeleted", objects), Metric::bytes("BytesDeleted", bytes)]
+        [
+            Metric::count("ObjectsDeleted", objects),
+            Metric::bytes("BytesDeleted", bytes),
+        ]
     }
 }
 

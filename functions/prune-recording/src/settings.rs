@@ -25,9 +25,14 @@ impl Settings {
     pub fn read(env: &Environment<impl Fn(&str) -> Option<String>>) -> Result<Self, Error> {
         let config = |text: &str| Err(Error::Config(text.to_owned()));
         let Some(buckets) = env.get("RECORDING_BUCKETS") else {
-            return config("RECORDING_BUCKETS is not set; it accepts bucket names, separated by commas");
+            return config(
+                "RECORDING_BUCKETS is not set; it accepts bucket names, separated by commas",
+            );
         };
-        let buckets: BTreeSet<String> = buckets.split(',').map(|bucket| bucket.trim().to_owned()).collect();
+        let buckets: BTreeSet<String> = buckets
+            .split(',')
+            .map(|bucket| bucket.trim().to_owned())
+            .collect();
         if buckets.contains("") {
             return config(
                 "RECORDING_BUCKETS has an empty part; it accepts bucket names, separated by commas",
@@ -43,13 +48,18 @@ impl Settings {
                 );
             }
             (Some(_), Some(_)) => {
-                return config("both KEEP_RENDITIONS and DELETE_RENDITIONS are set; set exactly one");
+                return config(
+                    "both KEEP_RENDITIONS and DELETE_RENDITIONS are set; set exactly one",
+                );
             }
         };
         let keep_or = |other| [("keep", false), (other, true)];
         Ok(Self {
             buckets,
-            wish: Wish { rule, delete_thumbnails: env.choice("THUMBNAILS", &keep_or("delete"))? },
+            wish: Wish {
+                rule,
+                delete_thumbnails: env.choice("THUMBNAILS", &keep_or("delete"))?,
+            },
             purge_versions: env.choice("VERSIONS", &keep_or("purge"))?,
             dry_run: env.choice("DRY_RUN", &[("false", false), ("true", true)])?,
         })
@@ -57,7 +67,8 @@ impl Settings {
 }
 
 fn terms(name: &str, list: &str) -> Result<Terms, Error> {
-    list.parse().map_err(|error: RuleError| Error::Config(format!("{name}: {error}")))
+    list.parse()
+        .map_err(|error: RuleError| Error::Config(format!("{name}: {error}")))
 }
 
 #[cfg(test)]
@@ -65,7 +76,12 @@ mod tests {
     use super::*;
 
     fn refusal(settings: &[(&str, &str)]) -> String {
-        let lookup = |name: &str| settings.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        let lookup = |name: &str| {
+            settings
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, v)| (*v).to_owned())
+        };
         Settings::read(&Environment::of(lookup))
             .map(|settings| format!("{settings:?}"))
             .unwrap_or_else(|e| e.to_string())
@@ -75,19 +91,40 @@ mod tests {
     fn a_wrong_setting_is_named_with_what_it_accepts() {
         let rows: [(&[(&str, &str)], &str); 7] = [
             (&[], "RECORDING_BUCKETS is not set"),
-            (&[("RECORDING_BUCKETS", " ")], "RECORDING_BUCKETS is not set"),
-            (&[("RECORDING_BUCKETS", "b")], "neither KEEP_RENDITIONS nor DELETE_RENDITIONS is set"),
-            (&[("RECORDING_BUCKETS", "b"), ("KEEP_RENDITIONS", "a"), ("DELETE_RENDITIONS", "b")], "both"),
+            (
+                &[("RECORDING_BUCKETS", " ")],
+                "RECORDING_BUCKETS is not set",
+            ),
+            (
+                &[("RECORDING_BUCKETS", "b")],
+                "neither KEEP_RENDITIONS nor DELETE_RENDITIONS is set",
+            ),
+            (
+                &[
+                    ("RECORDING_BUCKETS", "b"),
+                    ("KEEP_RENDITIONS", "a"),
+                    ("DELETE_RENDITIONS", "b"),
+                ],
+                "both",
+            ),
             (
                 &[("RECORDING_BUCKETS", "b"), ("DELETE_RENDITIONS", "<=tall")],
                 "DELETE_RENDITIONS: \"<=tall\" is not",
             ),
             (
-                &[("RECORDING_BUCKETS", "b"), ("KEEP_RENDITIONS", "a"), ("DRY_RUN", "yes")],
+                &[
+                    ("RECORDING_BUCKETS", "b"),
+                    ("KEEP_RENDITIONS", "a"),
+                    ("DRY_RUN", "yes"),
+                ],
                 "DRY_RUN is \"yes\"; it accepts false, true",
             ),
             (
-                &[("RECORDING_BUCKETS", "b"), ("KEEP_RENDITIONS", "a"), ("VERSIONS", "all")],
+                &[
+                    ("RECORDING_BUCKETS", "b"),
+                    ("KEEP_RENDITIONS", "a"),
+                    ("VERSIONS", "all"),
+                ],
                 "VERSIONS is \"all\"; it accepts keep, purge",
             ),
         ];

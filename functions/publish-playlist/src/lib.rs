@@ -68,21 +68,40 @@ impl Handler {
         let (documents, a, b) = futures::join!(room.read(), described.a, described.b);
         let (documents, described) = (documents?, Sides { a: a?, b: b? });
         let asked = Sides::of(|side| (side, described[side].as_ref()));
-        let asked = futures::join!(room.ask(asked.a.0, asked.a.1), room.ask(asked.b.0, asked.b.1));
-        let asked = Sides { a: asked.0, b: asked.1 };
-        let plan = plan(&room.settings.pair, &documents.state, &documents.published, &asked, by_hand)
-            .map_err(|refusal| match refusal {
-                Refusal::Held(why) => Halt::Held(why),
-                Refusal::Outrun => Halt::Conflict,
-            })?;
-        let written = if dry_run { false } else { self.apply(&documents, &plan).await? };
+        let asked = futures::join!(
+            room.ask(asked.a.0, asked.a.1),
+            room.ask(asked.b.0, asked.b.1)
+        );
+        let asked = Sides {
+            a: asked.0,
+            b: asked.1,
+        };
+        let plan = plan(
+            &room.settings.pair,
+            &documents.state,
+            &documents.published,
+            &asked,
+            by_hand,
+        )
+        .map_err(|refusal| match refusal {
+            Refusal::Held(why) => Halt::Held(why),
+            Refusal::Outrun => Halt::Conflict,
+        })?;
+        let written = if dry_run {
+            false
+        } else {
+            self.apply(&documents, &plan).await?
+        };
         Ok(self.report(&documents, &plan, dry_run, written))
     }
 
     /// The steering manifest first: it sends nobody to a pathway that a player does not know.
     async fn apply(&self, documents: &Documents, plan: &Plan) -> Result<bool, Halt> {
         let generation = documents.state.generation;
-        let steering = self.room.write_steering(documents, plan, generation).await?;
+        let steering = self
+            .room
+            .write_steering(documents, plan, generation)
+            .await?;
         let index = self.room.write_index(documents, plan, generation).await?;
         Ok(steering || index)
     }
@@ -94,13 +113,18 @@ impl Handler {
             (true, _) => "planned",
             (false, true) => "published",
             // Viewers keep what they have; a person should see to the side that is silent.
-            (false, false) if !plan.missing.is_empty() => return self.room.held(plan.missing.join("; ")),
+            (false, false) if !plan.missing.is_empty() => {
+                return self.room.held(plan.missing.join("; "));
+            }
             (false, false) => "unchanged",
         };
         let figures = Figures {
             outcome,
             summary: Summary::of(&settings.pair.name, &documents.state),
-            playlist: format!("s3://{}/{}/index.m3u8", settings.public_bucket, settings.pair.name),
+            playlist: format!(
+                "s3://{}/{}/index.m3u8",
+                settings.public_bucket, settings.pair.name
+            ),
             variants: plan.variants,
             steered: plan.steered,
             unpaired: &plan.unpaired,

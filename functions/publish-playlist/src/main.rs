@@ -15,6 +15,10 @@ async fn main() -> ExitCode {
 async fn serve() -> Result<(), Error> {
     let settings = Settings::read(&environment())?;
     let config = onair_aws::connect().await;
-    let handler = Handler::new(ControlRoom::new(settings, S3::new(&config), MediaPackage::new(&config)));
+    let handler = Handler::new(ControlRoom::new(
+        settings,
+        S3::new(&config),
+        MediaPackage::new(&config),
+    ));
     onair_lambda::run(|invocation| handler.handle(invocation)).await
 }

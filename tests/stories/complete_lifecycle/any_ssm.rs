@@ -26,9 +26,14 @@ fn instance(fleet: &Fleet) -> String {
 }
 
 async fn invoke(fleet: &Fleet, event: Value) -> Value {
-    let given = ELSEWHERE.iter().filter_map(|(setting, name)| Some((*setting, env::var(name).ok()?)));
+    let given = ELSEWHERE
+        .iter()
+        .filter_map(|(setting, name)| Some((*setting, env::var(name).ok()?)));
     let given: Vec<_> = given.collect();
-    let given: Vec<_> = given.iter().map(|(setting, value)| (*setting, value.as_str())).collect();
+    let given: Vec<_> = given
+        .iter()
+        .map(|(setting, value)| (*setting, value.as_str()))
+        .collect();
     let answer = response(fleet.call(&given, event).await);
     answer["instances"][0].clone()
 }
@@ -61,8 +66,15 @@ async fn a_command_that_saved_nothing_lets_nothing_go() {
     fleet.autoscaling.terminate(&instance);
     let sent = invoke(&fleet, terminating(&instance)).await;
     assert_eq!(sent["outcome"], "sent", "{sent:#}");
-    fleet.ssm.run(|_| Ran { status: "Success".to_owned(), stdout: String::new() });
+    fleet.ssm.run(|_| Ran {
+        status: "Success".to_owned(),
+        stdout: String::new(),
+    });
     let entry = invoke(&fleet, terminating(&instance)).await;
-    assert_eq!((&entry["outcome"], &entry["command"]), (&"abandoned".into(), &sent["command"]), "{entry:#}");
+    assert_eq!(
+        (&entry["outcome"], &entry["command"]),
+        (&"abandoned".into(), &sent["command"]),
+        "{entry:#}"
+    );
     assert_eq!(fleet.results(&instance), ["ABANDON"]);
 }

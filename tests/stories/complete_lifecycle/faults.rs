@@ -27,7 +27,10 @@ fn agents(fleet: &Fleet) {
 }
 
 fn failing(fleet: &Fleet) {
-    fleet.ssm.run(|_| stand_in::Ran { status: "Failed".to_owned(), stdout: playbook(0, 0, 1) });
+    fleet.ssm.run(|_| stand_in::Ran {
+        status: "Failed".to_owned(),
+        stdout: playbook(0, 0, 1),
+    });
 }
 
 fn one_launch(fleet: &Fleet) {
@@ -63,19 +66,32 @@ async fn before(scene: Scene) -> Run<Fleet> {
         agents(&fleet);
     }
     fleet.traffic.reset_calls();
-    Run { traffic: fleet.traffic.clone(), world: fleet, function, event: (scene.event)() }
+    Run {
+        traffic: fleet.traffic.clone(),
+        world: fleet,
+        function,
+        event: (scene.event)(),
+    }
 }
 
 /// What comes after a disrupted run: the same event if the run failed, the agents, the schedule.
 async fn ends_the_same(scene: Scene, disrupted: Disrupted<Fleet>) {
     let when = format!("{}: {disrupted}", scene.name);
-    let Disrupted { world: fleet, event, disruption, call, answer, .. } = disrupted;
+    let Disrupted {
+        world: fleet,
+        event,
+        disruption,
+        call,
+        answer,
+        ..
+    } = disrupted;
     match &answer {
         Answer::Error { error_type, .. } => {
             // Sending is tried once: an answer that was lost would make two commands of one.
             // S3 asks for patience by 503, and knows nothing of the other services' words.
             let is_strange = call.service == "s3" && disruption.is_status(400);
-            let is_final = disruption.is_status(403) || is_strange || call.operation == "SendCommand";
+            let is_final =
+                disruption.is_status(403) || is_strange || call.operation == "SendCommand";
             assert!(error_type == "Aws" && is_final, "{when}");
         }
         // What a retry can mend is mended within the run.
@@ -93,8 +109,11 @@ async fn ends_the_same(scene: Scene, disrupted: Disrupted<Fleet>) {
     response(function.invoke(tick()).await);
     let mut results = fleet.autoscaling.completed();
     results.sort();
-    let mut expected: Vec<_> =
-        scene.results.iter().map(|(id, result)| ((*id).to_owned(), (*result).to_owned())).collect();
+    let mut expected: Vec<_> = scene
+        .results
+        .iter()
+        .map(|(id, result)| ((*id).to_owned(), (*result).to_owned()))
+        .collect();
     expected.sort();
     assert_eq!(results, expected, "{when}");
     // No disruption makes a second command of one.
@@ -102,7 +121,10 @@ async fn ends_the_same(scene: Scene, disrupted: Disrupted<Fleet>) {
 }
 
 async fn every_call_in_trouble(scene: Scene) {
-    let throttling = Fault::Status { status: 400, code: "ThrottlingException" };
+    let throttling = Fault::Status {
+        status: 400,
+        code: "ThrottlingException",
+    };
     let disruptions = [usual(), vec![Disruption::Fault(throttling)]].concat();
     let calls = every_request_disrupted(
         scene.name,
@@ -119,8 +141,14 @@ async fn every_call_in_trouble(scene: Scene) {
 #[tokio::test]
 async fn every_call_in_trouble_ends_the_same_where_a_playbook_is_sent() {
     let results = &[(INSTANCE, "CONTINUE")];
-    let scene =
-        Scene { name: "launch", prepare: one_launch, agents: None, event: a_launch, commands: 1, results };
+    let scene = Scene {
+        name: "launch",
+        prepare: one_launch,
+        agents: None,
+        event: a_launch,
+        commands: 1,
+        results,
+    };
     every_call_in_trouble(scene).await;
 }
 
@@ -178,7 +206,14 @@ async fn every_call_in_trouble_ends_the_same_where_logs_are_saved() {
 #[tokio::test]
 async fn every_call_in_trouble_ends_the_same_where_the_schedule_does_it_all() {
     let results = &[(INSTANCE, "CONTINUE"), (OTHER, "CONTINUE")];
-    let scene = Scene { name: "both", prepare: one_each, agents: None, event: tick, commands: 2, results };
+    let scene = Scene {
+        name: "both",
+        prepare: one_each,
+        agents: None,
+        event: tick,
+        commands: 2,
+        results,
+    };
     every_call_in_trouble(scene).await;
     let scene = Scene {
         name: "both ran",

@@ -7,20 +7,41 @@ use stories::{error, event, response};
 /// Promise P96.
 #[tokio::test]
 async fn every_trigger_leads_to_the_same_look() {
-    for file in ["launch", "launch-into-warm-pool", "command-invocation", "schedule", "by-hand"] {
+    for file in [
+        "launch",
+        "launch-into-warm-pool",
+        "command-invocation",
+        "schedule",
+        "by-hand",
+    ] {
         let fleet = Fleet::new();
         fleet.autoscaling.launch(GROUP, INSTANCE);
-        let answer = response(fleet.call(&[], event(&format!("complete-lifecycle/{file}.json"))).await);
-        assert_eq!((answer["outcome"].as_str(), fleet.ssm.commands().len()), (Some("sent"), 1), "{file}");
+        let answer = response(
+            fleet
+                .call(&[], event(&format!("complete-lifecycle/{file}.json")))
+                .await,
+        );
+        assert_eq!(
+            (answer["outcome"].as_str(), fleet.ssm.commands().len()),
+            (Some("sent"), 1),
+            "{file}"
+        );
     }
     let fleet = Fleet::new();
     fleet.autoscaling.launch(GROUP, INSTANCE);
     // Whichever of its hooks an event names, what the instance waits for is read.
     assert_eq!(
-        response(fleet.call(&[], event("complete-lifecycle/terminate.json")).await)["outcome"],
+        response(
+            fleet
+                .call(&[], event("complete-lifecycle/terminate.json"))
+                .await
+        )["outcome"],
         "sent"
     );
-    assert_eq!(fleet.ssm.commands()[0].document, "AWS-ApplyAnsiblePlaybooks");
+    assert_eq!(
+        fleet.ssm.commands()[0].document,
+        "AWS-ApplyAnsiblePlaybooks"
+    );
     let answer = response(fleet.call(&[], json!({ "onair": {} })).await);
     assert_eq!(answer["outcome"], "waiting", "{answer:#}");
 }
@@ -31,22 +52,37 @@ async fn what_is_anothers_is_ignored_without_a_call() {
     let fleet = Fleet::new();
     fleet.autoscaling.launch(GROUP, INSTANCE);
     let function = fleet.start(&[]);
-    for file in
-        ["launch-other-group", "launch-other-hook", "command-invocation-other-document", "command-status"]
-    {
-        let answer = response(function.invoke(event(&format!("complete-lifecycle/{file}.json"))).await);
+    for file in [
+        "launch-other-group",
+        "launch-other-hook",
+        "command-invocation-other-document",
+        "command-status",
+    ] {
+        let answer = response(
+            function
+                .invoke(event(&format!("complete-lifecycle/{file}.json")))
+                .await,
+        );
         assert_eq!(answer["outcome"], "ignored", "{file}");
     }
     let mut machine = event("complete-lifecycle/command-invocation.json");
     machine["detail"]["instance-id"] = "mi-1234567890abcdef0".into();
-    assert_eq!(response(function.invoke(machine).await)["outcome"], "ignored");
+    assert_eq!(
+        response(function.invoke(machine).await)["outcome"],
+        "ignored"
+    );
     assert!(fleet.traffic.calls().is_empty());
     // An instance of another group, whose command ran with the same document.
-    fleet.autoscaling.create_group("other", "onair-launch", "onair-terminate");
+    fleet
+        .autoscaling
+        .create_group("other", "onair-launch", "onair-terminate");
     fleet.autoscaling.launch("other", "i-00000000000000001");
     let mut invocation = event("complete-lifecycle/command-invocation.json");
     invocation["detail"]["instance-id"] = "i-00000000000000001".into();
-    assert_eq!(response(function.invoke(invocation).await)["outcome"], "unchanged");
+    assert_eq!(
+        response(function.invoke(invocation).await)["outcome"],
+        "unchanged"
+    );
     assert!(fleet.ssm.commands().is_empty());
 }
 
@@ -56,16 +92,33 @@ async fn a_direction_without_a_hook_is_left_alone() {
     let fleet = Fleet::new();
     fleet.autoscaling.launch(GROUP, INSTANCE);
     let only_logs = fleet.start(&[("LAUNCH_HOOK", ""), ("PLAYBOOK_BUCKET", "")]);
-    assert_eq!(response(only_logs.invoke(launched(INSTANCE)).await)["outcome"], "ignored");
     assert_eq!(
-        response(only_logs.invoke(event("complete-lifecycle/schedule.json")).await)["outcome"],
+        response(only_logs.invoke(launched(INSTANCE)).await)["outcome"],
+        "ignored"
+    );
+    assert_eq!(
+        response(
+            only_logs
+                .invoke(event("complete-lifecycle/schedule.json"))
+                .await
+        )["outcome"],
         "unchanged"
     );
     fleet.autoscaling.finish(INSTANCE);
     fleet.autoscaling.terminate(INSTANCE);
-    let only_playbooks = fleet.start(&[("TERMINATE_HOOK", ""), ("LOG_BUCKET", ""), ("LOG_DOCUMENT", "")]);
-    assert_eq!(response(only_playbooks.invoke(terminating(INSTANCE)).await)["outcome"], "ignored");
-    assert_eq!(response(only_logs.invoke(terminating(INSTANCE)).await)["outcome"], "sent");
+    let only_playbooks = fleet.start(&[
+        ("TERMINATE_HOOK", ""),
+        ("LOG_BUCKET", ""),
+        ("LOG_DOCUMENT", ""),
+    ]);
+    assert_eq!(
+        response(only_playbooks.invoke(terminating(INSTANCE)).await)["outcome"],
+        "ignored"
+    );
+    assert_eq!(
+        response(only_logs.invoke(terminating(INSTANCE)).await)["outcome"],
+        "sent"
+    );
     assert_eq!(fleet.ssm.commands()[0].document, DOCUMENT);
 }
 
@@ -87,7 +140,11 @@ async fn junk_is_a_bad_event_reaches_no_service_and_is_not_repeated() {
         "arn:aws:ec2:::instance/i-1234567890abcdef0",
     ];
     let mut events: Vec<Value> = Vec::new();
-    for id in hostile.into_iter().map(str::to_owned).chain(["i-".to_owned() + &"a".repeat(1 << 20)]) {
+    for id in hostile
+        .into_iter()
+        .map(str::to_owned)
+        .chain(["i-".to_owned() + &"a".repeat(1 << 20)])
+    {
         events.push(launched(&id));
         events.push(terminating(&id));
         events.push(json!({ "onair": { "instance": id } }));
@@ -127,7 +184,10 @@ async fn junk_is_a_bad_event_reaches_no_service_and_is_not_repeated() {
     for event in events {
         let (error_type, message) = error(function.invoke(event).await);
         assert_eq!(error_type, "BadEvent", "{message}");
-        assert!(message.len() < 200 && !message.contains("reboot"), "{message}");
+        assert!(
+            message.len() < 200 && !message.contains("reboot"),
+            "{message}"
+        );
     }
     assert!(fleet.traffic.calls().is_empty());
 }

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 use stand_in::Ran;
-use stories::fleet::{Fleet, GROUP, INSTANCE, OTHER, invocation, launched, playbook, terminating, tick};
+use stories::fleet::{
+    Fleet, GROUP, INSTANCE, OTHER, invocation, launched, playbook, terminating, tick,
+};
 use stories::response;
 
 /// How the wait of a launched instance ends whose command ends so: the answer's words for it.
@@ -10,17 +12,28 @@ async fn ends(settings: &[(&str, &str)], status: &str, details: &str, stdout: &s
     let fleet = Fleet::new();
     fleet.autoscaling.launch(GROUP, INSTANCE);
     let function = fleet.start(settings);
-    assert_eq!(response(function.invoke(launched(INSTANCE)).await)["outcome"], "sent");
-    let command = fleet.ssm.end(&fleet.ssm.commands()[0].id, status, details, stdout);
+    assert_eq!(
+        response(function.invoke(launched(INSTANCE)).await)["outcome"],
+        "sent"
+    );
+    let command = fleet
+        .ssm
+        .end(&fleet.ssm.commands()[0].id, status, details, stdout);
     let answer = response(function.invoke(invocation(&command)).await);
     let entry = answer["instances"][0].clone();
     let (state, results) = (fleet.autoscaling.state(INSTANCE), fleet.results(INSTANCE));
     match entry["outcome"].as_str() {
         Some("continued") => {
-            assert_eq!((state.as_str(), results), ("InService", vec!["CONTINUE".to_owned()]));
+            assert_eq!(
+                (state.as_str(), results),
+                ("InService", vec!["CONTINUE".to_owned()])
+            );
         }
         Some("abandoned") => {
-            assert_eq!((state.as_str(), results), ("Terminating:Wait", vec!["ABANDON".to_owned()]));
+            assert_eq!(
+                (state.as_str(), results),
+                ("Terminating:Wait", vec!["ABANDON".to_owned()])
+            );
         }
         _ => panic!("{answer:#}"),
     }
@@ -32,8 +45,17 @@ async fn ends(settings: &[(&str, &str)], status: &str, details: &str, stdout: &s
 async fn a_playbook_that_failed_or_reached_nothing_keeps_an_instance_away_from_viewers() {
     let entry = ends(&[], "Failed", "Failed", &playbook(1, 0, 1)).await;
     assert_eq!(entry["outcome"], "abandoned");
-    assert_eq!(entry["why"], "the playbook's command ended without success: Failed");
-    assert_eq!((entry["recap"]["failed"].as_u64(), entry["recap"]["changed"].as_u64()), (Some(1), Some(1)));
+    assert_eq!(
+        entry["why"],
+        "the playbook's command ended without success: Failed"
+    );
+    assert_eq!(
+        (
+            entry["recap"]["failed"].as_u64(),
+            entry["recap"]["changed"].as_u64()
+        ),
+        (Some(1), Some(1))
+    );
     // ansible-playbook ends with 4, and the command is said to have failed, when a host is unreachable. Neither is relied on.
     for (status, unreachable, failed) in [("Failed", 1, 0), ("Success", 1, 0), ("Success", 0, 1)] {
         let entry = ends(&[], status, status, &playbook(0, unreachable, failed)).await;
@@ -54,7 +76,10 @@ async fn a_command_that_never_ran_keeps_an_instance_away_from_viewers() {
     ] {
         let entry = ends(&[], status, details, "").await;
         assert_eq!(entry["outcome"], "abandoned", "{entry:#}");
-        assert!(entry["why"].as_str().unwrap().ends_with(details), "{entry:#}");
+        assert!(
+            entry["why"].as_str().unwrap().ends_with(details),
+            "{entry:#}"
+        );
     }
 }
 
@@ -62,13 +87,26 @@ async fn a_command_that_never_ran_keeps_an_instance_away_from_viewers() {
 #[tokio::test]
 async fn where_nothing_may_change_a_change_keeps_an_instance_away_from_viewers() {
     let strict = [("PASS_RULE", "changed=0"), ("CHECK_MODE", "true")];
-    for (changed, unreachable, failed, outcome) in
-        [(0, 0, 0, "continued"), (1, 0, 0, "abandoned"), (0, 1, 0, "abandoned"), (0, 0, 1, "abandoned")]
-    {
-        let entry = ends(&strict, "Success", "Success", &playbook(changed, unreachable, failed)).await;
+    for (changed, unreachable, failed, outcome) in [
+        (0, 0, 0, "continued"),
+        (1, 0, 0, "abandoned"),
+        (0, 1, 0, "abandoned"),
+        (0, 0, 1, "abandoned"),
+    ] {
+        let entry = ends(
+            &strict,
+            "Success",
+            "Success",
+            &playbook(changed, unreachable, failed),
+        )
+        .await;
         assert_eq!(entry["outcome"], outcome, "{entry:#}");
         let figures = format!("changed={changed} unreachable={unreachable} failed={failed}");
-        assert_eq!(entry["why"].as_str().unwrap().ends_with(&figures), outcome == "abandoned", "{entry:#}");
+        assert_eq!(
+            entry["why"].as_str().unwrap().ends_with(&figures),
+            outcome == "abandoned",
+            "{entry:#}"
+        );
     }
 }
 
@@ -77,12 +115,18 @@ async fn where_nothing_may_change_a_change_keeps_an_instance_away_from_viewers()
 async fn check_mode_is_the_documents_own() {
     let fleet = Fleet::new();
     fleet.autoscaling.launch(GROUP, INSTANCE);
-    let settings =
-        [("CHECK_MODE", "true"), ("PLAYBOOK_FILE", "site/all.yaml"), ("PLAYBOOK_TIMEOUT_SECONDS", "90")];
+    let settings = [
+        ("CHECK_MODE", "true"),
+        ("PLAYBOOK_FILE", "site/all.yaml"),
+        ("PLAYBOOK_TIMEOUT_SECONDS", "90"),
+    ];
     response(fleet.call(&settings, launched(INSTANCE)).await);
     let parameters = &fleet.ssm.commands()[0].parameters;
     let parameter = |name: &str| parameters[name][0].as_str();
-    assert_eq!(["Check", "PlaybookFile", "TimeoutSeconds"].map(parameter), ["True", "site/all.yaml", "90"]);
+    assert_eq!(
+        ["Check", "PlaybookFile", "TimeoutSeconds"].map(parameter),
+        ["True", "site/all.yaml", "90"]
+    );
     assert!(!parameters.contains_key("ExtraVariables"), "{parameters:?}");
 }
 
@@ -94,10 +138,20 @@ async fn an_output_without_a_whole_recap_proves_nothing() {
     let half = &whole[..whole.find("failed=0").unwrap() + "failed=0".len()];
     let no_host = "PLAY RECAP *****\n\n";
     let garbage = "PLAY RECAP *****\nnobody knows\n";
-    for stdout in ["", &whole[..at], half, no_host, garbage, "skipping: no hosts matched\n"] {
+    for stdout in [
+        "",
+        &whole[..at],
+        half,
+        no_host,
+        garbage,
+        "skipping: no hosts matched\n",
+    ] {
         for rule in ["failed=0", "changed=0"] {
             let entry = ends(&[("PASS_RULE", rule)], "Success", "Success", stdout).await;
-            assert_eq!(entry["outcome"], "abandoned", "{rule} {stdout:?}: {entry:#}");
+            assert_eq!(
+                entry["outcome"], "abandoned",
+                "{rule} {stdout:?}: {entry:#}"
+            );
         }
     }
     // What a task prints is not the playbook's own recap, which is the last.
@@ -105,7 +159,10 @@ async fn an_output_without_a_whole_recap_proves_nothing() {
         "PLAY RECAP *****\nlocalhost : ok=1 changed=0 unreachable=0 failed=0 ignored=0\n\n{}",
         playbook(0, 0, 1)
     );
-    assert_eq!(ends(&[], "Success", "Success", &faked).await["outcome"], "abandoned");
+    assert_eq!(
+        ends(&[], "Success", "Success", &faked).await["outcome"],
+        "abandoned"
+    );
 }
 
 /// Promise P97.
@@ -118,7 +175,13 @@ async fn a_recap_that_ssm_cut_off_is_made_up_for_by_the_exit_code_where_nothing_
         (Some("continued"), None),
         "{entry:#}"
     );
-    assert!(entry["why"].as_str().unwrap().contains("longer than SSM keeps"), "{entry:#}");
+    assert!(
+        entry["why"]
+            .as_str()
+            .unwrap()
+            .contains("longer than SSM keeps"),
+        "{entry:#}"
+    );
     // Whether something changed, it does not tell.
     let entry = ends(&[("PASS_RULE", "changed=0")], "Success", "Success", &long).await;
     assert_eq!(entry["outcome"], "abandoned", "{entry:#}");
@@ -134,16 +197,29 @@ async fn an_instance_of_a_warm_pool_is_checked_when_it_enters_the_pool_and_when_
     fleet.autoscaling.launch_into_warm_pool(GROUP, INSTANCE);
     assert_eq!(response(function.invoke(tick()).await)["outcome"], "sent");
     let first = fleet.agents();
-    assert_eq!(response(function.invoke(invocation(&first[0])).await)["outcome"], "completed");
+    assert_eq!(
+        response(function.invoke(invocation(&first[0])).await)["outcome"],
+        "completed"
+    );
     assert_eq!(fleet.autoscaling.state(INSTANCE), "Warmed:Stopped");
 
     fleet.autoscaling.launch_from_warm_pool(INSTANCE);
     // The event of the first command comes late, and the first command's success is not the second's.
-    assert_eq!(response(function.invoke(invocation(&first[0])).await)["outcome"], "sent");
+    assert_eq!(
+        response(function.invoke(invocation(&first[0])).await)["outcome"],
+        "sent"
+    );
     assert_eq!(fleet.autoscaling.state(INSTANCE), "Pending:Wait");
-    let [_, second] = &fleet.ssm.commands()[..] else { panic!("{:?}", fleet.ssm.commands()) };
-    fleet.ssm.end(&second.id, "Failed", "Failed", &playbook(0, 0, 1));
-    assert_eq!(response(function.invoke(tick()).await)["outcome"], "completed");
+    let [_, second] = &fleet.ssm.commands()[..] else {
+        panic!("{:?}", fleet.ssm.commands())
+    };
+    fleet
+        .ssm
+        .end(&second.id, "Failed", "Failed", &playbook(0, 0, 1));
+    assert_eq!(
+        response(function.invoke(tick()).await)["outcome"],
+        "completed"
+    );
     assert_eq!(fleet.results(INSTANCE), ["CONTINUE", "ABANDON"]);
 }
 
@@ -158,7 +234,10 @@ async fn an_instance_that_leaves_the_warm_pool_for_good_goes_at_once() {
     fleet.ssm.deregister(OTHER);
     let answer = response(fleet.call(&[], tick()).await);
     assert_eq!(answer["instances"][0]["outcome"], "continued", "{answer:#}");
-    assert_eq!((fleet.ssm.commands().len(), fleet.results(OTHER)), (0, vec!["CONTINUE".to_owned()]));
+    assert_eq!(
+        (fleet.ssm.commands().len(), fleet.results(OTHER)),
+        (0, vec!["CONTINUE".to_owned()])
+    );
 }
 
 /// Promises P99 and P103.
@@ -177,13 +256,25 @@ async fn an_instance_whose_launch_was_given_up_goes_without_a_command() {
             }
         }
         response(function.invoke(launched(INSTANCE)).await);
-        fleet.ssm.run(|_| Ran { status: "Failed".to_owned(), stdout: playbook(0, 0, 1) });
-        assert_eq!(response(function.invoke(tick()).await)["instances"][0]["outcome"], "abandoned");
+        fleet.ssm.run(|_| Ran {
+            status: "Failed".to_owned(),
+            stdout: playbook(0, 0, 1),
+        });
+        assert_eq!(
+            response(function.invoke(tick()).await)["instances"][0]["outcome"],
+            "abandoned"
+        );
         let entry = response(function.invoke(terminating(INSTANCE)).await)["instances"][0].clone();
         assert_eq!(entry["outcome"], "continued", "{entry:#}");
-        assert_eq!(entry["why"], "its launch was given up: it has served nobody, and has no logs");
         assert_eq!(
-            (fleet.autoscaling.state(INSTANCE).as_str(), fleet.ssm.commands().len()),
+            entry["why"],
+            "its launch was given up: it has served nobody, and has no logs"
+        );
+        assert_eq!(
+            (
+                fleet.autoscaling.state(INSTANCE).as_str(),
+                fleet.ssm.commands().len()
+            ),
             ("Terminated", 1)
         );
     }
@@ -208,14 +299,21 @@ async fn where_instances_return_to_the_warm_pool_those_on_their_way_in_or_out_ar
         fleet.autoscaling.launch_into_warm_pool(GROUP, OTHER);
         let function = fleet.start(settings);
         for event in [tick(), terminating(INSTANCE), launched(INSTANCE)] {
-            let ignored = event["detail-type"].as_str().unwrap().contains("launch") && !settings.is_empty();
+            let ignored =
+                event["detail-type"].as_str().unwrap().contains("launch") && !settings.is_empty();
             let answer = response(function.invoke(event).await);
             let outcome = if ignored { "ignored" } else { "held" };
             assert_eq!(answer["outcome"], outcome, "{answer:#}");
             let why = answer["why"].as_str().unwrap();
             assert!(ignored || why.contains("(ReuseOnScaleIn)"), "{answer:#}");
         }
-        assert_eq!((fleet.ssm.commands().len(), fleet.autoscaling.completed().len()), (0, 0));
+        assert_eq!(
+            (
+                fleet.ssm.commands().len(),
+                fleet.autoscaling.completed().len()
+            ),
+            (0, 0)
+        );
     }
     // Those that serve, and those that go without a way round, are looked after as ever.
     let fleet = Fleet::new();
@@ -225,8 +323,12 @@ async fn where_instances_return_to_the_warm_pool_those_on_their_way_in_or_out_ar
     fleet.autoscaling.return_to_warm_pool(GROUP, OTHER);
     fleet.autoscaling.terminate(INSTANCE);
     let answer = response(fleet.call(&[], tick()).await);
-    let outcomes: Vec<_> =
-        answer["instances"].as_array().unwrap().iter().map(|entry| &entry["outcome"]).collect();
+    let outcomes: Vec<_> = answer["instances"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| &entry["outcome"])
+        .collect();
     assert_eq!(outcomes, ["held", "sent"], "{answer:#}");
 }
 
@@ -242,6 +344,12 @@ async fn what_has_served_and_came_back_leaves_the_warm_pool_only_by_a_persons_ha
     fleet.autoscaling.retire(INSTANCE);
     let answer = response(fleet.call(&[], tick()).await);
     assert_eq!(answer["outcome"], "held", "{answer:#}");
-    assert!(answer["why"].as_str().unwrap().contains("or did (ReuseOnScaleIn)"), "{answer:#}");
+    assert!(
+        answer["why"]
+            .as_str()
+            .unwrap()
+            .contains("or did (ReuseOnScaleIn)"),
+        "{answer:#}"
+    );
     assert!(fleet.results(INSTANCE).is_empty());
 }

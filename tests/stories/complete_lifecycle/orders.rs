@@ -23,8 +23,13 @@ enum Event {
     Tick,
 }
 
-const EVENTS: [Event; 5] =
-    [Event::Launched, Event::Terminating, Event::Agents, Event::Invocations, Event::Tick];
+const EVENTS: [Event; 5] = [
+    Event::Launched,
+    Event::Terminating,
+    Event::Agents,
+    Event::Invocations,
+    Event::Tick,
+];
 
 /// Longest order that is played.
 const EVENTS_IN_A_ROW: usize = 3;
@@ -42,12 +47,19 @@ impl Show<'_> {
     async fn happen(&self, event: Event) {
         match event {
             Event::Launched => drop(response(self.function.invoke(launched(&self.comes)).await)),
-            Event::Terminating => drop(response(self.function.invoke(terminating(&self.goes)).await)),
+            Event::Terminating => drop(response(
+                self.function.invoke(terminating(&self.goes)).await,
+            )),
             Event::Tick => drop(response(self.function.invoke(tick()).await)),
             Event::Agents => {
-                self.fleet.ssm.run(|command| match command.instance == self.comes && !self.passes {
-                    true => Ran { status: "Failed".to_owned(), stdout: playbook(0, 0, 1) },
-                    false => self.fleet.agent(command),
+                self.fleet.ssm.run(|command| {
+                    match command.instance == self.comes && !self.passes {
+                        true => Ran {
+                            status: "Failed".to_owned(),
+                            stdout: playbook(0, 0, 1),
+                        },
+                        false => self.fleet.agent(command),
+                    }
                 });
             }
             Event::Invocations => {
@@ -60,7 +72,9 @@ impl Show<'_> {
 
     fn ours(&self) -> Vec<stand_in::Command> {
         let commands = self.fleet.ssm.commands().into_iter();
-        commands.filter(|command| [&self.comes, &self.goes].contains(&&command.instance)).collect()
+        commands
+            .filter(|command| [&self.comes, &self.goes].contains(&&command.instance))
+            .collect()
     }
 
     async fn play(&self, order: &[Event]) {
@@ -74,11 +88,21 @@ impl Show<'_> {
             self.happen(*event).await;
             assert!(self.ours().len() <= 2, "{order:?}: {:?}", self.ours());
         }
-        for event in [Event::Tick, Event::Agents, Event::Tick, Event::Agents, Event::Tick] {
+        for event in [
+            Event::Tick,
+            Event::Agents,
+            Event::Tick,
+            Event::Agents,
+            Event::Tick,
+        ] {
             self.happen(event).await;
         }
         // What is not let in waits to go, and goes without a command.
-        let ends: &[&str] = if self.passes { &["CONTINUE"] } else { &["ABANDON", "CONTINUE"] };
+        let ends: &[&str] = if self.passes {
+            &["CONTINUE"]
+        } else {
+            &["ABANDON", "CONTINUE"]
+        };
         assert_eq!(self.fleet.results(&self.comes), ends, "{order:?}");
         assert_eq!(self.fleet.results(&self.goes), ["CONTINUE"], "{order:?}");
         assert_eq!(self.ours().len(), 2, "{order:?}: {:?}", self.ours());
@@ -90,9 +114,13 @@ fn orders(length: usize) -> Vec<Vec<Event>> {
         return vec![Vec::new()];
     }
     let shorter = orders(length - 1);
-    let longest: Vec<&Vec<Event>> = shorter.iter().filter(|order| order.len() == length - 1).collect();
-    let longer =
-        longest.into_iter().flat_map(|order| EVENTS.map(|event| [order.as_slice(), &[event]].concat()));
+    let longest: Vec<&Vec<Event>> = shorter
+        .iter()
+        .filter(|order| order.len() == length - 1)
+        .collect();
+    let longer = longest
+        .into_iter()
+        .flat_map(|order| EVENTS.map(|event| [order.as_slice(), &[event]].concat()));
     shorter.clone().into_iter().chain(longer).collect()
 }
 
@@ -107,11 +135,21 @@ async fn every_order_of_events_ends_as_the_commands_deserve() {
         for (position, order) in orders.iter().enumerate() {
             let id = |which: usize| format!("i-{number:03x}{position:012x}{which:02x}");
             let passes = position % 3 > 0;
-            let show = Show { fleet: &fleet, function: &function, comes: id(0), goes: id(1), passes };
+            let show = Show {
+                fleet: &fleet,
+                function: &function,
+                comes: id(0),
+                goes: id(1),
+                passes,
+            };
             show.play(order).await;
         }
     };
-    stream::iter(orders.chunks(40).enumerate()).map(play).buffer_unordered(4).collect::<()>().await;
+    stream::iter(orders.chunks(40).enumerate())
+        .map(play)
+        .buffer_unordered(4)
+        .collect::<()>()
+        .await;
 }
 
 /// Promise P108.
@@ -120,7 +158,12 @@ async fn invocations_that_race_end_a_wait_once_and_by_the_first_command() {
     let fleet = Fleet::new();
     fleet.autoscaling.launch(GROUP, INSTANCE);
     let functions: Vec<Function> = (0..4).map(|_| fleet.start(&[])).collect();
-    join_all(functions.iter().map(|function| function.invoke(launched(INSTANCE)))).await;
+    join_all(
+        functions
+            .iter()
+            .map(|function| function.invoke(launched(INSTANCE))),
+    )
+    .await;
     let sent = fleet.ssm.commands();
     assert!((1..=4).contains(&sent.len()), "{sent:?}");
     // Only the first is looked at, whatever becomes of the others.
@@ -149,10 +192,17 @@ async fn of_commands_that_race_the_first_ones_logs_are_asked_for() {
         fleet.autoscaling.terminate(&instance);
         // All of them look before any sends.
         fleet.traffic.set_latency(Duration::from_millis(200));
-        join_all(functions.iter().map(|function| function.invoke(terminating(&instance)))).await;
+        join_all(
+            functions
+                .iter()
+                .map(|function| function.invoke(terminating(&instance))),
+        )
+        .await;
         fleet.traffic.set_latency(Duration::ZERO);
         // Requests went on in between: each finds one more log than the one before.
-        let names: Vec<String> = (0..5).map(|number| format!("access.log-{number}.gz")).collect();
+        let names: Vec<String> = (0..5)
+            .map(|number| format!("access.log-{number}.gz"))
+            .collect();
         let mut files = Vec::new();
         let ran = fleet.ssm.run(|command| {
             files.push((names[files.len()].as_str(), b"one".as_slice()));

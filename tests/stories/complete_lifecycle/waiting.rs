@@ -3,11 +3,18 @@
 use serde_json::{Value, json};
 use stand_in::{Fault, PLAYBOOK_PARAMETERS};
 use std::time::Duration;
-use stories::fleet::{Fleet, GROUP, INSTANCE, OTHER, PLAYBOOKS, invocation, launched, terminating, tick};
+use stories::fleet::{
+    Fleet, GROUP, INSTANCE, OTHER, PLAYBOOKS, invocation, launched, terminating, tick,
+};
 use stories::{error, event, response};
 
 fn outcomes(answer: &Value) -> Vec<&str> {
-    answer["instances"].as_array().unwrap().iter().map(|entry| entry["outcome"].as_str().unwrap()).collect()
+    answer["instances"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["outcome"].as_str().unwrap())
+        .collect()
 }
 
 /// Promise P101.
@@ -19,9 +26,16 @@ async fn an_agent_that_is_not_registered_yet_is_waited_for_without_a_heartbeat()
     let function = fleet.start(&[]);
     for event in [launched(INSTANCE), tick(), tick()] {
         let answer = response(function.invoke(event).await);
-        assert_eq!((answer["outcome"].as_str(), outcomes(&answer)), (Some("waiting"), vec!["agent missing"]));
+        assert_eq!(
+            (answer["outcome"].as_str(), outcomes(&answer)),
+            (Some("waiting"), vec!["agent missing"])
+        );
     }
-    let missing = function.stdout().into_iter().filter(|line| line.contains(r#""AgentMissing":1"#)).count();
+    let missing = function
+        .stdout()
+        .into_iter()
+        .filter(|line| line.contains(r#""AgentMissing":1"#))
+        .count();
     assert_eq!((missing, fleet.ssm.commands().len()), (3, 0));
     // So that the hook's own time ends the wait of one that never comes.
     assert!(fleet.autoscaling.heartbeats().is_empty());
@@ -29,7 +43,10 @@ async fn an_agent_that_is_not_registered_yet_is_waited_for_without_a_heartbeat()
     fleet.ssm.register(INSTANCE);
     assert_eq!(outcomes(&response(function.invoke(tick()).await)), ["sent"]);
     fleet.agents();
-    assert_eq!(outcomes(&response(function.invoke(tick()).await)), ["continued"]);
+    assert_eq!(
+        outcomes(&response(function.invoke(tick()).await)),
+        ["continued"]
+    );
 }
 
 /// Promise P101.
@@ -40,7 +57,10 @@ async fn while_a_command_is_under_way_the_hook_is_kept_waiting_and_no_second_com
     let function = fleet.start(&[]);
     response(function.invoke(launched(INSTANCE)).await);
     let id = fleet.ssm.commands()[0].id.clone();
-    for (number, status) in ["Pending", "Delayed", "InProgress", "Cancelling"].into_iter().enumerate() {
+    for (number, status) in ["Pending", "Delayed", "InProgress", "Cancelling"]
+        .into_iter()
+        .enumerate()
+    {
         fleet.ssm.end(&id, status, status, "");
         let answer = response(function.invoke(tick()).await);
         assert_eq!(
@@ -63,23 +83,34 @@ async fn a_result_that_ssm_does_not_know_of_yet_is_waited_for() {
     response(function.invoke(launched(INSTANCE)).await);
     let ran = fleet.agents();
     for event in [invocation(&ran[0]), tick()] {
-        assert_eq!(outcomes(&response(function.invoke(event).await)), ["running"]);
+        assert_eq!(
+            outcomes(&response(function.invoke(event).await)),
+            ["running"]
+        );
     }
     fleet.ssm.hide_results(false);
-    assert_eq!(outcomes(&response(function.invoke(tick()).await)), ["continued"]);
+    assert_eq!(
+        outcomes(&response(function.invoke(tick()).await)),
+        ["continued"]
+    );
 }
 
 /// Promise P101: a command whose step never got a name while it is under way is no failure (`Pending`, above).
 #[tokio::test]
 async fn a_step_that_is_not_there_when_all_is_done_is_an_error_and_not_waited_for() {
     let fleet = Fleet::new();
-    fleet.ssm.create_document(PLAYBOOKS, &["another"], &PLAYBOOK_PARAMETERS);
+    fleet
+        .ssm
+        .create_document(PLAYBOOKS, &["another"], &PLAYBOOK_PARAMETERS);
     fleet.autoscaling.launch(GROUP, INSTANCE);
     let function = fleet.start(&[]);
     response(function.invoke(launched(INSTANCE)).await);
     fleet.agents();
     let (error_type, message) = error(function.invoke(tick()).await);
-    assert!(error_type == "Aws" && message.contains("InvalidPluginName"), "{error_type} {message}");
+    assert!(
+        error_type == "Aws" && message.contains("InvalidPluginName"),
+        "{error_type} {message}"
+    );
     assert!(fleet.autoscaling.heartbeats().is_empty());
 }
 
@@ -99,11 +130,22 @@ async fn a_service_that_asks_for_patience_gets_it_at_every_call() {
         fleet.traffic.reset_calls();
         // As often as the SDK tries.
         for again in 0..6 {
-            let code = if [2, 3, 6].contains(&(call % 8)) { "ThrottlingException" } else { "Throttling" };
-            fleet.traffic.fault(call % 4 + again, Fault::Status { status: 400, code });
+            let code = if [2, 3, 6].contains(&(call % 8)) {
+                "ThrottlingException"
+            } else {
+                "Throttling"
+            };
+            fleet
+                .traffic
+                .fault(call % 4 + again, Fault::Status { status: 400, code });
         }
         let answer = response(function.invoke(tick()).await);
-        assert_eq!(answer["outcome"], "waiting", "{call}: {answer:#} {:?}", fleet.operations());
+        assert_eq!(
+            answer["outcome"],
+            "waiting",
+            "{call}: {answer:#} {:?}",
+            fleet.operations()
+        );
         throttled.push(fleet.operations().last().unwrap().clone());
         fleet.traffic.reset_calls();
         for _ in 0..2 {
@@ -114,7 +156,11 @@ async fn a_service_that_asks_for_patience_gets_it_at_every_call() {
         assert_eq!(fleet.results(INSTANCE), ["CONTINUE"], "{call}");
         assert_eq!(fleet.ssm.commands().len(), 1);
     }
-    assert!(SSM.iter().all(|operation| throttled.iter().any(|other| other == operation)), "{throttled:?}");
+    assert!(
+        SSM.iter()
+            .all(|operation| throttled.iter().any(|other| other == operation)),
+        "{throttled:?}"
+    );
 }
 
 /// Promises P96 and P109.
@@ -125,11 +171,20 @@ async fn the_schedule_finds_what_no_event_told_of() {
     fleet.autoscaling.terminate(OTHER);
     fleet.autoscaling.launch(GROUP, INSTANCE);
     let function = fleet.start(&[]);
-    assert_eq!(outcomes(&response(function.invoke(tick()).await)), ["sent", "sent"]);
-    fleet.agents();
-    assert_eq!(outcomes(&response(function.invoke(tick()).await)), ["continued", "continued"]);
     assert_eq!(
-        (fleet.autoscaling.state(INSTANCE), fleet.autoscaling.state(OTHER)),
+        outcomes(&response(function.invoke(tick()).await)),
+        ["sent", "sent"]
+    );
+    fleet.agents();
+    assert_eq!(
+        outcomes(&response(function.invoke(tick()).await)),
+        ["continued", "continued"]
+    );
+    assert_eq!(
+        (
+            fleet.autoscaling.state(INSTANCE),
+            fleet.autoscaling.state(OTHER)
+        ),
         ("InService".into(), "Terminated".into())
     );
     // Its figures say that nobody waits any more.
@@ -151,9 +206,15 @@ async fn a_fleet_of_sixty_is_looked_after_in_one_run() {
         }
     }
     let function = fleet.start(&[]);
-    assert_eq!(outcomes(&response(function.invoke(tick()).await)), vec!["sent"; 60]);
+    assert_eq!(
+        outcomes(&response(function.invoke(tick()).await)),
+        vec!["sent"; 60]
+    );
     fleet.agents();
-    assert_eq!(outcomes(&response(function.invoke(tick()).await)), vec!["continued"; 60]);
+    assert_eq!(
+        outcomes(&response(function.invoke(tick()).await)),
+        vec!["continued"; 60]
+    );
     assert_eq!(fleet.ssm.commands().len(), 60);
 }
 
@@ -172,12 +233,20 @@ async fn a_wait_that_is_over_by_then_is_no_failure() {
         fleet.traffic.reset_calls();
         // CompleteLifecycleAction or RecordLifecycleActionHeartbeat
         let autoscaling = (*fleet.autoscaling).clone();
-        fleet.traffic.before_call(4, move || autoscaling.time_out(INSTANCE));
+        fleet
+            .traffic
+            .before_call(4, move || autoscaling.time_out(INSTANCE));
         let answer = response(function.invoke(tick()).await);
-        assert_eq!((answer["outcome"].as_str(), outcomes(&answer)), (Some("unchanged"), vec!["unchanged"]));
+        assert_eq!(
+            (answer["outcome"].as_str(), outcomes(&answer)),
+            (Some("unchanged"), vec!["unchanged"])
+        );
         assert_eq!(fleet.operations().len(), 5);
         assert_eq!(
-            (fleet.autoscaling.state(INSTANCE).as_str(), fleet.results(INSTANCE).len()),
+            (
+                fleet.autoscaling.state(INSTANCE).as_str(),
+                fleet.results(INSTANCE).len()
+            ),
             ("Terminating:Wait", 0)
         );
     }
@@ -194,9 +263,19 @@ async fn the_trouble_of_one_instance_is_not_the_others() {
     // The first of the two SendCommands.
     fleet.traffic.fault(3, Fault::status(403));
     let (error_type, message) = error(function.invoke(tick()).await);
-    assert!(error_type == "Aws" && message.contains("SendCommand"), "{error_type} {message}");
+    assert!(
+        error_type == "Aws" && message.contains("SendCommand"),
+        "{error_type} {message}"
+    );
     assert_eq!(fleet.ssm.commands().len(), 1);
-    assert!(function.stdout().concat().contains(r#""CommandsSent":1,"Failed":1"#), "{:?}", function.stdout());
+    assert!(
+        function
+            .stdout()
+            .concat()
+            .contains(r#""CommandsSent":1,"Failed":1"#),
+        "{:?}",
+        function.stdout()
+    );
     response(function.invoke(tick()).await);
     assert_eq!(fleet.ssm.commands().len(), 2);
     fleet.agents();
@@ -206,7 +285,10 @@ async fn the_trouble_of_one_instance_is_not_the_others() {
     let (_, message) = error(function.invoke(tick()).await);
     assert!(message.contains("GetCommandInvocation"), "{message}");
     assert_eq!(fleet.autoscaling.completed().len(), 1);
-    assert_eq!(outcomes(&response(function.invoke(tick()).await)), ["continued"]);
+    assert_eq!(
+        outcomes(&response(function.invoke(tick()).await)),
+        ["continued"]
+    );
     for instance in [INSTANCE, OTHER] {
         assert_eq!(fleet.results(instance), ["CONTINUE"]);
     }
@@ -220,9 +302,15 @@ async fn a_run_that_gets_no_answer_gives_up_a_second_before_its_time_is_over() {
     let function = fleet.start(&[]);
     fleet.traffic.fault(3, Fault::HoldAfter);
     let (error_type, message) = error(function.invoke_within(tick(), Duration::from_secs(3)).await);
-    assert!(error_type == "Incomplete" && message.contains("the schedule goes on"), "{error_type} {message}");
+    assert!(
+        error_type == "Incomplete" && message.contains("the schedule goes on"),
+        "{error_type} {message}"
+    );
     // What it sent is found.
-    assert_eq!(outcomes(&response(function.invoke(tick()).await)), ["running"]);
+    assert_eq!(
+        outcomes(&response(function.invoke(tick()).await)),
+        ["running"]
+    );
     assert_eq!(fleet.ssm.commands().len(), 1);
 }
 
@@ -241,7 +329,10 @@ async fn an_instance_that_no_activity_names_is_held() {
     );
     assert_eq!(answer["why"], why.as_str());
     // The other one is not.
-    assert_eq!((outcomes(&answer), fleet.ssm.commands().len()), (vec!["sent", "held"], 1));
+    assert_eq!(
+        (outcomes(&answer), fleet.ssm.commands().len()),
+        (vec!["sent", "held"], 1)
+    );
     assert!(function.stdout().concat().contains(r#""Held":1"#));
     assert!(fleet.autoscaling.heartbeats().is_empty());
 }
@@ -264,24 +355,42 @@ async fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     fleet.autoscaling.launch(GROUP, INSTANCE);
     let reads = |fleet: &Fleet| {
         let operations = fleet.operations();
-        operations
-            .iter()
-            .all(|name| ["Describe", "List", "Get", "Head"].iter().any(|read| name.starts_with(read)))
+        operations.iter().all(|name| {
+            ["Describe", "List", "Get", "Head"]
+                .iter()
+                .any(|read| name.starts_with(read))
+        })
     };
-    let answer = response(fleet.call(&[], event("complete-lifecycle/dry-run.json")).await);
-    assert_eq!((answer["outcome"].as_str(), outcomes(&answer)), (Some("planned"), vec!["would send"]));
+    let answer = response(
+        fleet
+            .call(&[], event("complete-lifecycle/dry-run.json"))
+            .await,
+    );
+    assert_eq!(
+        (answer["outcome"].as_str(), outcomes(&answer)),
+        (Some("planned"), vec!["would send"])
+    );
     let answer = response(fleet.call(&[("DRY_RUN", "true")], launched(INSTANCE)).await);
-    assert_eq!((answer["outcome"].as_str(), outcomes(&answer)), (Some("planned"), vec!["would send"]));
+    assert_eq!(
+        (answer["outcome"].as_str(), outcomes(&answer)),
+        (Some("planned"), vec!["would send"])
+    );
     assert!(reads(&fleet), "{:?}", fleet.operations());
 
     response(fleet.call(&[], launched(INSTANCE)).await);
     fleet.traffic.reset_calls();
     let dry = [("DRY_RUN", "true")];
     let answer = response(fleet.call(&dry, tick()).await);
-    assert_eq!((answer["outcome"].as_str(), outcomes(&answer)), (Some("unchanged"), vec!["running"]));
+    assert_eq!(
+        (answer["outcome"].as_str(), outcomes(&answer)),
+        (Some("unchanged"), vec!["running"])
+    );
     fleet.agents();
     let answer = response(fleet.call(&dry, tick()).await);
-    assert_eq!((answer["outcome"].as_str(), outcomes(&answer)), (Some("planned"), vec!["would continue"]));
+    assert_eq!(
+        (answer["outcome"].as_str(), outcomes(&answer)),
+        (Some("planned"), vec!["would continue"])
+    );
 
     fleet.autoscaling.finish(INSTANCE);
     fleet.autoscaling.terminate(INSTANCE);
@@ -289,6 +398,9 @@ async fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     fleet.traffic.reset_calls();
     fleet.ssm.run(|command| fleet.receipt(command, "{}", 1, 1));
     let answer = response(fleet.call(&dry, tick()).await);
-    assert_eq!((answer["outcome"].as_str(), outcomes(&answer)), (Some("planned"), vec!["would abandon"]));
+    assert_eq!(
+        (answer["outcome"].as_str(), outcomes(&answer)),
+        (Some("planned"), vec!["would abandon"])
+    );
     assert!(reads(&fleet), "{:?}", fleet.operations());
 }

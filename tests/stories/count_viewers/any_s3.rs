@@ -17,20 +17,33 @@ async fn a_log_of_each_format_plain_or_packed_is_counted() {
     let audience = Audience::new(30, 3, 12);
     let formats: [(&str, String); 4] = [
         ("combined", text(&audience.lines(1, combined))),
-        ("cloudfront", CLOUDFRONT_HEAD.to_owned() + &text(&audience.lines(1, cloudfront))),
+        (
+            "cloudfront",
+            CLOUDFRONT_HEAD.to_owned() + &text(&audience.lines(1, cloudfront)),
+        ),
         ("alb", text(&audience.lines(1, alb))),
         ("onair", text(&audience.lines(1, onair))),
     ];
     for (format, log) in formats {
         for setting in ["auto", format] {
-            for (packed, log) in [("plain", log.clone().into_bytes()), ("gz", gzip(log.as_bytes()))] {
+            for (packed, log) in [
+                ("plain", log.clone().into_bytes()),
+                ("gz", gzip(log.as_bytes())),
+            ] {
                 let cloud = Cloud::any().await;
                 let secret = secret(&format!("{format} {setting} {packed}"));
-                let function = start(&cloud, &[("LOG_FORMAT", setting), ("VIEWER_SECRET", &secret)]);
+                let function = start(
+                    &cloud,
+                    &[("LOG_FORMAT", setting), ("VIEWER_SECRET", &secret)],
+                );
                 let key = format!("logs/{format}-{setting}.{packed}");
                 let answer = count(&cloud, &function, &key, &log).await;
                 assert_eq!(answer["outcome"], "counted", "{format} {setting} {packed}");
-                assert_eq!(reported(&function), audience.truth(60), "{format} {setting} {packed}");
+                assert_eq!(
+                    reported(&function),
+                    audience.truth(60),
+                    "{format} {setting} {packed}"
+                );
             }
         }
     }
@@ -47,7 +60,13 @@ async fn a_minute_in_two_logs_is_counted_as_one() {
     let function = start(&cloud, &settings);
     for server in [0, 1, 0] {
         let log = text(lines.iter().filter(|line| line.server == server));
-        count(&cloud, &function, &format!("logs/server-{server}"), log.as_bytes()).await;
+        count(
+            &cloud,
+            &function,
+            &format!("logs/server-{server}"),
+            log.as_bytes(),
+        )
+        .await;
     }
     assert_eq!(reported(&function), audience.truth(90));
 }
@@ -58,5 +77,8 @@ async fn a_log_that_was_deleted_meanwhile_is_said_to_be_gone() {
     let cloud = Cloud::any().await;
     let function = start(&cloud, &[]);
     let (kind, message) = error(function.invoke(delivered("logs/gone")).await);
-    assert!(kind == "BadEvent" && message.contains("logs/gone is not there: it was deleted"), "{message}");
+    assert!(
+        kind == "BadEvent" && message.contains("logs/gone is not there: it was deleted"),
+        "{message}"
+    );
 }

@@ -6,30 +6,50 @@ use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::{Output, Stdio};
-use stories::audience::{Audience, CLOUDFRONT_HEAD, Dice, alb, at, cloudfront, combined, forwarded, onair};
+use stories::audience::{
+    Audience, CLOUDFRONT_HEAD, Dice, alb, at, cloudfront, combined, forwarded, onair,
+};
 use tempfile::TempDir;
 
 fn viewers(folder: &Path, arguments: &[&str]) -> Output {
-    program::onair("viewers").unwrap().current_dir(folder).args(arguments).output().unwrap()
+    program::onair("viewers")
+        .unwrap()
+        .current_dir(folder)
+        .args(arguments)
+        .output()
+        .unwrap()
 }
 
 /// What `--json` says of these files, zeros left out.
 fn figures(folder: &Path, arguments: &[&str]) -> Figures {
     let output = viewers(folder, &[&["--json"], arguments].concat());
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let lines = String::from_utf8(output.stdout).unwrap();
     let figure = |line: &str| {
         let line: Value = serde_json::from_str(line).unwrap();
         assert_eq!(line["exact"], true);
         let text = |name: &str| line[name].as_str().unwrap().to_owned();
-        ((text("minute"), text("stream")), line["viewers"].as_u64().unwrap())
+        (
+            (text("minute"), text("stream")),
+            line["viewers"].as_u64().unwrap(),
+        )
     };
-    lines.lines().map(figure).filter(|(_, viewers)| *viewers > 0).collect()
+    lines
+        .lines()
+        .map(figure)
+        .filter(|(_, viewers)| *viewers > 0)
+        .collect()
 }
 
 fn folder(files: &[(&str, &[u8])]) -> TempDir {
     let folder = TempDir::new().unwrap();
-    files.iter().for_each(|(name, bytes)| fs::write(folder.path().join(name), bytes).unwrap());
+    files
+        .iter()
+        .for_each(|(name, bytes)| fs::write(folder.path().join(name), bytes).unwrap());
     folder
 }
 
@@ -49,16 +69,24 @@ fn each_format_window_order_and_packing_ends_in_the_truth() {
         ] {
             let mut shuffled = lines.clone();
             dice.shuffle(&mut shuffled);
-            let of =
-                |server| head.to_owned() + &text(shuffled.iter().filter(move |line| line.server == server));
+            let of = |server| {
+                head.to_owned() + &text(shuffled.iter().filter(move |line| line.server == server))
+            };
             let folder = folder(&[
                 ("whole", (head.to_owned() + &text(&lines)).as_bytes()),
                 ("0.gz", &gzip(of(0).as_bytes())),
                 ("1", of(1).as_bytes()),
                 // Two packed logs in one file.
-                ("2.gz", &[gzip(of(2).as_bytes()), gzip(of(1).as_bytes())].concat()),
+                (
+                    "2.gz",
+                    &[gzip(of(2).as_bytes()), gzip(of(1).as_bytes())].concat(),
+                ),
             ]);
-            for files in [&["whole"][..], &["0.gz", "1", "2.gz"], &["2.gz", "whole", "0.gz", "whole"]] {
+            for files in [
+                &["whole"][..],
+                &["0.gz", "1", "2.gz"],
+                &["2.gz", "whole", "0.gz", "whole"],
+            ] {
                 for named in [&["--format", format][..], &[]] {
                     let arguments = [&["--window-seconds", &window][..], named, files].concat();
                     assert_eq!(figures(folder.path(), &arguments), truth, "{arguments:?}");
@@ -74,12 +102,32 @@ fn viewers_are_known_by_what_the_key_says() {
     let mut audience = Audience::new(60, 4, 50);
     let own = audience.truth(60);
     let folder = folder(&[("forwarded", text(&audience.lines(1, forwarded)).as_bytes())]);
-    let proxies = ["--key", "x-forwarded-for", "--trusted-proxy", "10.255.0.0/16", "forwarded"];
+    let proxies = [
+        "--key",
+        "x-forwarded-for",
+        "--trusted-proxy",
+        "10.255.0.0/16",
+        "forwarded",
+    ];
     assert_eq!(figures(folder.path(), &proxies), own);
     // All come from the proxy; and what it says is not believed if it is not trusted.
-    assert!(figures(folder.path(), &["forwarded"]).values().all(|viewers| *viewers == 1));
-    let others = ["--key", "x-forwarded-for", "--trusted-proxy", "192.0.2.1", "forwarded"];
-    assert!(figures(folder.path(), &others).values().all(|viewers| *viewers == 1));
+    assert!(
+        figures(folder.path(), &["forwarded"])
+            .values()
+            .all(|viewers| *viewers == 1)
+    );
+    let others = [
+        "--key",
+        "x-forwarded-for",
+        "--trusted-proxy",
+        "192.0.2.1",
+        "forwarded",
+    ];
+    assert!(
+        figures(folder.path(), &others)
+            .values()
+            .all(|viewers| *viewers == 1)
+    );
     // A house with one address, in which every player is another and every session, too.
     for (number, viewer) in audience.viewers.iter_mut().enumerate() {
         viewer.address = "203.0.113.1".to_owned();
@@ -87,13 +135,24 @@ fn viewers_are_known_by_what_the_key_says() {
     }
     let log = CLOUDFRONT_HEAD.to_owned() + &text(&audience.lines(1, cloudfront));
     fs::write(folder.path().join("house"), log).unwrap();
-    assert_eq!(figures(folder.path(), &["--key", "address+agent", "house"]), own);
+    assert_eq!(
+        figures(folder.path(), &["--key", "address+agent", "house"]),
+        own
+    );
     assert_eq!(figures(folder.path(), &["--key", "cmcd-sid", "house"]), own);
-    assert!(figures(folder.path(), &["house"]).values().all(|viewers| *viewers == 1));
+    assert!(
+        figures(folder.path(), &["house"])
+            .values()
+            .all(|viewers| *viewers == 1)
+    );
     // A log that does not say it is no log without viewers.
     let output = viewers(folder.path(), &["--key", "cmcd-sid", "forwarded"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("requests lack the key cmcd-sid (--key)"));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("requests lack the key cmcd-sid (--key)")
+    );
 }
 
 /// Promises P119 and P129.
@@ -106,20 +165,30 @@ fn a_table_shows_figures_bars_and_what_has_no_log() {
     let output = viewers(folder.path(), &["access.log"]);
     let table = String::from_utf8(output.stdout).unwrap();
     let row = table.lines().find(|line| line.contains("no log")).unwrap();
-    assert!(row.contains("2026-01-01 00:03 to 2026-01-01 00:04") && row.contains('?'), "{table}");
+    assert!(
+        row.contains("2026-01-01 00:03 to 2026-01-01 00:04") && row.contains('?'),
+        "{table}"
+    );
     for ((minute, stream), viewers) in audience.truth(60) {
         let minute = minute.replace('T', " ").replace(":00Z", "");
-        let is_row =
-            |line: &&str| line.contains(&minute) && line.contains(&stream) && !line.starts_with("most");
+        let is_row = |line: &&str| {
+            line.contains(&minute) && line.contains(&stream) && !line.starts_with("most")
+        };
         let row = table.lines().find(is_row).unwrap();
         let cells: Vec<_> = row.split_whitespace().collect();
         assert_eq!(
-            (cells[3], cells[4].starts_with(['█', '▏', '▎', '▍', '▌', '▋', '▊', '▉'])),
+            (
+                cells[3],
+                cells[4].starts_with(['█', '▏', '▎', '▍', '▌', '▋', '▊', '▉'])
+            ),
             (viewers.to_string().as_str(), true),
             "{row}"
         );
     }
-    assert!(table.contains("most of live/show: ") && table.contains("key: address, window: 60 s"), "{table}");
+    assert!(
+        table.contains("most of live/show: ") && table.contains("key: address, window: 60 s"),
+        "{table}"
+    );
     // Whoever reads only the beginning ends nothing badly.
     let mut child = program::onair("viewers")
         .unwrap()
@@ -171,14 +240,20 @@ fn a_file_that_cannot_be_read_is_named_and_the_others_are_counted() {
         let lines = String::from_utf8(output.stdout).unwrap();
         let minutes = audience.truth(60).len();
         assert!(
-            lines.lines().filter(|line| !line.contains("\"viewers\":0")).count() >= minutes,
+            lines
+                .lines()
+                .filter(|line| !line.contains("\"viewers\":0"))
+                .count()
+                >= minutes,
             "{file}: {lines}"
         );
     }
     let output = viewers(folder.path(), &["empty"]);
     assert!(
         output.status.success()
-            && String::from_utf8(output.stdout).unwrap().contains("no viewer was counted")
+            && String::from_utf8(output.stdout)
+                .unwrap()
+                .contains("no viewer was counted")
     );
 }
 
@@ -214,9 +289,16 @@ fn a_column_that_is_missing_is_named_if_it_is_needed() {
             columns.remove(place);
             columns.join(separator)
         };
-        let lines: Vec<_> =
-            audience.lines(1, cloudfront).iter().map(|line| others(&line.text, "\t")).collect();
-        format!("{version}#Fields: {}\n{}\n", others(fields, " "), lines.join("\n"))
+        let lines: Vec<_> = audience
+            .lines(1, cloudfront)
+            .iter()
+            .map(|line| others(&line.text, "\t"))
+            .collect();
+        format!(
+            "{version}#Fields: {}\n{}\n",
+            others(fields, " "),
+            lines.join("\n")
+        )
     };
     for column in ["c-ip", "cs-method", "sc-status"] {
         let folder = folder(&[("log", without(column).as_bytes())]);
@@ -224,11 +306,17 @@ fn a_column_that_is_missing_is_named_if_it_is_needed() {
         let said = String::from_utf8(output.stderr).unwrap();
         let expected =
             format!("the first is line 1: the log's #Fields do not name {column}, which is needed");
-        assert!(said.contains(&expected) && output.status.code() == Some(1), "{said}");
+        assert!(
+            said.contains(&expected) && output.status.code() == Some(1),
+            "{said}"
+        );
     }
     // Sessions are counted without addresses.
     let folder = folder(&[("log", without("c-ip").as_bytes())]);
-    assert_eq!(figures(folder.path(), &["--key", "cmcd-sid", "log"]), audience.truth(60));
+    assert_eq!(
+        figures(folder.path(), &["--key", "cmcd-sid", "log"]),
+        audience.truth(60)
+    );
 }
 
 /// Promise P119.
@@ -239,24 +327,38 @@ fn a_figure_that_looks_back_at_a_minute_without_a_log_is_marked() {
             "10.0.0.1 - - [01/Jan/2026:00:{minute:02}:20 +0000] \"GET {path} HTTP/1.1\" 200 1 \"-\" \"-\"\n"
         )
     };
-    let log: String = [0, 1, 2, 3, 6, 7, 8].map(|minute| line(minute, "/show/1.ts")).concat();
+    let log: String = [0, 1, 2, 3, 6, 7, 8]
+        .map(|minute| line(minute, "/show/1.ts"))
+        .concat();
     let folder = folder(&[("log", log.as_bytes())]);
     for (window, partial) in [("60", &[][..]), ("90", &[0, 6]), ("180", &[0, 1, 6, 7])] {
-        let output = viewers(folder.path(), &["--window-seconds", window, "--json", "log"]);
+        let output = viewers(
+            folder.path(),
+            &["--window-seconds", window, "--json", "log"],
+        );
         let lines = String::from_utf8(output.stdout).unwrap();
-        let marked = lines.lines().filter(|line| line.contains(r#""partial":true"#));
+        let marked = lines
+            .lines()
+            .filter(|line| line.contains(r#""partial":true"#));
         let marked: Vec<_> = marked.map(|line| line[..32].to_owned()).collect();
-        let expected: Vec<_> =
-            partial.iter().map(|minute| format!(r#"{{"minute":"{}""#, at(*minute))).collect();
+        let expected: Vec<_> = partial
+            .iter()
+            .map(|minute| format!(r#"{{"minute":"{}""#, at(*minute)))
+            .collect();
         assert_eq!(marked, expected, "{window} s");
         assert_eq!(lines.matches("partial").count(), partial.len());
         let table =
-            String::from_utf8(viewers(folder.path(), &["--window-seconds", window, "log"]).stdout).unwrap();
+            String::from_utf8(viewers(folder.path(), &["--window-seconds", window, "log"]).stdout)
+                .unwrap();
         // The greatest is the first of equals.
         let most = usize::from(!partial.is_empty());
         assert_eq!(table.matches("≥1").count(), partial.len() + most, "{table}");
         assert_eq!(table.contains("most of show: ≥1 at"), most == 1, "{table}");
-        assert_eq!(table.contains("≥ looks back at minutes without a log"), window != "60", "{table}");
+        assert_eq!(
+            table.contains("≥ looks back at minutes without a log"),
+            window != "60",
+            "{table}"
+        );
     }
 }
 
@@ -268,11 +370,20 @@ fn a_gzip_bomb_ends_at_a_limit() {
     (0..65).for_each(|_| std::io::Write::write_all(&mut bomb, &zeros).unwrap());
     let audience = Audience::new(10, 1, 80);
     let log = text(&audience.lines(1, combined));
-    let folder = folder(&[("bomb.gz", &bomb.finish().unwrap()), ("good", log.as_bytes())]);
+    let folder = folder(&[
+        ("bomb.gz", &bomb.finish().unwrap()),
+        ("good", log.as_bytes()),
+    ]);
     let output = viewers(folder.path(), &["--json", "bomb.gz", "good"]);
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("bomb.gz: unpacked it has more than 1073741824 bytes"), "{said}");
-    assert!(output.status.code() == Some(1) && String::from_utf8(output.stdout).unwrap().contains(&at(0)));
+    assert!(
+        said.contains("bomb.gz: unpacked it has more than 1073741824 bytes"),
+        "{said}"
+    );
+    assert!(
+        output.status.code() == Some(1)
+            && String::from_utf8(output.stdout).unwrap().contains(&at(0))
+    );
 }
 
 /// Promise P120.
@@ -291,9 +402,15 @@ fn estimates_are_within_two_percent_and_said_to_be() {
         let figure: Value = serde_json::from_slice(&output.stdout).unwrap();
         let viewers = figure["viewers"].as_u64().unwrap();
         assert_eq!(figure["exact"], exact);
-        assert!(viewers.abs_diff(200_000) <= if exact { 0 } else { 4000 }, "{figure}");
+        assert!(
+            viewers.abs_diff(200_000) <= if exact { 0 } else { 4000 },
+            "{figure}"
+        );
     }
     let output = viewers(folder.path(), &["--exact-up-to", "0", "log"]);
     let table = String::from_utf8(output.stdout).unwrap();
-    assert!(table.contains("most of show: ~") && table.matches(" ~").count() > 2, "{table}");
+    assert!(
+        table.contains("most of show: ~") && table.matches(" ~").count() > 2,
+        "{table}"
+    );
 }

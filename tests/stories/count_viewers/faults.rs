@@ -17,28 +17,43 @@ async fn whatever_fails_and_wherever_it_dies_the_same_event_again_ends_the_same(
     let before = async || {
         let cloud = Cloud::stand_in();
         for (server, log) in logs.iter().enumerate() {
-            cloud.s3().put(BUCKET, &format!("logs/{server}"), log.clone());
+            cloud
+                .s3()
+                .put(BUCKET, &format!("logs/{server}"), log.clone());
         }
         let first = start(&cloud, &[]);
         response(first.invoke(delivered("logs/0")).await);
         cloud.s3().reset_calls();
         let function = start(&cloud, &[]);
         let (traffic, event) = (cloud.s3().traffic().clone(), delivered("logs/1"));
-        Run { world: (cloud, first), traffic, function, event }
+        Run {
+            world: (cloud, first),
+            traffic,
+            function,
+            event,
+        }
     };
     let kept = |cloud: &Cloud| -> Vec<_> {
         let keys = cloud.s3().keys(STATE, "").into_iter();
-        keys.map(|key| (key.clone(), cloud.s3().object(STATE, &key).unwrap().body)).collect()
+        keys.map(|key| (key.clone(), cloud.s3().object(STATE, &key).unwrap().body))
+            .collect()
     };
     let undisturbed = async |(cloud, first): (Cloud, Function), second: &Function, answer| {
         response(answer);
         assert_eq!(together(&[&first, second]), audience.truth(60));
         kept(&cloud)
     };
-    let conflict = Fault::Status { status: 412, code: "PreconditionFailed" };
+    let conflict = Fault::Status {
+        status: 412,
+        code: "PreconditionFailed",
+    };
     let disruptions = [usual(), vec![Disruption::Fault(conflict)]].concat();
-    let calls =
-        every_request_disrupted("two logs", &disruptions, before, undisturbed, async |expected, run| {
+    let calls = every_request_disrupted(
+        "two logs",
+        &disruptions,
+        before,
+        undisturbed,
+        async |expected, run| {
             // A refusal is final, and so is the conflict of a read.
             let is_final = run.disruption.is_status(403) || run.disruption.is_status(412);
             let is_done = matches!(run.answer, Answer::Response(_));
@@ -49,8 +64,13 @@ async fn whatever_fails_and_wherever_it_dies_the_same_event_again_ends_the_same(
             let answer = third.invoke(delivered("logs/1")).await;
             assert!(matches!(answer, Answer::Response(_)), "{run}: {answer:?}");
             assert!(kept(cloud) == *expected, "{run}");
-            assert_eq!(together(&[first, &run.function, &third]), audience.truth(60), "{run}");
-        });
+            assert_eq!(
+                together(&[first, &run.function, &third]),
+                audience.truth(60),
+                "{run}"
+            );
+        },
+    );
     let calls = calls.await;
     assert!(calls.len() >= 5, "{calls:?}");
 }
@@ -61,13 +81,24 @@ async fn whoever_adds_to_a_minute_at_the_same_time_is_waited_for() {
     const OTHERS: usize = 13;
     let cloud = Cloud::stand_in();
     let audience = Audience::new(20, 1, 31);
-    cloud.s3().put(BUCKET, "logs/1", text(&audience.lines(1, combined)));
+    cloud
+        .s3()
+        .put(BUCKET, "logs/1", text(&audience.lines(1, combined)));
     // The log, and then a GET and a PUT for each attempt.
     for other in 0..OTHERS {
-        cloud.s3().fault(2 + 2 * other, Fault::Status { status: 412, code: "PreconditionFailed" });
+        cloud.s3().fault(
+            2 + 2 * other,
+            Fault::Status {
+                status: 412,
+                code: "PreconditionFailed",
+            },
+        );
     }
     let function = start(&cloud, &[]);
-    assert_eq!(response(function.invoke(delivered("logs/1")).await)["outcome"], "counted");
+    assert_eq!(
+        response(function.invoke(delivered("logs/1")).await)["outcome"],
+        "counted"
+    );
     assert_eq!(reported(&function), audience.truth(60));
 }
 
@@ -79,7 +110,13 @@ async fn when_others_write_to_a_minute_all_the_time_it_says_so_and_what_to_do() 
     let mut audience = Audience::new(20, 1, 32);
     let all = text(&audience.lines(1, combined));
     audience.viewers.truncate(10);
-    count(&cloud, &function, "logs/0", text(&audience.lines(1, combined)).as_bytes()).await;
+    count(
+        &cloud,
+        &function,
+        "logs/0",
+        text(&audience.lines(1, combined)).as_bytes(),
+    )
+    .await;
     let key = cloud.s3().keys(STATE, "viewers/")[0].clone();
     let kept = cloud.s3().snapshot(STATE);
     cloud.s3().refuse_put(STATE, &key, "PreconditionFailed");
@@ -87,9 +124,14 @@ async fn when_others_write_to_a_minute_all_the_time_it_says_so_and_what_to_do() 
     // Until its time is nearly up, and no longer than a minute, whatever time it has.
     for (limit_s, least_s, most_s) in [(8, 1, 5), (150, 50, 70)] {
         let begun = Instant::now();
-        let answer = function.invoke_within(delivered("logs/1"), Duration::from_secs(limit_s)).await;
+        let answer = function
+            .invoke_within(delivered("logs/1"), Duration::from_secs(limit_s))
+            .await;
         let waited_s = begun.elapsed().as_secs();
-        assert!((least_s..=most_s).contains(&waited_s), "{waited_s} s of {limit_s}");
+        assert!(
+            (least_s..=most_s).contains(&waited_s),
+            "{waited_s} s of {limit_s}"
+        );
         let (kind, message) = error(answer);
         assert!(kind == "Incomplete" && message.contains(&key), "{message}");
         assert!(

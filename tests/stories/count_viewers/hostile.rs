@@ -18,7 +18,8 @@ enum Part {
 /// A log with broken lines in it, each of which is one.
 fn broken(log: &str) -> (Vec<u8>, u64) {
     let long = "x".repeat(1 << 20);
-    let address = r#"unix: - - [01/Jan/2026:00:00:10 +0000] "GET /live/show/1.ts HTTP/1.1" 200 1 "-" "-""#;
+    let address =
+        r#"unix: - - [01/Jan/2026:00:00:10 +0000] "GET /live/show/1.ts HTTP/1.1" 200 1 "-" "-""#;
     let rows: [&[u8]; 8] = [
         b"\x00\xff\xfe\x80 binary \x1b[31m",
         long.as_bytes(),
@@ -63,7 +64,11 @@ async fn lines_that_cannot_be_understood_are_counted_apart_and_hinder_nothing() 
 10.9.9.9 - - [01/Jan/2026:00:00:10 +0000] "\x16\x03\x01\x00" 400 1 "-" "-"
 "#;
     let answer = count(&cloud, &function, "logs/2", other.as_bytes()).await;
-    assert_eq!((&answer["outcome"], &answer["other"]), (&json!("unchanged"), &json!(4)), "{answer}");
+    assert_eq!(
+        (&answer["outcome"], &answer["other"]),
+        (&json!("unchanged"), &json!(4)),
+        "{answer}"
+    );
 }
 
 /// Promise P126.
@@ -83,15 +88,30 @@ async fn a_damaged_log_is_counted_as_far_as_it_goes_and_then_reported() {
     let bomb = bomb.finish().unwrap();
     let rows = [
         ("cut off", cut, "it is gzip, and broken", Part::Some),
-        ("with a wrong checksum", wrong, "it is gzip, and broken", Part::Whole),
-        ("a bomb", bomb, "unpacked it has more than 4294967296 bytes", Part::Whole),
+        (
+            "with a wrong checksum",
+            wrong,
+            "it is gzip, and broken",
+            Part::Whole,
+        ),
+        (
+            "a bomb",
+            bomb,
+            "unpacked it has more than 4294967296 bytes",
+            Part::Whole,
+        ),
         (
             "zstd",
             b"\x28\xb5\x2f\xfd\x04\x00".to_vec(),
             "it is packed by zstd: unpack it first",
             Part::Nothing,
         ),
-        ("no gzip", b"\x1f\x8b is no gzip".to_vec(), "it is gzip, and broken", Part::Nothing),
+        (
+            "no gzip",
+            b"\x1f\x8b is no gzip".to_vec(),
+            "it is gzip, and broken",
+            Part::Nothing,
+        ),
         (
             "a picture",
             b"\x89PNG\r\n\x1a\n\x00\x00".to_vec(),
@@ -105,15 +125,25 @@ async fn a_damaged_log_is_counted_as_far_as_it_goes_and_then_reported() {
         cloud.s3().put(BUCKET, "logs/1", log);
         let (kind, message) = error(function.invoke(delivered("logs/1")).await);
         assert_eq!(kind, "BadEvent");
-        assert!(message.starts_with("s3://") && message.contains(expected), "{what}: {message}");
+        assert!(
+            message.starts_with("s3://") && message.contains(expected),
+            "{what}: {message}"
+        );
         // What could be read is kept, and told of.
         let (told, truth) = (reported(&function), audience.truth(60));
-        assert_eq!(cloud.s3().keys(STATE, "viewers/").is_empty(), told.is_empty(), "{what}");
+        assert_eq!(
+            cloud.s3().keys(STATE, "viewers/").is_empty(),
+            told.is_empty(),
+            "{what}"
+        );
         match part {
             Part::Whole => assert_eq!(told, truth, "{what}"),
             Part::Some => {
                 assert!(!told.is_empty() && told != truth, "{what}");
-                assert!(told.iter().all(|(of, viewers)| truth[of] >= *viewers), "{what}");
+                assert!(
+                    told.iter().all(|(of, viewers)| truth[of] >= *viewers),
+                    "{what}"
+                );
             }
             Part::Nothing => assert!(told.is_empty(), "{what}"),
         }
@@ -134,7 +164,11 @@ async fn what_is_no_log_is_ignored_and_junk_is_refused_without_a_word_of_it() {
         json!({"source": "aws.s3", "detail-type": "Object Deleted", "detail": {}}),
         json!({"source": "aws.ivs", "detail-type": "IVS Recording State Change", "detail": {}}),
     ] {
-        assert_eq!(response(function.invoke(event.clone()).await)["outcome"], "ignored", "{event}");
+        assert_eq!(
+            response(function.invoke(event.clone()).await)["outcome"],
+            "ignored",
+            "{event}"
+        );
     }
     let data = |data: &str| json!({"awslogs": {"data": data}});
     let secret = "secret-of-a-viewer";
@@ -142,11 +176,20 @@ async fn what_is_no_log_is_ignored_and_junk_is_refused_without_a_word_of_it() {
         (json!(null), "not an EventBridge event"),
         (json!([]), "not an EventBridge event"),
         (json!({"awslogs": []}), "not an event of CloudWatch Logs"),
-        (json!({"awslogs": {"data": 7}}), "not an event of CloudWatch Logs"),
+        (
+            json!({"awslogs": {"data": 7}}),
+            "not an event of CloudWatch Logs",
+        ),
         (data(secret), "is no base64"),
         (data("AAAA"), "is no gzip"),
-        (subscription(&json!([secret])), "is not what CloudWatch Logs sends"),
-        (subscription(&json!({"messageType": secret})), "has an unknown messageType"),
+        (
+            subscription(&json!([secret])),
+            "is not what CloudWatch Logs sends",
+        ),
+        (
+            subscription(&json!({"messageType": secret})),
+            "has an unknown messageType",
+        ),
         (
             subscription(&json!({"messageType": "DATA_MESSAGE", "logEvents": [{"message": 7}]})),
             "is not what CloudWatch",
@@ -186,7 +229,10 @@ async fn more_streams_than_anybody_has_are_dropped_and_said_to_be() {
     let log: String = (0..80).map(line).collect();
     let answer = count(&cloud, &function, "logs/1", log.as_bytes()).await;
     assert_eq!(
-        (&answer["dropped"], answer["figures"].as_array().unwrap().len()),
+        (
+            &answer["dropped"],
+            answer["figures"].as_array().unwrap().len()
+        ),
         (&json!(30), 50),
         "{answer}"
     );
@@ -213,9 +259,19 @@ async fn streams_are_too_many_in_a_minute_and_not_in_several() {
         (0..30).map(line).collect::<String>()
     };
     for (minute, figures) in [(0, 30), (1, 60), (2, 60)] {
-        let answer = count(&cloud, &function, &format!("logs/{minute}"), log(minute).as_bytes()).await;
+        let answer = count(
+            &cloud,
+            &function,
+            &format!("logs/{minute}"),
+            log(minute).as_bytes(),
+        )
+        .await;
         // A zero of each of the minute before.
-        assert_eq!(answer["figures"].as_array().unwrap().len(), figures, "{answer}");
+        assert_eq!(
+            answer["figures"].as_array().unwrap().len(),
+            figures,
+            "{answer}"
+        );
         assert_eq!(
             (&answer["dropped"], &answer["streams_dropped"]),
             (&Value::Null, &Value::Null),
@@ -230,7 +286,9 @@ async fn some_requests_without_a_key_are_no_error_and_many_of_nobody_are() {
     let cloud = Cloud::stand_in();
     let function = start(&cloud, &[("VIEWER_KEY", "cmcd-sid")]);
     let line = |query: &str| {
-        format!("10.0.0.1 - - [01/Jan/2026:00:00:10 +0000] \"GET /show/1.ts{query} HTTP/1.1\" 200 1\n")
+        format!(
+            "10.0.0.1 - - [01/Jan/2026:00:00:10 +0000] \"GET /show/1.ts{query} HTTP/1.1\" 200 1\n"
+        )
     };
     let (without, with) = (line(""), line("?CMCD=sid%3D%22a%22"));
     let broken = "no line\n";
@@ -243,16 +301,29 @@ async fn some_requests_without_a_key_are_no_error_and_many_of_nobody_are() {
     for (what, log, unkeyed, malformed) in rows {
         let answer = count(&cloud, &function, "logs/1", log.as_bytes()).await;
         assert_eq!(answer["unkeyed"], unkeyed, "{what}: {answer}");
-        assert_eq!(answer["malformed"].as_u64().unwrap_or_default(), malformed, "{what}: {answer}");
+        assert_eq!(
+            answer["malformed"].as_u64().unwrap_or_default(),
+            malformed,
+            "{what}: {answer}"
+        );
     }
     let rows = [
-        (without.repeat(100) + broken, "100 requests do not say what viewers are known by"),
-        (broken.to_owned(), "1 lines cannot be understood; line 1: it looks like no access log"),
+        (
+            without.repeat(100) + broken,
+            "100 requests do not say what viewers are known by",
+        ),
+        (
+            broken.to_owned(),
+            "1 lines cannot be understood; line 1: it looks like no access log",
+        ),
     ];
     for (log, expected) in rows {
         cloud.s3().put(BUCKET, "logs/2", log);
         let (kind, message) = error(function.invoke(delivered("logs/2")).await);
-        assert!(kind == "BadEvent" && message.contains(expected), "{message}");
+        assert!(
+            kind == "BadEvent" && message.contains(expected),
+            "{message}"
+        );
     }
 }
 
@@ -262,8 +333,9 @@ async fn a_log_of_all_times_is_refused() {
     let cloud = Cloud::stand_in();
     let function = start(&cloud, &[]);
     let line = |number: i64| {
-        let at =
-            chrono::DateTime::from_timestamp(number * 86_400, 0).unwrap().format("%d/%b/%Y:%H:%M:%S +0000");
+        let at = chrono::DateTime::from_timestamp(number * 86_400, 0)
+            .unwrap()
+            .format("%d/%b/%Y:%H:%M:%S +0000");
         format!("10.0.0.1 - - [{at}] \"GET /show/1.ts HTTP/1.1\" 200 1 \"-\" \"-\"\n")
     };
     let log: String = (0..3000).map(line).collect();
@@ -284,16 +356,28 @@ async fn a_minute_that_somebody_damaged_is_named_and_nothing_is_lost() {
     let cloud = Cloud::stand_in();
     count(&cloud, &start(&cloud, &[]), "logs/1", log.as_bytes()).await;
     let key = cloud.s3().keys(STATE, "viewers/")[0].clone();
-    for damage in
-        ["", "{}", "\u{0}", r#"{"version":2,"minute":"2026-01-01T00:00:00Z","key":"address","streams":{}}"#]
-    {
+    for damage in [
+        "",
+        "{}",
+        "\u{0}",
+        r#"{"version":2,"minute":"2026-01-01T00:00:00Z","key":"address","streams":{}}"#,
+    ] {
         cloud.s3().put(STATE, &key, damage.to_owned());
         let (kind, message) = error(start(&cloud, &[]).invoke(delivered("logs/1")).await);
-        assert!(kind == "Config" && message.contains(&key) && message.contains("Delete it"), "{message}");
-        assert_eq!(cloud.s3().object(STATE, &key).unwrap().body, damage.as_bytes());
+        assert!(
+            kind == "Config" && message.contains(&key) && message.contains("Delete it"),
+            "{message}"
+        );
+        assert_eq!(
+            cloud.s3().object(STATE, &key).unwrap().body,
+            damage.as_bytes()
+        );
     }
     cloud.s3().delete(STATE, &key);
     let function = start(&cloud, &[]);
-    assert_eq!(response(function.invoke(delivered("logs/1")).await)["outcome"], "counted");
+    assert_eq!(
+        response(function.invoke(delivered("logs/1")).await)["outcome"],
+        "counted"
+    );
     assert_eq!(reported(&function), audience.truth(60));
 }

@@ -13,21 +13,45 @@ fn dry(mut event: Value) -> Value {
 }
 
 /// A dry run says what it would do, and does not; a real one then does that.
-async fn assert_planned(stage: &Stage, stem: &str, settings: &[(&str, &str)], event: Value, steps: Value) {
+async fn assert_planned(
+    stage: &Stage,
+    stem: &str,
+    settings: &[(&str, &str)],
+    event: Value,
+    steps: Value,
+) {
     let before = stage.everything();
-    let always: Vec<_> = settings.iter().chain(&[("DRY_RUN", "true")]).copied().collect();
+    let always: Vec<_> = settings
+        .iter()
+        .chain(&[("DRY_RUN", "true")])
+        .copied()
+        .collect();
     stage.traffic.reset_calls();
-    for answer in
-        [stage.call(stem, &always, event.clone()).await, stage.call(stem, settings, dry(event.clone())).await]
-    {
+    for answer in [
+        stage.call(stem, &always, event.clone()).await,
+        stage.call(stem, settings, dry(event.clone())).await,
+    ] {
         let answer = response(answer);
-        assert_eq!((&answer["outcome"], &answer["steps"]), (&json!("planned"), &steps), "{stem} {answer:#}");
+        assert_eq!(
+            (&answer["outcome"], &answer["steps"]),
+            (&json!("planned"), &steps),
+            "{stem} {answer:#}"
+        );
     }
     assert_eq!(stage.everything(), before, "{stem}");
     let changes = |operation: &str| {
-        ["Put", "Delete", "Create", "Update"].iter().any(|verb| operation.starts_with(verb))
+        ["Put", "Delete", "Create", "Update"]
+            .iter()
+            .any(|verb| operation.starts_with(verb))
     };
-    assert!(!stage.traffic.calls().iter().any(|call| changes(&call.operation)), "{stem}");
+    assert!(
+        !stage
+            .traffic
+            .calls()
+            .iter()
+            .any(|call| changes(&call.operation)),
+        "{stem}"
+    );
     let answer = response(stage.call(stem, settings, event).await);
     assert!(
         ["failed_over", "failed_back", "published"].contains(&answer["outcome"].as_str().unwrap()),
@@ -42,8 +66,20 @@ async fn a_dry_run_of_publishing_shows_what_would_be_published() {
     let stage = Stage::new();
     let before = stage.everything();
     let answers = [
-        stage.call("publish-playlist", &[], event("publish-playlist/dry-run.json")).await,
-        stage.call("publish-playlist", &[("DRY_RUN", "true")], event("publish-playlist/schedule.json")).await,
+        stage
+            .call(
+                "publish-playlist",
+                &[],
+                event("publish-playlist/dry-run.json"),
+            )
+            .await,
+        stage
+            .call(
+                "publish-playlist",
+                &[("DRY_RUN", "true")],
+                event("publish-playlist/schedule.json"),
+            )
+            .await,
     ];
     assert_eq!(stage.everything(), before);
     stage.publish(&[]).await;
@@ -54,7 +90,15 @@ async fn a_dry_run_of_publishing_shows_what_would_be_published() {
         );
         assert_eq!(answer["steering"], stage.public("steering.json"));
     }
-    let answer = response(stage.call("publish-playlist", &[], event("publish-playlist/dry-run.json")).await);
+    let answer = response(
+        stage
+            .call(
+                "publish-playlist",
+                &[],
+                event("publish-playlist/dry-run.json"),
+            )
+            .await,
+    );
     assert_eq!(answer["outcome"], "unchanged");
 }
 
@@ -66,22 +110,44 @@ async fn a_dry_run_of_a_fail_over_says_what_would_be_done() {
         ("deny", Some("deny endpoint show-a-hls")),
         ("none", None),
     ] {
-        let steps: Vec<&str> = ["steer"].into_iter().chain(strike).chain(["publish"]).collect();
+        let steps: Vec<&str> = ["steer"]
+            .into_iter()
+            .chain(strike)
+            .chain(["publish"])
+            .collect();
         let settings = [("CUT", cut)];
         let stage = Stage::published(&settings).await;
         stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
         assert_planned(&stage, "fail-over", &settings, alert_set(A), json!(steps)).await;
         let stage = Stage::published(&settings).await;
         stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
-        assert_planned(&stage, "fail-over", &settings, event("fail-over/schedule.json"), json!(steps)).await;
+        assert_planned(
+            &stage,
+            "fail-over",
+            &settings,
+            event("fail-over/schedule.json"),
+            json!(steps),
+        )
+        .await;
     }
     // The documented events are of long ago: MediaLive is asked.
     let stage = Stage::published(&[]).await;
-    let answer = response(stage.call("fail-over", &[], event("fail-over/dry-run.json")).await);
+    let answer = response(
+        stage
+            .call("fail-over", &[], event("fail-over/dry-run.json"))
+            .await,
+    );
     assert_eq!(answer["outcome"], "unchanged");
     stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
-    let answer = response(stage.call("fail-over", &[], event("fail-over/dry-run.json")).await);
-    assert_eq!((&answer["outcome"], &answer["cut"]), (&json!("planned"), &json!("A")));
+    let answer = response(
+        stage
+            .call("fail-over", &[], event("fail-over/dry-run.json"))
+            .await,
+    );
+    assert_eq!(
+        (&answer["outcome"], &answer["cut"]),
+        (&json!("planned"), &json!("A"))
+    );
     assert_eq!(stage.statuses(), ["live", "live"]);
 }
 
@@ -92,11 +158,32 @@ async fn a_dry_run_of_a_fail_back_says_its_next_step() {
     let stage = Stage::published(&settings).await;
     response(stage.call("fail-over", &settings, alert_set(A)).await);
     let before = stage.everything();
-    let answer = response(stage.call("fail-back", &settings, event("fail-back/dry-run.json")).await);
-    assert_eq!((&answer["outcome"], &answer["steps"]), (&json!("planned"), &json!(["restore A"])));
+    let answer = response(
+        stage
+            .call("fail-back", &settings, event("fail-back/dry-run.json"))
+            .await,
+    );
+    assert_eq!(
+        (&answer["outcome"], &answer["steps"]),
+        (&json!("planned"), &json!(["restore A"]))
+    );
     assert_eq!(stage.everything(), before);
-    assert_planned(&stage, "fail-back", &settings, alert_cleared(A), json!(["restore A"])).await;
-    assert_planned(&stage, "fail-back", &settings, by_hand(A), json!(["lead viewers to A"])).await;
+    assert_planned(
+        &stage,
+        "fail-back",
+        &settings,
+        alert_cleared(A),
+        json!(["restore A"]),
+    )
+    .await;
+    assert_planned(
+        &stage,
+        "fail-back",
+        &settings,
+        by_hand(A),
+        json!(["lead viewers to A"]),
+    )
+    .await;
 }
 
 /// Promise P59: a side that is on its way, and a time that is not to be remembered.
@@ -107,25 +194,54 @@ async fn a_dry_run_remembers_nothing() {
     let stage = Stage::published(&settings).await;
     response(stage.call("fail-over", &settings, alert_set(A)).await);
     let before = stage.everything();
-    let answer = response(stage.call("fail-back", &settings, dry(alert_cleared(A))).await);
+    let answer = response(
+        stage
+            .call("fail-back", &settings, dry(alert_cleared(A)))
+            .await,
+    );
     assert_eq!(answer["outcome"], "unchanged");
     assert_eq!(stage.everything(), before);
     // Nothing of a side that is on its way, or of one that the schedule sees.
-    stage.mediapackage.set_reply("show-a-hls", "index_1.m3u8", Reply::Status(404));
-    assert_eq!(response(stage.call("fail-back", &settings, by_hand(A)).await)["outcome"], "held");
+    stage
+        .mediapackage
+        .set_reply("show-a-hls", "index_1.m3u8", Reply::Status(404));
     assert_eq!(
-        response(stage.call("fail-back", &settings, event("fail-back/schedule.json")).await)["outcome"],
+        response(stage.call("fail-back", &settings, by_hand(A)).await)["outcome"],
+        "held"
+    );
+    assert_eq!(
+        response(
+            stage
+                .call("fail-back", &settings, event("fail-back/schedule.json"))
+                .await
+        )["outcome"],
         "held"
     );
     for endpoint in ["show-a-hls", "show-b-hls"] {
-        stage.mediapackage.set_reply(endpoint, "index_1.m3u8", Reply::Text(no_time.to_owned()));
+        stage
+            .mediapackage
+            .set_reply(endpoint, "index_1.m3u8", Reply::Text(no_time.to_owned()));
     }
     let before = stage.everything();
-    assert_eq!(response(stage.call("fail-back", &settings, dry(by_hand(A))).await)["outcome"], "held");
+    assert_eq!(
+        response(stage.call("fail-back", &settings, dry(by_hand(A))).await)["outcome"],
+        "held"
+    );
     assert_eq!(stage.everything(), before);
-    let looked = response(stage.call("fail-over", &settings, dry(event("fail-over/schedule.json"))).await);
+    let looked = response(
+        stage
+            .call(
+                "fail-over",
+                &settings,
+                dry(event("fail-over/schedule.json")),
+            )
+            .await,
+    );
     assert!(
-        looked["stale"][0].as_str().unwrap().starts_with("B: its media playlist tells no time"),
+        looked["stale"][0]
+            .as_str()
+            .unwrap()
+            .starts_with("B: its media playlist tells no time"),
         "{looked:#}"
     );
     assert_eq!(stage.everything(), before);
@@ -135,14 +251,26 @@ async fn a_dry_run_remembers_nothing() {
 #[tokio::test]
 async fn what_was_done_held_and_failed_is_counted() {
     let stage = Stage::new();
-    let functions = ["publish-playlist", "fail-over", "fail-back"].map(|stem| stage.start(stem, &[]));
+    let functions =
+        ["publish-playlist", "fail-over", "fail-back"].map(|stem| stage.start(stem, &[]));
     let [publish_playlist, fail_over, fail_back] = &functions;
-    response(publish_playlist.invoke(event("publish-playlist/schedule.json")).await);
+    response(
+        publish_playlist
+            .invoke(event("publish-playlist/schedule.json"))
+            .await,
+    );
     assert_eq!(
-        (&metrics(publish_playlist)["Published"], &metrics(publish_playlist)["Unpaired"]),
+        (
+            &metrics(publish_playlist)["Published"],
+            &metrics(publish_playlist)["Unpaired"]
+        ),
         (&json!(1), &json!(0))
     );
-    response(publish_playlist.invoke(event("publish-playlist/schedule.json")).await);
+    response(
+        publish_playlist
+            .invoke(event("publish-playlist/schedule.json"))
+            .await,
+    );
     assert_eq!(metrics(publish_playlist)["Published"], Value::Null);
     response(fail_over.invoke(alert_set(A)).await);
     assert_eq!(metrics(fail_over)["FailedOver"], 1);
@@ -150,12 +278,18 @@ async fn what_was_done_held_and_failed_is_counted() {
     assert_eq!(metrics(fail_over)["Held"], 1);
     response(fail_back.invoke(alert_cleared(A)).await);
     assert_eq!(metrics(fail_back)["FailedBack"], 1);
-    for (function, stem) in functions.iter().zip(["publish-playlist", "fail-over", "fail-back"]) {
+    for (function, stem) in functions
+        .iter()
+        .zip(["publish-playlist", "fail-over", "fail-back"])
+    {
         let (kind, _) = error(function.invoke(json!({})).await);
         let metrics = metrics(function);
         assert_eq!((kind.as_str(), &metrics["Failed"]), ("BadEvent", &json!(1)));
         assert_eq!(
-            (&metrics["Function"], &metrics["_aws"]["CloudWatchMetrics"][0]["Namespace"]),
+            (
+                &metrics["Function"],
+                &metrics["_aws"]["CloudWatchMetrics"][0]["Namespace"]
+            ),
             (&json!(stem), &json!("OnAir"))
         );
     }
@@ -178,7 +312,13 @@ async fn what_was_done_before_an_error_is_counted() {
         why.contains("PutObject s3://onair-public/show/index.m3u8") && why.contains("AccessDenied"),
         "{why}"
     );
-    assert_eq!((&metrics(&fail_over)["FailedOver"], &metrics(&fail_over)["Failed"]), (&json!(1), &json!(1)));
+    assert_eq!(
+        (
+            &metrics(&fail_over)["FailedOver"],
+            &metrics(&fail_over)["Failed"]
+        ),
+        (&json!(1), &json!(1))
+    );
 }
 
 /// Promise P26.
@@ -188,21 +328,42 @@ async fn a_wrong_setting_stops_the_start_of_each() {
     for stem in ["publish-playlist", "fail-over", "fail-back"] {
         for (settings, said) in [
             (vec![("PAIR", "")], "PAIR is not set; it accepts"),
-            (vec![("SIDE_B_PIPELINE", "2")], "SIDE_B_PIPELINE is \\\"2\\\"; it accepts 0 or 1"),
-            (vec![("SIDE_B_ENDPOINT", "show-a-hls")], "SIDE_A_ENDPOINT and SIDE_B_ENDPOINT are the same"),
-            (vec![("SIDE_A_BASE_URL", "http://cdn.example.com")], "SIDE_A_BASE_URL is"),
+            (
+                vec![("SIDE_B_PIPELINE", "2")],
+                "SIDE_B_PIPELINE is \\\"2\\\"; it accepts 0 or 1",
+            ),
+            (
+                vec![("SIDE_B_ENDPOINT", "show-a-hls")],
+                "SIDE_A_ENDPOINT and SIDE_B_ENDPOINT are the same",
+            ),
+            (
+                vec![("SIDE_A_BASE_URL", "http://cdn.example.com")],
+                "SIDE_A_BASE_URL is",
+            ),
             (vec![("CUT", "stop")], "it accepts delete, deny, none"),
-            (vec![("CUT", "none"), ("STEERING", "off")], "nothing would move a viewer"),
-            (vec![("STEERING_TTL_SECONDS", "0")], "STEERING_TTL_SECONDS is \\\"0\\\""),
+            (
+                vec![("CUT", "none"), ("STEERING", "off")],
+                "nothing would move a viewer",
+            ),
+            (
+                vec![("STEERING_TTL_SECONDS", "0")],
+                "STEERING_TTL_SECONDS is \\\"0\\\"",
+            ),
             (vec![("QUIET_SECONDS", "a while")], "QUIET_SECONDS is"),
             (vec![("PREFER", "C")], "it accepts stay, A, B"),
             (vec![("DRY_RUN", "yes")], "it accepts false, true"),
         ] {
             let function = stage.start(stem, &settings);
             let answer = function.invoke(json!({ "onair": {} })).await;
-            assert!(matches!(answer, Answer::Died { .. }), "{stem} {settings:?}: {answer:?}");
+            assert!(
+                matches!(answer, Answer::Died { .. }),
+                "{stem} {settings:?}: {answer:?}"
+            );
             let log = function.stdout().join("\n");
-            assert!(log.contains(r#""error.type":"Config""#) && log.contains(said), "{settings:?}: {log}");
+            assert!(
+                log.contains(r#""error.type":"Config""#) && log.contains(said),
+                "{settings:?}: {log}"
+            );
         }
     }
     assert_eq!(stage.traffic.calls(), []);

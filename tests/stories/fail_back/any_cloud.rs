@@ -14,7 +14,10 @@ const NONE: [(&str, &str); 1] = [("CUT", "none")];
 async fn cut(settings: &[(&str, &str)]) -> (AnyPair, [Value; 2]) {
     let pair = AnyPair::of("fail-back").await;
     pair.publish().await;
-    let endpoints = [pair.endpoint(A).await.unwrap(), pair.endpoint(B).await.unwrap()];
+    let endpoints = [
+        pair.endpoint(A).await.unwrap(),
+        pair.endpoint(B).await.unwrap(),
+    ];
     let answer = pair.run("fail-over", settings, alert_set(A)).await;
     assert_eq!(answer["outcome"], "failed_over", "{answer:#}");
     (pair, endpoints)
@@ -29,7 +32,11 @@ async fn run(pair: &AnyPair, settings: &[(&str, &str)], event: Value) -> Value {
 async fn bring_back(pair: &AnyPair, settings: &[(&str, &str)], event: Value) {
     let answer = run(pair, settings, event).await;
     let outcome = (&answer["outcome"], &answer["returned"], &answer["notes"]);
-    assert_eq!(outcome, (&json!("failed_back"), &json!("A"), &Value::Null), "{answer:#}");
+    assert_eq!(
+        outcome,
+        (&json!("failed_back"), &json!("A"), &Value::Null),
+        "{answer:#}"
+    );
     assert_eq!(pair.state().await["sides"]["A"]["status"], "live");
 }
 
@@ -58,16 +65,33 @@ async fn deleted_an_endpoint_is_made_again_with_its_tags_and_has_another_pathway
     assert_eq!(pair.endpoint(A).await, None);
     bring_back(&pair, &DELETE, alert_cleared(A)).await;
     let made = pair.endpoint(A).await.unwrap();
-    assert_ne!((&made["url"], &made["arn"]), (&endpoints[A]["url"], &endpoints[A]["arn"]));
+    assert_ne!(
+        (&made["url"], &made["arn"]),
+        (&endpoints[A]["url"], &endpoints[A]["arn"])
+    );
     assert_eq!(made["tags"], json!({ "show": "evening" }));
-    let path = made["url"].as_str().unwrap().split_once("/out/v1/").unwrap().1.replace("index.m3u8", "");
+    let path = made["url"]
+        .as_str()
+        .unwrap()
+        .split_once("/out/v1/")
+        .unwrap()
+        .1
+        .replace("index.m3u8", "");
     assert_eq!(lasting(made), lasting(endpoints[A].clone()));
     assert_eq!(pair.endpoint(B).await.as_ref(), Some(&endpoints[B]));
 
-    let of_a: Vec<(String, String)> =
-        pair.variants().await.into_iter().filter(|(pathway, _)| pathway != "B").collect();
+    let of_a: Vec<(String, String)> = pair
+        .variants()
+        .await
+        .into_iter()
+        .filter(|(pathway, _)| pathway != "B")
+        .collect();
     assert_eq!(of_a.len(), 3);
-    assert!(of_a.iter().all(|(pathway, url)| pathway == "A.2" && url.contains(&path)), "{path}: {of_a:?}");
+    assert!(
+        of_a.iter()
+            .all(|(pathway, url)| pathway == "A.2" && url.contains(&path)),
+        "{path}: {of_a:?}"
+    );
     let steering = pair.steering().await;
     assert_eq!(steering["PATHWAY-PRIORITY"], json!(["B", "A.2"]));
     assert_eq!(steering["PATHWAY-CLONES"][0]["ID"], "A.2");
@@ -80,7 +104,11 @@ async fn deleted_a_side_stays_away_as_long_as_its_alert_is_set() {
     let (pair, _) = cut(&DELETE).await;
     pair.set_alert(A).await;
     let answer = run(&pair, &DELETE, event("fail-back/schedule.json")).await;
-    assert_eq!((&answer["returned"], pair.endpoint(A).await), (&Value::Null, None), "{answer:#}");
+    assert_eq!(
+        (&answer["returned"], pair.endpoint(A).await),
+        (&Value::Null, None),
+        "{answer:#}"
+    );
     assert_eq!(pair.steering().await["PATHWAY-PRIORITY"], json!(["B"]));
     pair.clear_alert(A).await;
     bring_back(&pair, &DELETE, event("fail-back/schedule.json")).await;
@@ -100,7 +128,11 @@ async fn deleted_a_side_comes_back_also_where_what_was_published_is_gone() {
     let (pair, _) = cut(&DELETE).await;
     pair.unpublish().await;
     let answer = run(&pair, &DELETE, alert_cleared(A)).await;
-    assert_eq!((&answer["outcome"], &answer["returned"]), (&json!("failed_back"), &json!("A")), "{answer:#}");
+    assert_eq!(
+        (&answer["outcome"], &answer["returned"]),
+        (&json!("failed_back"), &json!("A")),
+        "{answer:#}"
+    );
     assert!(pair.endpoint(A).await.is_some());
     assert_eq!(pair.variants().await.len(), 6);
 }
@@ -112,7 +144,13 @@ async fn denied_an_endpoint_is_allowed_again_and_is_what_it_was() {
     assert_eq!(pair.endpoint(A).await.unwrap()["origination"], "DENY");
     bring_back(&pair, &DENY, alert_cleared(A)).await;
     endpoints[A]["origination"] = "ALLOW".into();
-    assert_eq!([pair.endpoint(A).await.unwrap(), pair.endpoint(B).await.unwrap()], endpoints);
+    assert_eq!(
+        [
+            pair.endpoint(A).await.unwrap(),
+            pair.endpoint(B).await.unwrap()
+        ],
+        endpoints
+    );
     run_again(&pair, &DENY).await;
 }
 
@@ -121,7 +159,13 @@ async fn denied_an_endpoint_is_allowed_again_and_is_what_it_was() {
 async fn untouched_an_endpoint_stays_so() {
     let (pair, endpoints) = cut(&NONE).await;
     bring_back(&pair, &NONE, event("fail-back/schedule.json")).await;
-    assert_eq!([pair.endpoint(A).await.unwrap(), pair.endpoint(B).await.unwrap()], endpoints);
+    assert_eq!(
+        [
+            pair.endpoint(A).await.unwrap(),
+            pair.endpoint(B).await.unwrap()
+        ],
+        endpoints
+    );
     assert_eq!(pair.variants().await.len(), 6);
     run_again(&pair, &NONE).await;
 }

@@ -8,9 +8,18 @@ use stories::pair::{Stage, alert_cleared, alert_set};
 /// A was lost, was cut, and is well again.
 async fn on_the_way_back(settings: &'static [(&'static str, &'static str)]) {
     let stage = Stage::published(settings).await;
-    stage.call("fail-over", settings, alert_set(0)).await.into_response();
+    stage
+        .call("fail-over", settings, alert_set(0))
+        .await
+        .into_response();
     let event = || alert_cleared(0);
-    let scene = Scene { stem: "fail-back", settings, is_lost: false, event, is_warm: false };
+    let scene = Scene {
+        stem: "fail-back",
+        settings,
+        is_lost: false,
+        event,
+        is_warm: false,
+    };
     every_call_in_trouble(scene, Before::of(&stage)).await;
 }
 
@@ -39,9 +48,21 @@ async fn every_call_in_trouble_ends_the_same_where_viewers_are_led_back() {
 async fn every_call_in_trouble_ends_the_same_where_a_person_leads_viewers() {
     let settings = &[("CUT", "none")];
     let stage = Stage::published(settings).await;
-    stage.call("fail-over", settings, alert_set(0)).await.into_response();
-    stage.call("fail-back", settings, event("fail-back/schedule.json")).await.into_response();
+    stage
+        .call("fail-over", settings, alert_set(0))
+        .await
+        .into_response();
+    stage
+        .call("fail-back", settings, event("fail-back/schedule.json"))
+        .await
+        .into_response();
     let event = || event("fail-back/by-hand.json");
-    let scene = Scene { stem: "fail-back", settings, is_lost: false, event, is_warm: false };
+    let scene = Scene {
+        stem: "fail-back",
+        settings,
+        is_lost: false,
+        event,
+        is_warm: false,
+    };
     every_call_in_trouble(scene, Before::of(&stage)).await;
 }

@@ -12,8 +12,14 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// The side stays cut, for this reason, and viewers see no change.
 async fn assert_waits(stage: &Stage, settings: &[(&str, &str)], reason: &str) {
-    let seen =
-        |stage: &Stage| (stage.steering(), stage.public("index.m3u8"), stage.bases(), stage.statuses());
+    let seen = |stage: &Stage| {
+        (
+            stage.steering(),
+            stage.public("index.m3u8"),
+            stage.bases(),
+            stage.statuses(),
+        )
+    };
     let before = seen(stage);
     let answer = run(stage, settings, event("fail-back/schedule.json")).await;
     let why = answer["why"].as_str().unwrap_or_default();
@@ -47,10 +53,15 @@ async fn a_side_is_not_well_while_its_alert_is_set() {
     assert_waits(&stage, &[], "alerts are set: Video Not Detected").await;
     // Of another type, on another pipeline, of the other side: none of these is this side's lost input.
     stage.medialive.clear_alert(CHANNELS[A], 0, ALERT);
-    stage.medialive.set_alert(CHANNELS[A], 0, "Failed to Create Output File or Socket");
+    stage
+        .medialive
+        .set_alert(CHANNELS[A], 0, "Failed to Create Output File or Socket");
     stage.medialive.set_alert(CHANNELS[A], 1, ALERT);
     stage.medialive.set_alert(CHANNELS[B], 0, ALERT);
-    assert_eq!(run(&stage, &[], event("fail-back/schedule.json")).await["outcome"], "failed_back");
+    assert_eq!(
+        run(&stage, &[], event("fail-back/schedule.json")).await["outcome"],
+        "failed_back"
+    );
 }
 
 /// Promise P52: stopping a channel clears its alerts.
@@ -64,7 +75,10 @@ async fn a_side_whose_channel_does_not_run_is_not_well_though_nothing_is_set() {
         assert_eq!(answer["outcome"], "unchanged");
     }
     stage.medialive.set_state(CHANNELS[A], "RUNNING");
-    assert_eq!(run(&stage, &[], alert_cleared(A)).await["outcome"], "failed_back");
+    assert_eq!(
+        run(&stage, &[], alert_cleared(A)).await["outcome"],
+        "failed_back"
+    );
 }
 
 /// Promise P52.
@@ -80,7 +94,10 @@ async fn a_side_must_have_been_seen_to_be_well_for_a_while() {
     let_time_pass(&stage, 5 * MINUTE);
     assert_waits(&stage, &settings, "A has been well for 30").await;
     let_time_pass(&stage, 7 * MINUTE);
-    assert_eq!(run(&stage, &settings, event("fail-back/schedule.json")).await["outcome"], "failed_back");
+    assert_eq!(
+        run(&stage, &settings, event("fail-back/schedule.json")).await["outcome"],
+        "failed_back"
+    );
 }
 
 /// Promise P52.
@@ -93,7 +110,9 @@ async fn trouble_that_is_seen_begins_the_time_anew() {
     stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
     assert_waits(&stage, &settings, "alerts are set").await;
     assert_eq!(clean_since(&stage), Value::Null);
-    stage.medialive.clear_alert_at(CHANNELS[A], 0, ALERT, SystemTime::now() - 10 * MINUTE);
+    stage
+        .medialive
+        .clear_alert_at(CHANNELS[A], 0, ALERT, SystemTime::now() - 10 * MINUTE);
     assert_waits(&stage, &settings, "A has been well for 0 s").await;
 }
 
@@ -104,8 +123,12 @@ async fn trouble_between_two_looks_begins_the_time_anew() {
     let stage = cut(&settings, A).await;
     assert_waits(&stage, &settings, "A has been well for").await;
     let_time_pass(&stage, 30 * MINUTE);
-    stage.medialive.set_alert_at(CHANNELS[A], 0, ALERT, SystemTime::now() - 6 * MINUTE);
-    stage.medialive.clear_alert_at(CHANNELS[A], 0, ALERT, SystemTime::now() - 5 * MINUTE);
+    stage
+        .medialive
+        .set_alert_at(CHANNELS[A], 0, ALERT, SystemTime::now() - 6 * MINUTE);
+    stage
+        .medialive
+        .clear_alert_at(CHANNELS[A], 0, ALERT, SystemTime::now() - 5 * MINUTE);
     assert_waits(&stage, &settings, "A has been well for 30").await;
     // The same on another pipeline or of another type does not count.
     let stage = cut(&settings, A).await;
@@ -115,7 +138,10 @@ async fn trouble_between_two_looks_begins_the_time_anew() {
         stage.medialive.set_alert(CHANNELS[A], pipeline, kind);
         stage.medialive.clear_alert(CHANNELS[A], pipeline, kind);
     }
-    assert_eq!(run(&stage, &settings, event("fail-back/schedule.json")).await["outcome"], "failed_back");
+    assert_eq!(
+        run(&stage, &settings, event("fail-back/schedule.json")).await["outcome"],
+        "failed_back"
+    );
 }
 
 /// Promises P52 and P42: a side that is on its way back and is lost again.
@@ -126,19 +152,34 @@ async fn trouble_on_the_way_back_stops_it() {
         let stage = cut(&settings, A).await;
         let definition = stage.state()["sides"]["A"]["status"]["cut"]["endpoint"].clone();
         // It is restored, but does not serve yet.
-        stage.mediapackage.set_reply("show-a-hls", "", Reply::Status(404));
-        assert_eq!(run(&stage, &settings, alert_cleared(A)).await["outcome"], "held");
+        stage
+            .mediapackage
+            .set_reply("show-a-hls", "", Reply::Status(404));
+        assert_eq!(
+            run(&stage, &settings, alert_cleared(A)).await["outcome"],
+            "held"
+        );
         assert_eq!(stage.statuses(), ["returning", "live"]);
         stage.mediapackage.clear_replies("show-a-hls");
         stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
         assert_waits(&stage, &settings, "alerts are set").await;
-        let answer = response(stage.call("fail-over", &settings, event("fail-over/schedule.json")).await);
-        assert_eq!((&answer["outcome"], &stage.statuses()[A]), (&json!("failed_over"), &"cut".to_owned()));
+        let answer = response(
+            stage
+                .call("fail-over", &settings, event("fail-over/schedule.json"))
+                .await,
+        );
+        assert_eq!(
+            (&answer["outcome"], &stage.statuses()[A]),
+            (&json!("failed_over"), &"cut".to_owned())
+        );
         stage.medialive.clear_alert(CHANNELS[A], 0, ALERT);
         let answer = run(&stage, &settings, alert_cleared(A)).await;
         assert_eq!(answer["outcome"], "failed_back", "{answer:#}");
         let now = stage.mediapackage.endpoint("show-a-hls").unwrap();
-        assert_eq!((&now["tags"], &now["hlsPackage"]), (&definition["tags"], &definition["hlsPackage"]));
+        assert_eq!(
+            (&now["tags"], &now["hlsPackage"]),
+            (&definition["tags"], &definition["hlsPackage"])
+        );
     }
 }
 
@@ -149,7 +190,11 @@ async fn a_side_that_is_lost_again_before_its_endpoint_is_there_can_still_come_b
     undisturbed.traffic.reset_calls();
     run(&undisturbed, &[], alert_cleared(A)).await;
     let calls = undisturbed.traffic.calls();
-    let create = calls.iter().find(|call| call.operation == "CreateOriginEndpoint").unwrap().index;
+    let create = calls
+        .iter()
+        .find(|call| call.operation == "CreateOriginEndpoint")
+        .unwrap()
+        .index;
 
     let stage = cut(&[], A).await;
     stage.traffic.reset_calls();
@@ -159,9 +204,15 @@ async fn a_side_that_is_lost_again_before_its_endpoint_is_there_can_still_come_b
         stage.traffic.held().await;
         fail_back.kill();
     });
-    assert_eq!((stage.statuses()[A].as_str(), stage.bases()[A].clone()), ("returning", None));
+    assert_eq!(
+        (stage.statuses()[A].as_str(), stage.bases()[A].clone()),
+        ("returning", None)
+    );
     let answer = response(stage.call("fail-over", &[], alert_set(A)).await);
-    assert_eq!((&answer["outcome"], &stage.statuses()[A]), (&json!("failed_over"), &"cut".to_owned()));
+    assert_eq!(
+        (&answer["outcome"], &stage.statuses()[A]),
+        (&json!("failed_over"), &"cut".to_owned())
+    );
     let answer = run(&stage, &[], alert_cleared(A)).await;
     assert_eq!(answer["outcome"], "failed_back", "{answer:#}");
     let made = stage.mediapackage.endpoint("show-a-hls").unwrap();
@@ -176,7 +227,10 @@ async fn a_side_that_is_lost_again_before_its_endpoint_is_there_can_still_come_b
 async fn a_side_that_its_alarm_cut_waits_for_the_alarm() {
     for comes in [alarm_ok(A), by_hand(A)] {
         let stage = Stage::published(&[]).await;
-        assert_eq!(response(stage.call("fail-over", &[], alarm(A)).await)["outcome"], "failed_over");
+        assert_eq!(
+            response(stage.call("fail-over", &[], alarm(A)).await)["outcome"],
+            "failed_over"
+        );
         assert_waits(&stage, &[], "A was cut by its alarm").await;
         for other in [alert_cleared(A), alarm_ok(B), by_hand(B)] {
             assert_eq!(run(&stage, &[], other).await["outcome"], "unchanged");
@@ -194,21 +248,47 @@ async fn a_side_that_its_alarm_cut_waits_for_the_alarm() {
 async fn when_its_alarm_is_over_a_side_must_still_be_well_for_a_while() {
     let settings = [("QUIET_SECONDS", "360")];
     let stage = Stage::published(&settings).await;
-    assert_eq!(response(stage.call("fail-over", &settings, alarm(A)).await)["outcome"], "failed_over");
+    assert_eq!(
+        response(stage.call("fail-over", &settings, alarm(A)).await)["outcome"],
+        "failed_over"
+    );
     let answer = run(&stage, &settings, alarm_ok(A)).await;
-    assert!(answer["why"].as_str().unwrap().contains("A has been well for 0 s of 360 s"), "{answer:#}");
+    assert!(
+        answer["why"]
+            .as_str()
+            .unwrap()
+            .contains("A has been well for 0 s of 360 s"),
+        "{answer:#}"
+    );
     let_time_pass(&stage, 7 * MINUTE);
-    assert_eq!(run(&stage, &settings, event("fail-back/schedule.json")).await["outcome"], "failed_back");
+    assert_eq!(
+        run(&stage, &settings, event("fail-back/schedule.json")).await["outcome"],
+        "failed_back"
+    );
 }
 
 /// Promise P52.
 #[tokio::test]
 async fn a_side_that_a_person_cut_waits_for_a_person() {
     let stage = Stage::published(&[]).await;
-    assert_eq!(response(stage.call("fail-over", &[], by_hand(A)).await)["outcome"], "failed_over");
-    for event in [event("fail-back/schedule.json"), alert_cleared(A), alarm_ok(A), by_hand(B)] {
+    assert_eq!(
+        response(stage.call("fail-over", &[], by_hand(A)).await)["outcome"],
+        "failed_over"
+    );
+    for event in [
+        event("fail-back/schedule.json"),
+        alert_cleared(A),
+        alarm_ok(A),
+        by_hand(B),
+    ] {
         let answer = run(&stage, &[], event).await;
-        assert!(answer["why"].as_str().unwrap().contains("A was cut by hand"), "{answer:#}");
+        assert!(
+            answer["why"]
+                .as_str()
+                .unwrap()
+                .contains("A was cut by hand"),
+            "{answer:#}"
+        );
         assert_eq!(stage.statuses()[A], "cut");
     }
     assert_eq!(run(&stage, &[], by_hand(A)).await["outcome"], "failed_back");
@@ -239,7 +319,10 @@ async fn a_side_that_is_well_comes_back_soon_if_viewers_are_on_one_that_is_lost_
         let_time_pass(&stage, MINUTE);
         let unsteered = [settings[0], ("STEERING", "off")];
         assert_waits(&stage, &unsteered, "A has been well for 60 s of 3600 s").await;
-        assert_eq!(run(&stage, &settings, event("fail-back/schedule.json")).await["outcome"], "failed_back");
+        assert_eq!(
+            run(&stage, &settings, event("fail-back/schedule.json")).await["outcome"],
+            "failed_back"
+        );
     }
     // A channel with trouble of another kind still serves.
     let stage = cut(&settings, A).await;

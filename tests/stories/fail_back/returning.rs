@@ -30,9 +30,20 @@ async fn a_deleted_endpoint_is_made_again_with_all_that_it_was() {
     assert_eq!(definition["tags"], json!({ "show": "evening" }));
     fail_over(&stage, &[], alert_set(A)).await;
     let answer = run(&stage, &[], alert_cleared(A)).await;
-    assert_eq!(answer["steps"], json!(["restore A", "create endpoint show-a-hls", "take A back", "publish"]));
+    assert_eq!(
+        answer["steps"],
+        json!([
+            "restore A",
+            "create endpoint show-a-hls",
+            "take A back",
+            "publish"
+        ])
+    );
     let made = stage.mediapackage.endpoint(ENDPOINTS[A]).unwrap();
-    assert_ne!((&made["url"], &made["arn"]), (&definition["url"], &definition["arn"]));
+    assert_ne!(
+        (&made["url"], &made["arn"]),
+        (&definition["url"], &definition["arn"])
+    );
     assert_eq!(lasting(made), lasting(definition));
 }
 
@@ -49,7 +60,15 @@ async fn a_denied_endpoint_is_allowed_again_and_is_what_it_was() {
     denied["description"] = "changed meanwhile".into();
     stage.mediapackage.update(ENDPOINTS[A], &denied);
     let answer = run(&stage, &settings, alert_cleared(A)).await;
-    assert_eq!(answer["steps"], json!(["restore A", "allow endpoint show-a-hls", "take A back", "publish"]));
+    assert_eq!(
+        answer["steps"],
+        json!([
+            "restore A",
+            "allow endpoint show-a-hls",
+            "take A back",
+            "publish"
+        ])
+    );
     assert_eq!(answer["notes"], Value::Null);
     let mut expected = definition.unwrap();
     expected["description"] = "changed meanwhile".into();
@@ -69,8 +88,15 @@ async fn an_endpoint_with_cmaf_comes_back_with_its_manifests() {
             "cmafPackage": { "segmentPrefix": "show", "hlsManifests": [{ "id": "hls", "manifestName": "live", "newer": 1 }] },
         }));
         stage.publish(&settings).await;
-        assert!(stage.variants()[0].1.ends_with("/hls/live_1.m3u8"), "{:?}", stage.variants());
-        assert_eq!(fail_over(&stage, &settings, alert_set(A)).await["outcome"], "failed_over");
+        assert!(
+            stage.variants()[0].1.ends_with("/hls/live_1.m3u8"),
+            "{:?}",
+            stage.variants()
+        );
+        assert_eq!(
+            fail_over(&stage, &settings, alert_set(A)).await["outcome"],
+            "failed_over"
+        );
         let answer = run(&stage, &settings, alert_cleared(A)).await;
         assert_eq!(answer["outcome"], "failed_back", "{answer:#}");
         let mut again = stage.mediapackage.endpoint(ENDPOINTS[A]).unwrap();
@@ -78,7 +104,12 @@ async fn an_endpoint_with_cmaf_comes_back_with_its_manifests() {
         again["cmafPackage"]["hlsManifests"][0]["url"] =
             made["cmafPackage"]["hlsManifests"][0]["url"].clone();
         assert_eq!(lasting(again), lasting(made));
-        let there = stage.variants().into_iter().find(|(pathway, _)| pathway == "A.2").unwrap().1;
+        let there = stage
+            .variants()
+            .into_iter()
+            .find(|(pathway, _)| pathway == "A.2")
+            .unwrap()
+            .1;
         assert!(there.ends_with("/hls/live_1.m3u8"), "{there}");
     }
 }
@@ -91,7 +122,11 @@ async fn what_changed_with_an_update_all_the_same_is_said() {
     undisturbed.traffic.reset_calls();
     run(&undisturbed, &settings, alert_cleared(A)).await;
     let calls = undisturbed.traffic.calls();
-    let update = calls.iter().find(|call| call.operation == "UpdateOriginEndpoint").unwrap().index;
+    let update = calls
+        .iter()
+        .find(|call| call.operation == "UpdateOriginEndpoint")
+        .unwrap()
+        .index;
 
     let stage = cut(&settings, A).await;
     stage.traffic.reset_calls();
@@ -113,17 +148,28 @@ async fn what_changed_with_an_update_all_the_same_is_said() {
 
 /// Promise P53.
 #[tokio::test]
-async fn an_endpoint_that_was_gone_before_the_cut_cannot_be_made_again_but_one_made_by_hand_is_taken() {
+async fn an_endpoint_that_was_gone_before_the_cut_cannot_be_made_again_but_one_made_by_hand_is_taken()
+ {
     let stage = Stage::published(&[]).await;
     let definition = stage.mediapackage.endpoint(ENDPOINTS[A]).unwrap();
     stage.mediapackage.delete(ENDPOINTS[A]);
     fail_over(&stage, &[], alert_set(A)).await;
     let answer = run(&stage, &[], alert_cleared(A)).await;
     assert_eq!(answer["outcome"], "held");
-    assert!(answer["why"].as_str().unwrap().contains("make it again"), "{answer:#}");
+    assert!(
+        answer["why"].as_str().unwrap().contains("make it again"),
+        "{answer:#}"
+    );
     stage.mediapackage.create(&definition);
-    assert_eq!(run(&stage, &[], event("fail-back/schedule.json")).await["outcome"], "failed_back");
-    assert!(stage.variants()[1].1.starts_with(stage.bases()[A].as_deref().unwrap()));
+    assert_eq!(
+        run(&stage, &[], event("fail-back/schedule.json")).await["outcome"],
+        "failed_back"
+    );
+    assert!(
+        stage.variants()[1]
+            .1
+            .starts_with(stage.bases()[A].as_deref().unwrap())
+    );
 }
 
 /// Promise P54.
@@ -136,9 +182,21 @@ async fn nobody_is_sent_to_a_side_before_it_serves() {
         let before = seen(&stage);
         for (file, reply, reason) in [
             ("", Reply::Status(404), "answered 404"),
-            ("index.m3u8", Reply::Text("#EXTM3U\n".to_owned()), "cannot be understood"),
-            ("index_1.m3u8", Reply::Status(404), "index_1.m3u8 answered 404"),
-            ("index_1.m3u8", Reply::Text("<html>".to_owned()), "its media playlist cannot be read"),
+            (
+                "index.m3u8",
+                Reply::Text("#EXTM3U\n".to_owned()),
+                "cannot be understood",
+            ),
+            (
+                "index_1.m3u8",
+                Reply::Status(404),
+                "index_1.m3u8 answered 404",
+            ),
+            (
+                "index_1.m3u8",
+                Reply::Text("<html>".to_owned()),
+                "its media playlist cannot be read",
+            ),
             (
                 "index_1.m3u8",
                 Reply::Text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-ENDLIST\n".to_owned()),
@@ -150,12 +208,21 @@ async fn nobody_is_sent_to_a_side_before_it_serves() {
                 let answer = run(&stage, &settings, event).await;
                 let why = answer["why"].as_str().unwrap_or_default();
                 assert_eq!(answer["outcome"], "held", "{cut_by} {reason}: {answer:#}");
-                assert!(why.starts_with("A does not serve yet") && why.contains(reason), "{reason}: {why}");
-                assert_eq!((seen(&stage), stage.statuses()[A].as_str()), (before.clone(), "returning"));
+                assert!(
+                    why.starts_with("A does not serve yet") && why.contains(reason),
+                    "{reason}: {why}"
+                );
+                assert_eq!(
+                    (seen(&stage), stage.statuses()[A].as_str()),
+                    (before.clone(), "returning")
+                );
             }
             stage.mediapackage.clear_replies(ENDPOINTS[A]);
         }
-        assert_eq!(run(&stage, &settings, event("fail-back/schedule.json")).await["outcome"], "failed_back");
+        assert_eq!(
+            run(&stage, &settings, event("fail-back/schedule.json")).await["outcome"],
+            "failed_back"
+        );
     }
 }
 
@@ -165,11 +232,17 @@ async fn the_schedule_looks_again_until_the_side_serves() {
     let stage = cut(&[], A).await;
     stage.mediapackage.set_start_delay(Duration::from_secs(2));
     let fail_back = stage.start("fail-back", &[]);
-    assert_eq!(response(fail_back.invoke(alert_cleared(A)).await)["outcome"], "held");
+    assert_eq!(
+        response(fail_back.invoke(alert_cleared(A)).await)["outcome"],
+        "held"
+    );
     assert_eq!(metrics(&fail_back)["Held"], 1);
     let url = stage.mediapackage.url(ENDPOINTS[A]);
     tokio::time::sleep(Duration::from_millis(2_100)).await;
-    assert_eq!(response(fail_back.invoke(event("fail-back/schedule.json")).await)["outcome"], "failed_back");
+    assert_eq!(
+        response(fail_back.invoke(event("fail-back/schedule.json")).await)["outcome"],
+        "failed_back"
+    );
     assert_eq!(stage.mediapackage.url(ENDPOINTS[A]), url, "it is made once");
     assert_eq!(metrics(&fail_back)["FailedBack"], 1);
 }
@@ -183,12 +256,21 @@ async fn nobody_is_sent_to_a_side_that_stands_still() {
     for event in [alert_cleared(A), by_hand(A)] {
         let answer = run(&stage, &[], event).await;
         assert_eq!(answer["outcome"], "held");
-        assert!(answer["why"].as_str().unwrap().contains("its newest segment was made"), "{answer:#}");
+        assert!(
+            answer["why"]
+                .as_str()
+                .unwrap()
+                .contains("its newest segment was made"),
+            "{answer:#}"
+        );
     }
     assert_eq!(stage.steering()["PATHWAY-PRIORITY"][0], "B");
     stage.mediapackage.resume(CHANNELS[A]);
     tokio::time::sleep(Duration::from_millis(600)).await;
-    assert_eq!(run(&stage, &[], alert_cleared(A)).await["outcome"], "failed_back");
+    assert_eq!(
+        run(&stage, &[], alert_cleared(A)).await["outcome"],
+        "failed_back"
+    );
 }
 
 /// Promise P54: where a stream tells no time, a second look does.
@@ -200,14 +282,24 @@ async fn a_side_that_tells_no_time_is_looked_at_twice() {
             "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:{first}\n#EXTINF:1,\n1.ts\n#EXTINF:1,\n2.ts\n"
         ))
     };
-    stage.mediapackage.set_reply(ENDPOINTS[A], "index_1.m3u8", playlist(5));
+    stage
+        .mediapackage
+        .set_reply(ENDPOINTS[A], "index_1.m3u8", playlist(5));
     for _ in 0..2 {
         let answer = run(&stage, &[], alert_cleared(A)).await;
         assert_eq!(answer["outcome"], "held");
-        assert!(answer["why"].as_str().unwrap().contains("tells no time"), "{answer:#}");
+        assert!(
+            answer["why"].as_str().unwrap().contains("tells no time"),
+            "{answer:#}"
+        );
     }
-    stage.mediapackage.set_reply(ENDPOINTS[A], "index_1.m3u8", playlist(6));
-    assert_eq!(run(&stage, &[], alert_cleared(A)).await["outcome"], "failed_back");
+    stage
+        .mediapackage
+        .set_reply(ENDPOINTS[A], "index_1.m3u8", playlist(6));
+    assert_eq!(
+        run(&stage, &[], alert_cleared(A)).await["outcome"],
+        "failed_back"
+    );
 }
 
 /// The pathways that a player knows who opened this playlist and then reads this manifest, each with its URLs by the
@@ -215,18 +307,32 @@ async fn a_side_that_tells_no_time_is_looked_at_twice() {
 fn pathways(playlist: &str, steering: &Value) -> BTreeMap<String, BTreeMap<String, String>> {
     let mut known: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     let lines: Vec<&str> = playlist.lines().collect();
-    for pair in lines.windows(2).filter(|pair| pair[0].starts_with("#EXT-X-STREAM-INF:")) {
-        let urls = known.entry(attribute(pair[0], "PATHWAY-ID").to_owned()).or_default();
-        urls.insert(attribute(pair[0], "STABLE-VARIANT-ID").to_owned(), pair[1].to_owned());
+    for pair in lines
+        .windows(2)
+        .filter(|pair| pair[0].starts_with("#EXT-X-STREAM-INF:"))
+    {
+        let urls = known
+            .entry(attribute(pair[0], "PATHWAY-ID").to_owned())
+            .or_default();
+        urls.insert(
+            attribute(pair[0], "STABLE-VARIANT-ID").to_owned(),
+            pair[1].to_owned(),
+        );
     }
     for clone in steering["PATHWAY-CLONES"].as_array().into_iter().flatten() {
         let name = |name: &str| clone[name].as_str().unwrap().to_owned();
-        let Some(mut urls) =
-            known.get(&name("BASE-ID")).cloned().filter(|_| !known.contains_key(&name("ID")))
+        let Some(mut urls) = known
+            .get(&name("BASE-ID"))
+            .cloned()
+            .filter(|_| !known.contains_key(&name("ID")))
         else {
             continue;
         };
-        for (id, url) in clone["URI-REPLACEMENT"]["PER-VARIANT-URIS"].as_object().into_iter().flatten() {
+        for (id, url) in clone["URI-REPLACEMENT"]["PER-VARIANT-URIS"]
+            .as_object()
+            .into_iter()
+            .flatten()
+        {
             urls.insert(id.clone(), url.as_str().unwrap().to_owned());
         }
         known.insert(name("ID"), urls);
@@ -244,17 +350,26 @@ async fn who_has_been_playing_since_the_beginning_can_follow_every_switch() {
         let (mut names, mut opened_later) = (Vec::new(), Vec::new());
         for side in [A, B, A, B] {
             let url = stage.mediapackage.url(ENDPOINTS[side]);
-            assert_eq!(fail_over(&stage, &settings, by_hand(side)).await["outcome"], "failed_over");
-            assert_eq!(run(&stage, &settings, by_hand(side)).await["outcome"], "failed_back");
+            assert_eq!(
+                fail_over(&stage, &settings, by_hand(side)).await["outcome"],
+                "failed_over"
+            );
+            assert_eq!(
+                run(&stage, &settings, by_hand(side)).await["outcome"],
+                "failed_back"
+            );
             stage.an_hour_passes();
             assert_eq!(stage.mediapackage.url(ENDPOINTS[side]) != url, moves);
             opened_later.push(stage.public("index.m3u8"));
             let steering = stage.steering();
-            let priority: Vec<String> = serde_json::from_value(steering["PATHWAY-PRIORITY"].clone()).unwrap();
+            let priority: Vec<String> =
+                serde_json::from_value(steering["PATHWAY-PRIORITY"].clone()).unwrap();
             for playlist in opened_later.iter().chain([&opened_at_first]) {
                 let known = pathways(playlist, &steering);
                 for pathway in &priority {
-                    let base = stage.bases()[usize::from(pathway.starts_with('B'))].clone().unwrap();
+                    let base = stage.bases()[usize::from(pathway.starts_with('B'))]
+                        .clone()
+                        .unwrap();
                     assert_eq!(known[pathway].len(), 3);
                     assert!(
                         known[pathway].values().all(|url| url.starts_with(&base)),
@@ -264,7 +379,11 @@ async fn who_has_been_playing_since_the_beginning_can_follow_every_switch() {
             }
             names.push(priority);
         }
-        assert_eq!(names, [["B", "A.2"], ["A.2", "B.2"], ["B.2", "A.3"], ["A.3", "B.3"]], "{cut_by}");
+        assert_eq!(
+            names,
+            [["B", "A.2"], ["A.2", "B.2"], ["B.2", "A.3"], ["A.3", "B.3"]],
+            "{cut_by}"
+        );
     }
 }
 
@@ -274,20 +393,34 @@ async fn a_side_that_nobody_shuns_keeps_its_name() {
     let settings = [("CUT", "none")];
     let stage = cut(&settings, A).await;
     run(&stage, &settings, alert_cleared(A)).await;
-    assert_eq!(stage.steering(), json!({ "VERSION": 1, "TTL": 10, "PATHWAY-PRIORITY": ["B", "A"] }));
+    assert_eq!(
+        stage.steering(),
+        json!({ "VERSION": 1, "TTL": 10, "PATHWAY-PRIORITY": ["B", "A"] })
+    );
 }
 
 /// Promise P56.
 #[tokio::test]
 async fn viewers_stay_or_are_led_back_as_it_is_set() {
-    for (prefer, lost, leads) in
-        [("stay", A, "B"), ("stay", B, "A"), ("A", A, "A"), ("A", B, "A"), ("B", A, "B"), ("B", B, "B")]
-    {
+    for (prefer, lost, leads) in [
+        ("stay", A, "B"),
+        ("stay", B, "A"),
+        ("A", A, "A"),
+        ("A", B, "A"),
+        ("B", A, "B"),
+        ("B", B, "B"),
+    ] {
         for cut_by in ["delete", "none"] {
             let settings = [("PREFER", prefer), ("CUT", cut_by)];
             let stage = cut(&settings, lost).await;
-            assert_eq!(run(&stage, &settings, alert_cleared(lost)).await["outcome"], "failed_back");
-            let first = stage.steering()["PATHWAY-PRIORITY"][0].as_str().unwrap().to_owned();
+            assert_eq!(
+                run(&stage, &settings, alert_cleared(lost)).await["outcome"],
+                "failed_back"
+            );
+            let first = stage.steering()["PATHWAY-PRIORITY"][0]
+                .as_str()
+                .unwrap()
+                .to_owned();
             assert_eq!(
                 (&first[..1], stage.variants()[0].0.as_str()),
                 (leads, first.as_str()),
@@ -305,11 +438,20 @@ async fn a_person_brings_a_side_back_without_waiting() {
     let stage = cut(&settings, A).await;
     stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
     stage.medialive.set_state(CHANNELS[A], "IDLE");
-    assert_eq!(run(&stage, &settings, event("fail-back/schedule.json")).await["outcome"], "unchanged");
+    assert_eq!(
+        run(&stage, &settings, event("fail-back/schedule.json")).await["outcome"],
+        "unchanged"
+    );
     // Who names the other side is told how this one is.
-    assert_eq!(run(&stage, &settings, by_hand(B)).await["outcome"], "unchanged");
+    assert_eq!(
+        run(&stage, &settings, by_hand(B)).await["outcome"],
+        "unchanged"
+    );
     let answer = run(&stage, &settings, event("fail-back/by-hand.json")).await;
-    assert_eq!((&answer["outcome"], &answer["returned"]), (&json!("failed_back"), &json!("A")));
+    assert_eq!(
+        (&answer["outcome"], &answer["returned"]),
+        (&json!("failed_back"), &json!("A"))
+    );
 }
 
 /// Promise P57.
@@ -317,14 +459,19 @@ async fn a_person_brings_a_side_back_without_waiting() {
 async fn a_person_leads_viewers_to_a_side_that_is_live_and_moves() {
     let stage = Stage::published(&[]).await;
     let before = stage.everything();
-    stage.mediapackage.set_reply(ENDPOINTS[B], "index_1.m3u8", Reply::Status(404));
+    stage
+        .mediapackage
+        .set_reply(ENDPOINTS[B], "index_1.m3u8", Reply::Status(404));
     assert_eq!(run(&stage, &[], by_hand(B)).await["outcome"], "held");
     assert_eq!(stage.everything(), before);
     stage.mediapackage.clear_replies(ENDPOINTS[B]);
     let answer = run(&stage, &[], by_hand(B)).await;
     assert_eq!(
         (&answer["outcome"], &answer["steps"]),
-        (&json!("failed_back"), &json!(["lead viewers to B", "publish"]))
+        (
+            &json!("failed_back"),
+            &json!(["lead viewers to B", "publish"])
+        )
     );
     assert_eq!(stage.steering()["PATHWAY-PRIORITY"], json!(["B", "A"]));
     assert_eq!(stage.variants()[0].0, "B");
@@ -351,6 +498,9 @@ async fn how_a_side_was_cut_is_remembered_and_not_looked_up_in_the_settings() {
             "failed_back",
             "{begin:?}"
         );
-        assert_eq!(stage.mediapackage.endpoint(ENDPOINTS[A]).unwrap()["origination"], "ALLOW");
+        assert_eq!(
+            stage.mediapackage.endpoint(ENDPOINTS[A]).unwrap()["origination"],
+            "ALLOW"
+        );
     }
 }

@@ -23,7 +23,11 @@ async fn run(pair: &AnyPair, settings: &[(&str, &str)], event: Value) -> Value {
 
 /// The pathways of the published variants.
 async fn pathways(pair: &AnyPair) -> Vec<String> {
-    pair.variants().await.into_iter().map(|(pathway, _)| pathway).collect()
+    pair.variants()
+        .await
+        .into_iter()
+        .map(|(pathway, _)| pathway)
+        .collect()
 }
 
 /// What the state has saved of a side that was cut.
@@ -39,13 +43,28 @@ async fn deleting_on_an_alert_leaves_no_endpoint_and_everybody_on_the_other_side
         let (lost, other) = (["A", "B"][side], ["B", "A"][side]);
         let definitions = [pair.endpoint(A).await, pair.endpoint(B).await];
         let answer = run(&pair, &DELETE, alert_set(side)).await;
-        assert_eq!((&answer["outcome"], &answer["cut"]), (&json!("failed_over"), &json!(lost)), "{answer:#}");
+        assert_eq!(
+            (&answer["outcome"], &answer["cut"]),
+            (&json!("failed_over"), &json!(lost)),
+            "{answer:#}"
+        );
         assert_eq!(pair.endpoint(side).await, None);
         assert_eq!(pair.endpoint(1 - side).await, definitions[1 - side]);
         let saved = saved(&pair, lost).await;
-        for name in ["url", "arn", "channelId", "description", "tags", "whitelist", "startoverWindowSeconds"]
-        {
-            assert_eq!(saved[name], definitions[side].as_ref().unwrap()[name], "{name}");
+        for name in [
+            "url",
+            "arn",
+            "channelId",
+            "description",
+            "tags",
+            "whitelist",
+            "startoverWindowSeconds",
+        ] {
+            assert_eq!(
+                saved[name],
+                definitions[side].as_ref().unwrap()[name],
+                "{name}"
+            );
         }
         assert_eq!(pair.state().await["first"], other);
         assert_eq!(pair.steering().await["PATHWAY-PRIORITY"], json!([other]));
@@ -58,12 +77,22 @@ async fn deleting_on_an_alert_leaves_no_endpoint_and_everybody_on_the_other_side
 async fn deleting_on_what_the_schedule_finds_set() {
     let pair = published().await;
     let before = pair.everything().await;
-    assert_eq!(run(&pair, &DELETE, event("fail-over/schedule.json")).await["outcome"], "unchanged");
+    assert_eq!(
+        run(&pair, &DELETE, event("fail-over/schedule.json")).await["outcome"],
+        "unchanged"
+    );
     assert_eq!(pair.everything().await, before);
     pair.set_alert(B).await;
     let answer = run(&pair, &DELETE, event("fail-over/schedule.json")).await;
-    assert_eq!((&answer["outcome"], &answer["cut"]), (&json!("failed_over"), &json!("B")), "{answer:#}");
-    assert!(answer["why"].as_str().unwrap().contains(ALERT), "{answer:#}");
+    assert_eq!(
+        (&answer["outcome"], &answer["cut"]),
+        (&json!("failed_over"), &json!("B")),
+        "{answer:#}"
+    );
+    assert!(
+        answer["why"].as_str().unwrap().contains(ALERT),
+        "{answer:#}"
+    );
     assert_eq!(pair.endpoint(B).await, None);
 }
 
@@ -74,7 +103,10 @@ async fn deleting_where_nothing_was_published_publishes() {
     pair.unpublish().await;
     let answer = run(&pair, &DELETE, alert_set(A)).await;
     assert_eq!(answer["outcome"], "failed_over", "{answer:#}");
-    assert_eq!((pair.endpoint(A).await, pathways(&pair).await), (None, vec!["B".to_owned(); 3]));
+    assert_eq!(
+        (pair.endpoint(A).await, pathways(&pair).await),
+        (None, vec!["B".to_owned(); 3])
+    );
     assert_eq!(pair.steering().await["PATHWAY-PRIORITY"], json!(["B"]));
 }
 
@@ -86,7 +118,12 @@ async fn deleting_once_is_all_also_where_somebody_made_the_endpoint_again() {
         run(&pair, &DELETE, event).await;
     }
     pair.set_alert(A).await;
-    let repeated = [alert_set(A), alarm(A), event("fail-over/schedule.json"), by_hand(A)];
+    let repeated = [
+        alert_set(A),
+        alarm(A),
+        event("fail-over/schedule.json"),
+        by_hand(A),
+    ];
     for is_made_again in [false, true] {
         if is_made_again {
             pair.make_again(A).await;
@@ -104,11 +141,24 @@ async fn deleting_once_is_all_also_where_somebody_made_the_endpoint_again() {
 #[tokio::test]
 async fn denying_changes_whether_it_serves_and_nothing_else_and_only_once() {
     let pair = published().await;
-    let mut expected = [pair.endpoint(A).await.unwrap(), pair.endpoint(B).await.unwrap()];
+    let mut expected = [
+        pair.endpoint(A).await.unwrap(),
+        pair.endpoint(B).await.unwrap(),
+    ];
     let answer = run(&pair, &DENY, alert_set(A)).await;
-    assert_eq!((&answer["outcome"], &answer["notes"]), (&json!("failed_over"), &Value::Null), "{answer:#}");
+    assert_eq!(
+        (&answer["outcome"], &answer["notes"]),
+        (&json!("failed_over"), &Value::Null),
+        "{answer:#}"
+    );
     expected[A]["origination"] = "DENY".into();
-    assert_eq!([pair.endpoint(A).await.unwrap(), pair.endpoint(B).await.unwrap()], expected);
+    assert_eq!(
+        [
+            pair.endpoint(A).await.unwrap(),
+            pair.endpoint(B).await.unwrap()
+        ],
+        expected
+    );
     assert_eq!(pair.steering().await["PATHWAY-PRIORITY"], json!(["B", "A"]));
     assert_eq!(pathways(&pair).await, ["B", "A", "B", "A", "B", "A"]);
     let before = pair.everything().await;

@@ -14,14 +14,21 @@ const REPETITIONS: u64 = 24;
 fn head_start(repetition: u64) -> (Duration, Duration) {
     let ms = |steps: u64| Duration::from_millis(5 * steps);
     let half = REPETITIONS / 2;
-    (ms(half.saturating_sub(repetition)), ms(repetition.saturating_sub(half)))
+    (
+        ms(half.saturating_sub(repetition)),
+        ms(repetition.saturating_sub(half)),
+    )
 }
 
 /// The pair as it was at first, published, where no request has to wait.
 async fn reset_pair(stage: &Stage, publish_playlist: &Function) {
     stage.traffic.set_latency(Duration::ZERO);
     stage.renew();
-    response(publish_playlist.invoke(event("publish-playlist/by-hand.json")).await);
+    response(
+        publish_playlist
+            .invoke(event("publish-playlist/by-hand.json"))
+            .await,
+    );
 }
 
 /// From now on every request takes its time and is watched. Returns when each of two runs begins.
@@ -65,10 +72,16 @@ async fn both_lost_at_once(cut: &str) {
     for repetition in 0..REPETITIONS {
         reset_pair(&stage, &publish_playlist).await;
         let (watch, a, b) = start_watched_race(&stage, repetition);
-        let answers =
-            tokio::join!(after(a, &processes[A], alert_set(A)), after(b, &processes[B], alert_set(B)));
+        let answers = tokio::join!(
+            after(a, &processes[A], alert_set(A)),
+            after(b, &processes[B], alert_set(B))
+        );
         assert_eq!(watch.breaches(), [""; 0], "{repetition}: {answers:#?}");
-        let lost = stage.statuses().iter().position(|status| status == "cut").unwrap();
+        let lost = stage
+            .statuses()
+            .iter()
+            .position(|status| status == "cut")
+            .unwrap();
         assert_eq!(stage.statuses()[1 - lost], "live");
         let outcomes = [&answers.0["outcome"], &answers.1["outcome"]];
         assert_eq!(
@@ -97,16 +110,25 @@ async fn of_two_sides_that_are_lost_at_once_one_is_left() {
 }
 
 /// While A comes back, B is lost.
-async fn one_is_lost_while_the_other_comes_back(settings: &[(&str, &str)], cleared: fn(usize) -> Value) {
+async fn one_is_lost_while_the_other_comes_back(
+    settings: &[(&str, &str)],
+    cleared: fn(usize) -> Value,
+) {
     let stage = Stage::new();
-    let (fail_over, fail_back) = (stage.start("fail-over", settings), stage.start("fail-back", settings));
+    let (fail_over, fail_back) = (
+        stage.start("fail-over", settings),
+        stage.start("fail-back", settings),
+    );
     let publish_playlist = stage.start("publish-playlist", settings);
     for repetition in 0..REPETITIONS {
         reset_pair(&stage, &publish_playlist).await;
         response(fail_over.invoke(alert_set(A)).await);
         stage.medialive.set_alert(CHANNELS[B], 0, ALERT);
         let (watch, a, b) = start_watched_race(&stage, repetition);
-        let answers = tokio::join!(after(a, &fail_back, cleared(A)), after(b, &fail_over, alert_set(B)));
+        let answers = tokio::join!(
+            after(a, &fail_back, cleared(A)),
+            after(b, &fail_over, alert_set(B))
+        );
         assert_eq!(watch.breaches(), [""; 0], "{repetition}: {answers:#?}");
         stage.traffic.set_latency(Duration::ZERO);
         assert_eq!(
@@ -114,7 +136,11 @@ async fn one_is_lost_while_the_other_comes_back(settings: &[(&str, &str)], clear
             [""; 0],
             "{repetition}: {answers:#?}"
         );
-        assert_eq!(stage.statuses(), ["live", "cut"], "{repetition}: {answers:#?}");
+        assert_eq!(
+            stage.statuses(),
+            ["live", "cut"],
+            "{repetition}: {answers:#?}"
+        );
         assert_eq!(stage.state()["first"], "A");
         stage.medialive.clear_alert(CHANNELS[B], 0, ALERT);
     }
@@ -127,7 +153,8 @@ async fn a_side_that_is_lost_while_the_other_comes_back_from_deletion_waits_for_
 
 #[tokio::test]
 async fn a_side_that_is_lost_while_a_person_brings_the_other_back_waits_for_it() {
-    one_is_lost_while_the_other_comes_back(&[("CUT", "deny"), ("QUIET_SECONDS", "3600")], by_hand).await;
+    one_is_lost_while_the_other_comes_back(&[("CUT", "deny"), ("QUIET_SECONDS", "3600")], by_hand)
+        .await;
 }
 
 /// While A comes back, it is lost again. What the end looks like depends on who was first, but nobody is sent to A.
@@ -136,8 +163,10 @@ async fn a_side_that_is_lost_again_while_it_comes_back_stays_away() {
     for cut in ["delete", "deny"] {
         let settings = [("CUT", cut)];
         let stage = Stage::new();
-        let (fail_over, fail_back) =
-            (stage.start("fail-over", &settings), stage.start("fail-back", &settings));
+        let (fail_over, fail_back) = (
+            stage.start("fail-over", &settings),
+            stage.start("fail-back", &settings),
+        );
         let publish_playlist = stage.start("publish-playlist", &settings);
         for repetition in 0..REPETITIONS {
             reset_pair(&stage, &publish_playlist).await;
@@ -156,11 +185,19 @@ async fn a_side_that_is_lost_again_while_it_comes_back_stays_away() {
                 [""; 0],
                 "{repetition}: {answers:#?}"
             );
-            assert_eq!(stage.statuses(), ["cut", "live"], "{repetition}: {answers:#?}");
+            assert_eq!(
+                stage.statuses(),
+                ["cut", "live"],
+                "{repetition}: {answers:#?}"
+            );
             assert_eq!(stage.variants()[0].0, "B");
             stage.medialive.clear_alert(CHANNELS[A], 0, ALERT);
             run_schedules_until_stable(&stage, &fail_over, &fail_back).await;
-            assert_eq!(stage.statuses(), ["live", "live"], "{repetition}: {answers:#?}");
+            assert_eq!(
+                stage.statuses(),
+                ["live", "live"],
+                "{repetition}: {answers:#?}"
+            );
         }
     }
 }
@@ -170,20 +207,33 @@ async fn a_side_that_is_lost_again_while_it_comes_back_stays_away() {
 async fn publishing_at_the_same_time_changes_nothing_about_a_fail_over() {
     let settings = [("CUT", "delete")];
     let stage = Stage::new();
-    let (fail_over, publish_playlist) =
-        (stage.start("fail-over", &settings), stage.start("publish-playlist", &settings));
+    let (fail_over, publish_playlist) = (
+        stage.start("fail-over", &settings),
+        stage.start("publish-playlist", &settings),
+    );
     let mut end = None;
     for repetition in 0..REPETITIONS {
         reset_pair(&stage, &publish_playlist).await;
         let (watch, a, b) = start_watched_race(&stage, repetition);
-        let publish = after(b, &publish_playlist, event("publish-playlist/schedule.json"));
+        let publish = after(
+            b,
+            &publish_playlist,
+            event("publish-playlist/schedule.json"),
+        );
         let answers = tokio::join!(after(a, &fail_over, alert_set(A)), publish);
         assert_eq!(watch.breaches(), [""; 0], "{repetition}: {answers:#?}");
-        assert_eq!(answers.0["outcome"], "failed_over", "{repetition}: {answers:#?}");
+        assert_eq!(
+            answers.0["outcome"], "failed_over",
+            "{repetition}: {answers:#?}"
+        );
         stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
         response(fail_over.invoke(event("fail-over/schedule.json")).await);
         stage.medialive.clear_alert(CHANNELS[A], 0, ALERT);
         let picture = stage.picture();
-        assert_eq!(*end.get_or_insert_with(|| picture.clone()), picture, "{repetition}: {answers:#?}");
+        assert_eq!(
+            *end.get_or_insert_with(|| picture.clone()),
+            picture,
+            "{repetition}: {answers:#?}"
+        );
     }
 }

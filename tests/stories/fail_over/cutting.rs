@@ -4,7 +4,9 @@ use super::{A, B, run};
 use serde_json::{Value, json};
 use stand_in::{Endpoints, Fault};
 use std::time::Duration;
-use stories::pair::{CHANNELS, ENDPOINTS, PUBLIC, STEERING, Stage, alert_cleared, alert_set, by_hand};
+use stories::pair::{
+    CHANNELS, ENDPOINTS, PUBLIC, STEERING, Stage, alert_cleared, alert_set, by_hand,
+};
 use stories::{event, response};
 
 /// The definition that the state has saved of A.
@@ -19,7 +21,11 @@ async fn strike(settings: &[(&str, &str)]) -> usize {
     run(&stage, settings, alert_set(A)).await;
     let strikes = ["DeleteOriginEndpoint", "UpdateOriginEndpoint"];
     let calls = stage.traffic.calls();
-    calls.iter().find(|call| strikes.contains(&call.operation.as_str())).unwrap().index
+    calls
+        .iter()
+        .find(|call| strikes.contains(&call.operation.as_str()))
+        .unwrap()
+        .index
 }
 
 /// Promise P44.
@@ -33,7 +39,10 @@ async fn deleting_saves_the_whole_definition_first() {
     );
     let other = stage.mediapackage.endpoint(ENDPOINTS[B]);
     let answer = run(&stage, &[("CUT", "delete")], alert_set(A)).await;
-    assert_eq!(answer["steps"], json!(["steer", "delete endpoint show-a-hls", "publish"]));
+    assert_eq!(
+        answer["steps"],
+        json!(["steer", "delete endpoint show-a-hls", "publish"])
+    );
     assert_eq!(stage.mediapackage.endpoint(ENDPOINTS[A]), None);
     assert_eq!(saved(&stage), definition);
     assert_eq!(stage.mediapackage.endpoint(ENDPOINTS[B]), other);
@@ -45,11 +54,17 @@ async fn denying_changes_whether_it_serves_and_nothing_else() {
     let stage = Stage::published(&[]).await;
     let definitions = ENDPOINTS.map(|endpoint| stage.mediapackage.endpoint(endpoint).unwrap());
     let answer = run(&stage, &[("CUT", "deny")], alert_set(A)).await;
-    assert_eq!(answer["steps"], json!(["steer", "deny endpoint show-a-hls", "publish"]));
+    assert_eq!(
+        answer["steps"],
+        json!(["steer", "deny endpoint show-a-hls", "publish"])
+    );
     assert_eq!(answer["notes"], Value::Null);
     let mut expected = definitions.clone();
     expected[A]["origination"] = "DENY".into();
-    assert_eq!(ENDPOINTS.map(|endpoint| stage.mediapackage.endpoint(endpoint).unwrap()), expected);
+    assert_eq!(
+        ENDPOINTS.map(|endpoint| stage.mediapackage.endpoint(endpoint).unwrap()),
+        expected
+    );
     assert_eq!(saved(&stage), definitions[A]);
 }
 
@@ -84,9 +99,21 @@ async fn steering_alone_touches_no_endpoint() {
     let definitions = ENDPOINTS.map(|endpoint| stage.mediapackage.endpoint(endpoint));
     stage.traffic.reset_calls();
     let answer = run(&stage, &[("CUT", "none")], alert_set(A)).await;
-    assert_eq!((&answer["outcome"], &answer["steps"]), (&json!("failed_over"), &json!(["steer", "publish"])));
-    assert!(stage.traffic.calls().iter().all(|call| call.service != "mediapackage"));
-    assert_eq!(ENDPOINTS.map(|endpoint| stage.mediapackage.endpoint(endpoint)), definitions);
+    assert_eq!(
+        (&answer["outcome"], &answer["steps"]),
+        (&json!("failed_over"), &json!(["steer", "publish"]))
+    );
+    assert!(
+        stage
+            .traffic
+            .calls()
+            .iter()
+            .all(|call| call.service != "mediapackage")
+    );
+    assert_eq!(
+        ENDPOINTS.map(|endpoint| stage.mediapackage.endpoint(endpoint)),
+        definitions
+    );
     assert_eq!(stage.steering()["PATHWAY-PRIORITY"], json!(["B", "A"]));
 }
 
@@ -96,7 +123,10 @@ async fn without_steering_the_playlist_and_the_cut_move_viewers() {
     let settings = [("STEERING", "off"), ("CUT", "deny")];
     let stage = Stage::published(&settings).await;
     let answer = run(&stage, &settings, alert_set(A)).await;
-    assert_eq!(answer["steps"], json!(["deny endpoint show-a-hls", "publish"]));
+    assert_eq!(
+        answer["steps"],
+        json!(["deny endpoint show-a-hls", "publish"])
+    );
     assert_eq!(stage.s3.object(PUBLIC, STEERING), None);
     assert_eq!(stage.variants()[0].0, "B");
 }
@@ -114,12 +144,17 @@ async fn an_endpoint_that_somebody_made_again_is_left_alone() {
         stage.mediapackage.delete(ENDPOINTS[A]);
         definition["description"] = "made by hand".into();
         stage.mediapackage.create(&definition);
-        stage.medialive.set_alert(CHANNELS[A], 0, "Video Not Detected");
+        stage
+            .medialive
+            .set_alert(CHANNELS[A], 0, "Video Not Detected");
         let before = stage.everything();
         for event in [alert_set(A), event("fail-over/schedule.json"), by_hand(A)] {
             let answer = run(&stage, &settings, event).await;
             let note = "endpoint show-a-hls was made again since A was cut, and is left alone";
-            assert_eq!((&answer["outcome"], &answer["notes"]), (&json!("unchanged"), &json!([note])));
+            assert_eq!(
+                (&answer["outcome"], &answer["notes"]),
+                (&json!("unchanged"), &json!([note]))
+            );
         }
         assert_eq!(stage.everything(), before, "{cut}");
     }
@@ -157,7 +192,10 @@ async fn a_side_whose_endpoint_is_gone_already_is_cut_all_the_same() {
             (&answer["outcome"], &answer["steps"]),
             (&json!("failed_over"), &json!(["steer", "publish"]))
         );
-        assert_eq!((stage.statuses(), saved(&stage)), (["cut".to_owned(), "live".to_owned()], Value::Null));
+        assert_eq!(
+            (stage.statuses(), saved(&stage)),
+            (["cut".to_owned(), "live".to_owned()], Value::Null)
+        );
     }
 }
 
@@ -167,7 +205,14 @@ async fn a_pair_that_was_never_published_fails_over_too() {
     let stage = Stage::new();
     let answer = run(&stage, &[], alert_set(A)).await;
     assert_eq!(answer["outcome"], "failed_over", "{answer:#}");
-    assert_eq!(stage.variants().into_iter().map(|(pathway, _)| pathway).collect::<Vec<_>>(), ["B", "B", "B"]);
+    assert_eq!(
+        stage
+            .variants()
+            .into_iter()
+            .map(|(pathway, _)| pathway)
+            .collect::<Vec<_>>(),
+        ["B", "B", "B"]
+    );
     assert_eq!(stage.bases()[A], None);
 }
 
@@ -177,24 +222,46 @@ async fn b_waits(settings: &[(&str, &str)]) -> Stage {
     run(&stage, settings, alert_set(A)).await;
     response(stage.call("fail-back", settings, alert_cleared(A)).await);
     let answer = run(&stage, settings, alert_set(B)).await;
-    assert_eq!((&answer["outcome"], &answer["steps"]), (&json!("failed_over"), &json!(["steer", "publish"])));
+    assert_eq!(
+        (&answer["outcome"], &answer["steps"]),
+        (&json!("failed_over"), &json!(["steer", "publish"]))
+    );
     let note = answer["notes"][0].as_str().unwrap_or_default();
-    assert!(note.starts_with("endpoint show-b-hls is not touched before"), "{answer:#}");
-    assert_eq!(stage.steering()["PATHWAY-PRIORITY"][0], "A.2", "they are told at once");
-    assert_eq!(run(&stage, settings, event("fail-over/schedule.json")).await["outcome"], "unchanged");
-    assert_eq!(stage.mediapackage.endpoint(ENDPOINTS[B]).unwrap()["origination"], "ALLOW");
+    assert!(
+        note.starts_with("endpoint show-b-hls is not touched before"),
+        "{answer:#}"
+    );
+    assert_eq!(
+        stage.steering()["PATHWAY-PRIORITY"][0],
+        "A.2",
+        "they are told at once"
+    );
+    assert_eq!(
+        run(&stage, settings, event("fail-over/schedule.json")).await["outcome"],
+        "unchanged"
+    );
+    assert_eq!(
+        stage.mediapackage.endpoint(ENDPOINTS[B]).unwrap()["origination"],
+        "ALLOW"
+    );
     stage
 }
 
 /// Promise P66.
 #[tokio::test]
 async fn a_side_is_cut_only_when_all_who_watch_have_heard_of_the_one_that_came_back() {
-    for (cut, step) in [("delete", "delete endpoint show-b-hls"), ("deny", "deny endpoint show-b-hls")] {
+    for (cut, step) in [
+        ("delete", "delete endpoint show-b-hls"),
+        ("deny", "deny endpoint show-b-hls"),
+    ] {
         let settings = [("STEERING_TTL_SECONDS", "600"), ("CUT", cut)];
         let stage = b_waits(&settings).await;
         stage.an_hour_passes();
         let answer = run(&stage, &settings, event("fail-over/schedule.json")).await;
-        assert_eq!((&answer["outcome"], &answer["steps"]), (&json!("failed_over"), &json!([step])));
+        assert_eq!(
+            (&answer["outcome"], &answer["steps"]),
+            (&json!("failed_over"), &json!([step]))
+        );
         assert_eq!(stage.bases()[B].is_none(), cut == "delete");
         let answer = response(stage.call("fail-back", &settings, by_hand(B)).await);
         assert_eq!(answer["outcome"], "failed_back");
@@ -211,8 +278,17 @@ async fn a_side_whose_cut_waits_is_spared_if_the_other_stands_still_and_comes_ba
     stage.mediapackage.stall(CHANNELS[A]);
     tokio::time::sleep(Duration::from_millis(3_600)).await;
     let answer = run(&stage, &settings, event("fail-over/schedule.json")).await;
-    assert!(answer["notes"].to_string().contains("B is not cut yet: A does not move"), "{answer:#}");
-    let answer = response(stage.call("fail-back", &settings, event("fail-back/schedule.json")).await);
+    assert!(
+        answer["notes"]
+            .to_string()
+            .contains("B is not cut yet: A does not move"),
+        "{answer:#}"
+    );
+    let answer = response(
+        stage
+            .call("fail-back", &settings, event("fail-back/schedule.json"))
+            .await,
+    );
     assert_eq!(answer["outcome"], "failed_back");
     assert_eq!(stage.mediapackage.endpoint(ENDPOINTS[B]), endpoint);
     assert_eq!(stage.steering()["PATHWAY-PRIORITY"], json!(["A.2", "B"]));

@@ -53,8 +53,18 @@ impl Before {
         let stage = Stage::new();
         for (bucket, key, object) in &self.documents {
             let text = String::from_utf8(object.body.to_vec()).unwrap();
-            let body = text.replace(&self.origin, &stage.mediapackage.origin_url()).into();
-            stage.s3.put_object(bucket, key, Object { body, size_bytes: 0, ..object.clone() });
+            let body = text
+                .replace(&self.origin, &stage.mediapackage.origin_url())
+                .into();
+            stage.s3.put_object(
+                bucket,
+                key,
+                Object {
+                    body,
+                    size_bytes: 0,
+                    ..object.clone()
+                },
+            );
         }
         match &self.a {
             None => stage.mediapackage.delete(ENDPOINTS[A]),
@@ -79,7 +89,10 @@ async fn start(scene: &Scene, stage: &Stage) -> Function {
 
 /// What comes of itself, each minute.
 async fn schedules(scene: &Scene, stage: &Stage) {
-    for (stem, file) in [("fail-over", "fail-over/schedule.json"), ("fail-back", "fail-back/schedule.json")] {
+    for (stem, file) in [
+        ("fail-over", "fail-over/schedule.json"),
+        ("fail-back", "fail-back/schedule.json"),
+    ] {
         let answer = stage.call(stem, scene.settings, event(file)).await;
         assert!(matches!(answer, Answer::Response(_)), "{stem}: {answer:?}");
     }
@@ -115,9 +128,19 @@ struct Expected {
 
 /// What comes after a disrupted run: the same event if it would come again, and the schedules.
 async fn ends_the_same(scene: &Scene, expected: &Expected, disrupted: Disrupted<Watched>) {
-    let Expected { undisturbed, ended_well } = expected;
+    let Expected {
+        undisturbed,
+        ended_well,
+    } = expected;
     let when = format!("{} {:?}: {disrupted}", scene.stem, scene.settings);
-    let Disrupted { world: Watched { stage, watch }, function, event, disruption, call, answer } = disrupted;
+    let Disrupted {
+        world: Watched { stage, watch },
+        function,
+        event,
+        disruption,
+        call,
+        answer,
+    } = disrupted;
     assert_bearable_after(&watch, &call, &when);
 
     let is_forbidden = disruption.is_status(403);
@@ -130,7 +153,10 @@ async fn ends_the_same(scene: &Scene, expected: &Expected, disrupted: Disrupted<
         Answer::Error { error_type, .. } if is_forbidden => assert_eq!(error_type, "Aws", "{when}"),
         // The endpoint is there, and whose it is must be looked at anew.
         Answer::Error { error_type, .. } if call.operation == "CreateOriginEndpoint" => {
-            assert!(error_type == "Aws" && disruption == Disruption::Fault(Fault::ResetAfter), "{when}");
+            assert!(
+                error_type == "Aws" && disruption == Disruption::Fault(Fault::ResetAfter),
+                "{when}"
+            );
         }
         // What a retry can mend is mended within the run.
         Answer::Response(_) => assert!(is_done && !is_forbidden, "{when}"),
@@ -155,7 +181,11 @@ async fn ends_the_same(scene: &Scene, expected: &Expected, disrupted: Disrupted<
     let watch = stage.watch();
     schedules(scene, &stage).await;
     assert_bearable(&watch, &when);
-    assert_eq!(format!("{:#}", stage.picture()), format!("{undisturbed:#}"), "{when}");
+    assert_eq!(
+        format!("{:#}", stage.picture()),
+        format!("{undisturbed:#}"),
+        "{when}"
+    );
     ended_well.lock().unwrap().insert(left);
 }
 
@@ -169,7 +199,10 @@ async fn ends_well(
 ) -> Value {
     let Watched { stage, watch } = run;
     let answer = response(answer);
-    assert!(["failed_over", "failed_back"].contains(&answer["outcome"].as_str().unwrap()), "{answer:#}");
+    assert!(
+        ["failed_over", "failed_back"].contains(&answer["outcome"].as_str().unwrap()),
+        "{answer:#}"
+    );
     assert_bearable(&watch, "undisturbed");
     let undisturbed = stage.picture();
     assert_ne!(*at_first, undisturbed);
@@ -189,13 +222,19 @@ pub(crate) async fn every_call_in_trouble(scene: Scene, before: Before) {
         let function = start(&scene, &stage).await;
         let watch = stage.watch();
         let traffic = stage.traffic.clone();
-        Run { world: Watched { stage, watch }, traffic, function, event: (scene.event)() }
+        Run {
+            world: Watched { stage, watch },
+            traffic,
+            function,
+            event: (scene.event)(),
+        }
     };
     let undisturbed = async |run, function: &Function, answer| Expected {
         undisturbed: ends_well(&scene, &at_first, run, function, answer).await,
         ended_well: Mutex::default(),
     };
-    let check = async |expected: &Expected, disrupted| ends_the_same(&scene, expected, disrupted).await;
+    let check =
+        async |expected: &Expected, disrupted| ends_the_same(&scene, expected, disrupted).await;
     let calls = every_request_disrupted(scene.stem, &usual(), prepare, undisturbed, check).await;
     assert!(calls.len() >= 7, "{calls:?}");
 }
@@ -204,7 +243,17 @@ pub(crate) async fn every_call_in_trouble(scene: Scene, before: Before) {
 async fn on_an_alert(settings: &'static [(&'static str, &'static str)], is_warm: bool) {
     let before = Before::of(&Stage::published(settings).await);
     let event = || alert_set(A);
-    every_call_in_trouble(Scene { stem: "fail-over", settings, is_lost: true, event, is_warm }, before).await;
+    every_call_in_trouble(
+        Scene {
+            stem: "fail-over",
+            settings,
+            is_lost: true,
+            event,
+            is_warm,
+        },
+        before,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -232,7 +281,13 @@ async fn every_call_in_trouble_ends_the_same_in_a_warm_process() {
 async fn on_the_schedule(settings: &'static [(&'static str, &'static str)], before: Before) {
     let event = || event("fail-over/schedule.json");
     every_call_in_trouble(
-        Scene { stem: "fail-over", settings, is_lost: true, event, is_warm: false },
+        Scene {
+            stem: "fail-over",
+            settings,
+            is_lost: true,
+            event,
+            is_warm: false,
+        },
         before,
     )
     .await;
@@ -251,7 +306,15 @@ async fn every_call_in_trouble_ends_the_same_where_the_schedule_finishes() {
     let settings = &[("CUT", "delete")];
     let stage = Stage::published(settings).await;
     let mut before = Before::of(&stage);
-    stage.call("fail-over", settings, alert_set(A)).await.into_response();
-    before.documents.extend(Before::of(&stage).documents.into_iter().filter(|(_, key, _)| *key == STATE));
+    stage
+        .call("fail-over", settings, alert_set(A))
+        .await
+        .into_response();
+    before.documents.extend(
+        Before::of(&stage)
+            .documents
+            .into_iter()
+            .filter(|(_, key, _)| *key == STATE),
+    );
     on_the_schedule(settings, before).await;
 }

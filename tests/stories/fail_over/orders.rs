@@ -20,7 +20,13 @@ enum Event {
     Tick,
 }
 
-const EVENTS: [Event; 5] = [Event::Set(A), Event::Cleared(A), Event::Set(B), Event::Cleared(B), Event::Tick];
+const EVENTS: [Event; 5] = [
+    Event::Set(A),
+    Event::Cleared(A),
+    Event::Set(B),
+    Event::Cleared(B),
+    Event::Tick,
+];
 
 /// Longest order that is played.
 const EVENTS_IN_A_ROW: usize = 3;
@@ -44,7 +50,11 @@ impl Show {
     async fn start(settings: &[(&str, &str)], lost: Option<usize>) -> Self {
         let stage = Stage::new();
         let start = |stem| stage.start(stem, settings);
-        let functions = [start("publish-playlist"), start("fail-over"), start("fail-back")];
+        let functions = [
+            start("publish-playlist"),
+            start("fail-over"),
+            start("fail-back"),
+        ];
         if let Some(side) = lost {
             stage.medialive.set_alert(CHANNELS[side], 0, ALERT);
             stage.mediapackage.stall(CHANNELS[side]);
@@ -52,13 +62,22 @@ impl Show {
             tokio::time::sleep(Duration::from_millis(3_600)).await;
         }
         let [publish_playlist, fail_over, fail_back] = functions;
-        Self { stage, publish_playlist, fail_over, fail_back }
+        Self {
+            stage,
+            publish_playlist,
+            fail_over,
+            fail_back,
+        }
     }
 
     /// Everything as at first, and published.
     async fn begin(&self) {
         self.stage.renew();
-        let answer = response(self.publish_playlist.invoke(event("publish-playlist/by-hand.json")).await);
+        let answer = response(
+            self.publish_playlist
+                .invoke(event("publish-playlist/by-hand.json"))
+                .await,
+        );
         assert_eq!(answer["outcome"], "published");
     }
 
@@ -77,8 +96,10 @@ impl Show {
     }
 
     async fn tick(&self, when: &str) {
-        self.run(&self.fail_over, event("fail-over/schedule.json"), when).await;
-        self.run(&self.fail_back, event("fail-back/schedule.json"), when).await;
+        self.run(&self.fail_over, event("fail-over/schedule.json"), when)
+            .await;
+        self.run(&self.fail_back, event("fail-back/schedule.json"), when)
+            .await;
     }
 
     /// Lets this order happen, and then ticks until nothing changes.
@@ -88,10 +109,16 @@ impl Show {
         let (set, cleared) = ([A, B].map(alert_set), [A, B].map(alert_cleared));
         let mut last_changed = false;
         for (number, event) in order.iter().enumerate() {
-            let (when, before) = (format!("event {number} of {order:?}"), self.stage.everything());
+            let (when, before) = (
+                format!("event {number} of {order:?}"),
+                self.stage.everything(),
+            );
             match *event {
                 Event::Set(side) => self.run(&self.fail_over, set[side].clone(), &when).await,
-                Event::Cleared(side) => self.run(&self.fail_back, cleared[side].clone(), &when).await,
+                Event::Cleared(side) => {
+                    self.run(&self.fail_back, cleared[side].clone(), &when)
+                        .await
+                }
                 Event::Tick => self.tick(&when).await,
             }
             last_changed = self.stage.everything() != before;
@@ -104,7 +131,12 @@ impl Show {
             let before = self.stage.everything();
             self.tick(&format!("tick {number} after {order:?}")).await;
             if self.stage.everything() == before {
-                return End { order, last_changed, end: end(&self.stage), picture: self.stage.picture() };
+                return End {
+                    order,
+                    last_changed,
+                    end: end(&self.stage),
+                    picture: self.stage.picture(),
+                };
             }
         }
         panic!("it does not come to rest after {order:?}");
@@ -124,14 +156,21 @@ struct End {
 fn end(stage: &Stage) -> Value {
     let state = stage.state();
     let sides = |pathways: Vec<String>| {
-        let mut sides: Vec<String> = pathways.iter().map(|pathway| pathway[..1].to_owned()).collect();
+        let mut sides: Vec<String> = pathways
+            .iter()
+            .map(|pathway| pathway[..1].to_owned())
+            .collect();
         sides.sort();
         sides.dedup();
         sides
     };
-    let steered: Vec<String> = serde_json::from_value(stage.steering()["PATHWAY-PRIORITY"].clone()).unwrap();
+    let steered: Vec<String> =
+        serde_json::from_value(stage.steering()["PATHWAY-PRIORITY"].clone()).unwrap();
     let origination = |endpoint: &str| {
-        stage.mediapackage.endpoint(endpoint).map(|endpoint| endpoint["origination"].clone())
+        stage
+            .mediapackage
+            .endpoint(endpoint)
+            .map(|endpoint| endpoint["origination"].clone())
     };
     json!({
         "statuses": stage.statuses(),
@@ -158,7 +197,8 @@ async fn all_orders(settings: &[(&str, &str)], lost: Option<usize>) -> Vec<End> 
             ends
         });
         let played: Vec<End> = join_all(shares).await.into_iter().flatten().collect();
-        let (changing, others): (Vec<&End>, Vec<&End>) = played.iter().partition(|end| end.last_changed);
+        let (changing, others): (Vec<&End>, Vec<&End>) =
+            played.iter().partition(|end| end.last_changed);
         let more = |end: &&End| EVENTS.map(|event| [end.order.as_slice(), &[event]].concat());
         orders = changing.iter().flat_map(more).collect();
         spared += others.len()
@@ -189,7 +229,13 @@ async fn when_nothing_is_wrong_any_more_both_sides_come_back_and_viewers_stay() 
         // Who was lost last is not who leads.
         let lost: Vec<usize> = order
             .iter()
-            .filter_map(|event| if let Event::Set(side) = event { Some(*side) } else { None })
+            .filter_map(|event| {
+                if let Event::Set(side) = event {
+                    Some(*side)
+                } else {
+                    None
+                }
+            })
             .collect();
         if let [side] = lost[..] {
             assert_eq!(first, ["B", "A"][side], "{order:?}");
@@ -217,9 +263,16 @@ async fn when_nothing_is_wrong_any_more_a_denied_side_is_allowed_again() {
 #[tokio::test]
 async fn when_nothing_is_wrong_any_more_steering_is_as_if_nothing_had_been() {
     let ends = all_orders(&[("CUT", "none"), ("PREFER", "A")], None).await;
-    let published = |picture: &Value| [1, 2].map(|document| picture["documents"][document]["text"].clone());
+    let published =
+        |picture: &Value| [1, 2].map(|document| picture["documents"][document]["text"].clone());
     let untouched = Stage::published(&[("CUT", "none")]).await.picture();
-    for End { order, end, picture, .. } in ends {
+    for End {
+        order,
+        end,
+        picture,
+        ..
+    } in ends
+    {
         assert_eq!(end, both_live("A"), "{order:?}");
         assert_eq!(published(&picture), published(&untouched), "{order:?}");
     }
@@ -230,9 +283,19 @@ async fn the_lost_side_is_cut(settings: &[(&str, &str)], lost: usize, endpoint: 
     let ends = all_orders(settings, Some(lost)).await;
     let left = ["B", "A"][lost];
     let first_picture = format!("{:#}", ends[0].picture);
-    for End { order, end, picture, .. } in ends {
+    for End {
+        order,
+        end,
+        picture,
+        ..
+    } in ends
+    {
         let statuses = [A, B].map(|side| if side == lost { "cut" } else { "live" });
-        assert_eq!((&end["statuses"], &end["first"]), (&json!(statuses), &json!(left)), "{order:?}");
+        assert_eq!(
+            (&end["statuses"], &end["first"]),
+            (&json!(statuses), &json!(left)),
+            "{order:?}"
+        );
         assert_eq!(
             (&end["endpoints"][lost], &end["endpoints"][1 - lost]),
             (&endpoint, &json!("ALLOW")),

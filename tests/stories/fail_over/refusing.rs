@@ -10,7 +10,9 @@ use stories::response;
 
 /// A media playlist of three segments of two seconds, of which the newest has this number.
 fn playlist(newest: u64, date: Option<&str>, end: &str) -> Reply {
-    let date = date.map(|date| format!("#EXT-X-PROGRAM-DATE-TIME:{date}\n")).unwrap_or_default();
+    let date = date
+        .map(|date| format!("#EXT-X-PROGRAM-DATE-TIME:{date}\n"))
+        .unwrap_or_default();
     Reply::Text(format!(
         "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{}\n{date}#EXTINF:2.000,\n1.ts\n\
          #EXTINF:2.000,\n2.ts\n#EXTINF:2.000,\n3.ts\n{end}",
@@ -21,7 +23,9 @@ fn playlist(newest: u64, date: Option<&str>, end: &str) -> Reply {
 /// A published stage whose side B answers so where it was asked for a media playlist.
 async fn b_answers(reply: Reply) -> Stage {
     let stage = Stage::published(&[]).await;
-    stage.mediapackage.set_reply(ENDPOINTS[B], "index_1.m3u8", reply);
+    stage
+        .mediapackage
+        .set_reply(ENDPOINTS[B], "index_1.m3u8", reply);
     stage
 }
 
@@ -43,10 +47,19 @@ async fn the_last_live_side_is_never_cut() {
     for cut in ["delete", "deny", "none"] {
         let settings = [("CUT", cut)];
         let stage = Stage::published(&settings).await;
-        assert_eq!(run(&stage, &settings, alert_set(A)).await["outcome"], "failed_over");
+        assert_eq!(
+            run(&stage, &settings, alert_set(A)).await["outcome"],
+            "failed_over"
+        );
         stage.medialive.set_alert(CHANNELS[B], 0, ALERT);
         for event in [alert_set(B), by_hand(B), event("fail-over/schedule.json")] {
-            assert_held(&stage, &settings, event, "A is not live: the last side is never cut").await;
+            assert_held(
+                &stage,
+                &settings,
+                event,
+                "A is not live: the last side is never cut",
+            )
+            .await;
         }
     }
 }
@@ -55,8 +68,16 @@ async fn the_last_live_side_is_never_cut() {
 #[tokio::test]
 async fn with_both_sides_in_trouble_nothing_is_cut() {
     let stage = Stage::published(&[]).await;
-    CHANNELS.iter().for_each(|channel| stage.medialive.set_alert(channel, 0, ALERT));
-    assert_held(&stage, &[], event("fail-over/schedule.json"), "both sides are in trouble").await;
+    CHANNELS
+        .iter()
+        .for_each(|channel| stage.medialive.set_alert(channel, 0, ALERT));
+    assert_held(
+        &stage,
+        &[],
+        event("fail-over/schedule.json"),
+        "both sides are in trouble",
+    )
+    .await;
     // Also where an alert is too old to be taken at its word.
     let late = super::late(alert_set(A), Duration::from_secs(300));
     assert_held(&stage, &[], late, "both sides are in trouble").await;
@@ -69,28 +90,68 @@ async fn a_side_is_not_left_for_one_of_which_nothing_can_be_told() {
     for (reply, reason) in [
         (Reply::Status(404), "answered 404"),
         (Reply::Status(500), "answered 500"),
-        (Reply::Redirect("https://example.com/".to_owned()), "answered 302"),
-        (Reply::Text("<html>".to_owned()), "its media playlist cannot be read"),
-        (Reply::Text(format!("#EXTM3U\n{}", "#".repeat(1024 * 1024))), "the answer is longer than"),
-        (Reply::Late(Duration::from_secs(60)), "cannot be told: GET http"),
-        (playlist(7, None, ""), "tells no time, and there was no earlier look"),
+        (
+            Reply::Redirect("https://example.com/".to_owned()),
+            "answered 302",
+        ),
+        (
+            Reply::Text("<html>".to_owned()),
+            "its media playlist cannot be read",
+        ),
+        (
+            Reply::Text(format!("#EXTM3U\n{}", "#".repeat(1024 * 1024))),
+            "the answer is longer than",
+        ),
+        (
+            Reply::Late(Duration::from_secs(60)),
+            "cannot be told: GET http",
+        ),
+        (
+            playlist(7, None, ""),
+            "tells no time, and there was no earlier look",
+        ),
     ] {
         assert_held(&b_answers(reply).await, &[], alert_set(A), reason).await;
     }
     let stage = Stage::new();
-    stage.mediapackage.set_reply(ENDPOINTS[B], "index.m3u8", Reply::Text(elsewhere.to_owned()));
-    assert_held(&stage, &[], alert_set(A), "http://192.0.2.1/1.m3u8 is not https").await;
-    stage.mediapackage.set_reply(ENDPOINTS[B], "index.m3u8", Reply::Status(503));
-    assert_held(&stage, &[], alert_set(A), "where its media playlists are is not known").await;
+    stage.mediapackage.set_reply(
+        ENDPOINTS[B],
+        "index.m3u8",
+        Reply::Text(elsewhere.to_owned()),
+    );
+    assert_held(
+        &stage,
+        &[],
+        alert_set(A),
+        "http://192.0.2.1/1.m3u8 is not https",
+    )
+    .await;
+    stage
+        .mediapackage
+        .set_reply(ENDPOINTS[B], "index.m3u8", Reply::Status(503));
+    assert_held(
+        &stage,
+        &[],
+        alert_set(A),
+        "where its media playlists are is not known",
+    )
+    .await;
     stage.mediapackage.delete(ENDPOINTS[B]);
-    assert_held(&stage, &[], alert_set(A), "where its media playlists are is not known").await;
+    assert_held(
+        &stage,
+        &[],
+        alert_set(A),
+        "where its media playlists are is not known",
+    )
+    .await;
 }
 
 /// Promises P42 and P43.
 #[tokio::test]
 async fn a_side_is_not_left_for_one_that_has_ended_or_names_no_segment() {
     let ended = playlist(7, Some(&now()), "#EXT-X-ENDLIST\n");
-    let empty = Reply::Text("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:1\n".to_owned());
+    let empty =
+        Reply::Text("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:1\n".to_owned());
     for (reply, reason) in [
         (ended, "B does not move either: it has ended"),
         (empty, "B does not move either: its media playlist names no"),
@@ -109,7 +170,10 @@ async fn a_side_that_stands_still_is_known_by_media_packages_header() {
     assert_held(&stage, &[], alert_set(A), "its newest segment was made").await;
     stage.mediapackage.resume(CHANNELS[B]);
     tokio::time::sleep(Duration::from_millis(600)).await;
-    assert_eq!(run(&stage, &[], alert_set(A)).await["outcome"], "failed_over");
+    assert_eq!(
+        run(&stage, &[], alert_set(A)).await["outcome"],
+        "failed_over"
+    );
 }
 
 /// Promise P43.
@@ -117,9 +181,18 @@ async fn a_side_that_stands_still_is_known_by_media_packages_header() {
 async fn without_the_header_the_time_of_the_picture_counts() {
     // The newest segment ends six seconds after that; three target durations and 20 s are allowed.
     let fresh = playlist(7, Some(&ago(Duration::from_secs(20))), "");
-    assert_eq!(run(&b_answers(fresh).await, &[], alert_set(A)).await["outcome"], "failed_over");
+    assert_eq!(
+        run(&b_answers(fresh).await, &[], alert_set(A)).await["outcome"],
+        "failed_over"
+    );
     let stale = playlist(7, Some(&ago(Duration::from_secs(40))), "");
-    assert_held(&b_answers(stale).await, &[], alert_set(A), "its newest picture was taken").await;
+    assert_held(
+        &b_answers(stale).await,
+        &[],
+        alert_set(A),
+        "its newest picture was taken",
+    )
+    .await;
 }
 
 /// Promise P43.
@@ -128,7 +201,13 @@ async fn without_any_time_the_numbers_since_an_earlier_look_count() {
     let schedule = || event("fail-over/schedule.json");
     let stage = b_answers(playlist(7, None, "")).await;
     let looked = run(&stage, &[], schedule()).await;
-    assert!(looked["stale"][0].as_str().unwrap().contains("no earlier look"), "{looked:#}");
+    assert!(
+        looked["stale"][0]
+            .as_str()
+            .unwrap()
+            .contains("no earlier look"),
+        "{looked:#}"
+    );
     let sighting = &stage.state()["sides"]["B"]["sighting"];
     assert_eq!(sighting["sequence"], 8, "the next one that is due");
 
@@ -137,22 +216,45 @@ async fn without_any_time_the_numbers_since_an_earlier_look_count() {
     let minute_ago = SystemTime::now() - Duration::from_secs(60);
     state["sides"]["B"]["sighting"]["at"] = stories::pair::time(minute_ago).into();
     stage.put_state(&state);
-    stage.mediapackage.set_reply(ENDPOINTS[B], "index_1.m3u8", playlist(12, None, ""));
-    assert_held(&stage, &[], alert_set(A), "only 5 new segments came in the last 6").await;
-    stage.mediapackage.set_reply(ENDPOINTS[B], "index_1.m3u8", playlist(36, None, ""));
-    assert_eq!(run(&stage, &[], alert_set(A)).await["outcome"], "failed_over");
+    stage
+        .mediapackage
+        .set_reply(ENDPOINTS[B], "index_1.m3u8", playlist(12, None, ""));
+    assert_held(
+        &stage,
+        &[],
+        alert_set(A),
+        "only 5 new segments came in the last 6",
+    )
+    .await;
+    stage
+        .mediapackage
+        .set_reply(ENDPOINTS[B], "index_1.m3u8", playlist(36, None, ""));
+    assert_eq!(
+        run(&stage, &[], alert_set(A)).await["outcome"],
+        "failed_over"
+    );
 }
 
 /// Promise P43: the times of ffmpeg, in another form of ISO 8601, are times too.
 #[tokio::test]
 async fn a_live_stream_without_headers_is_known_by_its_dates() {
-    let live = || Live { segment_ms: 500, has_manifest_headers: false, ..Live::default() };
+    let live = || Live {
+        segment_ms: 500,
+        has_manifest_headers: false,
+        ..Live::default()
+    };
     let stage = Stage::with(live(), live());
     stage.publish(&[]).await;
-    assert_eq!(run(&stage, &[], alert_set(A)).await["outcome"], "failed_over");
+    assert_eq!(
+        run(&stage, &[], alert_set(A)).await["outcome"],
+        "failed_over"
+    );
     let basic = now().replace('Z', "+0000");
     let stage = b_answers(playlist(7, Some(&basic), "")).await;
-    assert_eq!(run(&stage, &[], alert_set(A)).await["outcome"], "failed_over");
+    assert_eq!(
+        run(&stage, &[], alert_set(A)).await["outcome"],
+        "failed_over"
+    );
 }
 
 /// Promise P49.
@@ -162,7 +264,8 @@ async fn a_state_that_cannot_be_understood_is_held_by_all_three() {
     let cut = || side(json!({ "cut": { "by": "none", "why": "both" } }));
     let state = |version: &str, sides: [Value; 2]| {
         let [a, b] = sides;
-        json!({ "version": version, "generation": 3, "first": "A", "sides": { "A": a, "B": b } }).to_string()
+        json!({ "version": version, "generation": 3, "first": "A", "sides": { "A": a, "B": b } })
+            .to_string()
     };
     let live = || side(json!("live"));
     let with_more = state("1", [live(), live()]).replacen('{', "{\"newer\": 1, ", 1);
@@ -171,13 +274,18 @@ async fn a_state_that_cannot_be_understood_is_held_by_all_three() {
         ("{}".to_owned(), "missing field"),
         ("null".to_owned(), "invalid type"),
         (state("2", [live(), live()]), "unknown variant `2`"),
-        (state("1", [live(), side(json!("dead"))]), "unknown variant `dead`"),
+        (
+            state("1", [live(), side(json!("dead"))]),
+            "unknown variant `dead`",
+        ),
         (state("1", [cut(), cut()]), "neither side is live"),
         (with_more, "unknown field `newer`"),
         ("x".repeat(300_000), "more than 262144"),
     ] {
         let stage = Stage::published(&[]).await;
-        stage.s3.put(stories::pair::CONTROL, stories::pair::STATE, state.clone());
+        stage
+            .s3
+            .put(stories::pair::CONTROL, stories::pair::STATE, state.clone());
         stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
         let before = stage.everything();
         stage.traffic.reset_calls();
@@ -191,10 +299,21 @@ async fn a_state_that_cannot_be_understood_is_held_by_all_three() {
             let answer = response(stage.call(stem, &[], event).await);
             assert_eq!(answer["outcome"], "held", "{stem} {said}");
             let why = answer["why"].as_str().unwrap();
-            assert!(why.contains("pairs/show/state.json") && why.contains(said), "{stem}: {why}");
+            assert!(
+                why.contains("pairs/show/state.json") && why.contains(said),
+                "{stem}: {why}"
+            );
         }
         assert_eq!(stage.everything(), before, "{said}");
-        let changes = |operation: &str| !["GetObject", "DescribeOriginEndpoint", "GET"].contains(&operation);
-        assert!(!stage.traffic.calls().iter().any(|call| changes(&call.operation)), "{said}");
+        let changes =
+            |operation: &str| !["GetObject", "DescribeOriginEndpoint", "GET"].contains(&operation);
+        assert!(
+            !stage
+                .traffic
+                .calls()
+                .iter()
+                .any(|call| changes(&call.operation)),
+            "{said}"
+        );
     }
 }

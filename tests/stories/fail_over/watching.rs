@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use stand_in::{Answer, Fault, Live};
 use std::time::Duration;
 use stories::pair::{
-    ALERT, CHANNELS, ENDPOINTS, Stage, ago, alarm, alarm_ok, alert_cleared, alert_set, by_hand, metrics,
+    ALERT, CHANNELS, ENDPOINTS, Stage, ago, alarm, alarm_ok, alert_cleared, alert_set, by_hand,
+    metrics,
 };
 use stories::{event, response};
 
@@ -26,7 +27,11 @@ async fn the_schedule_finishes_what_an_earlier_run_began() {
         undisturbed.traffic.reset_calls();
         run(&undisturbed, &settings, alert_set(A)).await;
         let calls = undisturbed.traffic.calls();
-        let write = calls.iter().find(|call| call.operation == "PutObject").unwrap().index;
+        let write = calls
+            .iter()
+            .find(|call| call.operation == "PutObject")
+            .unwrap()
+            .index;
 
         let stage = Stage::published(&settings).await;
         stage.traffic.reset_calls();
@@ -40,10 +45,17 @@ async fn the_schedule_finishes_what_an_earlier_run_began() {
         assert_eq!(stage.steering()["PATHWAY-PRIORITY"], json!(["A", "B"]));
         let answer = run(&stage, &settings, schedule()).await;
         assert_eq!(answer["outcome"], "failed_over");
-        let steps: Vec<&str> = ["steer"].into_iter().chain(strike).chain(["publish"]).collect();
+        let steps: Vec<&str> = ["steer"]
+            .into_iter()
+            .chain(strike)
+            .chain(["publish"])
+            .collect();
         assert_eq!(answer["steps"], json!(steps));
         assert_eq!(stage.picture(), undisturbed.picture());
-        assert_eq!(run(&stage, &settings, schedule()).await["outcome"], "unchanged");
+        assert_eq!(
+            run(&stage, &settings, schedule()).await["outcome"],
+            "unchanged"
+        );
     }
 }
 
@@ -53,32 +65,62 @@ async fn a_side_that_does_not_move_is_reported_before_it_is_needed() {
     let stage = Stage::published(&[]).await;
     let fail_over = stage.start("fail-over", &[]);
     let answer = response(fail_over.invoke(schedule()).await);
-    assert_eq!((&answer["outcome"], &answer["stale"]), (&json!("unchanged"), &Value::Null), "{answer:#}");
-    assert_eq!((&metrics(&fail_over)["Stale"], &metrics(&fail_over)["Cut"]), (&json!(0), &json!(0)));
+    assert_eq!(
+        (&answer["outcome"], &answer["stale"]),
+        (&json!("unchanged"), &Value::Null),
+        "{answer:#}"
+    );
+    assert_eq!(
+        (&metrics(&fail_over)["Stale"], &metrics(&fail_over)["Cut"]),
+        (&json!(0), &json!(0))
+    );
     let before = [stage.steering(), stage.public("index.m3u8").into()];
     stage.mediapackage.stall(CHANNELS[B]);
     tokio::time::sleep(Duration::from_millis(3_600)).await;
     let answer = response(fail_over.invoke(schedule()).await);
     assert_eq!(answer["outcome"], "unchanged");
-    assert!(answer["stale"][0].as_str().unwrap().starts_with("B: its newest segment was made"), "{answer:#}");
-    assert_eq!((&metrics(&fail_over)["Stale"], &metrics(&fail_over)["Cut"]), (&json!(1), &json!(0)));
+    assert!(
+        answer["stale"][0]
+            .as_str()
+            .unwrap()
+            .starts_with("B: its newest segment was made"),
+        "{answer:#}"
+    );
+    assert_eq!(
+        (&metrics(&fail_over)["Stale"], &metrics(&fail_over)["Cut"]),
+        (&json!(1), &json!(0))
+    );
     stage.mediapackage.delete(ENDPOINTS[A]);
     let answer = response(fail_over.invoke(schedule()).await);
-    assert!(answer["stale"][0].as_str().unwrap().starts_with("A: http"), "{answer:#}");
+    assert!(
+        answer["stale"][0].as_str().unwrap().starts_with("A: http"),
+        "{answer:#}"
+    );
     assert_eq!(metrics(&fail_over)["Stale"], 2);
-    assert_eq!([stage.steering(), stage.public("index.m3u8").into()], before);
+    assert_eq!(
+        [stage.steering(), stage.public("index.m3u8").into()],
+        before
+    );
 }
 
 /// Promise P47.
 #[tokio::test]
 async fn sides_whose_numbers_would_freeze_a_player_are_reported() {
     for (offset, said) in [(0, false), (4, true), (1_000_000, false)] {
-        let live = |sequence_offset| Live { segment_ms: 500, sequence_offset, ..Live::default() };
+        let live = |sequence_offset| Live {
+            segment_ms: 500,
+            sequence_offset,
+            ..Live::default()
+        };
         let stage = Stage::with(live(0), live(offset));
         stage.publish(&[]).await;
         let answer = run(&stage, &[], schedule()).await;
         let notes = answer["notes"].to_string();
-        assert_eq!(notes.contains("B numbers its segments 4 apart from A"), said, "{offset}: {notes}");
+        assert_eq!(
+            notes.contains("B numbers its segments 4 apart from A"),
+            said,
+            "{offset}: {notes}"
+        );
     }
 }
 
@@ -92,9 +134,15 @@ async fn a_cut_is_counted_once_and_told_by_the_schedule_as_long_as_it_lasts() {
     assert_eq!(metrics(&fail_over)["FailedOver"], 1);
     for _ in 0..2 {
         let answer = response(fail_over.invoke(schedule()).await);
-        assert_eq!((&answer["outcome"], &answer["sides"]["A"]), (&json!("unchanged"), &json!("cut")));
+        assert_eq!(
+            (&answer["outcome"], &answer["sides"]["A"]),
+            (&json!("unchanged"), &json!("cut"))
+        );
         let metrics = metrics(&fail_over);
-        assert_eq!((&metrics["Cut"], &metrics["FailedOver"]), (&json!(1), &Value::Null));
+        assert_eq!(
+            (&metrics["Cut"], &metrics["FailedOver"]),
+            (&json!(1), &Value::Null)
+        );
     }
 }
 
@@ -109,7 +157,9 @@ fn a_minute_passes(stage: &Stage, side: &str) {
 
 /// A target duration is one second, and three are allowed.
 async fn stall(stage: &Stage, sides: &[usize]) {
-    sides.iter().for_each(|side| stage.mediapackage.stall(CHANNELS[*side]));
+    sides
+        .iter()
+        .for_each(|side| stage.mediapackage.stall(CHANNELS[*side]));
     tokio::time::sleep(Duration::from_millis(3_600)).await;
 }
 
@@ -123,22 +173,41 @@ async fn viewers_are_taken_off_a_side_that_stands_still_though_no_alert_says_so(
         stall(&stage, &[A]).await;
         for _ in 0..2 {
             let answer = run(&stage, &settings, schedule()).await;
-            assert_eq!(answer["outcome"], "unchanged", "one look is none: {answer:#}");
+            assert_eq!(
+                answer["outcome"], "unchanged",
+                "one look is none: {answer:#}"
+            );
             assert_eq!(stage.steering()["PATHWAY-PRIORITY"], json!(["A", "B"]));
         }
         a_minute_passes(&stage, "A");
         let answer = run(&stage, &settings, schedule()).await;
-        assert_eq!((&answer["outcome"], &answer["cut"]), (&json!("failed_over"), &json!("A")), "{answer:#}");
-        assert!(answer["why"].as_str().unwrap().starts_with("it has stood still since"), "{answer:#}");
+        assert_eq!(
+            (&answer["outcome"], &answer["cut"]),
+            (&json!("failed_over"), &json!("A")),
+            "{answer:#}"
+        );
+        assert!(
+            answer["why"]
+                .as_str()
+                .unwrap()
+                .starts_with("it has stood still since"),
+            "{answer:#}"
+        );
         assert_eq!(stage.steering()["PATHWAY-PRIORITY"][0], "B");
-        assert_eq!(run(&stage, &settings, schedule()).await["outcome"], "unchanged");
+        assert_eq!(
+            run(&stage, &settings, schedule()).await["outcome"],
+            "unchanged"
+        );
     }
 }
 
 /// Promise P64: a channel that was deleted has nothing to say.
 #[tokio::test]
 async fn a_side_that_stands_still_is_known_though_medialive_does_not_answer() {
-    let settings = [("SIDE_A_CHANNEL_ARN", "arn:aws:medialive:us-west-2:111122223333:channel:999999")];
+    let settings = [(
+        "SIDE_A_CHANNEL_ARN",
+        "arn:aws:medialive:us-west-2:111122223333:channel:999999",
+    )];
     let stage = Stage::published(&settings).await;
     stall(&stage, &[A]).await;
     let fail_over = stage.start("fail-over", &settings);
@@ -148,12 +217,16 @@ async fn a_side_that_stands_still_is_known_though_medialive_does_not_answer() {
     };
     assert!(error(fail_over.invoke(schedule()).await).contains("ListAlerts 999999"));
     a_minute_passes(&stage, "A");
-    assert_eq!(response(fail_over.invoke(schedule()).await)["outcome"], "failed_over");
+    assert_eq!(
+        response(fail_over.invoke(schedule()).await)["outcome"],
+        "failed_over"
+    );
 }
 
 /// Promise P64.
 #[tokio::test]
-async fn viewers_are_left_where_a_side_stands_still_that_they_are_not_on_or_together_with_the_other() {
+async fn viewers_are_left_where_a_side_stands_still_that_they_are_not_on_or_together_with_the_other()
+ {
     let stage = Stage::published(&[]).await;
     stall(&stage, &[B]).await;
     run(&stage, &[], schedule()).await;
@@ -164,7 +237,10 @@ async fn viewers_are_left_where_a_side_stands_still_that_they_are_not_on_or_toge
     stall(&stage, &[A]).await;
     run(&stage, &[], schedule()).await;
     let stood_still = |side: &str| stage.state()["sides"][side]["stood_still"].clone();
-    assert_eq!([stood_still("A"), stood_still("B")], [Value::Null, Value::Null]);
+    assert_eq!(
+        [stood_still("A"), stood_still("B")],
+        [Value::Null, Value::Null]
+    );
     stage.mediapackage.resume(CHANNELS[B]);
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert_eq!(run(&stage, &[], schedule()).await["outcome"], "unchanged");
@@ -184,7 +260,11 @@ async fn an_alarm_that_nothing_could_be_done_about_is_not_forgotten() {
     stage.mediapackage.resume(CHANNELS[B]);
     tokio::time::sleep(Duration::from_millis(600)).await;
     let answer = run(&stage, &[], schedule()).await;
-    assert_eq!((&answer["outcome"], &answer["cut"]), (&json!("failed_over"), &json!("A")), "{answer:#}");
+    assert_eq!(
+        (&answer["outcome"], &answer["cut"]),
+        (&json!("failed_over"), &json!("A")),
+        "{answer:#}"
+    );
     // It does not come back before the alarm is over, though MediaLive knows of nothing.
     let back = async |event| response(stage.call("fail-back", &[], event).await)["outcome"].clone();
     assert_eq!(back(event("fail-back/schedule.json")).await, "unchanged");
@@ -196,7 +276,10 @@ async fn an_alarm_that_nothing_could_be_done_about_is_not_forgotten() {
 #[tokio::test]
 async fn who_wants_a_side_off_that_is_cut_already_is_heard() {
     let stage = Stage::published(&[]).await;
-    assert_eq!(run(&stage, &[], alert_set(A)).await["outcome"], "failed_over");
+    assert_eq!(
+        run(&stage, &[], alert_set(A)).await["outcome"],
+        "failed_over"
+    );
     let back = async |event| response(stage.call("fail-back", &[], event).await)["outcome"].clone();
     for (event, over) in [(alarm(A), alarm_ok(A)), (by_hand(A), by_hand(A))] {
         assert_eq!(run(&stage, &[], event).await["outcome"], "unchanged");
@@ -206,7 +289,10 @@ async fn who_wants_a_side_off_that_is_cut_already_is_heard() {
         }
         assert_eq!(back(over).await, "failed_back");
         assert_eq!(stage.state()["sides"]["A"]["alarm_since"], Value::Null);
-        assert_eq!(run(&stage, &[], alert_set(A)).await["outcome"], "failed_over");
+        assert_eq!(
+            run(&stage, &[], alert_set(A)).await["outcome"],
+            "failed_over"
+        );
     }
 }
 
@@ -218,7 +304,10 @@ async fn sides_that_are_mixed_up_are_held_before_it_matters() {
         stage.medialive.send_to(channel, channel);
     }
     assert_eq!(run(&stage, &[], schedule()).await["outcome"], "unchanged");
-    let swapped = [("SIDE_A_ENDPOINT", ENDPOINTS[B]), ("SIDE_B_ENDPOINT", ENDPOINTS[A])];
+    let swapped = [
+        ("SIDE_A_ENDPOINT", ENDPOINTS[B]),
+        ("SIDE_B_ENDPOINT", ENDPOINTS[A]),
+    ];
     let answer = run(&stage, &swapped, schedule()).await;
     assert_eq!(answer["outcome"], "held");
     let why = "endpoint show-b-hls is not side A's: it serves MediaPackage channel 654321, and MediaLive channel \

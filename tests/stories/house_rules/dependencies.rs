@@ -50,7 +50,13 @@ const OUTSIDE: [&str; 3] = ["demo", "stories", "bench"];
 
 /// These may name an AWS SDK outside their tests: the adapter, and the stories, which look at S3 themselves.
 const MAY_NAME_AN_SDK: [&str; 2] = ["onair-aws", "stories"];
-const SDK: [&str; 5] = ["aws-sdk-", "aws-config", "aws-smithy-", "aws-types", "aws-credential-types"];
+const SDK: [&str; 5] = [
+    "aws-sdk-",
+    "aws-config",
+    "aws-smithy-",
+    "aws-types",
+    "aws-credential-types",
+];
 
 /// How names begin of crates that talk to a network, a runtime or an SDK.
 const NOT_PURE: [&str; 17] = [
@@ -91,14 +97,19 @@ fn arrows_between_our_crates_point_one_way() {
                 continue;
             }
         };
-        for Dependency { name: used, dev, .. } in package.dependencies.iter().filter(|used| used.ours) {
+        for Dependency {
+            name: used, dev, ..
+        } in package.dependencies.iter().filter(|used| used.ours)
+        {
             if HAVE_NO_CODE.contains(&used.as_str()) {
                 continue;
             }
             // Tests may start a loopback AWS; those of the core have no use for one.
             let in_tests = *dev && used == "stand-in" && name != "onair-core";
             if !may_use.contains(&used.as_str()) && !in_tests {
-                breaches.push(format!("{name} depends on {used}; of ours it may use only {may_use:?}"));
+                breaches.push(format!(
+                    "{name} depends on {used}; of ours it may use only {may_use:?}"
+                ));
             }
         }
     }
@@ -114,8 +125,10 @@ fn only_the_adapter_names_an_aws_sdk() {
         }
         for used in package.dependencies.iter().filter(|used| !used.dev) {
             if SDK.iter().any(|sdk| used.name.starts_with(sdk)) {
-                breaches
-                    .push(format!("{} depends on {}: that belongs into onair-aws", package.name, used.name));
+                breaches.push(format!(
+                    "{} depends on {}: that belongs into onair-aws",
+                    package.name, used.name
+                ));
             }
         }
     }
@@ -125,10 +138,25 @@ fn only_the_adapter_names_an_aws_sdk() {
 #[test]
 fn the_core_reaches_no_network_and_no_runtime_not_even_through_others() {
     // Its `clippy.toml` refuses the standard library's clock, files and network.
-    let arguments = ["tree", "--frozen", "--package", "onair-core", "--edges", "normal", "--prefix", "none"];
+    let arguments = [
+        "tree",
+        "--frozen",
+        "--package",
+        "onair-core",
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+    ];
     let tree = cargo(&arguments);
-    let crates: Vec<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
-    assert!(crates.contains(&"m3u8-rs"), "`cargo tree` shows nothing of the core's dependencies: {tree}");
+    let crates: Vec<&str> = tree
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    assert!(
+        crates.contains(&"m3u8-rs"),
+        "`cargo tree` shows nothing of the core's dependencies: {tree}"
+    );
     let is_pure = |name: &&&str| !NOT_PURE.iter().any(|start| name.starts_with(start));
     let breaches: Vec<String> = crates
         .iter()
@@ -142,7 +170,13 @@ fn the_core_reaches_no_network_and_no_runtime_not_even_through_others() {
 
 /// The packages of the workspace, from `cargo metadata`.
 pub(super) fn packages() -> Vec<Package> {
-    let metadata = cargo(&["metadata", "--format-version", "1", "--no-deps", "--offline"]);
+    let metadata = cargo(&[
+        "metadata",
+        "--format-version",
+        "1",
+        "--no-deps",
+        "--offline",
+    ]);
     let metadata: Value =
         serde_json::from_str(&metadata).unwrap_or_else(|error| panic!("cargo metadata: {error}"));
     array(&metadata["packages"]).iter().map(package).collect()
@@ -154,7 +188,10 @@ fn viewers_get_the_player_that_the_stories_watch_with() {
         let package: Value = serde_json::from_str(&super::read(path)).unwrap();
         text(&package["dependencies"]["hls.js"])
     });
-    assert!(!viewers.is_empty() && viewers == stories, "hls.js {viewers} and {stories}");
+    assert!(
+        !viewers.is_empty() && viewers == stories,
+        "hls.js {viewers} and {stories}"
+    );
 }
 
 fn package(package: &Value) -> Package {
@@ -167,13 +204,17 @@ fn package(package: &Value) -> Package {
     };
     Package {
         name: text(&package["name"]),
-        folder: super::relative(manifest.trim_end_matches("/Cargo.toml").as_ref()).unwrap_or_default(),
+        folder: super::relative(manifest.trim_end_matches("/Cargo.toml").as_ref())
+            .unwrap_or_default(),
         binaries: array(&package["targets"])
             .iter()
             .filter(is_binary)
             .map(|target| text(&target["name"]))
             .collect(),
-        dependencies: array(&package["dependencies"]).iter().map(dependency).collect(),
+        dependencies: array(&package["dependencies"])
+            .iter()
+            .map(dependency)
+            .collect(),
     }
 }
 
@@ -187,7 +228,10 @@ fn text(value: &Value) -> String {
 
 pub(super) fn cargo(arguments: &[&str]) -> String {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let output = Command::new(cargo).args(arguments).current_dir(root()).output();
+    let output = Command::new(cargo)
+        .args(arguments)
+        .current_dir(root())
+        .output();
     let output = output.unwrap_or_else(|error| panic!("cargo: {error}"));
     assert!(
         output.status.success(),

@@ -16,7 +16,9 @@ fn promises_are_numbered_from_one_without_a_gap_and_each_says_something() {
     for number in 1..=last {
         match numbers.iter().filter(|known| **known == number).count() {
             1 => {}
-            0 => breaches.push(format!("docs/behaviour.md goes to P{last}, but has no P{number}")),
+            0 => breaches.push(format!(
+                "docs/behaviour.md goes to P{last}, but has no P{number}"
+            )),
             count => breaches.push(format!("docs/behaviour.md has P{number} {count} times")),
         }
     }
@@ -31,11 +33,14 @@ fn every_promise_is_told_by_a_test_and_every_test_tells_a_promise_that_was_made(
     let cited = cited();
     let mut breaches = Vec::new();
     for number in made.iter().filter(|number| !cited.contains_key(number)) {
-        breaches
-            .push(format!("docs/behaviour.md promises P{number}, and no test says \"Promise P{number}\""));
+        breaches.push(format!(
+            "docs/behaviour.md promises P{number}, and no test says \"Promise P{number}\""
+        ));
     }
     for (number, files) in cited.iter().filter(|(number, _)| !made.contains(number)) {
-        breaches.push(format!("{files:?} cite P{number}, which docs/behaviour.md does not promise"));
+        breaches.push(format!(
+            "{files:?} cite P{number}, which docs/behaviour.md does not promise"
+        ));
     }
     assert_none(&breaches);
 }
@@ -46,8 +51,13 @@ fn every_setting_of_the_template_is_in_the_readmes_table() {
     let mut breaches = Vec::new();
     for setting in template::settings() {
         let named = format!("`{setting}`");
-        if !readme.lines().any(|line| line.starts_with('|') && line.contains(&named)) {
-            breaches.push(format!("README.md has no row for {named} in a table of settings"));
+        if !readme
+            .lines()
+            .any(|line| line.starts_with('|') && line.contains(&named))
+        {
+            breaches.push(format!(
+                "README.md has no row for {named} in a table of settings"
+            ));
         }
     }
     assert_none(&breaches);
@@ -56,22 +66,44 @@ fn every_setting_of_the_template_is_in_the_readmes_table() {
 /// Whoever is on call looks up what the log says, and must find the same words.
 #[test]
 fn the_reasons_for_held_that_are_explained_are_the_codes_own() {
-    let sources = files(&["crates/onair-core/src", "crates/onair-pair/src", "functions"], ".rs");
+    let sources = files(
+        &[
+            "crates/onair-core/src",
+            "crates/onair-pair/src",
+            "functions",
+        ],
+        ".rs",
+    );
     let code: String = sources.iter().map(|file| read(file)).collect();
     // A text over several lines is one: the compiler takes the blanks after `\\` away.
     let code: String = code.split("\\\n").map(str::trim_start).collect();
     let operating = read("docs/operating.md");
     let tables = operating.split("| `why` says | Do |\n").skip(1);
-    let rows: Vec<&str> =
-        tables.flat_map(|table| table.lines().skip(1).take_while(|line| line.starts_with('|'))).collect();
-    assert!(!rows.is_empty(), "docs/operating.md has no table of what `why` says");
+    let rows: Vec<&str> = tables
+        .flat_map(|table| {
+            table
+                .lines()
+                .skip(1)
+                .take_while(|line| line.starts_with('|'))
+        })
+        .collect();
+    assert!(
+        !rows.is_empty(),
+        "docs/operating.md has no table of what `why` says"
+    );
     let mut breaches = Vec::new();
     for reason in rows.iter().filter_map(|row| row.split(" | ").next()) {
         // The reasons are in backticks; `…` stands for what is different each time.
-        let quoted = reason.split('`').skip(1).step_by(2).flat_map(|text| text.split('…'));
+        let quoted = reason
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .flat_map(|text| text.split('…'));
         for words in quoted.map(|words| words.trim_matches([' ', '"', ':'])) {
             if !code.contains(words) {
-                breaches.push(format!("docs/operating.md explains {words:?}, which no source says"));
+                breaches.push(format!(
+                    "docs/operating.md explains {words:?}, which no source says"
+                ));
             }
         }
     }
@@ -84,19 +116,33 @@ fn promises() -> Vec<(u32, String)> {
         let (number, text) = line.strip_prefix("**P")?.split_once(".**")?;
         Some((number.parse().ok()?, text.trim().to_owned()))
     };
-    read("docs/behaviour.md").lines().filter_map(promise).collect()
+    read("docs/behaviour.md")
+        .lines()
+        .filter_map(promise)
+        .collect()
 }
 
 /// The promises that tests name (`Promise P7`, `Promises P1 and P7`), each with the files that do.
 fn cited() -> BTreeMap<u32, BTreeSet<String>> {
-    let functions: Vec<String> = stems().iter().map(|stem| format!("functions/{stem}/tests")).collect();
+    let functions: Vec<String> = stems()
+        .iter()
+        .map(|stem| format!("functions/{stem}/tests"))
+        .collect();
     let folders: Vec<&str> = functions
         .iter()
         .map(String::as_str)
-        .chain(["tests/stories", "tests/player", "tests/origin", "crates/onair/tests"])
+        .chain([
+            "tests/stories",
+            "tests/player",
+            "tests/origin",
+            "crates/onair/tests",
+        ])
         .collect();
     let mut tests = files(&folders, ".rs");
-    tests.extend(files(&["tests/template", "tests/ansible", "tests/pipelines"], ".py"));
+    tests.extend(files(
+        &["tests/template", "tests/ansible", "tests/pipelines"],
+        ".py",
+    ));
     tests.extend(files(&["tests/player"], ".mjs"));
     let mut cited: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
     for file in tests.into_iter().filter(|file| !is_house_rule(file)) {

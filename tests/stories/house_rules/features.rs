@@ -41,7 +41,10 @@ fn no_product_has_a_feature_that_is_for_tests() {
             let all: BTreeSet<&str> = sets.iter().flat_map(|set| set.split(',')).collect();
             for feature in all.into_iter().filter(|feature| is_for_tests(feature)) {
                 if !ASKED_FOR_BY_THE_SDK.contains(&(name, feature)) {
-                    breaches.push(format!("{} has {outside} with the feature {feature}", package.name));
+                    breaches.push(format!(
+                        "{} has {outside} with the feature {feature}",
+                        package.name
+                    ));
                 }
             }
         }
@@ -51,14 +54,21 @@ fn no_product_has_a_feature_that_is_for_tests() {
 
 #[test]
 fn features_of_outside_crates_are_written_once() {
-    let metadata = cargo(&["metadata", "--format-version", "1", "--no-deps", "--offline"]);
+    let metadata = cargo(&[
+        "metadata",
+        "--format-version",
+        "1",
+        "--no-deps",
+        "--offline",
+    ]);
     let written = written(&serde_json::from_str(&metadata).unwrap());
     assert_none(&written_twice(&written));
 }
 
 #[test]
 fn a_manifest_with_features_of_its_own_is_seen() {
-    let tokio = |features: Value| json!({ "name": "tokio", "source": "registry", "features": features });
+    let tokio =
+        |features: Value| json!({ "name": "tokio", "source": "registry", "features": features });
     let metadata = |ours: Value, theirs: Value| {
         json!({ "packages": [
             { "name": "ours", "dependencies": [tokio(ours)] },
@@ -73,7 +83,9 @@ fn a_manifest_with_features_of_its_own_is_seen() {
 
 /// Whether a feature's name says that it is for tests.
 fn is_for_tests(feature: &str) -> bool {
-    feature.split('-').any(|word| matches!(word, "test" | "tests" | "testing"))
+    feature
+        .split('-')
+        .any(|word| matches!(word, "test" | "tests" | "testing"))
 }
 
 /// Each crate from outside with the sets of features that manifests name for it, and who does.
@@ -88,18 +100,29 @@ fn written(metadata: &Value) -> Written {
                 continue;
             }
             // Two versions of one crate are two crates.
-            let name = dependency["rename"].as_str().or(dependency["name"].as_str()).unwrap_or_default();
+            let name = dependency["rename"]
+                .as_str()
+                .or(dependency["name"].as_str())
+                .unwrap_or_default();
             let features = dependency["features"].as_array().into_iter().flatten();
-            let mut set: BTreeSet<String> =
-                features.filter_map(|name| name.as_str().map(str::to_owned)).collect();
+            let mut set: BTreeSet<String> = features
+                .filter_map(|name| name.as_str().map(str::to_owned))
+                .collect();
             if dependency["uses_default_features"] == true {
                 set.insert("default".to_owned());
             }
-            let by = written.entry(name.to_owned()).or_default().entry(set).or_default();
+            let by = written
+                .entry(name.to_owned())
+                .or_default()
+                .entry(set)
+                .or_default();
             by.push(package["name"].as_str().unwrap_or_default().to_owned());
         }
     }
-    assert!(!written.is_empty(), "`cargo metadata` shows no dependency from outside");
+    assert!(
+        !written.is_empty(),
+        "`cargo metadata` shows no dependency from outside"
+    );
     written
 }
 
@@ -116,16 +139,32 @@ fn written_twice(written: &Written) -> Vec<String> {
 /// The crates from outside that `cargo tree` shows, each with every set of features that it is compiled with.
 fn features(of: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
     // A tab stands in no name and no feature.
-    let tree = cargo(&[&["tree", "--frozen", "--prefix", "none", "--format", "{p}\t{f}"], of].concat());
+    let tree = cargo(
+        &[
+            &[
+                "tree", "--frozen", "--prefix", "none", "--format", "{p}\t{f}",
+            ],
+            of,
+        ]
+        .concat(),
+    );
     let mut features: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for line in tree.lines() {
-        let Some((package, set)) = line.split_once('\t') else { continue };
+        let Some((package, set)) = line.split_once('\t') else {
+            continue;
+        };
         // Ours has its folder behind its version.
         if !package.contains('/') {
             let set = set.trim_end_matches(" (*)").to_owned();
-            features.entry(package.trim_end_matches(" (proc-macro)").to_owned()).or_default().insert(set);
+            features
+                .entry(package.trim_end_matches(" (proc-macro)").to_owned())
+                .or_default()
+                .insert(set);
         }
     }
-    assert!(!features.is_empty(), "`cargo tree` shows nothing from outside: {tree}");
+    assert!(
+        !features.is_empty(),
+        "`cargo tree` shows nothing from outside: {tree}"
+    );
     features
 }

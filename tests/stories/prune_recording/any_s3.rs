@@ -6,7 +6,8 @@ use stand_in::Object;
 use stand_in::ivs::Rendition;
 use std::collections::BTreeMap;
 use stories::{
-    BUCKET, Cloud, VERSIONED, error, event, object_created, prune, recording, recording_end, response, start,
+    BUCKET, Cloud, VERSIONED, error, event, object_created, prune, recording, recording_end,
+    response, start,
 };
 
 /// Promises P1 and P7.
@@ -32,13 +33,26 @@ async fn every_trigger_leaves_the_same_recording_which_names_what_is_left() {
             }),
         };
         let mut report = response(prune(&cloud, &KEEP_HIGHEST, event).await);
-        assert_eq!(report["recording"].take(), json!(format!("s3://{BUCKET}/{}", recording.prefix)));
+        assert_eq!(
+            report["recording"].take(),
+            json!(format!("s3://{BUCKET}/{}", recording.prefix))
+        );
         assert_eq!(cloud.renditions(BUCKET, &recording).await, ["720p30"]);
         let [master, byte_range, ended] = documents(&cloud, BUCKET, &recording).await;
         assert_eq!(master.text.matches("#EXT-X-STREAM-INF").count(), 1);
         assert_eq!(master.text.matches("#EXT-X-MEDIA").count(), 1);
-        assert!(master.text.ends_with("\n720p30/playlist.m3u8\n"), "{}", master.text);
-        assert!(byte_range.text.ends_with("\n720p30/byte-range-variant.m3u8\n"), "{}", byte_range.text);
+        assert!(
+            master.text.ends_with("\n720p30/playlist.m3u8\n"),
+            "{}",
+            master.text
+        );
+        assert!(
+            byte_range
+                .text
+                .ends_with("\n720p30/byte-range-variant.m3u8\n"),
+            "{}",
+            byte_range.text
+        );
         assert_eq!(listed(&ended.text), ["720p30"]);
         ends.push((report, [master.text, byte_range.text, ended.text]));
     }
@@ -78,13 +92,32 @@ async fn events_that_end_no_recording_are_ignored() {
     let cloud = Cloud::any().await;
     let function = start(&cloud, &KEEP_HIGHEST);
     for (file, why) in [
-        ("recording-start", "the recording state is \"Recording Start\""),
-        ("recording-start-failure", "the recording state is \"Recording Start Failure\""),
-        ("recording-end-failure", "the recording state is \"Recording End Failure\""),
-        ("object-created-other", "the object's key does not end in events/recording-ended.json"),
-        ("stream-end", "an event \"IVS Stream State Change\" of \"aws.ivs\" does not end a recording"),
+        (
+            "recording-start",
+            "the recording state is \"Recording Start\"",
+        ),
+        (
+            "recording-start-failure",
+            "the recording state is \"Recording Start Failure\"",
+        ),
+        (
+            "recording-end-failure",
+            "the recording state is \"Recording End Failure\"",
+        ),
+        (
+            "object-created-other",
+            "the object's key does not end in events/recording-ended.json",
+        ),
+        (
+            "stream-end",
+            "an event \"IVS Stream State Change\" of \"aws.ivs\" does not end a recording",
+        ),
     ] {
-        let report = response(function.invoke(event(&format!("prune-recording/{file}.json"))).await);
+        let report = response(
+            function
+                .invoke(event(&format!("prune-recording/{file}.json")))
+                .await,
+        );
         assert_eq!(report, json!({"outcome": "ignored", "why": why}), "{file}");
     }
 }
@@ -99,9 +132,12 @@ async fn a_prefix_that_is_not_a_whole_recording_is_an_error_and_nothing_is_touch
     let function = start(&cloud, &KEEP_HIGHEST);
     // The channel's folder, a prefix cut short, one of a folder inside, one that was never there.
     let up = whole.prefix.rsplit_once('/').unwrap().0;
-    for prefix in
-        [up, &whole.prefix[..whole.prefix.len() - 2], &format!("{}/media", whole.prefix), "ivs/v1/nowhere"]
-    {
+    for prefix in [
+        up,
+        &whole.prefix[..whole.prefix.len() - 2],
+        &format!("{}/media", whole.prefix),
+        "ivs/v1/nowhere",
+    ] {
         let mut event = recording_end(BUCKET, &whole);
         event["detail"]["recording_s3_key_prefix"] = prefix.into();
         let (kind, message) = error(function.invoke(event).await);
@@ -115,13 +151,23 @@ async fn a_prefix_that_is_not_a_whole_recording_is_an_error_and_nothing_is_touch
 
     // An entry playlist that the metadata names may be on its way.
     let early = recording("early");
-    for (key, object) in early.objects().into_iter().filter(|(key, _)| !key.ends_with(MASTER)) {
+    for (key, object) in early
+        .objects()
+        .into_iter()
+        .filter(|(key, _)| !key.ends_with(MASTER))
+    {
         cloud.put_object(BUCKET, key, object).await;
     }
     let (kind, message) = error(function.invoke(recording_end(BUCKET, &early)).await);
     assert_eq!(kind, "BadEvent");
-    assert!(message.contains("media/hls/master.m3u8 is not there"), "{message}");
-    assert_eq!(cloud.sizes(BUCKET, &early.prefix).await.len(), early.objects().len() - 1);
+    assert!(
+        message.contains("media/hls/master.m3u8 is not there"),
+        "{message}"
+    );
+    assert_eq!(
+        cloud.sizes(BUCKET, &early.prefix).await.len(),
+        early.objects().len() - 1
+    );
 }
 
 /// Promise P8.
@@ -137,7 +183,9 @@ async fn every_other_byte_of_a_rewritten_playlist_stays() {
         #EXT-X-STREAM-INF:BANDWIDTH=230000,VIDEO=\"160p30\"\r\n160p30/playlist.m3u8\r\n\
         #EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=9000,URI=\"160p30/iframes.m3u8\"\r\n\
         \r\n#EXT-X-LAST";
-    cloud.put(BUCKET, &format!("{}/{MASTER}", recording.prefix), master).await;
+    cloud
+        .put(BUCKET, &format!("{}/{MASTER}", recording.prefix), master)
+        .await;
     response(prune(&cloud, &KEEP_HIGHEST, recording_end(BUCKET, &recording)).await);
     let without: String = master
         .split_inclusive('\n')
@@ -152,11 +200,15 @@ async fn rewritten_objects_keep_their_headers_and_unknown_fields() {
     let cloud = Cloud::any().await;
     let recording = recording("headers");
     cloud.put_recording(BUCKET, &recording).await;
-    let metadata =
-        BTreeMap::from([("owner".to_owned(), "sports desk".to_owned()), ("take".to_owned(), "2".to_owned())]);
-    for (path, content_type) in
-        [(MASTER, "audio/mpegurl"), (BYTE_RANGE, "audio/mpegurl"), (ENDED, "application/json")]
-    {
+    let metadata = BTreeMap::from([
+        ("owner".to_owned(), "sports desk".to_owned()),
+        ("take".to_owned(), "2".to_owned()),
+    ]);
+    for (path, content_type) in [
+        (MASTER, "audio/mpegurl"),
+        (BYTE_RANGE, "audio/mpegurl"),
+        (ENDED, "application/json"),
+    ] {
         let mut text = cloud.get(BUCKET, &recording, path).await.text;
         if path == ENDED {
             text = text.replacen('{', r#"{"zebra":{"b":1,"a":[2.50,"é"]},"#, 1);
@@ -168,23 +220,36 @@ async fn rewritten_objects_keep_their_headers_and_unknown_fields() {
             metadata: metadata.clone(),
             ..Object::default()
         };
-        cloud.put_object(BUCKET, format!("{}/{path}", recording.prefix), object).await;
+        cloud
+            .put_object(BUCKET, format!("{}/{path}", recording.prefix), object)
+            .await;
     }
     let before = documents(&cloud, BUCKET, &recording).await;
     response(prune(&cloud, &KEEP_HIGHEST, recording_end(BUCKET, &recording)).await);
-    for (before, after) in before.into_iter().zip(documents(&cloud, BUCKET, &recording).await) {
+    for (before, after) in before
+        .into_iter()
+        .zip(documents(&cloud, BUCKET, &recording).await)
+    {
         assert_ne!(before.text, after.text);
         assert_eq!(
             (before.content_type, before.cache_control),
             (after.content_type.clone(), after.cache_control.clone())
         );
         // recording-ended.json remembers, beside the user's own, what was removed.
-        let removed = [("onair-removed".to_owned(), "160p30:160,360p30:360,480p30:480".to_owned())];
+        let removed = [(
+            "onair-removed".to_owned(),
+            "160p30:160,360p30:360,480p30:480".to_owned(),
+        )];
         let ours = removed.into_iter().filter(|_| after.text.starts_with('{'));
-        assert_eq!(after.metadata, metadata.clone().into_iter().chain(ours).collect());
+        assert_eq!(
+            after.metadata,
+            metadata.clone().into_iter().chain(ours).collect()
+        );
         assert!(
             after.text.starts_with("#EXTM3U")
-                || after.text.starts_with(r#"{"zebra":{"b":1,"a":[2.5,"é"]},"version""#),
+                || after
+                    .text
+                    .starts_with(r#"{"zebra":{"b":1,"a":[2.5,"é"]},"version""#),
             "{}",
             after.text
         );
@@ -195,8 +260,12 @@ async fn rewritten_objects_keep_their_headers_and_unknown_fields() {
 #[tokio::test]
 async fn neighbours_and_strangers_are_not_touched() {
     let cloud = Cloud::any().await;
-    for (number, rule) in
-        [("KEEP_RENDITIONS", "highest"), ("DELETE_RENDITIONS", "<=480p")].into_iter().enumerate()
+    for (number, rule) in [
+        ("KEEP_RENDITIONS", "highest"),
+        ("DELETE_RENDITIONS", "<=480p"),
+    ]
+    .into_iter()
+    .enumerate()
     {
         let recording = recording(&format!("neighbour-{number}"));
         cloud.put_recording(BUCKET, &recording).await;
@@ -224,10 +293,24 @@ async fn neighbours_and_strangers_are_not_touched() {
         let after = cloud.sizes(BUCKET, &recording.prefix).await;
         let elsewhere = cloud.sizes(BUCKET, "media/hls/").await;
         for key in &strangers {
-            assert!(after.contains_key(key) || elsewhere.contains_key(key), "{rule:?}: {key}");
+            assert!(
+                after.contains_key(key) || elsewhere.contains_key(key),
+                "{rule:?}: {key}"
+            );
         }
         let renditions = cloud.renditions(BUCKET, &recording).await;
-        assert_eq!(renditions, ["480p30-backup", "480p300", "480p30x", "720p30", "90p", "notes"], "{rule:?}");
+        assert_eq!(
+            renditions,
+            [
+                "480p30-backup",
+                "480p300",
+                "480p30x",
+                "720p30",
+                "90p",
+                "notes"
+            ],
+            "{rule:?}"
+        );
         let own = [
             "events/ivs-check",
             "events/recording-started.json",
@@ -246,15 +329,30 @@ async fn a_real_time_recording_is_pruned_like_any_other() {
     let cloud = Cloud::any().await;
     let mut recording = recording("unused");
     recording.prefix = "AbCdef1G2hij/c0mp0s1t10n/d3st/composite".to_owned();
-    recording.renditions = vec![Rendition::new("720p30-a1b2c3", 720, 9), Rendition::new("low", 160, 1)];
+    recording.renditions = vec![
+        Rendition::new("720p30-a1b2c3", 720, 9),
+        Rendition::new("low", 160, 1),
+    ];
     for (key, object) in recording.objects() {
         let text = String::from_utf8(object.body.to_vec()).unwrap();
         let text = text
-            .replace(",\"byte_range_playlist\":\"byte-range-multivariant.m3u8\"", "")
+            .replace(
+                ",\"byte_range_playlist\":\"byte-range-multivariant.m3u8\"",
+                "",
+            )
             .replace("\"master.m3u8\"", "\"multivariant.m3u8\"");
         if !key.contains("byte-range") {
             let key = key.replace("master.m3u8", "multivariant.m3u8");
-            cloud.put_object(BUCKET, key, Object { body: text.into(), ..object }).await;
+            cloud
+                .put_object(
+                    BUCKET,
+                    key,
+                    Object {
+                        body: text.into(),
+                        ..object
+                    },
+                )
+                .await;
         }
     }
     let report = response(prune(&cloud, &KEEP_HIGHEST, object_created(BUCKET, &recording)).await);
@@ -263,8 +361,14 @@ async fn a_real_time_recording_is_pruned_like_any_other() {
         (&json!(["720p30-a1b2c3"]), &json!(1)),
         "{report}"
     );
-    assert_eq!(cloud.renditions(BUCKET, &recording).await, ["720p30-a1b2c3"]);
-    let text = cloud.get(BUCKET, &recording, "media/hls/multivariant.m3u8").await.text;
+    assert_eq!(
+        cloud.renditions(BUCKET, &recording).await,
+        ["720p30-a1b2c3"]
+    );
+    let text = cloud
+        .get(BUCKET, &recording, "media/hls/multivariant.m3u8")
+        .await
+        .text;
     assert!(text.ends_with("\n720p30-a1b2c3/playlist.m3u8\n"), "{text}");
 }
 
@@ -273,7 +377,10 @@ async fn a_real_time_recording_is_pruned_like_any_other() {
 async fn thousands_of_objects_of_any_name_go() {
     let cloud = Cloud::any().await;
     let mut recording = recording("pages");
-    recording.renditions = vec![Rendition::new("720p30", 720, 2), Rendition::new("160p30", 160, 1)];
+    recording.renditions = vec![
+        Rendition::new("720p30", 720, 2),
+        Rendition::new("160p30", 160, 1),
+    ];
     recording.renditions[1].segment_bytes = 1;
     cloud.put_recording(BUCKET, &recording).await;
     let odd = [
@@ -291,15 +398,25 @@ async fn thousands_of_objects_of_any_name_go() {
         "x//y",
         "tab\ttab",
     ];
-    let many = (0..2_100).map(|n| format!("{n}.ts")).chain(odd.map(str::to_owned));
+    let many = (0..2_100)
+        .map(|n| format!("{n}.ts"))
+        .chain(odd.map(str::to_owned));
     let puts = many.map(|name| {
         let key = format!("{}/media/hls/160p30/more {name}", recording.prefix);
-        let object = Object { size_bytes: 1, ..Object::default() };
+        let object = Object {
+            size_bytes: 1,
+            ..Object::default()
+        };
         cloud.put_object(BUCKET, key, object)
     });
-    futures::StreamExt::collect::<()>(futures::StreamExt::buffer_unordered(futures::stream::iter(puts), 16))
+    futures::StreamExt::collect::<()>(futures::StreamExt::buffer_unordered(
+        futures::stream::iter(puts),
+        16,
+    ))
+    .await;
+    let there = cloud
+        .sizes(BUCKET, &format!("{}/media/hls/160p30/", recording.prefix))
         .await;
-    let there = cloud.sizes(BUCKET, &format!("{}/media/hls/160p30/", recording.prefix)).await;
     let report = response(prune(&cloud, &KEEP_HIGHEST, recording_end(BUCKET, &recording)).await);
     assert_eq!(report["objects_deleted"], json!(there.len()));
     assert_eq!(report["bytes_deleted"], json!(there.values().sum::<i64>()));
@@ -318,15 +435,29 @@ async fn what_would_leave_nothing_or_cannot_be_understood_is_held() {
         let before = cloud.sizes(BUCKET, &recording.prefix).await;
         let report = response(prune(&cloud, settings, recording_end(BUCKET, &recording)).await);
         assert_eq!(report["outcome"], "held", "{report}");
-        assert!(report["why"].as_str().unwrap().contains(expected), "{report}");
+        assert!(
+            report["why"].as_str().unwrap().contains(expected),
+            "{report}"
+        );
         assert_eq!(cloud.sizes(BUCKET, &recording.prefix).await, before);
     };
-    held(&[("KEEP_RENDITIONS", "1080p60")], "KEEP_RENDITIONS matches none of the renditions 160p30,").await;
-    held(&[("DELETE_RENDITIONS", "<=720p")], "would leave nothing that plays").await;
+    held(
+        &[("KEEP_RENDITIONS", "1080p60")],
+        "KEEP_RENDITIONS matches none of the renditions 160p30,",
+    )
+    .await;
+    held(
+        &[("DELETE_RENDITIONS", "<=720p")],
+        "would leave nothing that plays",
+    )
+    .await;
     let master = cloud.get(BUCKET, &recording, MASTER).await.text;
     for (junk, expected) in [
         ("", "does not start with #EXTM3U"),
-        ("#EXTM3U\n#EXTINF:10,\n0.ts\n", "belongs to a media playlist"),
+        (
+            "#EXTM3U\n#EXTINF:10,\n0.ts\n",
+            "belongs to a media playlist",
+        ),
         (
             "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n#EXT-X-STREAM-INF:BANDWIDTH=2\n720p30/playlist.m3u8\n",
             "stands between",
@@ -335,11 +466,23 @@ async fn what_would_leave_nothing_or_cannot_be_understood_is_held() {
         cloud.put(BUCKET, &key(MASTER), junk).await;
         held(&KEEP_HIGHEST, expected).await;
     }
-    cloud.put(BUCKET, &key(MASTER), &master.replace("720p30/playlist", "720p30/absent")).await;
+    cloud
+        .put(
+            BUCKET,
+            &key(MASTER),
+            &master.replace("720p30/playlist", "720p30/absent"),
+        )
+        .await;
     held(&KEEP_HIGHEST, "media/hls/720p30/absent.m3u8 is not there").await;
     cloud.put(BUCKET, &key(MASTER), &master).await;
-    cloud.put(BUCKET, &key("media/hls/clip.m3u8"), &master).await;
-    held(&KEEP_HIGHEST, "media/hls/clip.m3u8 lies beside the entry playlists").await;
+    cloud
+        .put(BUCKET, &key("media/hls/clip.m3u8"), &master)
+        .await;
+    held(
+        &KEEP_HIGHEST,
+        "media/hls/clip.m3u8 lies beside the entry playlists",
+    )
+    .await;
 }
 
 /// Promise P13.
@@ -348,13 +491,23 @@ async fn what_would_not_play_afterwards_is_held() {
     let cloud = Cloud::any().await;
     let recording = recording("nothing-to-play");
     let empty = |key: &str| key.contains("/720p30/") && key.ends_with(".ts");
-    for (key, object) in recording.objects().into_iter().filter(|(key, _)| !empty(key)) {
+    for (key, object) in recording
+        .objects()
+        .into_iter()
+        .filter(|(key, _)| !empty(key))
+    {
         cloud.put_object(BUCKET, key, object).await;
     }
     let before = cloud.sizes(BUCKET, &recording.prefix).await;
     let report = response(prune(&cloud, &KEEP_HIGHEST, recording_end(BUCKET, &recording)).await);
-    assert_eq!(report["recording"], json!(format!("s3://{BUCKET}/{}", recording.prefix)));
-    assert_eq!(report["why"], "media/hls/720p30/ would stay, and holds nothing to play");
+    assert_eq!(
+        report["recording"],
+        json!(format!("s3://{BUCKET}/{}", recording.prefix))
+    );
+    assert_eq!(
+        report["why"],
+        "media/hls/720p30/ would stay, and holds nothing to play"
+    );
     assert_eq!(cloud.sizes(BUCKET, &recording.prefix).await, before);
 }
 
@@ -367,11 +520,18 @@ async fn metadata_that_is_cut_short_is_held() {
     let key = |path: &str| format!("{}/{path}", recording.prefix);
     let held = async |settings: &[(&str, &str)], expected: &str| {
         let report = response(prune(&cloud, settings, recording_end(BUCKET, &recording)).await);
-        assert!(report["why"].as_str().unwrap().contains(expected), "{report}");
+        assert!(
+            report["why"].as_str().unwrap().contains(expected),
+            "{report}"
+        );
         assert_eq!(cloud.renditions(BUCKET, &recording).await.len(), 4);
     };
     cloud.put(BUCKET, &key(ENDED), "{\"version\":").await;
-    held(&KEEP_HIGHEST, "events/recording-ended.json cannot be understood: EOF").await;
+    held(
+        &KEEP_HIGHEST,
+        "events/recording-ended.json cannot be understood: EOF",
+    )
+    .await;
 }
 
 /// Promise P16.
@@ -393,7 +553,10 @@ async fn a_second_event_finds_nothing_to_do_whatever_the_rule() {
         let mut start_again = event("prune-recording/recording-start.json");
         start_again["detail"] = recording_end(BUCKET, &recording)["detail"].clone();
         start_again["detail"]["recording_status"] = "Recording Start".into();
-        assert_eq!(response(function.invoke(start_again).await)["outcome"], "ignored");
+        assert_eq!(
+            response(function.invoke(start_again).await)["outcome"],
+            "ignored"
+        );
         for event in [
             recording_end(BUCKET, &recording),
             object_created(BUCKET, &recording),
@@ -401,7 +564,10 @@ async fn a_second_event_finds_nothing_to_do_whatever_the_rule() {
         ] {
             let again = response(function.invoke(event).await);
             assert_eq!(again["outcome"], "unchanged", "{value}: {again}");
-            assert_eq!((&again["kept"], &again["objects_deleted"]), (&first["kept"], &json!(0)));
+            assert_eq!(
+                (&again["kept"], &again["objects_deleted"]),
+                (&first["kept"], &json!(0))
+            );
         }
         assert_eq!(cloud.sizes(BUCKET, &recording.prefix).await, after);
     }
@@ -415,13 +581,28 @@ async fn in_a_versioned_bucket_objects_are_hidden_and_the_report_says_so() {
     cloud.put_recording(VERSIONED, &recording).await;
     let folder = format!("{}/media/hls/160p30/", recording.prefix);
     let report = response(prune(&cloud, &KEEP_HIGHEST, recording_end(VERSIONED, &recording)).await);
-    assert_eq!((&report["outcome"], &report["versioned"]), (&json!("pruned"), &json!(true)));
-    assert_eq!((&report["objects_deleted"], &report["bytes_deleted"]), (&json!(15), &json!(0)));
-    assert!(report["note"].as_str().unwrap().contains("no bytes are freed"), "{report}");
+    assert_eq!(
+        (&report["outcome"], &report["versioned"]),
+        (&json!("pruned"), &json!(true))
+    );
+    assert_eq!(
+        (&report["objects_deleted"], &report["bytes_deleted"]),
+        (&json!(15), &json!(0))
+    );
+    assert!(
+        report["note"]
+            .as_str()
+            .unwrap()
+            .contains("no bytes are freed"),
+        "{report}"
+    );
     assert_eq!(cloud.renditions(VERSIONED, &recording).await, ["720p30"]);
     assert_eq!(cloud.versions(VERSIONED, &folder).await, (5, 5));
     let again = response(prune(&cloud, &KEEP_HIGHEST, recording_end(VERSIONED, &recording)).await);
-    assert_eq!((&again["outcome"], again.get("note")), (&json!("unchanged"), None));
+    assert_eq!(
+        (&again["outcome"], again.get("note")),
+        (&json!("unchanged"), None)
+    );
     assert_eq!(cloud.versions(VERSIONED, &folder).await, (5, 5));
 }
 
@@ -431,24 +612,42 @@ async fn a_dry_run_reports_the_same_figures_and_changes_nothing() {
     let cloud = Cloud::any().await;
     let recording = recording("dry-run");
     cloud.put_recording(BUCKET, &recording).await;
-    let before = (cloud.sizes(BUCKET, &recording.prefix).await, documents(&cloud, BUCKET, &recording).await);
+    let before = (
+        cloud.sizes(BUCKET, &recording.prefix).await,
+        documents(&cloud, BUCKET, &recording).await,
+    );
     let end = recording_end(BUCKET, &recording);
     let mut asked = end.clone();
     asked["onair"] = event("prune-recording/dry-run.json")["onair"].clone();
     assert_eq!(asked["onair"], json!({"dry_run": true}));
     let by_event = response(prune(&cloud, &KEEP_HIGHEST, asked.clone()).await);
-    let by_setting =
-        response(prune(&cloud, &[("KEEP_RENDITIONS", "highest"), ("DRY_RUN", "true")], end.clone()).await);
+    let by_setting = response(
+        prune(
+            &cloud,
+            &[("KEEP_RENDITIONS", "highest"), ("DRY_RUN", "true")],
+            end.clone(),
+        )
+        .await,
+    );
     assert_eq!(by_event, by_setting);
     assert_eq!(
-        (cloud.sizes(BUCKET, &recording.prefix).await, documents(&cloud, BUCKET, &recording).await),
+        (
+            cloud.sizes(BUCKET, &recording.prefix).await,
+            documents(&cloud, BUCKET, &recording).await
+        ),
         before
     );
     let mut done = response(prune(&cloud, &KEEP_HIGHEST, end).await);
     assert_eq!(done["outcome"], "pruned");
     done["outcome"] = by_event["outcome"].clone();
-    assert_eq!((done, &by_event["outcome"]), (by_event.clone(), &json!("planned")));
-    assert_eq!(response(prune(&cloud, &KEEP_HIGHEST, asked).await)["outcome"], "unchanged");
+    assert_eq!(
+        (done, &by_event["outcome"]),
+        (by_event.clone(), &json!("planned"))
+    );
+    assert_eq!(
+        response(prune(&cloud, &KEEP_HIGHEST, asked).await)["outcome"],
+        "unchanged"
+    );
 }
 
 /// Promise P3, and a bucket of P5 that is not there at all.
@@ -467,21 +666,51 @@ async fn junk_is_refused_with_what_is_wrong() {
         (json!([]), "not an EventBridge event"),
         (json!("Recording End"), "not an EventBridge event"),
         (json!({}), "missing field `source`"),
-        (json!({"Records": [{"eventSource": "aws:s3"}]}), "missing field `source`"),
-        (changed("/source", json!(1)), "not an EventBridge event"),
-        (changed("/detail", json!(null)), "not the detail of an IVS Recording State Change"),
-        (changed("/detail", json!({})), "missing field `recording_status`"),
-        (changed("/detail/recording_s3_key_prefix", json!(null)), "no recording_s3_key_prefix"),
-        (changed("/detail/recording_s3_key_prefix", json!("")), "is empty: it would mean the whole bucket"),
-        (changed("/detail/recording_s3_key_prefix", json!("/ivs/v1/a")), "is absolute"),
-        (changed("/detail/recording_s3_key_prefix", json!("ivs/v1/../../b")), "`..` part"),
-        (changed("/detail/recording_s3_key_prefix", json!("ivs/v1/a/")), "ends in a slash"),
         (
-            changed("/detail/recording_s3_bucket_name", json!("someone-elses-bucket")),
+            json!({"Records": [{"eventSource": "aws:s3"}]}),
+            "missing field `source`",
+        ),
+        (changed("/source", json!(1)), "not an EventBridge event"),
+        (
+            changed("/detail", json!(null)),
+            "not the detail of an IVS Recording State Change",
+        ),
+        (
+            changed("/detail", json!({})),
+            "missing field `recording_status`",
+        ),
+        (
+            changed("/detail/recording_s3_key_prefix", json!(null)),
+            "no recording_s3_key_prefix",
+        ),
+        (
+            changed("/detail/recording_s3_key_prefix", json!("")),
+            "is empty: it would mean the whole bucket",
+        ),
+        (
+            changed("/detail/recording_s3_key_prefix", json!("/ivs/v1/a")),
+            "is absolute",
+        ),
+        (
+            changed("/detail/recording_s3_key_prefix", json!("ivs/v1/../../b")),
+            "`..` part",
+        ),
+        (
+            changed("/detail/recording_s3_key_prefix", json!("ivs/v1/a/")),
+            "ends in a slash",
+        ),
+        (
+            changed(
+                "/detail/recording_s3_bucket_name",
+                json!("someone-elses-bucket"),
+            ),
             "is not one of RECORDING_BUCKETS",
         ),
         (
-            changed("/detail/recording_s3_bucket_name", json!(BUCKET[..BUCKET.len() - 1])),
+            changed(
+                "/detail/recording_s3_bucket_name",
+                json!(BUCKET[..BUCKET.len() - 1]),
+            ),
             "is not one of RECORDING_BUCKETS",
         ),
     ] {

@@ -13,7 +13,11 @@ use stories::{BUCKET, Cloud, VERSIONED, event, recording, recording_end, respons
 /// What can go wrong here: also with some of the keys of a `DeleteObjects`.
 fn disruptions() -> Vec<Disruption> {
     let partial = |code, every| Disruption::Fault(Fault::PartialDelete { code, every });
-    let some = vec![partial("InternalError", 2), partial("SlowDown", 1), partial("AccessDenied", 1)];
+    let some = vec![
+        partial("InternalError", 2),
+        partial("SlowDown", 1),
+        partial("AccessDenied", 1),
+    ];
     [usual(), some].concat()
 }
 
@@ -33,17 +37,27 @@ struct State {
 
 fn state(cloud: &Cloud, bucket: &str) -> State {
     let keys = cloud.s3().keys(bucket, "");
-    let current =
-        keys.into_iter().filter_map(|key| Some((key.clone(), cloud.s3().object(bucket, &key)?))).collect();
+    let current = keys
+        .into_iter()
+        .filter_map(|key| Some((key.clone(), cloud.s3().object(bucket, &key)?)))
+        .collect();
     let versions = cloud.s3().versions(bucket, "").into_iter();
     let old = versions.filter(|version| !version.is_latest && !version.is_delete_marker);
-    State { current, old_bytes: old.map(|version| (version.key, version.size_bytes)).collect() }
+    State {
+        current,
+        old_bytes: old
+            .map(|version| (version.key, version.size_bytes))
+            .collect(),
+    }
 }
 
 /// At no moment may a playlist name a variant that is not there.
 fn assert_plays(cloud: &Cloud, setting: &Setting, recording: &Recording, when: &str) {
     for path in [MASTER, BYTE_RANGE] {
-        let object = cloud.s3().object(setting.bucket, &format!("{}/{path}", recording.prefix)).unwrap();
+        let object = cloud
+            .s3()
+            .object(setting.bucket, &format!("{}/{path}", recording.prefix))
+            .unwrap();
         let text = String::from_utf8(object.body.to_vec()).unwrap();
         for variant in MultivariantPlaylist::parse(&text).unwrap().variants() {
             let (folder, _) = variant.uri.split_once('/').unwrap();
@@ -66,12 +80,20 @@ async fn ends_the_same(
     disrupted: Disrupted<Cloud>,
 ) {
     let when = format!("{setting:?}: {disrupted}");
-    let Disrupted { world: cloud, function, event, disruption, call, answer } = disrupted;
+    let Disrupted {
+        world: cloud,
+        function,
+        event,
+        disruption,
+        call,
+        answer,
+    } = disrupted;
     // What a retry can mend is mended within the run; what it cannot is an error, and never a success.
     let is_denied = match &disruption {
-        Disruption::Fault(Fault::PartialDelete { code: "AccessDenied", .. }) => {
-            call.operation == "DeleteObjects"
-        }
+        Disruption::Fault(Fault::PartialDelete {
+            code: "AccessDenied",
+            ..
+        }) => call.operation == "DeleteObjects",
         other => other.is_status(403),
     };
     match answer {
@@ -88,7 +110,10 @@ async fn ends_the_same(
 
     cloud.s3().reset_calls();
     let report = response(start(&cloud, &setting.settings).invoke(event).await);
-    assert!(["pruned", "unchanged"].contains(&report["outcome"].as_str().unwrap()), "{when}: {report}");
+    assert!(
+        ["pruned", "unchanged"].contains(&report["outcome"].as_str().unwrap()),
+        "{when}: {report}"
+    );
     assert_plays(&cloud, setting, recording, &when);
     assert_eq!(&state(&cloud, setting.bucket), undisturbed, "{when}");
 }
@@ -98,7 +123,10 @@ async fn every_call_in_trouble(
     more: &[(&'static str, &'static str)],
     change: impl FnOnce(&mut Recording),
 ) {
-    let setting = Setting { bucket, settings: KEEP_HIGHEST.iter().chain(more).copied().collect() };
+    let setting = Setting {
+        bucket,
+        settings: KEEP_HIGHEST.iter().chain(more).copied().collect(),
+    };
     let mut recording = recording("trouble");
     change(&mut recording);
     let whole = {
@@ -111,7 +139,12 @@ async fn every_call_in_trouble(
         cloud.s3().restore(bucket, &whole);
         let function = start(&cloud, &setting.settings);
         let traffic = cloud.s3().traffic().clone();
-        Run { world: cloud, traffic, function, event: recording_end(bucket, &recording) }
+        Run {
+            world: cloud,
+            traffic,
+            function,
+            event: recording_end(bucket, &recording),
+        }
     };
     let undisturbed = async |cloud: Cloud, _: &_, answer| {
         assert_eq!(response(answer)["outcome"], "pruned");
@@ -156,11 +189,20 @@ async fn runs_that_end_early(whole: usize) {
         let cloud = Cloud::stand_in();
         recording.put_into(cloud.s3(), BUCKET);
         let is_whole = started.replace(started.get() + 1) < whole;
-        let file = if is_whole { "recording-end.json" } else { "recording-start.json" };
+        let file = if is_whole {
+            "recording-end.json"
+        } else {
+            "recording-start.json"
+        };
         let mut event = event(&format!("prune-recording/{file}"));
         event["detail"]["recording_s3_key_prefix"] = recording.prefix.clone().into();
         let function = start(&cloud, &KEEP_HIGHEST);
-        Run { traffic: cloud.s3().traffic().clone(), world: cloud, function, event }
+        Run {
+            traffic: cloud.s3().traffic().clone(),
+            world: cloud,
+            function,
+            event,
+        }
     };
     let undisturbed = async |_, _: &_, _| {};
     every_request_disrupted("early", &usual(), before, undisturbed, async |(), _| {}).await;

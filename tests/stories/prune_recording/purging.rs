@@ -14,12 +14,22 @@ async fn purging_frees_the_bytes_also_of_what_was_hidden_before() {
     cloud.put_recording(VERSIONED, &recording).await;
     let folder = |name: &str| format!("{}/media/hls/{name}/", recording.prefix);
     // A first run hides, and a segment has two versions.
-    cloud.put(VERSIONED, &format!("{}0.ts", folder("160p30")), "an older version").await;
+    cloud
+        .put(
+            VERSIONED,
+            &format!("{}0.ts", folder("160p30")),
+            "an older version",
+        )
+        .await;
     response(prune(&cloud, &KEEP_HIGHEST, recording_end(VERSIONED, &recording)).await);
     assert_eq!(cloud.versions(VERSIONED, &folder("160p30")).await, (6, 5));
 
     let report = response(prune(&cloud, &PURGE, recording_end(VERSIONED, &recording)).await);
-    assert_eq!((&report["outcome"], &report["objects_deleted"]), (&json!("pruned"), &json!(31)), "{report}");
+    assert_eq!(
+        (&report["outcome"], &report["objects_deleted"]),
+        (&json!("pruned"), &json!(31)),
+        "{report}"
+    );
     assert!(report["bytes_deleted"].as_u64().unwrap() > 0);
     assert_eq!(report.get("note"), None);
     for name in ["160p30", "360p30", "480p30"] {
@@ -27,7 +37,12 @@ async fn purging_frees_the_bytes_also_of_what_was_hidden_before() {
     }
     assert_eq!(cloud.versions(VERSIONED, &folder("720p30")).await, (5, 0));
     // The rewritten texts keep their older versions: a way back.
-    assert_eq!(cloud.versions(VERSIONED, &format!("{}/{ENDED}", recording.prefix)).await, (2, 0));
+    assert_eq!(
+        cloud
+            .versions(VERSIONED, &format!("{}/{ENDED}", recording.prefix))
+            .await,
+        (2, 0)
+    );
     let again = response(prune(&cloud, &PURGE, recording_end(VERSIONED, &recording)).await);
     assert_eq!(again["outcome"], "unchanged", "{again}");
 }
@@ -39,7 +54,11 @@ async fn purging_a_bucket_without_versions_is_plain_deleting() {
     let recording = recording("purge-plain");
     cloud.put_recording(BUCKET, &recording).await;
     let report = response(prune(&cloud, &PURGE, recording_end(BUCKET, &recording)).await);
-    assert_eq!((&report["versioned"], &report["objects_deleted"]), (&json!(false), &json!(15)), "{report}");
+    assert_eq!(
+        (&report["versioned"], &report["objects_deleted"]),
+        (&json!(false), &json!(15)),
+        "{report}"
+    );
     assert_eq!(cloud.renditions(BUCKET, &recording).await, ["720p30"]);
 }
 
@@ -55,13 +74,29 @@ async fn thumbnails_go_if_asked_and_the_metadata_says_so() {
         let settings = [("DELETE_RENDITIONS", "160p30"), ("THUMBNAILS", "delete")];
         let report = response(prune(&cloud, &settings, recording_end(bucket, &recording)).await);
         let bytes = if freed { 180_004 } else { 0 };
-        assert_eq!(report["deleted"]["thumbnails"], json!({"objects": 3, "bytes": bytes}), "{report}");
+        assert_eq!(
+            report["deleted"]["thumbnails"],
+            json!({"objects": 3, "bytes": bytes}),
+            "{report}"
+        );
         assert_eq!(report["objects_deleted"], 8);
-        assert!(cloud.sizes(bucket, &format!("{}/media/thumbnails/", recording.prefix)).await.is_empty());
+        assert!(
+            cloud
+                .sizes(bucket, &format!("{}/media/thumbnails/", recording.prefix))
+                .await
+                .is_empty()
+        );
         assert!(cloud.sizes(bucket, &latest).await.is_empty());
-        let ended: Value = serde_json::from_str(&cloud.get(bucket, &recording, ENDED).await.text).unwrap();
+        let ended: Value =
+            serde_json::from_str(&cloud.get(bucket, &recording, ENDED).await.text).unwrap();
         assert_eq!(ended["media"].get("thumbnails"), None);
-        assert_eq!(ended["media"]["hls"]["renditions"].as_array().unwrap().len(), 3);
+        assert_eq!(
+            ended["media"]["hls"]["renditions"]
+                .as_array()
+                .unwrap()
+                .len(),
+            3
+        );
         let again = response(prune(&cloud, &settings, recording_end(bucket, &recording)).await);
         assert_eq!(again["outcome"], "unchanged", "{again}");
     }
@@ -73,12 +108,28 @@ async fn thumbnails_are_purged_like_renditions() {
     let cloud = Cloud::any().await;
     let recording = recording("purge-thumbnails");
     cloud.put_recording(VERSIONED, &recording).await;
-    cloud.put(VERSIONED, &format!("{}/media/latest_thumbnail/thumb.jpg", recording.prefix), "jpeg").await;
+    cloud
+        .put(
+            VERSIONED,
+            &format!("{}/media/latest_thumbnail/thumb.jpg", recording.prefix),
+            "jpeg",
+        )
+        .await;
     let settings = [PURGE[0], PURGE[1], ("THUMBNAILS", "delete")];
     let report = response(prune(&cloud, &settings, recording_end(VERSIONED, &recording)).await);
-    assert_eq!(report["deleted"]["thumbnails"], json!({"objects": 3, "bytes": 180_004}), "{report}");
-    for folder in ["media/thumbnails/", "media/latest_thumbnail/", "media/hls/480p30/"] {
-        let left = cloud.versions(VERSIONED, &format!("{}/{folder}", recording.prefix)).await;
+    assert_eq!(
+        report["deleted"]["thumbnails"],
+        json!({"objects": 3, "bytes": 180_004}),
+        "{report}"
+    );
+    for folder in [
+        "media/thumbnails/",
+        "media/latest_thumbnail/",
+        "media/hls/480p30/",
+    ] {
+        let left = cloud
+            .versions(VERSIONED, &format!("{}/{folder}", recording.prefix))
+            .await;
         assert_eq!(left, (0, 0), "{folder}");
     }
 }

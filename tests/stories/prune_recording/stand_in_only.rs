@@ -15,19 +15,33 @@ fn operations(calls: &[Call]) -> Vec<&str> {
 async fn calls_of_a_run(recording: &Recording) -> Vec<Call> {
     let cloud = Cloud::stand_in();
     recording.put_into(cloud.s3(), BUCKET);
-    response(start(&cloud, &KEEP_HIGHEST).invoke(recording_end(BUCKET, recording)).await);
+    response(
+        start(&cloud, &KEEP_HIGHEST)
+            .invoke(recording_end(BUCKET, recording))
+            .await,
+    );
     cloud.s3().calls()
 }
 
 /// The index from which on all calls of a run delete.
 async fn only_deletes_from(recording: &Recording) -> usize {
-    calls_of_a_run(recording).await.iter().rposition(|call| call.operation != "DeleteObjects").unwrap() + 1
+    calls_of_a_run(recording)
+        .await
+        .iter()
+        .rposition(|call| call.operation != "DeleteObjects")
+        .unwrap()
+        + 1
 }
 
 /// The figures that the function reported to CloudWatch.
 fn metrics(function: &Function) -> Vec<Value> {
-    let lines = function.stdout().into_iter().filter(|line| line.starts_with("{\"_aws\""));
-    lines.map(|line| serde_json::from_str(&line).unwrap()).collect()
+    let lines = function
+        .stdout()
+        .into_iter()
+        .filter(|line| line.starts_with("{\"_aws\""));
+    lines
+        .map(|line| serde_json::from_str(&line).unwrap())
+        .collect()
 }
 
 /// Promises P3, P4 and P5: the events of the story about junk, and that S3 never hears of them.
@@ -62,19 +76,37 @@ async fn playlists_come_first_then_metadata_then_deleting() {
     let cloud = Cloud::stand_in();
     let recording = recording("order");
     recording.put_into(cloud.s3(), BUCKET);
-    response(start(&cloud, &KEEP_HIGHEST).invoke(recording_end(BUCKET, &recording)).await);
+    response(
+        start(&cloud, &KEEP_HIGHEST)
+            .invoke(recording_end(BUCKET, &recording))
+            .await,
+    );
     let calls = cloud.s3().calls();
-    let changes =
-        calls.iter().filter(|call| matches!(call.operation.as_str(), "PutObject" | "DeleteObjects"));
-    let changes: Vec<String> = changes.map(|call| format!("{} {}", call.operation, call.key)).collect();
+    let changes = calls
+        .iter()
+        .filter(|call| matches!(call.operation.as_str(), "PutObject" | "DeleteObjects"));
+    let changes: Vec<String> = changes
+        .map(|call| format!("{} {}", call.operation, call.key))
+        .collect();
     let put = |path: &str| format!("PutObject {}/{path}", recording.prefix);
-    assert!(changes[..2].contains(&put(BYTE_RANGE)) && changes[..2].contains(&put(MASTER)), "{changes:?}");
+    assert!(
+        changes[..2].contains(&put(BYTE_RANGE)) && changes[..2].contains(&put(MASTER)),
+        "{changes:?}"
+    );
     assert_eq!(changes[2], put("events/recording-ended.json"));
     assert_eq!(changes[3..], ["DeleteObjects "; 3]);
-    let first_put = calls.iter().position(|call| call.operation == "PutObject").unwrap();
-    let heads =
-        operations(&calls[..first_put]).iter().filter(|operation| **operation == "HeadObject").count();
-    assert_eq!(heads, 2, "both media playlists that stay are looked at before anything is written");
+    let first_put = calls
+        .iter()
+        .position(|call| call.operation == "PutObject")
+        .unwrap();
+    let heads = operations(&calls[..first_put])
+        .iter()
+        .filter(|operation| **operation == "HeadObject")
+        .count();
+    assert_eq!(
+        heads, 2,
+        "both media playlists that stay are looked at before anything is written"
+    );
 }
 
 /// Promise P9: what only few objects have.
@@ -91,18 +123,36 @@ async fn a_rewritten_object_keeps_every_header() {
         content_language: some("de"),
         expires: some("Wed, 21 Oct 2026 07:28:00 GMT"),
         storage_class: some("STANDARD_IA"),
-        encryption: [("", "aws:kms"), ("-aws-kms-key-id", "a-key"), ("-bucket-key-enabled", "true")]
-            .map(|(name, value)| (format!("x-amz-server-side-encryption{name}"), value.to_owned()))
-            .into(),
+        encryption: [
+            ("", "aws:kms"),
+            ("-aws-kms-key-id", "a-key"),
+            ("-bucket-key-enabled", "true"),
+        ]
+        .map(|(name, value)| {
+            (
+                format!("x-amz-server-side-encryption{name}"),
+                value.to_owned(),
+            )
+        })
+        .into(),
         ..cloud.s3().object(BUCKET, &key).unwrap()
     };
     cloud.s3().put_object(BUCKET, &key, object.clone());
-    response(start(&cloud, &KEEP_HIGHEST).invoke(recording_end(BUCKET, &recording)).await);
+    response(
+        start(&cloud, &KEEP_HIGHEST)
+            .invoke(recording_end(BUCKET, &recording))
+            .await,
+    );
     let after = cloud.s3().object(BUCKET, &key).unwrap();
     assert_ne!(after.body, object.body);
     assert_eq!(
         after,
-        Object { body: after.body.clone(), size_bytes: after.size_bytes, etag: after.etag.clone(), ..object }
+        Object {
+            body: after.body.clone(),
+            size_bytes: after.size_bytes,
+            etag: after.etag.clone(),
+            ..object
+        }
     );
 }
 
@@ -116,15 +166,30 @@ async fn a_playlist_that_changes_meanwhile_is_read_again() {
     let mine = "#EXTM3U\n## mine\n#EXT-X-STREAM-INF:BANDWIDTH=1\n720p30/playlist.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=2\n160p30/playlist.m3u8\n";
     // Just before the first write (of the other playlist) somebody else writes the master.
     let key = master.clone();
-    cloud.s3().before_first("PutObject", move |buckets| buckets.put(BUCKET, &key, mine));
-    let report = response(start(&cloud, &KEEP_HIGHEST).invoke(recording_end(BUCKET, &recording)).await);
-    assert_eq!((&report["outcome"], &report["playlists_rewritten"]), (&json!("pruned"), &json!(2)));
-    let puts =
-        cloud.s3().calls().into_iter().filter(|call| call.operation == "PutObject" && call.key == master);
+    cloud
+        .s3()
+        .before_first("PutObject", move |buckets| buckets.put(BUCKET, &key, mine));
+    let report = response(
+        start(&cloud, &KEEP_HIGHEST)
+            .invoke(recording_end(BUCKET, &recording))
+            .await,
+    );
+    assert_eq!(
+        (&report["outcome"], &report["playlists_rewritten"]),
+        (&json!("pruned"), &json!(2))
+    );
+    let puts = cloud
+        .s3()
+        .calls()
+        .into_iter()
+        .filter(|call| call.operation == "PutObject" && call.key == master);
     assert_eq!(puts.count(), 2, "one was refused");
     assert_eq!(
         cloud.get(BUCKET, &recording, MASTER).await.text,
-        mine.lines().take(4).map(|line| format!("{line}\n")).collect::<String>()
+        mine.lines()
+            .take(4)
+            .map(|line| format!("{line}\n"))
+            .collect::<String>()
     );
 }
 
@@ -139,14 +204,23 @@ async fn a_playlist_that_changes_again_and_again_is_left_alone() {
     cloud.s3().reset_calls();
     for call in 0..100 {
         let (key, text) = (master.clone(), format!("{text}\n## {call}"));
-        cloud.s3().before_call(call, move |buckets| buckets.put(BUCKET, &key, text));
+        cloud
+            .s3()
+            .before_call(call, move |buckets| buckets.put(BUCKET, &key, text));
     }
     let segments = |cloud: &Cloud| cloud.s3().keys(BUCKET, &recording.prefix).len();
     let before = segments(&cloud);
-    let report = response(start(&cloud, &KEEP_HIGHEST).invoke(recording_end(BUCKET, &recording)).await);
+    let report = response(
+        start(&cloud, &KEEP_HIGHEST)
+            .invoke(recording_end(BUCKET, &recording))
+            .await,
+    );
     assert_eq!(report["outcome"], "held");
     assert!(
-        report["why"].as_str().unwrap().contains("something else wrote to the recording 3 times"),
+        report["why"]
+            .as_str()
+            .unwrap()
+            .contains("something else wrote to the recording 3 times"),
         "{report}"
     );
     assert_eq!(segments(&cloud), before);
@@ -160,10 +234,19 @@ async fn a_text_that_s3_gives_no_etag_for_is_held() {
         let recording = recording("no-etag");
         recording.put_into(cloud.s3(), BUCKET);
         let before = cloud.s3().snapshot(BUCKET);
-        cloud.s3().withhold_etag(BUCKET, &format!("{}/{path}", recording.prefix));
-        let report = response(start(&cloud, &KEEP_HIGHEST).invoke(recording_end(BUCKET, &recording)).await);
+        cloud
+            .s3()
+            .withhold_etag(BUCKET, &format!("{}/{path}", recording.prefix));
+        let report = response(
+            start(&cloud, &KEEP_HIGHEST)
+                .invoke(recording_end(BUCKET, &recording))
+                .await,
+        );
         assert_eq!(report["outcome"], "held", "{path}: {report}");
-        assert_eq!(report["why"], format!("{path} cannot be read: S3 gave no ETag for it"));
+        assert_eq!(
+            report["why"],
+            format!("{path} cannot be read: S3 gave no ETag for it")
+        );
         assert!(cloud.s3().snapshot(BUCKET) == before, "{path}");
     }
 }
@@ -176,13 +259,20 @@ async fn two_runs_at_once_end_like_one() {
     recording.put_into(cloud.s3(), BUCKET);
     let alone = Cloud::stand_in();
     recording.put_into(alone.s3(), BUCKET);
-    response(start(&alone, &KEEP_HIGHEST).invoke(recording_end(BUCKET, &recording)).await);
+    response(
+        start(&alone, &KEEP_HIGHEST)
+            .invoke(recording_end(BUCKET, &recording))
+            .await,
+    );
     cloud.s3().set_latency(Duration::from_millis(5));
     let (one, other) = (start(&cloud, &KEEP_HIGHEST), start(&cloud, &KEEP_HIGHEST));
     let end = recording_end(BUCKET, &recording);
     let (one, other) = tokio::join!(one.invoke(end.clone()), other.invoke(end));
     for report in [response(one), response(other)] {
-        assert!(["pruned", "unchanged"].contains(&report["outcome"].as_str().unwrap()), "{report}");
+        assert!(
+            ["pruned", "unchanged"].contains(&report["outcome"].as_str().unwrap()),
+            "{report}"
+        );
     }
     assert_eq!(cloud.s3().snapshot(BUCKET), alone.s3().snapshot(BUCKET));
 }
@@ -198,10 +288,22 @@ async fn keys_that_s3_refuses_are_named_and_all_others_go() {
     let function = start(&cloud, &KEEP_HIGHEST);
     let (kind, message) = error(function.invoke(recording_end(BUCKET, &recording)).await);
     assert_eq!(kind, "Aws");
-    assert!(message.contains(&format!("S3 refused 1 objects: {locked}: AccessDenied")), "{message}");
-    assert_eq!(cloud.s3().keys(BUCKET, &format!("{}/media/hls/", recording.prefix)).len(), 2 + 5 + 1);
+    assert!(
+        message.contains(&format!("S3 refused 1 objects: {locked}: AccessDenied")),
+        "{message}"
+    );
+    assert_eq!(
+        cloud
+            .s3()
+            .keys(BUCKET, &format!("{}/media/hls/", recording.prefix))
+            .len(),
+        2 + 5 + 1
+    );
     let metrics = &metrics(&function)[0];
-    assert_eq!((&metrics["ObjectsDeleted"], &metrics["Failed"]), (&json!(14), &json!(1)));
+    assert_eq!(
+        (&metrics["ObjectsDeleted"], &metrics["Failed"]),
+        (&json!(14), &json!(1))
+    );
 }
 
 /// Promise P19.
@@ -212,12 +314,29 @@ async fn keys_that_fail_for_a_moment_are_tried_again() {
     recording.put_into(cloud.s3(), BUCKET);
     let first = only_deletes_from(&recording).await;
     for call in first..first + 18 {
-        cloud.s3().fault(call, Fault::PartialDelete { code: "InternalError", every: 2 });
+        cloud.s3().fault(
+            call,
+            Fault::PartialDelete {
+                code: "InternalError",
+                every: 2,
+            },
+        );
     }
-    let report = response(start(&cloud, &KEEP_HIGHEST).invoke(recording_end(BUCKET, &recording)).await);
-    assert_eq!((&report["outcome"], &report["objects_deleted"]), (&json!("pruned"), &json!(15)));
+    let report = response(
+        start(&cloud, &KEEP_HIGHEST)
+            .invoke(recording_end(BUCKET, &recording))
+            .await,
+    );
+    assert_eq!(
+        (&report["outcome"], &report["objects_deleted"]),
+        (&json!("pruned"), &json!(15))
+    );
     assert!(
-        operations(&cloud.s3().calls()).iter().filter(|operation| **operation == "DeleteObjects").count() > 6
+        operations(&cloud.s3().calls())
+            .iter()
+            .filter(|operation| **operation == "DeleteObjects")
+            .count()
+            > 6
     );
     assert_eq!(cloud.renditions(BUCKET, &recording).await, ["720p30"]);
 }
@@ -234,10 +353,18 @@ async fn slow_down_slows_it_down_and_does_not_end_it() {
     let first = only_deletes_from(&recording).await;
     let refused = first..first + 30;
     for call in refused.clone() {
-        cloud.s3().fault(call, Fault::Status { status: 503, code: "SlowDown" });
+        cloud.s3().fault(
+            call,
+            Fault::Status {
+                status: 503,
+                code: "SlowDown",
+            },
+        );
     }
     let end = recording_end(BUCKET, &recording);
-    let answer = start(&cloud, &KEEP_HIGHEST).invoke_within(end, Duration::from_secs(300)).await;
+    let answer = start(&cloud, &KEEP_HIGHEST)
+        .invoke_within(end, Duration::from_secs(300))
+        .await;
     assert_eq!(response(answer)["objects_deleted"], json!(3 * 3_902));
     let calls = cloud.s3().calls();
     let at: Vec<_> = calls[refused].iter().map(|call| call.at).collect();
@@ -255,18 +382,28 @@ async fn near_the_deadline_it_stops_and_the_retry_goes_on() {
     cloud.s3().set_latency(Duration::from_millis(200));
     let function = start(&cloud, &KEEP_HIGHEST);
     let end = recording_end(BUCKET, &recording);
-    let (kind, message) = error(function.invoke_within(end.clone(), Duration::from_secs(14)).await);
+    let (kind, message) = error(
+        function
+            .invoke_within(end.clone(), Duration::from_secs(14))
+            .await,
+    );
     assert_eq!(kind, "Incomplete", "{message}");
     let left = cloud.s3().keys(BUCKET, &recording.prefix).len();
     let total = recording.objects().len();
     assert!(left > 30_000 && left < total, "{left} of {total}");
     assert!(message.contains(&recording.prefix), "{message}");
-    assert!(message.contains(&format!("3 files rewritten, {} objects", total - left)), "{message}");
+    assert!(
+        message.contains(&format!("3 files rewritten, {} objects", total - left)),
+        "{message}"
+    );
     assert_eq!(metrics(&function)[0]["ObjectsDeleted"], json!(total - left));
 
     cloud.s3().set_latency(Duration::ZERO);
     let report = response(function.invoke(end).await);
-    assert_eq!((&report["outcome"], &report["playlists_rewritten"]), (&json!("pruned"), &json!(0)));
+    assert_eq!(
+        (&report["outcome"], &report["playlists_rewritten"]),
+        (&json!("pruned"), &json!(0))
+    );
     assert_eq!(report["objects_deleted"], json!(left - 30_002 - 7));
     assert_eq!(cloud.renditions(BUCKET, &recording).await, ["720p30"]);
 }
@@ -284,7 +421,10 @@ async fn an_s3_that_never_answers_is_reported_in_time() {
         .await;
     let (kind, message) = error(answer);
     assert_eq!(kind, "Incomplete");
-    assert!(message.contains("0 files rewritten, 0 objects"), "{message}");
+    assert!(
+        message.contains("0 files rewritten, 0 objects"),
+        "{message}"
+    );
     assert!(cloud.s3().snapshot(BUCKET) == before);
 }
 
@@ -295,17 +435,32 @@ async fn metadata_that_changes_meanwhile_is_read_again() {
     let recording = recording("metadata-race");
     recording.put_into(cloud.s3(), BUCKET);
     let ended = format!("{}/events/recording-ended.json", recording.prefix);
-    let mine = cloud.get(BUCKET, &recording, "events/recording-ended.json").await.text.replacen(
-        '{',
-        r#"{"mine":1,"#,
-        1,
-    );
+    let mine = cloud
+        .get(BUCKET, &recording, "events/recording-ended.json")
+        .await
+        .text
+        .replacen('{', r#"{"mine":1,"#, 1);
     cloud.s3().reset_calls();
-    cloud.s3().before_first("PutObject", move |buckets| buckets.put(BUCKET, &ended, mine));
-    let report = response(start(&cloud, &KEEP_HIGHEST).invoke(recording_end(BUCKET, &recording)).await);
-    assert_eq!((&report["outcome"], &report["playlists_rewritten"]), (&json!("pruned"), &json!(2)));
-    let text = cloud.get(BUCKET, &recording, "events/recording-ended.json").await.text;
-    assert!(text.starts_with(r#"{"mine":1,"#) && !text.contains("160p30"), "{text}");
+    cloud.s3().before_first("PutObject", move |buckets| {
+        buckets.put(BUCKET, &ended, mine)
+    });
+    let report = response(
+        start(&cloud, &KEEP_HIGHEST)
+            .invoke(recording_end(BUCKET, &recording))
+            .await,
+    );
+    assert_eq!(
+        (&report["outcome"], &report["playlists_rewritten"]),
+        (&json!("pruned"), &json!(2))
+    );
+    let text = cloud
+        .get(BUCKET, &recording, "events/recording-ended.json")
+        .await
+        .text;
+    assert!(
+        text.starts_with(r#"{"mine":1,"#) && !text.contains("160p30"),
+        "{text}"
+    );
 }
 
 /// Promise P18: what was written although the answer was lost is counted.
@@ -314,8 +469,15 @@ async fn a_lost_answer_to_a_write_is_found_out() {
     let cloud = Cloud::stand_in();
     let recording = recording("lost-answer");
     recording.put_into(cloud.s3(), BUCKET);
-    cloud.s3().traffic().fault_first("PutObject", Fault::ResetAfter);
-    let report = response(start(&cloud, &KEEP_HIGHEST).invoke(recording_end(BUCKET, &recording)).await);
+    cloud
+        .s3()
+        .traffic()
+        .fault_first("PutObject", Fault::ResetAfter);
+    let report = response(
+        start(&cloud, &KEEP_HIGHEST)
+            .invoke(recording_end(BUCKET, &recording))
+            .await,
+    );
     assert_eq!(
         (&report["outcome"], &report["playlists_rewritten"]),
         (&json!("pruned"), &json!(2)),
@@ -333,13 +495,30 @@ async fn where_versioning_is_suspended_the_report_says_that_some_are_gone_for_ev
     // Written since: this version is replaced by the delete marker.
     let since = format!("{}/media/hls/160p30/since.ts", recording.prefix);
     cloud.s3().put(VERSIONED, &since, "12345");
-    let report = response(start(&cloud, &KEEP_HIGHEST).invoke(recording_end(VERSIONED, &recording)).await);
-    assert_eq!((&report["objects_deleted"], &report["versioned"]), (&json!(16), &json!(true)));
-    assert!(report["note"].as_str().unwrap().contains("gone for ever"), "{report}");
+    let report = response(
+        start(&cloud, &KEEP_HIGHEST)
+            .invoke(recording_end(VERSIONED, &recording))
+            .await,
+    );
+    assert_eq!(
+        (&report["objects_deleted"], &report["versioned"]),
+        (&json!(16), &json!(true))
+    );
+    assert!(
+        report["note"].as_str().unwrap().contains("gone for ever"),
+        "{report}"
+    );
     let left = cloud.s3().versions(VERSIONED, &since);
-    assert!(left.iter().all(|version| version.is_delete_marker), "{left:?}");
+    assert!(
+        left.iter().all(|version| version.is_delete_marker),
+        "{left:?}"
+    );
     let purge = [("KEEP_RENDITIONS", "highest"), ("VERSIONS", "purge")];
-    response(start(&cloud, &purge).invoke(recording_end(VERSIONED, &recording)).await);
+    response(
+        start(&cloud, &purge)
+            .invoke(recording_end(VERSIONED, &recording))
+            .await,
+    );
     let folder = format!("{}/media/hls/160p30/", recording.prefix);
     assert_eq!(cloud.s3().versions(VERSIONED, &folder), []);
 }
@@ -352,13 +531,26 @@ async fn a_dry_run_that_fails_reports_nothing_deleted() {
     recording.segments = 3_000;
     recording.put_into(cloud.s3(), BUCKET);
     for call in 17..40 {
-        cloud.s3().fault(call, Fault::Status { status: 403, code: "AccessDenied" });
+        cloud.s3().fault(
+            call,
+            Fault::Status {
+                status: 403,
+                code: "AccessDenied",
+            },
+        );
     }
-    let function = start(&cloud, &[("KEEP_RENDITIONS", "highest"), ("DRY_RUN", "true")]);
+    let function = start(
+        &cloud,
+        &[("KEEP_RENDITIONS", "highest"), ("DRY_RUN", "true")],
+    );
     error(function.invoke(recording_end(BUCKET, &recording)).await);
     let metrics = metrics(&function);
     assert_eq!(
-        (metrics.len(), metrics[0].get("ObjectsDeleted"), &metrics[0]["Failed"]),
+        (
+            metrics.len(),
+            metrics[0].get("ObjectsDeleted"),
+            &metrics[0]["Failed"]
+        ),
         (1, None, &json!(1))
     );
 }
@@ -379,23 +571,43 @@ async fn figures_go_to_cloudwatch_and_nothing_of_the_event_to_the_log() {
     end["detail"]["recording_status"] = json!({"do not print": "private"});
     error(function.invoke(end).await);
     let lines = function.stdout();
-    let json: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert!(json.iter().any(|line| line["recording.prefix"] == json!(recording.prefix)), "{lines:#?}");
+    let json: Vec<Value> = lines
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert!(
-        json.iter().any(|line| line["level"] == "ERROR" && line["error.type"] == "BadEvent"),
+        json.iter()
+            .any(|line| line["recording.prefix"] == json!(recording.prefix)),
         "{lines:#?}"
     );
-    assert!(!lines.concat().contains("private") && !lines.concat().contains("do not print"), "{lines:#?}");
+    assert!(
+        json.iter()
+            .any(|line| line["level"] == "ERROR" && line["error.type"] == "BadEvent"),
+        "{lines:#?}"
+    );
+    assert!(
+        !lines.concat().contains("private") && !lines.concat().contains("do not print"),
+        "{lines:#?}"
+    );
     assert_eq!(function.stderr(), Vec::<String>::new());
     let errors = json.iter().filter(|line| line["level"] == "ERROR").count();
     assert_eq!(errors, 2, "each failure is logged once: {lines:#?}");
-    let [pruned, failed, _] = &metrics(&function)[..] else { panic!("{lines:#?}") };
+    let [pruned, failed, _] = &metrics(&function)[..] else {
+        panic!("{lines:#?}")
+    };
     let figure = |name: &str| pruned[name].as_u64().unwrap();
     assert_eq!(
-        (figure("RecordingsPruned"), figure("ObjectsDeleted"), figure("BytesDeleted")),
+        (
+            figure("RecordingsPruned"),
+            figure("ObjectsDeleted"),
+            figure("BytesDeleted")
+        ),
         (1, 15, 4_662)
     );
-    assert_eq!((&pruned["Function"], &failed["Failed"]), (&json!("prune-recording"), &json!(1)));
+    assert_eq!(
+        (&pruned["Function"], &failed["Failed"]),
+        (&json!("prune-recording"), &json!(1))
+    );
 }
 
 /// Promise P27.
@@ -405,16 +617,39 @@ async fn an_error_names_operation_target_and_the_whole_cause() {
     let recording = recording("cause");
     recording.put_into(cloud.s3(), BUCKET);
     for call in 0..20 {
-        cloud.s3().fault(call, Fault::Status { status: 403, code: "AccessDenied" });
+        cloud.s3().fault(
+            call,
+            Fault::Status {
+                status: 403,
+                code: "AccessDenied",
+            },
+        );
     }
-    let (kind, message) = error(start(&cloud, &KEEP_HIGHEST).invoke(recording_end(BUCKET, &recording)).await);
+    let (kind, message) = error(
+        start(&cloud, &KEEP_HIGHEST)
+            .invoke(recording_end(BUCKET, &recording))
+            .await,
+    );
     assert_eq!(kind, "Aws");
-    assert!(message.contains("s3://") && message.contains("AccessDenied"), "{message}");
+    assert!(
+        message.contains("s3://") && message.contains("AccessDenied"),
+        "{message}"
+    );
 
-    let nowhere = [("KEEP_RENDITIONS", "highest"), ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")];
-    let (kind, message) = error(start(&cloud, &nowhere).invoke(recording_end(BUCKET, &recording)).await);
+    let nowhere = [
+        ("KEEP_RENDITIONS", "highest"),
+        ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9"),
+    ];
+    let (kind, message) = error(
+        start(&cloud, &nowhere)
+            .invoke(recording_end(BUCKET, &recording))
+            .await,
+    );
     assert_eq!(kind, "Aws");
-    assert!(message.contains("s3://") && message.contains("refused"), "{message}");
+    assert!(
+        message.contains("s3://") && message.contains("refused"),
+        "{message}"
+    );
 }
 
 /// Promise P28: a real recording, where its folder lies beside the project.
@@ -427,7 +662,11 @@ async fn a_real_recording_is_pruned_to_what_it_names() {
     };
     let cloud = Cloud::stand_in();
     let mut prefix = String::new();
-    for (key, size) in inventory.lines().skip(1).filter_map(|row| row.split_once(',')) {
+    for (key, size) in inventory
+        .lines()
+        .skip(1)
+        .filter_map(|row| row.split_once(','))
+    {
         match std::fs::read(folder.join(key)) {
             Ok(body) => cloud.s3().put(BUCKET, key, body),
             Err(_) => cloud.s3().put_sized(BUCKET, key, size.parse().unwrap()),
@@ -439,20 +678,30 @@ async fn a_real_recording_is_pruned_to_what_it_names() {
     let mut recording = recording("real");
     recording.prefix = prefix;
     let before = super::documents(&cloud, BUCKET, &recording).await;
-    let report = response(start(&cloud, &KEEP_HIGHEST).invoke(recording_end(BUCKET, &recording)).await);
+    let report = response(
+        start(&cloud, &KEEP_HIGHEST)
+            .invoke(recording_end(BUCKET, &recording))
+            .await,
+    );
     // The bytes of the three renditions that go, as counted when the recording was published.
     assert_eq!(
         (&report["objects_deleted"], &report["bytes_deleted"]),
         (&json!(57), &json!(30_609_942 + 14_999_149 + 6_120_995))
     );
     assert_eq!(report["kept"], json!(["720p30"]));
-    for (before, after) in before.iter().zip(super::documents(&cloud, BUCKET, &recording).await) {
+    for (before, after) in before
+        .iter()
+        .zip(super::documents(&cloud, BUCKET, &recording).await)
+    {
         if before.text.starts_with('{') {
             // Only what the dropped renditions took is gone.
             let [was, is]: [Value; 2] =
                 [&before.text, &after.text].map(|text| serde_json::from_str(text).unwrap());
             let mut was = was;
-            was["media"]["hls"]["renditions"].as_array_mut().unwrap().truncate(1);
+            was["media"]["hls"]["renditions"]
+                .as_array_mut()
+                .unwrap()
+                .truncate(1);
             assert_eq!(after.text, was.to_string());
             assert_eq!(is, was);
         } else {

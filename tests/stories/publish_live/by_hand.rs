@@ -27,7 +27,11 @@ impl Transcoder {
 
     pub(super) fn at(folder: PathBuf) -> Self {
         fs::create_dir_all(&folder).unwrap();
-        Self { folder, next: 0, window: 3 }
+        Self {
+            folder,
+            next: 0,
+            window: 3,
+        }
     }
 
     /// Closes a segment with this content.
@@ -41,8 +45,9 @@ impl Transcoder {
     /// Writes the playlist as nginx-rtmp does: beside it first, then over it.
     pub(super) fn playlist(&self) {
         let first = self.next.saturating_sub(self.window);
-        let lines: String =
-            (first..self.next).map(|number| format!("#EXTINF:1.000,\n{number}.ts\n")).collect();
+        let lines: String = (first..self.next)
+            .map(|number| format!("#EXTINF:1.000,\n{number}.ts\n"))
+            .collect();
         let text = format!(
             "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:{first}\n{lines}"
         );
@@ -64,16 +69,34 @@ impl Live {
     }
 
     pub(super) fn count(&self, rendition: &str) -> u64 {
-        self.snapshot(rendition).map_or(0, |snapshot| snapshot.sequence + snapshot.segments.len() as u64)
+        self.snapshot(rendition).map_or(0, |snapshot| {
+            snapshot.sequence + snapshot.segments.len() as u64
+        })
     }
 }
 
 /// The key under which a file is published.
 fn key(live: &Live, path: &Path) -> String {
     let metadata = fs::metadata(path).unwrap();
-    let modified_ms = metadata.modified().unwrap().duration_since(UNIX_EPOCH).unwrap().as_millis();
-    let file = FileId { size_bytes: metadata.len(), modified_ms: modified_ms.try_into().unwrap() };
-    format!("live/{}", file.published(path.strip_prefix(live.dir.path()).unwrap().to_str().unwrap()))
+    let modified_ms = metadata
+        .modified()
+        .unwrap()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_millis();
+    let file = FileId {
+        size_bytes: metadata.len(),
+        modified_ms: modified_ms.try_into().unwrap(),
+    };
+    format!(
+        "live/{}",
+        file.published(
+            path.strip_prefix(live.dir.path())
+                .unwrap()
+                .to_str()
+                .unwrap()
+        )
+    )
 }
 
 /// Promise P76.
@@ -88,12 +111,27 @@ fn a_segment_that_is_not_there_becomes_a_gap() {
     hd.playlist();
     wait_until("a gap", || live.playlist("hd").contains("#EXT-X-GAP"));
     let snapshot = live.snapshot("hd").unwrap();
-    assert_eq!(snapshot.segments.iter().map(|segment| segment.gap).collect::<Vec<_>>(), [false, true, false]);
+    assert_eq!(
+        snapshot
+            .segments
+            .iter()
+            .map(|segment| segment.gap)
+            .collect::<Vec<_>>(),
+        [false, true, false]
+    );
     assert_eq!(snapshot.version, 8);
     // It stays one, and the stream goes on.
     hd.go_on();
     wait_until("the next segment", || live.count("hd") == 4);
-    assert_eq!(live.snapshot("hd").unwrap().segments.iter().filter(|segment| segment.gap).count(), 1);
+    assert_eq!(
+        live.snapshot("hd")
+            .unwrap()
+            .segments
+            .iter()
+            .filter(|segment| segment.gap)
+            .count(),
+        1
+    );
 }
 
 /// Promise P76.
@@ -127,7 +165,10 @@ fn a_file_is_sent_when_it_is_whole() {
     wait_until("the playlist", || live.count("hd") == 1);
     let key = key(&live, &path);
     assert_eq!(live.s3.object(BUCKET, &key).unwrap().body, "filled");
-    assert!(live.playlist("hd").ends_with(&format!("{}\n", key.trim_start_matches("live/hd/"))));
+    assert!(
+        live.playlist("hd")
+            .ends_with(&format!("{}\n", key.trim_start_matches("live/hd/")))
+    );
     hd.go_on();
     wait_until("the next segment", || live.count("hd") == 2);
     assert!(!live.playlist("hd").contains("DISCONTINUITY"));
@@ -139,7 +180,8 @@ fn a_rendition_in_trouble_holds_nobody_up() {
     let live = Live::new();
     let (mut hd, mut sd) = (Transcoder::new(&live, "hd"), Transcoder::new(&live, "sd"));
     let path = hd.segment("refused");
-    live.s3.refuse_put(BUCKET, &key(&live, &path), "InternalError");
+    live.s3
+        .refuse_put(BUCKET, &key(&live, &path), "InternalError");
     hd.playlist();
     let _daemon = live.daemon(&[]);
     for number in 1..=8 {
@@ -164,16 +206,27 @@ fn what_no_playlist_names_any_more_is_deleted_after_a_while_without_a_list() {
                 key(&live, &path)
             })
             .collect();
-        let are_there = || keys.iter().filter(|key| live.s3.object(BUCKET, key).is_some()).count();
+        let are_there = || {
+            keys.iter()
+                .filter(|key| live.s3.object(BUCKET, key).is_some())
+                .count()
+        };
         if are_kept {
             sleep(Duration::from_millis(1_500));
             assert_eq!(are_there(), 6);
         } else {
             wait_until("three segments are deleted", || are_there() == 3);
-            assert!(keys[3..].iter().all(|key| live.s3.object(BUCKET, key).is_some()));
+            assert!(
+                keys[3..]
+                    .iter()
+                    .all(|key| live.s3.object(BUCKET, key).is_some())
+            );
         }
         let calls = live.s3.calls();
-        assert!(!calls.iter().any(|call| call.operation.starts_with("List")), "{calls:?}");
+        assert!(
+            !calls.iter().any(|call| call.operation.starts_with("List")),
+            "{calls:?}"
+        );
     }
 }
 
@@ -194,8 +247,11 @@ fn a_folder_that_is_made_and_filled_at_once_is_not_missed_whatever_its_name() {
 /// Promise P79.
 #[test]
 fn events_that_inotify_loses_are_made_up_for() {
-    let limit: usize =
-        fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap().trim().parse().unwrap();
+    let limit: usize = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events")
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
     let live = Live::new();
     let mut hd = Transcoder::new(&live, "hd");
     let daemon = live.daemon(&["--log", "json"]);
@@ -234,7 +290,11 @@ fn told_to_stop_it_finishes_what_it_began() {
 fn how_far_viewers_are_behind_is_measured() {
     let live = Live::new();
     live.s3.set_latency(Duration::from_millis(50));
-    let mut command = publisher(&live.s3, live.dir.path(), &["--log", "json", "--report-every", "1"]);
+    let mut command = publisher(
+        &live.s3,
+        live.dir.path(),
+        &["--log", "json", "--report-every", "1"],
+    );
     let mut daemon = Program::start(command.stdout(std::process::Stdio::piped())).unwrap();
     let mut hd = Transcoder::new(&live, "hd");
     for number in 1..=3 {
@@ -245,11 +305,16 @@ fn how_far_viewers_are_behind_is_measured() {
     signal(&daemon, "TERM");
     let mut said = String::new();
     std::io::Read::read_to_string(daemon.stdout.as_mut().unwrap(), &mut said).unwrap();
-    let lines: Vec<serde_json::Value> =
-        said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<serde_json::Value> = said
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     let values = |name: &str| -> Vec<u64> {
         let all = lines.iter().flat_map(|line| match &line[name] {
-            serde_json::Value::Array(values) => values.iter().filter_map(serde_json::Value::as_u64).collect(),
+            serde_json::Value::Array(values) => values
+                .iter()
+                .filter_map(serde_json::Value::as_u64)
+                .collect(),
             value => value.as_u64().into_iter().collect::<Vec<_>>(),
         });
         all.collect()
@@ -257,7 +322,10 @@ fn how_far_viewers_are_behind_is_measured() {
     let (segments, playlists) = (values("SegmentLag"), values("PlaylistLag"));
     assert_eq!((segments.len(), playlists.len()), (3, 3), "{said}");
     // One PUT, and one more.
-    assert!(segments.iter().all(|lag| *lag >= 50) && playlists.iter().all(|lag| *lag >= 100), "{said}");
+    assert!(
+        segments.iter().all(|lag| *lag >= 50) && playlists.iter().all(|lag| *lag >= 100),
+        "{said}"
+    );
     assert_eq!(lines[0]["Function"], "publish-live");
 }
 
@@ -266,28 +334,57 @@ fn how_far_viewers_are_behind_is_measured() {
 fn somebody_at_a_terminal_sees_how_each_rendition_is() {
     let live = Live::new();
     let (mut hd, mut sd) = (Transcoder::new(&live, "hd"), Transcoder::new(&live, "sd"));
-    let (shown, daemon) = (live.dir.path().join("shown"), publisher(&live.s3, live.dir.path(), &[]));
+    let (shown, daemon) = (
+        live.dir.path().join("shown"),
+        publisher(&live.s3, live.dir.path(), &[]),
+    );
     let line: Vec<String> = std::iter::once(daemon.get_program())
         .chain(daemon.get_args())
         .map(|part| format!("'{}'", part.to_str().unwrap()))
         .collect();
     let mut script = Command::new("script");
-    script.args(["--quiet", "--return", "--flush", "--command", &line.join(" ")]).arg(&shown);
-    script.envs(daemon.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    script.env("TERM", "xterm").stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
+    script
+        .args([
+            "--quiet",
+            "--return",
+            "--flush",
+            "--command",
+            &line.join(" "),
+        ])
+        .arg(&shown);
+    script.envs(
+        daemon
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    script
+        .env("TERM", "xterm")
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null());
     let mut terminal = Program::start(&mut script).unwrap();
     for number in 1..=2 {
         hd.go_on();
         sd.go_on();
-        wait_until("the segments", || live.count("hd") == number && live.count("sd") == number);
+        wait_until("the segments", || {
+            live.count("hd") == number && live.count("sd") == number
+        });
         sleep(Duration::from_millis(600));
     }
     let shown = || String::from_utf8_lossy(&fs::read(&shown).unwrap_or_default()).into_owned();
     for rendition in ["hd", "sd"] {
-        let newest = live.snapshot(rendition).unwrap().segments.pop().unwrap().uri;
+        let newest = live
+            .snapshot(rendition)
+            .unwrap()
+            .segments
+            .pop()
+            .unwrap()
+            .uri;
         let line = format!("{rendition}/index.m3u8  {newest}, ");
         wait_until(&line, || {
-            shown().split(&line).nth(1).is_some_and(|rest| rest.contains("ms after it was closed"))
+            shown()
+                .split(&line)
+                .nth(1)
+                .is_some_and(|rest| rest.contains("ms after it was closed"))
         });
     }
     terminal.kill();
@@ -300,12 +397,22 @@ fn a_playlist_that_waits_for_what_nobody_writes_is_named() {
     let mut command = publisher(&live.s3, live.dir.path(), &["--report-every", "1"]);
     let mut daemon = Program::start(command.stderr(std::process::Stdio::piped())).unwrap();
     Transcoder::new(&live, "hd").go_on();
-    let variants = ["hd", "sd"].map(|name| format!("#EXT-X-STREAM-INF:BANDWIDTH=1\n{name}/index.m3u8\n"));
-    fs::write(live.dir.path().join("master.m3u8"), format!("#EXTM3U\n{}", variants.concat())).unwrap();
+    let variants =
+        ["hd", "sd"].map(|name| format!("#EXT-X-STREAM-INF:BANDWIDTH=1\n{name}/index.m3u8\n"));
+    fs::write(
+        live.dir.path().join("master.m3u8"),
+        format!("#EXTM3U\n{}", variants.concat()),
+    )
+    .unwrap();
     let said = std::io::BufReader::new(daemon.stderr.take().unwrap());
-    let named = std::io::BufRead::lines(said).map_while(Result::ok).find(|line| line.contains("waits for"));
+    let named = std::io::BufRead::lines(said)
+        .map_while(Result::ok)
+        .find(|line| line.contains("waits for"));
     let named = named.unwrap();
-    assert!(named.contains("published yet: sd/index.m3u8") && named.contains("master.m3u8"), "{named}");
+    assert!(
+        named.contains("published yet: sd/index.m3u8") && named.contains("master.m3u8"),
+        "{named}"
+    );
 }
 
 /// Promise P80.
@@ -313,22 +420,33 @@ fn a_playlist_that_waits_for_what_nobody_writes_is_named() {
 fn a_folder_that_is_not_there_or_goes_away_ends_it_with_a_reason() {
     let live = Live::new();
     let absent = live.dir.path().join("absent");
-    let output = publisher(&live.s3, &absent, &[]).stderr(std::process::Stdio::piped()).output().unwrap();
+    let output = publisher(&live.s3, &absent, &[])
+        .stderr(std::process::Stdio::piped())
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
         output.status.code() == Some(1) && said.contains("absent cannot be watched: No such file"),
         "{said}"
     );
     fs::create_dir(&absent).unwrap();
-    let daemon = publisher(&live.s3, &absent, &[]).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let daemon = publisher(&live.s3, &absent, &[])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     sleep(Duration::from_millis(500));
     fs::remove_dir(&absent).unwrap();
     let output = daemon.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.code() == Some(1) && said.contains("absent was removed"), "{said}");
+    assert!(
+        output.status.code() == Some(1) && said.contains("absent was removed"),
+        "{said}"
+    );
 }
 
 pub(super) fn signal(daemon: &Program, signal: &str) {
-    let sent = Command::new("kill").args([&format!("-{signal}"), &daemon.id().to_string()]).status();
+    let sent = Command::new("kill")
+        .args([&format!("-{signal}"), &daemon.id().to_string()])
+        .status();
     assert!(sent.unwrap().success());
 }

@@ -27,7 +27,10 @@ fn a_playlist_that_was_cut_off_is_none() {
     hd.go_on();
     wait_until("the next segment", || live.count("hd") == 3);
     let text = live.playlist("hd");
-    assert!(!text.contains("DISCONTINUITY") && !text.contains("GAP"), "{text}");
+    assert!(
+        !text.contains("DISCONTINUITY") && !text.contains("GAP"),
+        "{text}"
+    );
 }
 
 /// Promises P71 and P72: names have the time in them, and nothing else rests on it.
@@ -36,16 +39,27 @@ fn a_clock_that_jumps_changes_nothing() {
     let live = Live::new();
     let mut hd = Transcoder::new(&live, "hd");
     let now = SystemTime::now();
-    for (number, time) in [now, now - DAY, now + DAY, now, now - 2 * DAY].into_iter().enumerate() {
+    for (number, time) in [now, now - DAY, now + DAY, now, now - 2 * DAY]
+        .into_iter()
+        .enumerate()
+    {
         let daemon = live.daemon(&[]);
         let path = hd.segment(&format!("segment {number}"));
-        File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
         hd.playlist();
         wait_until("the segment", || live.count("hd") == number as u64 + 1);
         drop(daemon);
     }
     let text = live.playlist("hd");
-    assert!(!text.contains("DISCONTINUITY") && !text.contains("GAP"), "{text}");
+    assert!(
+        !text.contains("DISCONTINUITY") && !text.contains("GAP"),
+        "{text}"
+    );
 }
 
 /// Promise P76: what cannot be read is not there.
@@ -63,7 +77,9 @@ fn a_file_that_cannot_be_read_is_a_gap_and_a_playlist_is_waited_for() {
     fs::create_dir(hd.folder.join("2.ts")).unwrap();
     hd.next += 1;
     hd.playlist();
-    wait_until("two gaps", || live.playlist("hd").matches("#EXT-X-GAP").count() == 2);
+    wait_until("two gaps", || {
+        live.playlist("hd").matches("#EXT-X-GAP").count() == 2
+    });
     fs::write(hd.folder.join("index.m3u8"), b"#EXTM3U\n\xff\n").unwrap();
     sleep(Duration::from_millis(200));
     hd.go_on();

@@ -30,10 +30,23 @@ fn what_is_kept_is_all_of_it() {
         assert!(all.contains("#EXT-X-PLAYLIST-TYPE:VOD\n"), "{all}");
         let all = Snapshot::parse(&all).unwrap();
         assert_eq!((all.sequence, all.segments.len()), (0, 14));
-        assert!(all.segments.iter().all(|segment| !segment.gap && !segment.discontinuity), "{all:?}");
-        assert_eq!(Snapshot::parse(&live.playlist(rendition)).unwrap().segments.len(), 4);
+        assert!(
+            all.segments
+                .iter()
+                .all(|segment| !segment.gap && !segment.discontinuity),
+            "{all:?}"
+        );
+        assert_eq!(
+            Snapshot::parse(&live.playlist(rendition))
+                .unwrap()
+                .segments
+                .len(),
+            4
+        );
     }
-    wait_until("the multivariant playlist", || live.text("master.vod.m3u8").contains("hd/index.vod.m3u8"));
+    wait_until("the multivariant playlist", || {
+        live.text("master.vod.m3u8").contains("hd/index.vod.m3u8")
+    });
     checker.end();
     assert_eq!(seconds(&live, "live/master.vod.m3u8"), 14);
 }
@@ -55,14 +68,24 @@ fn when_s3_comes_back_viewers_are_at_the_live_edge() {
         let text = fs::read_to_string(live.dir.path().join("hd/index.m3u8")).unwrap();
         Snapshot::parse(&text).map_or(0, |there| there.sequence + there.segments.len() as u64)
     };
-    assert!(seen + 10 < on_disk(), "S3 was not away: {seen} of {}", on_disk());
+    assert!(
+        seen + 10 < on_disk(),
+        "S3 was not away: {seen} of {}",
+        on_disk()
+    );
     wait_until("the live edge", || live.count("hd") + 1 >= on_disk());
     assert!(encoder.wait().unwrap().success());
     assert_eq!(live.ends(), [40, 40]);
-    wait_until("all of it", || live.text("hd/index.vod.m3u8").contains("#EXT-X-ENDLIST"));
+    wait_until("all of it", || {
+        live.text("hd/index.vod.m3u8").contains("#EXT-X-ENDLIST")
+    });
     let all = Snapshot::parse(&live.text("hd/index.vod.m3u8")).unwrap();
     let missing = all.segments.iter().filter(|segment| segment.gap).count();
-    assert!(all.segments.len() == 40 && (1..=20).contains(&missing), "{missing} of {}", all.segments.len());
+    assert!(
+        all.segments.len() == 40 && (1..=20).contains(&missing),
+        "{missing} of {}",
+        all.segments.len()
+    );
     checker.end();
 }
 
@@ -75,12 +98,33 @@ fn seconds(live: &Live, playlist: &str) -> u64 {
         fs::write(path, live.s3.object(BUCKET, &key).unwrap().body).unwrap();
     }
     // Every frame is read: what the playlist says of itself would prove nothing.
-    let frames = ["-count_packets", "-select_streams", "v:0", "-show_entries", "stream=nb_read_packets"];
+    let frames = [
+        "-count_packets",
+        "-select_streams",
+        "v:0",
+        "-show_entries",
+        "stream=nb_read_packets",
+    ];
     let mut probe = Command::new("ffprobe");
-    probe.args(["-v", "error", "-allowed_extensions", "ALL", "-of", "csv=p=0"]).args(frames);
-    let output = probe.arg(copy.path().join(Path::new(playlist))).output().unwrap();
+    probe
+        .args([
+            "-v",
+            "error",
+            "-allowed_extensions",
+            "ALL",
+            "-of",
+            "csv=p=0",
+        ])
+        .args(frames);
+    let output = probe
+        .arg(copy.path().join(Path::new(playlist)))
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let packets = said.split_whitespace().next().and_then(|line| line.trim_matches(',').parse::<u64>().ok());
+    let packets = said
+        .split_whitespace()
+        .next()
+        .and_then(|line| line.trim_matches(',').parse::<u64>().ok());
     packets.unwrap_or_else(|| panic!("{said}{}", String::from_utf8_lossy(&output.stderr))) / 25
 }
 
@@ -89,20 +133,27 @@ fn seconds(live: &Live, playlist: &str) -> u64 {
 fn a_playlist_that_is_removed_has_ended_unless_it_comes_back() {
     let live = Live::new();
     let _daemon = live.daemon(&[]);
-    let (mut gone, mut back) = (Transcoder::new(&live, "gone"), Transcoder::new(&live, "back"));
+    let (mut gone, mut back) = (
+        Transcoder::new(&live, "gone"),
+        Transcoder::new(&live, "back"),
+    );
     let both = [("gone", 2), ("back", 2)];
     for transcoder in [&mut gone, &mut back] {
         transcoder.go_on();
         transcoder.go_on();
     }
-    wait_until("the stream", || both.iter().all(|(name, count)| live.count(name) == *count));
+    wait_until("the stream", || {
+        both.iter().all(|(name, count)| live.count(name) == *count)
+    });
     fs::remove_dir_all(&gone.folder).unwrap();
     fs::remove_file(back.folder.join("index.m3u8")).unwrap();
     sleep(Duration::from_secs(5));
     back.go_on();
     sleep(Duration::from_secs(20));
     assert!(!live.playlist("gone").contains("#EXT-X-ENDLIST"));
-    wait_until("the end", || live.playlist("gone").contains("#EXT-X-ENDLIST"));
+    wait_until("the end", || {
+        live.playlist("gone").contains("#EXT-X-ENDLIST")
+    });
     sleep(Duration::from_secs(6));
     assert_eq!(live.count("back"), 3);
     assert!(!live.playlist("back").contains("#EXT-X-ENDLIST"));
@@ -111,5 +162,8 @@ fn a_playlist_that_is_removed_has_ended_unless_it_comes_back() {
     again.go_on();
     wait_until("the next show", || live.count("gone") == 3);
     let text = live.playlist("gone");
-    assert!(!text.contains("#EXT-X-ENDLIST") && text.contains("#EXT-X-DISCONTINUITY\n"), "{text}");
+    assert!(
+        !text.contains("#EXT-X-ENDLIST") && text.contains("#EXT-X-DISCONTINUITY\n"),
+        "{text}"
+    );
 }

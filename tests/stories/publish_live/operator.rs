@@ -31,7 +31,10 @@ fn a_second_daemon_on_the_same_folder_is_refused_at_once() {
     hd.go_on();
     wait_until("the first segment", || live.count("hd") == 1);
     let said = last_words(publisher(&live.s3, live.dir.path(), &["--keep"]));
-    assert!(said.contains("another publish-live on this machine publishes"), "{said}");
+    assert!(
+        said.contains("another publish-live on this machine publishes"),
+        "{said}"
+    );
     drop(daemon);
     let _daemon = live.daemon(&[]);
     hd.go_on();
@@ -53,7 +56,10 @@ fn a_daemon_of_an_earlier_version_is_noticed() {
 
     let said = last_words(publisher(&live.s3, live.dir.path(), &[]));
 
-    assert!(said.contains("another publish-live on this machine publishes"), "{said}");
+    assert!(
+        said.contains("another publish-live on this machine publishes"),
+        "{said}"
+    );
     drop(earlier);
 }
 
@@ -68,7 +74,9 @@ fn another_machine_of_the_same_name_is_refused() {
         hd.go_on();
         sleep(Duration::from_millis(100));
         if let Some(mut object) = live.s3.object(BUCKET, "live/hd/index.m3u8") {
-            object.metadata.insert("onair-run".to_owned(), "of the other one".to_owned());
+            object
+                .metadata
+                .insert("onair-run".to_owned(), "of the other one".to_owned());
             object.body = format!("{}\n", String::from_utf8_lossy(&object.body)).into();
             live.s3.put_object(BUCKET, "live/hd/index.m3u8", object);
         }
@@ -78,8 +86,16 @@ fn another_machine_of_the_same_name_is_refused() {
         assert!(hd.next < 100, "it goes on beside the other one");
     };
     let mut said = String::new();
-    daemon.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    assert!(ended.code() == Some(1) && said.contains("another process of the same name"), "{said}");
+    daemon
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
+    assert!(
+        ended.code() == Some(1) && said.contains("another process of the same name"),
+        "{said}"
+    );
 }
 
 /// Promise P75: half a minute after the other one has stopped.
@@ -88,13 +104,23 @@ fn what_somebody_else_left_is_taken_over_when_it_is_old() {
     let live = Live::new();
     let mut hd = Transcoder::new(&live, "hd");
     hd.go_on();
-    let body = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:7\n#EXTINF:1,\nold.ts\n".into();
+    let body =
+        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:7\n#EXTINF:1,\nold.ts\n".into();
     let metadata = [("onair-publisher", "other%3A%2Fhls"), ("onair-run", "1")];
-    let metadata = metadata.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    let object = stand_in::Object { body, metadata, ..stand_in::Object::default() };
+    let metadata = metadata
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+    let object = stand_in::Object {
+        body,
+        metadata,
+        ..stand_in::Object::default()
+    };
     live.s3.put_object(BUCKET, "live/hd/index.m3u8", object);
     let said = last_words(publisher(&live.s3, live.dir.path(), &[]));
-    assert!(said.contains("index.m3u8 is another publisher's (other:/hls, "), "{said}");
+    assert!(
+        said.contains("index.m3u8 is another publisher's (other:/hls, "),
+        "{said}"
+    );
     sleep(Duration::from_secs(31));
     let _daemon = live.daemon(&[]);
     wait_until("the next segment", || live.count("hd") == 9);
@@ -104,12 +130,18 @@ fn what_somebody_else_left_is_taken_over_when_it_is_old() {
 #[test]
 fn a_slow_uplink_is_slow_and_no_more() {
     let live = Live::new();
-    let s3 = live.s3.endpoint_url().trim_start_matches("http://").to_owned();
+    let s3 = live
+        .s3
+        .endpoint_url()
+        .trim_start_matches("http://")
+        .to_owned();
     let uplink = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = uplink.local_addr().unwrap();
     spawn(move || {
         for client in uplink.incoming().map_while(Result::ok) {
-            let Ok(server) = TcpStream::connect(&s3) else { return };
+            let Ok(server) = TcpStream::connect(&s3) else {
+                return;
+            };
             let (mut from_client, mut to_client) = (client.try_clone().unwrap(), client);
             let (mut to_server, mut from_server) = (server.try_clone().unwrap(), server);
             spawn(move || std::io::copy(&mut from_server, &mut to_client));
@@ -137,7 +169,11 @@ fn a_slow_uplink_is_slow_and_no_more() {
 #[test]
 fn whoever_read_the_log_may_go_away() {
     let live = Live::new();
-    let mut command = publisher(&live.s3, live.dir.path(), &["--log", "json", "--report-every", "1"]);
+    let mut command = publisher(
+        &live.s3,
+        live.dir.path(),
+        &["--log", "json", "--report-every", "1"],
+    );
     let mut daemon = Program::start(command.stdout(Stdio::piped()).stderr(Stdio::piped())).unwrap();
     drop((daemon.stdout.take(), daemon.stderr.take()));
     let mut hd = Transcoder::new(&live, "hd");
@@ -151,17 +187,35 @@ fn whoever_read_the_log_may_go_away() {
 /// Promises P80 and P81: the first mistake is a bucket that is not there, or not ours.
 #[test]
 fn a_bucket_that_cannot_be_read_is_told_at_once_and_counts_as_behind() {
-    let live = Live(LiveStream { s3: stand_in::S3::start(), dir: tempfile::tempdir().unwrap() });
-    let mut command = publisher(&live.s3, live.dir.path(), &["--log", "json", "--report-every", "1"]);
+    let live = Live(LiveStream {
+        s3: stand_in::S3::start(),
+        dir: tempfile::tempdir().unwrap(),
+    });
+    let mut command = publisher(
+        &live.s3,
+        live.dir.path(),
+        &["--log", "json", "--report-every", "1"],
+    );
     let mut daemon = Program::start(command.stdout(Stdio::piped()).stderr(Stdio::piped())).unwrap();
-    let mut said = BufReader::new(daemon.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let mut said = BufReader::new(daemon.stderr.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
     assert!(said.any(|line| line.contains("publishes ") && line.contains("s3://onair-live/live/")));
-    let told = said.find(|line| line.contains("the bucket cannot be read")).unwrap();
+    let told = said
+        .find(|line| line.contains("the bucket cannot be read"))
+        .unwrap();
     assert!(told.contains("NoSuchBucket"), "{told}");
     Transcoder::new(&live, "hd").go_on();
-    let mut figures = BufReader::new(daemon.stdout.take().unwrap()).lines().map_while(Result::ok);
-    assert!(figures.any(|line| line.contains("\"Behind\":1")), "it is never behind");
-    let behind = said.find(|line| line.contains("viewers are behind: hd/index.m3u8")).unwrap();
+    let mut figures = BufReader::new(daemon.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    assert!(
+        figures.any(|line| line.contains("\"Behind\":1")),
+        "it is never behind"
+    );
+    let behind = said
+        .find(|line| line.contains("viewers are behind: hd/index.m3u8"))
+        .unwrap();
     assert!(behind.contains("NoSuchBucket"), "{behind}");
     signal(&daemon, "TERM");
     assert!(said.any(|line| line.contains("its newest version was left behind")));
@@ -171,14 +225,24 @@ fn a_bucket_that_cannot_be_read_is_told_at_once_and_counts_as_behind() {
 #[test]
 fn a_gap_is_told() {
     let live = Live::new();
-    let mut command = publisher(&live.s3, live.dir.path(), &["--log", "json", "--report-every", "1"]);
+    let mut command = publisher(
+        &live.s3,
+        live.dir.path(),
+        &["--log", "json", "--report-every", "1"],
+    );
     let mut daemon = Program::start(command.stdout(Stdio::piped()).stderr(Stdio::piped())).unwrap();
     let mut hd = Transcoder::new(&live, "hd");
     fs::remove_file(hd.segment("lost")).unwrap();
     hd.go_on();
-    let mut said = BufReader::new(daemon.stderr.take().unwrap()).lines().map_while(Result::ok);
-    assert!(said.any(|line| line.contains("viewers get a gap: hd/index.m3u8: hd/0.ts is not there")));
-    let mut figures = BufReader::new(daemon.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut said = BufReader::new(daemon.stderr.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    assert!(
+        said.any(|line| line.contains("viewers get a gap: hd/index.m3u8: hd/0.ts is not there"))
+    );
+    let mut figures = BufReader::new(daemon.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
     assert!(figures.any(|line| line.contains("\"Gaps\":1")));
 }
 
@@ -191,7 +255,9 @@ fn links_and_pipes_lead_nowhere() {
     // The folder itself may be one.
     symlink(real.path(), &link).unwrap();
     let _daemon = Program::start(&mut publisher(&live.s3, &link, &[])).unwrap();
-    let pipe = Command::new("mkfifo").arg(real.path().join("pipe.m3u8")).status();
+    let pipe = Command::new("mkfifo")
+        .arg(real.path().join("pipe.m3u8"))
+        .status();
     assert!(pipe.unwrap().success());
     let mut hd = Transcoder::at(real.path().join("hd"));
     hd.go_on();
@@ -199,7 +265,13 @@ fn links_and_pipes_lead_nowhere() {
     hd.next += 1;
     hd.go_on();
     wait_until("the stream", || live.count("hd") == 3);
-    let gaps: Vec<bool> = live.snapshot("hd").unwrap().segments.iter().map(|segment| segment.gap).collect();
+    let gaps: Vec<bool> = live
+        .snapshot("hd")
+        .unwrap()
+        .segments
+        .iter()
+        .map(|segment| segment.gap)
+        .collect();
     assert_eq!(gaps, [false, true, false]);
     assert_eq!(live.s3.keys(BUCKET, "live/hd/1.").len(), 0);
 }
@@ -216,7 +288,10 @@ fn a_folder_that_is_moved_away_ends_it() {
     fs::rename(&folder, live.dir.path().join("elsewhere")).unwrap();
     let output = daemon.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.code() == Some(1) && said.contains("was moved away"), "{said}");
+    assert!(
+        output.status.code() == Some(1) && said.contains("was moved away"),
+        "{said}"
+    );
 }
 
 /// Settings as somebody writes all of them out.
@@ -224,8 +299,13 @@ fn a_folder_that_is_moved_away_ends_it() {
 fn the_defaults_may_be_written_out() {
     let live = Live::new();
     let mut command = publisher(&live.s3, live.dir.path(), &[]);
-    command.env("ONAIR_KEEP", "false").env("ONAIR_KEEP_WINDOW", "300");
-    command.env("ONAIR_ON_LOST", "gap").env("ONAIR_REPORT_EVERY", "60").env("ONAIR_LOG", "text");
+    command
+        .env("ONAIR_KEEP", "false")
+        .env("ONAIR_KEEP_WINDOW", "300");
+    command
+        .env("ONAIR_ON_LOST", "gap")
+        .env("ONAIR_REPORT_EVERY", "60")
+        .env("ONAIR_LOG", "text");
     let _daemon = Program::start(&mut command).unwrap();
     Transcoder::new(&live, "hd").go_on();
     wait_until("the segment", || live.count("hd") == 1);

@@ -10,12 +10,20 @@ async fn pair() -> AnyPair {
 
 /// Runs once, and answers.
 async fn run(pair: &AnyPair, settings: &[(&str, &str)]) -> Value {
-    pair.run("publish-playlist", settings, event("publish-playlist/schedule.json")).await
+    pair.run(
+        "publish-playlist",
+        settings,
+        event("publish-playlist/schedule.json"),
+    )
+    .await
 }
 
 /// What the paths of an endpoint's URLs have in common, whatever serves them.
 async fn folder(pair: &AnyPair, side: usize) -> String {
-    let url = pair.endpoint(side).await.unwrap()["url"].as_str().unwrap().to_owned();
+    let url = pair.endpoint(side).await.unwrap()["url"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let (_, path) = url.split_once("/out/v1/").unwrap();
     format!("/out/v1/{}/", path.trim_end_matches("/index.m3u8"))
 }
@@ -24,9 +32,16 @@ async fn folder(pair: &AnyPair, side: usize) -> String {
 #[tokio::test]
 async fn the_variants_of_both_sides_and_a_steering_manifest_are_published() {
     let pair = pair().await;
-    assert_eq!((pair.index().await, pair.steering().await), (None, Value::Null));
+    assert_eq!(
+        (pair.index().await, pair.steering().await),
+        (None, Value::Null)
+    );
     let answer = run(&pair, &[]).await;
-    assert_eq!((&answer["outcome"], &answer["steered"]), (&json!("published"), &json!(true)), "{answer:#}");
+    assert_eq!(
+        (&answer["outcome"], &answer["steered"]),
+        (&json!("published"), &json!(true)),
+        "{answer:#}"
+    );
     let folders = [folder(&pair, 0).await, folder(&pair, 1).await];
     let variants = pair.variants().await;
     assert_eq!(variants.len(), 6);
@@ -37,7 +52,10 @@ async fn the_variants_of_both_sides_and_a_steering_manifest_are_published() {
     }
     assert_eq!(pair.steering().await["PATHWAY-PRIORITY"], json!(["A", "B"]));
     let index = pair.index().await.unwrap();
-    assert_eq!(index.content_type.as_deref(), Some("application/vnd.apple.mpegurl"));
+    assert_eq!(
+        index.content_type.as_deref(),
+        Some("application/vnd.apple.mpegurl")
+    );
     assert_eq!(index.cache_control.as_deref(), Some("max-age=5"));
     assert_eq!(pair.state().await, Value::Null);
 }
@@ -50,8 +68,11 @@ async fn the_second_time_nothing_changes_and_what_somebody_else_wrote_is_put_rig
     let right = pair.everything().await;
     assert_eq!(run(&pair, &[]).await["outcome"], "unchanged");
     assert_eq!(pair.everything().await, right);
-    pair.put_public(INDEX, "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nhttps://elsewhere.example.com/1.m3u8\n")
-        .await;
+    pair.put_public(
+        INDEX,
+        "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nhttps://elsewhere.example.com/1.m3u8\n",
+    )
+    .await;
     pair.put_public(STEERING, "not JSON").await;
     assert_eq!(run(&pair, &[]).await["outcome"], "published");
     assert_eq!(pair.everything().await, right);
@@ -62,10 +83,17 @@ async fn the_second_time_nothing_changes_and_what_somebody_else_wrote_is_put_rig
 async fn a_side_without_an_endpoint_is_left_out() {
     let pair = pair().await;
     run(&pair, &[]).await;
-    let answer = pair.run("fail-over", &[("CUT", "delete")], alert_set(0)).await;
+    let answer = pair
+        .run("fail-over", &[("CUT", "delete")], alert_set(0))
+        .await;
     assert_eq!(answer["outcome"], "failed_over", "{answer:#}");
     let before = pair.everything().await;
     assert_eq!(run(&pair, &[]).await["outcome"], "unchanged");
     assert_eq!(pair.everything().await, before);
-    assert!(pair.variants().await.iter().all(|(pathway, _)| pathway == "B"));
+    assert!(
+        pair.variants()
+            .await
+            .iter()
+            .all(|(pathway, _)| pathway == "B")
+    );
 }

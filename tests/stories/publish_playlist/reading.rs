@@ -17,13 +17,22 @@ fn one_variant() -> Variant {
 
 /// A stage whose sides have one variant, and no sound of its own.
 fn plain_stage() -> Stage {
-    let live = || Live { variants: vec![one_variant()], ..Live::default() };
+    let live = || Live {
+        variants: vec![one_variant()],
+        ..Live::default()
+    };
     Stage::with(live(), live())
 }
 
 /// The text of a multivariant playlist whose only variant is there.
 fn master(uri: &str) -> String {
-    let Variant { bandwidth_bps: bps, resolution, frame_rate, codecs, .. } = one_variant();
+    let Variant {
+        bandwidth_bps: bps,
+        resolution,
+        frame_rate,
+        codecs,
+        ..
+    } = one_variant();
     format!(
         "#EXTM3U\n#EXT-X-VERSION:4\n#EXT-X-STREAM-INF:BANDWIDTH={bps},AVERAGE-BANDWIDTH={bps},RESOLUTION={resolution},\
          FRAME-RATE={frame_rate},CODECS=\"{codecs}\"\n{uri}\n"
@@ -35,53 +44,112 @@ fn master(uri: &str) -> String {
 async fn a_side_that_does_not_answer_keeps_what_was_published_of_it() {
     let stage = Stage::published(&[]).await;
     let before = stage.everything();
-    stage.mediapackage.set_reply(ENDPOINTS[A], "index.m3u8", Reply::Status(503));
+    stage
+        .mediapackage
+        .set_reply(ENDPOINTS[A], "index.m3u8", Reply::Status(503));
     let publish = stage.start("publish-playlist", &[]);
-    let answer = response(publish.invoke(event("publish-playlist/schedule.json")).await);
+    let answer = response(
+        publish
+            .invoke(event("publish-playlist/schedule.json"))
+            .await,
+    );
     assert_eq!(answer["outcome"], "held", "{answer:#}");
     let why = answer["why"].as_str().unwrap();
-    assert!(why.starts_with("A: ") && why.contains("answered 503") && why.contains("stays"), "{why}");
+    assert!(
+        why.starts_with("A: ") && why.contains("answered 503") && why.contains("stays"),
+        "{why}"
+    );
     assert_eq!(stage.everything(), before);
     assert_eq!(metrics(&publish)["Held"], 1);
 
     // Something else changes meanwhile.
     let mut variants = Live::default().variants;
     variants.push(Variant::new(400_000, "320x180"));
-    stage
-        .mediapackage
-        .create_channel(CHANNELS[B], Live { variants, has_audio_group: true, ..Live::default() });
+    stage.mediapackage.create_channel(
+        CHANNELS[B],
+        Live {
+            variants,
+            has_audio_group: true,
+            ..Live::default()
+        },
+    );
     let of_a = |stage: &Stage| {
         let variants = stage.variants().into_iter();
-        variants.filter(|(pathway, _)| pathway == "A").map(|(_, url)| url).collect::<Vec<_>>()
+        variants
+            .filter(|(pathway, _)| pathway == "A")
+            .map(|(_, url)| url)
+            .collect::<Vec<_>>()
     };
     let a = of_a(&stage);
-    let answer = response(publish.invoke(event("publish-playlist/schedule.json")).await);
+    let answer = response(
+        publish
+            .invoke(event("publish-playlist/schedule.json"))
+            .await,
+    );
     assert_eq!(
         (&answer["outcome"], &answer["variants"]),
         (&json!("published"), &json!({ "A": 3, "B": 4 })),
         "{answer:#}"
     );
-    assert!(answer["missing"][0].as_str().unwrap().contains("answered 503"), "{answer:#}");
+    assert!(
+        answer["missing"][0]
+            .as_str()
+            .unwrap()
+            .contains("answered 503"),
+        "{answer:#}"
+    );
     assert_eq!(of_a(&stage), a);
 }
 
 /// Promise P36: an encoder that has just started lists its variants one by one.
 #[tokio::test]
-async fn a_side_that_lists_fewer_variants_keeps_those_that_were_published_unless_a_person_publishes() {
+async fn a_side_that_lists_fewer_variants_keeps_those_that_were_published_unless_a_person_publishes()
+ {
     let stage = Stage::published(&[]).await;
     let before = stage.everything();
-    let fewer =
-        Live { variants: Live::default().variants[..1].to_vec(), has_audio_group: true, ..Live::default() };
-    CHANNELS.iter().for_each(|channel| stage.mediapackage.create_channel(channel, fewer.clone()));
+    let fewer = Live {
+        variants: Live::default().variants[..1].to_vec(),
+        has_audio_group: true,
+        ..Live::default()
+    };
+    CHANNELS
+        .iter()
+        .for_each(|channel| stage.mediapackage.create_channel(channel, fewer.clone()));
     let answer = run(&stage, &[]).await;
     assert_eq!(answer["outcome"], "held");
-    assert!(answer["why"].as_str().unwrap().contains("A: it lists 1 of 3 variants"), "{answer:#}");
+    assert!(
+        answer["why"]
+            .as_str()
+            .unwrap()
+            .contains("A: it lists 1 of 3 variants"),
+        "{answer:#}"
+    );
     assert_eq!(stage.everything(), before);
-    let answer = response(stage.call("publish-playlist", &[], event("publish-playlist/by-hand.json")).await);
-    assert_eq!((&answer["outcome"], &answer["variants"]), (&json!("published"), &json!({ "A": 1, "B": 1 })));
+    let answer = response(
+        stage
+            .call(
+                "publish-playlist",
+                &[],
+                event("publish-playlist/by-hand.json"),
+            )
+            .await,
+    );
+    assert_eq!(
+        (&answer["outcome"], &answer["variants"]),
+        (&json!("published"), &json!({ "A": 1, "B": 1 }))
+    );
     // One more is no reason to wait.
-    stage.mediapackage.create_channel(CHANNELS[A], Live { has_audio_group: true, ..Live::default() });
-    assert_eq!(run(&stage, &[]).await["variants"], json!({ "A": 3, "B": 1 }));
+    stage.mediapackage.create_channel(
+        CHANNELS[A],
+        Live {
+            has_audio_group: true,
+            ..Live::default()
+        },
+    );
+    assert_eq!(
+        run(&stage, &[]).await["variants"],
+        json!({ "A": 3, "B": 1 })
+    );
 }
 
 /// Promises P36 and P39.
@@ -97,23 +165,44 @@ async fn if_nothing_was_published_of_a_side_the_other_is_published_alone() {
         (Reply::Text(long), "the answer is longer than"),
         (Reply::Text("<html>".to_owned()), "cannot be understood"),
         (Reply::Text("#EXTM3U\n".to_owned()), "cannot be understood"),
-        (Reply::Text("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n".to_owned()), "cannot be understood"),
-        (Reply::Text(format!("{}#EXT-X-DEFINE:NAME=\"n\",VALUE=\"v\"\n", master("1.m3u8"))), "EXT-X-DEFINE"),
+        (
+            Reply::Text("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n".to_owned()),
+            "cannot be understood",
+        ),
+        (
+            Reply::Text(format!(
+                "{}#EXT-X-DEFINE:NAME=\"n\",VALUE=\"v\"\n",
+                master("1.m3u8")
+            )),
+            "EXT-X-DEFINE",
+        ),
         (Reply::Text(master("http://[1.m3u8")), "its URI"),
     ];
     let publish = stage.start("publish-playlist", &[]);
     for (reply, said) in cases {
         stage.s3.delete(PUBLIC, "show/index.m3u8");
-        stage.mediapackage.set_reply(ENDPOINTS[A], "index.m3u8", reply.clone());
+        stage
+            .mediapackage
+            .set_reply(ENDPOINTS[A], "index.m3u8", reply.clone());
         let begin = Instant::now();
-        let answer = response(publish.invoke(event("publish-playlist/schedule.json")).await);
+        let answer = response(
+            publish
+                .invoke(event("publish-playlist/schedule.json"))
+                .await,
+        );
         assert_eq!(
             (&answer["outcome"], &answer["variants"]),
             (&json!("published"), &json!({ "A": 0, "B": 3 }))
         );
         let missing = answer["missing"][0].as_str().unwrap();
-        assert!(missing.starts_with("A: ") && missing.contains(said), "{reply:?}: {missing}");
-        assert!(stage.variants().iter().all(|(pathway, _)| pathway == "B"), "{reply:?}");
+        assert!(
+            missing.starts_with("A: ") && missing.contains(said),
+            "{reply:?}: {missing}"
+        );
+        assert!(
+            stage.variants().iter().all(|(pathway, _)| pathway == "B"),
+            "{reply:?}"
+        );
         assert!(begin.elapsed() < Duration::from_secs(30), "{reply:?}");
     }
 }
@@ -125,9 +214,18 @@ async fn a_side_without_an_endpoint_is_left_out() {
     stage.mediapackage.delete(ENDPOINTS[A]);
     let answer = run(&stage, &[]).await;
     assert_eq!(answer["outcome"], "published");
-    assert_eq!(answer["missing"], json!(["A: it has no endpoint show-a-hls"]));
-    assert!(stage.variants().len() == 3 && stage.variants().iter().all(|(pathway, _)| pathway == "B"));
-    assert_eq!(run(&stage, &[]).await["outcome"], "held", "a person should see to it");
+    assert_eq!(
+        answer["missing"],
+        json!(["A: it has no endpoint show-a-hls"])
+    );
+    assert!(
+        stage.variants().len() == 3 && stage.variants().iter().all(|(pathway, _)| pathway == "B")
+    );
+    assert_eq!(
+        run(&stage, &[]).await["outcome"],
+        "held",
+        "a person should see to it"
+    );
 }
 
 /// Promise P36.
@@ -135,23 +233,36 @@ async fn a_side_without_an_endpoint_is_left_out() {
 async fn an_empty_playlist_is_never_published() {
     let stage = Stage::new();
     for endpoint in ENDPOINTS {
-        stage.mediapackage.set_reply(endpoint, "index.m3u8", Reply::Text("nothing".to_owned()));
+        stage
+            .mediapackage
+            .set_reply(endpoint, "index.m3u8", Reply::Text("nothing".to_owned()));
     }
     let before = stage.everything();
     let answer = run(&stage, &[]).await;
     assert_eq!(answer["outcome"], "held");
     assert!(
-        answer["why"].as_str().unwrap().starts_with("no side has a playlist to publish (A: "),
+        answer["why"]
+            .as_str()
+            .unwrap()
+            .starts_with("no side has a playlist to publish (A: "),
         "{answer:#}"
     );
     assert_eq!(stage.everything(), before);
 
-    ENDPOINTS.iter().for_each(|endpoint| stage.mediapackage.clear_replies(endpoint));
+    ENDPOINTS
+        .iter()
+        .for_each(|endpoint| stage.mediapackage.clear_replies(endpoint));
     stage.publish(&[]).await;
-    ENDPOINTS.iter().for_each(|endpoint| stage.mediapackage.delete(endpoint));
+    ENDPOINTS
+        .iter()
+        .for_each(|endpoint| stage.mediapackage.delete(endpoint));
     let before = stage.everything();
     assert_eq!(run(&stage, &[]).await["outcome"], "held");
-    assert_eq!(stage.everything(), before, "what is published may come back, an empty playlist is of no use");
+    assert_eq!(
+        stage.everything(),
+        before,
+        "what is published may come back, an empty playlist is of no use"
+    );
 }
 
 /// Promise P38.
@@ -161,14 +272,22 @@ async fn viewers_and_on_air_get_a_side_from_what_stands_in_front_of_it() {
     stage.s3.create_bucket("cdn", Versioning::Off);
     let front = format!("{}/cdn/live/a", stage.site.url());
     let url = stage.mediapackage.url(ENDPOINTS[A]);
-    let path = url.strip_prefix(&stage.mediapackage.origin_url()).unwrap().to_owned();
+    let path = url
+        .strip_prefix(&stage.mediapackage.origin_url())
+        .unwrap()
+        .to_owned();
     let there = |file: &str| format!("live/a{}", path.replace("index.m3u8", file));
     // What the origin would give is another.
-    stage.s3.put("cdn", &there("index.m3u8"), master("from-the-cdn.m3u8"));
+    stage
+        .s3
+        .put("cdn", &there("index.m3u8"), master("from-the-cdn.m3u8"));
 
     let settings = [("SIDE_A_BASE_URL", front.as_str())];
     let answer = run(&stage, &settings).await;
-    assert_eq!((&answer["outcome"], &answer["steered"]), (&json!("published"), &json!(true)));
+    assert_eq!(
+        (&answer["outcome"], &answer["steered"]),
+        (&json!("published"), &json!(true))
+    );
     let a = format!("{front}{}", path.replace("index.m3u8", "from-the-cdn.m3u8"));
     let b = format!("{}index_1.m3u8", stage.bases()[B].clone().unwrap());
     assert_eq!(stage.variants(), [("A".to_owned(), a), ("B".to_owned(), b)]);
@@ -176,7 +295,13 @@ async fn viewers_and_on_air_get_a_side_from_what_stands_in_front_of_it() {
     // A fail-over, too, looks at what viewers see: the other side may be well, and what stands in front of it not.
     let answer = response(stage.call("fail-over", &settings, alert_set(B)).await);
     assert_eq!(answer["outcome"], "held");
-    assert!(answer["why"].as_str().unwrap().contains(&format!("{front}/out/v1/")), "{answer:#}");
+    assert!(
+        answer["why"]
+            .as_str()
+            .unwrap()
+            .contains(&format!("{front}/out/v1/")),
+        "{answer:#}"
+    );
     let playlist = format!(
         "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PROGRAM-DATE-TIME:{}\n#EXTINF:2,\n1.ts\n",
         now()
@@ -184,9 +309,15 @@ async fn viewers_and_on_air_get_a_side_from_what_stands_in_front_of_it() {
     stage.s3.put("cdn", &there("from-the-cdn.m3u8"), playlist);
     let answer = response(stage.call("fail-over", &settings, alert_set(B)).await);
     assert_eq!(answer["outcome"], "failed_over", "{answer:#}");
-    let base = stage.bases()[A].clone().unwrap().replace(&stage.mediapackage.origin_url(), "");
+    let base = stage.bases()[A]
+        .clone()
+        .unwrap()
+        .replace(&stage.mediapackage.origin_url(), "");
     let calls = stage.traffic.calls();
-    assert!(!calls.iter().any(|call| call.key.starts_with(&base)), "nobody asked the origin of A: {calls:?}");
+    assert!(
+        !calls.iter().any(|call| call.key.starts_with(&base)),
+        "nobody asked the origin of A: {calls:?}"
+    );
 }
 
 /// Promise P38.
@@ -199,12 +330,20 @@ async fn the_path_of_what_stands_in_front_comes_first_with_or_without_a_slash() 
         stage.s3.create_bucket("cdn", Versioning::Off);
         stage.s3.create_bucket("out", Versioning::Off);
         match base {
-            "" => stage.s3.put("out", path.trim_start_matches("/out/"), master("1.m3u8")),
-            _ => stage.s3.put("cdn", path.trim_start_matches('/'), master("1.m3u8")),
+            "" => stage
+                .s3
+                .put("out", path.trim_start_matches("/out/"), master("1.m3u8")),
+            _ => stage
+                .s3
+                .put("cdn", path.trim_start_matches('/'), master("1.m3u8")),
         }
         let front = format!("{}{base}", stage.site.url());
         run(&stage, &[("SIDE_A_BASE_URL", &front)]).await;
-        let expected = format!("{}{}", front.trim_end_matches('/'), path.replace("index.m3u8", "1.m3u8"));
+        let expected = format!(
+            "{}{}",
+            front.trim_end_matches('/'),
+            path.replace("index.m3u8", "1.m3u8")
+        );
         assert_eq!(stage.variants()[0], ("A".to_owned(), expected));
         assert_eq!(tags(&stage, "#EXT-X-STREAM-INF").len(), 2);
     }

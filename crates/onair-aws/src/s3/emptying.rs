@@ -91,7 +91,11 @@ impl S3 {
             None if refused.count == 0 => Ok(()),
             None => {
                 let target = uri(&folder.bucket, &folder.prefix);
-                Err(Unfinished::Failed(Error::new(OPERATION, target, refused.to_string())))
+                Err(Unfinished::Failed(Error::new(
+                    OPERATION,
+                    target,
+                    refused.to_string(),
+                )))
             }
         }
     }
@@ -101,7 +105,12 @@ impl S3 {
     /// # Errors
     ///
     /// [`Unfinished`]
-    pub async fn measure(&self, folder: &Folder, stop: Instant, tally: &Tally) -> Result<(), Unfinished> {
+    pub async fn measure(
+        &self,
+        folder: &Folder,
+        stop: Instant,
+        tally: &Tally,
+    ) -> Result<(), Unfinished> {
         let pages = self.pages(folder, None, stop);
         pages
             .try_for_each(|page| {
@@ -135,8 +144,14 @@ impl S3 {
             let mut errors = match self.delete_objects(folder, &objects).await {
                 Ok(errors) => errors,
                 // It is answered by going slower, however long that takes.
-                Err(Failed { is_slow_down: true, .. }) => continue,
-                Err(Failed { is_transient, error, .. }) => match pauses.next() {
+                Err(Failed {
+                    is_slow_down: true, ..
+                }) => continue,
+                Err(Failed {
+                    is_transient,
+                    error,
+                    ..
+                }) => match pauses.next() {
                     Some(pause) if is_transient => {
                         sleep(pause).await;
                         continue;
@@ -163,7 +178,8 @@ impl S3 {
             }
             if let Some(((key, _), reason)) = errors.into_iter().next() {
                 // Then nobody can tell which of the keys that were asked for are still there.
-                let problem = format!("S3 answered an error for {key:?}, which was not asked for: {reason}");
+                let problem =
+                    format!("S3 answered an error for {key:?}, which was not asked for: {reason}");
                 let target = uri(&folder.bucket, &folder.prefix);
                 return Err(Unfinished::Failed(Error::new(OPERATION, target, problem)));
             }
@@ -172,7 +188,9 @@ impl S3 {
             } else if !again.is_empty() {
                 match pauses.next() {
                     Some(pause) => sleep(pause).await,
-                    None => again.drain(..).for_each(|(object, reason)| refused.add(&object.key, &reason)),
+                    None => again
+                        .drain(..)
+                        .for_each(|(object, reason)| refused.add(&object.key, &reason)),
                 }
             }
             objects = again.into_iter().map(|(object, _)| object).collect();
@@ -195,20 +213,38 @@ impl S3 {
             error: Error::new(OPERATION, target(), error),
         };
         let identifiers = objects.iter().map(|object| {
-            ObjectIdentifier::builder().key(&object.key).set_version_id(object.version.clone()).build()
+            ObjectIdentifier::builder()
+                .key(&object.key)
+                .set_version_id(object.version.clone())
+                .build()
         });
-        let identifiers = identifiers.collect::<Result<_, _>>().map_err(|error| unsendable(error.into()))?;
-        let delete = Delete::builder().set_objects(Some(identifiers)).quiet(true).build();
+        let identifiers = identifiers
+            .collect::<Result<_, _>>()
+            .map_err(|error| unsendable(error.into()))?;
+        let delete = Delete::builder()
+            .set_objects(Some(identifiers))
+            .quiet(true)
+            .build();
         let delete = delete.map_err(|error| unsendable(error.into()))?;
-        let request = self.client.delete_objects().bucket(&folder.bucket).delete(delete);
+        let request = self
+            .client
+            .delete_objects()
+            .bucket(&folder.bucket)
+            .delete(delete);
         let once = aws_sdk_s3::config::Builder::new().retry_config(RetryConfig::disabled());
         let answer = request.customize().config_override(once).send().await;
         let answer = answer.map_err(|error| Failed::new(OPERATION, target(), error))?;
         let by_version = folder.contents == Contents::Versions;
         let errors = answer.errors.unwrap_or_default().into_iter().map(|error| {
             let version = error.version_id.filter(|_| by_version).unwrap_or_default();
-            let (code, message) = (error.code.unwrap_or_default(), error.message.unwrap_or_default());
-            ((error.key.unwrap_or_default(), version), Reason { code, message })
+            let (code, message) = (
+                error.code.unwrap_or_default(),
+                error.message.unwrap_or_default(),
+            );
+            (
+                (error.key.unwrap_or_default(), version),
+                Reason { code, message },
+            )
         });
         Ok(errors.collect())
     }
@@ -227,8 +263,14 @@ struct Reason {
 impl Reason {
     /// Whether the same request may succeed a little later.
     fn is_transient(&self) -> bool {
-        ["InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout", "OperationAborted"]
-            .contains(&self.code.as_str())
+        [
+            "InternalError",
+            "SlowDown",
+            "ServiceUnavailable",
+            "RequestTimeout",
+            "OperationAborted",
+        ]
+        .contains(&self.code.as_str())
     }
 }
 
@@ -247,7 +289,10 @@ struct Refused {
 
 impl Refused {
     fn add(&mut self, key: &str, reason: &Reason) {
-        self.extend(Self { count: 1, named: vec![format!("{key}: {reason}")] });
+        self.extend(Self {
+            count: 1,
+            named: vec![format!("{key}: {reason}")],
+        });
     }
 
     fn extend(&mut self, more: Self) {
@@ -259,8 +304,17 @@ impl Refused {
 
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "S3 refused {} objects: {}", self.count, self.named.join("; "))?;
+        write!(
+            f,
+            "S3 refused {} objects: {}",
+            self.count,
+            self.named.join("; ")
+        )?;
         let unnamed = self.count - self.named.len();
-        if unnamed > 0 { write!(f, "; and {unnamed} more") } else { Ok(()) }
+        if unnamed > 0 {
+            write!(f, "; and {unnamed} more")
+        } else {
+            Ok(())
+        }
     }
 }

@@ -27,7 +27,11 @@ impl Folder {
     /// also mean the neighbours whose names start alike.
     pub fn new(bucket: &str, prefix: &str, contents: Contents) -> Self {
         let prefix = format!("{}/", prefix.strip_suffix('/').unwrap_or(prefix));
-        Self { bucket: bucket.to_owned(), prefix, contents }
+        Self {
+            bucket: bucket.to_owned(),
+            prefix,
+            contents,
+        }
     }
 }
 
@@ -53,15 +57,25 @@ impl Listed {
         size_bytes: Option<i64>,
         is_current: bool,
     ) -> Option<Self> {
-        let size_bytes = size_bytes.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
-        Some(Self { key: key?, version, size_bytes, is_current })
+        let size_bytes = size_bytes
+            .and_then(|size| u64::try_from(size).ok())
+            .unwrap_or_default();
+        Some(Self {
+            key: key?,
+            version,
+            size_bytes,
+            is_current,
+        })
     }
 }
 
 /// Where the next page starts.
 enum Cursor {
     Start,
-    After { token: Option<String>, version: Option<String> },
+    After {
+        token: Option<String>,
+        version: Option<String>,
+    },
     End,
 }
 
@@ -92,7 +106,9 @@ impl S3 {
                 match page {
                     Ok(page) => return Ok(Some(page)),
                     // The SDK has given up; there is time left, and going slower is what S3 asks for.
-                    Err(Failed { is_slow_down: true, .. }) => self.pace.turn().await,
+                    Err(Failed {
+                        is_slow_down: true, ..
+                    }) => self.pace.turn().await,
                     Err(Failed { error, .. }) => return Err(Unfinished::Failed(error)),
                 }
             }
@@ -107,16 +123,28 @@ impl S3 {
     ) -> Result<(Page, Cursor), Failed> {
         let Folder { bucket, prefix, .. } = folder;
         let request = self.client.list_objects_v2().bucket(bucket).prefix(prefix);
-        let request = request.set_delimiter(delimiter.map(str::to_owned)).set_continuation_token(token);
-        let answer =
-            request.send().await.map_err(|e| Failed::new("ListObjectsV2", uri(bucket, prefix), e))?;
+        let request = request
+            .set_delimiter(delimiter.map(str::to_owned))
+            .set_continuation_token(token);
+        let answer = request
+            .send()
+            .await
+            .map_err(|e| Failed::new("ListObjectsV2", uri(bucket, prefix), e))?;
         let objects = answer.contents.unwrap_or_default().into_iter();
         let page = Page {
-            objects: objects.filter_map(|object| Listed::new(object.key, None, object.size, true)).collect(),
+            objects: objects
+                .filter_map(|object| Listed::new(object.key, None, object.size, true))
+                .collect(),
             folders: folders(answer.common_prefixes),
         };
         let next = answer.next_continuation_token;
-        Ok((page, next.map_or(Cursor::End, |token| Cursor::After { token: Some(token), version: None })))
+        Ok((
+            page,
+            next.map_or(Cursor::End, |token| Cursor::After {
+                token: Some(token),
+                version: None,
+            }),
+        ))
     }
 
     async fn versions(
@@ -127,26 +155,46 @@ impl S3 {
         version_id_marker: Option<String>,
     ) -> Result<(Page, Cursor), Failed> {
         let Folder { bucket, prefix, .. } = folder;
-        let request = self.client.list_object_versions().bucket(bucket).prefix(prefix);
+        let request = self
+            .client
+            .list_object_versions()
+            .bucket(bucket)
+            .prefix(prefix);
         let request = request
             .set_delimiter(delimiter.map(str::to_owned))
             .set_key_marker(key_marker)
             .set_version_id_marker(version_id_marker);
-        let answer =
-            request.send().await.map_err(|e| Failed::new("ListObjectVersions", uri(bucket, prefix), e))?;
+        let answer = request
+            .send()
+            .await
+            .map_err(|e| Failed::new("ListObjectVersions", uri(bucket, prefix), e))?;
         let versions = answer.versions.unwrap_or_default().into_iter();
-        let versions =
-            versions.filter_map(|v| Listed::new(v.key, v.version_id, v.size, v.is_latest == Some(true)));
+        let versions = versions
+            .filter_map(|v| Listed::new(v.key, v.version_id, v.size, v.is_latest == Some(true)));
         let markers = answer.delete_markers.unwrap_or_default().into_iter();
-        let markers = markers.filter_map(|marker| Listed::new(marker.key, marker.version_id, None, false));
-        let page =
-            Page { objects: versions.chain(markers).collect(), folders: folders(answer.common_prefixes) };
+        let markers =
+            markers.filter_map(|marker| Listed::new(marker.key, marker.version_id, None, false));
+        let page = Page {
+            objects: versions.chain(markers).collect(),
+            folders: folders(answer.common_prefixes),
+        };
         let more = answer.is_truncated == Some(true);
         let (token, version) = (answer.next_key_marker, answer.next_version_id_marker);
-        Ok((page, if more { Cursor::After { token, version } } else { Cursor::End }))
+        Ok((
+            page,
+            if more {
+                Cursor::After { token, version }
+            } else {
+                Cursor::End
+            },
+        ))
     }
 }
 
 fn folders(prefixes: Option<Vec<CommonPrefix>>) -> Vec<String> {
-    prefixes.unwrap_or_default().into_iter().filter_map(|common| common.prefix).collect()
+    prefixes
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|common| common.prefix)
+        .collect()
 }

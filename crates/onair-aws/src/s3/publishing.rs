@@ -57,8 +57,12 @@ pub struct Recalled {
 
 /// A request is tried once, for at most this time: who asks for it tries again, and longer.
 fn within(time_limit: Duration) -> aws_sdk_s3::config::Builder {
-    let limits = TimeoutConfig::builder().operation_attempt_timeout(time_limit).build();
-    aws_sdk_s3::config::Builder::new().timeout_config(limits).retry_config(RetryConfig::disabled())
+    let limits = TimeoutConfig::builder()
+        .operation_attempt_timeout(time_limit)
+        .build();
+    aws_sdk_s3::config::Builder::new()
+        .timeout_config(limits)
+        .retry_config(RetryConfig::disabled())
 }
 
 /// When S3 answered, in seconds of Unix time: by its own clock if it says so, since this machine's may be wrong.
@@ -67,7 +71,9 @@ struct AnswerDate(Arc<AtomicI64>);
 
 impl AnswerDate {
     fn new() -> Self {
-        Self(Arc::new(AtomicI64::new(DateTime::from(SystemTime::now()).secs())))
+        Self(Arc::new(AtomicI64::new(
+            DateTime::from(SystemTime::now()).secs(),
+        )))
     }
 
     fn seconds(&self) -> i64 {
@@ -87,7 +93,8 @@ impl Intercept for AnswerDate {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let date = context.response().headers().get("date");
-        if let Some(Ok(date)) = date.map(|date| DateTime::from_str(date, DateTimeFormat::HttpDate)) {
+        if let Some(Ok(date)) = date.map(|date| DateTime::from_str(date, DateTimeFormat::HttpDate))
+        {
             self.0.store(date.secs(), Ordering::Relaxed);
         }
         Ok(())
@@ -102,12 +109,21 @@ impl S3 {
     ///
     /// When S3 does not answer, or refuses.
     pub async fn put_file(&self, target: &Target<'_>, bytes: Vec<u8>) -> Result<(), Error> {
-        let Target { bucket, key, content_type, cache_control, time_limit } = *target;
+        let Target {
+            bucket,
+            key,
+            content_type,
+            cache_control,
+            time_limit,
+        } = *target;
         let request = self.client.put_object().bucket(bucket).key(key);
-        let request = request.content_type(content_type).cache_control(cache_control);
+        let request = request
+            .content_type(content_type)
+            .cache_control(cache_control);
         let request = request.body(ByteStream::from(bytes)).customize();
         let put = request.config_override(within(time_limit)).send().await;
-        put.map(drop).map_err(|error| Error::new("PutObject", uri(bucket, key), error))
+        put.map(drop)
+            .map_err(|error| Error::new("PutObject", uri(bucket, key), error))
     }
 
     /// Puts a playlist, if what is there is still what this publisher put there (`was`; `None` is nothing). `None` if not;
@@ -123,7 +139,13 @@ impl S3 {
         was: Option<&str>,
         publisher: &Publisher,
     ) -> Result<Option<String>, Error> {
-        let Target { bucket, key, content_type, cache_control, time_limit } = *target;
+        let Target {
+            bucket,
+            key,
+            content_type,
+            cache_control,
+            time_limit,
+        } = *target;
         let written = self
             .client
             .put_object()
@@ -154,17 +176,36 @@ impl S3 {
         let request = self.client.get_object().bucket(bucket).key(key).customize();
         let answer = match request.interceptor(date.clone()).send().await {
             Ok(answer) => answer,
-            Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => {
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(GetObjectError::is_no_such_key) =>
+            {
                 return Ok(None);
             }
             Err(error) => return Err(failed(error.into())),
         };
-        let written_s = answer.last_modified.map(|date| date.secs()).unwrap_or_default();
+        let written_s = answer
+            .last_modified
+            .map(|date| date.secs())
+            .unwrap_or_default();
         let e_tag = answer.e_tag.clone().unwrap_or_default();
-        let metadata = |name: &str| answer.metadata.as_ref().and_then(|metadata| metadata.get(name)).cloned();
-        let publisher =
-            metadata(PUBLISHER).map(|name| Publisher { name, run: metadata(RUN).unwrap_or_default() });
-        let body = answer.body.collect().await.map_err(|error| failed(error.into()))?;
+        let metadata = |name: &str| {
+            answer
+                .metadata
+                .as_ref()
+                .and_then(|metadata| metadata.get(name))
+                .cloned()
+        };
+        let publisher = metadata(PUBLISHER).map(|name| Publisher {
+            name,
+            run: metadata(RUN).unwrap_or_default(),
+        });
+        let body = answer
+            .body
+            .collect()
+            .await
+            .map_err(|error| failed(error.into()))?;
         let age_s = u64::try_from(date.seconds() - written_s).unwrap_or_default();
         Ok(Some(Recalled {
             text: String::from_utf8(body.to_vec()).unwrap_or_default(),
@@ -182,18 +223,38 @@ impl S3 {
     pub async fn delete_keys(&self, bucket: &str, keys: &[String]) -> Result<(), Error> {
         let failed = |source: BoxError| Error::new("DeleteObjects", uri(bucket, ""), source);
         let object = |key: &String| ObjectIdentifier::builder().key(key).build();
-        let objects = keys.iter().map(object).collect::<Result<Vec<_>, _>>().map_err(|e| failed(e.into()))?;
-        let delete = Delete::builder().set_objects(Some(objects)).quiet(true).build();
+        let objects = keys
+            .iter()
+            .map(object)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| failed(e.into()))?;
+        let delete = Delete::builder()
+            .set_objects(Some(objects))
+            .quiet(true)
+            .build();
         let delete = delete.map_err(|error| failed(error.into()))?;
         self.pace.turn().await;
-        let answer = self.client.delete_objects().bucket(bucket).delete(delete).send().await;
+        let answer = self
+            .client
+            .delete_objects()
+            .bucket(bucket)
+            .delete(delete)
+            .send()
+            .await;
         let answer = answer.map_err(|error| failed(error.into()))?;
         match answer.errors().first() {
             None => Ok(()),
             Some(refused) => {
-                let (key, code) = (refused.key().unwrap_or_default(), refused.code().unwrap_or_default());
+                let (key, code) = (
+                    refused.key().unwrap_or_default(),
+                    refused.code().unwrap_or_default(),
+                );
                 Err(failed(
-                    format!("{} keys were refused, {key:?} with {code}", answer.errors().len()).into(),
+                    format!(
+                        "{} keys were refused, {key:?} with {code}",
+                        answer.errors().len()
+                    )
+                    .into(),
                 ))
             }
         }

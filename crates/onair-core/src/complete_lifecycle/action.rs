@@ -52,7 +52,9 @@ impl Past {
     /// What the group's newest activities say. There may have been more.
     pub fn of(instance: &InstanceId, activities: &[Activity]) -> Self {
         let is_any = |what: fn(&Activity) -> bool| {
-            activities.iter().any(|activity| activity.names(instance) && what(activity))
+            activities
+                .iter()
+                .any(|activity| activity.names(instance) && what(activity))
         };
         Self {
             is_refused: is_any(Activity::says_that_a_launch_was_given_up),
@@ -65,9 +67,15 @@ impl Run {
     /// The run that this wait is, by the group's newest activities; `None` if no open one names the instance. If several do,
     /// the wait began with the last.
     pub fn of(instance: &InstanceId, wait: Wait, activities: &[Activity]) -> Option<Self> {
-        let open = activities.iter().filter(|activity| activity.is_open_of(instance));
+        let open = activities
+            .iter()
+            .filter(|activity| activity.is_open_of(instance));
         let began = open.map(|activity| activity.started).max()?;
-        Some(Self { instance: instance.clone(), direction: wait.direction(), began })
+        Some(Self {
+            instance: instance.clone(),
+            direction: wait.direction(),
+            began,
+        })
     }
 
     /// The run's name: when it began, to the second.
@@ -78,7 +86,12 @@ impl Run {
     /// The comment that tells the run's commands from all others: those of an earlier wait of the same instance, of the
     /// other direction, of people. SSM keeps at most 100 characters.
     pub fn comment(&self) -> String {
-        format!("onair {} {} {}", self.direction.word(), self.instance, self.name())
+        format!(
+            "onair {} {} {}",
+            self.direction.word(),
+            self.instance,
+            self.name()
+        )
     }
 
     /// Where the manifest lies that a command told of. Its name is its content's: two commands of one run do not take each
@@ -100,7 +113,9 @@ impl Activity {
     }
 
     fn names(&self, instance: &InstanceId) -> bool {
-        let mut words = self.description.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+        let mut words = self
+            .description
+            .split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
         words.any(|word| word == instance.as_str())
     }
 
@@ -120,6 +135,8 @@ impl Activity {
     /// Whatever succeeded, unless it is known not to.
     fn may_have_led_to_service(&self) -> bool {
         self.stands == Standing::Done
-            && !self.description.starts_with("Launching a new EC2 instance into warm pool")
+            && !self
+                .description
+                .starts_with("Launching a new EC2 instance into warm pool")
     }
 }

@@ -20,15 +20,20 @@ impl Order {
     /// What is to be run before this instance goes on; `None` where the direction is not ours.
     pub fn of(fleet: &Fleet, run: &Run) -> Option<Self> {
         let (document, parameters) = match run.direction {
-            Direction::Launch => {
-                (PLAYBOOK_DOCUMENT.to_owned(), fleet.launch.as_ref().map(Launch::parameters)?)
-            }
+            Direction::Launch => (
+                PLAYBOOK_DOCUMENT.to_owned(),
+                fleet.launch.as_ref().map(Launch::parameters)?,
+            ),
             Direction::Terminate => {
                 let terminate = fleet.terminate.as_ref()?;
                 (terminate.document.clone(), terminate.parameters(run))
             }
         };
-        Some(Self { document, parameters, comment: run.comment() })
+        Some(Self {
+            document,
+            parameters,
+            comment: run.comment(),
+        })
     }
 }
 
@@ -36,8 +41,20 @@ impl Launch {
     /// The agent reads region, bucket and key from a path-style address, and a key that ends in a slash is a folder
     /// (amazon-ssm-agent, `agent/s3util/s3uri.go`, `agent/plugins/downloadcontent`). It takes China's domain as well.
     fn parameters(&self) -> Vec<(&'static str, String)> {
-        let Self { bucket, region, playbook, check_mode, timeout_seconds, extra_variables, .. } = self;
-        let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let Self {
+            bucket,
+            region,
+            playbook,
+            check_mode,
+            timeout_seconds,
+            extra_variables,
+            ..
+        } = self;
+        let domain = if region.starts_with("cn-") {
+            "amazonaws.com.cn"
+        } else {
+            "amazonaws.com"
+        };
         let path = format!("https://s3.{region}.{domain}/{bucket}/{PLAYBOOK_FOLDER}");
         let word = |yes: bool| if yes { "True" } else { "False" }.to_owned();
         let mut parameters = vec![
@@ -100,9 +117,12 @@ impl State {
     pub fn of(status: &str, details: Option<&str>) -> Self {
         match status {
             "Success" => Self::Success,
-            "Failed" | "TimedOut" | "Cancelled" => {
-                Self::Failed { details: details.filter(|text| !text.is_empty()).unwrap_or(status).to_owned() }
-            }
+            "Failed" | "TimedOut" | "Cancelled" => Self::Failed {
+                details: details
+                    .filter(|text| !text.is_empty())
+                    .unwrap_or(status)
+                    .to_owned(),
+            },
             _ => Self::Running,
         }
     }

@@ -67,13 +67,23 @@ struct InvocationDetail {
 ///
 /// Anything that is not such an event.
 pub fn decode(event: &Value, fleet: &Fleet) -> Result<Request, BadEvent> {
-    let Sent { source, detail_type, detail, by_hand, onair, .. } = sent::<OnAir>(event)?;
+    let Sent {
+        source,
+        detail_type,
+        detail,
+        by_hand,
+        onair,
+        ..
+    } = sent::<OnAir>(event)?;
     if !by_hand && onair.instance.is_some() {
         return Err(BadEvent(
-            "onair.instance stands beside an event: send {\"onair\": {\"instance\": …}} alone".to_owned(),
+            "onair.instance stands beside an event: send {\"onair\": {\"instance\": …}} alone"
+                .to_owned(),
         ));
     }
-    let nowhere = |why: &str| Look::Nowhere { why: why.to_owned() };
+    let nowhere = |why: &str| Look::Nowhere {
+        why: why.to_owned(),
+    };
     let look = match (source.as_str(), detail_type.as_str()) {
         _ if by_hand => match onair.instance {
             None => Look::Everywhere,
@@ -85,7 +95,9 @@ pub fn decode(event: &Value, fleet: &Fleet) -> Result<Request, BadEvent> {
             Some(direction) => {
                 let detail: ActionDetail = read(&format!("the detail of an {kind}"), &detail)?;
                 match () {
-                    () if detail.group != fleet.group => nowhere("another group's lifecycle action"),
+                    () if detail.group != fleet.group => {
+                        nowhere("another group's lifecycle action")
+                    }
                     () if fleet.hook(direction) != Some(detail.hook.as_str()) => {
                         nowhere("a lifecycle action of another hook")
                     }
@@ -95,19 +107,27 @@ pub fn decode(event: &Value, fleet: &Fleet) -> Result<Request, BadEvent> {
         },
         ("aws.ssm", kind @ "EC2 Command Invocation Status-change Notification") => {
             let detail: InvocationDetail = read(&format!("the detail of an {kind}"), &detail)?;
-            let documents =
-                [Direction::Launch, Direction::Terminate].map(|direction| fleet.document(direction));
-            let is_ours = documents.into_iter().flatten().any(|(document, _)| document == detail.document);
+            let documents = [Direction::Launch, Direction::Terminate]
+                .map(|direction| fleet.document(direction));
+            let is_ours = documents
+                .into_iter()
+                .flatten()
+                .any(|(document, _)| document == detail.document);
             match () {
                 () if !is_ours => nowhere("a command of another document"),
                 // A machine that is no EC2 instance.
-                () if detail.instance.starts_with("mi-") => nowhere("a command on a machine outside EC2"),
+                () if detail.instance.starts_with("mi-") => {
+                    nowhere("a command on a machine outside EC2")
+                }
                 () => Look::At(id("instance-id", &detail.instance)?),
             }
         }
         _ => nowhere("an event that says nothing of an instance that waits"),
     };
-    Ok(Request { look, dry_run: onair.dry_run })
+    Ok(Request {
+        look,
+        dry_run: onair.dry_run,
+    })
 }
 
 fn direction(detail_type: &str) -> Option<Direction> {
@@ -120,6 +140,9 @@ fn direction(detail_type: &str) -> Option<Direction> {
 
 /// What is no id may be anything, and is not repeated.
 fn id(field: &str, text: &str) -> Result<InstanceId, BadEvent> {
-    InstanceId::parse(text)
-        .ok_or_else(|| BadEvent(format!("{field} is no instance's id: i- and 8 or 17 hexadecimal digits")))
+    InstanceId::parse(text).ok_or_else(|| {
+        BadEvent(format!(
+            "{field} is no instance's id: i- and 8 or 17 hexadecimal digits"
+        ))
+    })
 }

@@ -13,7 +13,8 @@ impl InstanceId {
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix("i-")?;
         let is_hexadecimal = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        ([8, 17].contains(&digits.len()) && digits.bytes().all(is_hexadecimal)).then(|| Self(text.to_owned()))
+        ([8, 17].contains(&digits.len()) && digits.bytes().all(is_hexadecimal))
+            .then(|| Self(text.to_owned()))
     }
 
     /// The id.
@@ -29,7 +30,10 @@ impl fmt::Display for InstanceId {
 }
 
 fn all(text: &str, lengths: std::ops::RangeInclusive<usize>, others: &str) -> bool {
-    lengths.contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c))
+    lengths.contains(&text.len())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || others.contains(c))
 }
 
 /// The name of a general-purpose bucket (S3 User Guide, "Bucket naming rules").
@@ -74,9 +78,11 @@ pub(super) fn is_log_file(text: &str) -> bool {
 /// `k=v k=v`, or nothing. A value has none of the characters that the document of AWS refuses (`:`, `|`, `(`, `)`, `;`,
 /// `&`), and none that means anything to the shell between the double quotes where the document puts it.
 pub fn is_variables(text: &str) -> bool {
-    let is_name = |name: &str| all(name, 1..=64, "_") && !name.starts_with(|c: char| c.is_ascii_digit());
+    let is_name =
+        |name: &str| all(name, 1..=64, "_") && !name.starts_with(|c: char| c.is_ascii_digit());
     let is_variable = |pair: &str| {
-        pair.split_once('=').is_some_and(|(name, value)| is_name(name) && all(value, 1..=1024, "_.,/@%+=-"))
+        pair.split_once('=')
+            .is_some_and(|(name, value)| is_name(name) && all(value, 1..=1024, "_.,/@%+=-"))
     };
     text.len() <= 4096 && (text.is_empty() || text.split(' ').all(is_variable))
 }

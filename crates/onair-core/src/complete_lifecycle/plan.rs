@@ -2,7 +2,8 @@
 
 use super::recap::is_cut_off;
 use super::{
-    Direction, Fleet, Order, Own, Past, Recap, Receipt, Rule, Run, SavedFile, Sent, State, Step, Wait,
+    Direction, Fleet, Order, Own, Past, Recap, Receipt, Rule, Run, SavedFile, Sent, State, Step,
+    Wait,
 };
 use super::{recap, receipt};
 
@@ -34,11 +35,19 @@ pub struct Verdict {
 
 impl Verdict {
     fn go_on(why: impl Into<String>) -> Self {
-        Self { goes_on: true, why: why.into(), recap: None }
+        Self {
+            goes_on: true,
+            why: why.into(),
+            recap: None,
+        }
     }
 
     fn abandon(why: impl Into<String>) -> Self {
-        Self { goes_on: false, why: why.into(), recap: None }
+        Self {
+            goes_on: false,
+            why: why.into(),
+            recap: None,
+        }
     }
 
     /// The result's name in `CompleteLifecycleAction`.
@@ -66,7 +75,14 @@ pub struct Seen<'a> {
 
 /// What comes next for an instance of which this is known; `None` where the hook that it waits for is not ours.
 pub fn next(fleet: &Fleet, seen: Seen<'_>) -> Option<Next> {
-    let Seen { wait, returns, past, run, commands, step } = seen;
+    let Seen {
+        wait,
+        returns,
+        past,
+        run,
+        commands,
+        step,
+    } = seen;
     if wait.is_warm() && (returns || past.may_have_served) {
         let why = "its group lets instances return to the warm pool, or did (ReuseOnScaleIn), so that it cannot be told \
                    whether it has served, and which hook it waits for";
@@ -84,24 +100,31 @@ pub fn next(fleet: &Fleet, seen: Seen<'_>) -> Option<Next> {
     if wait == Wait::Terminate && past.is_refused && !past.may_have_served && !returns {
         return goes_on("its launch was given up: it has served nobody, and has no logs");
     }
-    let Some(Own { first, others_run }) = commands else { return Order::of(fleet, run).map(Next::Send) };
+    let Some(Own { first, others_run }) = commands else {
+        return Order::of(fleet, run).map(Next::Send);
+    };
     let stdout = step.map(|step| step.stdout.as_str()).unwrap_or_default();
     Some(match (state(first, step), run.direction) {
         (State::Running, _) => Next::Heartbeat,
         // It must not serve while a playbook works on it.
         (State::Success, Direction::Launch) if others_run => Next::Heartbeat,
-        (State::Success, Direction::Launch) => Next::Complete(judge(fleet.launch.as_ref()?.rule, stdout)),
+        (State::Success, Direction::Launch) => {
+            Next::Complete(judge(fleet.launch.as_ref()?.rule, stdout))
+        }
         (State::Success, Direction::Terminate) => match receipt(stdout) {
             Ok(receipt) => Next::Verify(receipt),
             Err(why) => Next::Complete(Verdict::abandon(why)),
         },
         (State::Failed { details }, Direction::Launch) => {
             let why = format!("the playbook's command ended without success: {details}");
-            Next::Complete(Verdict { recap: recap(stdout), ..Verdict::abandon(why) })
+            Next::Complete(Verdict {
+                recap: recap(stdout),
+                ..Verdict::abandon(why)
+            })
         }
-        (State::Failed { details }, Direction::Terminate) => Next::Complete(Verdict::abandon(format!(
-            "the command that saves the logs ended without success: {details}"
-        ))),
+        (State::Failed { details }, Direction::Terminate) => Next::Complete(Verdict::abandon(
+            format!("the command that saves the logs ended without success: {details}"),
+        )),
     })
 }
 
@@ -109,7 +132,9 @@ pub fn next(fleet: &Fleet, seen: Seen<'_>) -> Option<Next> {
 /// success is that of both, since the step is not all of its document.
 fn state(command: &Sent, step: Option<&Step>) -> State {
     match (&command.state, step.map(|step| &step.state)) {
-        (failed @ State::Failed { .. }, _) | (_, Some(failed @ State::Failed { .. })) => failed.clone(),
+        (failed @ State::Failed { .. }, _) | (_, Some(failed @ State::Failed { .. })) => {
+            failed.clone()
+        }
         (State::Success, Some(State::Success)) => State::Success,
         _ => State::Running,
     }
@@ -119,8 +144,14 @@ fn state(command: &Sent, step: Option<&Step>) -> State {
 fn judge(rule: Rule, stdout: &str) -> Verdict {
     match recap(stdout) {
         Some(recap) => match rule.judge(&recap) {
-            Ok(()) => Verdict { recap: Some(recap), ..Verdict::go_on("the playbook passed") },
-            Err(why) => Verdict { recap: Some(recap), ..Verdict::abandon(why) },
+            Ok(()) => Verdict {
+                recap: Some(recap),
+                ..Verdict::go_on("the playbook passed")
+            },
+            Err(why) => Verdict {
+                recap: Some(recap),
+                ..Verdict::abandon(why)
+            },
         },
         None if rule == Rule::NothingFailed && is_cut_off(stdout) => Verdict::go_on(
             "the playbook ended well; its output is longer than SSM keeps, and its recap is lost",
@@ -134,7 +165,10 @@ pub fn verified(found: Result<&[SavedFile], &str>) -> Verdict {
     match found {
         Ok(files) => {
             let bytes: u64 = files.iter().map(|file| file.bytes).sum();
-            Verdict::go_on(format!("{} files of logs with {bytes} bytes are in S3", files.len()))
+            Verdict::go_on(format!(
+                "{} files of logs with {bytes} bytes are in S3",
+                files.len()
+            ))
         }
         Err(why) => Verdict::abandon(format!("the logs cannot be verified: {why}")),
     }

@@ -29,7 +29,13 @@ pub enum Rule {
 impl Rule {
     /// `Err` says what is against it.
     pub(super) fn judge(self, recap: &Recap) -> Result<(), String> {
-        let Recap { hosts, changed, unreachable, failed, .. } = recap;
+        let Recap {
+            hosts,
+            changed,
+            unreachable,
+            failed,
+            ..
+        } = recap;
         let figures = format!("changed={changed} unreachable={unreachable} failed={failed}");
         if *hosts == 0 {
             return Err("the playbook ran on no host".to_owned());
@@ -38,7 +44,9 @@ impl Rule {
             Self::NothingFailed => *failed == 0 && *unreachable == 0,
             Self::NothingChanged => *failed == 0 && *unreachable == 0 && *changed == 0,
         };
-        passes.then_some(()).ok_or_else(|| format!("the playbook's recap does not pass: {figures}"))
+        passes
+            .then_some(())
+            .ok_or_else(|| format!("the playbook's recap does not pass: {figures}"))
     }
 }
 
@@ -54,13 +62,19 @@ pub(super) fn is_cut_off(stdout: &str) -> bool {
 /// (Ansible's default callback). `None` if there is none, or if a line of it is not such a line: it may be cut off.
 pub fn recap(stdout: &str) -> Option<Recap> {
     let lines: Vec<&str> = stdout.lines().collect();
-    let start = lines.iter().rposition(|line| line.starts_with("PLAY RECAP *"))?;
+    let start = lines
+        .iter()
+        .rposition(|line| line.starts_with("PLAY RECAP *"))?;
     let mut recap = Recap::default();
-    for line in lines[start + 1..].iter().take_while(|line| !line.trim().is_empty()) {
+    for line in lines[start + 1..]
+        .iter()
+        .take_while(|line| !line.trim().is_empty())
+    {
         let (_host, figures) = line.split_once(" : ")?;
         let figure = |name: &str| {
-            let mut values =
-                figures.split_whitespace().filter_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+            let mut values = figures
+                .split_whitespace()
+                .filter_map(|word| word.strip_prefix(name)?.strip_prefix('='));
             let value = values.next()?.parse::<u64>().ok()?;
             values.next().is_none().then_some(value)
         };

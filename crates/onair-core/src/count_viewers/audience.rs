@@ -105,7 +105,9 @@ impl Audience {
         viewer: u64,
         rules: &Rules,
     ) -> bool {
-        let Some(place) = self.place(stream, rules.max_streams) else { return false };
+        let Some(place) = self.place(stream, rules.max_streams) else {
+            return false;
+        };
         let Present { whole, tail } = self.present(minute, place);
         whole.insert(viewer, rules.exact_up_to);
         if at_s.rem_euclid(60) >= 60 - i64::from(rules.tail_s()) {
@@ -115,15 +117,27 @@ impl Audience {
     }
 
     /// These were there, too.
-    pub(super) fn merge(&mut self, minute: Minute, stream: &str, more: &Present, rules: &Rules) -> Merged {
+    pub(super) fn merge(
+        &mut self,
+        minute: Minute,
+        stream: &str,
+        more: &Present,
+        rules: &Rules,
+    ) -> Merged {
         let Some(place) = self.place(stream, rules.max_streams) else {
-            return Merged { is_new: false, dropped: 1 };
+            return Merged {
+                is_new: false,
+                dropped: 1,
+            };
         };
         let present = self.present(minute, place);
         let before = present.clone();
         present.whole.merge(&more.whole, rules.exact_up_to);
         present.tail.merge(&more.tail, rules.exact_up_to);
-        Merged { is_new: before != *present, dropped: 0 }
+        Merged {
+            is_new: before != *present,
+            dropped: 0,
+        }
     }
 
     /// What another audience says of a minute, too.
@@ -131,10 +145,12 @@ impl Audience {
         let is_new = !self.minutes.contains_key(&minute);
         self.minutes.entry(minute).or_default();
         let streams = other.streams(minute).into_iter();
-        streams.map(|(stream, present)| self.merge(minute, stream, present, rules)).fold(
-            Merged { is_new, dropped: 0 },
-            |all, one| Merged { is_new: all.is_new | one.is_new, dropped: all.dropped + one.dropped },
-        )
+        streams
+            .map(|(stream, present)| self.merge(minute, stream, present, rules))
+            .fold(Merged { is_new, dropped: 0 }, |all, one| Merged {
+                is_new: all.is_new | one.is_new,
+                dropped: all.dropped + one.dropped,
+            })
     }
 
     fn present(&mut self, minute: Minute, place: usize) -> &mut Present {
@@ -162,7 +178,13 @@ impl Audience {
     pub fn into_minutes(self) -> impl Iterator<Item = (Minute, Self)> {
         let Self { minutes, streams } = self;
         minutes.into_iter().map(move |(minute, present)| {
-            (minute, Self { minutes: [(minute, present)].into(), streams: streams.clone() })
+            (
+                minute,
+                Self {
+                    minutes: [(minute, present)].into(),
+                    streams: streams.clone(),
+                },
+            )
         })
     }
 
@@ -172,36 +194,64 @@ impl Audience {
             let present = self.minutes.get(&minute)?.get(*place)?;
             (!present.whole.is_empty()).then_some(present)
         };
-        self.streams.iter().filter_map(|(name, place)| Some((name.as_ref(), present(place)?))).collect()
+        self.streams
+            .iter()
+            .filter_map(|(name, place)| Some((name.as_ref(), present(place)?)))
+            .collect()
     }
 
     /// The figures of all minutes of which there is a log. A stream's begin with the first that has viewers, and end
     /// with a 0 in the one after the last.
     pub fn figures(&self, rules: &Rules) -> Vec<Figure> {
-        let figures = self.streams.iter().flat_map(|(stream, place)| self.of_stream(stream, *place, rules));
+        let figures = self
+            .streams
+            .iter()
+            .flat_map(|(stream, place)| self.of_stream(stream, *place, rules));
         let mut figures: Vec<_> = figures.collect();
-        figures.sort_unstable_by(|one, other| (one.minute, &one.stream).cmp(&(other.minute, &other.stream)));
+        figures.sort_unstable_by(|one, other| {
+            (one.minute, &one.stream).cmp(&(other.minute, &other.stream))
+        });
         figures
     }
 
     fn of_stream(&self, stream: &str, place: usize, rules: &Rules) -> Vec<Figure> {
-        let is_watched =
-            |streams: &Vec<Present>| streams.get(place).is_some_and(|present| !present.whole.is_empty());
-        let mut watched =
-            self.minutes.iter().filter(|(_, streams)| is_watched(streams)).map(|(minute, _)| *minute);
-        let Some(first) = watched.next() else { return Vec::new() };
+        let is_watched = |streams: &Vec<Present>| {
+            streams
+                .get(place)
+                .is_some_and(|present| !present.whole.is_empty())
+        };
+        let mut watched = self
+            .minutes
+            .iter()
+            .filter(|(_, streams)| is_watched(streams))
+            .map(|(minute, _)| *minute);
+        let Some(first) = watched.next() else {
+            return Vec::new();
+        };
         let last = watched.next_back().unwrap_or(first);
         let figure = |minute: Minute| {
             let count = self.count(minute, place, rules);
             let is_logged = |ago: i64| self.minutes.contains_key(&minute.later(-ago));
             let is_partial = !(1..=rules.minutes_before()).all(is_logged);
-            Figure { minute, stream: stream.to_owned(), count, is_partial }
+            Figure {
+                minute,
+                stream: stream.to_owned(),
+                count,
+                is_partial,
+            }
         };
         // A window looks back, so somebody may be there after the last request; and then comes the 0.
         let told = first..=last.later(rules.minutes_before() + 1);
-        let mut figures: Vec<_> = self.minutes.range(told).map(|(minute, _)| figure(*minute)).collect();
+        let mut figures: Vec<_> = self
+            .minutes
+            .range(told)
+            .map(|(minute, _)| figure(*minute))
+            .collect();
         let is_there = |figure: &Figure| figure.count.viewers > 0;
-        let gone = figures.iter().rfind(|figure| is_there(figure)).map(|last| last.minute.later(1));
+        let gone = figures
+            .iter()
+            .rfind(|figure| is_there(figure))
+            .map(|last| last.minute.later(1));
         figures.retain(|figure| gone.is_some_and(|gone| figure.minute <= gone));
         figures.drain(..figures.iter().position(is_there).unwrap_or_default());
         // That nobody was there is not known of minutes without a log.
@@ -216,11 +266,21 @@ impl Audience {
         let whole = (0..whole_minutes).filter_map(|ago| Some(&present(minute.later(-ago))?.whole));
         let tail = present(minute.later(-whole_minutes)).map(|present| &present.tail);
         let mut sets = whole.chain(tail).filter(|set| !set.is_empty());
-        let Some(first) = sets.next() else { return Count { viewers: 0, exact: true } };
-        let Some(second) = sets.next() else { return first.count() };
+        let Some(first) = sets.next() else {
+            return Count {
+                viewers: 0,
+                exact: true,
+            };
+        };
+        let Some(second) = sets.next() else {
+            return first.count();
+        };
         let mut all = first.clone();
         // A window of exact sets is exact, however large.
-        [second].into_iter().chain(sets).for_each(|set| all.merge(set, usize::MAX));
+        [second]
+            .into_iter()
+            .chain(sets)
+            .for_each(|set| all.merge(set, usize::MAX));
         all.count()
     }
 }

@@ -44,13 +44,19 @@ pub fn key(minute: Minute, rules: &Rules) -> String {
 
 /// What is to be kept of a minute.
 pub fn write(audience: &Audience, minute: Minute, rules: &Rules) -> String {
-    let stream = |present: &Present| Stream { whole: present.whole.clone(), tail: present.tail.clone() };
+    let stream = |present: &Present| Stream {
+        whole: present.whole.clone(),
+        tail: present.tail.clone(),
+    };
     let streams = audience.streams(minute);
     let document = Document {
         version: VERSION,
         minute: minute.text(),
         key: rules.keying.name().to_owned(),
-        streams: streams.into_iter().map(|(name, present)| (name.into(), stream(present))).collect(),
+        streams: streams
+            .into_iter()
+            .map(|(name, present)| (name.into(), stream(present)))
+            .collect(),
     };
     serde_json::to_string(&document).unwrap_or_default()
 }
@@ -60,10 +66,19 @@ pub fn write(audience: &Audience, minute: Minute, rules: &Rules) -> String {
 /// # Errors
 ///
 /// [`NotAMinute`], and then nothing is merged.
-pub fn read(audience: &mut Audience, minute: Minute, text: &str, rules: &Rules) -> Result<(), NotAMinute> {
-    let document: Document<'_> = serde_json::from_str(text).map_err(|error| NotAMinute(error.to_string()))?;
+pub fn read(
+    audience: &mut Audience,
+    minute: Minute,
+    text: &str,
+    rules: &Rules,
+) -> Result<(), NotAMinute> {
+    let document: Document<'_> =
+        serde_json::from_str(text).map_err(|error| NotAMinute(error.to_string()))?;
     if document.version != VERSION || document.minute != minute.text() {
-        return Err(NotAMinute(format!("version {} of {}", document.version, document.minute)));
+        return Err(NotAMinute(format!(
+            "version {} of {}",
+            document.version, document.minute
+        )));
     }
     audience.minute(minute.begins_s());
     for (name, Stream { whole, tail }) in document.streams {

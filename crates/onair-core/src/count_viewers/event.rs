@@ -37,7 +37,11 @@ pub enum Arrival {
 impl fmt::Debug for Arrival {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Object { bucket, key, dry_run } => write!(f, "s3://{bucket}/{key} dry_run {dry_run}"),
+            Self::Object {
+                bucket,
+                key,
+                dry_run,
+            } => write!(f, "s3://{bucket}/{key} dry_run {dry_run}"),
             Self::Lines(lines) => write!(f, "{} bytes of lines", lines.len()),
             Self::Ignored { why } => write!(f, "ignored: {why}"),
         }
@@ -79,25 +83,47 @@ struct LogEvent {
 /// [`BadEvent`], for anything else.
 pub fn decode(event: &Value) -> Result<Arrival, BadEvent> {
     if event.get("awslogs").is_some() {
-        return batch(&read::<Subscription>("an event of CloudWatch Logs", event)?.awslogs.data);
+        return batch(
+            &read::<Subscription>("an event of CloudWatch Logs", event)?
+                .awslogs
+                .data,
+        );
     }
-    let Envelope { source, detail_type, detail, onair } = read("an EventBridge event", event)?;
+    let Envelope {
+        source,
+        detail_type,
+        detail,
+        onair,
+    } = read("an EventBridge event", event)?;
     if (source.as_str(), detail_type.as_str()) != ("aws.s3", "Object Created") {
-        return Ok(Arrival::Ignored { why: format!("an event {detail_type:?} of {source:?} brings no log") });
+        return Ok(Arrival::Ignored {
+            why: format!("an event {detail_type:?} of {source:?} brings no log"),
+        });
     }
-    let ObjectCreated { bucket, object } = read("the detail of an S3 Object Created event", &detail)?;
-    Ok(Arrival::Object { bucket: bucket.name, key: object.key, dry_run: onair.dry_run })
+    let ObjectCreated { bucket, object } =
+        read("the detail of an S3 Object Created event", &detail)?;
+    Ok(Arrival::Object {
+        bucket: bucket.name,
+        key: object.key,
+        dry_run: onair.dry_run,
+    })
 }
 
 /// base64 of gzip of JSON.
 fn batch(data: &str) -> Result<Arrival, BadEvent> {
     let bad = |problem: String| BadEvent(format!("the batch of CloudWatch Logs {problem}"));
-    let packed = BASE64.decode(data).map_err(|error| bad(format!("is no base64: {error}")))?;
+    let packed = BASE64
+        .decode(data)
+        .map_err(|error| bad(format!("is no base64: {error}")))?;
     let mut json = Vec::new();
-    let read = GzDecoder::new(packed.as_slice()).take(MAX_BATCH_BYTES + 1).read_to_end(&mut json);
+    let read = GzDecoder::new(packed.as_slice())
+        .take(MAX_BATCH_BYTES + 1)
+        .read_to_end(&mut json);
     read.map_err(|error| bad(format!("is no gzip: {error}")))?;
     if u64::try_from(json.len()).map_or(true, |size| size > MAX_BATCH_BYTES) {
-        return Err(bad(format!("has more than {MAX_BATCH_BYTES} bytes unpacked")));
+        return Err(bad(format!(
+            "has more than {MAX_BATCH_BYTES} bytes unpacked"
+        )));
     }
     // serde would quote what is in it.
     let batch: Batch = object(&mut serde_json::Deserializer::from_slice(&json))
@@ -112,9 +138,9 @@ fn batch(data: &str) -> Result<Arrival, BadEvent> {
             Ok(Arrival::Lines(lines))
         }
         // "to check whether the destination is reachable"
-        "CONTROL_MESSAGE" => {
-            Ok(Arrival::Ignored { why: "CloudWatch Logs asks whether anybody is there".to_owned() })
-        }
+        "CONTROL_MESSAGE" => Ok(Arrival::Ignored {
+            why: "CloudWatch Logs asks whether anybody is there".to_owned(),
+        }),
         _ => Err(bad("has an unknown messageType".to_owned())),
     }
 }

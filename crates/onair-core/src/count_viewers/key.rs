@@ -47,7 +47,11 @@ impl Keying {
             "cmcd-sid" => Self::CmcdSid,
             other => return Err(KeyError::Unknown(other.to_owned())),
         };
-        if proxies.is_empty() { Ok(keying) } else { Err(KeyError::UselessProxies(keying.name())) }
+        if proxies.is_empty() {
+            Ok(keying)
+        } else {
+            Err(KeyError::UselessProxies(keying.name()))
+        }
     }
 
     /// Who sent a request; `None` if it does not say what viewers are known by.
@@ -55,7 +59,11 @@ impl Keying {
     /// # Errors
     ///
     /// [`NotAnAddress`] where there should be one.
-    pub fn viewer(&self, request: &Request<'_>, secret: &Secret) -> Result<Option<u64>, NotAnAddress> {
+    pub fn viewer(
+        &self,
+        request: &Request<'_>,
+        secret: &Secret,
+    ) -> Result<Option<u64>, NotAnAddress> {
         let peer = || request.address.and_then(address).ok_or(NotAnAddress);
         Ok(match self {
             Self::Address => Some(secret.hash_address(peer()?, b"")),
@@ -63,9 +71,8 @@ impl Keying {
                 let peer = peer()?;
                 request.agent.map(|agent| secret.hash_address(peer, agent))
             }
-            Self::ForwardedFor(proxies) => {
-                client(peer()?, request.forwarded_for, proxies).map(|client| secret.hash_address(client, b""))
-            }
+            Self::ForwardedFor(proxies) => client(peer()?, request.forwarded_for, proxies)
+                .map(|client| secret.hash_address(client, b"")),
             Self::CmcdSid => request.query.and_then(session).map(|sid| secret.hash(&sid)),
         })
     }
@@ -122,7 +129,11 @@ impl Secret {
                 &v6
             }
         };
-        if more.is_empty() { self.hash(octets) } else { self.hash(&[octets, more].concat()) }
+        if more.is_empty() {
+            self.hash(octets)
+        } else {
+            self.hash(&[octets, more].concat())
+        }
     }
 }
 
@@ -159,7 +170,16 @@ fn client(peer: IpAddr, forwarded_for: Option<&[u8]>, proxies: &[IpNet]) -> Opti
 /// One entry: some proxies add the port. CloudFront writes a blank as `%20`.
 fn forwarded(hop: &[u8]) -> Option<IpAddr> {
     let hop = hop.strip_prefix(b"%20").unwrap_or(hop).trim_ascii();
-    let with_port = || Some(std::str::from_utf8(hop).ok()?.parse::<SocketAddr>().ok()?.ip().to_canonical());
+    let with_port = || {
+        Some(
+            std::str::from_utf8(hop)
+                .ok()?
+                .parse::<SocketAddr>()
+                .ok()?
+                .ip()
+                .to_canonical(),
+        )
+    };
     let bracketed = || address(hop.strip_prefix(b"[")?.strip_suffix(b"]")?);
     address(hop).or_else(with_port).or_else(bracketed)
 }
@@ -169,14 +189,18 @@ const MAX_SID_BYTES: usize = 64;
 
 /// The value of `sid` in the query's `CMCD`. CloudFront escapes the escapes.
 fn session(query: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let value = query.split(|byte| *byte == b'&').find_map(|pair| pair.strip_prefix(b"CMCD="))?;
+    let value = query
+        .split(|byte| *byte == b'&')
+        .find_map(|pair| pair.strip_prefix(b"CMCD="))?;
     let once: Cow<'_, [u8]> = percent_decode(value).into();
     let sid = sid_of(&once).or_else(|| sid_of(&Cow::from(percent_decode(&once))))?;
     Some(Cow::Owned(sid))
 }
 
 fn sid_of(cmcd: &[u8]) -> Option<Vec<u8>> {
-    let sid = cmcd.split(|byte| *byte == b',').find_map(|pair| pair.strip_prefix(b"sid="))?;
+    let sid = cmcd
+        .split(|byte| *byte == b',')
+        .find_map(|pair| pair.strip_prefix(b"sid="))?;
     let sid = sid.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     (!sid.is_empty() && sid.len() <= MAX_SID_BYTES).then(|| sid.to_vec())
 }
@@ -191,7 +215,11 @@ mod tests {
 
     fn from<'a>(address: &'a str, forwarded_for: &'a str) -> Request<'a> {
         let forwarded_for = (!forwarded_for.is_empty()).then_some(forwarded_for.as_bytes());
-        Request { address: Some(address.as_bytes()), forwarded_for, ..Request::default() }
+        Request {
+            address: Some(address.as_bytes()),
+            forwarded_for,
+            ..Request::default()
+        }
     }
 
     #[test]
@@ -200,7 +228,14 @@ mod tests {
         assert_eq!(viewer("203.0.113.7"), viewer("::ffff:203.0.113.7"));
         assert_eq!(viewer("2001:db8::7"), viewer("2001:0DB8:0:0:0:0:0:7"));
         assert_ne!(viewer("203.0.113.7"), viewer("203.0.113.8"));
-        for text in ["", "unix:", "203.0.113", "203.0.113.7 ", "host.example", "\u{e9}"] {
+        for text in [
+            "",
+            "unix:",
+            "203.0.113",
+            "203.0.113.7 ",
+            "host.example",
+            "\u{e9}",
+        ] {
             assert_eq!(viewer(text), Err(NotAnAddress), "{text}");
         }
         let other = Keying::Address.viewer(&from("203.0.113.7", ""), &Secret::new("another"));
@@ -209,7 +244,9 @@ mod tests {
 
     #[test]
     fn only_what_a_trusted_proxy_wrote_is_believed() {
-        let proxies = ["10.0.0.0/8", "2001:db8:1::/48"].map(|block| block.parse().unwrap()).to_vec();
+        let proxies = ["10.0.0.0/8", "2001:db8:1::/48"]
+            .map(|block| block.parse().unwrap())
+            .to_vec();
         let keying = Keying::ForwardedFor(proxies);
         let viewer = |peer: &str, hops: &str| keying.viewer(&from(peer, hops), &secret());
         let address = |text: &str| Keying::Address.viewer(&from(text, ""), &secret());
@@ -219,7 +256,11 @@ mod tests {
             ("203.0.113.7", "198.51.100.1", "203.0.113.7"),
             ("10.0.0.1", "198.51.100.1", "198.51.100.1"),
             ("10.0.0.1", "192.0.2.99, 198.51.100.1", "198.51.100.1"),
-            ("10.0.0.1", "192.0.2.99,%20198.51.100.1,%2010.0.0.2", "198.51.100.1"),
+            (
+                "10.0.0.1",
+                "192.0.2.99,%20198.51.100.1,%2010.0.0.2",
+                "198.51.100.1",
+            ),
             ("2001:db8:1::1", "198.51.100.1:4711", "198.51.100.1"),
             ("10.0.0.1", "[2001:db8::7]:4711", "2001:db8::7"),
             ("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"),
@@ -235,8 +276,13 @@ mod tests {
     #[test]
     fn a_session_is_known_by_its_id_alone() {
         let viewer = |query: &str| {
-            Keying::CmcdSid
-                .viewer(&Request { query: Some(query.as_bytes()), ..Request::default() }, &secret())
+            Keying::CmcdSid.viewer(
+                &Request {
+                    query: Some(query.as_bytes()),
+                    ..Request::default()
+                },
+                &secret(),
+            )
         };
         let expected = Ok(Some(secret().hash(b"6e2fb550-c457")));
         for query in [
@@ -247,7 +293,14 @@ mod tests {
             assert_eq!(viewer(query), expected, "{query}");
         }
         let long = format!("CMCD=sid%3D%22{}%22", "a".repeat(65));
-        for query in ["", "CMCD=br%3D1", "CMCD=sid%3D%22%22", "CMCD=sid%3Da", "XCMCD=sid%3D%22a%22", &long] {
+        for query in [
+            "",
+            "CMCD=br%3D1",
+            "CMCD=sid%3D%22%22",
+            "CMCD=sid%3Da",
+            "XCMCD=sid%3D%22a%22",
+            &long,
+        ] {
             assert_eq!(viewer(query), Ok(None), "{query}");
         }
     }

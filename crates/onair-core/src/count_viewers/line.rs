@@ -38,9 +38,11 @@ impl Format {
         }
         // The strictest first.
         let formats = [Self::OnAir, Self::Alb, Self::CloudFront, Self::Combined];
-        formats
-            .into_iter()
-            .find(|format| Reader::new(Some(*format)).read(line).is_ok_and(|line| line.is_some()))
+        formats.into_iter().find(|format| {
+            Reader::new(Some(*format))
+                .read(line)
+                .is_ok_and(|line| line.is_some())
+        })
     }
 }
 
@@ -88,12 +90,19 @@ pub enum Problem {
 impl Problem {
     /// Why there is no address in what a line says. Only CloudFront's logs can be without that column.
     pub(super) fn of_address(request: &Request<'_>) -> Self {
-        if request.address.is_some() { Self::Address } else { Self::Column(cloudfront::ADDRESS) }
+        if request.address.is_some() {
+            Self::Address
+        } else {
+            Self::Column(cloudfront::ADDRESS)
+        }
     }
 }
 
 fn name(format: Format) -> &'static str {
-    Format::NAMES.iter().find(|(_, known)| *known == format).map_or("", |(name, _)| name)
+    Format::NAMES
+        .iter()
+        .find(|(_, known)| *known == format)
+        .map_or("", |(name, _)| name)
 }
 
 /// Reads the lines of one log.
@@ -106,7 +115,10 @@ pub struct Reader {
 impl Reader {
     /// For a log of this format; `None` = as its first line that can be read looks.
     pub fn new(format: Option<Format>) -> Self {
-        Self { format, columns: Columns::default() }
+        Self {
+            format,
+            columns: Columns::default(),
+        }
     }
 
     /// What a line says. `None`: it is empty, or about the log itself.
@@ -121,7 +133,9 @@ impl Reader {
         }
         let format = match self.format {
             Some(format) => format,
-            None => *self.format.insert(Format::of(line).ok_or(Problem::Unknown)?),
+            None => *self
+                .format
+                .insert(Format::of(line).ok_or(Problem::Unknown)?),
         };
         let request = match format {
             Format::Combined => combined::read(line),
@@ -150,7 +164,11 @@ fn until<'a>(text: &mut &'a [u8], end: u8) -> Option<&'a [u8]> {
 fn quoted<'a>(text: &mut &'a [u8]) -> Option<&'a [u8]> {
     let inner = text.strip_prefix(b"\"")?;
     let end = memchr::memchr_iter(b'"', inner).find(|at| {
-        let escapes = inner[..*at].iter().rev().take_while(|byte| **byte == b'\\').count();
+        let escapes = inner[..*at]
+            .iter()
+            .rev()
+            .take_while(|byte| **byte == b'\\')
+            .count();
         escapes % 2 == 0
     })?;
     *text = &inner[end + 1..];
@@ -181,7 +199,11 @@ fn request_line(text: &[u8]) -> Option<Asked<'_>> {
         None => target,
     };
     let (path, query) = split_query(target);
-    Some(Asked { method: &text[..method], path, query })
+    Some(Asked {
+        method: &text[..method],
+        path,
+        query,
+    })
 }
 
 fn split_query(target: &[u8]) -> (&[u8], Option<&[u8]>) {

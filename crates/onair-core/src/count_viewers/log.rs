@@ -107,7 +107,9 @@ impl<'r> Log<'r> {
             limits,
             unpacked_bytes: 0,
         };
-        Self { source: Source::Begun(Vec::new(), lines) }
+        Self {
+            source: Source::Begun(Vec::new(), lines),
+        }
     }
 
     /// The next piece of it.
@@ -121,10 +123,14 @@ impl<'r> Log<'r> {
             if first.len() < FIRST_BYTES {
                 return Ok(());
             }
-            let Source::Begun(first, lines) = std::mem::replace(&mut self.source, Source::Nothing) else {
+            let Source::Begun(first, lines) = std::mem::replace(&mut self.source, Source::Nothing)
+            else {
                 unreachable!("it has just been that")
             };
-            if let Some((_, packing)) = OTHER_PACKINGS.iter().find(|(begin, _)| first.starts_with(begin)) {
+            if let Some((_, packing)) = OTHER_PACKINGS
+                .iter()
+                .find(|(begin, _)| first.starts_with(begin))
+            {
                 return Err(Unreadable::Packing(packing));
             }
             self.source = if first.starts_with(GZIP) {
@@ -158,8 +164,12 @@ impl<'r> Log<'r> {
 const GZIP: &[u8] = &[0x1f, 0x8b];
 /// What no log begins with: RFC 8878, 3.1.1; "The .xz File Format", 2.1.1.1; bzip2's block size follows; PKWARE's APPNOTE,
 /// 4.3.7.
-const OTHER_PACKINGS: [(&[u8], &str); 4] =
-    [(&[0x28, 0xb5], "zstd"), (&[0xfd, 0x37], "xz"), (b"BZh", "bzip2"), (b"PK\x03\x04", "zip")];
+const OTHER_PACKINGS: [(&[u8], &str); 4] = [
+    (&[0x28, 0xb5], "zstd"),
+    (&[0xfd, 0x37], "xz"),
+    (b"BZh", "bzip2"),
+    (b"PK\x03\x04", "zip"),
+];
 /// So many bytes say by what a log is packed.
 const FIRST_BYTES: usize = 4;
 
@@ -197,7 +207,9 @@ impl Write for Lines<'_> {
         let more_bytes = u64::try_from(piece.len()).unwrap_or(u64::MAX);
         self.unpacked_bytes = self.unpacked_bytes.saturating_add(more_bytes);
         if self.unpacked_bytes > self.limits.unpacked_bytes {
-            return Err(io::Error::other(Unreadable::TooLarge(self.limits.unpacked_bytes)));
+            return Err(io::Error::other(Unreadable::TooLarge(
+                self.limits.unpacked_bytes,
+            )));
         }
         self.feed(piece).map_err(io::Error::other)?;
         Ok(piece.len())
@@ -272,13 +284,21 @@ impl Lines<'_> {
     fn request(&mut self, request: &Request<'_>) {
         let minute = self.audience.minute(request.at_s);
         let is_served = request.method == b"GET" && matches!(request.status, 200 | 206 | 304);
-        let Some(stream) = self.rules.streams.stream(request.path).filter(|_| is_served) else {
+        let Some(stream) = self
+            .rules
+            .streams
+            .stream(request.path)
+            .filter(|_| is_served)
+        else {
             self.tally.other += 1;
             return;
         };
         match self.rules.keying.viewer(request, &self.rules.secret) {
             Ok(Some(viewer)) => {
-                match self.audience.insert(minute, request.at_s, &stream, viewer, self.rules) {
+                match self
+                    .audience
+                    .insert(minute, request.at_s, &stream, viewer, self.rules)
+                {
                     true => self.tally.counted += 1,
                     false => self.tally.dropped += 1,
                 }
@@ -290,6 +310,8 @@ impl Lines<'_> {
 
     fn malformed(&mut self, problem: Problem) {
         self.tally.malformed += 1;
-        self.tally.first_problem.get_or_insert((self.tally.lines, problem));
+        self.tally
+            .first_problem
+            .get_or_insert((self.tally.lines, problem));
     }
 }

@@ -67,20 +67,23 @@ impl StreamRule {
         let name = match self {
             Self::Usual => usual(path),
             Self::Patterns(patterns) => {
-                let captures = patterns.iter().find_map(|pattern| pattern.regex.captures(path))?;
+                let captures = patterns
+                    .iter()
+                    .find_map(|pattern| pattern.regex.captures(path))?;
                 captures.name(STREAM)?.as_bytes()
             }
         };
         let name = std::str::from_utf8(name).ok()?;
-        let is_name =
-            (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
+        let is_name = (1..=MAX_NAME_BYTES).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_graphic());
         is_name.then_some(name)
     }
 }
 
 /// A path without escapes, empty parts and detours (RFC 3986, 6.2.2).
 fn resolved(path: &[u8]) -> Cow<'_, [u8]> {
-    let is_plain = |pair: &[u8]| pair[1] != b'%' && (pair[0] != b'/' || !matches!(pair[1], b'/' | b'.'));
+    let is_plain =
+        |pair: &[u8]| pair[1] != b'%' && (pair[0] != b'/' || !matches!(pair[1], b'/' | b'.'));
     if path.windows(2).all(is_plain) {
         return Cow::Borrowed(path);
     }
@@ -107,11 +110,15 @@ const MAX_NAME_BYTES: usize = 200;
 /// Whether a path is that of a playlist or of a segment.
 fn is_hls(path: &[u8]) -> bool {
     const EXTENSIONS: [&[u8]; 13] = [
-        b"m3u8", b"ts", b"m4s", b"mp4", b"cmfv", b"cmfa", b"cmft", b"m4v", b"m4a", b"aac", b"ac3", b"ec3",
-        b"vtt",
+        b"m3u8", b"ts", b"m4s", b"mp4", b"cmfv", b"cmfa", b"cmft", b"m4v", b"m4a", b"aac", b"ac3",
+        b"ec3", b"vtt",
     ];
     let extension = memchr::memrchr(b'.', path).map(|dot| &path[dot + 1..]);
-    extension.is_some_and(|extension| EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension)))
+    extension.is_some_and(|extension| {
+        EXTENSIONS
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(extension))
+    })
 }
 
 fn usual(path: &[u8]) -> &[u8] {
@@ -131,16 +138,27 @@ fn usual(path: &[u8]) -> &[u8] {
     {
         folder = &folder[..slash];
     }
-    if folder.is_empty() { b"/" } else { without_rendition(folder) }
+    if folder.is_empty() {
+        b"/"
+    } else {
+        without_rendition(folder)
+    }
 }
 
 /// What stands before the number of a segment: `show` of `show-12.ts`, `show_720p` of `show_720p_00012.ts`. A name without a
 /// number at its end, or with others in it, may be another for each segment.
 fn numbered(file: &[u8]) -> Option<&[u8]> {
     let stem = &file[..memchr::memchr(b'.', file)?];
-    let digits = stem.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let digits = stem
+        .iter()
+        .rev()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
     let name = &stem[..stem.len() - digits];
-    let name = name.strip_suffix(b"-").or_else(|| name.strip_suffix(b"_")).unwrap_or(name);
+    let name = name
+        .strip_suffix(b"-")
+        .or_else(|| name.strip_suffix(b"_"))
+        .unwrap_or(name);
     let words = without_rendition(name);
     (digits > 0 && !words.iter().any(u8::is_ascii_digit)).then_some(name)
 }
@@ -173,8 +191,13 @@ fn names_a_stream(stem: &[u8]) -> bool {
         b"data",
         b"init",
     ];
-    let word = stem.split(|byte| !byte.is_ascii_alphabetic()).next().unwrap_or_default();
-    !stem.is_empty() && !USUAL.iter().any(|usual| usual.eq_ignore_ascii_case(word)) && !is_rendition(stem)
+    let word = stem
+        .split(|byte| !byte.is_ascii_alphabetic())
+        .next()
+        .unwrap_or_default();
+    !stem.is_empty()
+        && !USUAL.iter().any(|usual| usual.eq_ignore_ascii_case(word))
+        && !is_rendition(stem)
 }
 
 /// `show_720p` and `show-720p30` without their ends.
@@ -204,7 +227,10 @@ fn is_rendition(name: &[u8]) -> bool {
     ];
     let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let name = name.strip_prefix(b"stream_").unwrap_or(name);
-    let name = name.strip_prefix(b"v").filter(|rest| digits(rest) > 0).unwrap_or(name);
+    let name = name
+        .strip_prefix(b"v")
+        .filter(|rest| digits(rest) > 0)
+        .unwrap_or(name);
     let first = digits(name);
     match &name[first..] {
         _ if first == 0 => WORDS.iter().any(|word| word.eq_ignore_ascii_case(name)),
@@ -229,7 +255,10 @@ impl FromStr for Pattern {
             .replace(r"\*", "[^/]*")
             .replace(r"\{stream\}", &format!("(?<{STREAM}>[^/]+)"));
         let regex = Regex::new(&format!("(?s-u)^{escaped}$")).map_err(|_| refuse())?;
-        Ok(Self { text: text.to_owned(), regex })
+        Ok(Self {
+            text: text.to_owned(),
+            regex,
+        })
     }
 }
 
@@ -290,7 +319,11 @@ mod tests {
             ("/caf\u{e9}/index.m3u8", None),
         ];
         for (path, stream) in rows {
-            assert_eq!(StreamRule::Usual.stream(path.as_bytes()).as_deref(), stream, "{path}");
+            assert_eq!(
+                StreamRule::Usual.stream(path.as_bytes()).as_deref(),
+                stream,
+                "{path}"
+            );
         }
     }
 
@@ -308,14 +341,27 @@ mod tests {
         for (path, stream) in rows {
             assert_eq!(rule.stream(path.as_bytes()).as_deref(), stream, "{path}");
         }
-        for wrong in ["live/{stream}", "/live", "/{stream}/{stream}", "/live/{stream}/**,"] {
+        for wrong in [
+            "live/{stream}",
+            "/live",
+            "/{stream}/{stream}",
+            "/live/{stream}/**,",
+        ] {
             assert!(StreamRule::parse(wrong).is_err(), "{wrong}");
         }
         // What means something to a regular expression means itself.
         assert_eq!(
-            StreamRule::parse("/a.b(/{stream}/*").unwrap().stream(b"/a.b(/s/1.ts").as_deref(),
+            StreamRule::parse("/a.b(/{stream}/*")
+                .unwrap()
+                .stream(b"/a.b(/s/1.ts")
+                .as_deref(),
             Some("s")
         );
-        assert_eq!(StreamRule::parse("/a.b/{stream}/*").unwrap().stream(b"/axb/s/1.ts"), None);
+        assert_eq!(
+            StreamRule::parse("/a.b/{stream}/*")
+                .unwrap()
+                .stream(b"/axb/s/1.ts"),
+            None
+        );
     }
 }

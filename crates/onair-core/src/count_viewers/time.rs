@@ -8,7 +8,13 @@ pub(super) fn common(text: &[u8]) -> Option<i64> {
         return None;
     }
     let separators = [text[2], text[6], text[11], text[14], text[17]] == *b"//:::";
-    let day = separators.then(|| day(number(&text[7..11])?, month(&text[3..6])?, number(&text[..2])?))??;
+    let day = separators.then(|| {
+        day(
+            number(&text[7..11])?,
+            month(&text[3..6])?,
+            number(&text[..2])?,
+        )
+    })??;
     Some(day + second_of_day(&text[12..20])? - offset(&text[21..])?)
 }
 
@@ -18,7 +24,10 @@ pub(super) fn iso8601(text: &[u8]) -> Option<i64> {
     let (date, time) = date_time.split_at(10);
     let zone = match rest {
         [b'.', fraction @ ..] => {
-            let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let digits = fraction
+                .iter()
+                .take_while(|byte| byte.is_ascii_digit())
+                .count();
             &fraction[digits..]
         }
         zone => zone,
@@ -35,7 +44,13 @@ pub(super) fn date_and_time(date: &[u8], time: &[u8]) -> Option<i64> {
 
 fn date_of(text: &[u8]) -> Option<i64> {
     let separators = text.len() == 10 && text[4] == b'-' && text[7] == b'-';
-    separators.then(|| day(number(&text[..4])?, number(&text[5..7])?, number(&text[8..])?))?
+    separators.then(|| {
+        day(
+            number(&text[..4])?,
+            number(&text[5..7])?,
+            number(&text[8..])?,
+        )
+    })?
 }
 
 fn day(year: u32, month: u32, day: u32) -> Option<i64> {
@@ -46,8 +61,13 @@ fn day(year: u32, month: u32, day: u32) -> Option<i64> {
 /// `21:13:40`; a leap second counts to the minute that it ends.
 fn second_of_day(text: &[u8]) -> Option<i64> {
     let separators = text.len() == 8 && text[2] == b':' && text[5] == b':';
-    let (hour, minute, second) =
-        separators.then(|| Some((number(&text[..2])?, number(&text[3..5])?, number(&text[6..])?)))??;
+    let (hour, minute, second) = separators.then(|| {
+        Some((
+            number(&text[..2])?,
+            number(&text[3..5])?,
+            number(&text[6..])?,
+        ))
+    })??;
     let is_time = hour < 24 && minute < 60 && second <= 60;
     is_time.then(|| i64::from(hour * 3600 + minute * 60 + second.min(59)))
 }
@@ -78,7 +98,9 @@ pub(super) fn number(digits: &[u8]) -> Option<u32> {
     let is_short = !digits.is_empty() && digits.len() <= 9;
     is_short.then(|| {
         digits.iter().try_fold(0, |number, digit| {
-            digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0'))
+            digit
+                .is_ascii_digit()
+                .then(|| number * 10 + u32::from(digit - b'0'))
         })
     })?
 }
@@ -90,8 +112,11 @@ mod tests {
     #[test]
     fn the_same_moment_is_the_same_in_every_spelling() {
         let at = Some(1_795_295_620);
-        for text in ["21/Nov/2026:21:13:40 +0000", "21/Nov/2026:22:13:40 +0100", "21/Nov/2026:17:43:40 -0330"]
-        {
+        for text in [
+            "21/Nov/2026:21:13:40 +0000",
+            "21/Nov/2026:22:13:40 +0100",
+            "21/Nov/2026:17:43:40 -0330",
+        ] {
             assert_eq!(common(text.as_bytes()), at, "{text}");
         }
         for text in [
@@ -103,7 +128,10 @@ mod tests {
             assert_eq!(iso8601(text.as_bytes()), at, "{text}");
         }
         assert_eq!(date_and_time(b"2026-11-21", b"21:13:40"), at);
-        assert_eq!(common(b"31/Dec/2016:23:59:60 +0000"), common(b"31/Dec/2016:23:59:59 +0000"));
+        assert_eq!(
+            common(b"31/Dec/2016:23:59:60 +0000"),
+            common(b"31/Dec/2016:23:59:59 +0000")
+        );
     }
 
     #[test]
@@ -119,8 +147,13 @@ mod tests {
         ] {
             assert_eq!(common(text.as_bytes()), None, "{text}");
         }
-        for text in ["2026-11-21", "2026-11-21T21:13:40", "2026-13-21T21:13:40Z", "2026-11-21 21:13:40Z", "é"]
-        {
+        for text in [
+            "2026-11-21",
+            "2026-11-21T21:13:40",
+            "2026-13-21T21:13:40Z",
+            "2026-11-21 21:13:40Z",
+            "é",
+        ] {
             assert_eq!(iso8601(text.as_bytes()), None, "{text}");
         }
     }

@@ -55,22 +55,32 @@ impl Viewers {
     /// These, too.
     pub fn merge(&mut self, more: &Self, exact_up_to: usize) {
         match (&mut *self, more) {
-            (_, Self::Exact(more)) => more.iter().for_each(|viewer| self.insert(*viewer, exact_up_to)),
+            (_, Self::Exact(more)) => more
+                .iter()
+                .for_each(|viewer| self.insert(*viewer, exact_up_to)),
             (Self::Exact(all), Self::Estimated(more)) => {
                 let mut union = more.clone();
                 all.iter().for_each(|viewer| union.update_value(*viewer));
                 *self = Self::Estimated(union);
             }
-            (Self::Estimated(union), Self::Estimated(more)) => union.update(&more.to_sketch(HllType::Hll8)),
+            (Self::Estimated(union), Self::Estimated(more)) => {
+                union.update(&more.to_sketch(HllType::Hll8))
+            }
         }
     }
 
     /// How many there are.
     pub fn count(&self) -> Count {
         match self {
-            Self::Exact(all) => Count { viewers: u64::try_from(all.len()).unwrap_or(u64::MAX), exact: true },
+            Self::Exact(all) => Count {
+                viewers: u64::try_from(all.len()).unwrap_or(u64::MAX),
+                exact: true,
+            },
             // The one estimate that depends on nothing but the registers: not on the order, and not on repetition.
-            Self::Estimated(union) => Count { viewers: rounded(union.composite_estimate()), exact: false },
+            Self::Estimated(union) => Count {
+                viewers: rounded(union.composite_estimate()),
+                exact: false,
+            },
         }
     }
 
@@ -97,11 +107,17 @@ fn registers(union: &HllUnion) -> Vec<u8> {
     const PREAMBLE_BYTES: usize = 40;
     let mut bytes = union.to_sketch(HllType::Hll8).serialize();
     // A small one has a shorter preamble.
-    if bytes.len() > PREAMBLE_BYTES { bytes.split_off(PREAMBLE_BYTES) } else { bytes }
+    if bytes.len() > PREAMBLE_BYTES {
+        bytes.split_off(PREAMBLE_BYTES)
+    } else {
+        bytes
+    }
 }
 
 fn estimated(all: &Numbers) -> HllUnion {
-    let Ok(mut union) = HllUnion::new(LG_REGISTERS) else { unreachable!("15 is between 4 and 21") };
+    let Ok(mut union) = HllUnion::new(LG_REGISTERS) else {
+        unreachable!("15 is between 4 and 21")
+    };
     all.iter().for_each(|viewer| union.update_value(*viewer));
     union
 }
@@ -130,7 +146,9 @@ impl Serialize for Viewers {
                 let bytes: Vec<u8> = sorted.into_iter().flat_map(u64::to_be_bytes).collect();
                 Kept::Exact(BASE64.encode(bytes))
             }
-            Self::Estimated(union) => Kept::Hll(BASE64.encode(union.to_sketch(HllType::Hll4).serialize())),
+            Self::Estimated(union) => {
+                Kept::Hll(BASE64.encode(union.to_sketch(HllType::Hll4).serialize()))
+            }
         };
         kept.serialize(serializer)
     }
@@ -146,13 +164,20 @@ impl<'de> Deserialize<'de> for Viewers {
                 let (numbers, []) = bytes.as_chunks() else {
                     return Err(D::Error::custom("the numbers of viewers are cut off"));
                 };
-                Self::Exact(numbers.iter().map(|number| u64::from_be_bytes(*number)).collect())
+                Self::Exact(
+                    numbers
+                        .iter()
+                        .map(|number| u64::from_be_bytes(*number))
+                        .collect(),
+                )
             }
             Kept::Hll(text) => {
                 let sketch = HllSketch::deserialize(&decode(text)?).map_err(D::Error::custom)?;
                 let mut union = estimated(&Numbers::default());
                 if sketch.lg_config_k() != LG_REGISTERS {
-                    return Err(D::Error::custom("the sketch has another number of registers"));
+                    return Err(D::Error::custom(
+                        "the sketch has another number of registers",
+                    ));
                 }
                 union.update(&sketch);
                 Self::Estimated(Box::new(union))
@@ -172,7 +197,9 @@ impl Hasher for Itself {
 
     fn write(&mut self, bytes: &[u8]) {
         // Only numbers are hashed here; anything else would be right, and slow.
-        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+        bytes
+            .iter()
+            .for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
     }
 
     fn write_u64(&mut self, number: u64) {
@@ -198,9 +225,18 @@ mod tests {
 
     #[test]
     fn up_to_the_limit_it_is_exact_and_beyond_it_is_an_estimate() {
-        assert_eq!(viewers(0..1000, 1000).count(), Count { viewers: 1000, exact: true });
+        assert_eq!(
+            viewers(0..1000, 1000).count(),
+            Count {
+                viewers: 1000,
+                exact: true
+            }
+        );
         let beyond = viewers(0..1001, 1000).count();
-        assert!(!beyond.exact && (981..=1021).contains(&beyond.viewers), "{beyond:?}");
+        assert!(
+            !beyond.exact && (981..=1021).contains(&beyond.viewers),
+            "{beyond:?}"
+        );
         assert!(!viewers(0..1, 0).count().exact);
     }
 
@@ -241,18 +277,34 @@ mod tests {
                 all
             };
             let whole = viewers(0..numbers, 4096);
-            assert!(whole == together(&low, &high) && whole == together(&high, &low), "{numbers}");
-            assert!(whole != low && whole != viewers(0..numbers + numbers / 10, 4096), "{numbers}");
+            assert!(
+                whole == together(&low, &high) && whole == together(&high, &low),
+                "{numbers}"
+            );
+            assert!(
+                whole != low && whole != viewers(0..numbers + numbers / 10, 4096),
+                "{numbers}"
+            );
         }
     }
 
     #[test]
     fn what_was_kept_is_what_comes_back() {
-        for all in [viewers(0..0, 10), viewers(0..10, 10), viewers(0..11, 10), viewers(0..50_000, 10)] {
+        for all in [
+            viewers(0..0, 10),
+            viewers(0..10, 10),
+            viewers(0..11, 10),
+            viewers(0..50_000, 10),
+        ] {
             let back: Viewers = serde_json::from_str(&kept(&all)).unwrap();
             assert_eq!(back.count(), all.count());
         }
-        for broken in [r#"{"exact":"AAAA"}"#, r#"{"hll":"AAAA"}"#, r#"{"exact":"?"}"#, r#"{"list":""}"#] {
+        for broken in [
+            r#"{"exact":"AAAA"}"#,
+            r#"{"hll":"AAAA"}"#,
+            r#"{"exact":"?"}"#,
+            r#"{"list":""}"#,
+        ] {
             assert!(serde_json::from_str::<Viewers>(broken).is_err(), "{broken}");
         }
     }

@@ -43,9 +43,13 @@ impl Definition {
     pub fn parse(value: &Value) -> Result<Self, String> {
         let definition = Self(value.as_object().ok_or("it is not a JSON object")?.clone());
         for name in ["id", "channelId", "arn"] {
-            definition.text(name).ok_or_else(|| format!("it has no {name}"))?;
+            definition
+                .text(name)
+                .ok_or_else(|| format!("it has no {name}"))?;
         }
-        definition.url().ok_or("it has no url, or one that is none")?;
+        definition
+            .url()
+            .ok_or("it has no url, or one that is none")?;
         Ok(definition)
     }
 
@@ -71,8 +75,19 @@ impl Definition {
     /// Where the endpoint's multivariant playlist is. For a CMAF endpoint that is its first HLS manifest's.
     pub fn url(&self) -> Option<Url> {
         let own = self.text("url").filter(|url| !url.is_empty());
-        let of_manifest = || self.0.get("cmafPackage")?.get("hlsManifests")?.get(0)?.get("url")?.as_str();
-        own.filter(|url| !url.ends_with('/')).or_else(of_manifest).or(own)?.parse().ok()
+        let of_manifest = || {
+            self.0
+                .get("cmafPackage")?
+                .get("hlsManifests")?
+                .get(0)?
+                .get("url")?
+                .as_str()
+        };
+        own.filter(|url| !url.ends_with('/'))
+            .or_else(of_manifest)
+            .or(own)?
+            .parse()
+            .ok()
     }
 
     /// Whether this is the very endpoint that `other` describes, and not one that was made again under the same id.
@@ -82,7 +97,11 @@ impl Definition {
 
     /// Whether it serves. What is not said is the default, `ALLOW`.
     pub fn origination(&self) -> Origination {
-        if self.text("origination") == Some("DENY") { Origination::Deny } else { Origination::Allow }
+        if self.text("origination") == Some("DENY") {
+            Origination::Deny
+        } else {
+            Origination::Allow
+        }
     }
 
     /// The body of the CreateOriginEndpoint that makes it again.
@@ -90,8 +109,14 @@ impl Definition {
         let mut body = self.0.clone();
         body.retain(|name, value| !OUTPUT_ONLY.contains(&name.as_str()) && !value.is_null());
         body.insert("origination".to_owned(), Origination::Allow.as_str().into());
-        let manifests = body.get_mut("cmafPackage").and_then(|package| package.get_mut("hlsManifests"));
-        for manifest in manifests.and_then(Value::as_array_mut).into_iter().flatten() {
+        let manifests = body
+            .get_mut("cmafPackage")
+            .and_then(|package| package.get_mut("hlsManifests"));
+        for manifest in manifests
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
             if let Some(manifest) = manifest.as_object_mut() {
                 manifest.remove("url");
             }
@@ -112,7 +137,8 @@ impl Definition {
     /// The names of the attributes in which `other` differs, apart from whether it serves.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let names = self.0.keys().chain(other.0.keys());
-        let differs = |name: &&String| *name != "origination" && self.0.get(*name) != other.0.get(*name);
+        let differs =
+            |name: &&String| *name != "origination" && self.0.get(*name) != other.0.get(*name);
         let mut names: Vec<String> = names.filter(differs).cloned().collect();
         names.sort();
         names.dedup();
@@ -151,7 +177,10 @@ mod tests {
 
     #[test]
     fn a_cmaf_endpoints_playlist_is_that_of_its_manifest() {
-        assert_eq!(definition().url().unwrap().as_str(), "https://x/out/v1/82d6b9bc/hls.m3u8");
+        assert_eq!(
+            definition().url().unwrap().as_str(),
+            "https://x/out/v1/82d6b9bc/hls.m3u8"
+        );
     }
 
     #[test]

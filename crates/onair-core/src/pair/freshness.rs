@@ -55,15 +55,22 @@ const PICTURE_TO_PLAYLIST: TimeDelta = TimeDelta::seconds(20);
 /// Whether a side moves, from the best that its playlist offers: MediaPackage's header, else PROGRAM-DATE-TIME, else how
 /// far the sequence numbers came since an `earlier` look.
 pub fn understand(look: &Look, earlier: Option<Sighting>) -> Understood {
-    let known = |freshness| Understood { freshness, sighting: None };
+    let known = |freshness| Understood {
+        freshness,
+        sighting: None,
+    };
     let Some(playlist) = parse(&look.text) else {
-        return known(Freshness::Unknown("its media playlist cannot be read".to_owned()));
+        return known(Freshness::Unknown(
+            "its media playlist cannot be read".to_owned(),
+        ));
     };
     if playlist.end_list {
         return known(Freshness::Stale("it has ended (EXT-X-ENDLIST)".to_owned()));
     }
     if playlist.segments.is_empty() {
-        return known(Freshness::Stale("its media playlist names no segment".to_owned()));
+        return known(Freshness::Stale(
+            "its media playlist names no segment".to_owned(),
+        ));
     }
     let target = seconds(playlist.target_duration as f32);
     let since = |last: DateTime<Utc>, allowed: TimeDelta, what: &str| {
@@ -72,13 +79,26 @@ pub fn understand(look: &Look, earlier: Option<Sighting>) -> Understood {
             return Freshness::Moving;
         }
         let (ago_s, target_s) = (ago.num_seconds(), target.num_seconds());
-        Freshness::Stale(format!("{what} {ago_s} s ago, with a target duration of {target_s} s"))
+        Freshness::Stale(format!(
+            "{what} {ago_s} s ago, with a target duration of {target_s} s"
+        ))
     };
-    if let Some(updated) = look.last_updated_ms.and_then(DateTime::from_timestamp_millis) {
-        return known(since(updated, target * TARGETS, "its newest segment was made"));
+    if let Some(updated) = look
+        .last_updated_ms
+        .and_then(DateTime::from_timestamp_millis)
+    {
+        return known(since(
+            updated,
+            target * TARGETS,
+            "its newest segment was made",
+        ));
     }
     if let Some(edge) = edge(&playlist) {
-        return known(since(edge, target * TARGETS + PICTURE_TO_PLAYLIST, "its newest picture was taken"));
+        return known(since(
+            edge,
+            target * TARGETS + PICTURE_TO_PLAYLIST,
+            "its newest picture was taken",
+        ));
     }
     by_sequence(look, &playlist, target, earlier)
 }
@@ -87,15 +107,25 @@ pub fn understand(look: &Look, earlier: Option<Sighting>) -> Understood {
 fn parse(text: &str) -> Option<MediaPlaylist> {
     let line = |line: &str| {
         let is_offset = |offset: &str| {
-            offset.starts_with(['+', '-']) && offset.chars().skip(1).all(|digit| digit.is_ascii_digit())
+            offset.starts_with(['+', '-'])
+                && offset.chars().skip(1).all(|digit| digit.is_ascii_digit())
         };
         let time = line.strip_prefix("#EXT-X-PROGRAM-DATE-TIME:")?.trim_end();
         let (start, offset) = time.split_at_checked(time.len().checked_sub("+0000".len())?)?;
-        let (hours, minutes) = offset.split_at_checked("+00".len()).filter(|_| is_offset(offset))?;
-        Some(format!("#EXT-X-PROGRAM-DATE-TIME:{start}{hours}:{minutes}\n"))
+        let (hours, minutes) = offset
+            .split_at_checked("+00".len())
+            .filter(|_| is_offset(offset))?;
+        Some(format!(
+            "#EXT-X-PROGRAM-DATE-TIME:{start}{hours}:{minutes}\n"
+        ))
     };
-    let text: String = text.split_inclusive('\n').map(|l| line(l).unwrap_or_else(|| l.to_owned())).collect();
-    m3u8_rs::parse_media_playlist(text.as_bytes()).ok().map(|(_, playlist)| playlist)
+    let text: String = text
+        .split_inclusive('\n')
+        .map(|l| line(l).unwrap_or_else(|| l.to_owned()))
+        .collect();
+    m3u8_rs::parse_media_playlist(text.as_bytes())
+        .ok()
+        .map(|(_, playlist)| playlist)
 }
 
 /// How many segments B's numbers are ahead of A's for the same moment, if both tell their time.
@@ -106,8 +136,14 @@ fn parse(text: &str) -> Option<MediaPlaylist> {
 pub fn numbers_apart(a: &Look, b: &Look) -> Option<i64> {
     let place = |look: &Look| {
         let playlist = parse(&look.text)?;
-        let newest = playlist.media_sequence.saturating_add(u64::try_from(playlist.segments.len()).ok()?);
-        let ms: f32 = playlist.segments.iter().map(|segment| segment.duration * 1000.0).sum();
+        let newest = playlist
+            .media_sequence
+            .saturating_add(u64::try_from(playlist.segments.len()).ok()?);
+        let ms: f32 = playlist
+            .segments
+            .iter()
+            .map(|segment| segment.duration * 1000.0)
+            .sum();
         let mean_ms = f64::from(ms) / playlist.segments.len().max(1) as f64;
         let edge_ms = edge(&playlist)?.timestamp_millis();
         (mean_ms > 0.0).then_some((newest as f64, edge_ms as f64, mean_ms))
@@ -118,9 +154,17 @@ pub fn numbers_apart(a: &Look, b: &Look) -> Option<i64> {
 
 /// When the newest segment ends, by PROGRAM-DATE-TIME.
 fn edge(playlist: &MediaPlaylist) -> Option<DateTime<Utc>> {
-    let dated = playlist.segments.iter().rposition(|segment| segment.program_date_time.is_some())?;
+    let dated = playlist
+        .segments
+        .iter()
+        .rposition(|segment| segment.program_date_time.is_some())?;
     let start = playlist.segments[dated].program_date_time?.to_utc();
-    start.checked_add_signed(seconds(playlist.segments[dated..].iter().map(|segment| segment.duration).sum()))
+    start.checked_add_signed(seconds(
+        playlist.segments[dated..]
+            .iter()
+            .map(|segment| segment.duration)
+            .sum(),
+    ))
 }
 
 fn by_sequence(
@@ -130,31 +174,57 @@ fn by_sequence(
     earlier: Option<Sighting>,
 ) -> Understood {
     let count = playlist.segments.len();
-    let newest = playlist.media_sequence.saturating_add(u64::try_from(count).unwrap_or_default());
-    let sighting = Some(Sighting { sequence: newest, at: look.at });
+    let newest = playlist
+        .media_sequence
+        .saturating_add(u64::try_from(count).unwrap_or_default());
+    let sighting = Some(Sighting {
+        sequence: newest,
+        at: look.at,
+    });
     // An encoder that began again counts from the start.
     let Some(earlier) = earlier.filter(|earlier| earlier.sequence <= newest) else {
-        let why =
-            "its media playlist tells no time, and there was no earlier look to compare with".to_owned();
-        return Understood { freshness: Freshness::Unknown(why), sighting };
+        let why = "its media playlist tells no time, and there was no earlier look to compare with"
+            .to_owned();
+        return Understood {
+            freshness: Freshness::Unknown(why),
+            sighting,
+        };
     };
     let elapsed = look.at - earlier.at;
     if elapsed < target * TARGETS {
         // Too soon to tell; the next look compares with the same one.
-        let why = "its media playlist tells no time, and the last look was too short a time ago".to_owned();
-        let freshness = if newest > earlier.sequence { Freshness::Moving } else { Freshness::Unknown(why) };
-        return Understood { freshness, sighting: Some(earlier) };
+        let why = "its media playlist tells no time, and the last look was too short a time ago"
+            .to_owned();
+        let freshness = if newest > earlier.sequence {
+            Freshness::Moving
+        } else {
+            Freshness::Unknown(why)
+        };
+        return Understood {
+            freshness,
+            sighting: Some(earlier),
+        };
     }
-    let mean: f32 = playlist.segments.iter().map(|segment| segment.duration).sum::<f32>() / count as f32;
+    let mean: f32 = playlist
+        .segments
+        .iter()
+        .map(|segment| segment.duration)
+        .sum::<f32>()
+        / count as f32;
     let came = newest.saturating_sub(earlier.sequence);
     let due = elapsed - target * TARGETS;
     let freshness = if seconds(came as f32 * mean) >= due {
         Freshness::Moving
     } else {
         let elapsed_s = elapsed.num_seconds();
-        Freshness::Stale(format!("only {came} new segments came in the last {elapsed_s} s"))
+        Freshness::Stale(format!(
+            "only {came} new segments came in the last {elapsed_s} s"
+        ))
     };
-    Understood { freshness, sighting }
+    Understood {
+        freshness,
+        sighting,
+    }
 }
 
 /// At most a year: what a playlist says is not to be trusted with an overflow.
@@ -180,8 +250,20 @@ mod tests {
         )
     }
 
-    fn say(last_updated_ms: Option<i64>, text: String, now_ms: i64, earlier: Option<Sighting>) -> Understood {
-        understand(&Look { last_updated_ms, text, at: at(now_ms) }, earlier)
+    fn say(
+        last_updated_ms: Option<i64>,
+        text: String,
+        now_ms: i64,
+        earlier: Option<Sighting>,
+    ) -> Understood {
+        understand(
+            &Look {
+                last_updated_ms,
+                text,
+                at: at(now_ms),
+            },
+            earlier,
+        )
     }
 
     fn is_stale(understood: &Understood) -> bool {
@@ -190,7 +272,10 @@ mod tests {
 
     #[test]
     fn media_packages_header_says_when_the_newest_segment_was_made() {
-        assert_eq!(say(Some(T), playlist(1, "", ""), 18_000, None).freshness, Freshness::Moving);
+        assert_eq!(
+            say(Some(T), playlist(1, "", ""), 18_000, None).freshness,
+            Freshness::Moving
+        );
         assert!(is_stale(&say(Some(T), playlist(1, "", ""), 18_001, None)));
     }
 
@@ -198,14 +283,24 @@ mod tests {
     fn else_the_newest_pictures_time_counts() {
         let dated = || playlist(1, "#EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:20.000Z\n", "");
         // The edge is 18 s after the first segment's start; 18 s and 20 s more are allowed.
-        assert_eq!(say(None, dated(), 56_000, None).freshness, Freshness::Moving);
+        assert_eq!(
+            say(None, dated(), 56_000, None).freshness,
+            Freshness::Moving
+        );
         assert!(is_stale(&say(None, dated(), 56_001, None)));
     }
 
     #[test]
     fn an_offset_without_a_colon_is_a_time_too() {
-        let dated = playlist(1, "#EXT-X-PROGRAM-DATE-TIME:2023-11-14T23:13:20.000+0100\n", "");
-        assert_eq!(say(None, dated.clone(), 56_000, None).freshness, Freshness::Moving);
+        let dated = playlist(
+            1,
+            "#EXT-X-PROGRAM-DATE-TIME:2023-11-14T23:13:20.000+0100\n",
+            "",
+        );
+        assert_eq!(
+            say(None, dated.clone(), 56_000, None).freshness,
+            Freshness::Moving
+        );
         assert!(is_stale(&say(None, dated, 56_001, None)));
     }
 
@@ -213,7 +308,11 @@ mod tests {
     fn how_far_the_sides_numbers_are_apart_is_told_by_their_times() {
         let look = |sequence, seconds: u32| {
             let date = format!("#EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:{seconds:02}.000Z\n");
-            Look { last_updated_ms: None, text: playlist(sequence, &date, ""), at: at(0) }
+            Look {
+                last_updated_ms: None,
+                text: playlist(sequence, &date, ""),
+                at: at(0),
+            }
         };
         assert_eq!(numbers_apart(&look(100, 20), &look(100, 20)), Some(0));
         // One segment further on in time and in number.
@@ -224,42 +323,83 @@ mod tests {
 
     #[test]
     fn else_sequence_numbers_must_come_as_fast_as_time_goes() {
-        let earlier = Sighting { sequence: 4, at: at(0) };
-        assert!(matches!(say(None, playlist(1, "", ""), 0, None).freshness, Freshness::Unknown(_)));
-        assert_eq!(say(None, playlist(1, "", ""), 0, None).sighting, Some(earlier));
+        let earlier = Sighting {
+            sequence: 4,
+            at: at(0),
+        };
+        assert!(matches!(
+            say(None, playlist(1, "", ""), 0, None).freshness,
+            Freshness::Unknown(_)
+        ));
+        assert_eq!(
+            say(None, playlist(1, "", ""), 0, None).sighting,
+            Some(earlier)
+        );
         // A minute later ten new segments are due; seven are enough, six are not.
-        assert_eq!(say(None, playlist(8, "", ""), 60_000, Some(earlier)).freshness, Freshness::Moving);
-        assert!(is_stale(&say(None, playlist(7, "", ""), 60_000, Some(earlier))));
+        assert_eq!(
+            say(None, playlist(8, "", ""), 60_000, Some(earlier)).freshness,
+            Freshness::Moving
+        );
+        assert!(is_stale(&say(
+            None,
+            playlist(7, "", ""),
+            60_000,
+            Some(earlier)
+        )));
         // Right after the earlier look nothing need have come, and that look stays the one to compare with.
         let soon = say(None, playlist(1, "", ""), 3_000, Some(earlier));
         assert!(matches!(soon.freshness, Freshness::Unknown(_)));
         assert_eq!(soon.sighting, Some(earlier));
-        assert_eq!(say(None, playlist(2, "", ""), 3_000, Some(earlier)).freshness, Freshness::Moving);
+        assert_eq!(
+            say(None, playlist(2, "", ""), 3_000, Some(earlier)).freshness,
+            Freshness::Moving
+        );
     }
 
     #[test]
     fn absurd_numbers_are_no_reason_to_fail() {
-        for (target, sequence, length) in
-            [("18446744073709551615", "18446744073709551615", "3e38"), ("0", "0", "0")]
-        {
+        for (target, sequence, length) in [
+            ("18446744073709551615", "18446744073709551615", "3e38"),
+            ("0", "0", "0"),
+        ] {
             let text = format!(
                 "#EXTM3U\n#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:{sequence}\n\
                  #EXT-X-PROGRAM-DATE-TIME:+262142-12-31T23:59:59Z\n#EXTINF:{length},\n1.ts\n"
             );
-            let earlier = Sighting { sequence: 0, at: at(-1) };
-            for last_updated_ms in [None, Some(i64::MAX), Some(i64::MIN), Some(8_210_266_876_799_999)] {
+            let earlier = Sighting {
+                sequence: 0,
+                at: at(-1),
+            };
+            for last_updated_ms in [
+                None,
+                Some(i64::MAX),
+                Some(i64::MIN),
+                Some(8_210_266_876_799_999),
+            ] {
                 let _ = say(last_updated_ms, text.clone(), 0, Some(earlier));
             }
-            let look = Look { last_updated_ms: None, text, at: at(0) };
+            let look = Look {
+                last_updated_ms: None,
+                text,
+                at: at(0),
+            };
             let _ = numbers_apart(&look, &look);
         }
     }
 
     #[test]
     fn a_stream_that_has_ended_or_is_no_stream_does_not_move() {
-        assert!(is_stale(&say(Some(T), playlist(1, "", "#EXT-X-ENDLIST\n"), 0, None)));
+        assert!(is_stale(&say(
+            Some(T),
+            playlist(1, "", "#EXT-X-ENDLIST\n"),
+            0,
+            None
+        )));
         let empty = "#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXT-X-MEDIA-SEQUENCE:1\n";
         assert!(is_stale(&say(Some(T), empty.to_owned(), 0, None)));
-        assert!(matches!(say(Some(T), "<html>".to_owned(), 0, None).freshness, Freshness::Unknown(_)));
+        assert!(matches!(
+            say(Some(T), "<html>".to_owned(), 0, None).freshness,
+            Freshness::Unknown(_)
+        ));
     }
 }

@@ -44,14 +44,23 @@ pub enum Health {
 }
 
 /// The types of the alerts that are set, among those that mean a lost input, on the side's pipeline.
-pub fn set_alerts<'a>(source: &Source, types: &BTreeSet<String>, alerts: &'a [Alert]) -> Vec<&'a str> {
+pub fn set_alerts<'a>(
+    source: &Source,
+    types: &BTreeSet<String>,
+    alerts: &'a [Alert],
+) -> Vec<&'a str> {
     let set = of_source(source, types, alerts).filter(|alert| alert.is_set);
     set.map(|alert| alert.alert_type.as_str()).collect()
 }
 
 /// Whether a side's input is well. That its alerts are cleared does not say so: stopping a channel clears them all
 /// (MediaLive User Guide, "Types of alerts").
-pub fn health(source: &Source, types: &BTreeSet<String>, channel: &Channel, alerts: &[Alert]) -> Health {
+pub fn health(
+    source: &Source,
+    types: &BTreeSet<String>,
+    channel: &Channel,
+    alerts: &[Alert],
+) -> Health {
     let set = set_alerts(source, types, alerts);
     if !set.is_empty() {
         return Health::Troubled(format!("alerts are set: {}", set.join(", ")));
@@ -59,13 +68,18 @@ pub fn health(source: &Source, types: &BTreeSet<String>, channel: &Channel, aler
     if channel.state != "RUNNING" {
         return Health::Troubled(format!("its channel is {}", channel.state));
     }
-    let (runs, due) = (channel.pipelines_running, if channel.is_standard { 2 } else { 1 });
+    let (runs, due) = (
+        channel.pipelines_running,
+        if channel.is_standard { 2 } else { 1 },
+    );
     if runs < due {
         // Which of the two runs is not said.
         return Health::Troubled(format!("{runs} of {due} pipelines of its channel run"));
     }
     Health::Clean {
-        last_cleared: of_source(source, types, alerts).filter_map(|alert| alert.cleared_at).max(),
+        last_cleared: of_source(source, types, alerts)
+            .filter_map(|alert| alert.cleared_at)
+            .max(),
     }
 }
 
@@ -80,7 +94,9 @@ pub fn mix_up(
         && a.channel_id() == b.channel_id()
     {
         let (a, b, channel) = (a.id(), b.id(), a.channel_id());
-        return Some(format!("endpoints {a} and {b} serve the same MediaPackage channel, {channel}"));
+        return Some(format!(
+            "endpoints {a} and {b} serve the same MediaPackage channel, {channel}"
+        ));
     }
     Side::BOTH.into_iter().find_map(|side| {
         let (sent_to, endpoint) = (&channels[side].packaged_by, endpoints[side].as_ref()?);
@@ -101,5 +117,7 @@ fn of_source<'a>(
     types: &BTreeSet<String>,
     alerts: &'a [Alert],
 ) -> impl Iterator<Item = &'a Alert> {
-    alerts.iter().filter(move |alert| alert.pipeline == source.pipeline && types.contains(&alert.alert_type))
+    alerts
+        .iter()
+        .filter(move |alert| alert.pipeline == source.pipeline && types.contains(&alert.alert_type))
 }

@@ -91,7 +91,14 @@ struct AlarmState {
 ///
 /// Anything that is not such an event.
 pub fn decode(event: &Value, pair: &Pair) -> Result<Hint, BadEvent> {
-    let Sent { source, detail_type, time: at, detail, by_hand, onair } = sent::<OnAir>(event)?;
+    let Sent {
+        source,
+        detail_type,
+        time: at,
+        detail,
+        by_hand,
+        onair,
+    } = sent::<OnAir>(event)?;
     if !by_hand && onair.side.is_some() {
         return Err(BadEvent(
             "onair.side stands beside an event: send {\"onair\": {\"side\": …}} alone".to_owned(),
@@ -103,46 +110,79 @@ pub fn decode(event: &Value, pair: &Pair) -> Result<Hint, BadEvent> {
         ("aws.events", "Scheduled Event") => Says::Look,
         ("aws.medialive", "MediaLive Channel Alert") => {
             let alert: AlertDetail = read("the detail of a MediaLive Channel Alert", &detail)?;
-            let AlertDetail { alarm_state, alert_type, pipeline, channel_arn } = &alert;
+            let AlertDetail {
+                alarm_state,
+                alert_type,
+                pipeline,
+                channel_arn,
+            } = &alert;
             let is_its = |side: &Side| {
-                pair.sides[*side].channel_arn == *channel_arn && pair.sides[*side].pipeline == *pipeline
+                pair.sides[*side].channel_arn == *channel_arn
+                    && pair.sides[*side].pipeline == *pipeline
             };
             match Side::BOTH.into_iter().find(is_its) {
-                None => nothing(format!("pipeline {pipeline} of {channel_arn} is no side of this pair")),
+                None => nothing(format!(
+                    "pipeline {pipeline} of {channel_arn} is no side of this pair"
+                )),
                 Some(_) if !pair.alert_types.contains(alert_type) => {
                     nothing(format!("an alert {alert_type:?} is not one of ALERT_TYPES"))
                 }
                 Some(side) => match alarm_state.as_str() {
                     "SET" => {
                         let what = format!("MediaLive alert {alert_type:?}");
-                        Says::Lost { side, at: time(at.as_deref())?, what, is_alarm: false }
+                        Says::Lost {
+                            side,
+                            at: time(at.as_deref())?,
+                            what,
+                            is_alarm: false,
+                        }
                     }
-                    "CLEARED" => Says::Cleared { side, is_alarm: false },
+                    "CLEARED" => Says::Cleared {
+                        side,
+                        is_alarm: false,
+                    },
                     other => nothing(format!("the alert's state is {other:?}")),
                 },
             }
         }
         ("aws.cloudwatch", "CloudWatch Alarm State Change") => {
-            let alarm: AlarmDetail = read("the detail of a CloudWatch Alarm State Change", &detail)?;
+            let alarm: AlarmDetail =
+                read("the detail of a CloudWatch Alarm State Change", &detail)?;
             let AlarmDetail { alarm_name, state } = &alarm;
             let is_its = |side: &Side| pair.sides[*side].alarm.as_ref() == Some(alarm_name);
             match (Side::BOTH.into_iter().find(is_its), state.value.as_str()) {
                 (None, _) => nothing(format!("alarm {alarm_name:?} is no side's of this pair")),
                 (Some(side), "ALARM") => {
                     let what = format!("CloudWatch alarm {alarm_name:?}");
-                    Says::Lost { side, at: time(at.as_deref())?, what, is_alarm: true }
+                    Says::Lost {
+                        side,
+                        at: time(at.as_deref())?,
+                        what,
+                        is_alarm: true,
+                    }
                 }
-                (Some(side), "OK") => Says::Cleared { side, is_alarm: true },
+                (Some(side), "OK") => Says::Cleared {
+                    side,
+                    is_alarm: true,
+                },
                 (Some(_), other) => nothing(format!("the alarm's state is {other:?}")),
             }
         }
-        (source, kind) => nothing(format!("an event {kind:?} of {source:?} says nothing of a pair")),
+        (source, kind) => nothing(format!(
+            "an event {kind:?} of {source:?} says nothing of a pair"
+        )),
     };
-    Ok(Hint { says, dry_run: onair.dry_run, by_hand })
+    Ok(Hint {
+        says,
+        dry_run: onair.dry_run,
+        by_hand,
+    })
 }
 
 fn time(time: Option<&str>) -> Result<DateTime<Utc>, BadEvent> {
     let time = time.ok_or_else(|| BadEvent("the event has no time".to_owned()))?;
     let parsed = DateTime::parse_from_rfc3339(time);
-    parsed.map(|time| time.to_utc()).map_err(|error| BadEvent(format!("the event's time {time:?}: {error}")))
+    parsed
+        .map(|time| time.to_utc())
+        .map_err(|error| BadEvent(format!("the event's time {time:?}: {error}")))
 }

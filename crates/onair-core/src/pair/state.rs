@@ -154,7 +154,10 @@ impl PairState {
     /// A text that is not one, or in which no side is live: that was not written by On Air.
     pub fn parse(text: &str) -> Result<Self, String> {
         let state: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        if !Side::BOTH.into_iter().any(|side| state.sides[side].is_live()) {
+        if !Side::BOTH
+            .into_iter()
+            .any(|side| state.sides[side].is_live())
+        {
             return Err("neither side is live in it".to_owned());
         }
         Ok(state)
@@ -170,8 +173,12 @@ impl PairState {
     pub(crate) fn change(&self, side: Side, now: DateTime<Utc>, status: Status) -> Self {
         let mut next = self.clone();
         next.generation += 1;
-        next.sides[side] =
-            SideState { since: Some(now), status, stood_still: None, ..self.sides[side].clone() };
+        next.sides[side] = SideState {
+            since: Some(now),
+            status,
+            stood_still: None,
+            ..self.sides[side].clone()
+        };
         next
     }
 }

@@ -41,7 +41,11 @@ impl RecordingPrefix {
     ///
     /// An empty or absolute prefix, one with an empty part, `.`, `..` or a control character.
     pub fn parse(prefix: &str) -> Result<Self, BadEvent> {
-        let refuse = |problem| Err(BadEvent(format!("the recording's key prefix {prefix:?} {problem}")));
+        let refuse = |problem| {
+            Err(BadEvent(format!(
+                "the recording's key prefix {prefix:?} {problem}"
+            )))
+        };
         if prefix.is_empty() {
             return refuse("is empty: it would mean the whole bucket");
         }
@@ -51,7 +55,10 @@ impl RecordingPrefix {
         if prefix.chars().any(char::is_control) {
             return refuse("contains a control character");
         }
-        if prefix.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        if prefix
+            .split('/')
+            .any(|part| matches!(part, "" | "." | ".."))
+        {
             return refuse("has an empty, `.` or `..` part, or ends in a slash");
         }
         Ok(Self(prefix.to_owned()))
@@ -83,37 +90,61 @@ struct IvsDetail {
 ///
 /// Anything that is not such an event, or names no usable recording.
 pub fn decode(event: &Value) -> Result<Trigger, BadEvent> {
-    let Envelope { source, detail_type, detail, onair } = read("an EventBridge event", event)?;
+    let Envelope {
+        source,
+        detail_type,
+        detail,
+        onair,
+    } = read("an EventBridge event", event)?;
     let ignored = |why: String| Ok(Trigger::Ignored { why });
     let (bucket, prefix) = match (source.as_str(), detail_type.as_str()) {
         ("aws.ivs", "IVS Recording State Change") => {
             let detail: IvsDetail = read("the detail of an IVS Recording State Change", &detail)?;
             if detail.recording_status != "Recording End" {
-                return ignored(format!("the recording state is {:?}", detail.recording_status));
+                return ignored(format!(
+                    "the recording state is {:?}",
+                    detail.recording_status
+                ));
             }
             let field = |name: &str, value: Option<String>| {
                 value.ok_or_else(|| BadEvent(format!("the event's detail has no {name}")))
             };
             let bucket = field("recording_s3_bucket_name", detail.recording_s3_bucket_name)?;
-            (bucket, field("recording_s3_key_prefix", detail.recording_s3_key_prefix)?)
+            (
+                bucket,
+                field("recording_s3_key_prefix", detail.recording_s3_key_prefix)?,
+            )
         }
         ("aws.s3", "Object Created") => {
-            let ObjectCreated { bucket, object } = read("the detail of an S3 Object Created event", &detail)?;
+            let ObjectCreated { bucket, object } =
+                read("the detail of an S3 Object Created event", &detail)?;
             let Some(prefix) = recording_of(&object.key) else {
                 return ignored(format!("the object's key does not end in {ENDED}"));
             };
             (bucket.name, prefix.to_owned())
         }
-        _ => return ignored(format!("an event {detail_type:?} of {source:?} does not end a recording")),
+        _ => {
+            return ignored(format!(
+                "an event {detail_type:?} of {source:?} does not end a recording"
+            ));
+        }
     };
     let prefix = RecordingPrefix::parse(&prefix)?;
-    Ok(Trigger::RecordingEnded(Request { bucket, prefix, dry_run: onair.dry_run }))
+    Ok(Trigger::RecordingEnded(Request {
+        bucket,
+        prefix,
+        dry_run: onair.dry_run,
+    }))
 }
 
 /// The recording whose [`ENDED`] metadata has this key.
 fn recording_of(key: &str) -> Option<&str> {
     let rest = key.strip_suffix(ENDED)?;
-    if rest.is_empty() { Some(rest) } else { rest.strip_suffix('/') }
+    if rest.is_empty() {
+        Some(rest)
+    } else {
+        rest.strip_suffix('/')
+    }
 }
 
 #[cfg(test)]
@@ -135,16 +166,31 @@ mod tests {
     fn the_three_ways_to_trigger_name_the_same_recording() {
         let prefix = "ivs/v1/123456789012/AbCdef1G2hij/2020/6/23/20/12/j8Z9O91ndcVs";
         let by_ivs = decode(&ivs(prefix)).unwrap();
-        let by_s3 = decode(&json!({"source": "aws.s3", "detail-type": "Object Created", "detail": {
-            "bucket": {"name": "recordings"}, "object": {"key": format!("{prefix}/events/recording-ended.json")}}}));
+        let by_s3 = decode(
+            &json!({"source": "aws.s3", "detail-type": "Object Created", "detail": {
+            "bucket": {"name": "recordings"}, "object": {"key": format!("{prefix}/events/recording-ended.json")}}}),
+        );
         assert_eq!(by_ivs, by_s3.unwrap());
-        let Trigger::RecordingEnded(request) = by_ivs else { panic!("not a recording") };
+        let Trigger::RecordingEnded(request) = by_ivs else {
+            panic!("not a recording")
+        };
         assert_eq!(request.prefix.key(ENDED), format!("{prefix}/{ENDED}"));
     }
 
     #[test]
     fn a_prefix_that_could_reach_beyond_one_recording_is_refused() {
-        for prefix in ["", "/", "/ivs/v1", "ivs/v1/", "ivs//v1", "ivs/../v1", "..", ".", "ivs/./v1", "a\nb"] {
+        for prefix in [
+            "",
+            "/",
+            "/ivs/v1",
+            "ivs/v1/",
+            "ivs//v1",
+            "ivs/../v1",
+            "..",
+            ".",
+            "ivs/./v1",
+            "a\nb",
+        ] {
             assert!(refusal(&ivs(prefix)).contains("key prefix"), "{prefix:?}");
         }
         let whole_bucket = json!({"source": "aws.s3", "detail-type": "Object Created", "detail": {

@@ -91,7 +91,9 @@ mod tests {
     #[test]
     fn unknown_fields_and_their_order_stay() {
         let text = r#"{"z":1.50,"version":"v1","media":{"thumbnails":{"path":"t"},"hls":{"new":[1,{"b":0,"a":1}],"renditions":[{"path":"720p30","x":true},{"path":"160p30"}],"path":"media/hls"},"future":null},"a":"é\n"}"#;
-        let edited = without(text, |name| name == "160p30", false).unwrap().unwrap();
+        let edited = without(text, |name| name == "160p30", false)
+            .unwrap()
+            .unwrap();
         insta::assert_snapshot!(edited, @r#"{"z":1.5,"version":"v1","media":{"thumbnails":{"path":"t"},"hls":{"new":[1,{"b":0,"a":1}],"renditions":[{"path":"720p30","x":true}],"path":"media/hls"},"future":null},"a":"é\n"}"#);
         let edited = without(text, |_| false, true).unwrap().unwrap();
         assert!(!edited.contains("thumbnails") && edited.contains(r#""future":null"#));

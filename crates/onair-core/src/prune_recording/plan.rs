@@ -59,18 +59,37 @@ pub struct Deletion {
 impl Plan {
     /// Whether there is nothing to do at all.
     pub fn is_empty(&self) -> bool {
-        let Self { kept: _, must_play: _, must_hold_media: _, rewrites, deletions } = self;
+        let Self {
+            kept: _,
+            must_play: _,
+            must_hold_media: _,
+            rewrites,
+            deletions,
+        } = self;
         rewrites.is_empty() && deletions.is_empty()
     }
 }
 
 impl std::fmt::Display for Plan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { kept, must_play, must_hold_media, rewrites, deletions } = self;
+        let Self {
+            kept,
+            must_play,
+            must_hold_media,
+            rewrites,
+            deletions,
+        } = self;
         writeln!(f, "keep    {}", kept.join(", "))?;
-        must_play.iter().chain(must_hold_media).try_for_each(|path| writeln!(f, "check   {path}"))?;
-        rewrites.iter().try_for_each(|rewrite| writeln!(f, "rewrite {}", rewrite.path))?;
-        deletions.iter().try_for_each(|deletion| writeln!(f, "delete  {}", deletion.folder))
+        must_play
+            .iter()
+            .chain(must_hold_media)
+            .try_for_each(|path| writeln!(f, "check   {path}"))?;
+        rewrites
+            .iter()
+            .try_for_each(|rewrite| writeln!(f, "rewrite {}", rewrite.path))?;
+        deletions
+            .iter()
+            .try_for_each(|deletion| writeln!(f, "delete  {}", deletion.folder))
     }
 }
 
@@ -94,68 +113,134 @@ pub fn plan(inventory: &Inventory, wish: &Wish) -> Result<Plan, Refusal> {
 fn decide(inventory: &Inventory, wish: &Wish) -> Result<Plan, Refusal> {
     let recording = Recording::understand(inventory)?;
     let all = &recording.renditions;
-    let names = || all.iter().filter(|r| r.is_left()).map(|r| r.name.as_str()).collect::<Vec<_>>().join(", ");
+    let names = || {
+        all.iter()
+            .filter(|r| r.is_left())
+            .map(|r| r.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     let goes: BTreeSet<&str> = match &wish.rule {
         Rule::Keep(terms) => {
             let stays = named_by_keep(terms, all);
-            if !all.iter().any(|rendition| rendition.is_left() && stays.contains(rendition.name.as_str())) {
-                return held(format!("KEEP_RENDITIONS matches none of the renditions {}", names()));
+            if !all
+                .iter()
+                .any(|rendition| rendition.is_left() && stays.contains(rendition.name.as_str()))
+            {
+                return held(format!(
+                    "KEEP_RENDITIONS matches none of the renditions {}",
+                    names()
+                ));
             }
-            all.iter().map(|rendition| rendition.name.as_str()).filter(|name| !stays.contains(name)).collect()
+            all.iter()
+                .map(|rendition| rendition.name.as_str())
+                .filter(|name| !stays.contains(name))
+                .collect()
         }
         Rule::Delete(terms) => named_by_delete(terms, all),
     };
     let goes = |name: &str| goes.contains(name);
-    let dropped: Vec<&Rendition> = all.iter().filter(|r| r.is_left() && goes(&r.name)).collect();
-    let mut kept: Vec<&Rendition> = all.iter().filter(|r| r.is_left() && !goes(&r.name)).collect();
-    if !dropped.is_empty() && !kept.iter().any(|rendition| rendition.playable && rendition.present) {
-        return held(format!("the rule would leave nothing that plays of {}", names()));
+    let dropped: Vec<&Rendition> = all
+        .iter()
+        .filter(|r| r.is_left() && goes(&r.name))
+        .collect();
+    let mut kept: Vec<&Rendition> = all
+        .iter()
+        .filter(|r| r.is_left() && !goes(&r.name))
+        .collect();
+    if !dropped.is_empty()
+        && !kept
+            .iter()
+            .any(|rendition| rendition.playable && rendition.present)
+    {
+        return held(format!(
+            "the rule would leave nothing that plays of {}",
+            names()
+        ));
     }
     if let (false, Some(file)) = (dropped.is_empty(), inventory.other_playlists.first()) {
         return held(format!(
             "{HLS}{file} lies beside the entry playlists and may name what would go; move it, or delete it"
         ));
     }
-    kept.sort_by_key(|r| (Reverse((r.height, r.frame_rate_milli, r.bandwidth_bps)), &r.name));
+    kept.sort_by_key(|r| {
+        (
+            Reverse((r.height, r.frame_rate_milli, r.bandwidth_bps)),
+            &r.name,
+        )
+    });
 
-    let mut plan = Plan { kept: kept.iter().map(|r| r.name.clone()).collect(), ..Plan::default() };
+    let mut plan = Plan {
+        kept: kept.iter().map(|r| r.name.clone()).collect(),
+        ..Plan::default()
+    };
     for (file, playlist) in &recording.playlists {
         let is_dropped = |uri: &str| recording.locate(uri).is_some_and(|at| goes(&at.folder));
         let text = playlist.without(is_dropped);
         // Read back, not assumed: what is written must be understood by the next run, and by players.
         let rewritten = match MultivariantPlaylist::parse(&text) {
             Ok(rewritten) => rewritten,
-            Err(error) => return held(format!("the rule would leave {HLS}{file} unusable: {error}")),
+            Err(error) => {
+                return held(format!(
+                    "the rule would leave {HLS}{file} unusable: {error}"
+                ));
+            }
         };
         if let Some(uri) = rewritten.uris().find(|uri| is_dropped(uri)) {
-            return held(format!("{HLS}{file} would still name {uri:?}, which would be deleted"));
+            return held(format!(
+                "{HLS}{file} would still name {uri:?}, which would be deleted"
+            ));
         }
         let places = rewritten.uris().filter_map(|uri| recording.locate(uri));
-        plan.must_play.extend(places.map(|at| format!("{HLS}{}", at.path)));
+        plan.must_play
+            .extend(places.map(|at| format!("{HLS}{}", at.path)));
         if text != inventory.playlists[*file] {
-            plan.rewrites.push(Rewrite { path: format!("{HLS}{file}"), text, removed: None });
+            plan.rewrites.push(Rewrite {
+                path: format!("{HLS}{file}"),
+                text,
+                removed: None,
+            });
         }
     }
     let playable = kept.iter().filter(|rendition| rendition.playable);
-    plan.must_hold_media = playable.map(|rendition| format!("{HLS}{}/", rendition.name)).collect();
+    plan.must_hold_media = playable
+        .map(|rendition| format!("{HLS}{}/", rendition.name))
+        .collect();
 
-    let removed =
-        removed::write(&all.iter().filter(|r| r.removed || goes(&r.name)).map(memory).collect::<Vec<_>>());
+    let removed = removed::write(
+        &all.iter()
+            .filter(|r| r.removed || goes(&r.name))
+            .map(memory)
+            .collect::<Vec<_>>(),
+    );
     if removed.len() > removed::MAX_BYTES {
-        return held(format!("there are more renditions to remember than {ENDED} can carry"));
+        return held(format!(
+            "there are more renditions to remember than {ENDED} can carry"
+        ));
     }
     let text = match metadata::without(&inventory.ended, goes, wish.delete_thumbnails) {
         Ok(text) => text.unwrap_or_else(|| inventory.ended.clone()),
         Err(error) => return held(format!("{ENDED} cannot be rewritten: {error}")),
     };
     if text != inventory.ended || removed != inventory.removed {
-        plan.rewrites.push(Rewrite { path: ENDED.to_owned(), text, removed: Some(removed) });
+        plan.rewrites.push(Rewrite {
+            path: ENDED.to_owned(),
+            text,
+            removed: Some(removed),
+        });
     }
     let present = dropped.iter().filter(|rendition| rendition.present);
-    plan.deletions =
-        present.map(|r| Deletion { name: r.name.clone(), folder: format!("{HLS}{}/", r.name) }).collect();
+    plan.deletions = present
+        .map(|r| Deletion {
+            name: r.name.clone(),
+            folder: format!("{HLS}{}/", r.name),
+        })
+        .collect();
     if wish.delete_thumbnails {
-        let folder = |folder: &str| Deletion { name: "thumbnails".to_owned(), folder: folder.to_owned() };
+        let folder = |folder: &str| Deletion {
+            name: "thumbnails".to_owned(),
+            folder: folder.to_owned(),
+        };
         plan.deletions.extend(THUMBNAILS.map(folder));
     }
     Ok(plan)
@@ -163,15 +248,30 @@ fn decide(inventory: &Inventory, wish: &Wish) -> Result<Plan, Refusal> {
 
 /// What is to be remembered of a rendition that goes.
 fn memory(rendition: &Rendition) -> Removed {
-    Removed { name: rendition.name.clone(), height: rendition.height }
+    Removed {
+        name: rendition.name.clone(),
+        height: rendition.height,
+    }
 }
 
 /// What a keep rule names. `highest` and `lowest` look at what viewers can get: what no playlist names any
 /// more cannot be what should stay.
 fn named_by_keep<'a>(terms: &Terms, all: &'a [Rendition]) -> BTreeSet<&'a str> {
-    let quality = |r: &Rendition| (r.height, r.frame_rate_milli, r.bandwidth_bps, r.name.clone());
+    let quality = |r: &Rendition| {
+        (
+            r.height,
+            r.frame_rate_milli,
+            r.bandwidth_bps,
+            r.name.clone(),
+        )
+    };
     let playable = || with_height(all.iter().filter(|r| r.playable));
-    named(terms, all, playable().max_by_key(|r| quality(r)), playable().min_by_key(|r| quality(r)))
+    named(
+        terms,
+        all,
+        playable().max_by_key(|r| quality(r)),
+        playable().min_by_key(|r| quality(r)),
+    )
 }
 
 /// What a delete rule names. `highest` and `lowest` look at all renditions that there ever were, and among
@@ -180,14 +280,21 @@ fn named_by_delete<'a>(terms: &Terms, all: &'a [Rendition]) -> BTreeSet<&'a str>
     let quality = |r: &Rendition| (r.frame_rate_milli, r.bandwidth_bps, r.name.clone());
     let ever = || with_height(all.iter());
     let highest = ever().max_by_key(|r| (r.height, !r.playable, quality(r)));
-    named(terms, all, highest, ever().min_by_key(|r| (r.height, r.playable, quality(r))))
+    named(
+        terms,
+        all,
+        highest,
+        ever().min_by_key(|r| (r.height, r.playable, quality(r))),
+    )
 }
 
 /// Those that have a height; all of them, if none has: a recording of audio has its highest, too.
 fn with_height<'a>(
     renditions: impl Iterator<Item = &'a Rendition> + Clone,
 ) -> impl Iterator<Item = &'a Rendition> {
-    let any = renditions.clone().any(|rendition| rendition.height.is_some());
+    let any = renditions
+        .clone()
+        .any(|rendition| rendition.height.is_some());
     renditions.filter(move |rendition| !any || rendition.height.is_some())
 }
 
@@ -202,10 +309,15 @@ fn named<'a>(
             Term::Highest => highest.is_some_and(|highest| highest.name == rendition.name),
             Term::Lowest => lowest.is_some_and(|lowest| lowest.name == rendition.name),
             Term::Name(name) => *name == rendition.name,
-            Term::Height(how, bound) => rendition.height.is_some_and(|height| how.holds(height, *bound)),
+            Term::Height(how, bound) => rendition
+                .height
+                .is_some_and(|height| how.holds(height, *bound)),
         })
     };
-    all.iter().filter(|rendition| is_named(rendition)).map(|rendition| rendition.name.as_str()).collect()
+    all.iter()
+        .filter(|rendition| is_named(rendition))
+        .map(|rendition| rendition.name.as_str())
+        .collect()
 }
 
 /// The first step of `plan` after which planning anew would not lead to the same end.
@@ -213,8 +325,10 @@ fn named<'a>(
 /// A run can be killed anywhere and events come twice, so this is tried out on every state that the plan
 /// passes through, instead of being argued rule by rule.
 fn unrepeatable_step(inventory: &Inventory, wish: &Wish, plan: &Plan) -> Option<String> {
-    let (playlists, metadata): (Vec<_>, Vec<_>) =
-        plan.rewrites.iter().partition(|rewrite| rewrite.path.starts_with(HLS));
+    let (playlists, metadata): (Vec<_>, Vec<_>) = plan
+        .rewrites
+        .iter()
+        .partition(|rewrite| rewrite.path.starts_with(HLS));
     let written = |rewrites: &[&Rewrite]| {
         let mut state = inventory.clone();
         rewrites.iter().for_each(|rewrite| state.write(rewrite));
@@ -224,13 +338,21 @@ fn unrepeatable_step(inventory: &Inventory, wish: &Wish, plan: &Plan) -> Option<
     // Playlists are written at once, so any of them can be the last; metadata follows when all are.
     let some = (0..1_u32 << playlists.len()).map(|chosen| {
         let is_chosen = |(index, _): &(usize, &&Rewrite)| chosen & (1 << index) != 0;
-        playlists.iter().enumerate().filter(is_chosen).map(|(_, rewrite)| *rewrite).collect::<Vec<_>>()
+        playlists
+            .iter()
+            .enumerate()
+            .filter(is_chosen)
+            .map(|(_, rewrite)| *rewrite)
+            .collect::<Vec<_>>()
     });
     let all = playlists.iter().chain(&metadata).copied().collect();
     for step in some.chain([all]) {
         let mut again = written(&step);
         let same = decide(&again, wish).is_ok_and(|second| {
-            second.rewrites.iter().for_each(|rewrite| again.write(rewrite));
+            second
+                .rewrites
+                .iter()
+                .for_each(|rewrite| again.write(rewrite));
             again == rewritten && second.deletions == plan.deletions && second.kept == plan.kept
         });
         if !same {
@@ -240,19 +362,32 @@ fn unrepeatable_step(inventory: &Inventory, wish: &Wish, plan: &Plan) -> Option<
     }
     let is_gone = |deletions: &[&Deletion]| {
         let mut state = rewritten.clone();
-        state.folders.retain(|name| !deletions.iter().any(|deletion| deletion.name == *name));
-        let left: Vec<_> =
-            plan.deletions.iter().filter(|d| !deletions.contains(d) || !is_rendition(d)).collect();
+        state
+            .folders
+            .retain(|name| !deletions.iter().any(|deletion| deletion.name == *name));
+        let left: Vec<_> = plan
+            .deletions
+            .iter()
+            .filter(|d| !deletions.contains(d) || !is_rendition(d))
+            .collect();
         decide(&state, wish).is_ok_and(|second| {
-            second.rewrites.is_empty() && second.kept == plan.kept && second.deletions.iter().eq(left)
+            second.rewrites.is_empty()
+                && second.kept == plan.kept
+                && second.deletions.iter().eq(left)
         })
     };
     let all: Vec<&Deletion> = plan.deletions.iter().collect();
     let one_or_all = plan.deletions.iter().map(|one| vec![one]).chain([all]);
-    one_or_all.into_iter().find(|gone| !is_gone(gone)).map(|gone| {
-        let folders: Vec<&str> = gone.iter().map(|deletion| deletion.folder.as_str()).collect();
-        format!("after {} is deleted", folders.join(", "))
-    })
+    one_or_all
+        .into_iter()
+        .find(|gone| !is_gone(gone))
+        .map(|gone| {
+            let folders: Vec<&str> = gone
+                .iter()
+                .map(|deletion| deletion.folder.as_str())
+                .collect();
+            format!("after {} is deleted", folders.join(", "))
+        })
 }
 
 /// Thumbnail folders are looked into in every run, for nothing in the recording tells whether they are empty.

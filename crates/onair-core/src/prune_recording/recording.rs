@@ -107,24 +107,34 @@ impl<'a> Recording<'a> {
     pub fn understand(inventory: &'a Inventory) -> Result<Self, Refusal> {
         let ended = parse_metadata(ENDED, &inventory.ended)?;
         if ended.recording_status != "RECORDING_ENDED" {
-            return held(format!("{ENDED} says {:?}, not RECORDING_ENDED", ended.recording_status));
+            return held(format!(
+                "{ENDED} says {:?}, not RECORDING_ENDED",
+                ended.recording_status
+            ));
         }
         // It only adds what is known of folders that are there, so a broken one is as good as none.
-        let started = inventory.started.as_ref().and_then(|text| parse_metadata(STARTED, text).ok());
+        let started = inventory
+            .started
+            .as_ref()
+            .and_then(|text| parse_metadata(STARTED, text).ok());
         let Some(removed) = removed::read(&inventory.removed) else {
             return held(format!(
                 "the metadata {REMOVED} of {ENDED} cannot be understood: {:?}",
                 inventory.removed
             ));
         };
-        for name in std::iter::once(&ended.media.hls.playlist).chain(&ended.media.hls.byte_range_playlist) {
+        for name in
+            std::iter::once(&ended.media.hls.playlist).chain(&ended.media.hls.byte_range_playlist)
+        {
             if !ENTRY_PLAYLISTS.contains(&name.as_str()) {
                 return held(format!(
                     "{ENDED} names the entry playlist {name:?}, which is none of {ENTRY_PLAYLISTS:?}"
                 ));
             }
             if !inventory.playlists.contains_key(name) {
-                return Err(Refusal::NotWhole(format!("{HLS}{name} is not there, though {ENDED} names it")));
+                return Err(Refusal::NotWhole(format!(
+                    "{HLS}{name} is not there, though {ENDED} names it"
+                )));
             }
         }
         let mut playlists = BTreeMap::new();
@@ -140,9 +150,14 @@ impl<'a> Recording<'a> {
             let clues = found.entry(rendition.name.clone()).or_default();
             clues.removed = Some(rendition);
         }
-        let expected = started.iter().flat_map(|started| &started.media.hls.renditions);
+        let expected = started
+            .iter()
+            .flat_map(|started| &started.media.hls.renditions);
         for metadata in expected.filter(|rendition| inventory.folders.contains(&rendition.path)) {
-            found.entry(metadata.path.clone()).or_default().started_height = metadata.resolution_height;
+            found
+                .entry(metadata.path.clone())
+                .or_default()
+                .started_height = metadata.resolution_height;
         }
         for metadata in &ended.media.hls.renditions {
             let clues = found.entry(metadata.path.clone()).or_default();
@@ -150,19 +165,33 @@ impl<'a> Recording<'a> {
             clues.listed = true;
         }
         let known = found.keys().chain(&inventory.folders).cloned().collect();
-        let mut recording = Self { playlists, renditions: Vec::new(), known };
+        let mut recording = Self {
+            playlists,
+            renditions: Vec::new(),
+            known,
+        };
 
         for (file, playlist) in &recording.playlists {
             // Also of what is no rendition: by a way that is not understood it may lead into one that goes.
-            if let Some(uri) = playlist.played().find(|uri| recording.locate(uri).is_none()) {
-                return held(format!("{HLS}{file} names {uri:?}, which is no file in a folder beside it"));
+            if let Some(uri) = playlist
+                .played()
+                .find(|uri| recording.locate(uri).is_none())
+            {
+                return held(format!(
+                    "{HLS}{file} names {uri:?}, which is no file in a folder beside it"
+                ));
             }
             for variant in playlist.variants() {
-                let Some(location) = recording.locate(&variant.uri) else { continue };
+                let Some(location) = recording.locate(&variant.uri) else {
+                    continue;
+                };
                 let clues = found.entry(location.folder).or_default();
                 clues.playable = true;
                 clues.playlist_height = variant.height.or(clues.playlist_height);
-                clues.frame_rate_milli = variant.frame_rate.and_then(milli).or(clues.frame_rate_milli);
+                clues.frame_rate_milli = variant
+                    .frame_rate
+                    .and_then(milli)
+                    .or(clues.frame_rate_milli);
                 clues.bandwidth_bps = clues.bandwidth_bps.max(Some(variant.bandwidth_bps));
             }
         }
@@ -170,7 +199,10 @@ impl<'a> Recording<'a> {
         for (name, clues) in &mut found {
             clues.present = inventory.folders.contains(name);
         }
-        recording.renditions = found.into_iter().map(|(name, clues)| clues.rendition(name)).collect();
+        recording.renditions = found
+            .into_iter()
+            .map(|(name, clues)| clues.rendition(name))
+            .collect();
         Ok(recording)
     }
 
@@ -183,7 +215,10 @@ impl<'a> Recording<'a> {
         let path = path.strip_prefix("./").unwrap_or(path);
         let decoded = percent_decode_str(path).decode_utf8().ok()?;
         let [raw, decoded] = [path, &decoded].map(Location::of);
-        let is_known = |at: &Option<Location>| at.as_ref().is_some_and(|at| self.known.contains(&at.folder));
+        let is_known = |at: &Option<Location>| {
+            at.as_ref()
+                .is_some_and(|at| self.known.contains(&at.folder))
+        };
         match (is_known(&raw), is_known(&decoded)) {
             (true, true) if raw != decoded => None,
             (true, _) => raw,
@@ -205,7 +240,10 @@ impl Location {
     fn of(path: &str) -> Option<Self> {
         let (folder, file) = path.split_once('/')?;
         let plain = path.split('/').all(is_plain) && !folder.contains(':') && !file.is_empty();
-        plain.then(|| Self { folder: folder.to_owned(), path: path.to_owned() })
+        plain.then(|| Self {
+            folder: folder.to_owned(),
+            path: path.to_owned(),
+        })
     }
 }
 
@@ -225,10 +263,17 @@ fn parse_metadata(file: &str, text: &str) -> Result<Metadata, Refusal> {
             metadata.media.hls.path
         ));
     }
-    match metadata.media.hls.renditions.iter().find(|rendition| !is_plain(&rendition.path)) {
-        Some(rendition) => {
-            held(format!("{file} names a rendition {:?}, which is not one folder", rendition.path))
-        }
+    match metadata
+        .media
+        .hls
+        .renditions
+        .iter()
+        .find(|rendition| !is_plain(&rendition.path))
+    {
+        Some(rendition) => held(format!(
+            "{file} names a rendition {:?}, which is not one folder",
+            rendition.path
+        )),
         None => Ok(metadata),
     }
 }
@@ -249,5 +294,7 @@ fn quality_in(name: &str) -> Option<(u64, Option<u64>)> {
 fn milli(frame_rate: f64) -> Option<u64> {
     // In range by the check, so the conversion neither wraps nor loses the sign.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    (0.0..1e6).contains(&frame_rate).then(|| (frame_rate * 1000.0).round() as u64)
+    (0.0..1e6)
+        .contains(&frame_rate)
+        .then(|| (frame_rate * 1000.0).round() as u64)
 }

@@ -38,10 +38,18 @@ pub fn read(value: &str) -> Option<Vec<Removed>> {
     let part = |part: &str| {
         let (name, height) = part.split_once(':')?;
         let name = percent_decode_str(name).decode_utf8().ok()?.into_owned();
-        let height = if height.is_empty() { None } else { Some(height.parse().ok()?) };
+        let height = if height.is_empty() {
+            None
+        } else {
+            Some(height.parse().ok()?)
+        };
         Some(Removed { name, height })
     };
-    if value.is_empty() { Some(Vec::new()) } else { value.split(',').map(part).collect() }
+    if value.is_empty() {
+        Some(Vec::new())
+    } else {
+        value.split(',').map(part).collect()
+    }
 }
 
 #[cfg(test)]
@@ -50,7 +58,10 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back_and_is_ascii() {
-        let removed = |name: &str, height| Removed { name: name.to_owned(), height };
+        let removed = |name: &str, height| Removed {
+            name: name.to_owned(),
+            height,
+        };
         let all = vec![removed("160p30", Some(160)), removed("grün, a:b", None)];
         let value = write(&all);
         insta::assert_snapshot!(value, @"160p30:160,gr%C3%BCn%2C%20a%3Ab:");

@@ -67,7 +67,10 @@ impl FromStr for Terms {
     type Err = RuleError;
 
     fn from_str(list: &str) -> Result<Self, RuleError> {
-        list.split(',').map(|term| term.trim().parse()).collect::<Result<_, _>>().map(Self)
+        list.split(',')
+            .map(|term| term.trim().parse())
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 }
 
@@ -75,7 +78,9 @@ impl FromStr for Term {
     type Err = RuleError;
 
     fn from_str(term: &str) -> Result<Self, RuleError> {
-        let refuse = || RuleError { term: term.to_owned() };
+        let refuse = || RuleError {
+            term: term.to_owned(),
+        };
         // The longer signs first: `<=` also starts with `<`.
         let signs = [
             ("<=", Comparison::AtMost),
@@ -83,12 +88,16 @@ impl FromStr for Term {
             ("<", Comparison::Below),
             (">", Comparison::Above),
         ];
-        if let Some((height, comparison)) =
-            signs.iter().find_map(|(sign, comparison)| Some((term.strip_prefix(sign)?, *comparison)))
+        if let Some((height, comparison)) = signs
+            .iter()
+            .find_map(|(sign, comparison)| Some((term.strip_prefix(sign)?, *comparison)))
         {
-            let pixels =
-                height.strip_suffix('p').filter(|pixels| pixels.bytes().all(|byte| byte.is_ascii_digit()));
-            let pixels = pixels.and_then(|pixels| pixels.parse().ok()).ok_or_else(refuse)?;
+            let pixels = height
+                .strip_suffix('p')
+                .filter(|pixels| pixels.bytes().all(|byte| byte.is_ascii_digit()));
+            let pixels = pixels
+                .and_then(|pixels| pixels.parse().ok())
+                .ok_or_else(refuse)?;
             return Ok(Self::Height(comparison, pixels));
         }
         match term {
@@ -96,10 +105,16 @@ impl FromStr for Term {
             "lowest" => Ok(Self::Lowest),
             "" | "." | ".." => Err(refuse()),
             // A keyword in other letters would name nothing, in silence.
-            word if ["highest", "lowest"].iter().any(|keyword| keyword.eq_ignore_ascii_case(word)) => {
+            word if ["highest", "lowest"]
+                .iter()
+                .any(|keyword| keyword.eq_ignore_ascii_case(word)) =>
+            {
                 Err(refuse())
             }
-            name if name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) => {
+            name if name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) =>
+            {
                 Ok(Self::Name(name.to_owned()))
             }
             _ => Err(refuse()),
@@ -113,7 +128,9 @@ mod tests {
 
     #[test]
     fn a_list_is_read_term_by_term() {
-        let terms: Terms = "highest, 160p30 ,<=480p,>=720p,<1080p,lowest".parse().unwrap();
+        let terms: Terms = "highest, 160p30 ,<=480p,>=720p,<1080p,lowest"
+            .parse()
+            .unwrap();
         assert_eq!(
             terms.0,
             [
@@ -147,7 +164,10 @@ mod tests {
             "*",
         ] {
             let error = list.parse::<Terms>().unwrap_err().to_string();
-            assert!(error.contains("is not a rendition: write `highest`"), "{list:?}: {error}");
+            assert!(
+                error.contains("is not a rendition: write `highest`"),
+                "{list:?}: {error}"
+            );
         }
     }
 }

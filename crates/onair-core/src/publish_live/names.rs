@@ -32,7 +32,9 @@ impl FileId {
 /// `720p/12.lx3k9f2a.ts` -> `720p/12.ts`
 pub fn written(published: &str) -> String {
     let (path, rest) = path_and_rest(published);
-    let Some(end) = extension(path) else { return published.to_owned() };
+    let Some(end) = extension(path) else {
+        return published.to_owned();
+    };
     match extension(&path[..end]) {
         Some(time) => format!("{}{}{rest}", &path[..time], &path[end..]),
         // A file without an extension has none but the time.
@@ -48,14 +50,19 @@ pub(super) fn path_and_rest(uri: &str) -> (&str, &str) {
 /// Where the extension of a name begins.
 fn extension(path: &str) -> Option<usize> {
     let file = path.rfind('/').map_or(0, |slash| slash + 1);
-    path[file..].rfind('.').filter(|dot| *dot > 0).map(|dot| file + dot)
+    path[file..]
+        .rfind('.')
+        .filter(|dot| *dot > 0)
+        .map(|dot| file + dot)
 }
 
 fn base36(mut number: u64) -> String {
     const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
     let mut digits = Vec::new();
     loop {
-        digits.push(char::from(DIGITS[usize::try_from(number % 36).unwrap_or_default()]));
+        digits.push(char::from(
+            DIGITS[usize::try_from(number % 36).unwrap_or_default()],
+        ));
         number /= 36;
         if number == 0 {
             return digits.iter().rev().collect();
@@ -67,7 +74,9 @@ fn base36(mut number: u64) -> String {
 pub fn is_absolute(uri: &str) -> bool {
     uri.split_once(':').is_some_and(|(scheme, _)| {
         scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+            && scheme
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
     })
 }
 
@@ -97,8 +106,14 @@ pub fn file_of(playlist: &str, uri: &str) -> Option<String> {
 
 /// The files that a media playlist names.
 pub fn files_of(playlist: &str, text: &str) -> Vec<String> {
-    let Ok(snapshot) = Snapshot::parse(text) else { return Vec::new() };
-    snapshot.needs().into_iter().filter_map(|uri| file_of(playlist, uri)).collect()
+    let Ok(snapshot) = Snapshot::parse(text) else {
+        return Vec::new();
+    };
+    snapshot
+        .needs()
+        .into_iter()
+        .filter_map(|uri| file_of(playlist, uri))
+        .collect()
 }
 
 /// What an object is, by its name.
@@ -139,12 +154,25 @@ mod tests {
 
     #[test]
     fn no_name_means_two_contents() {
-        let file = FileId { size_bytes: 1, modified_ms: 1_700_000_000_123 };
+        let file = FileId {
+            size_bytes: 1,
+            modified_ms: 1_700_000_000_123,
+        };
         assert_eq!(file.published("720p/12.ts"), "720p/12.loyw3v5n.ts");
         assert_eq!(file.published("a.b/init"), "a.b/init.loyw3v5n");
         assert_eq!(file.published(".hidden"), ".hidden.loyw3v5n");
-        assert_eq!(FileId { size_bytes: 0, modified_ms: 0 }.published("a.ts"), "a.0.ts");
-        assert_eq!(file.published("a/12.ts?v=1.5/x"), "a/12.loyw3v5n.ts?v=1.5/x");
+        assert_eq!(
+            FileId {
+                size_bytes: 0,
+                modified_ms: 0
+            }
+            .published("a.ts"),
+            "a.0.ts"
+        );
+        assert_eq!(
+            file.published("a/12.ts?v=1.5/x"),
+            "a/12.loyw3v5n.ts?v=1.5/x"
+        );
         for name in ["720p/12.ts", "a.b/init", "12.ts?v=1.5"] {
             assert_eq!(written(&file.published(name)), name);
         }

@@ -67,7 +67,9 @@ impl Objects {
     /// The content that this file had when it was last closed.
     pub(super) fn newest(&self, path: &str) -> Option<FileId> {
         let of_path = self.by_name.values().filter(|object| object.path == path);
-        of_path.max_by_key(|object| object.since).map(|object| object.file)
+        of_path
+            .max_by_key(|object| object.since)
+            .map(|object| object.file)
     }
 
     /// Takes note of a content of a file; whether it was unknown.
@@ -114,7 +116,9 @@ impl Objects {
         }
         self.swept = now;
         self.by_name.retain(|name, object| {
-            object.state == State::Busy || now.saturating_sub(object.since) < UNNAMED || is_needed(name)
+            object.state == State::Busy
+                || now.saturating_sub(object.since) < UNNAMED
+                || is_needed(name)
         });
         let by_name = &self.by_name;
         self.unnamed.retain(|name| by_name.contains_key(name));
@@ -141,23 +145,36 @@ impl Objects {
             return None;
         }
         let mut busy: BTreeMap<&str, usize> = BTreeMap::new();
-        for object in self.by_name.values().filter(|object| object.state == State::Busy) {
+        for object in self
+            .by_name
+            .values()
+            .filter(|object| object.state == State::Busy)
+        {
             *busy.entry(object.folder()).or_default() += 1;
         }
-        let has_room = |object: &Object| busy.get(object.folder()).copied().unwrap_or_default() < at_once;
-        due.into_iter().find(|(_, object)| has_room(object)).map(|(name, _)| name.clone())
+        let has_room =
+            |object: &Object| busy.get(object.folder()).copied().unwrap_or_default() < at_once;
+        due.into_iter()
+            .find(|(_, object)| has_room(object))
+            .map(|(name, _)| name.clone())
     }
 
     /// Begins to put it.
     pub(super) fn upload(&mut self, name: String) -> Option<Job> {
         let object = self.by_name.get_mut(&name)?;
         object.state = State::Busy;
-        Some(Job::Upload { path: object.path.clone(), file: object.file, name })
+        Some(Job::Upload {
+            path: object.path.clone(),
+            file: object.file,
+            name,
+        })
     }
 
     /// Takes note of what came of that; whether it is there now.
     pub(super) fn uploaded(&mut self, name: &str, outcome: Outcome, now: Duration) -> bool {
-        let Some(object) = self.by_name.get_mut(name) else { return false };
+        let Some(object) = self.by_name.get_mut(name) else {
+            return false;
+        };
         object.state = match outcome {
             Outcome::Done | Outcome::Recalled(_) => {
                 self.last_success = now;
@@ -165,7 +182,9 @@ impl Objects {
                 State::There
             }
             Outcome::Failed { pause, .. } => {
-                let others_went = object.last_failure.is_some_and(|last| self.last_success > last);
+                let others_went = object
+                    .last_failure
+                    .is_some_and(|last| self.last_success > last);
                 object.failed_alone += u32::from(others_went);
                 object.last_failure = Some(now);
                 State::Due(now.saturating_add(pause))

@@ -81,7 +81,11 @@ impl Publisher {
     /// one as soon as a playlist names it.
     pub fn file_closed(&mut self, path: &str, file: FileId, now: Duration) {
         let is_segment = kind(path).is_some_and(|(kind, _)| kind == Kind::Segment);
-        let is_wanted = is_segment || self.renditions.values().any(|known| known.unknown.contains(path));
+        let is_wanted = is_segment
+            || self
+                .renditions
+                .values()
+                .any(|known| known.unknown.contains(path));
         if is_wanted && file.size_bytes > 0 {
             self.object(path, file, now);
         }
@@ -109,10 +113,15 @@ impl Publisher {
             Err(NotMedia::Unusable(why)) => return Err(why),
         };
         if let Some(uri) = snapshot.leads_out(path) {
-            return Err(format!("{uri:?} leads out of the folder, where nothing is published from"));
+            return Err(format!(
+                "{uri:?} leads out of the folder, where nothing is published from"
+            ));
         }
         // A disk that is full cuts a name off as it does anything else.
-        let last = snapshot.segments.last().and_then(|segment| file_of(path, &segment.uri));
+        let last = snapshot
+            .segments
+            .last()
+            .and_then(|segment| file_of(path, &segment.uri));
         if !text.ends_with('\n') && last.is_some_and(|last| !files.contains_key(&last)) {
             return Err("it is cut off".to_owned());
         }
@@ -146,10 +155,16 @@ impl Publisher {
     fn multivariant_read(&mut self, path: &str, text: &str, now: Duration) -> Result<(), String> {
         let last = text.lines().last().and_then(|line| file_of(path, line));
         if !text.ends_with('\n') && !last.is_some_and(|last| self.documents.contains_key(&last)) {
-            return Err("it is cut off: its last line has no end, and names nothing that is there".to_owned());
+            return Err(
+                "it is cut off: its last line has no end, and names nothing that is there"
+                    .to_owned(),
+            );
         }
         let playlist = MultivariantPlaylist::parse(text).map_err(|error| error.to_string())?;
-        let names = playlist.played().filter_map(|uri| file_of(path, uri)).collect();
+        let names = playlist
+            .played()
+            .filter_map(|uri| file_of(path, uri))
+            .collect();
         self.multivariant(path.to_owned(), text.to_owned(), names, now);
         if self.rules.keep.is_none() {
             let (text, names) = vod::multivariant(path, &playlist);
@@ -160,8 +175,12 @@ impl Publisher {
 
     fn multivariant(&mut self, name: String, text: String, names: Vec<String>, now: Duration) {
         self.documents.entry(name.clone()).or_default();
-        let since = self.multivariants.get(&name).map_or(now, |known| known.since);
-        self.multivariants.insert(name, Multivariant { text, names, since });
+        let since = self
+            .multivariants
+            .get(&name)
+            .map_or(now, |known| known.since);
+        self.multivariants
+            .insert(name, Multivariant { text, names, since });
     }
 
     /// A playlist is gone from the disk. If it does not come back, nothing comes after what is published of it.
@@ -182,7 +201,11 @@ impl Publisher {
     ) {
         let published = |uri: &str| {
             let path = file_of(playlist, uri)?;
-            let Some(file) = files.get(&path).copied().or_else(|| self.objects.newest(&path)) else {
+            let Some(file) = files
+                .get(&path)
+                .copied()
+                .or_else(|| self.objects.newest(&path))
+            else {
                 unknown.insert(path);
                 return None;
             };
@@ -198,7 +221,11 @@ impl Publisher {
             return;
         }
         let name = file.published(path);
-        if self.renditions.values().any(|rendition| rendition.named.contains(&name)) {
+        if self
+            .renditions
+            .values()
+            .any(|rendition| rendition.named.contains(&name))
+        {
             self.objects.found(&name);
         }
         // A playlist may have named it before it was there.
@@ -208,7 +235,10 @@ impl Publisher {
                     (file_of(playlist, uri).as_deref() == Some(path)).then(|| file.published(uri))
                 };
                 rendition.timeline.rename(published);
-                let unread = rendition.unread.iter_mut().flat_map(|(snapshot, _)| &mut snapshot.segments);
+                let unread = rendition
+                    .unread
+                    .iter_mut()
+                    .flat_map(|(snapshot, _)| &mut snapshot.segments);
                 unread.for_each(|segment| segment.rename(published));
                 self.objects.named(&name);
                 rendition.refresh(playlist, &self.objects, now);
@@ -222,11 +252,16 @@ impl Publisher {
             Job::Recall(name) => self.recalled(&name, outcome, now),
             Job::Upload { name, .. } => {
                 if let Outcome::Failed { why, .. } = &outcome {
-                    let waiting = self.renditions.values_mut().filter(|known| known.waits_for(&name));
+                    let waiting = self
+                        .renditions
+                        .values_mut()
+                        .filter(|known| known.waits_for(&name));
                     waiting.for_each(|known| known.trouble = Some(why.clone()));
                 }
                 if self.objects.uploaded(&name, outcome, now) {
-                    self.renditions.values_mut().for_each(|rendition| rendition.found(&name));
+                    self.renditions
+                        .values_mut()
+                        .for_each(|rendition| rendition.found(&name));
                 }
             }
             Job::Publish { name, text } => self.published(&name, text, outcome, now),
@@ -242,7 +277,9 @@ impl Publisher {
     }
 
     fn recalled(&mut self, name: &str, outcome: Outcome, now: Duration) {
-        let Some(document) = self.documents.get_mut(name) else { return };
+        let Some(document) = self.documents.get_mut(name) else {
+            return;
+        };
         let failed = match outcome {
             Outcome::Recalled(Some((text, age))) => {
                 (document.visible, document.age) = (Some(text), age);
@@ -250,13 +287,19 @@ impl Publisher {
             }
             outcome => failure(outcome),
         };
-        document.recalled = if failed.is_some() { Recall::Due } else { Recall::Done };
+        document.recalled = if failed.is_some() {
+            Recall::Due
+        } else {
+            Recall::Done
+        };
         let pause = failed.as_ref().map_or(Duration::ZERO, |(_, pause)| *pause);
         document.not_before = now.saturating_add(pause);
         // A transcoder may have given a playlist of its own the name of a VOD playlist.
         let is_own = self.renditions.contains_key(name);
         let is_its = |path: &&String| *path == name || !is_own && vod_name(path) == name;
-        let Some(path) = self.renditions.keys().find(is_its).cloned() else { return };
+        let Some(path) = self.renditions.keys().find(is_its).cloned() else {
+            return;
+        };
         match (failed, self.renditions.get_mut(&path)) {
             (Some((why, _)), Some(rendition)) => rendition.trouble = Some(why),
             _ => self.adopt(&path, now),
@@ -265,8 +308,14 @@ impl Publisher {
 
     /// A rendition goes on when all that was published of it is known.
     fn adopt(&mut self, path: &str, now: Duration) {
-        let known = |name: &str| self.documents.get(name).filter(|known| known.recalled == Recall::Done);
-        let (Some(document), Some(rendition)) = (known(path), self.renditions.get_mut(path)) else { return };
+        let known = |name: &str| {
+            self.documents
+                .get(name)
+                .filter(|known| known.recalled == Recall::Done)
+        };
+        let (Some(document), Some(rendition)) = (known(path), self.renditions.get_mut(path)) else {
+            return;
+        };
         // What was there and is no playlist of ours is overwritten.
         let text = |known: &Document| Snapshot::parse(known.visible.as_deref()?).ok();
         let all = match rendition.vod.is_some().then(|| known(&vod_name(path))) {
@@ -275,7 +324,10 @@ impl Publisher {
             None => None,
         };
         rendition.adopt(path, text(document), all, (now, document.age));
-        rendition.named.iter().for_each(|name| self.objects.found(name));
+        rendition
+            .named
+            .iter()
+            .for_each(|name| self.objects.found(name));
         if let Some((snapshot, read)) = rendition.unread.take() {
             rendition.follow(&snapshot, read, document);
         }
@@ -283,7 +335,9 @@ impl Publisher {
     }
 
     fn published(&mut self, name: &str, text: String, outcome: Outcome, now: Duration) {
-        let Some(document) = self.documents.get_mut(name) else { return };
+        let Some(document) = self.documents.get_mut(name) else {
+            return;
+        };
         document.busy = false;
         if let Some((why, pause)) = failure(outcome) {
             document.not_before = now.saturating_add(pause);
@@ -296,18 +350,32 @@ impl Publisher {
         document.visible = Some(text);
         let Some(visible) = visible else { return };
         if let Some(rendition) = self.renditions.get_mut(name) {
-            let newest = visible.segments.last().and_then(|segment| file_of(name, &segment.uri));
+            let newest = visible
+                .segments
+                .last()
+                .and_then(|segment| file_of(name, &segment.uri));
             if let Some(newest) = newest.filter(|newest| !rendition.named.contains(newest))
-                && let Some(Object { since, there_since: Some(there), .. }) = self.objects.get(&newest)
+                && let Some(Object {
+                    since,
+                    there_since: Some(there),
+                    ..
+                }) = self.objects.get(&newest)
             {
                 let (object, playlist) = (there.saturating_sub(*since), now.saturating_sub(*since));
-                self.lags.push(Lag { rendition: name.to_owned(), object, playlist });
+                self.lags.push(Lag {
+                    rendition: name.to_owned(),
+                    object,
+                    playlist,
+                });
                 rendition.lag = Some(playlist);
             }
             let gone = rendition.now_visible(name, &visible, document, now);
             rendition.refresh(name, &self.objects, now);
             self.no_longer_named(gone, now);
-        } else if let Some((path, kept)) = self.renditions.iter_mut().find(|(path, _)| vod_name(path) == name)
+        } else if let Some((path, kept)) = self
+            .renditions
+            .iter_mut()
+            .find(|(path, _)| vod_name(path) == name)
         {
             kept.vod = Some(Vod::of(&visible));
             kept.refresh(path, &self.objects, now);
@@ -316,7 +384,10 @@ impl Publisher {
 
     /// What a playlist named before: unless another one needs it, it goes in a while.
     fn no_longer_named(&mut self, gone: Vec<String>, now: Duration) {
-        let gone: Vec<String> = gone.into_iter().filter(|name| !self.involves(name)).collect();
+        let gone: Vec<String> = gone
+            .into_iter()
+            .filter(|name| !self.involves(name))
+            .collect();
         for name in gone {
             self.objects.forget(&name);
             if let Some(keep) = self.rules.keep {
@@ -327,7 +398,9 @@ impl Publisher {
 
     /// Whether a playlist needs an object, or names it.
     pub(super) fn involves(&self, name: &str) -> bool {
-        self.renditions.values().any(|rendition| rendition.involves(name))
+        self.renditions
+            .values()
+            .any(|rendition| rendition.involves(name))
             || self.over.values().any(|named| named.contains(name))
     }
 
@@ -339,32 +412,52 @@ impl Publisher {
             .iter_mut()
             .all(|(name, rendition)| rendition.vod_due(name, objects, now).is_none());
         let is_up_to_date = |(name, rendition): (&String, &Rendition)| {
-            self.documents.get(name).is_some_and(|document| rendition.is_up_to_date(document))
+            self.documents
+                .get(name)
+                .is_some_and(|document| rendition.is_up_to_date(document))
         };
         is_kept
             && self.documents.values().all(|document| !document.busy)
             && self.renditions.iter().all(is_up_to_date)
             && self.multivariants.iter().all(|(name, multivariant)| {
-                self.documents.get(name).is_some_and(|document| document.has(&multivariant.text))
+                self.documents
+                    .get(name)
+                    .is_some_and(|document| document.has(&multivariant.text))
                     || self.missing(multivariant).next().is_some()
             })
     }
 
     /// What a multivariant playlist waits for.
-    pub(super) fn missing<'a>(&self, multivariant: &'a Multivariant) -> impl Iterator<Item = &'a str> {
-        let is_visible =
-            |name: &str| self.documents.get(name).is_some_and(|document| document.visible.is_some());
-        multivariant.names.iter().map(String::as_str).filter(move |name| !is_visible(name))
+    pub(super) fn missing<'a>(
+        &self,
+        multivariant: &'a Multivariant,
+    ) -> impl Iterator<Item = &'a str> {
+        let is_visible = |name: &str| {
+            self.documents
+                .get(name)
+                .is_some_and(|document| document.visible.is_some())
+        };
+        multivariant
+            .names
+            .iter()
+            .map(String::as_str)
+            .filter(move |name| !is_visible(name))
     }
 
     /// The multivariant playlists that have been waiting since before this time, and what for.
     pub fn waiting(&self, since: Duration) -> impl Iterator<Item = (&str, Vec<&str>)> {
-        let waiting = self.multivariants.iter().filter(move |(name, multivariant)| {
-            let is_visible = self.documents.get(*name).is_some_and(|known| known.has(&multivariant.text));
-            multivariant.since < since && !is_visible
-        });
-        let missing =
-            waiting.map(|(name, multivariant)| (name.as_str(), self.missing(multivariant).collect()));
+        let waiting = self
+            .multivariants
+            .iter()
+            .filter(move |(name, multivariant)| {
+                let is_visible = self
+                    .documents
+                    .get(*name)
+                    .is_some_and(|known| known.has(&multivariant.text));
+                multivariant.since < since && !is_visible
+            });
+        let missing = waiting
+            .map(|(name, multivariant)| (name.as_str(), self.missing(multivariant).collect()));
         missing.filter(|(_, missing): &(_, Vec<&str>)| !missing.is_empty())
     }
 
@@ -381,7 +474,9 @@ impl Publisher {
     /// How each rendition is.
     pub fn renditions(&self) -> impl Iterator<Item = (&str, Progress)> {
         let objects = &self.objects;
-        self.renditions.iter().map(|(name, rendition)| (name.as_str(), rendition.progress(objects)))
+        self.renditions
+            .iter()
+            .map(|(name, rendition)| (name.as_str(), rendition.progress(objects)))
     }
 }
 

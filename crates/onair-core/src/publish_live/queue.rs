@@ -24,8 +24,12 @@ impl Publisher {
     }
 
     fn recall(&mut self, now: Duration) -> Option<Job> {
-        let is_due = |document: &Document| document.recalled == Recall::Due && now >= document.not_before;
-        let (name, document) = self.documents.iter_mut().find(|(_, document)| is_due(document))?;
+        let is_due =
+            |document: &Document| document.recalled == Recall::Due && now >= document.not_before;
+        let (name, document) = self
+            .documents
+            .iter_mut()
+            .find(|(_, document)| is_due(document))?;
         document.recalled = Recall::Busy;
         Some(Job::Recall(name.clone()))
     }
@@ -42,15 +46,24 @@ impl Publisher {
     fn live_playlist(&mut self, now: Duration) -> Option<(String, String)> {
         let (objects, on_lost) = (&self.objects, self.rules.on_lost);
         self.renditions.iter_mut().find_map(|(name, rendition)| {
-            let document = self.documents.get(name).filter(|document| document.is_free(now))?;
+            let document = self
+                .documents
+                .get(name)
+                .filter(|document| document.is_free(now))?;
             rendition.end_if_gone(now, document);
-            Some((name.clone(), rendition.ready(name, objects, on_lost, now, &mut self.gaps)?))
+            Some((
+                name.clone(),
+                rendition.ready(name, objects, on_lost, now, &mut self.gaps)?,
+            ))
         })
     }
 
     fn multivariant_playlist(&self, now: Duration) -> Option<(String, String)> {
         let (name, multivariant) = self.multivariants.iter().find(|(name, multivariant)| {
-            let document = self.documents.get(*name).filter(|document| document.is_free(now));
+            let document = self
+                .documents
+                .get(*name)
+                .filter(|document| document.is_free(now));
             document.is_some_and(|document| !document.has(&multivariant.text))
                 && self.missing(multivariant).next().is_none()
         })?;
@@ -59,29 +72,37 @@ impl Publisher {
 
     fn vod_playlist(&mut self, now: Duration) -> Option<(String, String)> {
         let objects = &self.objects;
-        self.renditions.iter_mut().find_map(|(playlist, rendition)| {
-            let name = vod_name(playlist);
-            self.documents.get(&name).filter(|document| document.is_free(now))?;
-            let end = rendition.vod_due(playlist, objects, now)?;
-            Some((name, rendition.timeline.render_all(end)?))
-        })
+        self.renditions
+            .iter_mut()
+            .find_map(|(playlist, rendition)| {
+                let name = vod_name(playlist);
+                self.documents
+                    .get(&name)
+                    .filter(|document| document.is_free(now))?;
+                let end = rendition.vod_due(playlist, objects, now)?;
+                Some((name, rendition.timeline.render_all(end)?))
+            })
     }
 
     fn upload(&mut self, now: Duration) -> Option<Job> {
         self.sweep(now);
         // Renditions take turns.
-        let after = self.renditions.range::<String, _>((Excluded(&self.last_served), Unbounded));
+        let after = self
+            .renditions
+            .range::<String, _>((Excluded(&self.last_served), Unbounded));
         let before = self.renditions.range::<String, _>(..=&self.last_served);
-        let found = after
-            .chain(before)
-            .find_map(|(playlist, rendition)| Some((playlist.clone(), self.next_of(rendition, now)?)));
+        let found = after.chain(before).find_map(|(playlist, rendition)| {
+            Some((playlist.clone(), self.next_of(rendition, now)?))
+        });
         let name = match found {
             Some((playlist, name)) => {
                 self.last_served = playlist;
                 name
             }
             // What was just closed will be named in a moment.
-            None => self.objects.first_unnamed(now, UPLOADS_OF_A_RENDITION, &self.deleting)?,
+            None => self
+                .objects
+                .first_unnamed(now, UPLOADS_OF_A_RENDITION, &self.deleting)?,
         };
         self.objects.upload(name)
     }
@@ -91,7 +112,9 @@ impl Publisher {
         let mut busy = 0;
         for name in rendition.missing() {
             match self.objects.get(name) {
-                Some(Object { state: State::Busy, .. }) => busy += 1,
+                Some(Object {
+                    state: State::Busy, ..
+                }) => busy += 1,
                 Some(object) if object.is_due(now) && !self.deleting.contains(name) => {
                     return Some(name.clone());
                 }
@@ -109,7 +132,12 @@ impl Publisher {
         if !self.deleting.is_empty() {
             return None;
         }
-        let due = self.trash.iter().take_while(|(at, _)| *at <= now).count().min(DELETED_AT_ONCE);
+        let due = self
+            .trash
+            .iter()
+            .take_while(|(at, _)| *at <= now)
+            .count()
+            .min(DELETED_AT_ONCE);
         let mut names: Vec<String> = self.trash.drain(..due).map(|(_, name)| name).collect();
         names.retain(|name| self.objects.get(name).is_none() && !self.involves(name));
         self.deleting = names.iter().cloned().collect();
@@ -118,8 +146,17 @@ impl Publisher {
 
     /// Forgets, now and then, what nobody needs, and streams that are over.
     fn sweep(&mut self, now: Duration) {
-        let Self { objects, renditions, documents, .. } = self;
-        if !objects.sweep(now, |name| renditions.values().any(|rendition| rendition.involves(name))) {
+        let Self {
+            objects,
+            renditions,
+            documents,
+            ..
+        } = self;
+        if !objects.sweep(now, |name| {
+            renditions
+                .values()
+                .any(|rendition| rendition.involves(name))
+        }) {
             return;
         }
         let is_over = |(name, rendition): (&String, &Rendition)| {
@@ -130,7 +167,9 @@ impl Publisher {
         for name in over {
             for name in [name.clone(), vod_name(&name)] {
                 // That it is visible is remembered, but not what it says.
-                if let Some(visible) = documents.get_mut(&name).and_then(|document| document.visible.as_mut())
+                if let Some(visible) = documents
+                    .get_mut(&name)
+                    .and_then(|document| document.visible.as_mut())
                 {
                     *visible = String::new();
                 }

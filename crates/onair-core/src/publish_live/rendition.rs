@@ -71,8 +71,13 @@ impl Rendition {
         self.segments = segment_names(playlist, &published);
         self.seen.clone_from(&self.named);
         let all = self.vod.is_some().then(|| {
-            let (sequence, discontinuity_sequence) = (published.sequence, published.discontinuity_sequence);
-            all.unwrap_or(Snapshot { sequence, discontinuity_sequence, ..Snapshot::default() })
+            let (sequence, discontinuity_sequence) =
+                (published.sequence, published.discontinuity_sequence);
+            all.unwrap_or(Snapshot {
+                sequence,
+                discontinuity_sequence,
+                ..Snapshot::default()
+            })
         });
         self.vod = all.as_ref().map(Vod::of);
         self.timeline = Timeline::adopt(published, all);
@@ -88,7 +93,9 @@ impl Rendition {
 
     /// Its playlist has been gone from the disk for so long that nothing comes any more.
     pub(super) fn end_if_gone(&mut self, now: Duration, document: &Document) {
-        let is_over = self.gone_since.is_some_and(|since| now.saturating_sub(since) >= GONE);
+        let is_over = self
+            .gone_since
+            .is_some_and(|since| now.saturating_sub(since) >= GONE);
         if is_over && self.is_recalled && !self.timeline.has_ended() {
             self.timeline.finish();
             self.changed(now, document);
@@ -127,20 +134,45 @@ impl Rendition {
     /// Looks at what it needs. To be called after each change of that.
     pub(super) fn refresh(&mut self, playlist: &str, objects: &Objects, now: Duration) {
         let unkept = self.unkept().map(|(_, segment)| segment);
-        let needs = [names(playlist, self.timeline.segments()), names(playlist, unkept)];
-        let unread = self.unread.iter().flat_map(|(snapshot, _)| &snapshot.segments);
-        self.needs = needs.iter().flatten().cloned().chain(names(playlist, unread)).collect();
-        let Self { needs: needed, named, .. } = self;
-        self.seen.retain(|name| needed.contains(name) || named.contains(name));
-        self.missing =
-            needs.map(|names| names.into_iter().filter(|name| !self.is_there(name, objects)).collect());
+        let needs = [
+            names(playlist, self.timeline.segments()),
+            names(playlist, unkept),
+        ];
+        let unread = self
+            .unread
+            .iter()
+            .flat_map(|(snapshot, _)| &snapshot.segments);
+        self.needs = needs
+            .iter()
+            .flatten()
+            .cloned()
+            .chain(names(playlist, unread))
+            .collect();
+        let Self {
+            needs: needed,
+            named,
+            ..
+        } = self;
+        self.seen
+            .retain(|name| needed.contains(name) || named.contains(name));
+        self.missing = needs.map(|names| {
+            names
+                .into_iter()
+                .filter(|name| !self.is_there(name, objects))
+                .collect()
+        });
         let since = |name: &String| self.missing_since.get(name).copied().unwrap_or(now);
-        self.missing_since = self.missing[0].iter().map(|name| (name.clone(), since(name))).collect();
+        self.missing_since = self.missing[0]
+            .iter()
+            .map(|name| (name.clone(), since(name)))
+            .collect();
     }
 
     /// A file is there.
     pub(super) fn found(&mut self, name: &str) {
-        self.missing.iter_mut().for_each(|missing| missing.retain(|missing| missing != name));
+        self.missing
+            .iter_mut()
+            .for_each(|missing| missing.retain(|missing| missing != name));
     }
 
     /// What it needs and may not be there yet: what its window does first.
@@ -150,7 +182,8 @@ impl Rendition {
 
     /// Whether nothing comes any more, and all of it is published.
     pub(super) fn is_over(&self, now: Duration, document: &Document) -> bool {
-        self.gone_since.is_some_and(|since| now.saturating_sub(since) >= GONE)
+        self.gone_since
+            .is_some_and(|since| now.saturating_sub(since) >= GONE)
             && self.timeline.has_ended()
             && self.is_up_to_date(document)
             && self.vod.as_ref().is_none_or(|vod| vod.has_ended)
@@ -172,7 +205,10 @@ impl Rendition {
     }
 
     pub(super) fn is_there(&self, name: &str, objects: &Objects) -> bool {
-        self.seen.contains(name) || objects.get(name).is_some_and(|object| object.state == State::There)
+        self.seen.contains(name)
+            || objects
+                .get(name)
+                .is_some_and(|object| object.state == State::There)
     }
 
     /// The playlist, if it is to be published and all that it names is there.
@@ -188,13 +224,22 @@ impl Rendition {
         self.timeline.segments().next()?;
         let patience = Duration::from_secs(self.timeline.target_s().max(1)) * PATIENCE_TARGETS;
         let mut lost = BTreeMap::new();
-        for name in self.missing[0].iter().filter(|name| !self.is_there(name, objects)) {
+        for name in self.missing[0]
+            .iter()
+            .filter(|name| !self.is_there(name, objects))
+        {
             let since = self.missing_since.get(name).copied().unwrap_or(now);
             let is_late = now.saturating_sub(since) > patience;
             let why = match objects.get(name) {
-                Some(Object { state: State::Lost(why), .. }) => why.clone(),
+                Some(Object {
+                    state: State::Lost(why),
+                    ..
+                }) => why.clone(),
                 Some(object) if object.failed_alone >= FAILED_ALONE && is_late => {
-                    format!("{name} could not be put, {} times while others could", object.failed_alone)
+                    format!(
+                        "{name} could not be put, {} times while others could",
+                        object.failed_alone
+                    )
                 }
                 None if is_late => format!("{name} is not there"),
                 _ => return None,
@@ -203,7 +248,8 @@ impl Rendition {
         }
         if !lost.is_empty() {
             self.trouble = lost.values().next().cloned();
-            let is_it = |uri: &str| file_of(playlist, uri).is_some_and(|name| lost.contains_key(&name));
+            let is_it =
+                |uri: &str| file_of(playlist, uri).is_some_and(|name| lost.contains_key(&name));
             let is_gap = on_lost == OnLost::Gap && self.timeline.lose(is_it);
             let is_former = self.timeline.lose_former(is_it);
             if is_gap || is_former {
@@ -212,20 +258,27 @@ impl Rendition {
             }
         }
         // Without its key or its initialization section no segment plays, so gaps would be all there is.
-        let is_whole = self.missing[0].iter().all(|name| self.is_there(name, objects));
+        let is_whole = self.missing[0]
+            .iter()
+            .all(|name| self.is_there(name, objects));
         is_whole.then(|| self.timeline.render())
     }
 }
 
 fn segment_names(playlist: &str, snapshot: &Snapshot) -> BTreeSet<String> {
     let there = snapshot.segments.iter().filter(|segment| !segment.gap);
-    there.filter_map(|segment| file_of(playlist, &segment.uri)).collect()
+    there
+        .filter_map(|segment| file_of(playlist, &segment.uri))
+        .collect()
 }
 
 /// The names of what segments need, each once, in their order.
 fn names<'a>(playlist: &str, segments: impl IntoIterator<Item = &'a Segment>) -> Vec<String> {
     let mut known = BTreeSet::new();
-    let names = segments.into_iter().flat_map(Segment::needs).filter_map(|uri| file_of(playlist, uri));
+    let names = segments
+        .into_iter()
+        .flat_map(Segment::needs)
+        .filter_map(|uri| file_of(playlist, uri));
     names.filter(|name| known.insert(name.clone())).collect()
 }
 
@@ -252,7 +305,10 @@ impl Rendition {
             newest: self.newest.clone(),
             lag: self.lag,
             waits_since: self.waits_since,
-            to_upload: self.missing().filter(|name| !self.is_there(name, objects)).count(),
+            to_upload: self
+                .missing()
+                .filter(|name| !self.is_there(name, objects))
+                .count(),
             trouble: self.trouble.clone(),
             has_ended: self.timeline.has_ended(),
         }

@@ -87,7 +87,11 @@ impl Attached {
             Some(was) => with_uri(&self.tag, was, uri),
             None => self.tag.clone(),
         };
-        Self { tag, uri: Some(uri.to_owned()), format: self.format.clone() }
+        Self {
+            tag,
+            uri: Some(uri.to_owned()),
+            format: self.format.clone(),
+        }
     }
 }
 
@@ -100,34 +104,62 @@ impl Snapshot {
     pub fn parse(text: &str) -> Result<Self, NotMedia> {
         let mut reading = Reading::default();
         let mut lines = text.lines();
-        if lines.next().map(|line| line.trim_start_matches('\u{feff}').trim_end()) != Some("#EXTM3U") {
-            return Err(NotMedia::Unusable("it does not begin with #EXTM3U".to_owned()));
+        if lines
+            .next()
+            .map(|line| line.trim_start_matches('\u{feff}').trim_end())
+            != Some("#EXTM3U")
+        {
+            return Err(NotMedia::Unusable(
+                "it does not begin with #EXTM3U".to_owned(),
+            ));
         }
         for (number, line) in lines.enumerate() {
             let read = reading.line(line.trim_end());
             read.map_err(|why| NotMedia::Unusable(format!("line {}: {why}", number + 2)))?;
         }
-        let Reading { snapshot, target_s, is_multivariant, .. } = reading;
+        let Reading {
+            snapshot,
+            target_s,
+            is_multivariant,
+            ..
+        } = reading;
         if is_multivariant {
             return Err(NotMedia::Multivariant);
         }
         let unusable = |why: &str| NotMedia::Unusable(why.to_owned());
         let target_s = target_s.ok_or_else(|| unusable("it has no EXT-X-TARGETDURATION"))?;
-        if target_s > MAX_TARGET_S || snapshot.sequence.max(snapshot.discontinuity_sequence) > MAX_NUMBER {
-            return Err(unusable("its EXT-X-TARGETDURATION or its numbers make no sense"));
+        if target_s > MAX_TARGET_S
+            || snapshot.sequence.max(snapshot.discontinuity_sequence) > MAX_NUMBER
+        {
+            return Err(unusable(
+                "its EXT-X-TARGETDURATION or its numbers make no sense",
+            ));
         }
-        let has_parts =
-            |segment: &Segment| segment.tags.iter().any(|tag| tag.starts_with("#EXT-X-BYTERANGE"));
+        let has_parts = |segment: &Segment| {
+            segment
+                .tags
+                .iter()
+                .any(|tag| tag.starts_with("#EXT-X-BYTERANGE"))
+        };
         if !snapshot.ended && snapshot.segments.iter().any(has_parts) {
-            return Err(unusable("EXT-X-BYTERANGE: it needs a file for each segment, not one that grows"));
+            return Err(unusable(
+                "EXT-X-BYTERANGE: it needs a file for each segment, not one that grows",
+            ));
         }
-        Ok(Self { target_s, ..snapshot })
+        Ok(Self {
+            target_s,
+            ..snapshot
+        })
     }
 
     /// What its segments need, each once, in their order: URIs as they are written.
     pub fn needs(&self) -> Vec<&str> {
         let mut known = BTreeSet::new();
-        self.segments.iter().flat_map(Segment::needs).filter(|uri| known.insert(*uri)).collect()
+        self.segments
+            .iter()
+            .flat_map(Segment::needs)
+            .filter(|uri| known.insert(*uri))
+            .collect()
     }
 
     /// A URI that leads out of the folder that this playlist is in, to what nobody publishes. A key may be anywhere on
@@ -144,7 +176,11 @@ impl Snapshot {
 impl Segment {
     /// What it needs, itself last. A gap needs nothing.
     pub fn needs(&self) -> impl Iterator<Item = &str> {
-        let attached = self.map.iter().chain(&self.keys).filter_map(|attached| attached.uri.as_deref());
+        let attached = self
+            .map
+            .iter()
+            .chain(&self.keys)
+            .filter_map(|attached| attached.uri.as_deref());
         attached.chain([self.uri.as_str()]).filter(|_| !self.gap)
     }
 
@@ -170,7 +206,11 @@ impl Segment {
     pub fn attached(&self, keys: &[Attached], map: &Option<Attached>) -> Vec<String> {
         let new_map = self.map.iter().filter(|_| self.map != *map);
         let (before_keys, after_keys) = if self.map_is_clear { (1, 0) } else { (0, 1) };
-        let mut tags: Vec<String> = new_map.clone().take(before_keys).map(|map| map.tag.clone()).collect();
+        let mut tags: Vec<String> = new_map
+            .clone()
+            .take(before_keys)
+            .map(|map| map.tag.clone())
+            .collect();
         if self.keys != keys {
             if self.keys.len() < keys.len() {
                 tags.push("#EXT-X-KEY:METHOD=NONE".to_owned());
@@ -195,8 +235,11 @@ struct Reading {
 
 impl Reading {
     fn line(&mut self, text: &str) -> Result<(), String> {
-        const OPTIONS: fn() -> ParsingOptions =
-            || ParsingOptionsBuilder::new().with_parsing_for_all_tags().build();
+        const OPTIONS: fn() -> ParsingOptions = || {
+            ParsingOptionsBuilder::new()
+                .with_parsing_for_all_tags()
+                .build()
+        };
         let mut reader = Reader::from_str(text, OPTIONS());
         match reader.read_line() {
             Ok(None | Some(HlsLine::Blank)) => Ok(()),
@@ -220,12 +263,26 @@ impl Reading {
         if !std::mem::take(&mut self.has_duration) {
             return Err(format!("{uri:?} has no EXTINF"));
         }
-        let Segment { keys, map, map_is_clear, .. } = &self.next;
+        let Segment {
+            keys,
+            map,
+            map_is_clear,
+            ..
+        } = &self.next;
         let (keys, map, map_is_clear) = (keys.clone(), map.clone(), *map_is_clear);
-        let next = Segment { keys, map, map_is_clear, ..Segment::default() };
+        let next = Segment {
+            keys,
+            map,
+            map_is_clear,
+            ..Segment::default()
+        };
         let segment = std::mem::replace(&mut self.next, next);
         let (uri, written_as) = (uri.to_owned(), uri.to_owned());
-        self.snapshot.segments.push(Segment { uri, written_as, ..segment });
+        self.snapshot.segments.push(Segment {
+            uri,
+            written_as,
+            ..segment
+        });
         Ok(())
     }
 
@@ -272,7 +329,11 @@ impl Reading {
             Tag::Map(map) => {
                 let uri = Some(map.uri().to_owned());
                 self.next.map_is_clear = self.next.keys.is_empty();
-                self.next.map = Some(Attached { tag: text.to_owned(), uri, format: String::new() });
+                self.next.map = Some(Attached {
+                    tag: text.to_owned(),
+                    uri,
+                    format: String::new(),
+                });
             }
             Tag::Key(key) => self.key(key, text),
             Tag::Inf(inf) => {
@@ -292,7 +353,11 @@ impl Reading {
         }
         let format = key.keyformat().to_owned();
         self.next.keys.retain(|known| known.format != format);
-        self.next.keys.push(Attached { tag: text.to_owned(), uri: key.uri().map(str::to_owned), format });
+        self.next.keys.push(Attached {
+            tag: text.to_owned(),
+            uri: key.uri().map(str::to_owned),
+            format,
+        });
     }
 }
 

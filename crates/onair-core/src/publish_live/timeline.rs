@@ -60,7 +60,11 @@ impl Timeline {
     /// What an earlier process has published: the window, and all that was, if that is remembered.
     pub fn adopt(published: Snapshot, all: Option<Snapshot>) -> Self {
         let past = all.map(|all| Past::before(all, &published));
-        let entry = |segment| Entry { segment, is_present: false, is_shown: true };
+        let entry = |segment| Entry {
+            segment,
+            is_present: false,
+            is_shown: true,
+        };
         let entries: VecDeque<Entry> = published.segments.into_iter().map(entry).collect();
         Self {
             past,
@@ -91,7 +95,9 @@ impl Timeline {
         next.header.clone_from(&snapshot.header);
         next.ended = snapshot.ended;
         next.window = self.window.max(snapshot.segments.len());
-        let run = self.continues(snapshot).unwrap_or_else(|| next.begin_run(snapshot));
+        let run = self
+            .continues(snapshot)
+            .unwrap_or_else(|| next.begin_run(snapshot));
         next.run = Some(run);
         if is_over && run.break_at == Some(self.end()) {
             while next.drop_first() {}
@@ -99,7 +105,9 @@ impl Timeline {
         if self.entries.is_empty() {
             let first = u64::try_from(run.published(snapshot.sequence)).unwrap_or_default();
             next.sequence = self.sequence.max(first);
-            next.discontinuity_sequence = self.discontinuity_sequence.max(snapshot.discontinuity_sequence);
+            next.discontinuity_sequence = self
+                .discontinuity_sequence
+                .max(snapshot.discontinuity_sequence);
             if let Some(past) = next.past.as_mut().filter(|past| past.segments.is_empty()) {
                 past.sequence = next.sequence;
                 past.discontinuity_sequence = next.discontinuity_sequence;
@@ -115,7 +123,10 @@ impl Timeline {
     /// The run that this snapshot continues, if it continues one.
     fn continues(&self, snapshot: &Snapshot) -> Option<Run> {
         if self.entries.is_empty() {
-            return Some(self.run.unwrap_or(Run { offset: 0, break_at: None }));
+            return Some(self.run.unwrap_or(Run {
+                offset: 0,
+                break_at: None,
+            }));
         }
         if let Some(run) = self.run {
             return self.agrees(run, snapshot).then_some(run);
@@ -124,10 +135,13 @@ impl Timeline {
         let numbered = (snapshot.sequence..).zip(&snapshot.segments);
         let mut runs = numbered.flat_map(|(number, segment)| {
             let places = (self.sequence..).zip(&self.entries);
-            let is_it = move |known: &Segment| known.uri == segment.uri || segment.is_absent_of(known);
+            let is_it =
+                move |known: &Segment| known.uri == segment.uri || segment.is_absent_of(known);
             let places = places.filter(move |(_, entry)| is_it(&entry.segment));
-            places
-                .map(move |(place, _)| Run { offset: i128::from(place) - i128::from(number), break_at: None })
+            places.map(move |(place, _)| Run {
+                offset: i128::from(place) - i128::from(number),
+                break_at: None,
+            })
         });
         runs.find(|run| self.agrees(*run, snapshot))
     }
@@ -142,10 +156,12 @@ impl Timeline {
             // there is less than before, which is a transcoder that began again.
             Some(Entry { segment: known, .. }) => {
                 let is_rewritten = after >= self.end() && written(&known.uri) == segment.written_as;
-                segment.is_absent_of(known) || known.gap && (known.uri == segment.written_as || is_rewritten)
+                segment.is_absent_of(known)
+                    || known.gap && (known.uri == segment.written_as || is_rewritten)
             }
         };
-        let adjoins = run.published(snapshot.sequence) <= self.end() && after > i128::from(self.sequence);
+        let adjoins =
+            run.published(snapshot.sequence) <= self.end() && after > i128::from(self.sequence);
         adjoins && (snapshot.sequence..).zip(&snapshot.segments).all(is_same)
     }
 
@@ -153,7 +169,10 @@ impl Timeline {
         for entry in &mut self.entries {
             entry.is_present = false;
         }
-        Run { offset: self.end() - i128::from(snapshot.sequence), break_at: Some(self.end()) }
+        Run {
+            offset: self.end() - i128::from(snapshot.sequence),
+            break_at: Some(self.end()),
+        }
     }
 
     fn add(&mut self, number: i128, mut segment: Segment) {
@@ -168,7 +187,11 @@ impl Timeline {
                 segment.map.clone_from(&entry.segment.map);
                 segment.keys.clone_from(&entry.segment.keys);
             }
-            *entry = Entry { segment, is_present: true, ..*entry };
+            *entry = Entry {
+                segment,
+                is_present: true,
+                ..*entry
+            };
             return;
         }
         if number != self.end() {
@@ -176,7 +199,11 @@ impl Timeline {
             return;
         }
         segment.discontinuity |= self.run.is_some_and(|run| run.break_at == Some(number));
-        self.entries.push_back(Entry { segment, is_present: true, is_shown: false });
+        self.entries.push_back(Entry {
+            segment,
+            is_present: true,
+            is_shown: false,
+        });
     }
 
     /// Says of the segments with such URIs, which nobody has seen yet, that they will never be there. Whether there were any.
@@ -190,7 +217,10 @@ impl Timeline {
     /// Says the same of all segments that need something under a name (`is_it`), that nobody has seen, and that the
     /// transcoder names no more: nobody waits for them. Whether there were any.
     pub fn lose_former(&mut self, is_it: impl Fn(&str) -> bool) -> bool {
-        let former = self.entries.iter_mut().filter(|entry| !entry.is_present && !entry.is_shown);
+        let former = self
+            .entries
+            .iter_mut()
+            .filter(|entry| !entry.is_present && !entry.is_shown);
         let lost = former.filter(|entry| !entry.segment.gap && entry.segment.needs().any(&is_it));
         lost.map(|entry| entry.segment.gap = true).count() > 0
     }
@@ -198,18 +228,26 @@ impl Timeline {
     /// Viewers have seen all before this number.
     pub fn shown(&mut self, end: u64) {
         let count = usize::try_from(end.saturating_sub(self.sequence)).unwrap_or(usize::MAX);
-        self.entries.iter_mut().take(count).for_each(|entry| entry.is_shown = true);
+        self.entries
+            .iter_mut()
+            .take(count)
+            .for_each(|entry| entry.is_shown = true);
     }
 
     /// Says that nothing comes after it, though the transcoder does not.
     pub fn finish(&mut self) {
         self.ended = true;
-        self.entries.iter_mut().for_each(|entry| entry.is_present = false);
+        self.entries
+            .iter_mut()
+            .for_each(|entry| entry.is_present = false);
     }
 
     /// Gives what is named under a name for the time being the one under which it is published.
     pub fn rename(&mut self, published: impl Fn(&str) -> Option<String>) {
-        let unseen = self.entries.iter_mut().filter(|entry| !entry.is_shown && !entry.segment.gap);
+        let unseen = self
+            .entries
+            .iter_mut()
+            .filter(|entry| !entry.is_shown && !entry.segment.gap);
         unseen.for_each(|entry| entry.segment.rename(&published));
     }
 
@@ -222,14 +260,17 @@ impl Timeline {
         {
             while i128::from(self.sequence) < first && self.drop_first() {}
         }
-        while self.entries.len() > self.window && self.entries.front().is_some_and(|entry| !entry.is_present)
+        while self.entries.len() > self.window
+            && self.entries.front().is_some_and(|entry| !entry.is_present)
         {
             self.drop_first();
         }
     }
 
     fn drop_first(&mut self) -> bool {
-        let Some(entry) = self.entries.pop_front() else { return false };
+        let Some(entry) = self.entries.pop_front() else {
+            return false;
+        };
         self.sequence += 1;
         self.discontinuity_sequence += u64::from(entry.segment.discontinuity);
         if let Some(past) = &mut self.past {
@@ -244,11 +285,13 @@ impl Timeline {
     }
 
     fn at(&self, number: i128) -> Option<&Entry> {
-        self.entries.get(usize::try_from(number - i128::from(self.sequence)).ok()?)
+        self.entries
+            .get(usize::try_from(number - i128::from(self.sequence)).ok()?)
     }
 
     fn at_mut(&mut self, number: i128) -> Option<&mut Entry> {
-        self.entries.get_mut(usize::try_from(number - i128::from(self.sequence)).ok()?)
+        self.entries
+            .get_mut(usize::try_from(number - i128::from(self.sequence)).ok()?)
     }
 
     /// What is in the window.
@@ -299,8 +342,18 @@ impl Timeline {
         let segments = past.segments.iter().chain(self.segments());
         let ended = self.ended && length >= segments.clone().count();
         let segments = segments.take(length);
-        let kind = if ended { "#EXT-X-PLAYLIST-TYPE:VOD" } else { "" };
-        Some(self.render_as(kind, past.sequence, past.discontinuity_sequence, segments, ended))
+        let kind = if ended {
+            "#EXT-X-PLAYLIST-TYPE:VOD"
+        } else {
+            ""
+        };
+        Some(self.render_as(
+            kind,
+            past.sequence,
+            past.discontinuity_sequence,
+            segments,
+            ended,
+        ))
     }
 
     fn render_as<'a>(
@@ -313,14 +366,20 @@ impl Timeline {
     ) -> String {
         // RFC 8216bis, 8: EXT-X-GAP needs 8.
         let has_gap = segments.clone().any(|segment| segment.gap);
-        let version = if has_gap { self.version.max(8) } else { self.version };
+        let version = if has_gap {
+            self.version.max(8)
+        } else {
+            self.version
+        };
         let mut lines = vec!["#EXTM3U".to_owned(), format!("#EXT-X-VERSION:{version}")];
         lines.extend((!kind.is_empty()).then(|| kind.to_owned()));
         lines.extend(self.header.iter().cloned());
         lines.push(format!("#EXT-X-TARGETDURATION:{}", self.target_s));
         lines.push(format!("#EXT-X-MEDIA-SEQUENCE:{sequence}"));
         if discontinuity_sequence > 0 {
-            lines.push(format!("#EXT-X-DISCONTINUITY-SEQUENCE:{discontinuity_sequence}"));
+            lines.push(format!(
+                "#EXT-X-DISCONTINUITY-SEQUENCE:{discontinuity_sequence}"
+            ));
         }
         let (mut keys, mut map) = (&Vec::new(), &None);
         for segment in segments {
@@ -387,13 +446,20 @@ mod tests {
     use super::*;
 
     fn snapshot(first: u64, names: &[&str]) -> Snapshot {
-        let lines: String = names.iter().map(|name| format!("#EXTINF:2,\n{name}\n")).collect();
-        let text = format!("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{first}\n{lines}");
+        let lines: String = names
+            .iter()
+            .map(|name| format!("#EXTINF:2,\n{name}\n"))
+            .collect();
+        let text =
+            format!("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{first}\n{lines}");
         Snapshot::parse(&text).unwrap()
     }
 
     fn names(timeline: &Timeline) -> Vec<&str> {
-        timeline.segments().map(|segment| segment.uri.as_str()).collect()
+        timeline
+            .segments()
+            .map(|segment| segment.uri.as_str())
+            .collect()
     }
 
     /// Promise P73.
@@ -412,9 +478,16 @@ mod tests {
             assert!(later.render().contains("#EXT-X-DISCONTINUITY-SEQUENCE:1\n"));
             let all = later.render_all(12).unwrap();
             assert_eq!(all.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
-            assert_eq!(all.lines().filter(|line| !line.starts_with('#')).count(), 7, "{all}");
+            assert_eq!(
+                all.lines().filter(|line| !line.starts_with('#')).count(),
+                7,
+                "{all}"
+            );
         }
         // Who goes on does so, however long it took.
-        assert_eq!(names(&before.follow(&snapshot(6, &["b", "c", "d"]), true)), ["b", "c", "d"]);
+        assert_eq!(
+            names(&before.follow(&snapshot(6, &["b", "c", "d"]), true)),
+            ["b", "c", "d"]
+        );
     }
 }

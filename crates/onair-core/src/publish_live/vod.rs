@@ -23,7 +23,10 @@ pub(super) struct Vod {
 ///
 /// `720p/index.m3u8` -> `720p/index.vod.m3u8`
 pub fn vod_name(playlist: &str) -> String {
-    format!("{}{VOD}", playlist.strip_suffix(PLAYLIST).unwrap_or(playlist))
+    format!(
+        "{}{VOD}",
+        playlist.strip_suffix(PLAYLIST).unwrap_or(playlist)
+    )
 }
 
 /// Whether a name is that of a playlist of all that was.
@@ -32,8 +35,15 @@ pub(super) fn is_vod_name(playlist: &str) -> bool {
 }
 
 /// A multivariant playlist that names the playlists of all that was, and those.
-pub(super) fn multivariant(path: &str, playlist: &MultivariantPlaylist<'_>) -> (String, Vec<String>) {
-    let names = playlist.played().filter_map(|uri| file_of(path, uri)).map(|name| vod_name(&name)).collect();
+pub(super) fn multivariant(
+    path: &str,
+    playlist: &MultivariantPlaylist<'_>,
+) -> (String, Vec<String>) {
+    let names = playlist
+        .played()
+        .filter_map(|uri| file_of(path, uri))
+        .map(|name| vod_name(&name))
+        .collect();
     let text = playlist.with_uris(|uri| {
         file_of(path, uri)?;
         let (path, rest) = path_and_rest(uri);
@@ -44,14 +54,22 @@ pub(super) fn multivariant(path: &str, playlist: &MultivariantPlaylist<'_>) -> (
 
 impl Vod {
     pub(super) fn of(visible: &Snapshot) -> Self {
-        Self { end: visible.sequence + visible.segments.len() as u64, has_ended: visible.ended }
+        Self {
+            end: visible.sequence + visible.segments.len() as u64,
+            has_ended: visible.ended,
+        }
     }
 }
 
 impl Rendition {
     /// The end of what the playlist of all that was is to have, if it is to be put. What will never be there is a gap from
     /// now on: it has left the window, so nobody waits for it.
-    pub(super) fn vod_due(&mut self, playlist: &str, objects: &Objects, now: Duration) -> Option<u64> {
+    pub(super) fn vod_due(
+        &mut self,
+        playlist: &str,
+        objects: &Objects,
+        now: Duration,
+    ) -> Option<u64> {
         // What viewers see of the show now comes first.
         if self.visible_end < self.timeline.sequence() {
             return None;
@@ -60,19 +78,29 @@ impl Rendition {
         let mut lost = Vec::new();
         for (number, segment) in self.unkept() {
             let is_missing = |name: &String| !self.is_there(name, objects);
-            let mut missing = segment.needs().filter_map(|uri| file_of(playlist, uri)).filter(is_missing);
-            let Some(missing) = missing.next() else { continue };
+            let mut missing = segment
+                .needs()
+                .filter_map(|uri| file_of(playlist, uri))
+                .filter(is_missing);
+            let Some(missing) = missing.next() else {
+                continue;
+            };
             match objects.get(&missing) {
-                Some(Object { state: State::Due(_) | State::Busy, failed_alone, .. })
-                    if *failed_alone < FAILED_ALONE =>
-                {
+                Some(Object {
+                    state: State::Due(_) | State::Busy,
+                    failed_alone,
+                    ..
+                }) if *failed_alone < FAILED_ALONE => {
                     end = number;
                     break;
                 }
                 _ => lost.push(segment.uri.clone()),
             }
         }
-        if self.timeline.lose(|uri| lost.iter().any(|lost| lost == uri)) {
+        if self
+            .timeline
+            .lose(|uri| lost.iter().any(|lost| lost == uri))
+        {
             self.refresh(playlist, objects, now);
         }
         let vod = self.vod.as_ref()?;
@@ -85,7 +113,8 @@ impl Rendition {
 
     /// What has left the window and is not in the playlist of all that was.
     pub(super) fn unkept(&self) -> impl Iterator<Item = (u64, &Segment)> {
-        self.timeline.past(self.vod.as_ref().map_or(u64::MAX, |vod| vod.end))
+        self.timeline
+            .past(self.vod.as_ref().map_or(u64::MAX, |vod| vod.end))
     }
 }
 
@@ -102,7 +131,10 @@ mod tests {
             #EXT-X-STREAM-INF:BANDWIDTH=2000000,AUDIO=\"a\"\nhttps://example.com/index.m3u8\n";
         let playlist = MultivariantPlaylist::parse(text).unwrap();
         let (all, names) = multivariant("show/master.m3u8", &playlist);
-        assert_eq!(names, ["show/audio/index.vod.m3u8", "show/nieder ü/index.vod.m3u8"]);
+        assert_eq!(
+            names,
+            ["show/audio/index.vod.m3u8", "show/nieder ü/index.vod.m3u8"]
+        );
         let expected = text
             .replace("\"audio/index.m3u8\"", "\"audio/index.vod.m3u8\"")
             .replace("%BC/index.m3u8?", "%BC/index.vod.m3u8?");

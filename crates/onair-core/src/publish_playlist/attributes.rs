@@ -10,7 +10,10 @@ impl Attributes {
         let mut rest = line.split_once(':').map_or("", |(_, list)| list);
         let mut attributes = Vec::new();
         while let Some((name, value)) = rest.split_once('=') {
-            let quoted = value.strip_prefix('"').and_then(|value| value.find('"')).map(|end| end + 2);
+            let quoted = value
+                .strip_prefix('"')
+                .and_then(|value| value.find('"'))
+                .map(|end| end + 2);
             let end = quoted.unwrap_or_else(|| value.find(',').unwrap_or(value.len()));
             attributes.push((name.trim().to_owned(), value[..end].trim().to_owned()));
             rest = value[end..].trim_start_matches([',', ' ']);
@@ -20,7 +23,10 @@ impl Attributes {
 
     /// A value as it is written.
     pub(super) fn raw(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// A value without its quotes, if it has any.
@@ -49,7 +55,13 @@ impl Attributes {
 
     /// Leaves these out.
     pub(super) fn without(&self, names: &[&str]) -> Self {
-        Self(self.0.iter().filter(|(name, _)| !names.contains(&name.as_str())).cloned().collect())
+        Self(
+            self.0
+                .iter()
+                .filter(|(name, _)| !names.contains(&name.as_str()))
+                .cloned()
+                .collect(),
+        )
     }
 }
 
@@ -68,12 +80,16 @@ mod tests {
 
     #[test]
     fn what_is_read_is_written_again() {
-        let line = r#"#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS="avc1,mp4a",X-NEW="a=b,c",FRAME-RATE=30.000"#;
+        let line =
+            r#"#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS="avc1,mp4a",X-NEW="a=b,c",FRAME-RATE=30.000"#;
         let attributes = Attributes::of_tag(line);
         assert_eq!(format!("#EXT-X-STREAM-INF:{attributes}"), line);
         assert_eq!(attributes.text("CODECS"), Some("avc1,mp4a"));
         assert_eq!(attributes.text("X-NEW"), Some("a=b,c"));
         assert_eq!(attributes.number("BANDWIDTH"), Some(1_u64));
-        assert_eq!(attributes.without(&["X-NEW", "CODECS"]).to_string(), "BANDWIDTH=1,FRAME-RATE=30.000");
+        assert_eq!(
+            attributes.without(&["X-NEW", "CODECS"]).to_string(),
+            "BANDWIDTH=1,FRAME-RATE=30.000"
+        );
     }
 }

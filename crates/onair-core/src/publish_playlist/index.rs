@@ -44,9 +44,11 @@ pub fn render(state: &PairState, masters: &Sides<Option<Master>>, steering: bool
     let i_frames = pairing::i_frames(&masters);
     let media = pairing::renditions(&masters);
     let unpaired = match (masters.a, masters.b) {
-        (Some(_), Some(_)) => {
-            unpaired(&[("variant", &variants), ("I-frame entry", &i_frames), ("rendition", &media)])
-        }
+        (Some(_), Some(_)) => unpaired(&[
+            ("variant", &variants),
+            ("I-frame entry", &i_frames),
+            ("rendition", &media),
+        ]),
         _ => Vec::new(),
     };
     let steered = steering && unpaired.is_empty();
@@ -54,13 +56,18 @@ pub fn render(state: &PairState, masters: &Sides<Option<Master>>, steering: bool
     let pathway = |side: Side| state.sides[side].pathway.as_str();
 
     let mut lines = vec!["#EXTM3U".to_owned()];
-    lines.push(format!("#EXT-X-VERSION:{}", present().map(|master| master.version).max().unwrap_or(1)));
+    lines.push(format!(
+        "#EXT-X-VERSION:{}",
+        present().map(|master| master.version).max().unwrap_or(1)
+    ));
     if present().all(|master| master.independent_segments) {
         lines.push("#EXT-X-INDEPENDENT-SEGMENTS".to_owned());
     }
     if steered && let Some(first) = order.into_iter().find(|side| masters[*side].is_some()) {
         let first = pathway(first);
-        lines.push(format!("#EXT-X-CONTENT-STEERING:SERVER-URI=\"{STEERING}\",PATHWAY-ID=\"{first}\""));
+        lines.push(format!(
+            "#EXT-X-CONTENT-STEERING:SERVER-URI=\"{STEERING}\",PATHWAY-ID=\"{first}\""
+        ));
     }
     for tag in present().flat_map(|master| &master.session) {
         if !lines.contains(tag) {
@@ -68,9 +75,15 @@ pub fn render(state: &PairState, masters: &Sides<Option<Master>>, steering: bool
         }
     }
     let in_order = |paired: &Vec<Paired>| -> Vec<(Paired, Entry, Side)> {
-        let both = paired.iter().flat_map(|paired| order.map(|side| (paired.clone(), side)));
-        both.filter_map(|(paired, side)| paired.entries[side].clone().map(|entry| (paired, entry, side)))
-            .collect()
+        let both = paired
+            .iter()
+            .flat_map(|paired| order.map(|side| (paired.clone(), side)));
+        both.filter_map(|(paired, side)| {
+            paired.entries[side]
+                .clone()
+                .map(|entry| (paired, entry, side))
+        })
+        .collect()
     };
     for (paired, entry, side) in in_order(&media) {
         let mut attributes = paired.attributes.clone();
@@ -84,15 +97,25 @@ pub fn render(state: &PairState, masters: &Sides<Option<Master>>, steering: bool
         lines.push(format!("#EXT-X-MEDIA:{attributes}"));
     }
     for (paired, entry, side) in in_order(&variants) {
-        lines.push(format!("#EXT-X-STREAM-INF:{}", of_variant(&paired, &entry, pathway(side))));
+        lines.push(format!(
+            "#EXT-X-STREAM-INF:{}",
+            of_variant(&paired, &entry, pathway(side))
+        ));
         lines.extend(entry.uri.map(String::from));
     }
     for (paired, entry, side) in in_order(&i_frames) {
         let mut attributes = of_variant(&paired, &entry, pathway(side));
-        attributes.set_text("URI", entry.uri.as_ref().map(Url::as_str).unwrap_or_default());
+        attributes.set_text(
+            "URI",
+            entry.uri.as_ref().map(Url::as_str).unwrap_or_default(),
+        );
         lines.push(format!("#EXT-X-I-FRAME-STREAM-INF:{attributes}"));
     }
-    Index { text: lines.join("\n") + "\n", unpaired, steered }
+    Index {
+        text: lines.join("\n") + "\n",
+        unpaired,
+        steered,
+    }
 }
 
 /// Reads back what was published: each side's own playlist, as far as it is in there. This is how a fail-over knows the
@@ -123,17 +146,23 @@ pub fn parse(text: &str, state: &PairState) -> Result<Sides<Option<Master>>, Str
             entry
         };
         let of_side = |entries: &[Entry]| -> Vec<Entry> {
-            let own = entries.iter().filter(|entry| entry.attributes.text("PATHWAY-ID") == Some(pathway));
+            let own = entries
+                .iter()
+                .filter(|entry| entry.attributes.text("PATHWAY-ID") == Some(pathway));
             own.map(|entry| own_groups(entry, &GROUPS)).collect()
         };
-        let media = whole
-            .media
-            .iter()
-            .filter(|entry| entry.attributes.text("GROUP-ID").is_some_and(|group| group.ends_with(&suffix)));
+        let media = whole.media.iter().filter(|entry| {
+            entry
+                .attributes
+                .text("GROUP-ID")
+                .is_some_and(|group| group.ends_with(&suffix))
+        });
         let master = Master {
             variants: of_side(&whole.variants),
             i_frames: of_side(&whole.i_frames),
-            media: media.map(|entry| own_groups(entry, &["GROUP-ID"])).collect(),
+            media: media
+                .map(|entry| own_groups(entry, &["GROUP-ID"]))
+                .collect(),
             ..whole.clone()
         };
         (!master.variants.is_empty()).then_some(master)
@@ -175,9 +204,15 @@ fn unpaired(kinds: &[(&str, &[Paired])]) -> Vec<String> {
         for paired in *all {
             for side in Side::BOTH {
                 if paired.entries[side].is_none() {
-                    let bandwidth = paired.attributes.text("BANDWIDTH").map(|bps| format!(", {bps} bit/s"));
+                    let bandwidth = paired
+                        .attributes
+                        .text("BANDWIDTH")
+                        .map(|bps| format!(", {bps} bit/s"));
                     let bandwidth = bandwidth.unwrap_or_default();
-                    unpaired.push(format!("{side} lacks {kind} {}{bandwidth}", paired.stable_id));
+                    unpaired.push(format!(
+                        "{side} lacks {kind} {}{bandwidth}",
+                        paired.stable_id
+                    ));
                 }
             }
         }

@@ -40,11 +40,17 @@ impl Master {
     /// A text that is not wholly understood, names what cannot be found, or uses variables (EXT-X-DEFINE).
     pub fn parse(text: &str, url: &Url) -> Result<Self, String> {
         let playlist = MultivariantPlaylist::parse(text).map_err(|error| error.to_string())?;
-        let absolute = |uri: &str| url.join(uri).map_err(|error| format!("its URI {uri:?}: {error}"));
+        let absolute = |uri: &str| {
+            url.join(uri)
+                .map_err(|error| format!("its URI {uri:?}: {error}"))
+        };
         let entry = |tag: &str, uri: Option<&str>| {
             let attributes = Attributes::of_tag(tag);
             let uri = uri.or(attributes.text("URI")).map(absolute).transpose()?;
-            Ok::<_, String>(Entry { attributes: attributes.without(&["URI"]), uri })
+            Ok::<_, String>(Entry {
+                attributes: attributes.without(&["URI"]),
+                uri,
+            })
         };
         let mut master = Self {
             version: FIRST_VERSION,
@@ -70,11 +76,15 @@ impl Master {
     fn say(&mut self, tag: &str) -> Result<(), String> {
         match tag.split_once(':').map_or(tag, |(name, _)| name) {
             "#EXT-X-VERSION" => {
-                self.version =
-                    tag.split_once(':').and_then(|(_, n)| n.trim().parse().ok()).unwrap_or(FIRST_VERSION);
+                self.version = tag
+                    .split_once(':')
+                    .and_then(|(_, n)| n.trim().parse().ok())
+                    .unwrap_or(FIRST_VERSION);
             }
             "#EXT-X-INDEPENDENT-SEGMENTS" => self.independent_segments = true,
-            "#EXT-X-DEFINE" => return Err("it uses EXT-X-DEFINE, which is not understood".to_owned()),
+            "#EXT-X-DEFINE" => {
+                return Err("it uses EXT-X-DEFINE, which is not understood".to_owned());
+            }
             "#EXT-X-SESSION-DATA" | "#EXT-X-SESSION-KEY" | "#EXT-X-START" => {
                 let uri = Attributes::of_tag(tag).text("URI").map(str::to_owned);
                 // A relative one would mean another place where this is published.

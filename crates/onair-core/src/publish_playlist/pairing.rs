@@ -24,7 +24,12 @@ const BANDWIDTH_TOLERANCE: f64 = 0.1;
 const FRAME_RATE_TOLERANCE: f64 = 0.01;
 
 /// What each side says of its own place, and what is given anew.
-const OWN: [&str; 4] = ["PATHWAY-ID", "STABLE-VARIANT-ID", "STABLE-RENDITION-ID", "URI"];
+const OWN: [&str; 4] = [
+    "PATHWAY-ID",
+    "STABLE-VARIANT-ID",
+    "STABLE-RENDITION-ID",
+    "URI",
+];
 /// The attributes that name groups of EXT-X-MEDIA (RFC 8216, 4.3.4.2).
 pub(super) const GROUPS: [&str; 4] = ["AUDIO", "VIDEO", "SUBTITLES", "CLOSED-CAPTIONS"];
 
@@ -38,12 +43,21 @@ pub(super) fn i_frames(masters: &Sides<Option<&Master>>) -> Vec<Paired> {
     pair("i-frames-", masters, |master| &master.i_frames)
 }
 
-fn pair(kind: &str, masters: &Sides<Option<&Master>>, of: impl Fn(&Master) -> &[Entry]) -> Vec<Paired> {
+fn pair(
+    kind: &str,
+    masters: &Sides<Option<&Master>>,
+    of: impl Fn(&Master) -> &[Entry],
+) -> Vec<Paired> {
     let all = |side: Side| masters[side].map(&of).unwrap_or_default();
     let mut left: Vec<&Entry> = all(Side::B).iter().collect();
     let mut paired: Vec<Paired> = Vec::new();
     // Those that were published as a pair stay one: told alike, they may be nearer to another by now.
-    let id = |entry: &Entry| entry.attributes.text("STABLE-VARIANT-ID").map(str::to_owned);
+    let id = |entry: &Entry| {
+        entry
+            .attributes
+            .text("STABLE-VARIANT-ID")
+            .map(str::to_owned)
+    };
     let ids: Vec<Option<String>> = all(Side::A).iter().map(id).collect();
     for a in all(Side::A) {
         let is_free = |b: &&&Entry| id(b).is_none() || id(b) == id(a) || !ids.contains(&id(b));
@@ -57,45 +71,84 @@ fn pair(kind: &str, masters: &Sides<Option<&Master>>, of: impl Fn(&Master) -> &[
         paired.push(Paired {
             attributes: merged(&a.attributes, nearest.map(|b| &b.attributes)),
             stable_id: String::new(),
-            entries: Sides { a: Some(a.clone()), b: nearest.cloned() },
+            entries: Sides {
+                a: Some(a.clone()),
+                b: nearest.cloned(),
+            },
         });
     }
     let only_b = |b: &Entry| Paired {
         attributes: merged(&b.attributes, None),
         stable_id: String::new(),
-        entries: Sides { a: None, b: Some(b.clone()) },
+        entries: Sides {
+            a: None,
+            b: Some(b.clone()),
+        },
     };
     paired.extend(left.into_iter().map(only_b));
     name(&mut paired, |attributes| {
         let part = |name: &str| attributes.text(name).map(str::to_owned);
         // As far as pairing is exact, and no further: alone and in a pair a variant must have the same name.
-        let rate = attributes.number::<f64>("FRAME-RATE").map(|rate| format!("{rate:.2}"));
+        let rate = attributes
+            .number::<f64>("FRAME-RATE")
+            .map(|rate| format!("{rate:.2}"));
         let codecs = Some(codecs(attributes).into_iter().collect::<Vec<_>>().join("+"))
             .filter(|codecs| !codecs.is_empty());
-        let parts = [part("RESOLUTION"), rate, part("VIDEO-RANGE").filter(|range| range != "SDR"), codecs];
-        format!("{kind}{}", parts.into_iter().flatten().collect::<Vec<_>>().join("-"))
+        let parts = [
+            part("RESOLUTION"),
+            rate,
+            part("VIDEO-RANGE").filter(|range| range != "SDR"),
+            codecs,
+        ];
+        format!(
+            "{kind}{}",
+            parts.into_iter().flatten().collect::<Vec<_>>().join("-")
+        )
     });
     paired
 }
 
 /// Pairs the renditions of two playlists: the same group, name and language.
 pub(super) fn renditions(masters: &Sides<Option<&Master>>) -> Vec<Paired> {
-    let all = |side: Side| masters[side].map(|master| master.media.as_slice()).unwrap_or_default();
+    let all = |side: Side| {
+        masters[side]
+            .map(|master| master.media.as_slice())
+            .unwrap_or_default()
+    };
     let key = |entry: &Entry| {
-        ["TYPE", "GROUP-ID", "NAME", "LANGUAGE"].map(|name| entry.attributes.raw(name).map(str::to_owned))
+        ["TYPE", "GROUP-ID", "NAME", "LANGUAGE"]
+            .map(|name| entry.attributes.raw(name).map(str::to_owned))
     };
     let mut paired: Vec<Paired> = Vec::new();
     for a in all(Side::A) {
         let b = all(Side::B).iter().find(|b| key(b) == key(a));
-        let entries = Sides { a: Some(a.clone()), b: b.cloned() };
-        paired.push(Paired { attributes: a.attributes.without(&OWN), stable_id: String::new(), entries });
+        let entries = Sides {
+            a: Some(a.clone()),
+            b: b.cloned(),
+        };
+        paired.push(Paired {
+            attributes: a.attributes.without(&OWN),
+            stable_id: String::new(),
+            entries,
+        });
     }
-    for b in all(Side::B).iter().filter(|b| !all(Side::A).iter().any(|a| key(a) == key(b))) {
-        let entries = Sides { a: None, b: Some(b.clone()) };
-        paired.push(Paired { attributes: b.attributes.without(&OWN), stable_id: String::new(), entries });
+    for b in all(Side::B)
+        .iter()
+        .filter(|b| !all(Side::A).iter().any(|a| key(a) == key(b)))
+    {
+        let entries = Sides {
+            a: None,
+            b: Some(b.clone()),
+        };
+        paired.push(Paired {
+            attributes: b.attributes.without(&OWN),
+            stable_id: String::new(),
+            entries,
+        });
     }
     name(&mut paired, |attributes| {
-        let parts = ["GROUP-ID", "LANGUAGE", "NAME"].map(|name| attributes.text(name).map(str::to_owned));
+        let parts =
+            ["GROUP-ID", "LANGUAGE", "NAME"].map(|name| attributes.text(name).map(str::to_owned));
         parts.into_iter().flatten().collect::<Vec<_>>().join("-")
     });
     paired
@@ -117,21 +170,27 @@ fn codecs(attributes: &Attributes) -> BTreeSet<String> {
 }
 
 fn is_same_variant(a: &Attributes, b: &Attributes) -> bool {
-    let (low, high) = (bandwidth(a).min(bandwidth(b)), bandwidth(a).max(bandwidth(b)));
+    let (low, high) = (
+        bandwidth(a).min(bandwidth(b)),
+        bandwidth(a).max(bandwidth(b)),
+    );
     let rate = |attributes: &Attributes| attributes.number::<f64>("FRAME-RATE");
     let same_rate = match (rate(a), rate(b)) {
         (Some(a), Some(b)) => (a - b).abs() <= FRAME_RATE_TOLERANCE,
         (a, b) => a.is_none() && b.is_none(),
     };
     let same = |name: &str| a.text(name) == b.text(name);
-    let range = |attributes: &Attributes| attributes.text("VIDEO-RANGE").unwrap_or("SDR").to_owned();
+    let range =
+        |attributes: &Attributes| attributes.text("VIDEO-RANGE").unwrap_or("SDR").to_owned();
     (high - low) as f64 <= high as f64 * BANDWIDTH_TOLERANCE
         && same_rate
         && same("RESOLUTION")
         && same("HDCP-LEVEL")
         && range(a) == range(b)
         && codecs(a) == codecs(b)
-        && GROUPS.iter().all(|group| a.raw(group).is_some() == b.raw(group).is_some())
+        && GROUPS
+            .iter()
+            .all(|group| a.raw(group).is_some() == b.raw(group).is_some())
 }
 
 /// A's attributes, with the greater of both bandwidths: a player must be able to count on it on either side.
@@ -149,10 +208,21 @@ fn merged(a: &Attributes, b: Option<&Attributes>) -> Attributes {
 /// Gives each a name made of what it is; those that would be named alike are counted by descending bandwidth, which is
 /// the same order wherever the ladder is the same.
 fn name(paired: &mut [Paired], of: impl Fn(&Attributes) -> String) {
-    let legal = |c: char| if c.is_ascii_alphanumeric() || "+/=.-_".contains(c) { c } else { '_' };
-    let names: Vec<String> =
-        paired.iter().map(|paired| of(&paired.attributes).chars().map(legal).collect()).collect();
-    let bandwidths: Vec<u64> = paired.iter().map(|paired| bandwidth(&paired.attributes)).collect();
+    let legal = |c: char| {
+        if c.is_ascii_alphanumeric() || "+/=.-_".contains(c) {
+            c
+        } else {
+            '_'
+        }
+    };
+    let names: Vec<String> = paired
+        .iter()
+        .map(|paired| of(&paired.attributes).chars().map(legal).collect())
+        .collect();
+    let bandwidths: Vec<u64> = paired
+        .iter()
+        .map(|paired| bandwidth(&paired.attributes))
+        .collect();
     for (number, paired) in paired.iter_mut().enumerate() {
         let is_before = |other: usize| {
             names[other] == names[number]

@@ -31,7 +31,9 @@ pub fn render(state: &PairState, masters: &Sides<Option<Master>>, ttl: TimeDelta
     let variants = [pairing::variants(&masters), pairing::i_frames(&masters)].concat();
     let media = pairing::renditions(&masters);
     let clone = |clone: &PathwayClone| {
-        let of = Side::BOTH.into_iter().find(|side| state.sides[*side].pathway == clone.id);
+        let of = Side::BOTH
+            .into_iter()
+            .find(|side| state.sides[*side].pathway == clone.id);
         let replacement = match of.filter(|side| is_visible(state, *side)) {
             // Nobody is sent there any more; it is only what a later one is made from.
             None => json!({}),

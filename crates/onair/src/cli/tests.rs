@@ -13,16 +13,29 @@ fn commands() -> Vec<Command> {
 fn examples(command: &Command) -> Vec<String> {
     let help = command.clone().render_long_help().to_string();
     let (_, examples) = help.split_once("\nExamples:\n").unwrap_or_default();
-    let lines = examples.lines().filter_map(|line| line.strip_prefix("    "));
+    let lines = examples
+        .lines()
+        .filter_map(|line| line.strip_prefix("    "));
     let programs = lines.flat_map(|line| line.split('|').map(str::trim));
-    let programs = programs.map(|program| program.strip_prefix("sudo ").unwrap_or(program).to_owned());
+    let programs =
+        programs.map(|program| program.strip_prefix("sudo ").unwrap_or(program).to_owned());
     let ours = programs.filter(|program| program.starts_with(&format!("{NAME} ")));
-    ours.map(|program| program.split('>').next().unwrap_or_default().trim().to_owned()).collect()
+    ours.map(|program| {
+        program
+            .split('>')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    })
+    .collect()
 }
 
 /// What can be given to a command, without `--help` and `--version`.
 fn arguments(command: &Command) -> impl Iterator<Item = &Arg> {
-    command.get_arguments().filter(|arg| !["help", "version"].contains(&arg.get_id().as_str()))
+    command
+        .get_arguments()
+        .filter(|arg| !["help", "version"].contains(&arg.get_id().as_str()))
 }
 
 #[test]
@@ -56,10 +69,16 @@ fn each_help_has_examples_that_clap_accepts_and_the_exit_codes() {
 #[test]
 fn each_variable_begins_with_onair() {
     let commands = commands();
-    let names = commands.iter().flat_map(Command::get_arguments).filter_map(Arg::get_env);
+    let names = commands
+        .iter()
+        .flat_map(Command::get_arguments)
+        .filter_map(Arg::get_env);
     let names: Vec<&str> = names.map(|name| name.to_str().unwrap()).collect();
     assert!(names.contains(&"ONAIR_TARGET"), "{names:?}");
-    assert!(names.iter().all(|name| name.starts_with("ONAIR_")), "{names:?}");
+    assert!(
+        names.iter().all(|name| name.starts_with("ONAIR_")),
+        "{names:?}"
+    );
 }
 
 /// `docs/guides/JOB.md`; subcommands without a page are in `onair.md`.
@@ -80,22 +99,39 @@ fn each_argument_is_in_the_guide_with_its_variable_and_default() {
                 Some(long) => format!("--{long}"),
                 None => arg.get_value_names().unwrap_or_default()[0].to_string(),
             };
-            let is_row =
-                |row: &&&str| ["`", " "].iter().any(|end| row.starts_with(&format!("| `{name}{end}")));
+            let is_row = |row: &&&str| {
+                ["`", " "]
+                    .iter()
+                    .any(|end| row.starts_with(&format!("| `{name}{end}")))
+            };
             let Some(row) = rows.iter().find(is_row) else {
-                missing.push(format!("docs/guides/{file}.md has no row for {name} of {}", of.get_name()));
+                missing.push(format!(
+                    "docs/guides/{file}.md has no row for {name} of {}",
+                    of.get_name()
+                ));
                 continue;
             };
-            let values = match arg.is_hide_possible_values_set() || !arg.get_action().takes_values() {
+            let values = match arg.is_hide_possible_values_set() || !arg.get_action().takes_values()
+            {
                 true => Vec::new(),
                 false => arg.get_possible_values(),
             };
             let values = values.iter().map(|value| value.get_name().to_owned());
-            let variable = arg.get_env().map(|name| name.to_string_lossy().into_owned());
-            let defaults = arg.get_default_values().iter().map(|value| value.to_string_lossy().into_owned());
+            let variable = arg
+                .get_env()
+                .map(|name| name.to_string_lossy().into_owned());
+            let defaults = arg
+                .get_default_values()
+                .iter()
+                .map(|value| value.to_string_lossy().into_owned());
             let expected = values.chain(variable).chain(defaults);
-            for text in expected.map(|text| format!("`{text}`")).filter(|text| !row.contains(text.as_str())) {
-                missing.push(format!("docs/guides/{file}.md: the row of {name} lacks {text}"));
+            for text in expected
+                .map(|text| format!("`{text}`"))
+                .filter(|text| !row.contains(text.as_str()))
+            {
+                missing.push(format!(
+                    "docs/guides/{file}.md: the row of {name} lacks {text}"
+                ));
             }
         }
     }

@@ -16,19 +16,33 @@ fn the_unit_starts_the_daemon_from_its_file_of_variables() {
         std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     };
     let unit = read("systemd/publish-live.service");
-    let started = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/onair ")).unwrap();
+    let started = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/onair "))
+        .unwrap();
     let guide = read("../../docs/guides/publish-live.md").replace("BUCKET", "my-bucket");
-    let lines =
-        guide.lines().map(str::trim).filter(|line| line.starts_with("ONAIR_") || line.starts_with("AWS_"));
-    let mut variables: BTreeMap<&str, &str> = lines.filter_map(|line| line.split_once('=')).collect();
-    assert!(variables.keys().eq(&["AWS_REGION", "ONAIR_DIR", "ONAIR_LOG", "ONAIR_TARGET"]), "{variables:?}");
+    let lines = guide
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with("ONAIR_") || line.starts_with("AWS_"));
+    let mut variables: BTreeMap<&str, &str> =
+        lines.filter_map(|line| line.split_once('=')).collect();
+    assert!(
+        variables
+            .keys()
+            .eq(&["AWS_REGION", "ONAIR_DIR", "ONAIR_LOG", "ONAIR_TARGET"]),
+        "{variables:?}"
+    );
     variables.insert("ONAIR_DIR", GONE);
 
     let arguments: Vec<&str> = started.split(' ').collect();
     let variables: Vec<(&str, &str)> = variables.into_iter().collect();
     let (code, _, said) = run(&arguments, &variables);
 
-    assert!(code == Some(1) && said.contains("/nowhere/hls cannot be watched"), "{said}");
+    assert!(
+        code == Some(1) && said.contains("/nowhere/hls cannot be watched"),
+        "{said}"
+    );
     assert!(said.starts_with('{'), "ONAIR_LOG=json is not taken: {said}");
     // A wrong setting does not get better by starting again.
     assert_eq!(run(&arguments, &[]).0, Some(2));
@@ -39,13 +53,24 @@ fn the_unit_starts_the_daemon_from_its_file_of_variables() {
 #[test]
 fn few_open_files_fail_the_daemon_only() {
     let limited = |arguments: &[&str]| {
-        let line = ["-c", "ulimit -n 4; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_onair")];
-        Command::new("bash").args(line).args(arguments).output().unwrap()
+        let line = [
+            "-c",
+            "ulimit -n 4; exec \"$0\" \"$@\"",
+            env!("CARGO_BIN_EXE_onair"),
+        ];
+        Command::new("bash")
+            .args(line)
+            .args(arguments)
+            .output()
+            .unwrap()
     };
     assert_eq!(limited(&["--version"]).status.code(), Some(0));
     let Output { status, stderr, .. } = limited(&["publish-live", GONE, TARGET]);
     let said = String::from_utf8(stderr).unwrap();
-    assert!(status.code() == Some(1) && said.contains("cannot start: "), "{status}: {said}");
+    assert!(
+        status.code() == Some(1) && said.contains("cannot start: "),
+        "{status}: {said}"
+    );
 }
 
 /// Promise P80: also while instance metadata does not answer.
@@ -57,10 +82,15 @@ fn a_signal_while_connecting_ends_the_daemon_with_success() {
     for name in ["TERM", "INT"] {
         let arguments = ["publish-live", folder.path().to_str().unwrap(), TARGET];
         let variables = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", endpoint.as_str())];
-        let mut daemon = onair(&arguments, &variables).stderr(Stdio::piped()).spawn().unwrap();
+        let mut daemon = onair(&arguments, &variables)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let _request = metadata.accept().unwrap();
 
-        let kill = Command::new("bash").args(["-c", &format!("kill -{name} {}", daemon.id())]).status();
+        let kill = Command::new("bash")
+            .args(["-c", &format!("kill -{name} {}", daemon.id())])
+            .status();
 
         assert!(kill.unwrap().success());
         assert_eq!(daemon.wait().unwrap().code(), Some(0), "SIG{name}");
@@ -76,17 +106,30 @@ fn an_empty_region_does_not_hide_another() {
     let endpoint = ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9");
     let mut daemon = onair(
         &["publish-live", dir, TARGET],
-        &[off, endpoint, ("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "eu-west-1")],
+        &[
+            off,
+            endpoint,
+            ("AWS_REGION", ""),
+            ("AWS_DEFAULT_REGION", "eu-west-1"),
+        ],
     )
     .stderr(Stdio::piped())
     .spawn()
     .unwrap();
     let mut first = String::new();
-    BufReader::new(daemon.stderr.take().unwrap()).read_line(&mut first).unwrap();
+    BufReader::new(daemon.stderr.take().unwrap())
+        .read_line(&mut first)
+        .unwrap();
     daemon.kill().unwrap();
     daemon.wait().unwrap();
-    assert!(first.contains("s3://onair-live/show/ (eu-west-1)"), "{first}");
+    assert!(
+        first.contains("s3://onair-live/show/ (eu-west-1)"),
+        "{first}"
+    );
 
     let (code, _, said) = run(&["publish-live", dir, TARGET], &[off, ("AWS_REGION", "")]);
-    assert!(code == Some(1) && said.contains("the region is not known: set AWS_REGION"), "{said}");
+    assert!(
+        code == Some(1) && said.contains("the region is not known: set AWS_REGION"),
+        "{said}"
+    );
 }

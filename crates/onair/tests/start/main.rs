@@ -1,7 +1,10 @@
 //! How the program starts when something is wrong, and what it prints without doing a job. These tests are also why
 //! `cargo test` builds the binary that the stories start.
 
-#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in what tests share")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy.toml allows it in tests, but not in what tests share"
+)]
 
 mod daemon;
 mod prints;
@@ -12,13 +15,25 @@ use std::process::{Command, Output, Stdio};
 /// It gets nothing of this process's environment.
 fn onair(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_onair"));
-    command.env_clear().args(arguments).envs(variables.iter().copied()).stdin(Stdio::null());
+    command
+        .env_clear()
+        .args(arguments)
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null());
     command
 }
 
 fn run(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } = onair(arguments, variables).output().unwrap();
-    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = onair(arguments, variables).output().unwrap();
+    (
+        status.code(),
+        String::from_utf8(stdout).unwrap(),
+        String::from_utf8(stderr).unwrap(),
+    )
 }
 
 /// It is not there, so that the daemon ends at once, and asks S3 for nothing.
@@ -30,61 +45,180 @@ const SECONDS: &str = "expected a whole number of seconds from 0 to 31536000, su
 #[test]
 fn a_wrong_argument_is_repeated_with_what_is_accepted() {
     let rows: &[(&[&str], &[&str])] = &[
-        (&[], &["Usage: onair <COMMAND>", "publish-live", "viewers", "completions"]),
-        (&["viewer", "log"], &["unrecognized subcommand 'viewer'", "'viewers'"]),
-        (&["publish_live"], &["unrecognized subcommand 'publish_live'", "'publish-live'"]),
+        (
+            &[],
+            &[
+                "Usage: onair <COMMAND>",
+                "publish-live",
+                "viewers",
+                "completions",
+            ],
+        ),
+        (
+            &["viewer", "log"],
+            &["unrecognized subcommand 'viewer'", "'viewers'"],
+        ),
+        (
+            &["publish_live"],
+            &["unrecognized subcommand 'publish_live'", "'publish-live'"],
+        ),
         (&["--viewers"], &["unexpected argument '--viewers'"]),
-        (&["publish-live"], &["<DIR>", "<TARGET>", "variables can set them: ONAIR_DIR, ONAIR_TARGET"]),
+        (
+            &["publish-live"],
+            &[
+                "<DIR>",
+                "<TARGET>",
+                "variables can set them: ONAIR_DIR, ONAIR_TARGET",
+            ],
+        ),
         (&["publish-live", "."], &["<TARGET>", "ONAIR_TARGET"]),
-        (&["publish-live", ".", "onair-live/show"], &["'onair-live/show'", "expected s3://BUCKET"]),
-        (&["publish-live", ".", "s3://BUCKET/live"], &["'s3://BUCKET/live'", "expected a bucket's name"]),
-        (&["publish-live", ".", "s3://b ucket/x"], &["'s3://b ucket/x'", "expected a bucket's name"]),
-        (&["publish-live", ".", "s3://bucket?x/y#z"], &["expected a bucket's name", "3 to 63"]),
-        (&["publish-live", ".", "s3://-bucket"], &["expected a bucket's name"]),
-        (&["publish-live", ".", "s3://bu"], &["expected a bucket's name"]),
-        (&["publish-live", ".", "s3://bucket/.."], &["'s3://bucket/..'", "expected a prefix without"]),
-        (&["publish-live", ".", "s3://bucket/a/./b"], &["expected a prefix without"]),
-        (&["publish-live", ".", "s3://bucket/a\u{7}b"], &["expected a prefix without"]),
+        (
+            &["publish-live", ".", "onair-live/show"],
+            &["'onair-live/show'", "expected s3://BUCKET"],
+        ),
+        (
+            &["publish-live", ".", "s3://BUCKET/live"],
+            &["'s3://BUCKET/live'", "expected a bucket's name"],
+        ),
+        (
+            &["publish-live", ".", "s3://b ucket/x"],
+            &["'s3://b ucket/x'", "expected a bucket's name"],
+        ),
+        (
+            &["publish-live", ".", "s3://bucket?x/y#z"],
+            &["expected a bucket's name", "3 to 63"],
+        ),
+        (
+            &["publish-live", ".", "s3://-bucket"],
+            &["expected a bucket's name"],
+        ),
+        (
+            &["publish-live", ".", "s3://bu"],
+            &["expected a bucket's name"],
+        ),
+        (
+            &["publish-live", ".", "s3://bucket/.."],
+            &["'s3://bucket/..'", "expected a prefix without"],
+        ),
+        (
+            &["publish-live", ".", "s3://bucket/a/./b"],
+            &["expected a prefix without"],
+        ),
+        (
+            &["publish-live", ".", "s3://bucket/a\u{7}b"],
+            &["expected a prefix without"],
+        ),
         (
             &["publish-live", TARGET],
-            &["'s3://onair-live/show' for '<DIR>'", "expected a folder", "ONAIR_TARGET"],
+            &[
+                "'s3://onair-live/show' for '<DIR>'",
+                "expected a folder",
+                "ONAIR_TARGET",
+            ],
         ),
-        (&["publish-live", ".", TARGET, "more"], &["unexpected argument 'more'"]),
-        (&["publish-live", ".", TARGET, "--on-lost", "gaps"], &["'gaps'", "gap, hold"]),
-        (&["publish-live", ".", TARGET, "--log", "xml"], &["'xml'", "text, json"]),
+        (
+            &["publish-live", ".", TARGET, "more"],
+            &["unexpected argument 'more'"],
+        ),
+        (
+            &["publish-live", ".", TARGET, "--on-lost", "gaps"],
+            &["'gaps'", "gap, hold"],
+        ),
+        (
+            &["publish-live", ".", TARGET, "--log", "xml"],
+            &["'xml'", "text, json"],
+        ),
         (
             &["publish-live", ".", TARGET, "--keep-window", "5m"],
             &["'5m'", "--keep-window <SECONDS>", SECONDS],
         ),
-        (&["publish-live", ".", TARGET, "--keep-window", "-1"], &["'-1'", SECONDS]),
-        (&["publish-live", ".", TARGET, "--keep-window", "31536001"], &["'31536001'", SECONDS]),
-        (&["publish-live", ".", TARGET, "--keep-window", "18446744073709551615"], &[SECONDS]),
+        (
+            &["publish-live", ".", TARGET, "--keep-window", "-1"],
+            &["'-1'", SECONDS],
+        ),
+        (
+            &["publish-live", ".", TARGET, "--keep-window", "31536001"],
+            &["'31536001'", SECONDS],
+        ),
+        (
+            &[
+                "publish-live",
+                ".",
+                TARGET,
+                "--keep-window",
+                "18446744073709551615",
+            ],
+            &[SECONDS],
+        ),
         (
             &["publish-live", ".", TARGET, "--report-every", "0"],
-            &["'0'", "expected a whole number of seconds from 1 to 86400, such as 60"],
+            &[
+                "'0'",
+                "expected a whole number of seconds from 1 to 86400, such as 60",
+            ],
         ),
-        (&["publish-live", ".", TARGET, "--keeps"], &["'--keeps'", "'--keep'"]),
-        (&["publish-live", ".", TARGET, "--keep=yes"], &["unexpected value 'yes' for '--keep'"]),
+        (
+            &["publish-live", ".", TARGET, "--keeps"],
+            &["'--keeps'", "'--keep'"],
+        ),
+        (
+            &["publish-live", ".", TARGET, "--keep=yes"],
+            &["unexpected value 'yes' for '--keep'"],
+        ),
         (&["viewers"], &["<FILE>..."]),
-        (&["viewers", "--key", "cookie", "-"], &["'cookie'", "address+agent"]),
-        (&["viewers", "--format", "w3c", "-"], &["'w3c'", "combined, cloudfront, alb, onair"]),
-        (&["viewers", "--window-seconds", "0", "-"], &["'0'", "seconds from 1 to 86400, such as 60"]),
-        (&["viewers", "--window-seconds", "-1", "-"], &["'-1'", "seconds from 1 to 86400, such as 60"]),
-        (&["viewers", "--stream", "live", "-"], &["\"live\" is not a pattern of a path", "expected"]),
+        (
+            &["viewers", "--key", "cookie", "-"],
+            &["'cookie'", "address+agent"],
+        ),
+        (
+            &["viewers", "--format", "w3c", "-"],
+            &["'w3c'", "combined, cloudfront, alb, onair"],
+        ),
+        (
+            &["viewers", "--window-seconds", "0", "-"],
+            &["'0'", "seconds from 1 to 86400, such as 60"],
+        ),
+        (
+            &["viewers", "--window-seconds", "-1", "-"],
+            &["'-1'", "seconds from 1 to 86400, such as 60"],
+        ),
+        (
+            &["viewers", "--stream", "live", "-"],
+            &["\"live\" is not a pattern of a path", "expected"],
+        ),
         (
             &["viewers", "--exact-up-to", "many", "-"],
-            &["'many'", "expected a whole number of viewers from 0 to 1000000000, such as 100000"],
+            &[
+                "'many'",
+                "expected a whole number of viewers from 0 to 1000000000, such as 100000",
+            ],
         ),
-        (&["viewers", "--exact-up-to", "-1", "-"], &["'-1'", "expected a whole number of viewers"]),
-        (&["viewers", "--trusted-proxy", "10.0.0.0/40", "-"], &["'10.0.0.0/40'", "expected an IP address"]),
+        (
+            &["viewers", "--exact-up-to", "-1", "-"],
+            &["'-1'", "expected a whole number of viewers"],
+        ),
+        (
+            &["viewers", "--trusted-proxy", "10.0.0.0/40", "-"],
+            &["'10.0.0.0/40'", "expected an IP address"],
+        ),
         (
             &["viewers", "--key", "x-forwarded-for", "-"],
             &["onair viewers: --key", "needs the trusted proxies"],
         ),
         // The spaces that the help shows are accepted: the next error is the first.
-        (&["viewers", "--trusted-proxy", "10.0.0.1, 10.0.0.0/8", "-"], &["mean nothing with address"]),
         (
-            &["viewers", "--stream", "/a/{stream}, /b/{stream}", "--key", "x-forwarded-for", "-"],
+            &["viewers", "--trusted-proxy", "10.0.0.1, 10.0.0.0/8", "-"],
+            &["mean nothing with address"],
+        ),
+        (
+            &[
+                "viewers",
+                "--stream",
+                "/a/{stream}, /b/{stream}",
+                "--key",
+                "x-forwarded-for",
+                "-",
+            ],
             &["needs the"],
         ),
         (
@@ -92,7 +226,10 @@ fn a_wrong_argument_is_repeated_with_what_is_accepted() {
             &["onair viewers: --key", "mean nothing with address"],
         ),
         (&["completions"], &["<SHELL>"]),
-        (&["completions", "tcsh"], &["'tcsh'", "bash, elvish, fish, powershell, zsh"]),
+        (
+            &["completions", "tcsh"],
+            &["'tcsh'", "bash, elvish, fish, powershell, zsh"],
+        ),
         (&["man"], &["<DIR>"]),
         (&["man", "a", "b"], &["unexpected argument 'b'"]),
     ];
@@ -102,6 +239,9 @@ fn a_wrong_argument_is_repeated_with_what_is_accepted() {
         for text in expected {
             assert!(said.contains(text), "{arguments:?}: no {text:?} in {said}");
         }
-        assert!(!said.contains("from the variable") && !said.contains("use '--"), "{arguments:?}: {said}");
+        assert!(
+            !said.contains("from the variable") && !said.contains("use '--"),
+            "{arguments:?}: {said}"
+        );
     }
 }

@@ -11,7 +11,9 @@ const SHELLS: [&str; 5] = ["bash", "elvish", "fish", "powershell", "zsh"];
 #[test]
 fn the_version_has_the_commit_if_the_build_set_it() {
     let commit = option_env!("ONAIR_COMMIT").filter(|commit| !commit.is_empty());
-    let commit = commit.map(|commit| format!(" ({commit})")).unwrap_or_default();
+    let commit = commit
+        .map(|commit| format!(" ({commit})"))
+        .unwrap_or_default();
     let expected = format!("onair {}{commit}\n", env!("CARGO_PKG_VERSION"));
     let rows: [&[&str]; 6] = [
         &["--version"],
@@ -22,7 +24,11 @@ fn the_version_has_the_commit_if_the_build_set_it() {
         &["man", "--version"],
     ];
     for arguments in rows {
-        assert_eq!(run(arguments, &[]), (Some(0), expected.clone(), String::new()), "{arguments:?}");
+        assert_eq!(
+            run(arguments, &[]),
+            (Some(0), expected.clone(), String::new()),
+            "{arguments:?}"
+        );
     }
 }
 
@@ -30,7 +36,11 @@ fn the_version_has_the_commit_if_the_build_set_it() {
 fn help_shows_variables_and_what_they_are_set_to() {
     let (code, help, _) = run(&["publish-live", "--help"], &[("ONAIR_TARGET", TARGET)]);
     assert_eq!(code, Some(0));
-    for shown in ["[env: ONAIR_TARGET=s3://onair-live/show]", "[env: ONAIR_DIR=]", "[env: ONAIR_KEEP=]"] {
+    for shown in [
+        "[env: ONAIR_TARGET=s3://onair-live/show]",
+        "[env: ONAIR_DIR=]",
+        "[env: ONAIR_KEEP=]",
+    ] {
         assert!(help.contains(shown), "no {shown}: {help}");
     }
 }
@@ -41,7 +51,14 @@ fn completions_name_each_subcommand_and_bash_reads_its_own() {
     for shell in SHELLS {
         let (code, script, said) = run(&["completions", shell], &[]);
         assert_eq!((code, said.as_str()), (Some(0), ""), "{shell}");
-        for word in ["publish-live", "viewers", "completions", "man", "window-seconds", "trusted-proxy"] {
+        for word in [
+            "publish-live",
+            "viewers",
+            "completions",
+            "man",
+            "window-seconds",
+            "trusted-proxy",
+        ] {
             assert!(script.contains(word), "{shell}: no {word}");
         }
         let file = folder.path().join(shell);
@@ -53,16 +70,26 @@ fn completions_name_each_subcommand_and_bash_reads_its_own() {
             _ => continue,
         };
         match parsed {
-            Ok(output) => assert!(output.status.success() && output.stderr.is_empty(), "{shell}: {output:?}"),
+            Ok(output) => assert!(
+                output.status.success() && output.stderr.is_empty(),
+                "{shell}: {output:?}"
+            ),
             Err(error) => assert!(shell != "bash", "bash: {error}"),
         }
     }
     // And bash completes by it.
     let complete = "source \"$0\"; COMP_WORDS=(onair publish-live --on-lost ''); COMP_CWORD=3; \
                     _onair onair '' --on-lost; echo \"${COMPREPLY[*]}\"";
-    let output =
-        Command::new("bash").args(["-c", complete]).arg(folder.path().join("bash")).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "gap hold", "{output:?}");
+    let output = Command::new("bash")
+        .args(["-c", complete])
+        .arg(folder.path().join("bash"))
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).trim(),
+        "gap hold",
+        "{output:?}"
+    );
 }
 
 #[test]
@@ -71,29 +98,62 @@ fn the_man_pages_name_each_variable_default_and_example() {
     let pages = folder.path().join("share/man1");
     let (code, out, said) = run(&["man", pages.to_str().unwrap()], &[]);
     assert_eq!((code, out, said), (Some(0), String::new(), String::new()));
-    let page = |name: &str| std::fs::read_to_string(pages.join(name)).unwrap().replace("\\-", "-");
-    assert!(page("onair.1").contains("onair-publish-live(1)"), "{}", page("onair.1"));
+    let page = |name: &str| {
+        std::fs::read_to_string(pages.join(name))
+            .unwrap()
+            .replace("\\-", "-")
+    };
+    assert!(
+        page("onair.1").contains("onair-publish-live(1)"),
+        "{}",
+        page("onair.1")
+    );
     assert!(page("onair-completions.1").contains("powershell"));
     assert!(page("onair-man.1").contains("onair man /usr/local/share/man/man1"));
     assert!(page("onair-viewers.1").contains("onair viewers access.log access.log.1.gz"));
     let publish_live = page("onair-publish-live.1");
-    for text in ["ONAIR_DIR", "ONAIR_TARGET", "ONAIR_KEEP_WINDOW", "300", "Exit codes:", "--on-lost"] {
+    for text in [
+        "ONAIR_DIR",
+        "ONAIR_TARGET",
+        "ONAIR_KEEP_WINDOW",
+        "300",
+        "Exit codes:",
+        "--on-lost",
+    ] {
         assert!(publish_live.contains(text), "no {text}: {publish_live}");
     }
-    for name in ["onair", "onair-publish-live", "onair-viewers", "onair-completions", "onair-man"] {
+    for name in [
+        "onair",
+        "onair-publish-live",
+        "onair-viewers",
+        "onair-completions",
+        "onair-man",
+    ] {
         let page = page(&format!("{name}.1"));
-        assert!(page.contains(&format!("\"onair {}", env!("CARGO_PKG_VERSION"))), "{name}: {page}");
+        assert!(
+            page.contains(&format!("\"onair {}", env!("CARGO_PKG_VERSION"))),
+            "{name}: {page}"
+        );
     }
     assert_eq!(std::fs::read_dir(&pages).unwrap().count(), 5);
     // A folder in the place of a page.
     let taken = folder.path().join("taken/onair.1");
     std::fs::create_dir_all(&taken).unwrap();
     let (code, _, said) = run(&["man", taken.parent().unwrap().to_str().unwrap()], &[]);
-    assert!(code == Some(1) && said.contains("taken/onair.1: Is a directory"), "{said}");
-    assert!(said.starts_with("onair man: cannot write the man page "), "{said}");
+    assert!(
+        code == Some(1) && said.contains("taken/onair.1: Is a directory"),
+        "{said}"
+    );
+    assert!(
+        said.starts_with("onair man: cannot write the man page "),
+        "{said}"
+    );
     // Where it is a file there can be no folder.
     std::fs::write(folder.path().join("file"), "").unwrap();
-    let (code, _, said) = run(&["man", folder.path().join("file/man1").to_str().unwrap()], &[]);
+    let (code, _, said) = run(
+        &["man", folder.path().join("file/man1").to_str().unwrap()],
+        &[],
+    );
     assert!(
         code == Some(1)
             && said.starts_with("onair man: cannot make the folder ")
@@ -114,7 +174,10 @@ fn a_closed_pipe_succeeds_and_a_full_disk_fails() {
     .unwrap();
     let viewers = ["viewers", file.to_str().unwrap()];
     let (_, _, said) = run(&viewers, &[]);
-    assert!(said.ends_with("1 file, 1 line: 1 request of viewers, 0 other, 0 not understood\n"), "{said}");
+    assert!(
+        said.ends_with("1 file, 1 line: 1 request of viewers, 0 other, 0 not understood\n"),
+        "{said}"
+    );
     let rows: [(&[&str], i32); 7] = [
         (&["--help"], 0),
         (&["--version"], 0),
@@ -125,8 +188,10 @@ fn a_closed_pipe_succeeds_and_a_full_disk_fails() {
         (&[], 2),
     ];
     for (arguments, expected) in rows {
-        let status =
-            onair(arguments, &[]).stdout(pipe_without_reader()).stderr(pipe_without_reader()).status();
+        let status = onair(arguments, &[])
+            .stdout(pipe_without_reader())
+            .stderr(pipe_without_reader())
+            .status();
         assert_eq!(status.unwrap().code(), Some(expected), "{arguments:?}");
     }
     for (arguments, _) in rows.into_iter().filter(|(_, expected)| *expected == 0) {
@@ -134,13 +199,18 @@ fn a_closed_pipe_succeeds_and_a_full_disk_fails() {
         let output = onair(arguments, &[]).stdout(full).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
-        assert!(said.contains("cannot write to standard output: No space left"), "{arguments:?}: {said}");
+        assert!(
+            said.contains("cannot write to standard output: No space left"),
+            "{arguments:?}: {said}"
+        );
     }
     // A shell that closes standard output altogether (`>&-`).
     let closed = "exec \"$0\" \"$@\" >&- 2>&-";
     for (arguments, expected) in rows {
-        let status =
-            Command::new("bash").args(["-c", closed, env!("CARGO_BIN_EXE_onair")]).args(arguments).status();
+        let status = Command::new("bash")
+            .args(["-c", closed, env!("CARGO_BIN_EXE_onair")])
+            .args(arguments)
+            .status();
         assert_eq!(status.unwrap().code(), Some(expected), "{arguments:?}");
     }
 }

@@ -72,13 +72,25 @@ impl Groups {
     /// Makes a group with these two hooks, without a warm pool.
     pub fn create_group(&self, name: &str, launch_hook: &str, terminate_hook: &str) {
         let (launch_hook, terminate_hook) = (launch_hook.to_owned(), terminate_hook.to_owned());
-        lock(&self.0).groups.insert(name.to_owned(), Group { launch_hook, terminate_hook, pool: None });
+        lock(&self.0).groups.insert(
+            name.to_owned(),
+            Group {
+                launch_hook,
+                terminate_hook,
+                pool: None,
+            },
+        );
     }
 
     /// Launches an instance, which waits for the launch hook then: `Pending:Wait`.
     #[track_caller]
     pub fn launch(&self, group: &str, instance: &str) {
-        self.start(group, instance, "Pending:Wait", "Launching a new EC2 instance: ");
+        self.start(
+            group,
+            instance,
+            "Pending:Wait",
+            "Launching a new EC2 instance: ",
+        );
     }
 
     /// Launches an instance into the group's warm pool, which it has from now on: `Warmed:Pending:Wait`.
@@ -87,7 +99,12 @@ impl Groups {
         if let Some(group) = lock(&self.0).groups.get_mut(group) {
             group.pool.get_or_insert_default();
         }
-        self.start(group, instance, "Warmed:Pending:Wait", "Launching a new EC2 instance into warm pool: ");
+        self.start(
+            group,
+            instance,
+            "Warmed:Pending:Wait",
+            "Launching a new EC2 instance into warm pool: ",
+        );
     }
 
     /// Lets an instance of the warm pool, which was stopped there, join the group: `Pending:Wait`.
@@ -104,7 +121,12 @@ impl Groups {
     /// Lets an instance that serves go: `Terminating:Wait`.
     #[track_caller]
     pub fn terminate(&self, instance: &str) {
-        self.go_on(instance, "InService", "Terminating:Wait", "Terminating EC2 instance: ");
+        self.go_on(
+            instance,
+            "InService",
+            "Terminating:Wait",
+            "Terminating EC2 instance: ",
+        );
     }
 
     /// Says whether the group's instances return to its warm pool, which it has from now on (`ReuseOnScaleIn`).
@@ -120,7 +142,12 @@ impl Groups {
     #[track_caller]
     pub fn return_to_warm_pool(&self, group: &str, instance: &str) {
         self.reuse(group, true);
-        self.go_on(instance, "InService", "Warmed:Pending:Wait", "Terminating EC2 instance: ");
+        self.go_on(
+            instance,
+            "InService",
+            "Warmed:Pending:Wait",
+            "Terminating EC2 instance: ",
+        );
         if let Some(found) = lock(&self.0).instances.get_mut(instance) {
             found.returns = true;
         }
@@ -130,7 +157,12 @@ impl Groups {
     #[track_caller]
     pub fn retire(&self, instance: &str) {
         let description = "Terminating EC2 instance in warm pool: ";
-        self.go_on(instance, "Warmed:Stopped", "Warmed:Terminating:Wait", description);
+        self.go_on(
+            instance,
+            "Warmed:Stopped",
+            "Warmed:Terminating:Wait",
+            description,
+        );
     }
 
     /// Ends the wait of an instance as `CONTINUE` does, without a request.
@@ -154,7 +186,9 @@ impl Groups {
 
     /// Lets no activity name this instance.
     pub fn forget_activities(&self, instance: &str) {
-        lock(&self.0).activities.retain(|activity| activity.instance != instance);
+        lock(&self.0)
+            .activities
+            .retain(|activity| activity.instance != instance);
     }
 
     /// The state of an instance; after its end `Terminated` or `Terminating:Retained`.
@@ -170,7 +204,11 @@ impl Groups {
     #[track_caller]
     pub fn began(&self, instance: &str) -> SystemTime {
         let content = lock(&self.0);
-        match content.activities.iter().rfind(|activity| activity.instance == instance) {
+        match content
+            .activities
+            .iter()
+            .rfind(|activity| activity.instance == instance)
+        {
             Some(activity) => activity.started,
             None => panic!("there is no activity of {instance:?}"),
         }
@@ -189,9 +227,19 @@ impl Groups {
     #[track_caller]
     fn start(&self, group: &str, instance: &str, state: &str, description: &str) {
         let mut content = lock(&self.0);
-        assert!(content.groups.contains_key(group), "there is no group {group:?}");
+        assert!(
+            content.groups.contains_key(group),
+            "there is no group {group:?}"
+        );
         let (group, state) = (group.to_owned(), state.to_owned());
-        content.instances.insert(instance.to_owned(), Instance { group, state, returns: false });
+        content.instances.insert(
+            instance.to_owned(),
+            Instance {
+                group,
+                state,
+                returns: false,
+            },
+        );
         content.begin(instance, description, ON_PURPOSE);
     }
 
@@ -229,13 +277,19 @@ impl Content {
     fn begin(&mut self, instance: &str, description: &str, cause: &'static str) {
         let number = u32::try_from(self.activities.len()).unwrap_or_default();
         let ago = Duration::from_secs(3600).saturating_sub(Duration::from_secs(10) * number);
-        let group = self.instances.get(instance).map(|found| found.group.clone()).unwrap_or_default();
+        let group = self
+            .instances
+            .get(instance)
+            .map(|found| found.group.clone())
+            .unwrap_or_default();
         self.activities.push(Activity {
             group,
             instance: instance.to_owned(),
             description: format!("{description}{instance}"),
             cause,
-            started: SystemTime::now().checked_sub(ago).unwrap_or_else(SystemTime::now),
+            started: SystemTime::now()
+                .checked_sub(ago)
+                .unwrap_or_else(SystemTime::now),
             status: "MidLifecycleAction",
         });
     }
@@ -250,10 +304,16 @@ impl Content {
         let (state, status, then) = match (found.state.as_str(), goes_on) {
             ("Pending:Wait", true) => ("InService", "Successful", None),
             ("Warmed:Pending:Wait", true) => ("Warmed:Stopped", "Successful", None),
-            ("Pending:Wait", false) => ("Terminating:Wait", "Cancelled", Some("Terminating EC2 instance: ")),
-            ("Warmed:Pending:Wait", false) => {
-                ("Warmed:Terminating:Wait", "Cancelled", Some("Terminating EC2 instance in warm pool: "))
-            }
+            ("Pending:Wait", false) => (
+                "Terminating:Wait",
+                "Cancelled",
+                Some("Terminating EC2 instance: "),
+            ),
+            ("Warmed:Pending:Wait", false) => (
+                "Warmed:Terminating:Wait",
+                "Cancelled",
+                Some("Terminating EC2 instance in warm pool: "),
+            ),
             ("Terminating:Wait", false) => ("Terminating:Retained", "Failed", None),
             ("Terminating:Wait", true) => ("Terminated", "Successful", None),
             ("Warmed:Terminating:Wait", _) => ("Warmed:Terminated", "Successful", None),
@@ -261,7 +321,10 @@ impl Content {
         };
         state.clone_into(&mut found.state);
         let is_late = self.is_late && status == "Cancelled";
-        let last = self.activities.iter_mut().rfind(|activity| activity.instance == instance);
+        let last = self
+            .activities
+            .iter_mut()
+            .rfind(|activity| activity.instance == instance);
         if let Some(activity) = last.filter(|_| !is_late) {
             activity.status = status;
             if status == "Cancelled" {
@@ -275,7 +338,9 @@ impl Content {
 
     fn group(&self, form: &Form) -> Result<&Group, Failure> {
         let name = form.get("AutoScalingGroupName");
-        self.groups.get(name).ok_or_else(|| invalid("AutoScalingGroup name not found - null"))
+        self.groups
+            .get(name)
+            .ok_or_else(|| invalid("AutoScalingGroup name not found - null"))
     }
 
     /// The instance that waits for the hook that is named.
@@ -290,7 +355,9 @@ impl Content {
             _ => None,
         });
         if hook.is_none_or(|hook| hook != form.get("LifecycleHookName")) {
-            return Err(invalid(format!("No active Lifecycle Action found with instance ID {id}")));
+            return Err(invalid(format!(
+                "No active Lifecycle Action found with instance ID {id}"
+            )));
         }
         Ok(id.to_owned())
     }

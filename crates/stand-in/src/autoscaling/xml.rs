@@ -17,8 +17,12 @@ impl Xml {
     fn write(&self, to: &mut String) {
         match self {
             Self::Text(text) => to.push_str(&escaped(text)),
-            Self::List(members) => members.iter().for_each(|member| element(to, "member", member)),
-            Self::Structure(members) => members.iter().for_each(|(name, member)| element(to, name, member)),
+            Self::List(members) => members
+                .iter()
+                .for_each(|member| element(to, "member", member)),
+            Self::Structure(members) => members
+                .iter()
+                .for_each(|(name, member)| element(to, name, member)),
         }
     }
 }
@@ -30,7 +34,9 @@ fn element(to: &mut String, name: &str, value: &Xml) {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 /// A whole answer.
@@ -45,7 +51,11 @@ pub(super) fn response(operation: &str, result: Vec<(&'static str, Xml)>) -> Str
 
 /// A whole refusal.
 pub(super) fn error(status: StatusCode, code: &str, message: &str) -> String {
-    let fault = if status.is_server_error() { "Receiver" } else { "Sender" };
+    let fault = if status.is_server_error() {
+        "Receiver"
+    } else {
+        "Sender"
+    };
     let message = escaped(message);
     format!(
         "<ErrorResponse xmlns=\"http://autoscaling.amazonaws.com/doc/2011-01-01/\"><Error><Type>{fault}</Type>\
@@ -54,5 +64,4 @@ pub(super) fn error(status: StatusCode, code: &str, message: &str) -> String {
 }
 
 const REQUEST: &str = "00000000-0000-4000-8000-000000000000";
-const ID: &str =
-    "<ResponseMetadata><RequestId>00000000-0000-4000-8000-000000000000</RequestId></ResponseMetadata>";
+const ID: &str = "<ResponseMetadata><RequestId>00000000-0000-4000-8000-000000000000</RequestId></ResponseMetadata>";

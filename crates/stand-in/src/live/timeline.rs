@@ -27,8 +27,16 @@ struct Pause {
 
 impl Timeline {
     pub(crate) fn stall(&mut self, now: SystemTime) {
-        if self.pauses.last().is_none_or(|pause| pause.ended_ms.is_some()) {
-            self.pauses.push(Pause { at_ms: self.media_ms(now), began_ms: unix_ms(now), ended_ms: None });
+        if self
+            .pauses
+            .last()
+            .is_none_or(|pause| pause.ended_ms.is_some())
+        {
+            self.pauses.push(Pause {
+                at_ms: self.media_ms(now),
+                began_ms: unix_ms(now),
+                ended_ms: None,
+            });
         }
     }
 
@@ -46,7 +54,10 @@ impl Timeline {
     /// How many breaks there are up to the start of a segment: what was in the making when a pause began is
     /// the first behind the break.
     pub(crate) fn breaks(&self, sequence: u64, segment_ms: u64) -> usize {
-        self.pauses.iter().filter(|pause| pause.at_ms < (sequence + 1) * segment_ms).count()
+        self.pauses
+            .iter()
+            .filter(|pause| pause.at_ms < (sequence + 1) * segment_ms)
+            .count()
     }
 
     /// When a segment became whole.
@@ -59,14 +70,20 @@ impl Timeline {
 
     fn media_ms(&self, now: SystemTime) -> u64 {
         let now_ms = unix_ms(now);
-        let paused_ms: u64 = self.pauses.iter().map(|pause| pause.length_ms(now_ms)).sum();
+        let paused_ms: u64 = self
+            .pauses
+            .iter()
+            .map(|pause| pause.length_ms(now_ms))
+            .sum();
         now_ms.saturating_sub(BEGAN_MS + paused_ms)
     }
 }
 
 impl Pause {
     fn length_ms(&self, now_ms: u64) -> u64 {
-        self.ended_ms.unwrap_or(now_ms).saturating_sub(self.began_ms)
+        self.ended_ms
+            .unwrap_or(now_ms)
+            .saturating_sub(self.began_ms)
     }
 }
 

@@ -25,7 +25,9 @@ pub(super) fn created(input: &Value) -> Result<Map<String, Value>, String> {
 pub(super) fn updated(old: &Value, input: &Value) -> Result<Map<String, Value>, String> {
     let (had, mut input) = (packages(old), input.clone());
     match packages(&input).as_slice() {
-        [] => had.iter().for_each(|package| input[*package] = without_settings(&old[*package])),
+        [] => had
+            .iter()
+            .for_each(|package| input[*package] = without_settings(&old[*package])),
         given if given == had => {}
         _ => return Err("the type of the packager cannot be changed".to_owned()),
     }
@@ -38,8 +40,13 @@ pub(super) fn updated(old: &Value, input: &Value) -> Result<Map<String, Value>, 
 
 /// What is left of a packager when an update does not name it: CMAF's manifests, by their ids.
 fn without_settings(package: &Value) -> Value {
-    let Some(manifests) = package["hlsManifests"].as_array() else { return json!({}) };
-    let ids: Vec<_> = manifests.iter().map(|manifest| json!({"id": manifest["id"]})).collect();
+    let Some(manifests) = package["hlsManifests"].as_array() else {
+        return json!({});
+    };
+    let ids: Vec<_> = manifests
+        .iter()
+        .map(|manifest| json!({"id": manifest["id"]}))
+        .collect();
     json!({"hlsManifests": ids})
 }
 
@@ -51,15 +58,25 @@ pub(super) fn manifest(endpoint: &Value, path: &str) -> Option<(String, String)>
         return Some((name, path.to_owned()));
     }
     let (id, file) = path.split_once('/')?;
-    let manifest =
-        endpoint["cmafPackage"]["hlsManifests"].as_array()?.iter().find(|manifest| manifest["id"] == id)?;
-    Some((manifest["manifestName"].as_str().map_or(name, str::to_owned), file.to_owned()))
+    let manifest = endpoint["cmafPackage"]["hlsManifests"]
+        .as_array()?
+        .iter()
+        .find(|manifest| manifest["id"] == id)?;
+    Some((
+        manifest["manifestName"]
+            .as_str()
+            .map_or(name, str::to_owned),
+        file.to_owned(),
+    ))
 }
 
 /// The definition with the URLs below `base`.
 pub(super) fn with_urls(endpoint: Map<String, Value>, base: &str) -> Value {
     let mut endpoint = Value::Object(endpoint);
-    let name = endpoint["manifestName"].as_str().unwrap_or_default().to_owned();
+    let name = endpoint["manifestName"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     // Of an endpoint with CMAF only the manifests have URLs (AWS CLI, example of create-origin-endpoint).
     let url = match packages(&endpoint).as_slice() {
         ["hlsPackage"] => format!("{base}/{name}.m3u8"),
@@ -75,7 +92,10 @@ pub(super) fn with_urls(endpoint: Map<String, Value>, base: &str) -> Value {
             cmaf["segmentPrefix"] = channel;
         }
         for manifest in cmaf["hlsManifests"].as_array_mut().into_iter().flatten() {
-            let name = manifest["manifestName"].as_str().unwrap_or(&name).to_owned();
+            let name = manifest["manifestName"]
+                .as_str()
+                .unwrap_or(&name)
+                .to_owned();
             let id = manifest["id"].as_str().unwrap_or_default();
             manifest["url"] = json!(format!("{base}/{id}/{name}.m3u8"));
             manifest["manifestName"] = json!(name);
@@ -85,5 +105,8 @@ pub(super) fn with_urls(endpoint: Map<String, Value>, base: &str) -> Value {
 }
 
 fn packages(endpoint: &Value) -> Vec<&'static str> {
-    PACKAGES.into_iter().filter(|package| !endpoint[package].is_null()).collect()
+    PACKAGES
+        .into_iter()
+        .filter(|package| !endpoint[package].is_null())
+        .collect()
 }

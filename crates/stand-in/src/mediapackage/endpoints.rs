@@ -96,7 +96,10 @@ pub(super) enum Serving {
 impl Endpoints {
     /// Makes a channel, or gives one another source.
     pub fn create_channel(&self, id: &str, source: impl Into<Source>) {
-        let channel = Channel { source: source.into(), timeline: Timeline::default() };
+        let channel = Channel {
+            source: source.into(),
+            timeline: Timeline::default(),
+        };
         lock(&self.0).channels.insert(id.to_owned(), channel);
     }
 
@@ -129,7 +132,8 @@ impl Endpoints {
     /// Panics if MediaPackage would refuse it.
     #[track_caller]
     pub fn create(&self, endpoint: &Value) -> Value {
-        self.try_create(endpoint).unwrap_or_else(|failure| panic!("{endpoint}: {failure:?}"))
+        self.try_create(endpoint)
+            .unwrap_or_else(|failure| panic!("{endpoint}: {failure:?}"))
     }
 
     /// Updates an endpoint as `UpdateOriginEndpoint` does, and returns it as described.
@@ -137,7 +141,8 @@ impl Endpoints {
     /// Panics if MediaPackage would refuse it.
     #[track_caller]
     pub fn update(&self, id: &str, endpoint: &Value) -> Value {
-        self.try_update(id, endpoint).unwrap_or_else(|failure| panic!("{endpoint}: {failure:?}"))
+        self.try_update(id, endpoint)
+            .unwrap_or_else(|failure| panic!("{endpoint}: {failure:?}"))
     }
 
     /// Deletes an endpoint as `DeleteOriginEndpoint` does, if it is there.
@@ -155,7 +160,9 @@ impl Endpoints {
     /// Panics if there is no such endpoint.
     #[track_caller]
     pub fn url(&self, id: &str) -> String {
-        let endpoint = self.endpoint(id).unwrap_or_else(|| panic!("there is no endpoint {id:?}"));
+        let endpoint = self
+            .endpoint(id)
+            .unwrap_or_else(|| panic!("there is no endpoint {id:?}"));
         endpoint["url"].as_str().unwrap_or_default().to_owned()
     }
 
@@ -179,7 +186,9 @@ impl Endpoints {
     /// Lets an endpoint, also one made later, answer so where its stream would be: for one file, such as
     /// `index.m3u8`, or with an empty name for all.
     pub fn set_reply(&self, id: &str, file: &str, reply: Reply) {
-        lock(&self.0).replies.insert((id.to_owned(), file.to_owned()), reply);
+        lock(&self.0)
+            .replies
+            .insert((id.to_owned(), file.to_owned()), reply);
     }
 
     /// Forgets what [`set_reply`](Self::set_reply) said about the endpoint.
@@ -201,15 +210,22 @@ impl Endpoints {
 
     pub(super) fn list(&self, channel: &str) -> Vec<Value> {
         let state = lock(&self.0);
-        let all = state.ids.values().filter_map(|uuid| state.endpoints.get(uuid));
+        let all = state
+            .ids
+            .values()
+            .filter_map(|uuid| state.endpoints.get(uuid));
         let described = all.map(|endpoint| endpoint.described.clone());
-        described.filter(|endpoint| channel.is_empty() || endpoint["channelId"] == channel).collect()
+        described
+            .filter(|endpoint| channel.is_empty() || endpoint["channelId"] == channel)
+            .collect()
     }
 
     pub(super) fn find(&self, id: &str) -> Result<Value, Failure> {
         let state = lock(&self.0);
         let endpoint = state.ids.get(id).and_then(|uuid| state.endpoints.get(uuid));
-        endpoint.map(|endpoint| endpoint.described.clone()).ok_or_else(|| no_such_endpoint(id))
+        endpoint
+            .map(|endpoint| endpoint.described.clone())
+            .ok_or_else(|| no_such_endpoint(id))
     }
 
     pub(super) fn try_create(&self, input: &Value) -> Result<Value, Failure> {
@@ -221,17 +237,30 @@ impl Endpoints {
             return Err(Failure::not_found(format!("channel {channel} not found")));
         }
         if state.ids.contains_key(&id) {
-            return Err(Failure::unprocessable(format!("an origin endpoint with id {id} already exists")));
+            return Err(Failure::unprocessable(format!(
+                "an origin endpoint with id {id} already exists"
+            )));
         }
         // As random as AWS's, and the same in every run.
-        let uuid = format!("{:x}", Md5::digest(format!("{id} {}", state.endpoints.len())));
+        let uuid = format!(
+            "{:x}",
+            Md5::digest(format!("{id} {}", state.endpoints.len()))
+        );
         let arn = format!("arn:aws:mediapackage:{REGION}:{ACCOUNT_ID}:origin_endpoints/{uuid}");
         described.insert("arn".to_owned(), json!(arn));
         described.insert("createdAt".to_owned(), json!(iso8601(SystemTime::now())));
-        let described = definition::with_urls(described, &format!("{}/out/v1/{uuid}", state.origin_url));
+        let described =
+            definition::with_urls(described, &format!("{}/out/v1/{uuid}", state.origin_url));
         let answer = described.clone();
         state.ids.insert(id, uuid.clone());
-        state.endpoints.insert(uuid, Endpoint { described, created_at: Instant::now(), deleted_at: None });
+        state.endpoints.insert(
+            uuid,
+            Endpoint {
+                described,
+                created_at: Instant::now(),
+                deleted_at: None,
+            },
+        );
         Ok(answer)
     }
 
@@ -239,9 +268,14 @@ impl Endpoints {
         let mut state = lock(&self.0);
         let state = &mut *state;
         let uuid = state.ids.get(id).ok_or_else(|| no_such_endpoint(id))?;
-        let endpoint = state.endpoints.get_mut(uuid).ok_or_else(|| no_such_endpoint(id))?;
-        let updated = definition::updated(&endpoint.described, input).map_err(Failure::unprocessable)?;
-        endpoint.described = definition::with_urls(updated, &format!("{}/out/v1/{uuid}", state.origin_url));
+        let endpoint = state
+            .endpoints
+            .get_mut(uuid)
+            .ok_or_else(|| no_such_endpoint(id))?;
+        let updated =
+            definition::updated(&endpoint.described, input).map_err(Failure::unprocessable)?;
+        endpoint.described =
+            definition::with_urls(updated, &format!("{}/out/v1/{uuid}", state.origin_url));
         Ok(endpoint.described.clone())
     }
 
@@ -261,15 +295,22 @@ impl Endpoints {
     /// What the path behind a uuid leads to.
     pub(super) fn serving(&self, uuid: &str, path: &str) -> Serving {
         let state = lock(&self.0);
-        let Some(endpoint) = state.served(uuid) else { return Serving::Nothing };
+        let Some(endpoint) = state.served(uuid) else {
+            return Serving::Nothing;
+        };
         if endpoint["origination"] == "DENY" {
             return Serving::Denied(state.denied_status.unwrap_or(403));
         }
-        let channel = endpoint["channelId"].as_str().and_then(|channel| state.channels.get(channel));
+        let channel = endpoint["channelId"]
+            .as_str()
+            .and_then(|channel| state.channels.get(channel));
         match (channel, definition::manifest(endpoint, path)) {
-            (Some(Channel { source, timeline }), Some((manifest, file))) => {
-                Serving::Stream { source: source.clone(), timeline: timeline.clone(), manifest, file }
-            }
+            (Some(Channel { source, timeline }), Some((manifest, file))) => Serving::Stream {
+                source: source.clone(),
+                timeline: timeline.clone(),
+                manifest,
+                file,
+            },
             _ => Serving::Nothing,
         }
     }
@@ -287,7 +328,9 @@ impl State {
     /// The endpoint of this uuid, if the origin knows it, yet or still.
     fn served(&self, uuid: &str) -> Option<&Value> {
         let endpoint = self.endpoints.get(uuid)?;
-        let is_gone = endpoint.deleted_at.is_some_and(|at| at.elapsed() >= self.delete_delay);
+        let is_gone = endpoint
+            .deleted_at
+            .is_some_and(|at| at.elapsed() >= self.delete_delay);
         let is_there = endpoint.created_at.elapsed() >= self.start_delay;
         (is_there && !is_gone).then_some(&endpoint.described)
     }

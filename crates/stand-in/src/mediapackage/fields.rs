@@ -34,15 +34,27 @@ enum Otherwise {
 }
 
 const fn may(name: &'static str, kind: Kind) -> Field {
-    Field { name, kind, otherwise: Otherwise::Absent }
+    Field {
+        name,
+        kind,
+        otherwise: Otherwise::Absent,
+    }
 }
 
 const fn must(name: &'static str, kind: Kind) -> Field {
-    Field { name, kind, otherwise: Otherwise::Required }
+    Field {
+        name,
+        kind,
+        otherwise: Otherwise::Required,
+    }
 }
 
 const fn or(name: &'static str, kind: Kind, default: &'static str) -> Field {
-    Field { name, kind, otherwise: Otherwise::Default(default) }
+    Field {
+        name,
+        kind,
+        otherwise: Otherwise::Default(default),
+    }
 }
 
 /// The packager types. An endpoint has one, and keeps it.
@@ -50,7 +62,13 @@ pub(super) const PACKAGES: [&str; 4] = ["cmafPackage", "dashPackage", "hlsPackag
 
 /// What Create and Update both take.
 pub(super) const ENDPOINT: &[Field] = &[
-    may("authorization", Object(&[must("cdnIdentifierSecret", Text), must("secretsRoleArn", Text)])),
+    may(
+        "authorization",
+        Object(&[
+            must("cdnIdentifierSecret", Text),
+            must("secretsRoleArn", Text),
+        ]),
+    ),
     may("cmafPackage", Object(CMAF)),
     may("dashPackage", Object(DASH)),
     may("description", Text),
@@ -64,7 +82,11 @@ pub(super) const ENDPOINT: &[Field] = &[
 ];
 
 /// What only Create takes.
-pub(super) const IDENTITY: &[Field] = &[must("id", Text), must("channelId", Text), or("tags", Tags, "{}")];
+pub(super) const IDENTITY: &[Field] = &[
+    must("id", Text),
+    must("channelId", Text),
+    or("tags", Tags, "{}"),
+];
 
 const HLS: &[Field] = &[
     or("adMarkers", AD_MARKERS, r#""NONE""#),
@@ -123,29 +145,50 @@ const DASH: &[Field] = &[
     may("adsOnDeliveryRestrictions", AD_RESTRICTIONS),
     may(
         "encryption",
-        Object(&[may("keyRotationIntervalSeconds", Number), must("spekeKeyProvider", Object(SPEKE))]),
+        Object(&[
+            may("keyRotationIntervalSeconds", Number),
+            must("spekeKeyProvider", Object(SPEKE)),
+        ]),
     ),
     may("includeIframeOnlyStream", Flag),
-    or("manifestLayout", OneOf(&["FULL", "COMPACT", "DRM_TOP_LEVEL_COMPACT"]), r#""FULL""#),
+    or(
+        "manifestLayout",
+        OneOf(&["FULL", "COMPACT", "DRM_TOP_LEVEL_COMPACT"]),
+        r#""FULL""#,
+    ),
     or("manifestWindowSeconds", Number, "60"),
     or("minBufferTimeSeconds", Number, "30"),
     or("minUpdatePeriodSeconds", Number, "15"),
     or("periodTriggers", List(&OneOf(&["ADS"])), "[]"),
-    or("profile", OneOf(&["NONE", "HBBTV_1_5", "HYBRIDCAST", "DVB_DASH_2014"]), r#""NONE""#),
+    or(
+        "profile",
+        OneOf(&["NONE", "HBBTV_1_5", "HYBRIDCAST", "DVB_DASH_2014"]),
+        r#""NONE""#,
+    ),
     or("segmentDurationSeconds", Number, "2"),
     or(
         "segmentTemplateFormat",
-        OneOf(&["NUMBER_WITH_TIMELINE", "TIME_WITH_TIMELINE", "NUMBER_WITH_DURATION"]),
+        OneOf(&[
+            "NUMBER_WITH_TIMELINE",
+            "TIME_WITH_TIMELINE",
+            "NUMBER_WITH_DURATION",
+        ]),
         r#""NUMBER_WITH_TIMELINE""#,
     ),
     or("streamSelection", Object(STREAM_SELECTION), "{}"),
     or("suggestedPresentationDelaySeconds", Number, "25"),
-    may("utcTiming", OneOf(&["NONE", "HTTP-HEAD", "HTTP-ISO", "HTTP-XSDATE"])),
+    may(
+        "utcTiming",
+        OneOf(&["NONE", "HTTP-HEAD", "HTTP-ISO", "HTTP-XSDATE"]),
+    ),
     may("utcTimingUri", Text),
 ];
 
 const MSS: &[Field] = &[
-    may("encryption", Object(&[must("spekeKeyProvider", Object(SPEKE))])),
+    may(
+        "encryption",
+        Object(&[must("spekeKeyProvider", Object(SPEKE))]),
+    ),
     or("manifestWindowSeconds", Number, "60"),
     or("segmentDurationSeconds", Number, "2"),
     or("streamSelection", Object(STREAM_SELECTION), "{}"),
@@ -155,7 +198,10 @@ const SPEKE: &[Field] = &[
     may("certificateArn", Text),
     may(
         "encryptionContractConfiguration",
-        Object(&[must("presetSpeke20Audio", Text), must("presetSpeke20Video", Text)]),
+        Object(&[
+            must("presetSpeke20Audio", Text),
+            must("presetSpeke20Video", Text),
+        ]),
     ),
     must("resourceId", Text),
     must("roleArn", Text),
@@ -168,7 +214,11 @@ const STREAM_SELECTION: &[Field] = &[
     or("minVideoBitsPerSecond", Number, "0"),
     or(
         "streamOrder",
-        OneOf(&["ORIGINAL", "VIDEO_BITRATE_ASCENDING", "VIDEO_BITRATE_DESCENDING"]),
+        OneOf(&[
+            "ORIGINAL",
+            "VIDEO_BITRATE_ASCENDING",
+            "VIDEO_BITRATE_DESCENDING",
+        ]),
         r#""ORIGINAL""#,
     ),
 ];
@@ -190,9 +240,20 @@ const AD_TRIGGERS: Kind = List(&OneOf(&[
 /// The fields of `input`, checked, with defaults for what is missing. What is no field here stays as it is:
 /// this is also an AWS that knows more than the table, as a client that is older than AWS meets it.
 pub(super) fn fill(fields: &[Field], input: &Value) -> Result<Map<String, Value>, String> {
-    let given = input.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
-    let mut filled: Map<_, _> = given.map(|(name, value)| (name.clone(), value.clone())).collect();
-    for Field { name, kind, otherwise } in fields {
+    let given = input
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(_, value)| !value.is_null());
+    let mut filled: Map<_, _> = given
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    for Field {
+        name,
+        kind,
+        otherwise,
+    } in fields
+    {
         let value = match (&input[name], otherwise) {
             (Value::Null, Otherwise::Absent) => continue,
             (Value::Null, Otherwise::Required) => return Err(format!("{name} must be provided")),
@@ -220,6 +281,10 @@ impl Kind {
             (Object(fields), Value::Object(_)) => return fill(fields, value).map(Value::Object),
             _ => false,
         };
-        if fits { Ok(value.clone()) } else { Err(format!("{name} is not valid")) }
+        if fits {
+            Ok(value.clone())
+        } else {
+            Err(format!("{name} is not valid"))
+        }
     }
 }

@@ -16,10 +16,18 @@ use crate::server::Handled;
 use crate::traffic::{Refusal, Target, Traffic};
 use crate::web::File;
 
-pub(super) async fn answer(traffic: Traffic, endpoints: Endpoints, request: Request<Bytes>) -> Handled {
+pub(super) async fn answer(
+    traffic: Traffic,
+    endpoints: Endpoints,
+    request: Request<Bytes>,
+) -> Handled {
     let arrival = traffic.arrive("origin");
     let path = decoded(request.uri().path());
-    let target = Target { operation: request.method().to_string(), key: path.clone(), ..Target::default() };
+    let target = Target {
+        operation: request.method().to_string(),
+        key: path.clone(),
+        ..Target::default()
+    };
     let file = match traffic.before(&arrival, target).await {
         Ok(()) => find(&endpoints, &path).await,
         Err(Refusal::Status(status, _)) => File::empty(status),
@@ -30,7 +38,9 @@ pub(super) async fn answer(traffic: Traffic, endpoints: Endpoints, request: Requ
 }
 
 async fn find(endpoints: &Endpoints, path: &str) -> File {
-    let Some((uuid, path)) = endpoint_of(endpoints, path) else { return nothing() };
+    let Some((uuid, path)) = endpoint_of(endpoints, path) else {
+        return nothing();
+    };
     match endpoints.reply(&uuid, path) {
         Some(Reply::Status(status)) => return refused(status),
         Some(Reply::Text(text)) => return File::new(PLAYLIST, "max-age=1", text),
@@ -41,12 +51,25 @@ async fn find(endpoints: &Endpoints, path: &str) -> File {
     let found = match endpoints.serving(&uuid, path) {
         Serving::Nothing => None,
         Serving::Denied(status) => Some(refused(status)),
-        Serving::Stream { source: Source::Live(live), timeline, manifest, file } => {
-            live.file(&manifest, &file, &timeline, SystemTime::now())
-        }
-        Serving::Stream { source: Source::Directory { path, master }, manifest, file, .. } => {
-            read(&path, if file == format!("{manifest}.m3u8") { &master } else { &file })
-        }
+        Serving::Stream {
+            source: Source::Live(live),
+            timeline,
+            manifest,
+            file,
+        } => live.file(&manifest, &file, &timeline, SystemTime::now()),
+        Serving::Stream {
+            source: Source::Directory { path, master },
+            manifest,
+            file,
+            ..
+        } => read(
+            &path,
+            if file == format!("{manifest}.m3u8") {
+                &master
+            } else {
+                &file
+            },
+        ),
     };
     found.unwrap_or_else(nothing)
 }
@@ -64,7 +87,10 @@ fn endpoint_of<'a>(endpoints: &Endpoints, path: &'a str) -> Option<(String, &'a 
 /// A file below a folder. There is no way out of it.
 fn read(folder: &Path, file: &str) -> Option<File> {
     let path = Path::new(file);
-    if !path.components().all(|part| matches!(part, Component::Normal(_))) {
+    if !path
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)))
+    {
         return None;
     }
     let body = fs::read(folder.join(path)).ok()?;

@@ -28,11 +28,15 @@ pub(super) fn route(endpoints: &Endpoints, mut ask: Ask) -> Option<Operation> {
             })
         }
         (&Method::GET, ["origin_endpoints", id]) => {
-            Operation::new("DescribeOriginEndpoint", id, move |id| Ok((StatusCode::OK, endpoints.find(id)?)))
+            Operation::new("DescribeOriginEndpoint", id, move |id| {
+                Ok((StatusCode::OK, endpoints.find(id)?))
+            })
         }
-        (&Method::PUT, ["origin_endpoints", id]) => Operation::new("UpdateOriginEndpoint", id, move |id| {
-            Ok((StatusCode::OK, endpoints.try_update(id, &ask.body)?))
-        }),
+        (&Method::PUT, ["origin_endpoints", id]) => {
+            Operation::new("UpdateOriginEndpoint", id, move |id| {
+                Ok((StatusCode::OK, endpoints.try_update(id, &ask.body)?))
+            })
+        }
         (&Method::DELETE, ["origin_endpoints", id]) => {
             Operation::new("DeleteOriginEndpoint", id, move |id| {
                 endpoints.try_delete(id)?;

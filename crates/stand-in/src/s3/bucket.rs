@@ -47,7 +47,10 @@ pub(super) struct Deletion {
 
 impl Bucket {
     pub(super) fn new(versioning: Versioning) -> Self {
-        Self { versioning, ..Self::default() }
+        Self {
+            versioning,
+            ..Self::default()
+        }
     }
 
     /// The newest version of a key, which may be a delete marker.
@@ -62,7 +65,10 @@ impl Bucket {
 
     /// The version with this id.
     pub(super) fn version(&self, key: &str, version_id: &str) -> Option<&Stored> {
-        self.keys.get(key)?.iter().find(|stored| stored.version_id() == version_id)
+        self.keys
+            .get(key)?
+            .iter()
+            .find(|stored| stored.version_id() == version_id)
     }
 
     /// Adds a version, in the place of the null version where the bucket keeps none; returns the id to
@@ -74,7 +80,12 @@ impl Bucket {
             versions.retain(|stored| !stored.is_null);
         }
         self.last_sequence += 1;
-        let stored = Stored { sequence: self.last_sequence, is_null, modified_s: now_s(), content };
+        let stored = Stored {
+            sequence: self.last_sequence,
+            is_null,
+            modified_s: now_s(),
+            content,
+        };
         let version_id = (self.versioning != Versioning::Off).then(|| stored.version_id());
         // Most keys keep one version for ever: growing in steps of four would triple their memory.
         versions.reserve_exact(1);
@@ -90,14 +101,23 @@ impl Bucket {
                 self.keys.remove(key);
                 Deletion::default()
             }
-            None => Deletion { is_delete_marker: true, version_id: self.put(key, Content::DeleteMarker) },
+            None => Deletion {
+                is_delete_marker: true,
+                version_id: self.put(key, Content::DeleteMarker),
+            },
         }
     }
 
     fn remove(&mut self, key: &str, version_id: &str) -> Deletion {
-        let mut deletion = Deletion { version_id: Some(version_id.to_owned()), ..Deletion::default() };
+        let mut deletion = Deletion {
+            version_id: Some(version_id.to_owned()),
+            ..Deletion::default()
+        };
         if let Some(versions) = self.keys.get_mut(key) {
-            if let Some(at) = versions.iter().position(|stored| stored.version_id() == version_id) {
+            if let Some(at) = versions
+                .iter()
+                .position(|stored| stored.version_id() == version_id)
+            {
                 deletion.is_delete_marker = versions.remove(at).is_delete_marker();
             }
             if versions.is_empty() {
@@ -108,8 +128,14 @@ impl Bucket {
     }
 
     /// Every key from `prefix` on that begins with it.
-    pub(super) fn under<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a [Stored])> {
-        let from = (std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded);
+    pub(super) fn under<'a>(
+        &'a self,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a [Stored])> {
+        let from = (
+            std::ops::Bound::Included(prefix),
+            std::ops::Bound::Unbounded,
+        );
         self.keys
             .range::<str, _>(from)
             .take_while(move |(key, _)| key.starts_with(prefix))
@@ -117,7 +143,10 @@ impl Bucket {
     }
 
     /// What plain reads find under `prefix`.
-    pub(super) fn objects<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a Stored)> {
+    pub(super) fn objects<'a>(
+        &'a self,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a Stored)> {
         self.under(prefix)
             .filter_map(|(key, versions)| Some((key, versions.last()?)))
             .filter(|(_, stored)| !stored.is_delete_marker())
@@ -130,7 +159,11 @@ impl Stored {
     }
 
     pub(super) fn version_id(&self) -> String {
-        if self.is_null { NULL_VERSION.to_owned() } else { format!("{:032x}", self.sequence) }
+        if self.is_null {
+            NULL_VERSION.to_owned()
+        } else {
+            format!("{:032x}", self.sequence)
+        }
     }
 
     pub(super) fn size_bytes(&self) -> u64 {
@@ -184,7 +217,10 @@ impl PartialEq for Stored {
 }
 
 fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
 }
 
 /// A bucket as it was at one moment, to compare end states or to load into another server. Taking and loading
@@ -198,7 +234,9 @@ pub struct Snapshot(pub(super) Arc<Bucket>);
 impl Snapshot {
     /// What plain reads find, by key.
     pub fn objects(&self) -> impl Iterator<Item = (&str, Object)> {
-        self.0.objects("").map(|(key, stored)| (key, stored.object()))
+        self.0
+            .objects("")
+            .map(|(key, stored)| (key, stored.object()))
     }
 }
 

@@ -45,13 +45,22 @@ impl Buckets {
     /// Puts an object that is nothing but its body.
     #[track_caller]
     pub fn put(&self, bucket: &str, key: &str, body: impl Into<Bytes>) {
-        self.put_object(bucket, key, Object { body: body.into(), ..Object::default() });
+        self.put_object(
+            bucket,
+            key,
+            Object {
+                body: body.into(),
+                ..Object::default()
+            },
+        );
     }
 
     /// Puts an object with headers.
     #[track_caller]
     pub fn put_object(&self, bucket: &str, key: &str, object: Object) {
-        self.change(bucket, |bucket| bucket.put(key, Content::Whole(Arc::new(object.stored()))));
+        self.change(bucket, |bucket| {
+            bucket.put(key, Content::Whole(Arc::new(object.stored())))
+        });
     }
 
     /// Puts an object of zero bytes that takes no memory but for its key.
@@ -88,14 +97,22 @@ impl Buckets {
     /// The keys that plain reads find under a prefix, in order.
     #[track_caller]
     pub fn keys(&self, bucket: &str, prefix: &str) -> Vec<String> {
-        self.look(bucket, |bucket| bucket.objects(prefix).map(|(key, _)| key.to_owned()).collect())
+        self.look(bucket, |bucket| {
+            bucket
+                .objects(prefix)
+                .map(|(key, _)| key.to_owned())
+                .collect()
+        })
     }
 
     /// The sizes in bytes of what plain reads find under a prefix.
     #[track_caller]
     pub fn sizes(&self, bucket: &str, prefix: &str) -> BTreeMap<String, u64> {
         self.look(bucket, |bucket| {
-            bucket.objects(prefix).map(|(key, stored)| (key.to_owned(), stored.size_bytes())).collect()
+            bucket
+                .objects(prefix)
+                .map(|(key, stored)| (key.to_owned(), stored.size_bytes()))
+                .collect()
         })
     }
 
@@ -112,7 +129,12 @@ impl Buckets {
                     is_delete_marker: stored.is_delete_marker(),
                     size_bytes: stored.size_bytes(),
                 };
-                versions.iter().rev().enumerate().map(version).collect::<Vec<_>>()
+                versions
+                    .iter()
+                    .rev()
+                    .enumerate()
+                    .map(version)
+                    .collect::<Vec<_>>()
             };
             bucket.under(prefix).flat_map(newest_first).collect()
         })
@@ -129,29 +151,40 @@ impl Buckets {
 
     /// Makes the bucket what it was when the snapshot was taken, here or on another server.
     pub fn restore(&self, bucket: &str, snapshot: &Snapshot) {
-        lock(&self.0).buckets.insert(bucket.to_owned(), Arc::clone(&snapshot.0));
+        lock(&self.0)
+            .buckets
+            .insert(bucket.to_owned(), Arc::clone(&snapshot.0));
     }
 
     /// From now on refuses to delete this object, with this error code. `AccessDenied` is what a bucket
     /// policy gives.
     pub fn refuse_delete(&self, bucket: &str, key: &str, code: &'static str) {
-        lock(&self.0).refusals.insert((bucket.to_owned(), key.to_owned()), code);
+        lock(&self.0)
+            .refusals
+            .insert((bucket.to_owned(), key.to_owned()), code);
     }
 
     /// From now on refuses to put this object, with this error code.
     pub fn refuse_put(&self, bucket: &str, key: &str, code: &'static str) {
-        lock(&self.0).put_refusals.insert((bucket.to_owned(), key.to_owned()), code);
+        lock(&self.0)
+            .put_refusals
+            .insert((bucket.to_owned(), key.to_owned()), code);
     }
 
     pub(super) fn put_refusal(&self, bucket: &str, key: &str) -> S3Result<()> {
         let key = (bucket.to_owned(), key.to_owned());
-        lock(&self.0).put_refusals.get(&key).map_or(Ok(()), |code| Err(refused(code)))
+        lock(&self.0)
+            .put_refusals
+            .get(&key)
+            .map_or(Ok(()), |code| Err(refused(code)))
     }
 
     /// From now on answers reads of this object without its entity tag. S3 always sends it; a proxy before it, or an
     /// S3 of another make, may not.
     pub fn withhold_etag(&self, bucket: &str, key: &str) {
-        lock(&self.0).without_etag.insert((bucket.to_owned(), key.to_owned()));
+        lock(&self.0)
+            .without_etag
+            .insert((bucket.to_owned(), key.to_owned()));
     }
 
     #[track_caller]
@@ -175,7 +208,11 @@ impl Buckets {
 impl Buckets {
     /// What a plain read finds, if there is such a bucket.
     pub(crate) fn find(&self, bucket: &str, key: &str) -> Option<Object> {
-        lock(&self.0).buckets.get(bucket)?.current(key).map(Stored::object)
+        lock(&self.0)
+            .buckets
+            .get(bucket)?
+            .current(key)
+            .map(Stored::object)
     }
 
     pub(super) fn names(&self) -> Vec<String> {
@@ -192,7 +229,11 @@ impl Buckets {
         }
     }
 
-    pub(super) fn read<T>(&self, bucket: &str, read: impl FnOnce(&Bucket) -> S3Result<T>) -> S3Result<T> {
+    pub(super) fn read<T>(
+        &self,
+        bucket: &str,
+        read: impl FnOnce(&Bucket) -> S3Result<T>,
+    ) -> S3Result<T> {
         let account = lock(&self.0);
         read(account.buckets.get(bucket).ok_or_else(no_such_bucket)?)
     }
@@ -203,11 +244,15 @@ impl Buckets {
         write: impl FnOnce(&mut Bucket) -> S3Result<T>,
     ) -> S3Result<T> {
         let mut account = lock(&self.0);
-        write(Arc::make_mut(account.buckets.get_mut(bucket).ok_or_else(no_such_bucket)?))
+        write(Arc::make_mut(
+            account.buckets.get_mut(bucket).ok_or_else(no_such_bucket)?,
+        ))
     }
 
     pub(super) fn withholds_etag(&self, bucket: &str, key: &str) -> bool {
-        lock(&self.0).without_etag.contains(&(bucket.to_owned(), key.to_owned()))
+        lock(&self.0)
+            .without_etag
+            .contains(&(bucket.to_owned(), key.to_owned()))
     }
 
     pub(super) fn remove(

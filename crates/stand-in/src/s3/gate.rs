@@ -31,7 +31,11 @@ pub(super) async fn pass(traffic: Traffic, request: Request<Bytes>, service: S3S
 /// Several lines of a list header mean the same as one (RFC 9110, 5.3). SDKs send `aws-chunked` on a line of
 /// its own, and `s3s` takes no second line.
 fn join_lines(headers: &mut HeaderMap, name: HeaderName) {
-    let lines: Vec<_> = headers.get_all(&name).iter().map(HeaderValue::as_bytes).collect();
+    let lines: Vec<_> = headers
+        .get_all(&name)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
     if lines.len() > 1
         && let Ok(joined) = HeaderValue::from_bytes(&lines.join(&b','))
     {
@@ -52,7 +56,11 @@ impl S3Access for Gate {
             Ok(()) => {}
             Err(Refusal::Reset) => return Err(s3_error!(RequestTimeout)),
             Err(Refusal::Status(status, code)) => {
-                let mut error = refused(if code.is_empty() { usual_code(status) } else { code });
+                let mut error = refused(if code.is_empty() {
+                    usual_code(status)
+                } else {
+                    code
+                });
                 error.set_status_code(status);
                 return Err(error);
             }
@@ -92,6 +100,10 @@ fn target(cx: &S3AccessContext<'_>) -> Target {
 }
 
 fn prefix(uri: &Uri) -> Option<String> {
-    let prefix = uri.query()?.split('&').find_map(|pair| pair.strip_prefix("prefix="))?.replace('+', " ");
+    let prefix = uri
+        .query()?
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("prefix="))?
+        .replace('+', " ");
     Some(percent_decode_str(&prefix).decode_utf8_lossy().into_owned())
 }

@@ -2,9 +2,10 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use s3s::dto::{
-    CommonPrefix, DeleteMarkerEntry, ETag, EncodingType, ListObjectVersionsInput, ListObjectVersionsOutput,
-    ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, Object, ObjectStorageClass,
-    ObjectVersion, ObjectVersionStorageClass, Timestamp,
+    CommonPrefix, DeleteMarkerEntry, ETag, EncodingType, ListObjectVersionsInput,
+    ListObjectVersionsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
+    ListObjectsV2Output, Object, ObjectStorageClass, ObjectVersion, ObjectVersionStorageClass,
+    Timestamp,
 };
 use s3s::{S3Error, S3Result, s3_error};
 
@@ -14,11 +15,28 @@ use super::page::{Page, Versions, Window};
 /// S3 API reference, `ListObjectsV2`: "The response might contain fewer keys but will never contain more."
 const MAX_KEYS: i32 = 1000;
 
-pub(super) fn objects_v2(bucket: &Bucket, input: ListObjectsV2Input) -> S3Result<ListObjectsV2Output> {
-    let asked = Asked::new(&input.prefix, &input.delimiter, input.max_keys, input.encoding_type.as_ref())?;
-    let token = input.continuation_token.as_deref().map(continue_after).transpose()?;
-    let page =
-        asked.window(token.as_ref().or(input.start_after.as_ref()), None, Versions::Current).page(bucket);
+pub(super) fn objects_v2(
+    bucket: &Bucket,
+    input: ListObjectsV2Input,
+) -> S3Result<ListObjectsV2Output> {
+    let asked = Asked::new(
+        &input.prefix,
+        &input.delimiter,
+        input.max_keys,
+        input.encoding_type.as_ref(),
+    )?;
+    let token = input
+        .continuation_token
+        .as_deref()
+        .map(continue_after)
+        .transpose()?;
+    let page = asked
+        .window(
+            token.as_ref().or(input.start_after.as_ref()),
+            None,
+            Versions::Current,
+        )
+        .page(bucket);
     Ok(ListObjectsV2Output {
         key_count: i32::try_from(page.entries.len()).ok(),
         next_continuation_token: page.next().map(|(name, _)| continuation_token(name)),
@@ -28,7 +46,10 @@ pub(super) fn objects_v2(bucket: &Bucket, input: ListObjectsV2Input) -> S3Result
         max_keys: Some(asked.max_keys),
         prefix: Some(asked.text(asked.prefix)),
         delimiter: asked.delimiter.map(|delimiter| asked.text(delimiter)),
-        start_after: input.start_after.as_deref().map(|start_after| asked.text(start_after)),
+        start_after: input
+            .start_after
+            .as_deref()
+            .map(|start_after| asked.text(start_after)),
         name: Some(input.bucket),
         continuation_token: input.continuation_token,
         encoding_type: input.encoding_type.clone(),
@@ -37,12 +58,22 @@ pub(super) fn objects_v2(bucket: &Bucket, input: ListObjectsV2Input) -> S3Result
 }
 
 pub(super) fn objects(bucket: &Bucket, input: ListObjectsInput) -> S3Result<ListObjectsOutput> {
-    let asked = Asked::new(&input.prefix, &input.delimiter, input.max_keys, input.encoding_type.as_ref())?;
-    let page = asked.window(input.marker.as_ref(), None, Versions::Current).page(bucket);
+    let asked = Asked::new(
+        &input.prefix,
+        &input.delimiter,
+        input.max_keys,
+        input.encoding_type.as_ref(),
+    )?;
+    let page = asked
+        .window(input.marker.as_ref(), None, Versions::Current)
+        .page(bucket);
     Ok(ListObjectsOutput {
         // S3 API reference, ListObjects: "returned only if you have the delimiter request parameter
         // specified".
-        next_marker: page.next().filter(|_| asked.delimiter.is_some()).map(|(name, _)| asked.text(name)),
+        next_marker: page
+            .next()
+            .filter(|_| asked.delimiter.is_some())
+            .map(|(name, _)| asked.text(name)),
         is_truncated: Some(page.is_truncated),
         contents: Some(asked.objects(&page)),
         common_prefixes: Some(asked.common_prefixes(&page)),
@@ -60,25 +91,49 @@ pub(super) fn versions(
     bucket: &Bucket,
     input: ListObjectVersionsInput,
 ) -> S3Result<ListObjectVersionsOutput> {
-    let asked = Asked::new(&input.prefix, &input.delimiter, input.max_keys, input.encoding_type.as_ref())?;
-    let key_marker = input.key_marker.as_ref().filter(|marker| !marker.is_empty());
-    let version_id_marker = input.version_id_marker.as_ref().filter(|marker| !marker.is_empty());
+    let asked = Asked::new(
+        &input.prefix,
+        &input.delimiter,
+        input.max_keys,
+        input.encoding_type.as_ref(),
+    )?;
+    let key_marker = input
+        .key_marker
+        .as_ref()
+        .filter(|marker| !marker.is_empty());
+    let version_id_marker = input
+        .version_id_marker
+        .as_ref()
+        .filter(|marker| !marker.is_empty());
     if version_id_marker.is_some() && key_marker.is_none() {
         return Err(s3_error!(
             InvalidArgument,
             "A version-id marker cannot be specified without a key marker."
         ));
     }
-    let page = asked.window(key_marker, version_id_marker, Versions::All).page(bucket);
-    let (markers, versions): (Vec<_>, Vec<_>) =
-        page.versions().partition(|(_, stored, _)| stored.is_delete_marker());
+    let page = asked
+        .window(key_marker, version_id_marker, Versions::All)
+        .page(bucket);
+    let (markers, versions): (Vec<_>, Vec<_>) = page
+        .versions()
+        .partition(|(_, stored, _)| stored.is_delete_marker());
     let next = page.next();
     Ok(ListObjectVersionsOutput {
         next_key_marker: next.map(|(name, _)| asked.text(name)),
         next_version_id_marker: next.and_then(|(_, stored)| stored).map(Stored::version_id),
         is_truncated: Some(page.is_truncated),
-        versions: Some(versions.into_iter().map(|version| asked.version(version)).collect()),
-        delete_markers: Some(markers.into_iter().map(|marker| asked.delete_marker(marker)).collect()),
+        versions: Some(
+            versions
+                .into_iter()
+                .map(|version| asked.version(version))
+                .collect(),
+        ),
+        delete_markers: Some(
+            markers
+                .into_iter()
+                .map(|marker| asked.delete_marker(marker))
+                .collect(),
+        ),
         common_prefixes: Some(asked.common_prefixes(&page)),
         max_keys: Some(asked.max_keys),
         prefix: Some(asked.text(asked.prefix)),
@@ -97,7 +152,12 @@ fn continuation_token(last: &str) -> String {
 }
 
 fn continue_after(token: &str) -> S3Result<String> {
-    let wrong = || -> S3Error { s3_error!(InvalidArgument, "The continuation token provided is incorrect") };
+    let wrong = || -> S3Error {
+        s3_error!(
+            InvalidArgument,
+            "The continuation token provided is incorrect"
+        )
+    };
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     let bytes: Option<Vec<u8>> = token.as_bytes().chunks(2).map(byte).collect();
     String::from_utf8(bytes.ok_or_else(wrong)?).map_err(|_| wrong())
@@ -114,8 +174,13 @@ struct Asked<'a> {
 
 /// S3 API reference, `ListObjectsV2`, `EncodingType`: `test_file(3).png` is `test_file%283%29.png`. The slash
 /// stays.
-const URL: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'*').remove(b'/').remove(b' ');
+const URL: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'*')
+    .remove(b'/')
+    .remove(b' ');
 
 /// A key, its version, and whether it is the latest.
 type Listed<'a> = (&'a str, &'a Stored, bool);
@@ -136,11 +201,16 @@ impl<'a> Asked<'a> {
             ));
         }
         if encoding_type.is_some_and(|encoding| encoding.as_str() != EncodingType::URL) {
-            return Err(s3_error!(InvalidArgument, "Invalid Encoding Method specified in Request"));
+            return Err(s3_error!(
+                InvalidArgument,
+                "Invalid Encoding Method specified in Request"
+            ));
         }
         Ok(Self {
             prefix: prefix.as_deref().unwrap_or_default(),
-            delimiter: delimiter.as_deref().filter(|delimiter| !delimiter.is_empty()),
+            delimiter: delimiter
+                .as_deref()
+                .filter(|delimiter| !delimiter.is_empty()),
             max_keys,
             url: encoding_type.is_some(),
         })
@@ -163,7 +233,11 @@ impl<'a> Asked<'a> {
     }
 
     fn text(&self, text: &str) -> String {
-        if self.url { utf8_percent_encode(text, URL).to_string().replace(' ', "+") } else { text.to_owned() }
+        if self.url {
+            utf8_percent_encode(text, URL).to_string().replace(' ', "+")
+        } else {
+            text.to_owned()
+        }
     }
 
     fn objects(&self, page: &Page<'_>) -> Vec<Object> {
@@ -186,7 +260,9 @@ impl<'a> Asked<'a> {
             size: i64::try_from(stored.size_bytes()).ok(),
             e_tag: Some(etag(stored)),
             last_modified: Some(Timestamp::from(stored.modified())),
-            storage_class: Some(ObjectVersionStorageClass::from(stored.storage_class().to_owned())),
+            storage_class: Some(ObjectVersionStorageClass::from(
+                stored.storage_class().to_owned(),
+            )),
             ..ObjectVersion::default()
         }
     }
@@ -202,7 +278,11 @@ impl<'a> Asked<'a> {
     }
 
     fn common_prefixes(&self, page: &Page<'_>) -> Vec<CommonPrefix> {
-        page.common_prefixes().map(|prefix| CommonPrefix { prefix: Some(self.text(prefix)) }).collect()
+        page.common_prefixes()
+            .map(|prefix| CommonPrefix {
+                prefix: Some(self.text(prefix)),
+            })
+            .collect()
     }
 }
 

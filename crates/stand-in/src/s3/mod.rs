@@ -43,13 +43,19 @@ impl Builder {
     /// See [`S3::set_latency`].
     #[must_use]
     pub fn latency(self, latency: Duration) -> Self {
-        Self { latency: Some(latency), ..self }
+        Self {
+            latency: Some(latency),
+            ..self
+        }
     }
 
     /// Counts and fails its calls together with those of other services.
     #[must_use]
     pub fn traffic(self, traffic: &Traffic) -> Self {
-        Self { traffic: traffic.clone(), ..self }
+        Self {
+            traffic: traffic.clone(),
+            ..self
+        }
     }
 
     /// Serves HTTPS, with a certificate for 127.0.0.1 that [`S3::ca_pem`] vouches for.
@@ -60,7 +66,11 @@ impl Builder {
 
     /// Starts the server.
     pub fn start(self) -> S3 {
-        let Self { traffic, latency, tls } = self;
+        let Self {
+            traffic,
+            latency,
+            tls,
+        } = self;
         if let Some(latency) = latency {
             traffic.set_latency(latency);
         }
@@ -70,9 +80,13 @@ impl Builder {
         service.set_access(Gate(traffic.clone()));
         let service = service.build();
         let identity = tls.then(Identity::new);
-        Service::serve_as(identity, "s3", &traffic, buckets, move |_, traffic, request| {
-            gate::pass(traffic, request, service.clone())
-        })
+        Service::serve_as(
+            identity,
+            "s3",
+            &traffic,
+            buckets,
+            move |_, traffic, request| gate::pass(traffic, request, service.clone()),
+        )
     }
 }
 

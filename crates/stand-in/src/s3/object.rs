@@ -47,13 +47,18 @@ impl Object {
             self.size_bytes = body_bytes;
             self.etag = format!("\"{:x}\"", Md5::digest(&self.body));
         }
-        self.content_type.get_or_insert_with(|| "binary/octet-stream".to_owned());
+        self.content_type
+            .get_or_insert_with(|| "binary/octet-stream".to_owned());
         self
     }
 
     /// An object of which only the size matters.
     pub(super) fn of_size(size_bytes: u64) -> Self {
-        Self { size_bytes, ..Self::default() }.stored()
+        Self {
+            size_bytes,
+            ..Self::default()
+        }
+        .stored()
     }
 }
 

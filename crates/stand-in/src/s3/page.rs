@@ -27,7 +27,11 @@ pub(super) enum Versions {
 }
 
 pub(super) enum Entry<'a> {
-    Version { key: &'a str, stored: &'a Stored, is_latest: bool },
+    Version {
+        key: &'a str,
+        stored: &'a Stored,
+        is_latest: bool,
+    },
     CommonPrefix(&'a str),
 }
 
@@ -41,9 +45,13 @@ impl<'a> Window<'a> {
     /// Takes the page out of the bucket: one seek in the order of keys, and one more for every common prefix.
     pub(super) fn page(&self, bucket: &'a Bucket) -> Page<'a> {
         let mut page = Page::default();
-        let Some(mut from) = self.start().filter(|_| self.max > 0) else { return page };
+        let Some(mut from) = self.start().filter(|_| self.max > 0) else {
+            return page;
+        };
         'seek: loop {
-            for (key, versions) in bucket.keys.range::<str, _>((from.as_ref().map(String::as_str), Unbounded))
+            for (key, versions) in bucket
+                .keys
+                .range::<str, _>((from.as_ref().map(String::as_str), Unbounded))
             {
                 if !key.starts_with(self.prefix) {
                     return page;
@@ -55,7 +63,11 @@ impl<'a> Window<'a> {
                         return page;
                     }
                     let Some(common_prefix) = common_prefix else {
-                        page.entries.push(Entry::Version { key, stored, is_latest });
+                        page.entries.push(Entry::Version {
+                            key,
+                            stored,
+                            is_latest,
+                        });
                         continue;
                     };
                     page.entries.push(Entry::CommonPrefix(common_prefix));
@@ -93,8 +105,15 @@ impl<'a> Window<'a> {
         Some(&key[..self.prefix.len() + at + delimiter.len()])
     }
 
-    fn listed(&self, key: &str, versions: &'a [Stored]) -> impl Iterator<Item = (&'a Stored, bool)> {
-        let before = self.after_version.filter(|_| self.after == Some(key)).map(|id| sequence(versions, id));
+    fn listed(
+        &self,
+        key: &str,
+        versions: &'a [Stored],
+    ) -> impl Iterator<Item = (&'a Stored, bool)> {
+        let before = self
+            .after_version
+            .filter(|_| self.after == Some(key))
+            .map(|id| sequence(versions, id));
         let latest = versions.last().map(|stored| stored.sequence);
         let is_current = self.versions == Versions::Current;
         versions
@@ -111,7 +130,11 @@ impl<'a> Page<'a> {
     /// Keys and versions, and whether each is its key's latest.
     pub(super) fn versions(&self) -> impl Iterator<Item = (&'a str, &'a Stored, bool)> {
         self.entries.iter().filter_map(|entry| match *entry {
-            Entry::Version { key, stored, is_latest } => Some((key, stored, is_latest)),
+            Entry::Version {
+                key,
+                stored,
+                is_latest,
+            } => Some((key, stored, is_latest)),
             Entry::CommonPrefix(_) => None,
         })
     }
@@ -125,10 +148,13 @@ impl<'a> Page<'a> {
 
     /// The name that the next page comes after, if there is a next page, and the version.
     pub(super) fn next(&self) -> Option<(&'a str, Option<&'a Stored>)> {
-        self.entries.last().filter(|_| self.is_truncated).map(|last| match *last {
-            Entry::Version { key, stored, .. } => (key, Some(stored)),
-            Entry::CommonPrefix(prefix) => (prefix, None),
-        })
+        self.entries
+            .last()
+            .filter(|_| self.is_truncated)
+            .map(|last| match *last {
+                Entry::Version { key, stored, .. } => (key, Some(stored)),
+                Entry::CommonPrefix(prefix) => (prefix, None),
+            })
     }
 }
 
@@ -136,7 +162,10 @@ impl<'a> Page<'a> {
 /// page by page must not end the listing. Where a null version was cannot be known then, and its key starts
 /// over.
 fn sequence(versions: &[Stored], version_id: &str) -> u64 {
-    match versions.iter().find(|stored| stored.version_id() == version_id) {
+    match versions
+        .iter()
+        .find(|stored| stored.version_id() == version_id)
+    {
         Some(stored) => stored.sequence,
         None => u64::from_str_radix(version_id, 16).unwrap_or(u64::MAX),
     }

@@ -48,7 +48,9 @@ pub(super) fn put(
 /// A delete: only the current version is compared. 412 on a delete marker, 404 where there is nothing
 /// (S3 user guide, "How to perform conditional deletes").
 pub(super) fn delete(latest: Option<&Stored>, condition: Option<&ETagCondition>) -> S3Result<()> {
-    let Some(condition) = condition else { return Ok(()) };
+    let Some(condition) = condition else {
+        return Ok(());
+    };
     let latest = latest.ok_or_else(no_such_key)?;
     if latest.is_delete_marker() || !is_met(condition, latest) {
         return Err(failed());
@@ -61,7 +63,10 @@ pub(super) fn no_such_key() -> S3Error {
 }
 
 fn failed() -> S3Error {
-    s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold")
+    s3_error!(
+        PreconditionFailed,
+        "At least one of the pre-conditions you specified did not hold"
+    )
 }
 
 fn is_met(condition: &ETagCondition, found: &Stored) -> bool {

@@ -32,7 +32,10 @@ pub(super) struct Protocol(pub(super) Buckets);
 
 #[async_trait::async_trait]
 impl S3 for Protocol {
-    async fn list_buckets(&self, _: S3Request<ListBucketsInput>) -> S3Result<S3Response<ListBucketsOutput>> {
+    async fn list_buckets(
+        &self,
+        _: S3Request<ListBucketsInput>,
+    ) -> S3Result<S3Response<ListBucketsOutput>> {
         let bucket = |name| s3s::dto::Bucket {
             name: Some(name),
             // The AWS CLI stumbles over a bucket without a date.
@@ -42,7 +45,10 @@ impl S3 for Protocol {
         let buckets = self.0.names().into_iter().map(bucket).collect();
         Ok(S3Response::new(ListBucketsOutput {
             buckets: Some(buckets),
-            owner: Some(Owner { id: Some(ACCOUNT_ID.to_owned()), ..Owner::default() }),
+            owner: Some(Owner {
+                id: Some(ACCOUNT_ID.to_owned()),
+                ..Owner::default()
+            }),
             ..ListBucketsOutput::default()
         }))
     }
@@ -56,10 +62,16 @@ impl S3 for Protocol {
         Ok(S3Response::new(CreateBucketOutput { location }))
     }
 
-    async fn head_bucket(&self, req: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
+    async fn head_bucket(
+        &self,
+        req: S3Request<HeadBucketInput>,
+    ) -> S3Result<S3Response<HeadBucketOutput>> {
         self.0.read(&req.input.bucket, |_| Ok(()))?;
         let bucket_region = Some(crate::REGION.to_owned());
-        Ok(S3Response::new(HeadBucketOutput { bucket_region, ..HeadBucketOutput::default() }))
+        Ok(S3Response::new(HeadBucketOutput {
+            bucket_region,
+            ..HeadBucketOutput::default()
+        }))
     }
 
     async fn get_bucket_versioning(
@@ -101,7 +113,9 @@ impl S3 for Protocol {
         req: S3Request<ListObjectsV2Input>,
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
         let name = req.input.bucket.clone();
-        self.0.read(&name, |bucket| listing::objects_v2(bucket, req.input)).map(S3Response::new)
+        self.0
+            .read(&name, |bucket| listing::objects_v2(bucket, req.input))
+            .map(S3Response::new)
     }
 
     async fn list_objects(
@@ -109,7 +123,9 @@ impl S3 for Protocol {
         req: S3Request<ListObjectsInput>,
     ) -> S3Result<S3Response<ListObjectsOutput>> {
         let name = req.input.bucket.clone();
-        self.0.read(&name, |bucket| listing::objects(bucket, req.input)).map(S3Response::new)
+        self.0
+            .read(&name, |bucket| listing::objects(bucket, req.input))
+            .map(S3Response::new)
     }
 
     async fn list_object_versions(
@@ -117,12 +133,24 @@ impl S3 for Protocol {
         req: S3Request<ListObjectVersionsInput>,
     ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
         let name = req.input.bucket.clone();
-        self.0.read(&name, |bucket| listing::versions(bucket, req.input)).map(S3Response::new)
+        self.0
+            .read(&name, |bucket| listing::versions(bucket, req.input))
+            .map(S3Response::new)
     }
 
-    async fn head_object(&self, req: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
-        let HeadObjectInput { bucket, key, version_id, if_match, if_none_match, checksum_mode, .. } =
-            req.input;
+    async fn head_object(
+        &self,
+        req: S3Request<HeadObjectInput>,
+    ) -> S3Result<S3Response<HeadObjectOutput>> {
+        let HeadObjectInput {
+            bucket,
+            key,
+            version_id,
+            if_match,
+            if_none_match,
+            checksum_mode,
+            ..
+        } = req.input;
         refuse_unsupported(&req.headers, &req.uri)?;
         let (object, mut headers) = self.0.read(&bucket, |bucket| {
             let found = find(bucket, &key, version_id.as_deref())?;
@@ -137,13 +165,27 @@ impl S3 for Protocol {
         let is_asked = checksum_mode.is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED);
         let checksum_sha256 = object.checksum_sha256.filter(|_| is_asked);
         Ok(S3Response::with_headers(
-            HeadObjectOutput { metadata, checksum_sha256, ..HeadObjectOutput::default() },
+            HeadObjectOutput {
+                metadata,
+                checksum_sha256,
+                ..HeadObjectOutput::default()
+            },
             headers,
         ))
     }
 
-    async fn get_object(&self, req: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
-        let GetObjectInput { bucket, key, version_id, if_match, if_none_match, .. } = req.input;
+    async fn get_object(
+        &self,
+        req: S3Request<GetObjectInput>,
+    ) -> S3Result<S3Response<GetObjectOutput>> {
+        let GetObjectInput {
+            bucket,
+            key,
+            version_id,
+            if_match,
+            if_none_match,
+            ..
+        } = req.input;
         refuse_unsupported(&req.headers, &req.uri)?;
         let (mut object, mut headers) = self.0.read(&bucket, |bucket| {
             let found = find(bucket, &key, version_id.as_deref())?;
@@ -156,17 +198,28 @@ impl S3 for Protocol {
         let metadata = Some(std::mem::take(&mut object.metadata).into_iter().collect());
         let body = Some(content(object));
         Ok(S3Response::with_headers(
-            GetObjectOutput { body, metadata, ..GetObjectOutput::default() },
+            GetObjectOutput {
+                body,
+                metadata,
+                ..GetObjectOutput::default()
+            },
             headers,
         ))
     }
 
-    async fn put_object(&self, req: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+    async fn put_object(
+        &self,
+        req: S3Request<PutObjectInput>,
+    ) -> S3Result<S3Response<PutObjectOutput>> {
         let text = |value: &HeaderValue| value.to_str().map(str::to_owned).ok();
         let expires = req.headers.get("expires").and_then(text);
-        let encryption = req.headers.iter().filter(|(name, _)| name.as_str().starts_with(ENCRYPTION));
-        let encryption =
-            encryption.filter_map(|(name, value)| Some((name.to_string(), text(value)?))).collect();
+        let encryption = req
+            .headers
+            .iter()
+            .filter(|(name, _)| name.as_str().starts_with(ENCRYPTION));
+        let encryption = encryption
+            .filter_map(|(name, value)| Some((name.to_string(), text(value)?)))
+            .collect();
         let input = req.input;
         self.0.put_refusal(&input.bucket, &input.key)?;
         let mut body = input.body.map(s3s::Body::from).unwrap_or_default();
@@ -175,7 +228,10 @@ impl S3 for Protocol {
             .await
             .map_err(|error| s3_error!(IncompleteBody, "the body cannot be read: {error}"))?;
         let checksum_sha256 = input.checksum_sha256;
-        if checksum_sha256.as_ref().is_some_and(|stated| *stated != sha256(&body)) {
+        if checksum_sha256
+            .as_ref()
+            .is_some_and(|stated| *stated != sha256(&body))
+        {
             return Err(s3_error!(
                 BadDigest,
                 "The SHA256 you specified did not match the calculated checksum."
@@ -186,7 +242,10 @@ impl S3 for Protocol {
             content_type: input.content_type,
             cache_control: input.cache_control,
             content_disposition: input.content_disposition,
-            content_encoding: input.content_encoding.as_deref().and_then(without_aws_chunked),
+            content_encoding: input
+                .content_encoding
+                .as_deref()
+                .and_then(without_aws_chunked),
             content_language: input.content_language,
             expires,
             encryption,
@@ -205,7 +264,11 @@ impl S3 for Protocol {
             )?;
             Ok(bucket.put(&input.key, Content::Whole(Arc::new(object))))
         })?;
-        Ok(S3Response::new(PutObjectOutput { e_tag, version_id, ..PutObjectOutput::default() }))
+        Ok(S3Response::new(PutObjectOutput {
+            e_tag,
+            version_id,
+            ..PutObjectOutput::default()
+        }))
     }
 
     async fn delete_object(
@@ -216,8 +279,12 @@ impl S3 for Protocol {
         if input.if_match_last_modified_time.is_some() || input.if_match_size.is_some() {
             return Err(unsupported_delete());
         }
-        let deletion =
-            self.0.remove(&input.bucket, &input.key, input.version_id.as_deref(), input.if_match.as_ref())?;
+        let deletion = self.0.remove(
+            &input.bucket,
+            &input.key,
+            input.version_id.as_deref(),
+            input.if_match.as_ref(),
+        )?;
         Ok(S3Response::new(DeleteObjectOutput {
             delete_marker: deletion.is_delete_marker.then_some(true),
             version_id: deletion.version_id,
@@ -243,7 +310,11 @@ impl S3 for Protocol {
                 "The XML you provided was not well-formed or did not validate against our published schema"
             ));
         }
-        if delete.objects.iter().any(|object| object.last_modified_time.is_some() || object.size.is_some()) {
+        if delete
+            .objects
+            .iter()
+            .any(|object| object.last_modified_time.is_some() || object.size.is_some())
+        {
             return Err(unsupported_delete());
         }
         let arrival = req.extensions.get::<Arc<Arrival>>();
@@ -255,14 +326,21 @@ impl S3 for Protocol {
             });
             let outcome = match arrival.and_then(|arrival| arrival.fails_key(n)) {
                 Some(code) => Err(super::refused(code)),
-                None => self.0.remove(&bucket, &object.key, object.version_id.as_deref(), condition.as_ref()),
+                None => self.0.remove(
+                    &bucket,
+                    &object.key,
+                    object.version_id.as_deref(),
+                    condition.as_ref(),
+                ),
             };
             match outcome {
                 Ok(deletion) => deleted.push(DeletedObject {
                     key: Some(object.key),
                     version_id: object.version_id,
                     delete_marker: deletion.is_delete_marker.then_some(true),
-                    delete_marker_version_id: deletion.version_id.filter(|_| deletion.is_delete_marker),
+                    delete_marker_version_id: deletion
+                        .version_id
+                        .filter(|_| deletion.is_delete_marker),
                 }),
                 Err(error) => errors.push(s3s::dto::Error {
                     key: Some(object.key),
@@ -296,10 +374,16 @@ fn find<'a>(bucket: &'a Bucket, key: &str, version_id: Option<&str>) -> S3Result
     }
     let mut error = match version_id {
         None => precondition::no_such_key(),
-        Some(_) => s3_error!(MethodNotAllowed, "The specified method is not allowed against this resource."),
+        Some(_) => s3_error!(
+            MethodNotAllowed,
+            "The specified method is not allowed against this resource."
+        ),
     };
     let mut headers = HeaderMap::new();
-    headers.insert(HeaderName::from_static("x-amz-delete-marker"), HeaderValue::from_static("true"));
+    headers.insert(
+        HeaderName::from_static("x-amz-delete-marker"),
+        HeaderValue::from_static("true"),
+    );
     if let Ok(version_id) = HeaderValue::from_str(&found.version_id()) {
         headers.insert(HeaderName::from_static("x-amz-version-id"), version_id);
     }
@@ -311,8 +395,9 @@ fn find<'a>(bucket: &'a Bucket, key: &str, version_id: Option<&str>) -> S3Result
 fn headers(bucket: &Bucket, found: &Stored) -> HeaderMap {
     let object = found.object();
     let mut modified = Vec::new();
-    let modified =
-        Timestamp::from(found.modified()).format(TimestampFormat::HttpDate, &mut modified).map(|()| modified);
+    let modified = Timestamp::from(found.modified())
+        .format(TimestampFormat::HttpDate, &mut modified)
+        .map(|()| modified);
     let lines = [
         ("accept-ranges", Some("bytes".to_owned())),
         ("cache-control", object.cache_control),
@@ -323,14 +408,30 @@ fn headers(bucket: &Bucket, found: &Stored) -> HeaderMap {
         ("content-type", object.content_type),
         ("etag", Some(object.etag)),
         ("expires", object.expires),
-        ("last-modified", modified.ok().and_then(|modified| String::from_utf8(modified).ok())),
+        (
+            "last-modified",
+            modified
+                .ok()
+                .and_then(|modified| String::from_utf8(modified).ok()),
+        ),
         // S3 API reference, GetObject: "for all objects except for S3 Standard storage class objects".
-        ("x-amz-storage-class", object.storage_class.filter(|class| class != "STANDARD")),
-        ("x-amz-version-id", (bucket.versioning != Versioning::Off).then(|| found.version_id())),
+        (
+            "x-amz-storage-class",
+            object.storage_class.filter(|class| class != "STANDARD"),
+        ),
+        (
+            "x-amz-version-id",
+            (bucket.versioning != Versioning::Off).then(|| found.version_id()),
+        ),
     ];
-    let lines = lines.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    let lines = lines
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
     let parsed = lines.chain(object.encryption).filter_map(|(name, value)| {
-        Some((HeaderName::try_from(name).ok()?, HeaderValue::from_str(&value).ok()?))
+        Some((
+            HeaderName::try_from(name).ok()?,
+            HeaderValue::from_str(&value).ok()?,
+        ))
     });
     parsed.collect()
 }
@@ -348,8 +449,15 @@ fn content(object: object::Object) -> StreamingBlob {
         return StreamingBlob::from(s3s::Body::from(object.body));
     }
     let zeros = stream::unfold(missing_bytes, |left_bytes| async move {
-        let length = usize::try_from(left_bytes).unwrap_or(usize::MAX).min(ZEROS.len());
-        (length > 0).then(|| (Ok(Bytes::from_static(&ZEROS[..length])), left_bytes - length as u64))
+        let length = usize::try_from(left_bytes)
+            .unwrap_or(usize::MAX)
+            .min(ZEROS.len());
+        (length > 0).then(|| {
+            (
+                Ok(Bytes::from_static(&ZEROS[..length])),
+                left_bytes - length as u64,
+            )
+        })
     });
     let body = stream::once(std::future::ready(Ok::<_, std::io::Error>(object.body)));
     StreamingBlob::wrap(futures::StreamExt::chain(body, zeros))
@@ -358,28 +466,41 @@ fn content(object: object::Object) -> StreamingBlob {
 /// S3 user guide, "Checking object integrity": `aws-chunked` tells how the request was sent, not what is
 /// stored.
 fn without_aws_chunked(encoding: &str) -> Option<String> {
-    let stored: Vec<_> =
-        encoding.split(',').map(str::trim).filter(|coding| *coding != "aws-chunked").collect();
+    let stored: Vec<_> = encoding
+        .split(',')
+        .map(str::trim)
+        .filter(|coding| *coding != "aws-chunked")
+        .collect();
     (!stored.is_empty()).then(|| stored.join(","))
 }
 
 /// S3 API reference, `DeleteObjects`: the request must carry a checksum of itself.
 fn has_checksum(headers: &HeaderMap) -> bool {
     let names = ["content-md5", "x-amz-checksum-", "x-amz-trailer"];
-    headers.keys().any(|header| names.iter().any(|name| header.as_str().starts_with(name)))
+    headers
+        .keys()
+        .any(|header| names.iter().any(|name| header.as_str().starts_with(name)))
 }
 
 /// Leaving out what a request asks for would be a wrong answer.
 fn refuse_unsupported(headers: &HeaderMap, uri: &Uri) -> S3Result<()> {
     let conditions = ["range", "if-modified-since", "if-unmodified-since"];
-    let has_part = uri.query().is_some_and(|query| query.contains("partNumber="));
+    let has_part = uri
+        .query()
+        .is_some_and(|query| query.contains("partNumber="));
     if has_part || conditions.iter().any(|name| headers.contains_key(*name)) {
-        return Err(s3_error!(NotImplemented, "ranges, parts and conditions on time are not implemented"));
+        return Err(s3_error!(
+            NotImplemented,
+            "ranges, parts and conditions on time are not implemented"
+        ));
     }
     Ok(())
 }
 
 /// S3 API reference, `DeleteObject`: conditions on time and size are for directory buckets.
 fn unsupported_delete() -> S3Error {
-    s3_error!(NotImplemented, "A header you provided implies functionality that is not implemented")
+    s3_error!(
+        NotImplemented,
+        "A header you provided implies functionality that is not implemented"
+    )
 }

@@ -11,7 +11,10 @@ use crate::lock;
 use crate::rest::Failure;
 
 /// The document of AWS that runs a playbook, and its steps.
-const PLAYBOOKS: (&str, [&str; 2]) = ("AWS-ApplyAnsiblePlaybooks", ["downloadContent", "runShellScript"]);
+const PLAYBOOKS: (&str, [&str; 2]) = (
+    "AWS-ApplyAnsiblePlaybooks",
+    ["downloadContent", "runShellScript"],
+);
 
 /// The parameters of `AWS-ApplyAnsiblePlaybooks`. It refuses some characters in the last one.
 pub const PLAYBOOK_PARAMETERS: [&str; 8] = [
@@ -94,7 +97,9 @@ impl Commands {
     /// Makes a document with one step or several and these parameters, in the place of one of that name.
     pub fn create_document(&self, name: &str, steps: &[&str], parameters: &[&str]) {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-        lock(&self.0).documents.insert(name.to_owned(), (owned(steps), owned(parameters)));
+        lock(&self.0)
+            .documents
+            .insert(name.to_owned(), (owned(steps), owned(parameters)));
     }
 
     /// Whether the results of commands that are sent from now on are unknown for a while: `InvocationDoesNotExist`. What is
@@ -103,22 +108,35 @@ impl Commands {
         let mut content = lock(&self.0);
         content.hides_results = hides;
         if !hides {
-            content.commands.iter_mut().for_each(|sent| sent.is_hidden = false);
+            content
+                .commands
+                .iter_mut()
+                .for_each(|sent| sent.is_hidden = false);
         }
     }
 
     /// All commands, in the order in which they were sent.
     pub fn commands(&self) -> Vec<Command> {
-        lock(&self.0).commands.iter().map(|sent| sent.command.clone()).collect()
+        lock(&self.0)
+            .commands
+            .iter()
+            .map(|sent| sent.command.clone())
+            .collect()
     }
 
     /// Lets agents run every command that is not over: `agent` is told the command, and says what came of it. Returns these
     /// commands as they are then.
     pub fn run(&self, mut agent: impl FnMut(&Command) -> Ran) -> Vec<Command> {
-        let open: Vec<Command> = self.commands().into_iter().filter(Command::is_open).collect();
+        let open: Vec<Command> = self
+            .commands()
+            .into_iter()
+            .filter(Command::is_open)
+            .collect();
         // The agent may ask this service something.
-        let ran: Vec<(Command, Ran)> =
-            open.into_iter().map(|command| (command.clone(), agent(&command))).collect();
+        let ran: Vec<(Command, Ran)> = open
+            .into_iter()
+            .map(|command| (command.clone(), agent(&command)))
+            .collect();
         ran.into_iter()
             .map(|(command, ran)| self.end(&command.id, &ran.status, &ran.status, &ran.stdout))
             .collect()
@@ -130,7 +148,11 @@ impl Commands {
     #[track_caller]
     pub fn end(&self, id: &str, status: &str, details: &str, stdout: &str) -> Command {
         let mut content = lock(&self.0);
-        match content.commands.iter_mut().find(|sent| sent.command.id == id) {
+        match content
+            .commands
+            .iter_mut()
+            .find(|sent| sent.command.id == id)
+        {
             Some(sent) => {
                 sent.command.status = (status.to_owned(), details.to_owned());
                 stdout.clone_into(&mut sent.stdout);
@@ -160,24 +182,40 @@ impl Content {
     pub(super) fn send(&mut self, input: &Value) -> Result<Value, Failure> {
         let name = input["DocumentName"].as_str().unwrap_or_default();
         let Some((_, known)) = self.document(name) else {
-            return Err(Failure::coded("InvalidDocument", format!("document {name} does not exist")));
+            return Err(Failure::coded(
+                "InvalidDocument",
+                format!("document {name} does not exist"),
+            ));
         };
-        let instances = texts(&input["InstanceIds"]).filter(|instances| (1..=50).contains(&instances.len()));
+        let instances =
+            texts(&input["InstanceIds"]).filter(|instances| (1..=50).contains(&instances.len()));
         // The stand-in sends to one at a time.
         let Some([instance]) = instances.as_deref() else {
-            return Err(Failure::coded("ValidationException", "InstanceIds must be a list of one"));
+            return Err(Failure::coded(
+                "ValidationException",
+                "InstanceIds must be a list of one",
+            ));
         };
         let comment = input["Comment"].as_str().unwrap_or_default();
         if comment.chars().count() > 100 {
-            return Err(Failure::coded("ValidationException", "comment: at most 100 characters"));
+            return Err(Failure::coded(
+                "ValidationException",
+                "comment: at most 100 characters",
+            ));
         }
         let timeout = input["TimeoutSeconds"].as_i64().unwrap_or(3600);
         if !(30..=2_592_000).contains(&timeout) {
-            return Err(Failure::coded("ValidationException", "timeoutSeconds: from 30 to 2592000"));
+            return Err(Failure::coded(
+                "ValidationException",
+                "timeoutSeconds: from 30 to 2592000",
+            ));
         }
         let parameters = parameters(&input["Parameters"], &known)?;
         if !self.registered.contains(instance) {
-            return Err(Failure::coded("InvalidInstanceId", "Instances not in a valid state for account"));
+            return Err(Failure::coded(
+                "InvalidInstanceId",
+                "Instances not in a valid state for account",
+            ));
         }
         let command = Command {
             id: format!("0b4cf1a6-6d3e-4c2b-9a51-{:012x}", self.commands.len() + 1),
@@ -207,7 +245,8 @@ impl Content {
                 "DocumentName" => found.retain(|sent| sent.command.document == value),
                 "Status" => found.retain(|sent| sent.command.status.0 == value),
                 "InvokedAfter" => {
-                    let after = from_iso8601(value).ok_or_else(|| invalid("InvokedAfter must be a time"))?;
+                    let after = from_iso8601(value)
+                        .ok_or_else(|| invalid("InvokedAfter must be a time"))?;
                     found.retain(|sent| sent.requested >= after);
                 }
                 _ => return Err(invalid("the stand-in does not know this filter")),
@@ -215,19 +254,35 @@ impl Content {
         }
         if let Some(instance) = input["InstanceId"].as_str() {
             // SSM API reference, CommandFilter: a node's id cannot be specified while a command is pending.
-            found.retain(|sent| sent.command.instance == instance && sent.command.status.0 != "Pending");
+            found.retain(|sent| {
+                sent.command.instance == instance && sent.command.status.0 != "Pending"
+            });
         }
-        let max = input["MaxResults"].as_u64().and_then(|max| usize::try_from(max).ok()).unwrap_or(PAGE);
+        let max = input["MaxResults"]
+            .as_u64()
+            .and_then(|max| usize::try_from(max).ok())
+            .unwrap_or(PAGE);
         if !(1..=PAGE).contains(&max) {
-            return Err(Failure::coded("ValidationException", "maxResults: from 1 to 50"));
+            return Err(Failure::coded(
+                "ValidationException",
+                "maxResults: from 1 to 50",
+            ));
         }
         let start = match input["NextToken"].as_str() {
-            Some(token) => token.parse().map_err(|_| Failure::coded("InvalidNextToken", "no such page"))?,
+            Some(token) => token
+                .parse()
+                .map_err(|_| Failure::coded("InvalidNextToken", "no such page"))?,
             None => 0_usize,
         };
         let is_last = found.len().saturating_sub(start) <= max;
         // The newest come first.
-        let page: Vec<Value> = found.into_iter().rev().skip(start).take(max).map(Sent::wire).collect();
+        let page: Vec<Value> = found
+            .into_iter()
+            .rev()
+            .skip(start)
+            .take(max)
+            .map(Sent::wire)
+            .collect();
         let mut answer = json!({"Commands": page});
         if !is_last {
             answer["NextToken"] = json!((start + max).to_string());
@@ -245,8 +300,18 @@ impl Content {
         let Some(sent) = self.commands.iter().find(is_it) else {
             return Err(Failure::coded("InvocationDoesNotExist", ""));
         };
-        let Command { id, instance, document, comment, status, .. } = &sent.command;
-        let steps = self.document(document).map(|(steps, _)| steps).unwrap_or_default();
+        let Command {
+            id,
+            instance,
+            document,
+            comment,
+            status,
+            ..
+        } = &sent.command;
+        let steps = self
+            .document(document)
+            .map(|(steps, _)| steps)
+            .unwrap_or_default();
         let step = match (input["PluginName"].as_str(), steps.as_slice()) {
             (None, [only]) => only.clone(),
             (Some(name), steps) if steps.iter().any(|step| step == name) => name.to_owned(),
@@ -257,7 +322,11 @@ impl Content {
             return Err(Failure::coded("InvalidPluginName", ""));
         }
         // Only the last step has an output; one that is not over has a response code of -1.
-        let stdout = if steps.last() == Some(&step) { limited(&sent.stdout) } else { String::new() };
+        let stdout = if steps.last() == Some(&step) {
+            limited(&sent.stdout)
+        } else {
+            String::new()
+        };
         let code = match status.0.as_str() {
             "Success" => 0,
             "Failed" => 1,
@@ -279,9 +348,19 @@ impl Content {
 }
 
 impl Sent {
-    #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 have 41 bits")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "milliseconds since 1970 have 41 bits"
+    )]
     fn wire(&self) -> Value {
-        let Command { id, instance, document, parameters, comment, status } = &self.command;
+        let Command {
+            id,
+            instance,
+            document,
+            parameters,
+            comment,
+            status,
+        } = &self.command;
         let completed = u32::from(!self.command.is_open());
         json!({
             "CommandId": id,
@@ -309,7 +388,10 @@ fn limited(stdout: &str) -> String {
 }
 
 fn texts(list: &Value) -> Option<Vec<String>> {
-    list.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
+    list.as_array()?
+        .iter()
+        .map(|text| text.as_str().map(str::to_owned))
+        .collect()
 }
 
 fn parameters(given: &Value, known: &[String]) -> Result<BTreeMap<String, Vec<String>>, Failure> {
@@ -317,15 +399,21 @@ fn parameters(given: &Value, known: &[String]) -> Result<BTreeMap<String, Vec<St
     let mut parameters = BTreeMap::new();
     for (name, values) in given.as_object().into_iter().flatten() {
         let Some(values) = texts(values).filter(|_| known.contains(name)) else {
-            return Err(invalid(format!("{name} is no parameter of the document, or no list of texts")));
+            return Err(invalid(format!(
+                "{name} is no parameter of the document, or no list of texts"
+            )));
         };
         let refused = |text: &String| text.contains([':', '|', '(', ')', ';', '&']);
         if name == "ExtraVariables" && values.iter().any(refused) {
-            return Err(invalid("ExtraVariables does not match the allowed pattern".to_owned()));
+            return Err(invalid(
+                "ExtraVariables does not match the allowed pattern".to_owned(),
+            ));
         }
         let is_yaml = |text: &String| text.ends_with(".yml") || text.ends_with(".yaml");
         if name == "PlaybookFile" && !values.iter().all(is_yaml) {
-            return Err(invalid("PlaybookFile does not match the allowed pattern".to_owned()));
+            return Err(invalid(
+                "PlaybookFile does not match the allowed pattern".to_owned(),
+            ));
         }
         parameters.insert(name.clone(), values);
     }

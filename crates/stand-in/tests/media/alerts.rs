@@ -13,8 +13,11 @@ fn start(pipelines: u8) -> MediaLive {
 }
 
 fn get(medialive: &MediaLive, path: &str) -> (u16, Value) {
-    let page =
-        get_signed("medialive", "us-west-2", &format!("{}/prod/channels/{path}", medialive.endpoint_url()));
+    let page = get_signed(
+        "medialive",
+        "us-west-2",
+        &format!("{}/prod/channels/{path}", medialive.endpoint_url()),
+    );
     (page.status, page.json())
 }
 
@@ -23,9 +26,19 @@ fn alerts(medialive: &MediaLive, filter: &str) -> Vec<(String, String, String)> 
     let (status, answer) = get(medialive, &format!("1001/alerts?stateFilter={filter}"));
     assert_eq!(status, 200);
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let alert =
-        |alert: &Value| (text(&alert["pipelineId"]), text(&alert["alertType"]), text(&alert["state"]));
-    answer["alerts"].as_array().unwrap().iter().map(alert).collect()
+    let alert = |alert: &Value| {
+        (
+            text(&alert["pipelineId"]),
+            text(&alert["alertType"]),
+            text(&alert["state"]),
+        )
+    };
+    answer["alerts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(alert)
+        .collect()
 }
 
 fn alert(pipeline: &str, alert_type: &str, state: &str) -> (String, String, String) {
@@ -37,12 +50,21 @@ fn a_channel_runs_with_its_pipelines() {
     for (pipelines, class) in [(1, "SINGLE_PIPELINE"), (2, "STANDARD")] {
         let medialive = start(pipelines);
         let (_, channel) = get(&medialive, "1001");
-        assert_eq!((&channel["state"], &channel["channelClass"]), (&json!("RUNNING"), &json!(class)));
+        assert_eq!(
+            (&channel["state"], &channel["channelClass"]),
+            (&json!("RUNNING"), &json!(class))
+        );
         assert_eq!(channel["pipelinesRunningCount"], pipelines);
-        assert_eq!(channel["pipelineDetails"].as_array().unwrap().len(), usize::from(pipelines));
+        assert_eq!(
+            channel["pipelineDetails"].as_array().unwrap().len(),
+            usize::from(pipelines)
+        );
         medialive.set_state("1001", "IDLE");
         let (_, channel) = get(&medialive, "1001");
-        assert_eq!((&channel["state"], &channel["pipelinesRunningCount"]), (&json!("IDLE"), &json!(0)));
+        assert_eq!(
+            (&channel["state"], &channel["pipelinesRunningCount"]),
+            (&json!("IDLE"), &json!(0))
+        );
         assert_eq!(channel["pipelineDetails"], json!([]));
     }
 }
@@ -85,7 +107,10 @@ fn alerts_have_the_times_they_are_given() {
     let alert = &answer["alerts"][0];
     assert_eq!(
         (&alert["setTimestamp"], &alert["clearedTimestamp"]),
-        (&json!("2023-11-14T22:13:20.000Z"), &json!("2023-11-14T22:14:20.500Z"))
+        (
+            &json!("2023-11-14T22:13:20.000Z"),
+            &json!("2023-11-14T22:14:20.500Z")
+        )
     );
 }
 
@@ -96,11 +121,27 @@ fn alerts_come_in_pages_and_of_known_states() {
         medialive.set_alert("1001", 0, &format!("Alert {n}"));
     }
     let (_, first) = get(&medialive, "1001/alerts?maxResults=2");
-    assert_eq!((first["alerts"].as_array().unwrap().len(), &first["nextToken"]), (2, &json!("2")));
+    assert_eq!(
+        (
+            first["alerts"].as_array().unwrap().len(),
+            &first["nextToken"]
+        ),
+        (2, &json!("2"))
+    );
     let (_, second) = get(&medialive, "1001/alerts?maxResults=2&nextToken=2");
-    assert_eq!((&second["alerts"][0]["alertType"], &second["nextToken"]), (&json!("Alert 2"), &Value::Null));
-    for path in ["1001/alerts?stateFilter=NONE", "1001/alerts?maxResults=x", "1001/alerts?nextToken=x"] {
+    assert_eq!(
+        (&second["alerts"][0]["alertType"], &second["nextToken"]),
+        (&json!("Alert 2"), &Value::Null)
+    );
+    for path in [
+        "1001/alerts?stateFilter=NONE",
+        "1001/alerts?maxResults=x",
+        "1001/alerts?nextToken=x",
+    ] {
         assert_eq!(get(&medialive, path).0, 400, "{path}");
     }
-    assert_eq!((get(&medialive, "1002").0, get(&medialive, "1002/alerts").0), (404, 404));
+    assert_eq!(
+        (get(&medialive, "1002").0, get(&medialive, "1002/alerts").0),
+        (404, 404)
+    );
 }

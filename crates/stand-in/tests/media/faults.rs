@@ -2,8 +2,8 @@ use super::{Page, ask, client, get, get_signed, hls, refusal, refused};
 use aws_sdk_mediapackage::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use stand_in::{
-    ACCESS_KEY_ID, Endpoints, Fault, Live, MediaLive, MediaPackage, REGION, S3, SECRET_ACCESS_KEY, Traffic,
-    Versioning,
+    ACCESS_KEY_ID, Endpoints, Fault, Live, MediaLive, MediaPackage, REGION, S3, SECRET_ACCESS_KEY,
+    Traffic, Versioning,
 };
 use std::time::{Duration, Instant};
 
@@ -52,17 +52,30 @@ impl Everything {
 
     /// The HTTP status and the error code; the status is 0 if there was no answer.
     async fn put(&self) -> (u16, String) {
-        match self.s3_client.put_object().bucket("control").key("state").send().await {
+        match self
+            .s3_client
+            .put_object()
+            .bucket("control")
+            .key("state")
+            .send()
+            .await
+        {
             Ok(_) => (200, String::new()),
             Err(error) => {
-                let status = error.raw_response().map_or(0, |response| response.status().as_u16());
+                let status = error
+                    .raw_response()
+                    .map_or(0, |response| response.status().as_u16());
                 (status, error.code().unwrap_or_default().to_owned())
             }
         }
     }
 
     fn describe_channel(&self) -> Page {
-        get_signed("medialive", REGION, &format!("{}/prod/channels/1001", self.medialive.endpoint_url()))
+        get_signed(
+            "medialive",
+            REGION,
+            &format!("{}/prod/channels/1001", self.medialive.endpoint_url()),
+        )
     }
 }
 
@@ -71,15 +84,30 @@ async fn calls_to_all_services_are_counted_together() {
     let everything = Everything::start();
     let url = everything.mediapackage.url("a-hls");
     everything.put().await;
-    everything.client.describe_origin_endpoint().id("a-hls").send().await.unwrap();
+    everything
+        .client
+        .describe_origin_endpoint()
+        .id("a-hls")
+        .send()
+        .await
+        .unwrap();
     get(&format!("{url}?m=1"));
     everything.describe_channel();
     everything.put().await;
     let calls = everything.traffic.calls();
-    let path = url.strip_prefix(&everything.mediapackage.origin_url()).unwrap();
+    let path = url
+        .strip_prefix(&everything.mediapackage.origin_url())
+        .unwrap();
     let told: Vec<_> = calls
         .iter()
-        .map(|call| (call.index, call.service, call.operation.as_str(), call.key.as_str()))
+        .map(|call| {
+            (
+                call.index,
+                call.service,
+                call.operation.as_str(),
+                call.key.as_str(),
+            )
+        })
         .collect();
     assert_eq!(
         told,
@@ -108,37 +136,84 @@ async fn a_status_strikes_whichever_service_the_call_goes_to() {
         everything.traffic.reset_calls();
         (0..4).for_each(|index| everything.traffic.fault(index, Fault::status(status)));
         assert_eq!(everything.put().await, refused(status, of_s3));
-        let deleted = everything.client.delete_origin_endpoint().id("a-hls").send().await;
+        let deleted = everything
+            .client
+            .delete_origin_endpoint()
+            .id("a-hls")
+            .send()
+            .await;
         assert_eq!(refusal(deleted), refused(status, of_media));
         assert_eq!(get(&everything.mediapackage.url("a-hls")).status, status);
         let page = everything.describe_channel();
-        assert_eq!((page.status, page.headers["x-amzn-errortype"].as_str()), (status, of_media));
+        assert_eq!(
+            (page.status, page.headers["x-amzn-errortype"].as_str()),
+            (status, of_media)
+        );
         assert_eq!(page.json()["message"], "refused on purpose");
     }
     // Nothing has taken effect, and what follows is undisturbed.
     assert!(everything.s3.keys("control", "").is_empty());
-    everything.client.describe_origin_endpoint().id("a-hls").send().await.unwrap();
-    everything.traffic.fault(5, Fault::Status { status: 429, code: "TooManyRequestsException" });
-    let described = everything.client.describe_origin_endpoint().id("a-hls").send().await;
-    assert!(described.unwrap_err().as_service_error().unwrap().is_too_many_requests_exception());
+    everything
+        .client
+        .describe_origin_endpoint()
+        .id("a-hls")
+        .send()
+        .await
+        .unwrap();
+    everything.traffic.fault(
+        5,
+        Fault::Status {
+            status: 429,
+            code: "TooManyRequestsException",
+        },
+    );
+    let described = everything
+        .client
+        .describe_origin_endpoint()
+        .id("a-hls")
+        .send()
+        .await;
+    assert!(
+        described
+            .unwrap_err()
+            .as_service_error()
+            .unwrap()
+            .is_too_many_requests_exception()
+    );
 }
 
 #[tokio::test]
 async fn a_reset_comes_before_or_after_the_effect() {
-    let Everything { traffic, mediapackage, client, .. } = Everything::start();
+    let Everything {
+        traffic,
+        mediapackage,
+        client,
+        ..
+    } = Everything::start();
     traffic.fault(0, Fault::ResetBefore);
     traffic.fault(1, Fault::ResetAfter);
     traffic.fault(2, Fault::ResetBefore);
-    assert_eq!(refusal(client.delete_origin_endpoint().id("a-hls").send().await).0, 0);
+    assert_eq!(
+        refusal(client.delete_origin_endpoint().id("a-hls").send().await).0,
+        0
+    );
     assert!(mediapackage.endpoint("a-hls").is_some());
-    assert_eq!(refusal(client.delete_origin_endpoint().id("a-hls").send().await).0, 0);
+    assert_eq!(
+        refusal(client.delete_origin_endpoint().id("a-hls").send().await).0,
+        0
+    );
     assert!(mediapackage.endpoint("a-hls").is_none());
     assert!(ask("GET", &format!("{}/", mediapackage.origin_url()), &[]).is_err());
 }
 
 #[tokio::test]
 async fn a_held_call_is_announced_and_never_answered() {
-    let Everything { traffic, mediapackage, client, .. } = Everything::start();
+    let Everything {
+        traffic,
+        mediapackage,
+        client,
+        ..
+    } = Everything::start();
     for (fault, is_there) in [(Fault::HoldBefore, true), (Fault::HoldAfter, false)] {
         traffic.reset_calls();
         traffic.fault(0, fault);
@@ -154,10 +229,17 @@ async fn a_held_call_is_announced_and_never_answered() {
 async fn a_hook_comes_in_between_two_services() {
     let everything = Everything::start();
     let endpoints = Endpoints::clone(&everything.mediapackage);
-    everything.traffic.before_call(1, move || endpoints.delete("a-hls"));
+    everything
+        .traffic
+        .before_call(1, move || endpoints.delete("a-hls"));
     everything.put().await;
     assert!(everything.mediapackage.endpoint("a-hls").is_some());
-    let described = everything.client.describe_origin_endpoint().id("a-hls").send().await;
+    let described = everything
+        .client
+        .describe_origin_endpoint()
+        .id("a-hls")
+        .send()
+        .await;
     assert_eq!(refusal(described), refused(404, "NotFoundException"));
 }
 
@@ -168,7 +250,13 @@ async fn latency_is_added_to_every_call() {
     everything.traffic.set_latency(latency);
     let before = Instant::now();
     everything.put().await;
-    everything.client.describe_origin_endpoint().id("a-hls").send().await.unwrap();
+    everything
+        .client
+        .describe_origin_endpoint()
+        .id("a-hls")
+        .send()
+        .await
+        .unwrap();
     get(&everything.mediapackage.url("a-hls"));
     everything.describe_channel();
     assert!(before.elapsed() >= latency * 4);

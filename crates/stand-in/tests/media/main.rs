@@ -1,7 +1,10 @@
 //! The stand-in's media services, driven by the real SDK, by players' requests and by signed ones by hand.
 //! `tests/clients` drives the same with boto3.
 
-#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in what tests share")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy.toml allows it in tests, but not in what tests share"
+)]
 
 mod alerts;
 mod endpoints;
@@ -30,7 +33,13 @@ fn client(mediapackage: &MediaPackage) -> Client {
 fn client_with(mediapackage: &MediaPackage, access_key_id: &str) -> Client {
     let config = Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
-        .credentials_provider(Credentials::new(access_key_id, SECRET_ACCESS_KEY, None, None, "stand-in"))
+        .credentials_provider(Credentials::new(
+            access_key_id,
+            SECRET_ACCESS_KEY,
+            None,
+            None,
+            "stand-in",
+        ))
         .endpoint_url(mediapackage.endpoint_url())
         .region(Region::new(REGION))
         .retry_config(RetryConfig::disabled());
@@ -81,15 +90,26 @@ fn get(url: &str) -> Page {
 /// What a GET without a query gets that the access key signs for a service in a region. Its signature is none.
 fn get_signed(service: &str, region: &str, url: &str) -> Page {
     let credential = format!("{ACCESS_KEY_ID}/20261121/{region}/{service}/aws4_request");
-    let signature = format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0");
+    let signature =
+        format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0");
     ask("GET", url, &[("authorization", &signature)]).unwrap()
 }
 
 fn ask(method: &str, url: &str, headers: &[(&str, &str)]) -> std::io::Result<Page> {
-    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
-    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let (host, path) = url
+        .strip_prefix("http://")
+        .unwrap()
+        .split_once('/')
+        .unwrap();
+    let headers: String = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
     let mut connection = TcpStream::connect(host)?;
-    write!(connection, "{method} /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}\r\n")?;
+    write!(
+        connection,
+        "{method} /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}\r\n"
+    )?;
     let mut answer = Vec::new();
     connection.read_to_end(&mut answer)?;
     let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n");
@@ -97,8 +117,21 @@ fn ask(method: &str, url: &str, headers: &[(&str, &str)]) -> std::io::Result<Pag
     let body = answer.split_off(end + 4);
     let head = String::from_utf8(answer).unwrap();
     let mut lines = head.lines();
-    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let status = lines
+        .next()
+        .unwrap()
+        .split(' ')
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap();
     let headers = lines.filter_map(|line| line.split_once(": "));
-    let headers = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
-    Ok(Page { status, headers, body })
+    let headers = headers
+        .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+        .collect();
+    Ok(Page {
+        status,
+        headers,
+        body,
+    })
 }

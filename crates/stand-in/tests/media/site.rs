@@ -21,11 +21,21 @@ fn viewers_get_objects_with_their_headers_and_without_a_signature() {
     assert_eq!(page.headers["access-control-allow-origin"], "*");
     s3.put("public", "show 1/steering.json", "{\"VERSION\":1}");
     let page = get(&url);
-    assert_eq!((page.text(), page.headers.get("cache-control")), ("{\"VERSION\":1}", None));
+    assert_eq!(
+        (page.text(), page.headers.get("cache-control")),
+        ("{\"VERSION\":1}", None)
+    );
     assert_eq!(ask("OPTIONS", &url, &[]).unwrap().status, 200);
     for path in ["public/absent", "private/steering.json", "public", ""] {
         let page = get(&format!("{}/{path}", site.url()));
-        assert_eq!((page.status, page.headers["access-control-allow-origin"].as_str()), (403, "*"), "{path}");
+        assert_eq!(
+            (
+                page.status,
+                page.headers["access-control-allow-origin"].as_str()
+            ),
+            (403, "*"),
+            "{path}"
+        );
     }
     assert!(s3.calls().is_empty());
 }

@@ -1,6 +1,9 @@
 //! The stand-in's S3, driven by the real SDK.
 
-#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in what tests share")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy.toml allows it in tests, but not in what tests share"
+)]
 
 mod deletes;
 mod faults;
@@ -26,7 +29,13 @@ fn client(s3: &S3) -> Client {
 fn client_with(s3: &S3, secret: &str, retries: RetryConfig) -> Client {
     let config = Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
-        .credentials_provider(Credentials::new(ACCESS_KEY_ID, secret, None, None, "stand-in"))
+        .credentials_provider(Credentials::new(
+            ACCESS_KEY_ID,
+            secret,
+            None,
+            None,
+            "stand-in",
+        ))
         .endpoint_url(s3.endpoint_url())
         .region(Region::new(REGION))
         .retry_config(retries);

@@ -46,17 +46,38 @@ async fn an_object_comes_back_as_it_was_put() {
         content_language: Some("en".to_owned()),
         expires: Some("Tue, 14 Nov 2023 22:13:20 GMT".to_owned()),
         storage_class: Some("STANDARD_IA".to_owned()),
-        encryption: [("", "aws:kms"), ("-aws-kms-key-id", "a-key"), ("-bucket-key-enabled", "true")]
-            .map(|(name, value)| (format!("x-amz-server-side-encryption{name}"), value.to_owned()))
-            .into(),
+        encryption: [
+            ("", "aws:kms"),
+            ("-aws-kms-key-id", "a-key"),
+            ("-bucket-key-enabled", "true"),
+        ]
+        .map(|(name, value)| {
+            (
+                format!("x-amz-server-side-encryption{name}"),
+                value.to_owned(),
+            )
+        })
+        .into(),
         checksum_sha256: None,
         metadata: BTreeMap::from([("show".to_owned(), "final".to_owned())]),
     };
     assert_eq!(s3.object(BUCKET, "media/master.m3u8"), Some(stored));
 
-    let head = client.head_object().bucket(BUCKET).key("media/master.m3u8").send().await.unwrap();
+    let head = client
+        .head_object()
+        .bucket(BUCKET)
+        .key("media/master.m3u8")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(head.content_length(), Some(5));
-    let got = client.get_object().bucket(BUCKET).key("media/master.m3u8").send().await.unwrap();
+    let got = client
+        .get_object()
+        .bucket(BUCKET)
+        .key("media/master.m3u8")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(got.content_type(), Some("application/vnd.apple.mpegurl"));
     assert_eq!(got.cache_control(), Some("max-age=2"));
     assert_eq!(got.content_disposition(), Some("inline"));
@@ -64,8 +85,14 @@ async fn an_object_comes_back_as_it_was_put() {
     assert_eq!(got.content_language(), Some("en"));
     assert_eq!(got.expires_string(), Some("Tue, 14 Nov 2023 22:13:20 GMT"));
     assert_eq!(got.storage_class(), Some(&StorageClass::StandardIa));
-    assert_eq!(got.server_side_encryption(), Some(&ServerSideEncryption::AwsKms));
-    assert_eq!((got.ssekms_key_id(), got.bucket_key_enabled()), (Some("a-key"), Some(true)));
+    assert_eq!(
+        got.server_side_encryption(),
+        Some(&ServerSideEncryption::AwsKms)
+    );
+    assert_eq!(
+        (got.ssekms_key_id(), got.bucket_key_enabled()),
+        (Some("a-key"), Some(true))
+    );
     assert_eq!(got.metadata().unwrap()["show"], "final");
     assert_eq!(got.e_tag(), Some(HELLO_ETAG));
     assert!(got.last_modified().is_some());
@@ -77,15 +104,27 @@ async fn a_checksum_is_checked_kept_and_told_to_those_who_ask() {
     let (s3, client) = start(Versioning::Off);
     const HELLO_SHA256: &str = "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=";
     let put = |body: &'static [u8]| {
-        let put = client.put_object().bucket(BUCKET).key("a.gz").body(ByteStream::from_static(body));
+        let put = client
+            .put_object()
+            .bucket(BUCKET)
+            .key("a.gz")
+            .body(ByteStream::from_static(body));
         put.checksum_sha256(HELLO_SHA256).send()
     };
     assert_eq!(refusal(put(b"other").await).0, 400);
     assert_eq!(s3.object(BUCKET, "a.gz"), None);
     put(b"hello").await.unwrap();
     let head = client.head_object().bucket(BUCKET).key("a.gz");
-    let asked = head.clone().checksum_mode(ChecksumMode::Enabled).send().await.unwrap();
-    assert_eq!((asked.checksum_sha256(), asked.content_length()), (Some(HELLO_SHA256), Some(5)));
+    let asked = head
+        .clone()
+        .checksum_mode(ChecksumMode::Enabled)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (asked.checksum_sha256(), asked.content_length()),
+        (Some(HELLO_SHA256), Some(5))
+    );
     assert_eq!(head.send().await.unwrap().checksum_sha256(), None);
 }
 
@@ -93,8 +132,17 @@ async fn a_checksum_is_checked_kept_and_told_to_those_who_ask() {
 async fn what_was_not_said_gets_the_defaults_of_s3() {
     let (s3, client) = start(Versioning::Off);
     s3.put(BUCKET, "plain", "");
-    let head = client.head_object().bucket(BUCKET).key("plain").send().await.unwrap();
-    assert_eq!((head.content_type(), head.storage_class()), (Some("binary/octet-stream"), None));
+    let head = client
+        .head_object()
+        .bucket(BUCKET)
+        .key("plain")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (head.content_type(), head.storage_class()),
+        (Some("binary/octet-stream"), None)
+    );
 }
 
 #[tokio::test]
@@ -106,9 +154,15 @@ async fn a_streamed_body_is_stored_without_its_chunks() {
     for (key, encoding) in [("plain", None), ("packed", Some("br"))] {
         let stream = ByteStream::from_path(file.path()).await.unwrap();
         let put = client.put_object().bucket(BUCKET).key(key).body(stream);
-        put.set_content_encoding(encoding.map(str::to_owned)).send().await.unwrap();
+        put.set_content_encoding(encoding.map(str::to_owned))
+            .send()
+            .await
+            .unwrap();
         let stored = s3.object(BUCKET, key).unwrap();
-        assert_eq!((stored.size_bytes, stored.content_encoding.as_deref()), (300_000, encoding));
+        assert_eq!(
+            (stored.size_bytes, stored.content_encoding.as_deref()),
+            (300_000, encoding)
+        );
         assert!(stored.body == body);
     }
 }
@@ -117,24 +171,64 @@ async fn a_streamed_body_is_stored_without_its_chunks() {
 async fn a_declared_size_reads_as_zero_bytes() {
     let (s3, client) = start(Versioning::Off);
     s3.put_sized(BUCKET, "segment.ts", 200_000);
-    s3.put_object(BUCKET, "long.m3u8", Object { body: "#EXTM3U".into(), size_bytes: 9, ..Object::default() });
-    let segment = client.get_object().bucket(BUCKET).key("segment.ts").send().await.unwrap();
+    s3.put_object(
+        BUCKET,
+        "long.m3u8",
+        Object {
+            body: "#EXTM3U".into(),
+            size_bytes: 9,
+            ..Object::default()
+        },
+    );
+    let segment = client
+        .get_object()
+        .bucket(BUCKET)
+        .key("segment.ts")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(segment.content_length(), Some(200_000));
     assert!(segment.body.collect().await.unwrap().into_bytes() == vec![0; 200_000]);
-    let long = client.get_object().bucket(BUCKET).key("long.m3u8").send().await.unwrap();
-    assert_eq!(long.body.collect().await.unwrap().into_bytes(), "#EXTM3U\0\0");
-    assert_eq!(s3.sizes(BUCKET, "").into_values().collect::<Vec<_>>(), [9, 200_000]);
+    let long = client
+        .get_object()
+        .bucket(BUCKET)
+        .key("long.m3u8")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        long.body.collect().await.unwrap().into_bytes(),
+        "#EXTM3U\0\0"
+    );
+    assert_eq!(
+        s3.sizes(BUCKET, "").into_values().collect::<Vec<_>>(),
+        [9, 200_000]
+    );
 }
 
 #[tokio::test]
 async fn a_missing_bucket_is_not_a_missing_key() {
     let (_s3, client) = start(Versioning::Off);
     assert_eq!(
-        refusal(client.get_object().bucket(BUCKET).key("absent").send().await),
+        refusal(
+            client
+                .get_object()
+                .bucket(BUCKET)
+                .key("absent")
+                .send()
+                .await
+        ),
         refused(404, "NoSuchKey")
     );
     assert_eq!(
-        refusal(client.get_object().bucket("absent").key("absent").send().await),
+        refusal(
+            client
+                .get_object()
+                .bucket("absent")
+                .key("absent")
+                .send()
+                .await
+        ),
         refused(404, "NoSuchBucket")
     );
     assert_eq!(
@@ -142,7 +236,14 @@ async fn a_missing_bucket_is_not_a_missing_key() {
         refused(404, "NoSuchBucket")
     );
     assert_eq!(
-        refusal(client.delete_object().bucket("absent").key("k").send().await),
+        refusal(
+            client
+                .delete_object()
+                .bucket("absent")
+                .key("k")
+                .send()
+                .await
+        ),
         refused(404, "NoSuchBucket")
     );
     assert!(
@@ -169,12 +270,21 @@ async fn a_missing_bucket_is_not_a_missing_key() {
             .is_not_found()
     );
     client.head_bucket().bucket(BUCKET).send().await.unwrap();
-    client.create_bucket().bucket("another").send().await.unwrap();
+    client
+        .create_bucket()
+        .bucket("another")
+        .send()
+        .await
+        .unwrap();
     let again = client.create_bucket().bucket("another").send().await;
     assert_eq!(refusal(again), refused(409, "BucketAlreadyOwnedByYou"));
     let buckets = client.list_buckets().send().await.unwrap();
     assert_eq!(
-        buckets.buckets().iter().filter_map(|bucket| bucket.name()).collect::<Vec<_>>(),
+        buckets
+            .buckets()
+            .iter()
+            .filter_map(|bucket| bucket.name())
+            .collect::<Vec<_>>(),
         ["another", BUCKET]
     );
 }
@@ -183,11 +293,29 @@ async fn a_missing_bucket_is_not_a_missing_key() {
 async fn a_conditional_put_sees_what_is_there() {
     let (s3, client) = start(Versioning::Off);
     s3.put(BUCKET, "there", "hello");
-    let put = |key: &str| client.put_object().bucket(BUCKET).key(key).body(ByteStream::from_static(b"new"));
-    assert_eq!(refusal(put("there").if_none_match("*").send().await), refused(412, "PreconditionFailed"));
-    assert_eq!(refusal(put("there").if_match("\"wrong\"").send().await), refused(412, "PreconditionFailed"));
-    assert_eq!(refusal(put("absent").if_match(HELLO_ETAG).send().await), refused(404, "NoSuchKey"));
-    assert_eq!(refusal(put("there").if_none_match(HELLO_ETAG).send().await), refused(501, "NotImplemented"));
+    let put = |key: &str| {
+        client
+            .put_object()
+            .bucket(BUCKET)
+            .key(key)
+            .body(ByteStream::from_static(b"new"))
+    };
+    assert_eq!(
+        refusal(put("there").if_none_match("*").send().await),
+        refused(412, "PreconditionFailed")
+    );
+    assert_eq!(
+        refusal(put("there").if_match("\"wrong\"").send().await),
+        refused(412, "PreconditionFailed")
+    );
+    assert_eq!(
+        refusal(put("absent").if_match(HELLO_ETAG).send().await),
+        refused(404, "NoSuchKey")
+    );
+    assert_eq!(
+        refusal(put("there").if_none_match(HELLO_ETAG).send().await),
+        refused(501, "NotImplemented")
+    );
     assert_eq!(s3.object(BUCKET, "there").unwrap().body, "hello");
 
     put("there").if_match(HELLO_ETAG).send().await.unwrap();
@@ -202,9 +330,15 @@ async fn a_conditional_read_sees_what_is_there() {
     s3.put(BUCKET, "there", "hello");
     let get = || client.get_object().bucket(BUCKET).key("there");
     get().if_match(HELLO_ETAG).send().await.unwrap();
-    assert_eq!(refusal(get().if_match("\"wrong\"").send().await), refused(412, "PreconditionFailed"));
+    assert_eq!(
+        refusal(get().if_match("\"wrong\"").send().await),
+        refused(412, "PreconditionFailed")
+    );
     assert_eq!(refusal(get().if_none_match(HELLO_ETAG).send().await).0, 304);
-    assert_eq!(refusal(get().range("bytes=0-1").send().await), refused(501, "NotImplemented"));
+    assert_eq!(
+        refusal(get().range("bytes=0-1").send().await),
+        refused(501, "NotImplemented")
+    );
 }
 
 #[tokio::test]
@@ -212,12 +346,24 @@ async fn a_wrong_signature_or_owner_is_refused() {
     let (s3, client) = start(Versioning::Off);
     let intruder = client_with(&s3, "wrong", RetryConfig::disabled());
     let list = |client: &Client| client.list_objects_v2().bucket(BUCKET);
-    assert_eq!(refusal(list(&intruder).send().await), refused(403, "SignatureDoesNotMatch"));
     assert_eq!(
-        refusal(list(&client).expected_bucket_owner("000000000000").send().await),
+        refusal(list(&intruder).send().await),
+        refused(403, "SignatureDoesNotMatch")
+    );
+    assert_eq!(
+        refusal(
+            list(&client)
+                .expected_bucket_owner("000000000000")
+                .send()
+                .await
+        ),
         refused(403, "AccessDenied")
     );
-    list(&client).expected_bucket_owner(ACCOUNT_ID).send().await.unwrap();
+    list(&client)
+        .expected_bucket_owner(ACCOUNT_ID)
+        .send()
+        .await
+        .unwrap();
     let operations: Vec<_> = s3.calls().into_iter().map(|call| call.operation).collect();
     assert_eq!(operations, ["", "ListObjectsV2", "ListObjectsV2"]);
 }
@@ -226,7 +372,13 @@ async fn a_wrong_signature_or_owner_is_refused() {
 async fn a_snapshot_compares_and_loads_what_plain_reads_find() {
     let (s3, client) = start(Versioning::Off);
     s3.put_sized(BUCKET, "b", 5);
-    let put = || client.put_object().bucket(BUCKET).key("a").body(ByteStream::from_static(b"1"));
+    let put = || {
+        client
+            .put_object()
+            .bucket(BUCKET)
+            .key("a")
+            .body(ByteStream::from_static(b"1"))
+    };
     put().send().await.unwrap();
     let before = s3.snapshot(BUCKET);
     put().send().await.unwrap();
@@ -251,11 +403,22 @@ async fn https_is_trusted_through_the_authority() {
     s3.create_bucket(BUCKET, Versioning::Off);
     assert!(s3.endpoint_url().starts_with("https://127.0.0.1:"));
     let trust = tls::TrustStore::empty().with_pem_certificate(s3.ca_pem().unwrap());
-    let context = tls::TlsContext::builder().with_trust_store(trust).build().unwrap();
+    let context = tls::TlsContext::builder()
+        .with_trust_store(trust)
+        .build()
+        .unwrap();
     let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
-    let https = Builder::new().tls_provider(provider).tls_context(context).build_https();
+    let https = Builder::new()
+        .tls_provider(provider)
+        .tls_context(context)
+        .build_https();
     let config = client(&s3).config().to_builder().http_client(https).build();
-    Client::from_conf(config).head_bucket().bucket(BUCKET).send().await.unwrap();
+    Client::from_conf(config)
+        .head_bucket()
+        .bucket(BUCKET)
+        .send()
+        .await
+        .unwrap();
 }
 
 #[test]
@@ -271,8 +434,23 @@ async fn an_object_can_be_read_without_its_etag() {
     s3.put(BUCKET, "without", "hello");
     s3.withhold_etag(BUCKET, "without");
     for (key, etag) in [("with", Some(HELLO_ETAG)), ("without", None)] {
-        let head = client.head_object().bucket(BUCKET).key(key).send().await.unwrap();
-        let got = client.get_object().bucket(BUCKET).key(key).send().await.unwrap();
-        assert_eq!((head.e_tag(), got.e_tag(), got.content_length()), (etag, etag, Some(5)));
+        let head = client
+            .head_object()
+            .bucket(BUCKET)
+            .key(key)
+            .send()
+            .await
+            .unwrap();
+        let got = client
+            .get_object()
+            .bucket(BUCKET)
+            .key(key)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(
+            (head.e_tag(), got.e_tag(), got.content_length()),
+            (etag, etag, Some(5))
+        );
     }
 }

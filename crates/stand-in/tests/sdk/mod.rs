@@ -7,8 +7,12 @@ pub(crate) fn refusal<T, E>(result: Result<T, SdkError<E>>) -> (u16, String)
 where
     E: ProvideErrorMetadata,
 {
-    let Err(error) = result else { panic!("the call succeeded") };
-    let status = error.raw_response().map_or(0, |response| response.status().as_u16());
+    let Err(error) = result else {
+        panic!("the call succeeded")
+    };
+    let status = error
+        .raw_response()
+        .map_or(0, |response| response.status().as_u16());
     (status, error.code().unwrap_or_default().to_owned())
 }
 

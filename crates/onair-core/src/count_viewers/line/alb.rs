@@ -12,7 +12,10 @@ pub(super) fn read(line: &[u8]) -> Option<Request<'_>> {
     let client = until(&mut rest, b' ')?;
     let address = &client[..memchr::memrchr(b':', client)?];
     // An IPv6 address is written with or without brackets.
-    let address = address.strip_prefix(b"[").and_then(|inner| inner.strip_suffix(b"]")).unwrap_or(address);
+    let address = address
+        .strip_prefix(b"[")
+        .and_then(|inner| inner.strip_suffix(b"]"))
+        .unwrap_or(address);
     for _ in ["target", "request time", "target time", "response time"] {
         until(&mut rest, b' ')?;
     }
@@ -21,8 +24,21 @@ pub(super) fn read(line: &[u8]) -> Option<Request<'_>> {
     for _ in ["target status", "received bytes", "sent bytes"] {
         until(&mut rest, b' ')?;
     }
-    let Asked { method, path, query } = request_line(quoted(&mut rest)?).unwrap_or_default();
+    let Asked {
+        method,
+        path,
+        query,
+    } = request_line(quoted(&mut rest)?).unwrap_or_default();
     rest = rest.strip_prefix(b" ")?;
     let agent = some(quoted(&mut rest)?);
-    Some(Request { at_s, address: Some(address), agent, forwarded_for: None, method, path, query, status })
+    Some(Request {
+        at_s,
+        address: Some(address),
+        agent,
+        forwarded_for: None,
+        method,
+        path,
+        query,
+        status,
+    })
 }

@@ -27,7 +27,17 @@ impl Default for Columns {
     /// As CloudFront writes them since 2014 (CloudFront Developer Guide, "Standard log file fields"), for a log whose
     /// first lines were cut off.
     fn default() -> Self {
-        Self([Some(0), Some(1), Some(5), Some(7), Some(8), Some(4), Some(10), Some(11), Some(19)])
+        Self([
+            Some(0),
+            Some(1),
+            Some(5),
+            Some(7),
+            Some(8),
+            Some(4),
+            Some(10),
+            Some(11),
+            Some(19),
+        ])
     }
 }
 
@@ -45,7 +55,11 @@ impl Columns {
     }
 
     pub(super) fn read<'a>(&self, line: &'a [u8]) -> Result<Request<'a>, Problem> {
-        let missing = NAMES.iter().zip(self.0).take(ALWAYS_NEEDED).find(|(_, column)| column.is_none());
+        let missing = NAMES
+            .iter()
+            .zip(self.0)
+            .take(ALWAYS_NEEDED)
+            .find(|(_, column)| column.is_none());
         match missing {
             Some((name, _)) => Err(Problem::Column(name)),
             None => self.columns(line).ok_or(Problem::Form(Format::CloudFront)),
@@ -60,8 +74,17 @@ impl Columns {
             *value = Some(&line[from..end]);
             from = end + 1;
         }
-        let [date, at, method, path, status, address, agent, query, forwarded_for] =
-            self.0.map(|column| values[column?]);
+        let [
+            date,
+            at,
+            method,
+            path,
+            status,
+            address,
+            agent,
+            query,
+            forwarded_for,
+        ] = self.0.map(|column| values[column?]);
         Some(Request {
             at_s: time::date_and_time(date?, at?)?,
             address,

@@ -10,7 +10,11 @@ pub(super) fn read(line: &[u8]) -> Option<Request<'_>> {
     let at_s = time::common(until(&mut rest, b']')?)?;
     rest = rest.strip_prefix(b" ")?;
     // What is not HTTP at all (a TLS handshake, a scan) is a request without a path.
-    let Asked { method, path, query } = request_line(quoted(&mut rest)?).unwrap_or_default();
+    let Asked {
+        method,
+        path,
+        query,
+    } = request_line(quoted(&mut rest)?).unwrap_or_default();
     rest = rest.strip_prefix(b" ")?;
     let status = time::number(until(&mut rest, b' ')?)?;
     let mut next = || {
@@ -20,5 +24,14 @@ pub(super) fn read(line: &[u8]) -> Option<Request<'_>> {
     };
     let (_referer, agent, forwarded_for) = (next(), next(), next());
     let (agent, forwarded_for) = (agent.and_then(some), forwarded_for.and_then(some));
-    Some(Request { at_s, address: Some(address), agent, forwarded_for, method, path, query, status })
+    Some(Request {
+        at_s,
+        address: Some(address),
+        agent,
+        forwarded_for,
+        method,
+        path,
+        query,
+        status,
+    })
 }

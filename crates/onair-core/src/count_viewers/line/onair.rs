@@ -16,7 +16,12 @@ struct Line<'a> {
 }
 
 pub(super) fn read(line: &[u8]) -> Option<Request<'_>> {
-    let Line { time, client, path, status } = serde_json::from_slice(line).ok()?;
+    let Line {
+        time,
+        client,
+        path,
+        status,
+    } = serde_json::from_slice(line).ok()?;
     // Such a path is not that of a stream; it must not fail the line either.
     let path = match path {
         Cow::Borrowed(path) => path.as_bytes(),
@@ -24,5 +29,13 @@ pub(super) fn read(line: &[u8]) -> Option<Request<'_>> {
     };
     let (path, query) = split_query(path);
     let (at_s, address) = (time::iso8601(time.as_bytes())?, Some(client.as_bytes()));
-    Some(Request { at_s, address, method: b"GET", path, query, status, ..Request::default() })
+    Some(Request {
+        at_s,
+        address,
+        method: b"GET",
+        path,
+        query,
+        status,
+        ..Request::default()
+    })
 }

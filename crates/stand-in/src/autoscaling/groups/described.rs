@@ -34,7 +34,10 @@ impl Content {
 
     pub(super) fn describe_groups(&self, form: &Form) -> Result<Members, Failure> {
         let asked = form.list("AutoScalingGroupNames");
-        let found = self.groups.iter().filter(|(name, _)| asked.is_empty() || asked.contains(&name.as_str()));
+        let found = self
+            .groups
+            .iter()
+            .filter(|(name, _)| asked.is_empty() || asked.contains(&name.as_str()));
         let group = |(name, group): (&String, &Group)| {
             let mut members = vec![
                 ("AutoScalingGroupName", Xml::text(name)),
@@ -42,13 +45,19 @@ impl Content {
                 ("MaxSize", Xml::text(&9)),
                 ("DesiredCapacity", Xml::text(&1)),
                 ("DefaultCooldown", Xml::text(&300)),
-                ("AvailabilityZones", Xml::List(vec![Xml::text("us-west-2a")])),
+                (
+                    "AvailabilityZones",
+                    Xml::List(vec![Xml::text("us-west-2a")]),
+                ),
                 ("HealthCheckType", Xml::text("ELB")),
                 ("CreatedTime", Xml::text("2026-01-01T00:00:00Z")),
                 ("Instances", Xml::List(self.members(name, false))),
             ];
             if let Some(Pool { reuses }) = group.pool {
-                let mut configuration = vec![("MinSize", Xml::text(&0)), ("PoolState", Xml::text("Stopped"))];
+                let mut configuration = vec![
+                    ("MinSize", Xml::text(&0)),
+                    ("PoolState", Xml::text("Stopped")),
+                ];
                 if reuses {
                     let policy = Xml::Structure(vec![("ReuseOnScaleIn", Xml::text(&true))]);
                     configuration.push(("InstanceReusePolicy", policy));
@@ -63,7 +72,8 @@ impl Content {
     pub(super) fn describe_instances(&self, form: &Form) -> Result<Members, Failure> {
         let asked = form.list("InstanceIds");
         let is_listed = |(id, found): &(&String, &Instance)| {
-            (asked.is_empty() || asked.contains(&id.as_str())) && !found.state.ends_with("Terminated")
+            (asked.is_empty() || asked.contains(&id.as_str()))
+                && !found.state.ends_with("Terminated")
         };
         let instance = |(id, found): (&String, &Instance)| {
             Xml::Structure(vec![
@@ -75,13 +85,22 @@ impl Content {
                 ("ProtectedFromScaleIn", Xml::text(&false)),
             ])
         };
-        let found = self.instances.iter().filter(is_listed).map(instance).collect();
+        let found = self
+            .instances
+            .iter()
+            .filter(is_listed)
+            .map(instance)
+            .collect();
         form.page("AutoScalingInstances", found, INSTANCES)
     }
 
     pub(super) fn describe_warm_pool(&self, form: &Form) -> Result<Members, Failure> {
         self.group(form)?;
-        form.page("Instances", self.members(form.get("AutoScalingGroupName"), true), INSTANCES)
+        form.page(
+            "Instances",
+            self.members(form.get("AutoScalingGroupName"), true),
+            INSTANCES,
+        )
     }
 
     /// The newest come first.
@@ -90,16 +109,30 @@ impl Content {
         let name = form.get("AutoScalingGroupName");
         let activity = |(number, activity): (usize, &Activity)| {
             Xml::Structure(vec![
-                ("ActivityId", Xml::text(&format!("f9f2d65b-f1f2-43e7-b46d-{number:012x}"))),
+                (
+                    "ActivityId",
+                    Xml::text(&format!("f9f2d65b-f1f2-43e7-b46d-{number:012x}")),
+                ),
                 ("AutoScalingGroupName", Xml::text(&activity.group)),
                 ("Description", Xml::text(&activity.description)),
                 ("Cause", Xml::text(activity.cause)),
                 ("StartTime", Xml::text(&iso8601(activity.started))),
                 ("StatusCode", Xml::text(activity.status)),
-                ("Progress", Xml::text(if activity.status == "MidLifecycleAction" { "60" } else { "100" })),
+                (
+                    "Progress",
+                    Xml::text(if activity.status == "MidLifecycleAction" {
+                        "60"
+                    } else {
+                        "100"
+                    }),
+                ),
             ])
         };
-        let ours = self.activities.iter().enumerate().filter(|(_, activity)| activity.group == name);
+        let ours = self
+            .activities
+            .iter()
+            .enumerate()
+            .filter(|(_, activity)| activity.group == name);
         form.page("Activities", ours.rev().map(activity).collect(), ACTIVITIES)
     }
 }
