@@ -62,8 +62,8 @@ pub(crate) async fn measure(objects: u64, runs: usize) -> Result<()> {
     Ok(())
 }
 
-/// Puts the whole recording back. The stand-in copies a restored bucket at the first write, which must not
-/// fall into what is measured.
+/// Puts the whole recording back. The stand-in copies a restored bucket at the first write, which
+/// must not fall into what is measured.
 fn restore(s3: &S3, whole: &Snapshot, latency: Duration) {
     s3.restore(BUCKET, whole);
     s3.put(BUCKET, "first-write", "");

@@ -1,4 +1,5 @@
-//! A fail-over on an alert: how many round trips come one after the other before the cut, and how long all takes.
+//! A fail-over on an alert: how many round trips come one after the other before the cut, and how
+//! long all takes.
 
 use crate::{median, table};
 use anyhow::{Context, Result, ensure};

@@ -1,4 +1,5 @@
-//! On Air measured beside its peers: the same work on the same server in the same run, printed as tables.
+//! On Air measured beside its peers: the same work on the same server in the same run, printed as
+//! tables.
 //!
 //! Times are this machine's; the ratios are the result.
 

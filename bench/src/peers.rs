@@ -95,7 +95,8 @@ impl Peer {
             command
                 .envs(CREDENTIALS)
                 .env("AWS_EC2_METADATA_DISABLED", "true")
-                // rclone refuses to start with a CA bundle of the environment; none is needed on loopback.
+                // rclone refuses to start with a CA bundle of the environment; none is needed on
+                // loopback.
                 .env_remove("AWS_CA_BUNDLE")
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())

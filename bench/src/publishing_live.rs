@@ -1,5 +1,5 @@
-//! From when a segment is closed until viewers see it: publish-live beside what the known article does, incron and
-//! `aws s3 sync`.
+//! From when a segment is closed until viewers see it: publish-live beside what the known article
+//! does, incron and `aws s3 sync`.
 
 use crate::{median, table};
 use anyhow::{Context, Result, ensure};
@@ -164,7 +164,8 @@ fn cost(process: u32, time: Duration) -> Result<Cost> {
     })
 }
 
-/// Closes a segment, and writes its playlist over the last one: a watch on a file does not outlive a rename.
+/// Closes a segment, and writes its playlist over the last one: a watch on a file does not outlive
+/// a rename.
 fn write(folder: &Path, number: u64) -> Result<Instant> {
     fs::write(
         folder.join(format!("{number}.ts")),

@@ -1,4 +1,5 @@
-//! How long a new process takes: to its first `/next`, and from an event to the first answers of S3 over TLS.
+//! How long a new process takes: to its first `/next`, and from an event to the first answers of S3
+//! over TLS.
 
 use crate::{BUCKET, ended, median, table};
 use anyhow::{Context, Result, ensure};

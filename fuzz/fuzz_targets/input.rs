@@ -1,4 +1,5 @@
-//! One program for all kinds of input, so that it is linked once: `ONAIR_FUZZ_INPUT` names the kind.
+//! One program for all kinds of input, so that it is linked once: `ONAIR_FUZZ_INPUT` names the
+//! kind.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

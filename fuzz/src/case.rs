@@ -13,9 +13,9 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// Reads sections that each start with a line `== name`: the settings, the folders under `media/hls/`, one
-    /// a line, the user metadata of `recording-ended.json`, and the files by their paths in the recording. `None`
-    /// if the settings are no rule.
+    /// Reads sections that each start with a line `== name`: the settings, the folders under
+    /// `media/hls/`, one a line, the user metadata of `recording-ended.json`, and the files by
+    /// their paths in the recording. `None` if the settings are no rule.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut inventory = Inventory {
             started: None,

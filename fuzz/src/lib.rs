@@ -1,8 +1,9 @@
 //! What must hold for every input, however broken: each function panics if it does not.
 //!
-//! libFuzzer calls them (`make fuzz`) with mutations of the files in `seeds/`. That runs on stable Rust: the
-//! coverage that steers it is a pass of LLVM, and the address sanitizer, which would need a nightly compiler,
-//! has nothing to find in a core without `unsafe`. Overflow checks and debug assertions are on.
+//! libFuzzer calls them (`make fuzz`) with mutations of the files in `seeds/`. That runs on stable
+//! Rust: the coverage that steers it is a pass of LLVM, and the address sanitizer, which would need
+//! a nightly compiler, has nothing to find in a core without `unsafe`. Overflow checks and debug
+//! assertions are on.
 
 mod case;
 
@@ -50,8 +51,9 @@ pub fn check(name: &str) -> Option<Check> {
         .map(|(_, check)| *check)
 }
 
-/// A text that is taken for a playlist is edited line by line: nothing dropped means nothing changed, and what
-/// is left after a drop is lines of the original that are again such a playlist, or none.
+/// A text that is taken for a playlist is edited line by line: nothing dropped means nothing
+/// changed, and what is left after a drop is lines of the original that are again such a playlist,
+/// or none.
 pub fn playlist(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
@@ -155,7 +157,8 @@ pub fn event(bytes: &[u8]) {
     );
 }
 
-/// Whatever a log says, each line of it is one thing, and it makes no difference in which pieces it comes.
+/// Whatever a log says, each line of it is one thing, and it makes no difference in which pieces it
+/// comes.
 pub fn log(bytes: &[u8]) -> Tally {
     const LIMITS: Limits = Limits {
         unpacked_bytes: 1 << 20,
@@ -205,8 +208,8 @@ pub fn log(bytes: &[u8]) -> Tally {
     tally
 }
 
-/// A plan deletes whole folders of the recording and nothing that is still named, and carrying it out leaves
-/// nothing to do.
+/// A plan deletes whole folders of the recording and nothing that is still named, and carrying it
+/// out leaves nothing to do.
 pub fn plan(bytes: &[u8]) {
     let Some(Case { inventory, wish }) = std::str::from_utf8(bytes).ok().and_then(Case::parse)
     else {
@@ -343,8 +346,8 @@ fn folder(uri: &str) -> &str {
     path(uri).split('/').next().unwrap_or_default()
 }
 
-/// What a percent-encoded text means, by other means than the core's: an escape of two digits is a byte, and every
-/// other sign, the plus also, is itself.
+/// What a percent-encoded text means, by other means than the core's: an escape of two digits is a
+/// byte, and every other sign, the plus also, is itself.
 fn decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();

@@ -1,5 +1,6 @@
-//! The whole way of an instance, with what its commands run: the playbook, by Ansible; the nginx that it configures; and the
-//! script that saves its logs, by the AWS CLI. The instance is a folder of this machine.
+//! The whole way of an instance, with what its commands run: the playbook, by Ansible; the nginx
+//! that it configures; and the script that saves its logs, by the AWS CLI. The instance is a folder
+//! of this machine.
 
 use crate::counting::wait_for_a_young_minute;
 use crate::station::{Station, free_port};
@@ -22,8 +23,8 @@ use stories::{response, root, wait_until};
 /// What one of these programs may take, in seconds.
 const LIMIT_S: &str = "120";
 
-/// The last step of `AWS-ApplyAnsiblePlaybooks`, in the folder that the step before it has fetched. Its parameters are in the
-/// environment.
+/// The last step of `AWS-ApplyAnsiblePlaybooks`, in the folder that the step before it has fetched.
+/// Its parameters are in the environment.
 const PLAY: &str = r#"
     echo "Running Ansible in $(pwd)"
     if [[ ! -f $PlaybookFile ]]; then echo "there is no such playbook" >&2; exit 2; fi
@@ -33,7 +34,8 @@ const PLAY: &str = r#"
         ansible-playbook -i localhost, "${check[@]}" -c local -e "${ExtraVariables:-SSM=True}" $Verbose "$PlaybookFile"
 "#;
 
-/// The script of the template's document, with the parameters put in as SSM does: if they match, text by text.
+/// The script of the template's document, with the parameters put in as SSM does: if they match,
+/// text by text.
 const SCRIPT: &str = r#"
 import json, re, sys
 from samtranslator.yaml_helper import yaml_parse
@@ -57,7 +59,8 @@ struct Machine {
 }
 
 impl Machine {
-    /// The playbook lies in the bucket as `make deploy-playbook` puts it there. Nothing is configured yet.
+    /// The playbook lies in the bucket as `make deploy-playbook` puts it there. Nothing is
+    /// configured yet.
     fn new(story: &str) -> Self {
         let (fleet, station, published) = (Fleet::new(), Station::new(story), Web::start());
         published.behave(|manner| manner.content = "#EXTM3U\n".to_owned());
@@ -208,7 +211,8 @@ impl Machine {
         run.env_remove("AWS_DEFAULT_REGION").output().unwrap()
     }
 
-    /// Has an instance begin to wait in the launch hook and its playbook played: what is said of it then.
+    /// Has an instance begin to wait in the launch hook and its playbook played: what is said of it
+    /// then.
     async fn launch(&self, settings: &[(&str, &str)], instance: &str) -> Value {
         self.fleet.ssm.register(instance);
         self.fleet.autoscaling.launch(GROUP, instance);

@@ -1,5 +1,6 @@
-//! The whole way, with the programs that `origin/` configures: a camera (ffmpeg), nginx-rtmp, the ladder, publish-live, an
-//! S3, three web servers, the proxy, and somebody who watches (Chromium with hls.js). Everything is on this machine.
+//! The whole way, with the programs that `origin/` configures: a camera (ffmpeg), nginx-rtmp, the
+//! ladder, publish-live, an S3, three web servers, the proxy, and somebody who watches (Chromium
+//! with hls.js). Everything is on this machine.
 //!
 //! An instance of a fleet has its own way (`fleet`). Screenshots and logs are in `target/origin`.
 
@@ -210,8 +211,8 @@ fn a_stream_that_stands_still_is_an_alarm_and_its_files_go() {
     assert_eq!(station.alarm(4), (true, String::new()));
 }
 
-/// Promise P82: at once, when nginx-rtmp goes on from the playlist that it finds; and after it has cleaned up, when it
-/// counts from 0 again.
+/// Promise P82: at once, when nginx-rtmp goes on from the playlist that it finds; and after it has
+/// cleaned up, when it counts from 0 again.
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn a_camera_that_comes_back_goes_on_where_it_was() {

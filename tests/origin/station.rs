@@ -7,13 +7,15 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use stories::{root, wait_until};
 
-/// Nobody ends what a killed test leaves behind; `timeout` does. It passes on the signal by which it is ended itself.
+/// Nobody ends what a killed test leaves behind; `timeout` does. It passes on the signal by which
+/// it is ended itself.
 const RUN_S: &str = "240";
 const START_LIMIT: Duration = Duration::from_secs(10);
 /// Small enough for a machine that shows it in a browser, too.
 const LADDER: &str = "180p:180:300 90p:90:100";
 
-/// A transcoder, and what stands between it and the viewers. All of it is ended when this is dropped.
+/// A transcoder, and what stands between it and the viewers. All of it is ended when this is
+/// dropped.
 pub(crate) struct Station {
     prefix: PathBuf,
     rtmp_port: u16,
@@ -220,7 +222,8 @@ impl Station {
 impl Drop for Station {
     fn drop(&mut self) {
         for program in &mut self.programs {
-            // Killed, nginx would leave its workers behind. What has been waited for has no id to be mistaken for another's.
+            // Killed, nginx would leave its workers behind. What has been waited for has no id to
+            // be mistaken for another's.
             if matches!(program.try_wait(), Ok(None)) {
                 let _ = Command::new("kill").arg(program.id().to_string()).status();
             }

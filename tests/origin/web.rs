@@ -68,7 +68,8 @@ impl Web {
     }
 }
 
-/// Answers one request. It says of everything that it may be kept for a day, which nobody should believe.
+/// Answers one request. It says of everything that it may be kept for a day, which nobody should
+/// believe.
 fn answer(mut stream: TcpStream, asked: &Mutex<Vec<Asked>>, manner: &Mutex<Manner>) {
     let mut lines = BufReader::new(stream.try_clone().unwrap())
         .lines()

@@ -15,7 +15,8 @@ const SEGMENTS_TO_BEGIN: usize = 3;
 const BEGIN_LIMIT: Duration = Duration::from_secs(30);
 /// Nobody ends what a killed test leaves behind; it ends by itself.
 const RUN_S: u64 = 180;
-/// MPEG-TS counts to 2^33 at 90 kHz, a good 26 h: the time of day goes in, the time since 1970 does not.
+/// MPEG-TS counts to 2^33 at 90 kHz, a good 26 h: the time of day goes in, the time since 1970 does
+/// not.
 const TIMESTAMPS_START_ANEW_S: u64 = 90_000;
 /// The multivariant playlist.
 pub(crate) const MASTER: &str = "index.m3u8";
@@ -36,12 +37,13 @@ pub(crate) struct Encoder {
 }
 
 impl Encoder {
-    /// Starts to write into `folder`, which is emptied before; what ffmpeg has to say goes into a file beside it.
+    /// Starts to write into `folder`, which is emptied before; what ffmpeg has to say goes into a
+    /// file beside it.
     ///
-    /// Both encoders of a pair count as one that locks its output to the epoch does: at the same time they have the
-    /// same time stamps and the same sequence numbers, whenever they were started. hls.js needs that, or the picture
-    /// stands after a switch: it loads no segment whose sequence number it has loaded before, whichever side that was
-    /// from.
+    /// Both encoders of a pair count as one that locks its output to the epoch does: at the same
+    /// time they have the same time stamps and the same sequence numbers, whenever they were
+    /// started. hls.js needs that, or the picture stands after a switch: it loads no segment whose
+    /// sequence number it has loaded before, whichever side that was from.
     pub(crate) fn start(
         name: &str,
         colour: &str,

@@ -1,5 +1,5 @@
-//! Viewers do not notice: Chromium with hls.js plays what On Air publishes, ffmpeg makes both sides, and the real
-//! functions move the viewers over and back. Everything is on this machine.
+//! Viewers do not notice: Chromium with hls.js plays what On Air publishes, ffmpeg makes both
+//! sides, and the real functions move the viewers over and back. Everything is on this machine.
 //!
 //! Screenshots and logs are in `target/player`.
 
@@ -23,7 +23,8 @@ use viewer::{Noticed, Viewer};
 const SWITCH_LIMIT: Duration = Duration::from_secs(SEGMENT_S + 2);
 /// What the player has buffered of the side that it leaves, and what that may be late.
 const PLAYED_OUT_LIMIT: Duration = Duration::from_secs(10 * SEGMENT_S);
-/// A player that has come to a side and gets no further there still shows what it had: at most these segments.
+/// A player that has come to a side and gets no further there still shows what it had: at most
+/// these segments.
 const BUFFERED: usize = 4;
 /// The steering manifest's default TTL of 10 s, and half of that in a cache.
 const STEERED_LIMIT: Duration = Duration::from_secs(20);

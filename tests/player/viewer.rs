@@ -19,8 +19,8 @@ const PICTURE_LIMIT: Duration = Duration::from_secs(30);
 /// What `watch.mjs` tells, a JSON object each; `at_ms` is Unix time.
 type Told = Value;
 
-/// A viewer who watches. The browser is ended when this is dropped, and what was told is kept in a file beside the
-/// screenshots.
+/// A viewer who watches. The browser is ended when this is dropped, and what was told is kept in a
+/// file beside the screenshots.
 pub(crate) struct Viewer {
     child: Child,
     commands: Option<ChildStdin>,
@@ -100,13 +100,14 @@ impl Viewer {
         });
     }
 
-    /// Waits for the first segment of the picture, loaded since `since_ms`, whose URL starts with `base`, and says how
-    /// long after `since_ms` it was there.
+    /// Waits for the first segment of the picture, loaded since `since_ms`, whose URL starts with
+    /// `base`, and says how long after `since_ms` it was there.
     pub(crate) fn first_segment(&mut self, base: &str, since_ms: u64, limit: Duration) -> Duration {
         self.first("fragment", base, since_ms, limit)
     }
 
-    /// The same, until the picture is from there: what is buffered of the other side is played out before.
+    /// The same, until the picture is from there: what is buffered of the other side is played out
+    /// before.
     pub(crate) fn first_picture(&mut self, base: &str, since_ms: u64, limit: Duration) -> Duration {
         self.first("on_screen", base, since_ms, limit)
     }
@@ -138,7 +139,8 @@ impl Viewer {
         }
     }
 
-    /// Waits until the steering manifest that the player has read names these pathways, in this order.
+    /// Waits until the steering manifest that the player has read names these pathways, in this
+    /// order.
     pub(crate) fn steered_to(&mut self, priority: &[&str], limit: Duration) {
         let what = format!("a steering manifest with {priority:?}");
         self.wait(&what, limit, |told| {

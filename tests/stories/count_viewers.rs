@@ -18,7 +18,8 @@ use stories::audience::{
 };
 use stories::{BUCKET, Cloud, binary, error, event, response};
 
-/// Where the function keeps minutes, unless `ONAIR_STATE_BUCKET` names another bucket. Any bucket does.
+/// Where the function keeps minutes, unless `ONAIR_STATE_BUCKET` names another bucket. Any bucket
+/// does.
 const STATE: &str = stories::VERSIONED;
 const SECRET: &str = "0123456789abcdefghijklmnopqrstuvwxyz0123456";
 

@@ -237,7 +237,8 @@ async fn an_alert_that_comes_twice_does_nothing_the_second_time() {
     for cut in ["delete", "deny", "none"] {
         let stage = Stage::published(&[]).await;
         let (alert, settings) = (alert_set(A), [("CUT", cut)]);
-        // An alarm and a person have the last word on when a side comes back, and that is remembered once.
+        // An alarm and a person have the last word on when a side comes back, and that is
+        // remembered once.
         for event in [alert.clone(), alarm(A), by_hand(A)] {
             run(&stage, &settings, event).await;
         }

@@ -1,5 +1,5 @@
-//! The rules of the house, read off the repository itself, so that no reviewer has to remember them. Their
-//! reasons are in `docs/architecture.md`.
+//! The rules of the house, read off the repository itself, so that no reviewer has to remember
+//! them. Their reasons are in `docs/architecture.md`.
 
 mod dependencies;
 mod documents;
@@ -21,8 +21,8 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The files below some folders whose names end so, as paths from the project's folder. A folder that is not
-/// there has none.
+/// The files below some folders whose names end so, as paths from the project's folder. A folder
+/// that is not there has none.
 fn files(folders: &[&str], ending: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders: Vec<_> = folders.iter().map(|folder| root().join(folder)).collect();

@@ -1,5 +1,5 @@
-//! The promises of `docs/behaviour.md`, each told as a story: the real binary, the real SDK, an S3 across
-//! the wire. One test binary, so that it links once.
+//! The promises of `docs/behaviour.md`, each told as a story: the real binary, the real SDK, an S3
+//! across the wire. One test binary, so that it links once.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! Promises of publish-live, told with the real daemon and the real SDK against an S3 across the wire.
+//! Promises of publish-live, told with the real daemon and the real SDK against an S3 across the
+//! wire.
 
 mod by_hand;
 mod disk;
@@ -163,7 +164,8 @@ impl Live {
         Program::start(&mut publisher(&self.s3, self.dir.path(), more)).unwrap()
     }
 
-    /// Waits for the end of the stream, and says how many segments were published of each rendition.
+    /// Waits for the end of the stream, and says how many segments were published of each
+    /// rendition.
     fn ends(&self) -> [u64; 2] {
         ["hd", "sd"].map(|rendition| {
             wait_until("the end", || {

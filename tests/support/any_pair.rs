@@ -1,5 +1,5 @@
-//! A pair to tell a story on: all of it stood in for, or with any other S3, MediaPackage and MediaLive that the
-//! environment names.
+//! A pair to tell a story on: all of it stood in for, or with any other S3, MediaPackage and
+//! MediaLive that the environment names.
 
 use crate::pair::{
     ALERT, CHANNELS, CONTROL, ENDPOINTS, INDEX, PUBLIC, STATE, STEERING, Stage, variants,
@@ -26,9 +26,10 @@ pub struct AnyPair {
 
 /// What the environment names: moto.
 ///
-/// It has no streams; the URLs of its endpoints lead nowhere. The streams are the stage's, behind `SIDE_A_BASE_URL`, and
-/// whether an endpoint of moto's is there or denied makes no difference to them. So what viewers get of a side that was cut,
-/// and attributes of an endpoint that no SDK knows, are told of on the stand-in only.
+/// It has no streams; the URLs of its endpoints lead nowhere. The streams are the stage's, behind
+/// `SIDE_A_BASE_URL`, and whether an endpoint of moto's is there or denied makes no difference to
+/// them. So what viewers get of a side that was cut, and attributes of an endpoint that no SDK
+/// knows, are told of on the stand-in only.
 struct Elsewhere {
     endpoint: String,
     region: String,
@@ -51,7 +52,8 @@ pub struct Everything {
 
 impl AnyPair {
     /// The pair for a story of this function, which alone runs with the function's credentials, as
-    /// `tests/template/second_opinion.py` sets them; others that prepare something run with the administrator's.
+    /// `tests/template/second_opinion.py` sets them; others that prepare something run with the
+    /// administrator's.
     pub async fn of(stem: &'static str) -> Self {
         let stage = Stage::new();
         let elsewhere = match env::var("ONAIR_S3_ENDPOINT") {

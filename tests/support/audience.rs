@@ -1,4 +1,5 @@
-//! A simulated audience, of which it is known who was there when, and the access logs that it leaves.
+//! A simulated audience, of which it is known who was there when, and the access logs that it
+//! leaves.
 
 use scenes::access_log::{self, Request};
 use std::collections::{BTreeMap, BTreeSet};
@@ -120,12 +121,13 @@ impl Audience {
         }
     }
 
-    /// How many were there at the end of each minute, by stream: who had come before it, and did not go longer than the
-    /// window before. Without zeros.
+    /// How many were there at the end of each minute, by stream: who had come before it, and did
+    /// not go longer than the window before. Without zeros.
     ///
     /// # Panics
     ///
-    /// If a viewer pauses for as long as the window, or if it looks back into minutes whose logs are lost.
+    /// If a viewer pauses for as long as the window, or if it looks back into minutes whose logs
+    /// are lost.
     pub fn truth(&self, window_s: i64) -> BTreeMap<(String, String), u64> {
         assert!(self.lost.is_empty() || window_s <= 60);
         let mut truth = BTreeMap::new();
@@ -143,7 +145,8 @@ impl Audience {
         truth
     }
 
-    /// The lines of all servers, in the order of time. Each viewer goes from one server to the other now and then.
+    /// The lines of all servers, in the order of time. Each viewer goes from one server to the
+    /// other now and then.
     pub fn lines(&self, servers: usize, line: impl Fn(&Viewer, i64, &str) -> String) -> Vec<Line> {
         let mut lines = Vec::new();
         for (number, viewer) in self.viewers.iter().enumerate() {

@@ -37,8 +37,9 @@ pub struct Stored {
 }
 
 impl Cloud {
-    /// The S3 that `ONAIR_S3_ENDPOINT` names, with its administrator's and the function's credentials, as
-    /// `tests/template/second_opinion.py` sets them; without it a stand-in of the story's own.
+    /// The S3 that `ONAIR_S3_ENDPOINT` names, with its administrator's and the function's
+    /// credentials, as `tests/template/second_opinion.py` sets them; without it a stand-in of the
+    /// story's own.
     pub async fn any() -> Self {
         let Ok(endpoint) = env::var("ONAIR_S3_ENDPOINT") else {
             return Self::stand_in();

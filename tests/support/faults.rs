@@ -14,7 +14,8 @@ const AT_ONCE: usize = 6;
 pub enum Disruption {
     /// The service answers otherwise than it should, or not at all.
     Fault(Fault),
-    /// The process is killed while it waits for the answer. The fault holds the request, before or after its effect.
+    /// The process is killed while it waits for the answer. The fault holds the request, before or
+    /// after its effect.
     Kill(Fault),
 }
 
@@ -136,16 +137,16 @@ impl<W> Disrupted<W> {
     }
 }
 
-/// Runs once undisturbed to see which requests a run makes. Then, for every request and every disruption, runs anew in a
-/// world of its own, and checks what came of it. Returns the requests.
+/// Runs once undisturbed to see which requests a run makes. Then, for every request and every
+/// disruption, runs anew in a world of its own, and checks what came of it. Returns the requests.
 ///
-/// `undisturbed` checks the first run and returns the expected end state. `check` verifies the invariant after a disrupted
-/// run, repeats the run, and verifies the invariant again.
+/// `undisturbed` checks the first run and returns the expected end state. `check` verifies the
+/// invariant after a disrupted run, repeats the run, and verifies the invariant again.
 ///
 /// # Panics
 ///
-/// If the run makes no request, if a disruption is not met, or if `check` panics: then the request and the disruption are
-/// printed.
+/// If the run makes no request, if a disruption is not met, or if `check` panics: then the request
+/// and the disruption are printed.
 pub async fn every_request_disrupted<W, E>(
     scene: &str,
     disruptions: &[Disruption],

@@ -46,7 +46,8 @@ impl Fleet {
         self.start(settings).invoke(event).await
     }
 
-    /// What becomes of all commands when every agent does as it should: playbooks change something, logs are saved.
+    /// What becomes of all commands when every agent does as it should: playbooks change something,
+    /// logs are saved.
     pub fn agents(&self) -> Vec<Command> {
         self.ssm.run(|command| self.agent(command))
     }

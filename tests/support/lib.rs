@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 /// A second bucket, which keeps versions.
 pub const VERSIONED: &str = "second-channel-recordings";
 
-/// A binary of this build: a function's, or a program's. It is there because its package has an integration test of its
-/// own, for which cargo builds it.
+/// A binary of this build: a function's, or a program's. It is there because its package has an
+/// integration test of its own, for which cargo builds it.
 ///
 /// # Panics
 ///

@@ -141,8 +141,8 @@ impl Stage {
         }
     }
 
-    /// The same without which times, reasons and addresses they are, so that it can be compared with another stage's. Addresses are
-    /// numbered in the order in which they are named.
+    /// The same without which times, reasons and addresses they are, so that it can be compared
+    /// with another stage's. Addresses are numbered in the order in which they are named.
     pub fn picture(&self) -> Value {
         let documents = [(CONTROL, STATE), (PUBLIC, INDEX), (PUBLIC, STEERING)].map(|(bucket, key)| {
             self.s3.object(bucket, key).map(|object| {
@@ -175,7 +175,8 @@ impl Stage {
         picture
     }
 
-    /// From now on looks at every call whether viewers have somewhere to go. The next call has index 0.
+    /// From now on looks at every call whether viewers have somewhere to go. The next call has
+    /// index 0.
     pub fn watch(&self) -> Watch {
         let (eyes, seen) = (Eyes::of(self), Arc::default());
         self.traffic.reset_calls();
@@ -188,7 +189,8 @@ impl Stage {
         Watch { eyes, seen }
     }
 
-    /// The base URLs of the endpoints that there are, whether they are denied or not. `None` for one that is gone.
+    /// The base URLs of the endpoints that there are, whether they are denied or not. `None` for
+    /// one that is gone.
     pub fn bases(&self) -> [Option<String>; 2] {
         ENDPOINTS.map(|endpoint| self.mediapackage.endpoint(endpoint).as_ref().map(base))
     }
@@ -333,8 +335,8 @@ fn base(endpoint: &Value) -> String {
         .unwrap_or_default()
 }
 
-/// The path of a file with one certificate. To read all that a machine trusts is most of what a debug build does when it
-/// starts, and nothing here is https.
+/// The path of a file with one certificate. To read all that a machine trusts is most of what a
+/// debug build does when it starts, and nothing here is https.
 fn certificate() -> &'static str {
     static PATH: OnceLock<String> = OnceLock::new();
     PATH.get_or_init(|| {

@@ -24,7 +24,8 @@ const SECRET: &str = "only-for-this-story-0123456789";
 /// 2026-01-01T20:00:00Z
 const BEGIN_S: i64 = 1_767_297_600;
 
-/// Viewers of each stream who are there in a minute. Their player asks each six seconds, one server after the other.
+/// Viewers of each stream who are there in a minute. Their player asks each six seconds, one server
+/// after the other.
 fn truth(minute: usize) -> [(&'static str, usize); 2] {
     [
         ("show", [40, 400, 900, 1200, 1250, 1240, 800, 150][minute]),

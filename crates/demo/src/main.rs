@@ -1,5 +1,5 @@
-//! On Air on one machine: the real programs under a loopback AWS, and a story that says what they do, line by
-//! line; or, with `--serve`, a live stream to watch.
+//! On Air on one machine: the real programs under a loopback AWS, and a story that says what they
+//! do, line by line; or, with `--serve`, a live stream to watch.
 //!
 //! Exit code 0 only if all that was promised happened.
 

@@ -1,4 +1,5 @@
-//! How the story is printed: prose, tables, diffs, JSON and checks, never wider than [`WIDTH`] columns.
+//! How the story is printed: prose, tables, diffs, JSON and checks, never wider than [`WIDTH`]
+//! columns.
 
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use serde_json::Value;

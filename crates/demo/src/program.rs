@@ -18,8 +18,8 @@ pub(crate) struct Logged {
 }
 
 impl Logged {
-    /// Starts a command, which ends with this program even if this one is killed. An earlier log of the same name is
-    /// continued.
+    /// Starts a command, which ends with this program even if this one is killed. An earlier log of
+    /// the same name is continued.
     pub(crate) fn start(command: &Command, log: PathBuf) -> anyhow::Result<Self> {
         let file = File::options().create(true).append(true).open(&log);
         let file = file.with_context(|| log.display().to_string())?;

@@ -1,4 +1,5 @@
-//! The chapter on `prune-recording`: a show has ended, and only its best rendition is worth keeping.
+//! The chapter on `prune-recording`: a show has ended, and only its best rendition is worth
+//! keeping.
 
 mod verify;
 

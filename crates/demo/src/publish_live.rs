@@ -1,5 +1,5 @@
-//! The chapter on `publish-live`: a transcoder writes to its disk, viewers watch from S3, and much goes wrong in
-//! between.
+//! The chapter on `publish-live`: a transcoder writes to its disk, viewers watch from S3, and much
+//! goes wrong in between.
 
 use crate::narrate::{Narrator, count, seconds};
 use crate::station::{MULTIVARIANT, PATIENCE, RENDITIONS, Station};
@@ -15,7 +15,8 @@ const A_WHILE: Duration = Duration::from_secs(4);
 const EVERY: usize = 4;
 /// How long nobody publishes after a kill.
 const AWAY: Duration = Duration::from_millis(500);
-/// How long it takes ffmpeg to write a playlist over its last one. Only S3 knows the old numbers then.
+/// How long it takes ffmpeg to write a playlist over its last one. Only S3 knows the old numbers
+/// then.
 const A_PLAYLIST: Duration = Duration::from_secs(2);
 /// More requests than there are in [`A_WHILE`].
 const MANY: usize = 1_000;

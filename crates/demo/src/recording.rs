@@ -1,5 +1,5 @@
-//! What lies in a bucket where an IVS recording should be, seen without On Air's own eyes: the story's checks
-//! must not share a mistake with what they check.
+//! What lies in a bucket where an IVS recording should be, seen without On Air's own eyes: the
+//! story's checks must not share a mistake with what they check.
 
 use crate::narrate::{count, size};
 use anyhow::Context as _;
@@ -60,7 +60,8 @@ impl Contents {
         (Self(first), Self(others))
     }
 
-    /// Where these are not the same objects as `before`, byte for byte and header for header, in words.
+    /// Where these are not the same objects as `before`, byte for byte and header for header, in
+    /// words.
     pub(crate) fn differences(&self, before: &Self) -> Vec<String> {
         let lost = before.0.keys().filter(|path| !self.0.contains_key(*path));
         let lost = lost.map(|path| format!("{path} is gone"));

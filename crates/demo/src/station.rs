@@ -1,4 +1,5 @@
-//! A live stream on this machine: ffmpeg writes HLS into a folder, publish-live puts it into a loopback S3.
+//! A live stream on this machine: ffmpeg writes HLS into a folder, publish-live puts it into a
+//! loopback S3.
 
 use crate::program::Logged;
 use crate::watcher::Watcher;
@@ -177,7 +178,8 @@ fn written(key: &str) -> Option<String> {
     Some(format!("{name}.{ending}"))
 }
 
-/// A test picture in two renditions, in segments of a second, as fast as it would come from a camera.
+/// A test picture in two renditions, in segments of a second, as fast as it would come from a
+/// camera.
 fn encode(folder: &Path, logs: &Path) -> anyhow::Result<Logged> {
     let mut command = Command::new("ffmpeg");
     command.args([

@@ -1,5 +1,6 @@
-//! A viewer who watches a redundant playlist, as hls.js does it: reads the multivariant playlist once, then one media
-//! playlist again and again, and the steering manifest each TTL; at a 404 it goes to the next pathway that it knows.
+//! A viewer who watches a redundant playlist, as hls.js does it: reads the multivariant playlist
+//! once, then one media playlist again and again, and the steering manifest each TTL; at a 404 it
+//! goes to the next pathway that it knows.
 
 use anyhow::Context as _;
 use http_body_util::{BodyExt as _, Empty};

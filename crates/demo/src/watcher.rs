@@ -1,5 +1,5 @@
-//! Somebody who looks into the bucket all the time, without On Air's own eyes: whatever a playlist names must be
-//! there.
+//! Somebody who looks into the bucket all the time, without On Air's own eyes: whatever a playlist
+//! names must be there.
 
 use stand_in::{Buckets, Snapshot};
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,7 +47,8 @@ pub(crate) struct Named {
 }
 
 impl Watcher {
-    /// Watches a bucket. `closed` says when the transcoder was done with the file that is published under a key.
+    /// Watches a bucket. `closed` says when the transcoder was done with the file that is published
+    /// under a key.
     pub(crate) fn start(
         buckets: &Buckets,
         bucket: &'static str,

@@ -1,4 +1,5 @@
-//! That there is a binary after `cargo test`, for `tests/player/demo.mjs`, and that it says what it misses.
+//! That there is a binary after `cargo test`, for `tests/player/demo.mjs`, and that it says what it
+//! misses.
 
 use std::process::Command;
 

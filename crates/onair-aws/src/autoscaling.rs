@@ -11,7 +11,8 @@ use chrono::DateTime;
 use onair_core::complete_lifecycle::{Activity, InstanceId, Standing};
 use std::collections::BTreeSet;
 
-/// The most pages of scaling activities that are looked through: the newest come first, a hundred a page.
+/// The most pages of scaling activities that are looked through: the newest come first, a hundred a
+/// page.
 const MAX_PAGES: usize = 10;
 
 /// A client for Auto Scaling.
@@ -136,7 +137,8 @@ impl AutoScaling {
             .next())
     }
 
-    /// The group's newest scaling activities, until each of these instances is named by an open one.
+    /// The group's newest scaling activities, until each of these instances is named by an open
+    /// one.
     ///
     /// # Errors
     ///
@@ -236,8 +238,9 @@ fn activity(found: &Found) -> Option<Activity> {
     })
 }
 
-/// The action of an instance that does not wait any more is told by an error without a name of its own: `ValidationError`,
-/// `No active Lifecycle Action found with instance ID i-…` (as `buildkite/elastic-ci-stack` and others match it).
+/// The action of an instance that does not wait any more is told by an error without a name of its
+/// own: `ValidationError`, `No active Lifecycle Action found with instance ID i-…` (as
+/// `buildkite/elastic-ci-stack` and others match it).
 fn action<E>(
     answer: Result<(), SdkError<E>>,
     operation: &'static str,

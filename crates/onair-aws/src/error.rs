@@ -2,8 +2,9 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::error::Error as StdError;
 
-/// How services say that there are too many requests, or that another change of the same thing is not done yet (SSM and
-/// EC2 Auto Scaling API references, "Common Error Types"; `ResourceContention`, Auto Scaling).
+/// How services say that there are too many requests, or that another change of the same thing is
+/// not done yet (SSM and EC2 Auto Scaling API references, "Common Error Types";
+/// `ResourceContention`, Auto Scaling).
 const PASSING: [&str; 5] = [
     "Throttling",
     "ThrottlingException",
@@ -36,7 +37,8 @@ impl Error {
         }
     }
 
-    /// The same of an answer of the SDK's, which says by its code whether AWS only asks for patience.
+    /// The same of an answer of the SDK's, which says by its code whether AWS only asks for
+    /// patience.
     pub(crate) fn of<E, R>(
         operation: &'static str,
         target: impl Into<String>,
@@ -64,7 +66,8 @@ impl Error {
 }
 
 impl std::fmt::Display for Error {
-    /// The whole chain of causes: the SDK's own text for a refused request is the two words "service error".
+    /// The whole chain of causes: the SDK's own text for a refused request is the two words
+    /// "service error".
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.operation, self.target)?;
         let mut cause: Option<&(dyn StdError + 'static)> = Some(self.source.as_ref());

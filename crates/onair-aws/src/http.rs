@@ -1,5 +1,5 @@
-//! Plain HTTP: reading playlists from where viewers get them. By the SDK's own connector, so that there is one HTTP and
-//! one TLS in a function.
+//! Plain HTTP: reading playlists from where viewers get them. By the SDK's own connector, so that
+//! there is one HTTP and one TLS in a function.
 
 use crate::error::Error;
 use aws_smithy_async::rt::sleep::TokioSleep;

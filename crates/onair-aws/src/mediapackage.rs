@@ -1,7 +1,8 @@
-//! AWS Elemental MediaPackage (v1): origin endpoints, whose definitions come and go as the JSON that is on the wire.
+//! AWS Elemental MediaPackage (v1): origin endpoints, whose definitions come and go as the JSON
+//! that is on the wire.
 //!
-//! The SDK's own types hold the attributes that were known when it was generated. A definition that passes through them
-//! would lose newer ones, and an update that lacks an attribute resets it.
+//! The SDK's own types hold the attributes that were known when it was generated. A definition that
+//! passes through them would lose newer ones, and an update that lacks an attribute resets it.
 
 use crate::error::Error;
 use aws_config::SdkConfig;
@@ -87,7 +88,8 @@ impl MediaPackage {
         wire.definition("CreateOriginEndpoint", id)
     }
 
-    /// Puts the body of an UpdateOriginEndpoint in the place of the endpoint's definition, and says how it is now.
+    /// Puts the body of an UpdateOriginEndpoint in the place of the endpoint's definition, and says
+    /// how it is now.
     ///
     /// # Errors
     ///

@@ -1,8 +1,9 @@
 //! How fast requests that change something are started.
 //!
-//! S3 takes at least 3,500 deletes a second for each partition of a bucket and answers 503 Slow Down above
-//! that, until it has scaled (S3 User Guide, "Best practices design patterns: optimizing performance"). The
-//! SDK waits before it repeats the refused request; the pace makes all others wait, too.
+//! S3 takes at least 3,500 deletes a second for each partition of a bucket and answers 503 Slow
+//! Down above that, until it has scaled (S3 User Guide, "Best practices design patterns: optimizing
+//! performance"). The SDK waits before it repeats the refused request; the pace makes all others
+//! wait, too.
 
 use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextRef;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
@@ -16,8 +17,8 @@ const MAX_GAP: Duration = Duration::from_secs(2);
 /// The first pause after a slow-down; one that has shrunk below this is none.
 const MIN_GAP: Duration = Duration::from_millis(25);
 
-/// The time between two starts: none while S3 is content, doubled by a slow-down, shortened by a tenth with each
-/// request that it takes.
+/// The time between two starts: none while S3 is content, doubled by a slow-down, shortened by a
+/// tenth with each request that it takes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pace(Arc<Mutex<State>>);
 
@@ -37,7 +38,8 @@ impl State {
     }
 
     fn slow_down(&mut self, now: Instant) {
-        // What was in flight together is refused together, and is one reason to slow down, not many.
+        // What was in flight together is refused together, and is one reason to slow down, not
+        // many.
         if self
             .last_slow_down
             .is_none_or(|last| now >= last + self.gap.max(MIN_GAP))

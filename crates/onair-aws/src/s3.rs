@@ -162,7 +162,8 @@ impl S3 {
         })
     }
 
-    /// Reads an object piece by piece, however large it is, until `each` says `false`. Answers whether there is one.
+    /// Reads an object piece by piece, however large it is, until `each` says `false`. Answers
+    /// whether there is one.
     ///
     /// # Errors
     ///
@@ -205,8 +206,8 @@ impl S3 {
         Ok(true)
     }
 
-    /// Replaces an object's text, if it is still the one that was read (`If-Match`), and keeps its headers,
-    /// storage class, encryption and user metadata, to which `more_metadata` is added.
+    /// Replaces an object's text, if it is still the one that was read (`If-Match`), and keeps its
+    /// headers, storage class, encryption and user metadata, to which `more_metadata` is added.
     ///
     /// # Errors
     ///
@@ -310,7 +311,8 @@ impl S3 {
         }
     }
 
-    /// Size and SHA-256 in base64, where S3 has one, of an object; `None` if there is no such object.
+    /// Size and SHA-256 in base64, where S3 has one, of an object; `None` if there is no such
+    /// object.
     ///
     /// # Errors
     ///
@@ -464,8 +466,8 @@ fn conditional_e_tag(
 ) -> Result<Option<String>, Error> {
     match written {
         Ok(answer) => Ok(Some(answer.e_tag.unwrap_or_default())),
-        // 412: another text by now. 404: gone. 409: somebody writes at the same moment. (S3 User Guide,
-        // "How to prevent object overwrites with conditional writes".)
+        // 412: another text by now. 404: gone. 409: somebody writes at the same moment. (S3 User
+        // Guide, "How to prevent object overwrites with conditional writes".)
         Err(error) if matches!(status(&error), Some(404 | 409 | 412)) => Ok(None),
         Err(error) => Err(Error::of("PutObject", uri(bucket, key), error)),
     }

@@ -9,7 +9,8 @@ use aws_sdk_ssm::types::{Command, CommandFilter, CommandFilterKey};
 use chrono::{DateTime, SecondsFormat, Utc};
 use onair_core::complete_lifecycle::{InstanceId, Order, Sent, State, Step};
 
-/// How long a command may wait for the agent to fetch it. An agent that is well does within seconds.
+/// How long a command may wait for the agent to fetch it. An agent that is well does within
+/// seconds.
 const DELIVERY_SECONDS: i32 = 600;
 
 /// A client for Systems Manager.
@@ -37,13 +38,13 @@ impl Ssm {
 
     /// Sends a command to one instance.
     ///
-    /// It is tried once: SSM has no token by which it would know a request again, and an answer that was lost would make two
-    /// commands of one.
+    /// It is tried once: SSM has no token by which it would know a request again, and an answer
+    /// that was lost would make two commands of one.
     ///
     /// # Errors
     ///
-    /// When SSM does not answer, or refuses for another reason than a missing agent. It may have taken the command all the
-    /// same.
+    /// When SSM does not answer, or refuses for another reason than a missing agent. It may have
+    /// taken the command all the same.
     pub async fn send(&self, instance: &InstanceId, order: &Order) -> Result<Sending, Error> {
         let Order {
             document,
@@ -79,8 +80,9 @@ impl Ssm {
 
     /// The commands with this document that were asked for since then.
     ///
-    /// They are not asked for by instance: "a managed node ID can't be specified when a command status is Pending" (SSM API
-    /// reference, `CommandFilter`), and one that is pending must not be sent again.
+    /// They are not asked for by instance: "a managed node ID can't be specified when a command
+    /// status is Pending" (SSM API reference, `CommandFilter`), and one that is pending must not be
+    /// sent again.
     ///
     /// # Errors
     ///
@@ -106,8 +108,8 @@ impl Ssm {
         Ok(commands.into_iter().filter_map(sent).collect())
     }
 
-    /// What came of a command on an instance, by the step of this name where the document has several; `None` while SSM
-    /// knows of nothing yet.
+    /// What came of a command on an instance, by the step of this name where the document has
+    /// several; `None` while SSM knows of nothing yet.
     ///
     /// # Errors
     ///
@@ -140,8 +142,9 @@ impl Ssm {
             }
             Err(error) => error,
         };
-        // A step that has not begun, or never will, has no name yet (as users of the API report: grapl-security/grapl, pull
-        // request 902). When all is done, one that is not there is wrong.
+        // A step that has not begun, or never will, has no name yet (as users of the API report:
+        // grapl-security/grapl, pull request 902). When all is done, one that is not there is
+        // wrong.
         let is_too_early = error.as_service_error().is_some_and(|error| {
             error.is_invocation_does_not_exist()
                 || error.is_invalid_plugin_name() && command.state != State::Success

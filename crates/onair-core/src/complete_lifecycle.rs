@@ -1,9 +1,9 @@
-//! What `complete-lifecycle` decides: whether an instance that waits in a lifecycle hook goes on, and which command it is
-//! to run before.
+//! What `complete-lifecycle` decides: whether an instance that waits in a lifecycle hook goes on,
+//! and which command it is to run before.
 //!
-//! There is no memory beside AWS's own. Which of a group's instances wait is read ([`Wait`]), since when ([`Run`]), which
-//! command of ours is on them since then ([`Run::comment`] tells it), what came of it ([`recap()`], [`check`]); and what
-//! follows is [`next`].
+//! There is no memory beside AWS's own. Which of a group's instances wait is read ([`Wait`]), since
+//! when ([`Run`]), which command of ours is on them since then ([`Run::comment`] tells it), what
+//! came of it ([`recap()`], [`check`]); and what follows is [`next`].
 
 mod action;
 mod command;
@@ -26,9 +26,10 @@ pub use recap::{Recap, Rule, recap};
 /// The document of AWS that runs a playbook on an instance.
 pub const PLAYBOOK_DOCUMENT: &str = "AWS-ApplyAnsiblePlaybooks";
 
-/// The step of [`PLAYBOOK_DOCUMENT`] that runs `ansible-playbook`, its second; the first, `downloadContent`, fetches the
-/// playbook. (The document's own text, as AWS's toolkit for game studios copies it; the names must be given to
-/// `GetCommandInvocation`, SSM API reference: "If the document contains more than one step, you must specify the name".)
+/// The step of [`PLAYBOOK_DOCUMENT`] that runs `ansible-playbook`, its second; the first,
+/// `downloadContent`, fetches the playbook. (The document's own text, as AWS's toolkit for game
+/// studios copies it; the names must be given to `GetCommandInvocation`, SSM API reference: "If the
+/// document contains more than one step, you must specify the name".)
 pub const PLAYBOOK_STEP: &str = "runShellScript";
 
 /// Where the playbook lies in its bucket.
@@ -98,14 +99,14 @@ impl Direction {
     }
 }
 
-/// The lifecycle states in which an instance waits for a hook (EC2 Auto Scaling User Guide, "Amazon EC2 Auto Scaling
-/// instance lifecycle" and "Use lifecycle hooks with a warm pool").
+/// The lifecycle states in which an instance waits for a hook (EC2 Auto Scaling User Guide, "Amazon
+/// EC2 Auto Scaling instance lifecycle" and "Use lifecycle hooks with a warm pool").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Wait {
     /// `Pending:Wait`: about to serve, new or from the warm pool.
     Launch,
-    /// `Warmed:Pending:Wait`: about to enter the warm pool. Where instances return to it after they have served, nothing says
-    /// which of the two hooks they wait for.
+    /// `Warmed:Pending:Wait`: about to enter the warm pool. Where instances return to it after they
+    /// have served, nothing says which of the two hooks they wait for.
     Warm,
     /// `Terminating:Wait`: about to go. It has served, or its launch was given up.
     Terminate,
@@ -163,7 +164,8 @@ impl Fleet {
         }
     }
 
-    /// The name of the document that is run in this direction, and of its step that tells the result where it has several.
+    /// The name of the document that is run in this direction, and of its step that tells the
+    /// result where it has several.
     pub fn document(&self, direction: Direction) -> Option<(&str, Option<&'static str>)> {
         match direction {
             Direction::Launch => self

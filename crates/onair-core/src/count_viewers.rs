@@ -1,9 +1,10 @@
 //! How many people watch: concurrent viewers per stream and minute, from access logs.
 //!
-//! A viewer is there from his first request for a playlist or a segment until he made none for the window's length. The
-//! figure of a minute is how many are there at its end: those with a request in the window that ends there. With a window
-//! of 60 s these are the viewers that the minute's lines name, each once; a window of two minutes is the union of two. So
-//! a minute's set of viewers is all that has to be kept, sets of the same minute from several hosts, files and runs are
+//! A viewer is there from his first request for a playlist or a segment until he made none for the
+//! window's length. The figure of a minute is how many are there at its end: those with a request
+//! in the window that ends there. With a window of 60 s these are the viewers that the minute's
+//! lines name, each once; a window of two minutes is the union of two. So a minute's set of viewers
+//! is all that has to be kept, sets of the same minute from several hosts, files and runs are
 //! merged, and merging the same one twice changes nothing.
 
 pub mod audience;
@@ -34,14 +35,17 @@ pub struct Rules {
     pub streams: StreamRule,
     /// How the logs are written; `None` = as the first lines look.
     pub format: Option<Format>,
-    /// Up to so many viewers of a stream in a minute are counted exactly; of more, an estimate is kept.
+    /// Up to so many viewers of a stream in a minute are counted exactly; of more, an estimate is
+    /// kept.
     pub exact_up_to: usize,
-    /// So many streams, and no more: each is a metric that is paid for, and names come from whoever sends requests.
+    /// So many streams, and no more: each is a metric that is paid for, and names come from whoever
+    /// sends requests.
     pub max_streams: usize,
 }
 
 impl Rules {
-    /// What is kept of one minute must have been made by the same rules to be merged: a short name for them.
+    /// What is kept of one minute must have been made by the same rules to be merged: a short name
+    /// for them.
     pub fn fingerprint(&self) -> String {
         let said = format!("{:?} {:?} {}", self.keying, self.streams, self.tail_s());
         format!("{:016x}", self.secret.hash(said.as_bytes()))

@@ -1,4 +1,5 @@
-//! What events have in common, whatever they tell of: their envelope, and what a person can add to it or send alone.
+//! What events have in common, whatever they tell of: their envelope, and what a person can add to
+//! it or send alone.
 
 use crate::json::{object, problem};
 use serde::Deserialize;
@@ -10,8 +11,8 @@ use serde_json::Value;
 #[error("{0}")]
 pub struct BadEvent(pub String);
 
-/// An event of a service, perhaps sent again by a person. The few fields that are read; everything else of the envelope is
-/// EventBridge's own business.
+/// An event of a service, perhaps sent again by a person. The few fields that are read; everything
+/// else of the envelope is EventBridge's own business.
 #[derive(Deserialize)]
 pub(crate) struct Envelope {
     pub(crate) source: String,
@@ -65,7 +66,8 @@ pub(crate) struct Sent<O> {
     pub(crate) onair: O,
 }
 
-/// Reads an event of which a person can send a part alone. What `O` does not know of `onair` it should refuse.
+/// Reads an event of which a person can send a part alone. What `O` does not know of `onair` it
+/// should refuse.
 pub(crate) fn sent<O: DeserializeOwned + Default>(event: &Value) -> Result<Sent<O>, BadEvent> {
     #[derive(Deserialize)]
     struct Envelope {

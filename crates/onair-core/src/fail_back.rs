@@ -25,12 +25,12 @@ pub enum Step {
     Look,
 }
 
-/// How long a side must have been well if the other one, where viewers are, is lost meanwhile: a side that is well just now
-/// is better than one that is not. The schedule has seen it twice then.
+/// How long a side must have been well if the other one, where viewers are, is lost meanwhile: a
+/// side that is well just now is better than one that is not. The schedule has seen it twice then.
 const HURRY: TimeDelta = TimeDelta::seconds(60);
 
-/// How long a side must have been well while the other one is lost. Where nothing steers, players shun it all the same
-/// until the usual time is over (hls.js and Media3: 300 s).
+/// How long a side must have been well while the other one is lost. Where nothing steers, players
+/// shun it all the same until the usual time is over (hls.js and Media3: 300 s).
 pub fn hurry(pair: &Pair) -> TimeDelta {
     if pair.steering_ttl.is_some() {
         pair.quiet.min(HURRY)
@@ -52,7 +52,8 @@ pub fn step(
         Status::Live => return wait(format!("{side} is live"), None),
         Status::Cut(record) | Status::Returning(record) => record,
     };
-    // A person may do without MediaLive; MediaLive may not do without a person, or without the alarm that knew better.
+    // A person may do without MediaLive; MediaLive may not do without a person, or without the
+    // alarm that knew better.
     if health.is_some() {
         match record.until {
             Until::Healthy => {}
@@ -111,7 +112,8 @@ pub fn step(
     Step::Restore(next)
 }
 
-/// The same state, with another time since when the side has been well. Not a new generation: viewers see no change.
+/// The same state, with another time since when the side has been well. Not a new generation:
+/// viewers see no change.
 fn remember(
     state: &PairState,
     side: Side,
@@ -126,8 +128,8 @@ fn remember(
     next
 }
 
-/// The state after a side's alarm went to OK: from then on it is MediaLive that says whether the side is well. `None` if
-/// that is no news.
+/// The state after a side's alarm went to OK: from then on it is MediaLive that says whether the
+/// side is well. `None` if that is no news.
 pub fn alarm_is_over(state: &PairState, side: Side) -> Option<PairState> {
     let mut next = state.clone();
     next.sides[side].alarm_since = None;
@@ -202,7 +204,8 @@ pub fn returned(
     let url = described.and_then(Definition::url);
     let is_elsewhere =
         url.is_some() && state.sides[side].url.is_some() && url != state.sides[side].url;
-    // Players shun a pathway that answered errors for minutes (hls.js and Media3: 300 s), by its name.
+    // Players shun a pathway that answered errors for minutes (hls.js and Media3: 300 s), by its
+    // name.
     let is_shunned = state.sides[side]
         .cut()
         .is_some_and(|record| record.by != CutBy::None && !record.waits);

@@ -7,8 +7,8 @@ use crate::pair::state::{CutRecord, PairState, Status, StoodStill, Until};
 use crate::pair::{CutBy, Pair, Side, Sides};
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// An alert that is older than this is not taken at its word: EventBridge tries for a day to deliver it, and the input
-/// may long be well.
+/// An alert that is older than this is not taken at its word: EventBridge tries for a day to
+/// deliver it, and the input may long be well.
 pub const FRESH_ALERT: TimeDelta = TimeDelta::seconds(120);
 
 /// What an event makes of it.
@@ -111,8 +111,9 @@ pub fn suspicion_of_alerts(state: &PairState, set: &Sides<Vec<String>>) -> Resul
     }
 }
 
-/// The state with what must not be forgotten of a suspicion, whatever can be done about it now: that an alarm rings, which
-/// nobody can be asked for later, and that a person wants a side off that is cut already. `None` if there is nothing new.
+/// The state with what must not be forgotten of a suspicion, whatever can be done about it now:
+/// that an alarm rings, which nobody can be asked for later, and that a person wants a side off
+/// that is cut already. `None` if there is nothing new.
 pub fn note(state: &PairState, suspicion: &Suspicion, now: DateTime<Utc>) -> Option<PairState> {
     let Suspicion::Lost { side, until, .. } = suspicion else {
         return None;
@@ -131,8 +132,8 @@ pub fn note(state: &PairState, suspicion: &Suspicion, now: DateTime<Utc>) -> Opt
 /// How long ago a look may be to count together with the next: the schedule looks each minute.
 const LOOKS_APART: TimeDelta = TimeDelta::seconds(150);
 
-/// What is to be remembered of a look at a side that saw it `so`. It counts only while the `other` moves, or is away: at
-/// the beginning and at the end of a show both stand still.
+/// What is to be remembered of a look at a side that saw it `so`. It counts only while the `other`
+/// moves, or is away: at the beginning and at the end of a show both stand still.
 pub fn stood_still(
     before: Option<StoodStill>,
     so: &Freshness,
@@ -159,11 +160,12 @@ pub fn stands_still(state: &PairState, side: Side, now: DateTime<Utc>) -> Option
     state.sides[side].stood_still.filter(is_long)
 }
 
-/// How long the side that viewers are on must have stood still to be lost, though nothing said so. The schedule looks each
-/// minute, so it takes a second look.
+/// How long the side that viewers are on must have stood still to be lost, though nothing said so.
+/// The schedule looks each minute, so it takes a second look.
 pub const STOOD_STILL: TimeDelta = TimeDelta::seconds(45);
 
-/// What a look at both sides makes one suspect: a channel that was stopped, or crashed, sets no alert.
+/// What a look at both sides makes one suspect: a channel that was stopped, or crashed, sets no
+/// alert.
 pub fn suspicion_of_looks(
     state: &PairState,
     moves: &Sides<Option<Freshness>>,
@@ -243,7 +245,8 @@ pub fn cut(
         }
     }
     let record = match (endpoint, state.sides[side].cut()) {
-        // It was on its way back, and its endpoint is not there yet: what was saved of it must not be lost.
+        // It was on its way back, and its endpoint is not there yet: what was saved of it must not
+        // be lost.
         (None, Some(earlier)) => CutRecord {
             why: why.to_owned(),
             until,
@@ -283,9 +286,10 @@ pub enum Blow {
     Waits,
 }
 
-/// When all who are watching have heard of a side that came back, and can go there: its pathway is new to them, and they
-/// learn of it by the steering manifest, which they keep for its TTL and a CDN for half of that. Cut the other side
-/// earlier, and they have nowhere to go. `None` if they have always known it.
+/// When all who are watching have heard of a side that came back, and can go there: its pathway is
+/// new to them, and they learn of it by the steering manifest, which they keep for its TTL and a
+/// CDN for half of that. Cut the other side earlier, and they have nowhere to go. `None` if they
+/// have always known it.
 pub fn is_known_from(pair: &Pair, state: &PairState, side: Side) -> Option<DateTime<Utc>> {
     let is_new = state
         .clones
@@ -295,8 +299,9 @@ pub fn is_known_from(pair: &Pair, state: &PairState, side: Side) -> Option<DateT
     is_new.then(|| since + ttl * 2)
 }
 
-/// The state in which the endpoint of a side may be cut for which that has waited. `None` if it has not, or must go on.
-/// To be written before anything is done: a side whose endpoint was not touched may come back as it is.
+/// The state in which the endpoint of a side may be cut for which that has waited. `None` if it has
+/// not, or must go on. To be written before anything is done: a side whose endpoint was not touched
+/// may come back as it is.
 pub fn wait_is_over(
     pair: &Pair,
     state: &PairState,
@@ -311,7 +316,8 @@ pub fn wait_is_over(
     (std::mem::take(&mut record.waits) && is_due).then_some(next)
 }
 
-/// What is still to be done to a cut side's endpoint, which is now `described` so (`None`: it is gone).
+/// What is still to be done to a cut side's endpoint, which is now `described` so (`None`: it is
+/// gone).
 pub fn blow(record: &CutRecord, described: Option<&Definition>) -> Blow {
     let Some(described) = described else {
         return Blow::None;

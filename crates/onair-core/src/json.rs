@@ -1,7 +1,8 @@
 //! JSON objects and nothing else where objects are meant.
 //!
-//! serde takes a list for a struct, too, value by value: `"onair": []` would be a wish for a real run, and a rendition
-//! written as a list would be read and then not found when it is to be removed.
+//! serde takes a list for a struct, too, value by value: `"onair": []` would be a wish for a real
+//! run, and a rendition written as a list would be read and then not found when it is to be
+//! removed.
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
@@ -24,7 +25,8 @@ pub(crate) fn objects<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     Ok(all.into_iter().map(|One(one)| one).collect())
 }
 
-/// What serde says is wrong, without the value that it would quote: what is in an event stays out of the logs.
+/// What serde says is wrong, without the value that it would quote: what is in an event stays out
+/// of the logs.
 pub(crate) fn problem(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let wrong_kind = text.starts_with("invalid type") || text.starts_with("invalid value");

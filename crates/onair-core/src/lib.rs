@@ -1,8 +1,9 @@
 //! What On Air decides.
 //!
-//! Everything here is a pure function from what is there to what should be done: no SDK, no runtime, no
-//! clock, no environment, no files, no network (`clippy.toml` beside this crate's manifest refuses them).
-//! A module per function of the template, named after it, plus the nouns that they share.
+//! Everything here is a pure function from what is there to what should be done: no SDK, no
+//! runtime, no clock, no environment, no files, no network (`clippy.toml` beside this crate's
+//! manifest refuses them). A module per function of the template, named after it, plus the nouns
+//! that they share.
 
 pub mod complete_lifecycle;
 pub mod count_viewers;

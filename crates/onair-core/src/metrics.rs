@@ -1,5 +1,5 @@
-//! Metrics as CloudWatch's embedded metric format: one JSON line on standard output is the whole protocol,
-//! so a function needs no permission and no request to report figures.
+//! Metrics as CloudWatch's embedded metric format: one JSON line on standard output is the whole
+//! protocol, so a function needs no permission and no request to report figures.
 //!
 //! Format: CloudWatch User Guide, "Specification: Embedded metric format".
 
@@ -68,7 +68,8 @@ pub struct Reading {
     pub dimension: (&'static str, String),
     /// Unix time in milliseconds. `CloudWatch` takes what is at most two weeks old.
     pub at_ms: u64,
-    /// What else the line says: the fields of a JSON object. `CloudWatch` Logs finds them; no metric is made of them.
+    /// What else the line says: the fields of a JSON object. `CloudWatch` Logs finds them; no
+    /// metric is made of them.
     pub properties: Value,
 }
 

@@ -1,4 +1,5 @@
-//! A pair: one live stream that runs twice, as side A and side B, each into a MediaPackage endpoint of its own.
+//! A pair: one live stream that runs twice, as side A and side B, each into a MediaPackage endpoint
+//! of its own.
 
 pub mod endpoint;
 pub mod freshness;
@@ -102,7 +103,8 @@ pub struct Pair {
     pub prefer: Option<Side>,
 }
 
-/// Where a side comes from: a pipeline of a MediaLive channel, and the MediaPackage (v1) endpoint that serves it.
+/// Where a side comes from: a pipeline of a MediaLive channel, and the MediaPackage (v1) endpoint
+/// that serves it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// The ARN of the MediaLive channel.
@@ -123,8 +125,8 @@ impl Source {
         self.channel_arn.rsplit(':').next().unwrap_or_default()
     }
 
-    /// Where viewers find what MediaPackage serves at `url`: `base_url` takes the place of scheme and host, and its
-    /// path comes before the path.
+    /// Where viewers find what MediaPackage serves at `url`: `base_url` takes the place of scheme
+    /// and host, and its path comes before the path.
     pub fn public_url(&self, url: &Url) -> Url {
         let Some(base) = &self.base_url else {
             return url.clone();
@@ -144,8 +146,8 @@ impl Source {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CutBy {
-    /// Deletes its endpoint, so that every player gets 404 and goes elsewhere. The way back makes a new one, at a
-    /// new URL.
+    /// Deletes its endpoint, so that every player gets 404 and goes elsewhere. The way back makes a
+    /// new one, at a new URL.
     Delete,
     /// Forbids its endpoint to serve (`Origination: DENY`); the URL stays.
     Deny,

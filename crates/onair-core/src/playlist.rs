@@ -1,17 +1,18 @@
 //! Multivariant playlists, edited without touching a byte that is not meant.
 //!
-//! m3u8-rs says what a tag means; it never writes. Its writer reorders lines and attributes (differently
-//! from run to run), drops comments and turns CRLF into LF, and its parser forgives too much for work that
-//! deletes: a STREAM-INF it cannot read becomes an unknown tag and hands its URI to the variant before it.
-//! So each tag is parsed alone, together with its own URI line, anything that is not understood whole is
-//! refused by line number, and an edit is the original lines minus those of the dropped entries.
+//! m3u8-rs says what a tag means; it never writes. Its writer reorders lines and attributes
+//! (differently from run to run), drops comments and turns CRLF into LF, and its parser forgives
+//! too much for work that deletes: a STREAM-INF it cannot read becomes an unknown tag and hands its
+//! URI to the variant before it. So each tag is parsed alone, together with its own URI line,
+//! anything that is not understood whole is refused by line number, and an edit is the original
+//! lines minus those of the dropped entries.
 
 use std::collections::BTreeSet;
 
 use m3u8_rs::{AlternativeMediaType, ClosedCaptionGroupId, MasterPlaylist, VariantStream};
 
-/// Longest playlist that is read, in bytes. Real ones have about 1 kB (four renditions); the bound keeps a
-/// wrong object from filling a small function's memory.
+/// Longest playlist that is read, in bytes. Real ones have about 1 kB (four renditions); the bound
+/// keeps a wrong object from filling a small function's memory.
 pub const MAX_PLAYLIST_BYTES: usize = 1024 * 1024;
 
 /// Why a text is not a multivariant playlist that can be edited safely.
@@ -246,7 +247,8 @@ impl<'a> MultivariantPlaylist<'a> {
             .chain(in_tags)
     }
 
-    /// The text with other URIs of what is played, where `renamed` gives one. Every other byte stays as it is.
+    /// The text with other URIs of what is played, where `renamed` gives one. Every other byte
+    /// stays as it is.
     pub fn with_uris(&self, renamed: impl Fn(&str) -> Option<String>) -> String {
         let mut lines: Vec<String> = self.lines.iter().map(|&line| line.to_owned()).collect();
         for entry in &self.entries {
@@ -274,8 +276,8 @@ impl<'a> MultivariantPlaylist<'a> {
         lines.concat()
     }
 
-    /// The text without the variants and I-frame entries whose URI `drop` names, and without the EXT-X-MEDIA
-    /// groups that only those referred to. Every other byte stays as it is.
+    /// The text without the variants and I-frame entries whose URI `drop` names, and without the
+    /// EXT-X-MEDIA groups that only those referred to. Every other byte stays as it is.
     pub fn without(&self, drop: impl Fn(&str) -> bool) -> String {
         let mut gone = BTreeSet::new();
         let mut referred_by_gone = BTreeSet::new();
@@ -340,7 +342,8 @@ fn parse_alone(lines: &[&str]) -> Option<MasterPlaylist> {
 fn parse_variant(tag: &str, uri: &str) -> Option<Variant> {
     let [variant] =
         <[VariantStream; 1]>::try_from(parse_alone(&[tag.trim_end(), uri])?.variants).ok()?;
-    // A URI that comes back changed (blanks around it, a key that ran across the line end) was misread.
+    // A URI that comes back changed (blanks around it, a key that ran across the line end) was
+    // misread.
     (variant.uri == uri && !variant.is_i_frame).then(|| Variant {
         bandwidth_bps: variant.bandwidth,
         height: variant.resolution.map(|resolution| resolution.height),

@@ -1,9 +1,10 @@
-//! Which renditions of an Amazon IVS recording go, and what its playlists and metadata say afterwards.
+//! Which renditions of an Amazon IVS recording go, and what its playlists and metadata say
+//! afterwards.
 //!
 //! [`event`] turns a trigger into the recording it speaks of, [`rule`] reads what the user wants,
-//! [`recording`] understands what is there, [`plan`] decides, [`removed`] remembers. Nothing is computed from IVS's naming
-//! scheme: AWS asks not to rely on it and to find renditions through the metadata ("Auto-Record to Amazon
-//! S3", Low-Latency Streaming User Guide).
+//! [`recording`] understands what is there, [`plan`] decides, [`removed`] remembers. Nothing is
+//! computed from IVS's naming scheme: AWS asks not to rely on it and to find renditions through the
+//! metadata ("Auto-Record to Amazon S3", Low-Latency Streaming User Guide).
 
 pub mod event;
 pub mod metadata;
@@ -12,7 +13,8 @@ pub mod recording;
 pub mod removed;
 pub mod rule;
 
-/// Why nothing is to be done to a recording. Nothing is changed; the text says what a person can do.
+/// Why nothing is to be done to a recording. Nothing is changed; the text says what a person can
+/// do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// A safety rule said no, and would say it again.
@@ -36,8 +38,8 @@ pub const STARTED: &str = "events/recording-started.json";
 pub const HLS: &str = "media/hls/";
 /// Where thumbnails lie, relative to the recording's prefix: one folder for each storage mode.
 pub const THUMBNAILS: [&str; 2] = ["media/thumbnails/", "media/latest_thumbnail/"];
-/// The entry playlists that a recording can have under [`HLS`]: the first two of low-latency channels, the
-/// third of real-time stages.
+/// The entry playlists that a recording can have under [`HLS`]: the first two of low-latency
+/// channels, the third of real-time stages.
 pub const ENTRY_PLAYLISTS: [&str; 3] = [
     "master.m3u8",
     "byte-range-multivariant.m3u8",

@@ -1,4 +1,5 @@
-//! From a transcoder's disk to S3: what is put there, in which order, so that no playlist is ever ahead of what it names.
+//! From a transcoder's disk to S3: what is put there, in which order, so that no playlist is ever
+//! ahead of what it names.
 
 mod document;
 pub mod job;

@@ -72,9 +72,10 @@ pub enum Refusal {
 
 /// Plans what is published of a state.
 ///
-/// A side that does not answer keeps what was published of it; one that was cut in a way that moves its URLs, or whose
-/// endpoint is not there, is left out. A side that lists fewer variants than were published of it keeps them, too, unless
-/// a person says that it may lose them (`accept_less`): an encoder that has just started lists them one by one.
+/// A side that does not answer keeps what was published of it; one that was cut in a way that moves
+/// its URLs, or whose endpoint is not there, is left out. A side that lists fewer variants than
+/// were published of it keeps them, too, unless a person says that it may lose them
+/// (`accept_less`): an encoder that has just started lists them one by one.
 ///
 /// # Errors
 ///

@@ -136,8 +136,8 @@ pub(crate) fn delete(list: &str) -> Wish {
     }
 }
 
-/// What the recording looks like when the first `rewrites` files are written and the renditions `gone` are
-/// deleted.
+/// What the recording looks like when the first `rewrites` files are written and the renditions
+/// `gone` are deleted.
 pub(crate) fn after(
     inventory: &Inventory,
     plan: &Plan,
@@ -148,7 +148,8 @@ pub(crate) fn after(
     with(inventory, written, |folder| gone.contains(&folder))
 }
 
-/// What the recording looks like when these files are written and the folders that `is_gone` names are deleted.
+/// What the recording looks like when these files are written and the folders that `is_gone` names
+/// are deleted.
 pub(crate) fn with<'a>(
     inventory: &Inventory,
     written: impl IntoIterator<Item = &'a Rewrite>,

@@ -1,5 +1,5 @@
-//! `complete-lifecycle`: all orders of what can happen to two instances, with loss, duplication, lateness and crashes, and
-//! what must hold at every moment and at the end.
+//! `complete-lifecycle`: all orders of what can happen to two instances, with loss, duplication,
+//! lateness and crashes, and what must hold at every moment and at the end.
 
 use crate::lifecycle_rules::{at, fleet, id};
 use crate::orders::{Eventful, every_order};

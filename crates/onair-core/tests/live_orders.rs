@@ -1,5 +1,5 @@
-//! Publishing live in any order of events: a model of a transcoder's disk and of S3 around the state machine, and what must
-//! hold at every moment.
+//! Publishing live in any order of events: a model of a transcoder's disk and of S3 around the
+//! state machine, and what must hold at every moment.
 
 use onair_core::publish_live::job::{Job, OnLost, Outcome, Rules};
 use onair_core::publish_live::names::{FileId, file_of};
@@ -58,7 +58,8 @@ enum Event {
 struct Seen {
     sequence: u64,
     discontinuities: u64,
-    /// URI, whether it is a gap, discontinuity sequence number, and initialization section, by media sequence number.
+    /// URI, whether it is a gap, discontinuity sequence number, and initialization section, by
+    /// media sequence number.
     segments: BTreeMap<u64, (String, bool, u64, Option<String>)>,
     /// The same in the playlist of all that was.
     kept: BTreeMap<u64, (String, bool)>,
@@ -391,7 +392,8 @@ impl World {
         }
     }
 
-    /// From here on nothing goes wrong. Viewers see the newest segment of each transcoder in the end.
+    /// From here on nothing goes wrong. Viewers see the newest segment of each transcoder in the
+    /// end.
     fn settle(mut self) {
         while let Some(event) = self.events.pop_front() {
             self.hear(event);

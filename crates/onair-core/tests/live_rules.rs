@@ -8,7 +8,8 @@ use std::time::Duration;
 
 const KEPT_S: u64 = 300;
 
-/// A disk, a bucket, and the publisher between them. Files are named with the time at which they were written.
+/// A disk, a bucket, and the publisher between them. Files are named with the time at which they
+/// were written.
 struct Stream {
     publisher: Publisher,
     files: BTreeMap<String, FileId>,
@@ -334,7 +335,8 @@ fn a_gap_stays_one_though_its_file_was_written_again() {
     assert!(stream.visible().ends_with(lines), "{}", stream.visible());
 }
 
-/// Promise P76: three target durations from when it was named, not from when the playlist began to wait.
+/// Promise P76: three target durations from when it was named, not from when the playlist began to
+/// wait.
 #[test]
 fn a_file_that_is_late_is_waited_for() {
     let mut stream = Stream::new(&[("0.ts", 1)]);

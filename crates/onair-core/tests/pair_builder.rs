@@ -1,4 +1,5 @@
-//! The redundant playlist and the steering manifest: what they say, and what must hold for every two ladders.
+//! The redundant playlist and the steering manifest: what they say, and what must hold for every
+//! two ladders.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use onair_core::pair::endpoint::Definition;

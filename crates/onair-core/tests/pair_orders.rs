@@ -1,7 +1,8 @@
-//! All orders of events, with a crash after any effect: a model of the two functions around the core's decisions, and an
-//! invariant that is checked after every single effect.
+//! All orders of events, with a crash after any effect: a model of the two functions around the
+//! core's decisions, and an invariant that is checked after every single effect.
 //!
-//! The real functions go through shorter orders in `tests/stories`; here every one of up to five events is tried.
+//! The real functions go through shorter orders in `tests/stories`; here every one of up to five
+//! events is tried.
 
 use crate::orders::{Eventful, every_order};
 use crate::pair_builder::at;
@@ -335,7 +336,8 @@ impl World {
     fn end(&self) -> (Sides<bool>, Sides<bool>, Option<Side>) {
         let live = Sides::of(|side| self.state.sides[side].is_live());
         let serves = Sides::of(|side| self.endpoints[side].is_some_and(|(_, serves)| serves));
-        // Without a preference viewers are where the last fail-over brought them, as long as both sides are well.
+        // Without a preference viewers are where the last fail-over brought them, as long as both
+        // sides are well.
         let is_told = self.pair.prefer.is_some() || !(live.a && live.b);
         (live, serves, is_told.then_some(self.state.first))
     }

@@ -562,7 +562,8 @@ fn a_side_comes_back_only_after_it_was_well_for_long_enough() {
         go(&seen, Some(&clean(None)), 460),
         Step::Restore(_)
     ));
-    // Trouble between two looks, which only MediaLive tells of, begins the time anew; trouble that is seen, too.
+    // Trouble between two looks, which only MediaLive tells of, begins the time anew; trouble that
+    // is seen, too.
     assert!(waits(&go(&seen, Some(&clean(Some(200))), 559)));
     assert!(matches!(
         go(&seen, Some(&clean(Some(200))), 560),

@@ -148,7 +148,8 @@ fn a_rendition_that_would_not_be_remembered_is_held() {
     let mut inventory = recording(&usual());
     inventory.started = None;
     inventory.ended = metadata(&usual()[..3], "RECORDING_ENDED");
-    // 160p30 is named by playlists only: once they are written and the metadata is not, nothing would know it.
+    // 160p30 is named by playlists only: once they are written and the metadata is not, nothing
+    // would know it.
     assert!(
         why(&inventory, &keep("highest")).contains("would not come out the same a second time")
     );
@@ -286,7 +287,8 @@ fn what_cannot_be_understood_is_held() {
     no_json.ended = "{".into();
     insta::assert_snapshot!(why(&no_json, &keep("highest")), @"held: events/recording-ended.json cannot be understood: EOF while parsing an object at line 1 column 1");
     for (what, instead) in [
-        // serde alone would take a list for an object, and what is in it would not be found to be removed.
+        // serde alone would take a list for an object, and what is in it would not be found to be
+        // removed.
         (
             r#"{"path":"160p30","playlist":"playlist.m3u8","resolution_height":160}"#,
             r#"["160p30",160]"#,

@@ -42,7 +42,8 @@ fn ladder() -> impl Strategy<Value = Vec<Rung>> {
         rungs.retain(|rung| seen.insert(rung.name.clone()));
         rungs
     });
-    // In most recordings no audio lies apart from the pictures; where it does, it may be that of another rung.
+    // In most recordings no audio lies apart from the pictures; where it does, it may be that of
+    // another rung.
     rungs.prop_flat_map(|rungs| {
         let folders = ["audio-hi", "audio-lo", &rungs[0].name]
             .map(str::to_owned)
@@ -137,7 +138,8 @@ fn inventory(ladder: &[Rung]) -> impl Strategy<Value = Inventory> + use<> {
     )
 }
 
-/// Such a recording as it is found: sometimes an earlier run, with another wish, was cut short in it.
+/// Such a recording as it is found: sometimes an earlier run, with another wish, was cut short in
+/// it.
 fn case() -> impl Strategy<Value = (Inventory, Wish)> {
     ladder()
         .prop_flat_map(|ladder| {
@@ -153,8 +155,8 @@ fn case() -> impl Strategy<Value = (Inventory, Wish)> {
         })
 }
 
-/// What a run leaves that was cut short: any of the playlists written; the metadata, if all of them are; any of
-/// the folders deleted, if all is written. Each bit stands for one.
+/// What a run leaves that was cut short: any of the playlists written; the metadata, if all of them
+/// are; any of the folders deleted, if all is written. Each bit stands for one.
 fn cut_short(inventory: &Inventory, plan: &Plan, written: u16, deleted: u16) -> Inventory {
     let playlists = plan
         .rewrites
@@ -177,7 +179,8 @@ fn cut_short(inventory: &Inventory, plan: &Plan, written: u16, deleted: u16) -> 
     )
 }
 
-/// What is there when any of a plan's texts are written and any of its folders deleted, in whatever order.
+/// What is there when any of a plan's texts are written and any of its folders deleted, in whatever
+/// order.
 fn any_subset(inventory: &Inventory, plan: &Plan, written: u16, deleted: u16) -> Inventory {
     fn chosen<T>(all: &[T], bits: u16) -> impl Iterator<Item = &T> {
         all.iter()
@@ -241,8 +244,8 @@ proptest! {
         prop_assert_eq!(second.kept, first.kept);
     }
 
-    // What no single run leaves: somebody restores a playlist, or two runs overtake each other. Only what is to be
-    // remembered must be written before anything is deleted.
+    // What no single run leaves: somebody restores a playlist, or two runs overtake each other.
+    // Only what is to be remembered must be written before anything is deleted.
     #[test]
     fn from_any_part_of_a_plan_it_is_the_same_end_or_nothing_is_done(
         (inventory, wish) in case(), written in any::<u16>(), deleted in any::<u16>()

@@ -1,5 +1,5 @@
-//! What every On Air function shares towards Lambda: settings read once, one JSON object out, errors that
-//! name what the operator does next, logs and metrics as lines on standard output.
+//! What every On Air function shares towards Lambda: settings read once, one JSON object out,
+//! errors that name what the operator does next, logs and metrics as lines on standard output.
 
 mod error;
 mod settings;
@@ -76,8 +76,8 @@ impl Report {
     }
 }
 
-/// Runs `serve`, which is all of a function's `main`, with logs on standard output, a JSON object a line. The
-/// level is Lambda's (`AWS_LAMBDA_LOG_LEVEL`) or `RUST_LOG`, else `INFO`.
+/// Runs `serve`, which is all of a function's `main`, with logs on standard output, a JSON object a
+/// line. The level is Lambda's (`AWS_LAMBDA_LOG_LEVEL`) or `RUST_LOG`, else `INFO`.
 pub async fn start(serve: impl Future<Output = Result<(), Error>>) -> ExitCode {
     let level = ["AWS_LAMBDA_LOG_LEVEL", "RUST_LOG"]
         .iter()
@@ -125,7 +125,8 @@ where
     let service = service_fn(
         async |LambdaEvent { payload, context }: LambdaEvent<Value>| {
             let left = time_left(context.deadline, now_ms());
-            // Boxed: a handler with the SDK inside is too deep a type for the compiler's default limit.
+            // Boxed: a handler with the SDK inside is too deep a type for the compiler's default
+            // limit.
             let handled = Box::pin(handle(Invocation {
                 event: payload,
                 deadline: Instant::now() + left,
@@ -168,8 +169,8 @@ where
 
 /// The time until an invocation's deadline.
 ///
-/// Lambda sends a point in time. cargo-lambda always sends 600,000, which as a point lies in 1970 and is meant as a
-/// span (`functions_router.rs` of cargo-lambda 1.9.2).
+/// Lambda sends a point in time. cargo-lambda always sends 600,000, which as a point lies in 1970
+/// and is meant as a span (`functions_router.rs` of cargo-lambda 1.9.2).
 fn time_left(deadline_ms: u64, now_ms: u64) -> Duration {
     const LONGEST_SPAN_MS: u64 = 900_000;
     let left_ms = if deadline_ms <= LONGEST_SPAN_MS {

@@ -14,8 +14,8 @@ impl<F: Fn(&str) -> Option<String>> Environment<F> {
         Self(lookup)
     }
 
-    /// A setting's value without the blanks around it. Empty is the same as not set: a template cannot leave
-    /// a variable out as easily.
+    /// A setting's value without the blanks around it. Empty is the same as not set: a template
+    /// cannot leave a variable out as easily.
     pub fn get(&self, name: &str) -> Option<String> {
         (self.0)(name)
             .map(|value| value.trim().to_owned())

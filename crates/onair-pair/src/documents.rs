@@ -1,4 +1,5 @@
-//! The documents of a pair: the state in the control bucket, the playlist and the steering manifest in the public one.
+//! The documents of a pair: the state in the control bucket, the playlist and the steering manifest
+//! in the public one.
 
 use crate::{ControlRoom, Halt};
 use onair_aws::s3::{NewText, Read, StoredText, Written};
@@ -115,7 +116,8 @@ impl ControlRoom {
             .map(|document| document.generation);
         let latest = latest.max().unwrap_or_default();
         if latest > state.generation {
-            // Either the state was changed while all this was read, or somebody put an older one back: then that counts.
+            // Either the state was changed while all this was read, or somebody put an older one
+            // back: then that counts.
             let key = key_of_state(pair);
             let again = text(control, key, MAX_STATE_BYTES).await?;
             if again.as_ref().map(|again| &again.text)
@@ -170,7 +172,8 @@ impl ControlRoom {
         let Some(text) = &plan.steering else {
             return Ok(false);
         };
-        // A CDN that kept it as long as players do would double the time until they hear of a change.
+        // A CDN that kept it as long as players do would double the time until they hear of a
+        // change.
         let ttl = self
             .settings
             .pair

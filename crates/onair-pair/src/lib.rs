@@ -1,5 +1,5 @@
-//! What the functions of a pair share: its settings, its documents in S3, its endpoints, and how what viewers see is
-//! written. It decides nothing; that is the core's.
+//! What the functions of a pair share: its settings, its documents in S3, its endpoints, and how
+//! what viewers see is written. It decides nothing; that is the core's.
 
 mod documents;
 mod settings;
@@ -23,7 +23,8 @@ use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-/// How often everything is read anew: after a step, and because somebody else changed the pair meanwhile.
+/// How often everything is read anew: after a step, and because somebody else changed the pair
+/// meanwhile.
 const ATTEMPTS: usize = 6;
 /// The error must be out before Lambda ends the process.
 const LAST_WORD: Duration = Duration::from_secs(1);
@@ -65,12 +66,13 @@ impl ControlRoom {
             .await?)
     }
 
-    /// Lets `attempt` try until it has an answer: `None` is one step further, a conflict means to read again.
+    /// Lets `attempt` try until it has an answer: `None` is one step further, a conflict means to
+    /// read again.
     ///
     /// # Errors
     ///
-    /// What `attempt` failed with, and [`Error::Incomplete`] when somebody else changes the pair all the time, or just
-    /// before Lambda ends the process.
+    /// What `attempt` failed with, and [`Error::Incomplete`] when somebody else changes the pair
+    /// all the time, or just before Lambda ends the process.
     pub async fn attempts(
         &self,
         deadline: Instant,

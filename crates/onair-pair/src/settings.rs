@@ -16,8 +16,8 @@ pub struct Settings {
     pub dry_run: bool,
 }
 
-/// The alerts that mean that nothing usable comes in: no video, no packets, no RTMP stream (MediaLive User Guide, "Types of
-/// alerts": 5201, 5302, 5305, 5307, 5308).
+/// The alerts that mean that nothing usable comes in: no video, no packets, no RTMP stream
+/// (MediaLive User Guide, "Types of alerts": 5201, 5302, 5305, 5307, 5308).
 const ALERT_TYPES: &str = "Video Not Detected,Stopped Receiving UDP Input,RTMP Stream Not Found,RTMP Has No Audio/Video,RTMP Server Disconnected";
 
 impl Settings {
@@ -117,7 +117,8 @@ fn source(env: &Environment<impl Fn(&str) -> Option<String>>, side: Side) -> Res
     if id.is_empty() {
         return refuse(&name, &channel_arn, accepts);
     }
-    // MediaLive is asked in the function's own region: elsewhere there may be another channel with that id.
+    // MediaLive is asked in the function's own region: elsewhere there may be another channel with
+    // that id.
     if let Some(own) = env.get("AWS_REGION").filter(|own| own != region) {
         return refuse(
             &name,

@@ -40,8 +40,8 @@ impl ControlRoom {
         })
     }
 
-    /// Looks at the media playlist that this process saw published last, if it saw one: while the documents are being read,
-    /// a look at where it most likely still is costs no time.
+    /// Looks at the media playlist that this process saw published last, if it saw one: while the
+    /// documents are being read, a look at where it most likely still is costs no time.
     pub async fn look_ahead(&self, side: Side) -> Option<(Url, Result<Look, String>)> {
         let url = self
             .last_known

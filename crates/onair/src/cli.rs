@@ -1,5 +1,6 @@
-//! The command line. A new subcommand is a variant of [`Subcommand`], an arm of [`Subcommand::run`], and a page in
-//! `docs/guides`; help, completions, man pages and the tests follow.
+//! The command line. A new subcommand is a variant of [`Subcommand`], an arm of
+//! [`Subcommand::run`], and a page in `docs/guides`; help, completions, man pages and the tests
+//! follow.
 
 use crate::exit::Exit;
 use crate::{generate, variables, version};
@@ -103,7 +104,8 @@ pub(crate) fn run(line: &[OsString]) -> Exit {
 }
 
 fn parse(line: &[OsString]) -> Result<Cli, clap::Error> {
-    // `onair viewers --version` prints the name of the program, not "onair-viewers", which is not one.
+    // `onair viewers --version` prints the name of the program, not "onair-viewers", which is not
+    // one.
     let with_name = |command: clap::Command| command.display_name(NAME);
     let mut command = variables::without_empty(command()).mut_subcommands(with_name);
     let mut matches = command.try_get_matches_from_mut(line)?;

@@ -9,8 +9,8 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-/// Variables that publish-live read before it was a subcommand. The names are generic and may be set for other reasons,
-/// so their values are ignored.
+/// Variables that publish-live read before it was a subcommand. The names are generic and may be
+/// set for other reasons, so their values are ignored.
 const FORMER: [&str; 7] = [
     "DIR",
     "TARGET",
@@ -34,8 +34,8 @@ pub(crate) fn without_empty(command: Command) -> Command {
     command.mut_subcommands(|subcommand| subcommand.mut_args(drop_empty))
 }
 
-/// A warning about former names that are set, for the arguments that neither the line nor a new name sets. For lines
-/// that clap could read to their end.
+/// A warning about former names that are set, for the arguments that neither the line nor a new
+/// name sets. For lines that clap could read to their end.
 pub(crate) fn former_names_warning(line: &[OsString]) -> Option<String> {
     let (subcommand, given) = given(line)?;
     if subcommand.get_name() != PUBLISH_LIVE {
@@ -122,8 +122,9 @@ fn with_tip(
     error
 }
 
-/// clap's error about a value that is not UTF-8 has no name in it. The value is from the line if the line is accepted
-/// with a readable value in its place, and from a variable if not. (A folder's name need not be UTF-8.)
+/// clap's error about a value that is not UTF-8 has no name in it. The value is from the line if
+/// the line is accepted with a readable value in its place, and from a variable if not. (A folder's
+/// name need not be UTF-8.)
 fn not_utf_8(line: &[OsString]) -> Option<Error> {
     let mut readable = line.to_vec();
     for place in (0..line.len()).filter(|place| line[*place].to_str().is_none()) {
@@ -165,7 +166,8 @@ fn utf_8_error(object: &str, value: &str) -> Error {
     )
 }
 
-/// The subcommand of a command line, and what of it could be understood. None where help or the version is asked for.
+/// The subcommand of a command line, and what of it could be understood. None where help or the
+/// version is asked for.
 fn given(line: &[OsString]) -> Option<(Command, ArgMatches)> {
     let command = without_empty(cli::command()).ignore_errors(true);
     let (name, given) = command

@@ -16,15 +16,18 @@ use tokio::sync::Semaphore;
 /// How much of files is in memory at a time, in units of 64 KiB: 64 MiB. A larger file goes alone.
 const MEMORY: u32 = 1024;
 const UNIT_BYTES: u64 = 64 * 1024;
-/// A request without an answer for so long is taken for lost, beside the time that it takes to send it.
+/// A request without an answer for so long is taken for lost, beside the time that it takes to send
+/// it.
 const ATTEMPT: Duration = Duration::from_secs(5);
-/// What an uplink is believed to carry of one file, in bytes a second. With each try that fails it is a quarter of that,
-/// down to a sixteenth: an answer that never comes is soon given up, and a slow uplink is found out.
+/// What an uplink is believed to carry of one file, in bytes a second. With each try that fails it
+/// is a quarter of that, down to a sixteenth: an answer that never comes is soon given up, and a
+/// slow uplink is found out.
 const UPLINK: u32 = 512 * 1024;
 const MAX_QUARTERINGS: u32 = 2;
 /// No segment is larger, in bytes.
 const LARGEST_BYTES: u64 = 256 * 1024 * 1024;
-/// A playlist that somebody else wrote more recently than this belongs to a publisher that is at work.
+/// A playlist that somebody else wrote more recently than this belongs to a publisher that is at
+/// work.
 const AT_WORK: Duration = Duration::from_secs(30);
 /// Segments, keys and initialization sections never change: no name means two contents.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
@@ -36,8 +39,8 @@ pub(crate) struct Bucket {
     prefix: String,
     publisher: Publisher,
     memory: Semaphore,
-    /// The process of the same name that came in between, by playlist. What was sent before a process was killed may do
-    /// so once.
+    /// The process of the same name that came in between, by playlist. What was sent before a
+    /// process was killed may do so once.
     came_between: Mutex<HashMap<String, String>>,
     /// The `ETag` of each playlist that is there, by its name.
     e_tags: Mutex<HashMap<String, String>>,
@@ -191,7 +194,8 @@ impl Bucket {
         }
     }
 
-    /// What is there is not what was there: either an earlier try of ours came through unheard, or somebody else is at work.
+    /// What is there is not what was there: either an earlier try of ours came through unheard, or
+    /// somebody else is at work.
     async fn settle(&self, name: &str, text: &str) -> Result<Outcome, Error> {
         let found = match self.s3.recall(&self.bucket, &self.key(name)).await {
             Ok(found) => found,
@@ -321,8 +325,8 @@ fn readable(name: &str) -> String {
     percent_decode_str(name).decode_utf8_lossy().into_owned()
 }
 
-/// A media playlist may be kept for half a target duration (a client reloads it after a whole one), a multivariant one as
-/// briefly as makes sense.
+/// A media playlist may be kept for half a target duration (a client reloads it after a whole one),
+/// a multivariant one as briefly as makes sense.
 fn cache_control(text: &str) -> String {
     let target_s = text.lines().find_map(|line| {
         line.strip_prefix("#EXT-X-TARGETDURATION:")?

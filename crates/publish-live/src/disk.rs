@@ -10,7 +10,8 @@ use std::time::UNIX_EPOCH;
 /// Longest playlist that is read, in bytes: a day of segments.
 const MAX_PLAYLIST_BYTES: u64 = 16 * 1024 * 1024;
 
-/// The folder into which the transcoder writes. Paths are relative to it, with `/` between their parts.
+/// The folder into which the transcoder writes. Paths are relative to it, with `/` between their
+/// parts.
 #[derive(Debug, Clone)]
 pub(crate) struct Disk {
     dir: PathBuf,
@@ -32,8 +33,8 @@ impl Disk {
         }
     }
 
-    /// Where a file is. Links lead to nothing outside of the folder, and a pipe or a device is no file: whoever may write
-    /// here could publish or block everything with them.
+    /// Where a file is. Links lead to nothing outside of the folder, and a pipe or a device is no
+    /// file: whoever may write here could publish or block everything with them.
     fn open(&self, path: &str) -> io::Result<File> {
         let real = self.dir.join(path).canonicalize()?;
         if !real.starts_with(&self.dir) || !fs::metadata(&real)?.is_file() {

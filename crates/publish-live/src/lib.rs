@@ -1,7 +1,7 @@
 //! Puts a live stream from a transcoder's disk into S3: `onair publish-live`.
 //!
-//! A daemon: it hears of files as they are closed (inotify), asks the core what to do next, and does that. What is decided
-//! stands in `onair_core::publish_live`.
+//! A daemon: it hears of files as they are closed (inotify), asks the core what to do next, and
+//! does that. What is decided stands in `onair_core::publish_live`.
 
 mod bucket;
 mod disk;
@@ -72,8 +72,8 @@ const TICK: Duration = Duration::from_millis(250);
 /// How long what was begun may take when the daemon is told to stop.
 const LAST_WORK: Duration = Duration::from_secs(10);
 
-/// Opens the log, in the format that the arguments name. On a terminal, log lines appear above the state of each
-/// rendition.
+/// Opens the log, in the format that the arguments name. On a terminal, log lines appear above the
+/// state of each rendition.
 pub fn open_log(arguments: &Arguments) -> Terminal {
     let terminal = Terminal::new(arguments.log());
     let lines = tracing_subscriber::fmt()

@@ -7,14 +7,15 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
-/// Nobody else on this machine publishes the same as long as this is held: the system takes it back however the process
-/// ends.
+/// Nobody else on this machine publishes the same as long as this is held: the system takes it back
+/// however the process ends.
 #[derive(Debug)]
 pub(crate) struct Once {
     _listener: UnixListener,
 }
 
-/// Claims to be the only one: by a name for a socket, for which no file is needed and no right to write one.
+/// Claims to be the only one: by a name for a socket, for which no file is needed and no right to
+/// write one.
 pub(crate) fn claim(settings: &Settings) -> Result<Once, Error> {
     let Settings { dir, target, .. } = settings;
     let target = target.to_string();

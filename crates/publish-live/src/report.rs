@@ -126,7 +126,8 @@ impl Reporter {
         }
     }
 
-    /// Figures since the last time: for people as lines, for CloudWatch as embedded metrics on standard output.
+    /// Figures since the last time: for people as lines, for CloudWatch as embedded metrics on
+    /// standard output.
     pub(crate) fn report(&mut self, publisher: &mut Publisher, now: Duration) {
         let lags = publisher.take_lags();
         let is_behind = |since: Duration| now.saturating_sub(since) > BEHIND;

@@ -29,8 +29,8 @@ const REPORT_EVERY_S: RangeInclusive<u64> = 1..=86_400;
 
 /// Publish a live stream from a transcoder's disk to S3
 ///
-/// A daemon. It uploads each segment when the transcoder closes it, and each playlist when everything that the playlist
-/// names is in S3. It runs until SIGTERM or Ctrl-C.
+/// A daemon. It uploads each segment when the transcoder closes it, and each playlist when
+/// everything that the playlist names is in S3. It runs until SIGTERM or Ctrl-C.
 ///
 /// Each argument can be set by a variable instead; an empty variable counts as not set.
 #[derive(Debug, Args)]
@@ -49,7 +49,8 @@ pub struct Arguments {
         help = "S3 URL to publish to: s3://BUCKET or s3://BUCKET/PREFIX"
     )]
     target: Target,
-    /// Seconds until a segment that no playlist names any more is deleted, 0 to 31536000; not used with --keep
+    /// Seconds until a segment that no playlist names any more is deleted, 0 to 31536000; not used
+    /// with --keep
     #[arg(
         long,
         env = "ONAIR_KEEP_WINDOW",
@@ -59,7 +60,8 @@ pub struct Arguments {
         value_parser = seconds(KEEP_WINDOW_S, 300)
     )]
     keep_window: u64,
-    /// Delete nothing, and publish a VOD playlist beside each playlist: index.vod.m3u8 of index.m3u8
+    /// Delete nothing, and publish a VOD playlist beside each playlist: index.vod.m3u8 of
+    /// index.m3u8
     #[arg(long, env = "ONAIR_KEEP", value_parser = switch)]
     keep: bool,
     /// Treatment of a segment that cannot be published
@@ -149,8 +151,8 @@ impl From<Arguments> for Settings {
     }
 }
 
-/// The same for each process that publishes this folder from this machine, and for no other. Machines that are copies of
-/// one image may have one ID, so their name is in it, too.
+/// The same for each process that publishes this folder from this machine, and for no other.
+/// Machines that are copies of one image may have one ID, so their name is in it, too.
 fn publisher(dir: &Path) -> String {
     let line = |path| {
         fs::read_to_string(path)
@@ -158,7 +160,8 @@ fn publisher(dir: &Path) -> String {
             .unwrap_or_default()
     };
     let (host, id) = (line("/proc/sys/kernel/hostname"), line("/etc/machine-id"));
-    // Viewers may see it, and the ID is nobody's business (machine-id(5)): its beginning tells machines apart.
+    // Viewers may see it, and the ID is nobody's business (machine-id(5)): its beginning tells
+    // machines apart.
     let id = id.get(..8).unwrap_or_default();
     // User metadata is ASCII.
     utf8_percent_encode(

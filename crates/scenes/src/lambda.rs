@@ -61,7 +61,8 @@ impl Lambda {
         }
     }
 
-    /// Waits until the function has started, which is when it asks for its first event. Returns how long that took.
+    /// Waits until the function has started, which is when it asks for its first event. Returns how
+    /// long that took.
     ///
     /// # Errors
     ///

@@ -34,7 +34,8 @@ pub fn root() -> PathBuf {
         .unwrap_or_default()
 }
 
-/// A binary of this build, by its name. A program has it in its own folder, a test in the folder above `deps`.
+/// A binary of this build, by its name. A program has it in its own folder, a test in the folder
+/// above `deps`.
 ///
 /// # Errors
 ///

@@ -117,7 +117,8 @@ pub fn channel_arn(side: usize) -> String {
     )
 }
 
-/// The endpoint of a side (0 is A), with all that On Air must not lose. No SDK knows two of its attributes.
+/// The endpoint of a side (0 is A), with all that On Air must not lose. No SDK knows two of its
+/// attributes.
 pub fn definition(side: usize) -> Value {
     json!({
         "id": ENDPOINTS[side],

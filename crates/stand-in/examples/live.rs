@@ -1,15 +1,16 @@
-//! Everything that a pair of live streams and a fleet of web servers need, for clients in other languages.
+//! Everything that a pair of live streams and a fleet of web servers need, for clients in other
+//! languages.
 //!
-//! Prints the addresses as one line of JSON, then reads commands from standard input, one JSON array a line
-//! such as `["set_alert", "1001", 0, "Video Not Detected"]`, and answers each with a line of JSON. Ends with
-//! its input.
+//! Prints the addresses as one line of JSON, then reads commands from standard input, one JSON
+//! array a line such as `["set_alert", "1001", 0, "Video Not Detected"]`, and answers each with a
+//! line of JSON. Ends with its input.
 //!
-//! Side A is the channel `1001` in MediaLive, and the channel `a` with the endpoint `a-hls` in MediaPackage;
-//! side B is `1002`, `b` and `b-hls`. With two folders as arguments, those are what the sides serve: each
-//! with a `master.m3u8`.
+//! Side A is the channel `1001` in MediaLive, and the channel `a` with the endpoint `a-hls` in
+//! MediaPackage; side B is `1002`, `b` and `b-hls`. With two folders as arguments, those are what
+//! the sides serve: each with a `master.m3u8`.
 //!
-//! In Auto Scaling there is the group `web` with the hooks `onair-launch` and `onair-terminate`, in Systems Manager the
-//! document `onair-logs`.
+//! In Auto Scaling there is the group `web` with the hooks `onair-launch` and `onair-terminate`, in
+//! Systems Manager the document `onair-logs`.
 
 use std::error::Error;
 use std::io::{BufRead as _, Write as _};

@@ -18,11 +18,12 @@ use xml::Xml;
 
 pub use groups::Groups;
 
-/// A running Auto Scaling. It ends when dropped. Its content is that of the [`Groups`] it dereferences to.
+/// A running Auto Scaling. It ends when dropped. Its content is that of the [`Groups`] it
+/// dereferences to.
 ///
-/// It answers `DescribeAutoScalingGroups`, `DescribeAutoScalingInstances`, `DescribeWarmPool`, `DescribeScalingActivities`,
-/// `CompleteLifecycleAction` and `RecordLifecycleActionHeartbeat`, signed with [`ACCESS_KEY_ID`](crate::ACCESS_KEY_ID) for
-/// the stand-in's region.
+/// It answers `DescribeAutoScalingGroups`, `DescribeAutoScalingInstances`, `DescribeWarmPool`,
+/// `DescribeScalingActivities`, `CompleteLifecycleAction` and `RecordLifecycleActionHeartbeat`,
+/// signed with [`ACCESS_KEY_ID`](crate::ACCESS_KEY_ID) for the stand-in's region.
 pub type AutoScaling = Service<Groups>;
 
 impl AutoScaling {
@@ -65,7 +66,8 @@ impl Form {
             .collect()
     }
 
-    /// The part of `all` that is asked for, in a member of this name, with the token of the part after it.
+    /// The part of `all` that is asked for, in a member of this name, with the token of the part
+    /// after it.
     fn page(
         &self,
         name: &'static str,

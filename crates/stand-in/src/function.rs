@@ -39,8 +39,8 @@ struct Process {
 }
 
 impl Function {
-    /// Starts the binary. The environment is Lambda's, with credentials and region of the stand-in, then
-    /// `env`, which wins; nothing is inherited.
+    /// Starts the binary. The environment is Lambda's, with credentials and region of the stand-in,
+    /// then `env`, which wins; nothing is inherited.
     ///
     /// Panics if the binary cannot be started.
     #[track_caller]
@@ -62,8 +62,8 @@ impl Function {
     fn try_start(binary: &Path, env: Vec<(String, String)>) -> io::Result<Self> {
         let name = binary.file_stem().unwrap_or_default().to_string_lossy();
         let api = RuntimeApi::start(&name);
-        // In files, everything written before an answer is there when the answer is; in pipes it may be on
-        // its way.
+        // In files, everything written before an answer is there when the answer is; in pipes it
+        // may be on its way.
         let (stdout, stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
         let mut command = Command::new(binary);
         command
@@ -112,8 +112,8 @@ impl Function {
         self.invoke_within(event, TIME_LIMIT).await
     }
 
-    /// Invokes the function. At the end of the time limit, which the function sees as its deadline, the
-    /// process is killed, as Lambda does.
+    /// Invokes the function. At the end of the time limit, which the function sees as its deadline,
+    /// the process is killed, as Lambda does.
     pub async fn invoke_within(&self, event: Value, time_limit: Duration) -> Answer {
         let answer = self.api.invoke(&event, time_limit).await;
         if answer == Answer::TimedOut {
@@ -153,8 +153,8 @@ impl Function {
         self.api.first_next_at()
     }
 
-    /// The most memory the running process has held at a time (`VmHWM`); nothing once it has ended, or
-    /// without Linux's `/proc`.
+    /// The most memory the running process has held at a time (`VmHWM`); nothing once it has ended,
+    /// or without Linux's `/proc`.
     pub fn peak_rss_bytes(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id?)).ok()?;
         let peak_kib = status
@@ -172,13 +172,14 @@ impl Drop for Function {
     }
 }
 
-/// Starts a function's binary with settings that it has to refuse, and returns the one line that it logs.
+/// Starts a function's binary with settings that it has to refuse, and returns the one line that it
+/// logs.
 ///
-/// The environment is the settings and what every start under Lambda has; nothing listens at the address of the Runtime
-/// API, so that a binary which does start cannot go on.
+/// The environment is the settings and what every start under Lambda has; nothing listens at the
+/// address of the Runtime API, so that a binary which does start cannot go on.
 ///
-/// Panics if the binary cannot be started, if it ends with success, and if it logs anything but one error of its
-/// configuration.
+/// Panics if the binary cannot be started, if it ends with success, and if it logs anything but one
+/// error of its configuration.
 #[track_caller]
 pub fn start_fails(binary: &Path, settings: &[(&str, &str)]) -> String {
     let mut command = std::process::Command::new(binary);

@@ -1,5 +1,6 @@
-//! Recordings as Amazon IVS leaves them in S3, made up: the layout, the metadata and the playlists follow
-//! the "Auto-Record to Amazon S3" page of the IVS Low-Latency User Guide and a published real recording.
+//! Recordings as Amazon IVS leaves them in S3, made up: the layout, the metadata and the playlists
+//! follow the "Auto-Record to Amazon S3" page of the IVS Low-Latency User Guide and a published
+//! real recording.
 
 use std::fmt::Write as _;
 

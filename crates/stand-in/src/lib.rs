@@ -1,21 +1,24 @@
 //! Loopback AWS for tests, demo and bench.
 //!
-//! Real clients and real function binaries run unmodified against it: only their endpoint URL differs.
+//! Real clients and real function binaries run unmodified against it: only their endpoint URL
+//! differs.
 //!
 //! - [`S3`]: Amazon S3 in memory, as strict as the real one where a client could notice.
-//! - [`MediaPackage`]: origin endpoints, and the [`Live`] streams or ffmpeg's files that they serve.
+//! - [`MediaPackage`]: origin endpoints, and the [`Live`] streams or ffmpeg's files that they
+//!   serve.
 //! - [`MediaLive`]: channels and their alerts.
 //! - [`AutoScaling`]: groups, warm pools and lifecycle hooks.
 //! - [`Ssm`]: commands to instances, run by an agent that a test gives.
 //! - [`Service`]: what these five have in common.
 //! - [`Site`]: the objects of the buckets as viewers get them.
-//! - [`Traffic`]: the log of the calls to all of these, with [`Fault`]s that strike at an exact call.
+//! - [`Traffic`]: the log of the calls to all of these, with [`Fault`]s that strike at an exact
+//!   call.
 //! - [`ivs`]: recordings as Amazon IVS leaves them.
-//! - [`RuntimeApi`] and [`Function`]: the Lambda Runtime API and a function's binary running under it;
-//!   [`start_fails`] for one that must not start.
+//! - [`RuntimeApi`] and [`Function`]: the Lambda Runtime API and a function's binary running under
+//!   it; [`start_fails`] for one that must not start.
 //!
-//! Every server listens on a free port of 127.0.0.1 and runs on threads of its own, so that a test with a
-//! current-thread runtime, or with a paused clock, cannot starve it.
+//! Every server listens on a free port of 127.0.0.1 and runs on threads of its own, so that a test
+//! with a current-thread runtime, or with a paused clock, cannot starve it.
 
 mod autoscaling;
 mod clock;
@@ -61,7 +64,8 @@ pub const REGION: &str = "us-west-2";
 /// The account that owns every bucket and function: AWS documentation's example account.
 pub const ACCOUNT_ID: &str = "123456789012";
 
-/// Locks, also after a panic elsewhere: a test that failed already must not fail again in its clean-up.
+/// Locks, also after a panic elsewhere: a test that failed already must not fail again in its
+/// clean-up.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

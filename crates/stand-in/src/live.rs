@@ -11,19 +11,20 @@ use crate::clock::{iso8601, unix_ms};
 use crate::web::File;
 pub(crate) use timeline::Timeline;
 
-/// Segments stay this many windows long: RFC 8216, 6.2.2, wants a playlist's duration more than they are
-/// listed.
+/// Segments stay this many windows long: RFC 8216, 6.2.2, wants a playlist's duration more than
+/// they are listed.
 const KEPT_WINDOWS: u64 = 3;
 
 /// MediaPackage's content types.
 pub(crate) const PLAYLIST: &str = "application/x-mpegURL";
 pub(crate) const SEGMENT: &str = "video/MP2T";
 
-/// A live stream as MediaPackage packages it: relative URIs, `index_1.m3u8` next to `index.m3u8`, sequence
-/// numbers that count segments since 2020. Two streams with the same settings are in step, as encoders are
-/// that lock to the epoch.
+/// A live stream as MediaPackage packages it: relative URIs, `index_1.m3u8` next to `index.m3u8`,
+/// sequence numbers that count segments since 2020. Two streams with the same settings are in step,
+/// as encoders are that lock to the epoch.
 ///
-/// What an endpoint's definition says about packaging, such as its window, does not change the stream.
+/// What an endpoint's definition says about packaging, such as its window, does not change the
+/// stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Live {
     /// The ladder, in the order of the multivariant playlist.
@@ -40,8 +41,8 @@ pub struct Live {
     pub has_iframe_playlists: bool,
     /// Whether each segment has an `EXT-X-PROGRAM-DATE-TIME`.
     pub has_program_date_time: bool,
-    /// Whether media playlists come with `X-MediaPackage-Manifest-Last-Sequence` and `-Last-Updated`
-    /// (MediaPackage user guide, "Monitoring manifest update time").
+    /// Whether media playlists come with `X-MediaPackage-Manifest-Last-Sequence` and
+    /// `-Last-Updated` (MediaPackage user guide, "Monitoring manifest update time").
     pub has_manifest_headers: bool,
 }
 

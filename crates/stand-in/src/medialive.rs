@@ -15,10 +15,11 @@ use crate::{ACCOUNT_ID, REGION, Traffic, lock, rest};
 /// The greatest page. The model of MediaLive 2017-10-14 has no limit.
 const PAGE: usize = 1000;
 
-/// A running MediaLive. It ends when dropped. Its content is that of the [`Channels`] it dereferences to.
+/// A running MediaLive. It ends when dropped. Its content is that of the [`Channels`] it
+/// dereferences to.
 ///
-/// It answers `DescribeChannel` and `ListAlerts`, signed with [`ACCESS_KEY_ID`](crate::ACCESS_KEY_ID) for the
-/// stand-in's region.
+/// It answers `DescribeChannel` and `ListAlerts`, signed with
+/// [`ACCESS_KEY_ID`](crate::ACCESS_KEY_ID) for the stand-in's region.
 pub type MediaLive = Service<Channels>;
 
 impl MediaLive {
@@ -28,8 +29,8 @@ impl MediaLive {
     }
 }
 
-/// The content of a [`MediaLive`]: shared with the server, and changed without a request. Clones are the same
-/// content.
+/// The content of a [`MediaLive`]: shared with the server, and changed without a request. Clones
+/// are the same content.
 ///
 /// Every method that names a channel panics if there is no such channel.
 #[derive(Clone, Default)]
@@ -66,8 +67,8 @@ impl Channels {
         arn(id)
     }
 
-    /// Puts the channel into a state, such as `IDLE`. A channel that stops has all its alerts cleared, though
-    /// nothing is well (MediaLive user guide, "Viewing alerts").
+    /// Puts the channel into a state, such as `IDLE`. A channel that stops has all its alerts
+    /// cleared, though nothing is well (MediaLive user guide, "Viewing alerts").
     #[track_caller]
     pub fn set_state(&self, id: &str, state: &str) {
         self.change(id, |channel| {

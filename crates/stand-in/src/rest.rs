@@ -151,7 +151,8 @@ async fn answer(
         .map_err(io::Error::other)
 }
 
-/// What a request comes to: what was planned for it, a refusal for how it is signed, or what `act` does.
+/// What a request comes to: what was planned for it, a refusal for how it is signed, or what `act`
+/// does.
 pub(crate) async fn pass<T>(
     service: &'static str,
     traffic: &Traffic,
@@ -181,8 +182,8 @@ pub(crate) async fn pass<T>(
     Ok(outcome)
 }
 
-/// The access key and what the signature is good for. Whether it is a right one is not looked at: the SDKs
-/// can only be wrong about the secret, and S3 notices that.
+/// The access key and what the signature is good for. Whether it is a right one is not looked at:
+/// the SDKs can only be wrong about the secret, and S3 notices that.
 fn check_signature(service: &str, headers: &HeaderMap) -> Result<(), Failure> {
     let forbidden = |code, message: &str| {
         Err(Failure {
@@ -217,8 +218,8 @@ fn check_signature(service: &str, headers: &HeaderMap) -> Result<(), Failure> {
     }
 }
 
-/// As the models of MediaPackage and MediaLive name them. What IAM denies is not modelled: IAM user guide,
-/// "Troubleshoot access denied error messages".
+/// As the models of MediaPackage and MediaLive name them. What IAM denies is not modelled: IAM user
+/// guide, "Troubleshoot access denied error messages".
 fn usual_code(status: StatusCode) -> &'static str {
     match status.as_u16() {
         400 => "BadRequestException",
@@ -263,8 +264,8 @@ impl Ask {
         }
     }
 
-    /// The page of `all` that is asked for by `maxResults` and `nextToken`, in a member of this name, with the
-    /// token of the page after it. Pages go by position.
+    /// The page of `all` that is asked for by `maxResults` and `nextToken`, in a member of this
+    /// name, with the token of the page after it. Pages go by position.
     pub(crate) fn page(&self, name: &str, all: Vec<Value>, most: usize) -> Result<Value, String> {
         let number = |name: &str| match self.query.get(name).map(|text| text.parse::<usize>()) {
             Some(Err(_)) => Err(format!("{name} is not valid")),

@@ -1,4 +1,5 @@
-//! The Lambda Runtime API (AWS Lambda developer guide, "Using the Lambda runtime API for custom runtimes").
+//! The Lambda Runtime API (AWS Lambda developer guide, "Using the Lambda runtime API for custom
+//! runtimes").
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -15,8 +16,8 @@ use tokio::sync::{Notify, oneshot};
 use crate::server::{Handled, Server, whole};
 use crate::{ACCOUNT_ID, REGION, lock};
 
-/// How long an invocation waits for the function to ask for it. Lambda allows 10 s for a start; a debug build
-/// on a busy machine may need more.
+/// How long an invocation waits for the function to ask for it. Lambda allows 10 s for a start; a
+/// debug build on a busy machine may need more.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// How an invocation ended.
@@ -43,7 +44,8 @@ pub enum Answer {
         /// How it ended, in words: `exit status: 1`, `signal: 9 (SIGKILL)`.
         status: String,
     },
-    /// There was no answer by the deadline, or the function did not ask for the invocation within a minute.
+    /// There was no answer by the deadline, or the function did not ask for the invocation within a
+    /// minute.
     TimedOut,
 }
 
@@ -111,8 +113,8 @@ impl RuntimeApi {
         self.server.address().to_string()
     }
 
-    /// Queues an event at once; the future is its answer. The time limit counts from when the function gets
-    /// the event.
+    /// Queues an event at once; the future is its answer. The time limit counts from when the
+    /// function gets the event.
     pub fn invoke(
         &self,
         event: &Value,
@@ -147,8 +149,8 @@ impl RuntimeApi {
         lock(&self.desk.counter).first_next_at
     }
 
-    /// Answers everything that waits, and everything that will be asked later, unless there was an end
-    /// before.
+    /// Answers everything that waits, and everything that will be asked later, unless there was an
+    /// end before.
     pub(crate) fn end(&self) -> impl Fn(Answer) + Send + use<> {
         let desk = Arc::clone(&self.desk);
         move |answer| desk.end(&answer)

@@ -16,7 +16,8 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio_rustls::TlsAcceptor;
 
-/// What a handler makes of a request. With an error there is no answer: the connection is closed instead.
+/// What a handler makes of a request. With an error there is no answer: the connection is closed
+/// instead.
 pub(crate) type Handled = io::Result<Response<UnsyncBoxBody<Bytes, io::Error>>>;
 
 /// A running server; it ends when dropped.
@@ -84,7 +85,8 @@ impl Drop for Server {
     }
 }
 
-/// Goes on with what a client asked for also if the client has left: a service finishes what it has received.
+/// Goes on with what a client asked for also if the client has left: a service finishes what it has
+/// received.
 pub(crate) async fn to_its_end(answer: impl Future<Output = Handled> + Send + 'static) -> Handled {
     tokio::spawn(answer).await.map_err(io::Error::other)?
 }
@@ -105,7 +107,8 @@ where
         let Ok((stream, _)) = listener.accept().await else {
             continue;
         };
-        // With Nagle's algorithm an answer in two writes can wait 40 ms for the client's delayed ACK.
+        // With Nagle's algorithm an answer in two writes can wait 40 ms for the client's delayed
+        // ACK.
         let _ = stream.set_nodelay(true);
         let (tls, handler) = (tls.clone(), handler.clone());
         tokio::spawn(async move {
@@ -131,12 +134,14 @@ where
         let handler = handler.clone();
         async move {
             let (parts, body) = request.into_parts();
-            // A refusal that leaves a body unread can reach the client as a reset instead of as an answer.
+            // A refusal that leaves a body unread can reach the client as a reset instead of as an
+            // answer.
             let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
             handler(Request::from_parts(parts, body)).await
         }
     });
-    // What fails here is a client that left, or a connection that was to be cut: the client's test sees it.
+    // What fails here is a client that left, or a connection that was to be cut: the client's test
+    // sees it.
     let _ = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .await;

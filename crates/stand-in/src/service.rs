@@ -10,8 +10,8 @@ use crate::server::{Handled, Server, to_its_end};
 use crate::tls::Identity;
 use crate::{Call, Fault, Traffic};
 
-/// A running service. It ends when dropped. It dereferences to its content, which is shared with the server and can be
-/// read and changed without a request.
+/// A running service. It ends when dropped. It dereferences to its content, which is shared with
+/// the server and can be read and changed without a request.
 pub struct Service<C> {
     server: Server,
     /// Servers of the same content at other addresses.
@@ -59,13 +59,15 @@ impl<C: Clone + Send + Sync + 'static> Service<C> {
         }
     }
 
-    /// Runs `hook` on the content just before the next call of this operation takes effect. See [`Traffic::before_first`].
+    /// Runs `hook` on the content just before the next call of this operation takes effect. See
+    /// [`Traffic::before_first`].
     pub fn before_first(&self, operation: &str, hook: impl FnOnce(&C) + Send + 'static) {
         let content = self.content.clone();
         self.traffic.before_first(operation, move || hook(&content));
     }
 
-    /// Runs `hook` on the content just before the call of this index takes effect. See [`Traffic::before_call`].
+    /// Runs `hook` on the content just before the call of this index takes effect. See
+    /// [`Traffic::before_call`].
     pub fn before_call(&self, index: usize, hook: impl FnOnce(&C) + Send + 'static) {
         let content = self.content.clone();
         self.traffic.before_call(index, move || hook(&content));
@@ -79,7 +81,8 @@ impl<C> Service<C> {
         self
     }
 
-    /// What goes into `AWS_ENDPOINT_URL` or the variable of the service, such as `AWS_ENDPOINT_URL_S3`.
+    /// What goes into `AWS_ENDPOINT_URL` or the variable of the service, such as
+    /// `AWS_ENDPOINT_URL_S3`.
     pub fn endpoint_url(&self) -> String {
         let scheme = if self.ca_pem.is_some() {
             "https"
@@ -89,8 +92,9 @@ impl<C> Service<C> {
         format!("{scheme}://{}", self.server.address())
     }
 
-    /// The certificate of the authority that clients must trust, if this serves HTTPS: PEM. Written to a
-    /// file, it is what `SSL_CERT_FILE` (Rust SDK) and `AWS_CA_BUNDLE` (boto3, AWS CLI) point to.
+    /// The certificate of the authority that clients must trust, if this serves HTTPS: PEM. Written
+    /// to a file, it is what `SSL_CERT_FILE` (Rust SDK) and `AWS_CA_BUNDLE` (boto3, AWS CLI) point
+    /// to.
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()
     }

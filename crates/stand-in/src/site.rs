@@ -8,14 +8,15 @@ use crate::rest::decoded;
 use crate::server::Server;
 use crate::web::File;
 
-/// A web server on the objects of an [`S3`](crate::S3), as a CloudFront distribution would be: without
-/// signatures, with the stored `Content-Type` and `Cache-Control`, for pages of any origin. It ends when
-/// dropped. Its requests are those of viewers, and are no part of the [`Traffic`](crate::Traffic).
+/// A web server on the objects of an [`S3`](crate::S3), as a CloudFront distribution would be:
+/// without signatures, with the stored `Content-Type` and `Cache-Control`, for pages of any origin.
+/// It ends when dropped. Its requests are those of viewers, and are no part of the
+/// [`Traffic`](crate::Traffic).
 pub struct Site(Server);
 
 impl Site {
-    /// Starts to serve `GET /<bucket>/<key>`; a query is ignored, as the steering requests of players have
-    /// one.
+    /// Starts to serve `GET /<bucket>/<key>`; a query is ignored, as the steering requests of
+    /// players have one.
     pub fn start(buckets: &Buckets) -> Self {
         let buckets = buckets.clone();
         Self(Server::start(
@@ -23,8 +24,8 @@ impl Site {
             None,
             move |request: Request<Bytes>| {
                 let path = decoded(request.uri().path());
-                // Where an origin access control may not list, S3 does not tell a missing object from a forbidden
-                // one (S3 API reference, GetObject, "Permissions").
+                // Where an origin access control may not list, S3 does not tell a missing object
+                // from a forbidden one (S3 API reference, GetObject, "Permissions").
                 let file =
                     read(&buckets, &path).unwrap_or_else(|| File::empty(StatusCode::FORBIDDEN));
                 std::future::ready(file.answer(request.method()))

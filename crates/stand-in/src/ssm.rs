@@ -1,4 +1,5 @@
-//! AWS Systems Manager, Run Command, and the protocol that it speaks (smithy.io, "AWS JSON 1.1 protocol").
+//! AWS Systems Manager, Run Command, and the protocol that it speaks (smithy.io, "AWS JSON 1.1
+//! protocol").
 
 mod commands;
 
@@ -17,7 +18,8 @@ use crate::{lock, rest};
 
 pub use commands::{Command, Commands, PLAYBOOK_PARAMETERS, Ran};
 
-/// A running Systems Manager. It ends when dropped. Its content is that of the [`Commands`] it dereferences to.
+/// A running Systems Manager. It ends when dropped. Its content is that of the [`Commands`] it
+/// dereferences to.
 ///
 /// It answers `SendCommand`, `ListCommands` and `GetCommandInvocation`, signed with
 /// [`ACCESS_KEY_ID`](crate::ACCESS_KEY_ID) for the stand-in's region.

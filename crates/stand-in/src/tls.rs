@@ -38,7 +38,8 @@ impl Identity {
     }
 }
 
-/// The authority is separate from the server's certificate, because clients refuse one that is both.
+/// The authority is separate from the server's certificate, because clients refuse one that is
+/// both.
 fn sign() -> Result<(String, rcgen::Certificate, KeyPair), Error> {
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

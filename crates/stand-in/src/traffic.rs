@@ -1,8 +1,8 @@
-//! The log of calls and what happens to them on purpose: one for all services, so that a test can fail the
-//! n-th call of a run, whichever service it goes to.
+//! The log of calls and what happens to them on purpose: one for all services, so that a test can
+//! fail the n-th call of a run, whichever service it goes to.
 //!
-//! A request passes here three times: when it arrives, which gives it its index; once its operation is known,
-//! which is before anything of it takes effect; and once it has taken effect.
+//! A request passes here three times: when it arrives, which gives it its index; once its operation
+//! is known, which is before anything of it takes effect; and once it has taken effect.
 
 use std::collections::HashMap;
 use std::io;
@@ -22,17 +22,20 @@ const HELD_LIMIT: Duration = Duration::from_secs(60);
 /// One request, as it was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// Counts from 0 through all services that share a [`Traffic`], in the order of arrival, since the start
-    /// or [`Traffic::reset_calls`].
+    /// Counts from 0 through all services that share a [`Traffic`], in the order of arrival, since
+    /// the start or [`Traffic::reset_calls`].
     pub index: usize,
-    /// `s3`, `mediapackage`, `medialive` or `origin`, which is where MediaPackage serves its streams.
+    /// `s3`, `mediapackage`, `medialive` or `origin`, which is where MediaPackage serves its
+    /// streams.
     pub service: &'static str,
-    /// As the service's API reference calls it, as in `ListObjectsV2`; of the origin, the HTTP method. Empty
-    /// for what was turned away before that was known: no such operation, or a wrong signature to S3.
+    /// As the service's API reference calls it, as in `ListObjectsV2`; of the origin, the HTTP
+    /// method. Empty for what was turned away before that was known: no such operation, or a wrong
+    /// signature to S3.
     pub operation: String,
     /// The bucket, if the operation has one.
     pub bucket: String,
-    /// The key, or the prefix of a list; the endpoint's or channel's id; of the origin, the path. Or nothing.
+    /// The key, or the prefix of a list; the endpoint's or channel's id; of the origin, the path.
+    /// Or nothing.
     pub key: String,
     /// When it arrived.
     pub at: Instant,
@@ -46,16 +49,16 @@ pub enum Fault {
     Status {
         /// The HTTP status.
         status: u16,
-        /// The error code, as in the error's XML or the header `x-amzn-errortype`. If it is empty, the
-        /// service's own for the status.
+        /// The error code, as in the error's XML or the header `x-amzn-errortype`. If it is empty,
+        /// the service's own for the status.
         code: &'static str,
     },
     /// The connection is closed without an answer, and nothing else happens.
     ResetBefore,
     /// What was asked for is done, then the connection is closed without an answer.
     ResetAfter,
-    /// Some keys of a `DeleteObjects` are not deleted but answered as errors. Other operations are not
-    /// affected.
+    /// Some keys of a `DeleteObjects` are not deleted but answered as errors. Other operations are
+    /// not affected.
     PartialDelete {
         /// The error code of each of them.
         code: &'static str,
@@ -77,7 +80,8 @@ impl Fault {
 
 type Hook = Box<dyn FnOnce() + Send>;
 
-/// The calls to every service that was started with it, and their faults. Clones are the same traffic.
+/// The calls to every service that was started with it, and their faults. Clones are the same
+/// traffic.
 #[derive(Clone, Default)]
 pub struct Traffic(Arc<Shared>);
 
@@ -160,7 +164,8 @@ impl Arrival {
 }
 
 impl Traffic {
-    /// Every call since the start or since [`reset_calls`](Self::reset_calls), in the order of arrival.
+    /// Every call since the start or since [`reset_calls`](Self::reset_calls), in the order of
+    /// arrival.
     pub fn calls(&self) -> Vec<Call> {
         let plan = lock(&self.0.plan);
         plan.arrivals
@@ -170,7 +175,8 @@ impl Traffic {
             .collect()
     }
 
-    /// Forgets the calls, and every fault and hook whose call has not come. The next call has index 0.
+    /// Forgets the calls, and every fault and hook whose call has not come. The next call has index
+    /// 0.
     pub fn reset_calls(&self) {
         let mut plan = lock(&self.0.plan);
         *plan = Plan {
@@ -189,8 +195,8 @@ impl Traffic {
         lock(&self.0.plan).faults.insert(index, fault);
     }
 
-    /// Plans what goes wrong with the next call of this operation, such as `PutObject`: requests that are in flight
-    /// together have no fixed index.
+    /// Plans what goes wrong with the next call of this operation, such as `PutObject`: requests
+    /// that are in flight together have no fixed index.
     pub fn fault_first(&self, operation: &str, fault: Fault) {
         lock(&self.0.plan)
             .first_faults
@@ -204,15 +210,17 @@ impl Traffic {
             .insert(operation.to_owned(), Box::new(hook));
     }
 
-    /// Runs `hook` just before the call of this index takes effect: another client comes in between a read
-    /// and a write.
+    /// Runs `hook` just before the call of this index takes effect: another client comes in between
+    /// a read and a write.
     pub fn before_call(&self, index: usize, hook: impl FnOnce() + Send + 'static) {
         lock(&self.0.plan).hooks.insert(index, Box::new(hook));
     }
 
-    /// Returns once a request is held by [`Fault::HoldBefore`] or [`Fault::HoldAfter`]: once for each.
+    /// Returns once a request is held by [`Fault::HoldBefore`] or [`Fault::HoldAfter`]: once for
+    /// each.
     ///
-    /// Panics if none is held within a minute, by the wall clock also where the test's own clock is paused.
+    /// Panics if none is held within a minute, by the wall clock also where the test's own clock is
+    /// paused.
     pub async fn held(&self) {
         let (done, wait) = mpsc::channel::<()>();
         let (expire, expired) = oneshot::channel();
@@ -247,7 +255,8 @@ impl Traffic {
         arrival
     }
 
-    /// Notes what the request asks for, and what is planned for such a request. Returns how long it waits.
+    /// Notes what the request asks for, and what is planned for such a request. Returns how long it
+    /// waits.
     fn aim(&self, arrival: &Arrival, target: Target) -> Duration {
         let mut plan = lock(&self.0.plan);
         if let Some(fault) = plan.first_faults.remove(&target.operation) {
@@ -264,8 +273,8 @@ impl Traffic {
     pub(crate) async fn before(&self, arrival: &Arrival, target: Target) -> Result<(), Refusal> {
         let latency = self.aim(arrival, target);
         if !latency.is_zero() {
-            // Tokio rounds up to the next millisecond and wakes a little later still: over many requests that is
-            // one millisecond more than was asked for.
+            // Tokio rounds up to the next millisecond and wakes a little later still: over many
+            // requests that is one millisecond more than was asked for.
             tokio::time::sleep(latency.saturating_sub(Duration::from_millis(1))).await;
         }
         let hook = lock(&arrival.hook).take();

@@ -31,9 +31,9 @@ Examples:
 
 /// Count concurrent viewers per stream and minute, from access logs
 ///
-/// A viewer is counted from their first request for a playlist or a segment until the window has passed without another
-/// request. The figure of a minute is the number of viewers at its end. Several files are counted together: a viewer who
-/// is in two of them is counted once.
+/// A viewer is counted from their first request for a playlist or a segment until the window has
+/// passed without another request. The figure of a minute is the number of viewers at its end.
+/// Several files are counted together: a viewer who is in two of them is counted once.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -61,10 +61,12 @@ pub struct Arguments {
     /// Format of the logs [default: detected from the first lines]
     #[arg(long, value_enum)]
     format: Option<LogFormat>,
-    /// Path with the stream's name in it: /live/{stream}/** [default: the folder without the rendition's]
+    /// Path with the stream's name in it: /live/{stream}/** [default: the folder without the
+    /// rendition's]
     #[arg(long, value_name = "PATTERN", value_delimiter = ',', value_parser = pattern)]
     stream: Vec<Pattern>,
-    /// Viewers of a stream and minute that are counted exactly, 0 to 1000000000; more are estimated within 2 %
+    /// Viewers of a stream and minute that are counted exactly, 0 to 1000000000; more are estimated
+    /// within 2 %
     #[arg(
         long,
         value_name = "VIEWERS",
@@ -173,7 +175,8 @@ impl Arguments {
         Ok(Rules {
             window_s: NonZeroU32::new(self.window_seconds).unwrap_or(NonZeroU32::MIN),
             keying,
-            // Nothing of a viewer is kept or shown here, and the same files should give the same estimates.
+            // Nothing of a viewer is kept or shown here, and the same files should give the same
+            // estimates.
             secret: Secret::new("viewers"),
             streams,
             format: self.format.map(|LogFormat(format)| format),

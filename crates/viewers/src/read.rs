@@ -12,14 +12,15 @@ use std::path::{Path, PathBuf};
 pub struct Summary {
     files: u64,
     all: Tally,
-    /// One sentence each: of files that could not be read to their end, and of lines that could not be understood.
+    /// One sentence each: of files that could not be read to their end, and of lines that could not
+    /// be understood.
     failed: Vec<String>,
     warnings: Vec<String>,
 }
 
 const PIECE_BYTES: usize = 256 << 10;
-/// A packed log is read up to a hundred times its size, and a gigabyte in any case: access logs shrink to a tenth, and
-/// what is made to fill a disk to a thousandth.
+/// A packed log is read up to a hundred times its size, and a gigabyte in any case: access logs
+/// shrink to a tenth, and what is made to fill a disk to a thousandth.
 const MAX_RATIO: u64 = 100;
 const SMALL_BYTES: u64 = 1 << 30;
 
@@ -74,8 +75,8 @@ pub(crate) fn all(files: &[PathBuf], rules: &Rules, audience: &mut Audience) -> 
     summary
 }
 
-/// What is of two formats is read as the one that it begins with: of some broken lines nobody needs to know, of a part of
-/// the file somebody does.
+/// What is of two formats is read as the one that it begins with: of some broken lines nobody needs
+/// to know, of a part of the file somebody does.
 fn is_mostly_read(tally: &Tally) -> bool {
     tally.malformed * 10 <= tally.lines
 }

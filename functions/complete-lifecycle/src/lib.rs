@@ -1,8 +1,10 @@
-//! Lets an instance of an Auto Scaling group serve once its playbook passed, and go once its access logs are saved.
+//! Lets an instance of an Auto Scaling group serve once its playbook passed, and go once its access
+//! logs are saved.
 //!
-//! Runs when an instance begins to wait in a lifecycle hook, when a command on it changes its status, by a schedule each
-//! minute, since these events may never come, and by hand. All of them only say where to look. Nothing is remembered: who
-//! waits, since when, and which command is on it, is read each time.
+//! Runs when an instance begins to wait in a lifecycle hook, when a command on it changes its
+//! status, by a schedule each minute, since these events may never come, and by hand. All of them
+//! only say where to look. Nothing is remembered: who waits, since when, and which command is on
+//! it, is read each time.
 
 mod apply;
 mod gather;

@@ -206,7 +206,8 @@ pub(crate) fn busy(error: &AwsError, everywhere: bool) -> Report {
     )
 }
 
-/// How many wait is said at each look at all, also if none does: an alarm needs to see that it is over.
+/// How many wait is said at each look at all, also if none does: an alarm needs to see that it is
+/// over.
 fn metrics(entries: &[Entry], everywhere: bool) -> Vec<Metric> {
     let count = |what: &dyn Fn(&Entry) -> bool| {
         u64::try_from(entries.iter().filter(|entry| what(entry)).count()).unwrap_or(u64::MAX)

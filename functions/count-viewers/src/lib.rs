@@ -1,8 +1,9 @@
 //! Counts concurrent viewers per stream and minute, from access logs as they arrive.
 //!
-//! A log's viewers are added to what is kept of its minutes. Adding is a union of sets: the same log twice, logs in any
-//! order, several at once or one cut off and sent again end the same. The figures follow from what is kept, and only
-//! grow, so the greatest that was reported of a minute is the one that counts.
+//! A log's viewers are added to what is kept of its minutes. Adding is a union of sets: the same
+//! log twice, logs in any order, several at once or one cut off and sent again end the same. The
+//! figures follow from what is kept, and only grow, so the greatest that was reported of a minute
+//! is the one that counts.
 
 mod minutes;
 mod report;
@@ -24,8 +25,8 @@ use tokio::time::{Instant, timeout_at};
 const LAST_WORD: Duration = Duration::from_secs(2);
 /// An attempt to add to a minute takes less.
 const LAST_ATTEMPT: Duration = Duration::from_secs(5);
-/// CloudFront's logs have at most 50 MB, a load balancer's are of five minutes, others as a rule of a day at most. All of a
-/// log's minutes are in memory at once.
+/// CloudFront's logs have at most 50 MB, a load balancer's are of five minutes, others as a rule of
+/// a day at most. All of a log's minutes are in memory at once.
 const LIMITS: Limits = Limits {
     unpacked_bytes: 4 << 30,
     minutes: 1500,
@@ -57,7 +58,8 @@ impl Handler {
     ///
     /// # Errors
     ///
-    /// Where a retry or a person is needed. What could be read of a damaged log is counted all the same.
+    /// Where a retry or a person is needed. What could be read of a damaged log is counted all the
+    /// same.
     pub async fn handle(&self, invocation: Invocation) -> Result<Report, Failure> {
         let Invocation { event, deadline } = invocation;
         let late =

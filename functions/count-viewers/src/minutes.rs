@@ -16,11 +16,11 @@ use tokio::time::{Instant, sleep};
 const MAX_KEPT_BYTES: usize = 64 << 20;
 /// S3 takes far more; more would only wait for memory.
 const AT_ONCE: usize = 16;
-/// Every log of a busy minute wants to add to it at the same time, and one of them succeeds at each attempt: hundreds at once
-/// take turns, each waiting for a second or two.
+/// Every log of a busy minute wants to add to it at the same time, and one of them succeeds at each
+/// attempt: hundreds at once take turns, each waiting for a second or two.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// Who waits takes a place of the account's concurrency, which fail-over needs, too. Lambda tries again after one minute and
-/// after two.
+/// Who waits takes a place of the account's concurrency, which fail-over needs, too. Lambda tries
+/// again after one minute and after two.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// What came of a log's minutes.
@@ -73,7 +73,8 @@ impl Minutes<'_> {
             added.dropped += merged.dropped;
             all.merge_minute(&audience, minute, together);
         }
-        // The figures of the next minutes, too, look at these, and the one after them to see who has just gone.
+        // The figures of the next minutes, too, look at these, and the one after them to see who
+        // has just gone.
         let before = rules.minutes_before() + 1;
         let changed: BTreeSet<Minute> = touched
             .iter()
@@ -82,8 +83,9 @@ impl Minutes<'_> {
         let needed = changed
             .iter()
             .flat_map(|minute| (0..=before).map(|ago| minute.later(-ago)));
-        // Of several minutes, another run may have added to one after this run did. Only what is read after the last write
-        // has what every run that is over has written; so the last of them reports all of it.
+        // Of several minutes, another run may have added to one after this run did. Only what is
+        // read after the last write has what every run that is over has written; so the last of
+        // them reports all of it.
         let is_enough = rules.minutes_before() == 0;
         let needed: BTreeSet<Minute> = needed
             .filter(|minute| !(is_enough && touched.contains(minute)))

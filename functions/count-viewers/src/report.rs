@@ -58,7 +58,8 @@ fn is_zero(number: &u64) -> bool {
 const MAX_FIGURES: usize = 100;
 
 impl Counted {
-    /// A log in which nobody can be counted is in another format, or does not say what viewers are known by.
+    /// A log in which nobody can be counted is in another format, or does not say what viewers are
+    /// known by.
     pub(crate) fn makes_no_sense(&self, rules: &Rules) -> Option<String> {
         let Tally {
             malformed,
@@ -159,8 +160,8 @@ impl Counted {
         ]
     }
 
-    /// One for each stream and minute: a point of a graph, and the same as `viewers --json` prints it. Said each time: a run
-    /// that failed after its writing says it when it is tried again.
+    /// One for each stream and minute: a point of a graph, and the same as `viewers --json` prints
+    /// it. Said each time: a run that failed after its writing says it when it is tried again.
     fn readings(&self, rules: &Rules) -> Vec<Reading> {
         if self.dry_run {
             Vec::new()

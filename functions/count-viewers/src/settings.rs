@@ -88,7 +88,8 @@ impl Settings {
 /// An hour of minutes is read for each figure at most.
 const WINDOW_S: RangeInclusive<NonZeroU32> = NonZeroU32::MIN..=NonZeroU32::MIN.saturating_add(3599);
 
-/// What is kept of a minute and a stream grows by eleven bytes for each. Below, an estimate would not be smaller.
+/// What is kept of a minute and a stream grows by eleven bytes for each. Below, an estimate would
+/// not be smaller.
 const EXACT_UP_TO: RangeInclusive<usize> = 4096..=50_000;
 
 fn number<T: FromStr + PartialOrd + std::fmt::Display + Copy>(

@@ -26,7 +26,8 @@ impl Handler {
             .await
         {
             Ok(alerts) => !set_alerts(&pair.sides[side], &pair.alert_types, &alerts).is_empty(),
-            // That is no reason to hurry, and none to fail: without hurry it comes back all the same.
+            // That is no reason to hurry, and none to fail: without hurry it comes back all the
+            // same.
             Err(error) => {
                 progress
                     .notes

@@ -1,9 +1,10 @@
 //! Brings back the side of a pair that was cut, once its input is well again and has stayed so.
 //!
-//! Runs when an alert is cleared or an alarm is over, by a schedule each minute, and by hand. A side comes back in steps, of
-//! which each is written down before it is done: it is seen to be well, it stays well for a while, its endpoint is restored,
-//! it is seen to serve and to move, and only then viewers may be sent there. A run takes as many steps as it can; nothing
-//! waits inside it.
+//! Runs when an alert is cleared or an alarm is over, by a schedule each minute, and by hand. A
+//! side comes back in steps, of which each is written down before it is done: it is seen to be
+//! well, it stays well for a while, its endpoint is restored, it is seen to serve and to move, and
+//! only then viewers may be sent there. A run takes as many steps as it can; nothing waits inside
+//! it.
 
 mod health;
 mod publish;
@@ -105,7 +106,8 @@ impl Handler {
                 None => self.publish(&documents, dry_run, progress, None).await,
             };
         };
-        // A person who names the other side is told how this one is; the schedule sees to what an event does not name.
+        // A person who names the other side is told how this one is; the schedule sees to what an
+        // event does not name.
         let responsible = by_hand == Some(side);
         let pair = &self.room.settings.pair;
         let health = if responsible {

@@ -112,7 +112,8 @@ impl Handler {
         )))
     }
 
-    /// The playlist first: who opens it has the side before the steering manifest sends anybody there.
+    /// The playlist first: who opens it has the side before the steering manifest sends anybody
+    /// there.
     async fn write(&self, documents: &Documents, plan: &Plan) -> Result<(), Halt> {
         let generation = documents.state.generation;
         self.room.write_index(documents, plan, generation).await?;

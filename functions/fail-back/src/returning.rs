@@ -11,7 +11,8 @@ use onair_lambda::{Error, Report};
 use onair_pair::{Documents, Halt, moves, now};
 
 impl Handler {
-    /// Restores the endpoint if that is still to be done, looks whether it serves and moves, and if it does, takes it back.
+    /// Restores the endpoint if that is still to be done, looks whether it serves and moves, and if
+    /// it does, takes it back.
     pub(crate) async fn bring_back(
         &self,
         mut documents: Documents,

@@ -1,4 +1,5 @@
-//! What follows from the state, in its order: players are told, what is cut is cut, the playlist is rendered.
+//! What follows from the state, in its order: players are told, what is cut is cut, the playlist is
+//! rendered.
 
 use crate::{Handler, Progress};
 use onair_core::fail_over::{Blow, blow};
@@ -46,7 +47,8 @@ impl Handler {
         ) {
             Ok(plan) => Some(plan),
             Err(Refusal::Outrun) => return Err(Halt::Conflict),
-            // Nobody opened anything through us, so nobody can be told; what is lost is cut all the same.
+            // Nobody opened anything through us, so nobody can be told; what is lost is cut all the
+            // same.
             Err(Refusal::Held(why)) => {
                 done.notes.push(why);
                 None
@@ -83,7 +85,8 @@ impl Handler {
                 progress.finished = true;
             }
         }
-        // Viewers who come now are sent the right way, also if MediaPackage did not do as it was told.
+        // Viewers who come now are sent the right way, also if MediaPackage did not do as it was
+        // told.
         cut?;
         told?;
         Ok(done)

@@ -61,8 +61,8 @@ impl Handler {
         fail_over::cut(pair, state, side, endpoint, &moves, (why, until), now()).map_err(held)
     }
 
-    /// Whether a side moves: one GET of a media playlist, whose address is in what is published. Only where nothing was
-    /// published yet the side's own playlist is asked for.
+    /// Whether a side moves: one GET of a media playlist, whose address is in what is published.
+    /// Only where nothing was published yet the side's own playlist is asked for.
     pub(crate) async fn moves(
         &self,
         documents: &Documents,
@@ -84,7 +84,8 @@ impl Handler {
             (None, _) => Err("where its media playlists are is not known".to_owned()),
         };
         if let (Err(_), Asked::No) = (&look, &asked[side]) {
-            // What is published may be out of date: the endpoint was made again by hand, or something else stands in front.
+            // What is published may be out of date: the endpoint was made again by hand, or
+            // something else stands in front.
             let described = self.room.describe(side).await?;
             asked[side] = self.room.ask(side, described.as_ref()).await;
             look = match &asked[side] {

@@ -1,8 +1,9 @@
 //! Moves the viewers of a pair to the other side when an input is lost.
 //!
-//! Runs when MediaLive sets an alert or an alarm goes off, by a schedule each minute, since alerts may never come, and by
-//! hand. All of them only say where to look. First the state is written, then players are told, then the side is cut, then
-//! the playlist is rendered; whatever of that a run does not get to do, the next one does.
+//! Runs when MediaLive sets an alert or an alarm goes off, by a schedule each minute, since alerts
+//! may never come, and by hand. All of them only say where to look. First the state is written,
+//! then players are told, then the side is cut, then the playlist is rendered; whatever of that a
+//! run does not get to do, the next one does.
 
 mod finish;
 mod gather;

@@ -11,7 +11,8 @@ use onair_lambda::Report;
 use onair_pair::{Documents, Halt, moves, now};
 use std::ops::RangeInclusive;
 
-/// Numbers that are so far apart make a player wait; further apart than a show is long, they do not.
+/// Numbers that are so far apart make a player wait; further apart than a show is long, they do
+/// not.
 const FREEZING: RangeInclusive<i64> = 1..=5_000;
 
 /// What the schedule saw of the live sides.
@@ -128,8 +129,8 @@ impl Handler {
         seen
     }
 
-    /// Whether anything is lost: by what MediaLive says, else by what the playlists show. If nothing is, remembers what was
-    /// seen, and says what will matter when something is.
+    /// Whether anything is lost: by what MediaLive says, else by what the playlists show. If
+    /// nothing is, remembers what was seen, and says what will matter when something is.
     pub(crate) async fn patrol(
         &self,
         documents: &Documents,

@@ -1,5 +1,5 @@
-//! How the binary starts when something is wrong. This test is also why `cargo test` builds the binary that
-//! the stories start.
+//! How the binary starts when something is wrong. This test is also why `cargo test` builds the
+//! binary that the stories start.
 
 use stand_in::start_fails;
 

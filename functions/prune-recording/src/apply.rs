@@ -16,8 +16,8 @@ use tokio::time::Instant;
 const FIRST_KEYS: i32 = 5;
 
 impl Handler {
-    /// Looks, writes, deletes. The folders that go are listed meanwhile, but nothing is deleted before
-    /// everything is written.
+    /// Looks, writes, deletes. The folders that go are listed meanwhile, but nothing is deleted
+    /// before everything is written.
     pub(crate) async fn apply(
         &self,
         request: &Request,
@@ -63,8 +63,8 @@ impl Handler {
         first_failure(join_all(measured).await)
     }
 
-    /// Whether that is there without which the recording would not play: the playlists that stay, and
-    /// something to play beside them.
+    /// Whether that is there without which the recording would not play: the playlists that stay,
+    /// and something to play beside them.
     async fn look(&self, request: &Request, plan: &Plan) -> Result<(), Halt> {
         if plan.is_empty() {
             return Ok(());
@@ -137,7 +137,8 @@ impl Handler {
             .iter()
             .partition(|rewrite| rewrite.path.starts_with(HLS));
         for step in [playlists, metadata] {
-            // All of a step come to their end, so that a repeated attempt meets no write of this one.
+            // All of a step come to their end, so that a repeated attempt meets no write of this
+            // one.
             join_all(step.into_iter().map(&write))
                 .await
                 .into_iter()

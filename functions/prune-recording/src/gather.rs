@@ -23,8 +23,9 @@ pub(crate) struct Gathered {
     pub(crate) versioning: Versioning,
 }
 
-/// Something of the recording is not there. Events can overtake what they tell of, and nobody promises that
-/// the metadata is there before the event, so this is an error, which Lambda tries again.
+/// Something of the recording is not there. Events can overtake what they tell of, and nobody
+/// promises that the metadata is there before the event, so this is an error, which Lambda tries
+/// again.
 pub(crate) fn not_whole(request: &Request, why: &str) -> Halt {
     Halt::Failed(Error::BadEvent(format!(
         "s3://{}/{} is not a whole recording: {why}. If it has only just ended, a retry will find it; if not, see what \

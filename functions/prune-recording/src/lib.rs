@@ -1,9 +1,9 @@
-//! Deletes the renditions of an Amazon IVS recording that nobody wants to pay for, and leaves one that
-//! still plays.
+//! Deletes the renditions of an Amazon IVS recording that nobody wants to pay for, and leaves one
+//! that still plays.
 //!
-//! Runs when IVS says "Recording End", and again when `recording-ended.json` appears in S3, since IVS events
-//! may never come. Both only say where to look: what is done follows from what is there, so any number of
-//! events in any order ends the same.
+//! Runs when IVS says "Recording End", and again when `recording-ended.json` appears in S3, since
+//! IVS events may never come. Both only say where to look: what is done follows from what is there,
+//! so any number of events in any order ends the same.
 
 mod apply;
 mod gather;
@@ -26,8 +26,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 const ATTEMPTS: usize = 3;
 /// Long enough for the other writer to finish what it has begun.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(200);
-/// Nothing is started in the last seconds before Lambda ends the process, so that what is under way can end
-/// and be reported.
+/// Nothing is started in the last seconds before Lambda ends the process, so that what is under way
+/// can end and be reported.
 const LAST_START: Duration = Duration::from_secs(10);
 /// The error must be out before Lambda ends the process.
 const LAST_WORD: Duration = Duration::from_secs(2);

@@ -1,4 +1,5 @@
-//! What has been done so far, and what is said of it: figures that are right also when a run ends early.
+//! What has been done so far, and what is said of it: figures that are right also when a run ends
+//! early.
 
 use onair_aws::s3::{Contents, StoredText, Tally, Versioning};
 use onair_core::metrics::Metric;
@@ -101,7 +102,8 @@ impl Progress {
         state.rewritten.extend(written.map(|(path, _)| path));
     }
 
-    /// What an attempt is to remove. An attempt before it has deleted nothing, else there would be no other.
+    /// What an attempt is to remove. An attempt before it has deleted nothing, else there would be
+    /// no other.
     pub(crate) fn begin(
         &self,
         plan: &Plan,

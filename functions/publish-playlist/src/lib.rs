@@ -1,7 +1,7 @@
 //! Publishes the playlist that names both sides of a pair, and the steering manifest beside it.
 //!
-//! Runs by a schedule and by hand. What is published follows from the state of the pair and from the two live playlists, so
-//! it can be done at any time, any number of times.
+//! Runs by a schedule and by hand. What is published follows from the state of the pair and from
+//! the two live playlists, so it can be done at any time, any number of times.
 
 use onair_core::metrics::Metric;
 use onair_core::pair::Sides;

@@ -1,7 +1,9 @@
-//! Against the stand-in's Systems Manager, or another one that `ONAIR_SSM_ENDPOINT` names: `tests/clients/test_fleet.py` lets
-//! moto be it, and so does `tests/template/second_opinion.py`, under the template's own role.
+//! Against the stand-in's Systems Manager, or another one that `ONAIR_SSM_ENDPOINT` names:
+//! `tests/clients/test_fleet.py` lets moto be it, and so does `tests/template/second_opinion.py`,
+//! under the template's own role.
 //!
-//! moto runs nothing: each command has succeeded at once, without an output, in a step of another name than a playbook's.
+//! moto runs nothing: each command has succeeded at once, without an output, in a step of another
+//! name than a playbook's.
 
 use serde_json::Value;
 use stand_in::Ran;

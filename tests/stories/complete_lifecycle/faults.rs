@@ -1,5 +1,6 @@
-//! Every call of a run fails once in every way, or the process is killed there; then comes what would come anyway: the same
-//! event if it failed, the agents, the schedule. Promise P107: all cases, not samples.
+//! Every call of a run fails once in every way, or the process is killed there; then comes what
+//! would come anyway: the same event if it failed, the agents, the schedule. Promise P107: all
+//! cases, not samples.
 
 use serde_json::Value;
 use stand_in::{Answer, Fault};

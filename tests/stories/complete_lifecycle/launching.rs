@@ -56,7 +56,8 @@ async fn a_playbook_that_failed_or_reached_nothing_keeps_an_instance_away_from_v
         ),
         (Some(1), Some(1))
     );
-    // ansible-playbook ends with 4, and the command is said to have failed, when a host is unreachable. Neither is relied on.
+    // ansible-playbook ends with 4, and the command is said to have failed, when a host is
+    // unreachable. Neither is relied on.
     for (status, unreachable, failed) in [("Failed", 1, 0), ("Success", 1, 0), ("Success", 0, 1)] {
         let entry = ends(&[], status, status, &playbook(0, unreachable, failed)).await;
         assert_eq!(entry["outcome"], "abandoned", "{entry:#}");
@@ -204,7 +205,8 @@ async fn an_instance_of_a_warm_pool_is_checked_when_it_enters_the_pool_and_when_
     assert_eq!(fleet.autoscaling.state(INSTANCE), "Warmed:Stopped");
 
     fleet.autoscaling.launch_from_warm_pool(INSTANCE);
-    // The event of the first command comes late, and the first command's success is not the second's.
+    // The event of the first command comes late, and the first command's success is not the
+    // second's.
     assert_eq!(
         response(function.invoke(invocation(&first[0])).await)["outcome"],
         "sent"

@@ -1,6 +1,7 @@
 //! Events in all orders, lost, doubled and late, of two instances at once. Promise P108.
 //!
-//! A pure model goes through longer orders in `crates/onair-core/tests`; here it is the real function.
+//! A pure model goes through longer orders in `crates/onair-core/tests`; here it is the real
+//! function.
 
 use futures::StreamExt;
 use futures::future::join_all;

@@ -95,7 +95,8 @@ async fn a_result_that_ssm_does_not_know_of_yet_is_waited_for() {
     );
 }
 
-/// Promise P101: a command whose step never got a name while it is under way is no failure (`Pending`, above).
+/// Promise P101: a command whose step never got a name while it is under way is no failure
+/// (`Pending`, above).
 #[tokio::test]
 async fn a_step_that_is_not_there_when_all_is_done_is_an_error_and_not_waited_for() {
     let fleet = Fleet::new();

@@ -5,8 +5,8 @@ use std::process;
 use stories::audience::{Audience, CLOUDFRONT_HEAD, alb, cloudfront, combined, onair};
 use stories::{Cloud, error};
 
-/// Minutes are kept under names that the secret goes into. All of these stories tell of the same minutes, and an S3 that is not
-/// the stand-in keeps them from one run to the next.
+/// Minutes are kept under names that the secret goes into. All of these stories tell of the same
+/// minutes, and an S3 that is not the stand-in keeps them from one run to the next.
 fn secret(story: &str) -> String {
     format!("a secret of {story} in run {:010}", process::id())
 }

@@ -1,4 +1,5 @@
-//! Every S3 call of a run fails once in every way, or the process is killed there; then the event comes again.
+//! Every S3 call of a run fails once in every way, or the process is killed there; then the event
+//! comes again.
 
 use super::{STATE, count, delivered, reported, start, text, together};
 use stand_in::{Answer, Fault, Function};

@@ -1,5 +1,5 @@
-//! Stories that any S3, MediaPackage and MediaLive can tell: the stand-ins, and moto under the template's own role.
-//! The name of each begins with the way of cutting that its role is for.
+//! Stories that any S3, MediaPackage and MediaLive can tell: the stand-ins, and moto under the
+//! template's own role. The name of each begins with the way of cutting that its role is for.
 
 use super::{A, B};
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! Every call of a side's way back fails once in every way, or the process is killed there. Promise P58: all cases, not
-//! samples; see the same file of `fail_over`.
+//! Every call of a side's way back fails once in every way, or the process is killed there. Promise
+//! P58: all cases, not samples; see the same file of `fail_over`.
 
 use crate::fail_over::faults::{Before, Scene, every_call_in_trouble};
 use stories::event;

@@ -51,7 +51,8 @@ async fn a_side_is_not_well_while_its_alert_is_set() {
     let stage = cut(&[], A).await;
     stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
     assert_waits(&stage, &[], "alerts are set: Video Not Detected").await;
-    // Of another type, on another pipeline, of the other side: none of these is this side's lost input.
+    // Of another type, on another pipeline, of the other side: none of these is this side's lost
+    // input.
     stage.medialive.clear_alert(CHANNELS[A], 0, ALERT);
     stage
         .medialive

@@ -302,8 +302,9 @@ async fn a_side_that_tells_no_time_is_looked_at_twice() {
     );
 }
 
-/// The pathways that a player knows who opened this playlist and then reads this manifest, each with its URLs by the
-/// variants' stable ids. As hls.js does: clones in the order of the array, what is known, or has no base, is skipped.
+/// The pathways that a player knows who opened this playlist and then reads this manifest, each
+/// with its URLs by the variants' stable ids. As hls.js does: clones in the order of the array,
+/// what is known, or has no base, is skipped.
 fn pathways(playlist: &str, steering: &Value) -> BTreeMap<String, BTreeMap<String, String>> {
     let mut known: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     let lines: Vec<&str> = playlist.lines().collect();

@@ -62,7 +62,8 @@ async fn run_schedules_until_stable(
     panic!("it does not come to rest: {:#}", stage.state());
 }
 
-/// Both sides are lost at the same moment, each alert has a process of its own, and every request takes its time.
+/// Both sides are lost at the same moment, each alert has a process of its own, and every request
+/// takes its time.
 async fn both_lost_at_once(cut: &str) {
     let settings = [("CUT", cut)];
     let stage = Stage::new();
@@ -157,7 +158,8 @@ async fn a_side_that_is_lost_while_a_person_brings_the_other_back_waits_for_it()
         .await;
 }
 
-/// While A comes back, it is lost again. What the end looks like depends on who was first, but nobody is sent to A.
+/// While A comes back, it is lost again. What the end looks like depends on who was first, but
+/// nobody is sent to A.
 #[tokio::test]
 async fn a_side_that_is_lost_again_while_it_comes_back_stays_away() {
     for cut in ["delete", "deny"] {

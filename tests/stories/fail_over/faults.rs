@@ -1,5 +1,6 @@
-//! Every call of a run fails once in every way, or the process is killed there; then comes what would come anyway: the
-//! same event if it failed, and the schedules. Promises P42, P46 and P47: all cases, not samples.
+//! Every call of a run fails once in every way, or the process is killed there; then comes what
+//! would come anyway: the same event if it failed, and the schedules. Promises P42, P46 and P47:
+//! all cases, not samples.
 //!
 //! At every single call somebody looks whether viewers have somewhere to go.
 
@@ -103,7 +104,8 @@ fn assert_bearable(watch: &Watch, when: &str) {
     assert!(breaches.is_empty(), "{when}: {breaches:#?}");
 }
 
-/// The same, but where players cannot be told, the side that is lost is cut all the same: they go by themselves.
+/// The same, but where players cannot be told, the side that is lost is cut all the same: they go
+/// by themselves.
 fn assert_bearable_after(watch: &Watch, struck: &Call, when: &str) {
     let mut breaches = watch.breaches();
     breaches.retain(|breach| {
@@ -121,8 +123,8 @@ struct Watched {
 /// A run that went well, and what was seen of others.
 struct Expected {
     undisturbed: Value,
-    /// How runs left things, and whether the event came again, where all that came then was seen to end well. A function
-    /// knows nothing but what it reads, so it need not be seen twice.
+    /// How runs left things, and whether the event came again, where all that came then was seen to
+    /// end well. A function knows nothing but what it reads, so it need not be seen twice.
     ended_well: Mutex<HashSet<(String, bool)>>,
 }
 

@@ -1,7 +1,8 @@
-//! Events in all orders. Promises P42, P45 and P56: at every call of every run viewers have somewhere to go, and the end
-//! is the same.
+//! Events in all orders. Promises P42, P45 and P56: at every call of every run viewers have
+//! somewhere to go, and the end is the same.
 //!
-//! A pure model goes through longer orders in `crates/onair-core/tests`; here it is the real functions.
+//! A pure model goes through longer orders in `crates/onair-core/tests`; here it is the real
+//! functions.
 
 use super::{A, B};
 use futures::future::join_all;
@@ -182,8 +183,9 @@ fn end(stage: &Stage) -> Value {
     })
 }
 
-/// Plays all orders of up to three events, and gives how each ended. What follows an event that changed nothing, not even
-/// a time, is what would have come without it: it is an order that is played anyway.
+/// Plays all orders of up to three events, and gives how each ended. What follows an event that
+/// changed nothing, not even a time, is what would have come without it: it is an order that is
+/// played anyway.
 async fn all_orders(settings: &[(&str, &str)], lost: Option<usize>) -> Vec<End> {
     let shows = join_all((0..AT_ONCE).map(async |_| Show::start(settings, lost).await)).await;
     let (mut ends, mut spared) = (Vec::new(), 0);

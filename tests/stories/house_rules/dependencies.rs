@@ -40,15 +40,16 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("scenes", &["stand-in"]),
     ("fuzz", &["onair-core"]),
 ];
-/// The same for every function. Functions never depend on each other: what two of them decide is in the core, and what
-/// the three of a pair read and write in onair-pair.
+/// The same for every function. Functions never depend on each other: what two of them decide is in
+/// the core, and what the three of a pair read and write in onair-pair.
 const A_FUNCTION_MAY_USE: &[&str] = &["onair-core", "onair-aws", "onair-lambda", "onair-pair"];
 /// Every crate may depend on these, and they on none of ours.
 const HAVE_NO_CODE: [&str; 2] = ["workspace-hack", "workspace-hack-network"];
 /// These look at everything from outside. They may use all of it, and nothing may use them.
 const OUTSIDE: [&str; 3] = ["demo", "stories", "bench"];
 
-/// These may name an AWS SDK outside their tests: the adapter, and the stories, which look at S3 themselves.
+/// These may name an AWS SDK outside their tests: the adapter, and the stories, which look at S3
+/// themselves.
 const MAY_NAME_AN_SDK: [&str; 2] = ["onair-aws", "stories"];
 const SDK: [&str; 5] = [
     "aws-sdk-",

@@ -91,7 +91,8 @@ fn is_for_tests(feature: &str) -> bool {
 /// Each crate from outside with the sets of features that manifests name for it, and who does.
 type Written = BTreeMap<String, BTreeMap<BTreeSet<String>, Vec<String>>>;
 
-/// What the manifests name, as Cargo reads them: with what a member adds to the features of the workspace.
+/// What the manifests name, as Cargo reads them: with what a member adds to the features of the
+/// workspace.
 fn written(metadata: &Value) -> Written {
     let mut written = Written::new();
     for package in metadata["packages"].as_array().into_iter().flatten() {
@@ -136,7 +137,8 @@ fn written_twice(written: &Written) -> Vec<String> {
     differ.map(breach).collect()
 }
 
-/// The crates from outside that `cargo tree` shows, each with every set of features that it is compiled with.
+/// The crates from outside that `cargo tree` shows, each with every set of features that it is
+/// compiled with.
 fn features(of: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
     // A tab stands in no name and no feature.
     let tree = cargo(

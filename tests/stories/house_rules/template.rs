@@ -1,4 +1,5 @@
-//! What other rules need of `template.yaml`, read line by line. Its meaning is checked in `tests/template`.
+//! What other rules need of `template.yaml`, read line by line. Its meaning is checked in
+//! `tests/template`.
 
 use super::read;
 
@@ -57,8 +58,8 @@ pub(super) fn settings() -> Vec<String> {
     settings
 }
 
-/// A line of YAML without its comment and the blanks at its end. A `#` inside quotes, as in an address, has no
-/// blank before it in this template.
+/// A line of YAML without its comment and the blanks at its end. A `#` inside quotes, as in an
+/// address, has no blank before it in this template.
 fn without_comment(line: &str) -> &str {
     let line = if line.trim_start().starts_with('#') {
         ""

@@ -323,7 +323,8 @@ async fn neighbours_and_strangers_are_not_touched() {
     }
 }
 
-/// Promise P7: a recording of a real-time stage, which has one entry playlist and folders with other names.
+/// Promise P7: a recording of a real-time stage, which has one entry playlist and folders with
+/// other names.
 #[tokio::test]
 async fn a_real_time_recording_is_pruned_like_any_other() {
     let cloud = Cloud::any().await;

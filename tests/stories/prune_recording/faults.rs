@@ -1,5 +1,5 @@
-//! Every S3 call of a run fails once in every way, or the process is killed there; then the run is repeated.
-//! Promises P17 and P18: all cases, not samples.
+//! Every S3 call of a run fails once in every way, or the process is killed there; then the run is
+//! repeated. Promises P17 and P18: all cases, not samples.
 
 use super::{BYTE_RANGE, KEEP_HIGHEST, MASTER};
 use onair_core::playlist::MultivariantPlaylist;
@@ -28,7 +28,8 @@ struct Setting {
     settings: Vec<(&'static str, &'static str)>,
 }
 
-/// What viewers and the bill see: the current objects, and (repeated delete markers aside) the old versions.
+/// What viewers and the bill see: the current objects, and (repeated delete markers aside) the old
+/// versions.
 #[derive(Debug, PartialEq)]
 struct State {
     current: Vec<(String, Object)>,
@@ -88,7 +89,8 @@ async fn ends_the_same(
         call,
         answer,
     } = disrupted;
-    // What a retry can mend is mended within the run; what it cannot is an error, and never a success.
+    // What a retry can mend is mended within the run; what it cannot is an error, and never a
+    // success.
     let is_denied = match &disruption {
         Disruption::Fault(Fault::PartialDelete {
             code: "AccessDenied",

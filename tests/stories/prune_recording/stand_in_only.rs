@@ -341,8 +341,8 @@ async fn keys_that_fail_for_a_moment_are_tried_again() {
     assert_eq!(cloud.renditions(BUCKET, &recording).await, ["720p30"]);
 }
 
-/// Promise P20: as long as S3 asks for it, each request waits longer than the one before, and the run goes on
-/// until S3 takes them: many more refusals than the SDK would bear.
+/// Promise P20: as long as S3 asks for it, each request waits longer than the one before, and the
+/// run goes on until S3 takes them: many more refusals than the SDK would bear.
 #[tokio::test]
 async fn slow_down_slows_it_down_and_does_not_end_it() {
     let cloud = Cloud::stand_in();

@@ -9,7 +9,8 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
-/// Promise P89: whoever watches it later sees all of it, though the daemon was killed again and again.
+/// Promise P89: whoever watches it later sees all of it, though the daemon was killed again and
+/// again.
 #[test]
 fn what_is_kept_is_all_of_it() {
     let live = Live::new();
@@ -51,7 +52,8 @@ fn what_is_kept_is_all_of_it() {
     assert_eq!(seconds(&live, "live/master.vod.m3u8"), 14);
 }
 
-/// Promises P70 and P89: what was missed while S3 was away is said to be missing, and viewers are back at the live edge.
+/// Promises P70 and P89: what was missed while S3 was away is said to be missing, and viewers are
+/// back at the live edge.
 #[test]
 fn when_s3_comes_back_viewers_are_at_the_live_edge() {
     let live = Live::new();

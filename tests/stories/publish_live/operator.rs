@@ -41,8 +41,8 @@ fn a_second_daemon_on_the_same_folder_is_refused_at_once() {
     wait_until("the next segment", || live.count("hd") == 2);
 }
 
-/// Promise P75: the name by which a daemon is known on its machine never changes, so that one of an earlier version, which
-/// was a program of its own, is noticed.
+/// Promise P75: the name by which a daemon is known on its machine never changes, so that one of an
+/// earlier version, which was a program of its own, is noticed.
 #[test]
 fn a_daemon_of_an_earlier_version_is_noticed() {
     let live = Live::new();
@@ -246,7 +246,8 @@ fn a_gap_is_told() {
     assert!(figures.any(|line| line.contains("\"Gaps\":1")));
 }
 
-/// Promise P77: whoever may write into the folder may not publish what lies elsewhere, nor block it.
+/// Promise P77: whoever may write into the folder may not publish what lies elsewhere, nor block
+/// it.
 #[test]
 fn links_and_pipes_lead_nowhere() {
     let live = Live::new();

@@ -1,4 +1,5 @@
-//! Stories that any S3 and MediaPackage can tell: the stand-ins, and moto under the template's own role.
+//! Stories that any S3 and MediaPackage can tell: the stand-ins, and moto under the template's own
+//! role.
 
 use serde_json::{Value, json};
 use stories::pair::{INDEX, STEERING, alert_set};

@@ -292,7 +292,8 @@ async fn viewers_and_on_air_get_a_side_from_what_stands_in_front_of_it() {
     let b = format!("{}index_1.m3u8", stage.bases()[B].clone().unwrap());
     assert_eq!(stage.variants(), [("A".to_owned(), a), ("B".to_owned(), b)]);
 
-    // A fail-over, too, looks at what viewers see: the other side may be well, and what stands in front of it not.
+    // A fail-over, too, looks at what viewers see: the other side may be well, and what stands in
+    // front of it not.
     let answer = response(stage.call("fail-over", &settings, alert_set(B)).await);
     assert_eq!(answer["outcome"], "held");
     assert!(

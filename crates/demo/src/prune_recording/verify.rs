@@ -1,4 +1,5 @@
-//! Whether what was promised has happened: judged by what lies in the bucket, not by what the function says.
+//! Whether what was promised has happened: judged by what lies in the bucket, not by what the
+//! function says.
 
 use super::Show;
 use crate::narrate::{Narrator, count, size};

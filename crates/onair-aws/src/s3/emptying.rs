@@ -1,5 +1,5 @@
-//! Emptying folders of any size: pages of a listing flow into DeleteObjects, several in flight, and nothing
-//! is kept of a page once it is deleted, so memory does not grow with the number of keys.
+//! Emptying folders of any size: pages of a listing flow into DeleteObjects, several in flight, and
+//! nothing is kept of a page once it is deleted, so memory does not grow with the number of keys.
 
 use super::listing::{Contents, Folder, Listed};
 use super::{Failed, S3, uri};
@@ -15,16 +15,16 @@ use std::time::Duration;
 use tokio::sync::SetOnce;
 use tokio::time::{Instant, sleep};
 
-/// DeleteObjects requests in flight for one folder. S3 takes about as long for one as for a page of the
-/// listing, so a few keep up with it; more would only meet Slow Down earlier.
+/// DeleteObjects requests in flight for one folder. S3 takes about as long for one as for a page of
+/// the listing, so a few keep up with it; more would only meet Slow Down earlier.
 const BATCHES_IN_FLIGHT: usize = 4;
 /// As AWS names it.
 const OPERATION: &str = "DeleteObjects";
 /// How many refused keys an error names.
 const REFUSED_NAMED: usize = 10;
 
-/// What has been deleted (or measured) so far. It is filled while the work goes on, so it is right also
-/// when the work ends early.
+/// What has been deleted (or measured) so far. It is filled while the work goes on, so it is right
+/// also when the work ends early.
 #[derive(Debug, Default)]
 pub struct Tally {
     objects: AtomicU64,
@@ -58,13 +58,13 @@ pub enum Unfinished {
 }
 
 impl S3 {
-    /// Deletes everything in the folder, adding to `tally` as it goes. Listing starts at once, deleting only
-    /// when `go` is set; nothing is started after `stop`.
+    /// Deletes everything in the folder, adding to `tally` as it goes. Listing starts at once,
+    /// deleting only when `go` is set; nothing is started after `stop`.
     ///
     /// # Errors
     ///
-    /// [`Unfinished`], after all that was begun has come to its end. Keys that S3 refuses do not keep the
-    /// others from being deleted; the error names them with S3's reason.
+    /// [`Unfinished`], after all that was begun has come to its end. Keys that S3 refuses do not
+    /// keep the others from being deleted; the error names them with S3's reason.
     pub async fn empty(
         &self,
         folder: &Folder,
@@ -120,8 +120,8 @@ impl S3 {
             .await
     }
 
-    /// Deletes one page of objects and returns those that S3 refuses. A page has at most 1,000 objects,
-    /// which is also what one `DeleteObjects` takes.
+    /// Deletes one page of objects and returns those that S3 refuses. A page has at most 1,000
+    /// objects, which is also what one `DeleteObjects` takes.
     async fn delete(
         &self,
         folder: &Folder,
@@ -198,9 +198,9 @@ impl S3 {
         Ok(refused)
     }
 
-    /// One `DeleteObjects`, which succeeds as a whole even where single keys fail: the answer is the keys (and
-    /// versions) that did, with the reason. It is not repeated by the SDK, whose retries would not keep the
-    /// pace and give up after a few seconds of slow-down.
+    /// One `DeleteObjects`, which succeeds as a whole even where single keys fail: the answer is
+    /// the keys (and versions) that did, with the reason. It is not repeated by the SDK, whose
+    /// retries would not keep the pace and give up after a few seconds of slow-down.
     async fn delete_objects(
         &self,
         folder: &Folder,

@@ -23,8 +23,8 @@ pub enum Contents {
 }
 
 impl Folder {
-    /// The folder at `prefix`, which gets a slash at its end if it has none: a prefix without one would
-    /// also mean the neighbours whose names start alike.
+    /// The folder at `prefix`, which gets a slash at its end if it has none: a prefix without one
+    /// would also mean the neighbours whose names start alike.
     pub fn new(bucket: &str, prefix: &str, contents: Contents) -> Self {
         let prefix = format!("{}/", prefix.strip_suffix('/').unwrap_or(prefix));
         Self {
@@ -80,8 +80,8 @@ enum Cursor {
 }
 
 impl S3 {
-    /// The folder's listing, each page asked for when the one before is taken. `delimiter` keeps it to the
-    /// folder itself.
+    /// The folder's listing, each page asked for when the one before is taken. `delimiter` keeps it
+    /// to the folder itself.
     pub(super) fn pages<'a>(
         &'a self,
         folder: &'a Folder,
@@ -105,7 +105,8 @@ impl S3 {
                 };
                 match page {
                     Ok(page) => return Ok(Some(page)),
-                    // The SDK has given up; there is time left, and going slower is what S3 asks for.
+                    // The SDK has given up; there is time left, and going slower is what S3 asks
+                    // for.
                     Err(Failed {
                         is_slow_down: true, ..
                     }) => self.pace.turn().await,

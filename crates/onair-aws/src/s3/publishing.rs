@@ -1,4 +1,5 @@
-//! Putting a live stream into a bucket: files that never change, and playlists that one publisher changes.
+//! Putting a live stream into a bucket: files that never change, and playlists that one publisher
+//! changes.
 
 use super::{S3, conditional_e_tag, uri};
 use crate::error::Error;
@@ -65,7 +66,8 @@ fn within(time_limit: Duration) -> aws_sdk_s3::config::Builder {
         .retry_config(RetryConfig::disabled())
 }
 
-/// When S3 answered, in seconds of Unix time: by its own clock if it says so, since this machine's may be wrong.
+/// When S3 answered, in seconds of Unix time: by its own clock if it says so, since this machine's
+/// may be wrong.
 #[derive(Debug, Clone)]
 struct AnswerDate(Arc<AtomicI64>);
 
@@ -102,8 +104,8 @@ impl Intercept for AnswerDate {
 }
 
 impl S3 {
-    /// Puts a file, whatever is there. What a live stream puts is far below what S3 takes, so a slow-down is met by the
-    /// caller's pause before the same request, and holds no other up.
+    /// Puts a file, whatever is there. What a live stream puts is far below what S3 takes, so a
+    /// slow-down is met by the caller's pause before the same request, and holds no other up.
     ///
     /// # Errors
     ///
@@ -126,8 +128,8 @@ impl S3 {
             .map_err(|error| Error::new("PutObject", uri(bucket, key), error))
     }
 
-    /// Puts a playlist, if what is there is still what this publisher put there (`was`; `None` is nothing). `None` if not;
-    /// else the new `ETag`.
+    /// Puts a playlist, if what is there is still what this publisher put there (`was`; `None` is
+    /// nothing). `None` if not; else the new `ETag`.
     ///
     /// # Errors
     ///

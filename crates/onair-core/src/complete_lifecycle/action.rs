@@ -6,10 +6,12 @@ use chrono::{DateTime, Utc};
 /// A scaling activity of the group, as far as it matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Activity {
-    /// Such as `Launching a new EC2 instance: i-…`, `Terminating EC2 instance: i-…`, `Launching a new EC2 instance into warm
-    /// pool: i-…`, `… from warm pool: i-…` (as the user guide, and AWS's workshop on warm pools, show them).
+    /// Such as `Launching a new EC2 instance: i-…`, `Terminating EC2 instance: i-…`, `Launching a
+    /// new EC2 instance into warm pool: i-…`, `… from warm pool: i-…` (as the user guide, and AWS's
+    /// workshop on warm pools, show them).
     pub description: String,
-    /// Why it began, such as `At 2021-02-20T11:02:35Z an instance was taken out of service in response to a launch failure.`
+    /// Why it began, such as `At 2021-02-20T11:02:35Z an instance was taken out of service in
+    /// response to a launch failure.`
     pub cause: String,
     /// When it began.
     pub started: DateTime<Utc>,
@@ -64,8 +66,8 @@ impl Past {
 }
 
 impl Run {
-    /// The run that this wait is, by the group's newest activities; `None` if no open one names the instance. If several do,
-    /// the wait began with the last.
+    /// The run that this wait is, by the group's newest activities; `None` if no open one names the
+    /// instance. If several do, the wait began with the last.
     pub fn of(instance: &InstanceId, wait: Wait, activities: &[Activity]) -> Option<Self> {
         let open = activities
             .iter()
@@ -83,8 +85,8 @@ impl Run {
         self.began.format("%Y%m%dT%H%M%SZ").to_string()
     }
 
-    /// The comment that tells the run's commands from all others: those of an earlier wait of the same instance, of the
-    /// other direction, of people. SSM keeps at most 100 characters.
+    /// The comment that tells the run's commands from all others: those of an earlier wait of the
+    /// same instance, of the other direction, of people. SSM keeps at most 100 characters.
     pub fn comment(&self) -> String {
         format!(
             "onair {} {} {}",
@@ -94,8 +96,8 @@ impl Run {
         )
     }
 
-    /// Where the manifest lies that a command told of. Its name is its content's: two commands of one run do not take each
-    /// other's.
+    /// Where the manifest lies that a command told of. Its name is its content's: two commands of
+    /// one run do not take each other's.
     pub fn manifest_key(&self, receipt: &Receipt) -> String {
         format!("{}/manifest-{}.json", self.log_prefix(), receipt.sha256)
     }
@@ -119,10 +121,12 @@ impl Activity {
         words.any(|word| word == instance.as_str())
     }
 
-    /// Either the launch's own, such as `Launching a new EC2 instance: i-….  Status Reason: Instance failed to complete user's
-    /// Lifecycle Action: … was abandoned: Lifecycle Action Completed with ABANDON Result`, which is `Cancelled` "after waiting
-    /// a few minutes" (EC2 Auto Scaling User Guide, "Verify a scaling activity" and the tutorials of lifecycle hooks). Or what
-    /// it led to, which says so from its beginning. A launch that ended for another reason may have let it serve before.
+    /// Either the launch's own, such as `Launching a new EC2 instance: i-….  Status Reason:
+    /// Instance failed to complete user's Lifecycle Action: … was abandoned: Lifecycle Action
+    /// Completed with ABANDON Result`, which is `Cancelled` "after waiting a few minutes" (EC2 Auto
+    /// Scaling User Guide, "Verify a scaling activity" and the tutorials of lifecycle hooks). Or
+    /// what it led to, which says so from its beginning. A launch that ended for another reason may
+    /// have let it serve before.
     fn says_that_a_launch_was_given_up(&self) -> bool {
         let is_launch = self.description.starts_with("Launching ");
         match self.stands {

@@ -38,8 +38,9 @@ impl Order {
 }
 
 impl Launch {
-    /// The agent reads region, bucket and key from a path-style address, and a key that ends in a slash is a folder
-    /// (amazon-ssm-agent, `agent/s3util/s3uri.go`, `agent/plugins/downloadcontent`). It takes China's domain as well.
+    /// The agent reads region, bucket and key from a path-style address, and a key that ends in a
+    /// slash is a folder (amazon-ssm-agent, `agent/s3util/s3uri.go`,
+    /// `agent/plugins/downloadcontent`). It takes China's domain as well.
     fn parameters(&self) -> Vec<(&'static str, String)> {
         let Self {
             bucket,
@@ -60,7 +61,8 @@ impl Launch {
         let mut parameters = vec![
             ("SourceType", "S3".to_owned()),
             ("SourceInfo", json!({ "path": path }).to_string()),
-            // What an instance needs is in its image, or in what it runs first: no package index decides here.
+            // What an instance needs is in its image, or in what it runs first: no package index
+            // decides here.
             ("InstallDependencies", word(false)),
             ("PlaybookFile", playbook.clone()),
             ("Check", word(*check_mode)),
@@ -112,8 +114,8 @@ pub enum State {
 }
 
 impl State {
-    /// The meaning of a status and of its details (SSM User Guide, "Understanding command statuses"). What is not known is
-    /// under way.
+    /// The meaning of a status and of its details (SSM User Guide, "Understanding command
+    /// statuses"). What is not known is under way.
     pub fn of(status: &str, details: Option<&str>) -> Self {
         match status {
             "Success" => Self::Success,

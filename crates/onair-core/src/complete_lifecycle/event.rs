@@ -30,7 +30,8 @@ pub enum Look {
     },
 }
 
-/// What a person can add or send alone. Unknown fields are refused: a misspelt `dry_run` must not act.
+/// What a person can add or send alone. Unknown fields are refused: a misspelt `dry_run` must not
+/// act.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct OnAir {
@@ -39,8 +40,8 @@ struct OnAir {
     instance: Option<String>,
 }
 
-/// `EC2 Instance-launch Lifecycle Action` and `EC2 Instance-terminate Lifecycle Action` (EC2 Auto Scaling User Guide, "Amazon
-/// EC2 Auto Scaling event reference").
+/// `EC2 Instance-launch Lifecycle Action` and `EC2 Instance-terminate Lifecycle Action` (EC2 Auto
+/// Scaling User Guide, "Amazon EC2 Auto Scaling event reference").
 #[derive(Deserialize)]
 struct ActionDetail {
     #[serde(rename = "AutoScalingGroupName")]
@@ -51,8 +52,8 @@ struct ActionDetail {
     instance: String,
 }
 
-/// `EC2 Command Invocation Status-change Notification` (Systems Manager User Guide, "EventBridge event examples for Systems
-/// Manager").
+/// `EC2 Command Invocation Status-change Notification` (Systems Manager User Guide, "EventBridge
+/// event examples for Systems Manager").
 #[derive(Deserialize)]
 struct InvocationDetail {
     #[serde(rename = "document-name")]
@@ -61,7 +62,8 @@ struct InvocationDetail {
     instance: String,
 }
 
-/// Reads an event as EventBridge sends it, or as a person does who sends the same JSON, or only `{"onair": {…}}`.
+/// Reads an event as EventBridge sends it, or as a person does who sends the same JSON, or only
+/// `{"onair": {…}}`.
 ///
 /// # Errors
 ///

@@ -1,4 +1,5 @@
-//! What may reach a command line or a key, character by character. Whatever is not wholly of these is refused.
+//! What may reach a command line or a key, character by character. Whatever is not wholly of these
+//! is refused.
 
 use serde::Serialize;
 use std::fmt;
@@ -44,7 +45,8 @@ pub fn is_bucket(text: &str) -> bool {
         && edges.into_iter().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// The name of a lifecycle hook (Auto Scaling API reference, `PutLifecycleHook`: `[A-Za-z0-9\-_\/]+`).
+/// The name of a lifecycle hook (Auto Scaling API reference, `PutLifecycleHook`:
+/// `[A-Za-z0-9\-_\/]+`).
 pub fn is_hook(text: &str) -> bool {
     all(text, 1..=255, "-_/")
 }
@@ -75,8 +77,9 @@ pub(super) fn is_log_file(text: &str) -> bool {
     !text.contains('/') && is_plain_path(text)
 }
 
-/// `k=v k=v`, or nothing. A value has none of the characters that the document of AWS refuses (`:`, `|`, `(`, `)`, `;`,
-/// `&`), and none that means anything to the shell between the double quotes where the document puts it.
+/// `k=v k=v`, or nothing. A value has none of the characters that the document of AWS refuses (`:`,
+/// `|`, `(`, `)`, `;`, `&`), and none that means anything to the shell between the double quotes
+/// where the document puts it.
 pub fn is_variables(text: &str) -> bool {
     let is_name =
         |name: &str| all(name, 1..=64, "_") && !name.starts_with(|c: char| c.is_ascii_digit());

@@ -73,7 +73,8 @@ pub struct Seen<'a> {
     pub step: Option<&'a Step>,
 }
 
-/// What comes next for an instance of which this is known; `None` where the hook that it waits for is not ours.
+/// What comes next for an instance of which this is known; `None` where the hook that it waits for
+/// is not ours.
 pub fn next(fleet: &Fleet, seen: Seen<'_>) -> Option<Next> {
     let Seen {
         wait,
@@ -128,8 +129,8 @@ pub fn next(fleet: &Fleet, seen: Seen<'_>) -> Option<Next> {
     })
 }
 
-/// The command's and the step's state are told apart from each other, and each may be ahead. A failure of either is one; a
-/// success is that of both, since the step is not all of its document.
+/// The command's and the step's state are told apart from each other, and each may be ahead. A
+/// failure of either is one; a success is that of both, since the step is not all of its document.
 fn state(command: &Sent, step: Option<&Step>) -> State {
     match (&command.state, step.map(|step| &step.state)) {
         (failed @ State::Failed { .. }, _) | (_, Some(failed @ State::Failed { .. })) => {
@@ -140,7 +141,8 @@ fn state(command: &Sent, step: Option<&Step>) -> State {
     }
 }
 
-/// An exit code of 0 says that nothing failed, too, but not that anything was done, nor that nothing changed.
+/// An exit code of 0 says that nothing failed, too, but not that anything was done, nor that
+/// nothing changed.
 fn judge(rule: Rule, stdout: &str) -> Verdict {
     match recap(stdout) {
         Some(recap) => match rule.judge(&recap) {

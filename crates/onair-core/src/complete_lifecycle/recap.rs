@@ -58,8 +58,9 @@ pub(super) fn is_cut_off(stdout: &str) -> bool {
     stdout.trim_end().ends_with(CUT_OFF)
 }
 
-/// The last recap of an output. A recap is the line `PLAY RECAP ***` and a line `host : ok=3 changed=1 …` for each host
-/// (Ansible's default callback). `None` if there is none, or if a line of it is not such a line: it may be cut off.
+/// The last recap of an output. A recap is the line `PLAY RECAP ***` and a line `host : ok=3
+/// changed=1 …` for each host (Ansible's default callback). `None` if there is none, or if a line
+/// of it is not such a line: it may be cut off.
 pub fn recap(stdout: &str) -> Option<Recap> {
     let lines: Vec<&str> = stdout.lines().collect();
     let start = lines

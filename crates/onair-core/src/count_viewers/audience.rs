@@ -200,8 +200,8 @@ impl Audience {
             .collect()
     }
 
-    /// The figures of all minutes of which there is a log. A stream's begin with the first that has viewers, and end
-    /// with a 0 in the one after the last.
+    /// The figures of all minutes of which there is a log. A stream's begin with the first that has
+    /// viewers, and end with a 0 in the one after the last.
     pub fn figures(&self, rules: &Rules) -> Vec<Figure> {
         let figures = self
             .streams
@@ -240,7 +240,8 @@ impl Audience {
                 is_partial,
             }
         };
-        // A window looks back, so somebody may be there after the last request; and then comes the 0.
+        // A window looks back, so somebody may be there after the last request; and then comes the
+        // 0.
         let told = first..=last.later(rules.minutes_before() + 1);
         let mut figures: Vec<_> = self
             .minutes
@@ -259,7 +260,8 @@ impl Audience {
         figures
     }
 
-    /// Who is there at the minute's end: those of the window's whole minutes, and of its first seconds.
+    /// Who is there at the minute's end: those of the window's whole minutes, and of its first
+    /// seconds.
     fn count(&self, minute: Minute, place: usize, rules: &Rules) -> Count {
         let whole_minutes = i64::from(rules.window_s.get() / 60);
         let present = |minute: Minute| self.minutes.get(&minute)?.get(place);

@@ -31,7 +31,8 @@ struct Stream {
 
 const VERSION: u32 = 1;
 
-/// Where a minute is kept. Other rules keep theirs elsewhere, so that nothing is merged that does not belong together.
+/// Where a minute is kept. Other rules keep theirs elsewhere, so that nothing is merged that does
+/// not belong together.
 pub fn key(minute: Minute, rules: &Rules) -> String {
     let text = minute.text();
     let (day, time) = text.split_once('T').unwrap_or_default();

@@ -48,7 +48,8 @@ impl fmt::Debug for Arrival {
     }
 }
 
-/// CloudWatch Logs sends at most 1 MB at a time, unpacked (Lambda's own limit of an event is 6 MB, and it is packed).
+/// CloudWatch Logs sends at most 1 MB at a time, unpacked (Lambda's own limit of an event is 6 MB,
+/// and it is packed).
 pub const MAX_BATCH_BYTES: u64 = 64 << 20;
 
 /// CloudWatch Logs User Guide, "Subscription filters with AWS Lambda".

@@ -1,4 +1,5 @@
-//! What tells one viewer from another, and how he is kept: as a number that says nothing without the secret.
+//! What tells one viewer from another, and how he is kept: as a number that says nothing without
+//! the secret.
 
 use super::line::Request;
 use ipnet::IpNet;
@@ -16,7 +17,8 @@ pub enum Keying {
     Address,
     /// His address and his player's `User-Agent`.
     AddressAgent,
-    /// The last address of `X-Forwarded-For` that is none of these proxies', if the connection came from one of them.
+    /// The last address of `X-Forwarded-For` that is none of these proxies', if the connection came
+    /// from one of them.
     ForwardedFor(Vec<IpNet>),
     /// The session id that his player sends in each request (CTA-5004, `CMCD=sid="…"`).
     CmcdSid,
@@ -99,7 +101,8 @@ pub enum KeyError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotAnAddress;
 
-/// Turns viewers into numbers that cannot be turned back, nor be found out by trying all addresses, without it.
+/// Turns viewers into numbers that cannot be turned back, nor be found out by trying all addresses,
+/// without it.
 #[derive(Clone)]
 pub struct Secret(SipHasher24);
 
@@ -143,14 +146,15 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// `203.0.113.7`, `2001:db8::7`; an IPv4 address that a socket for both wrote as IPv6 is that IPv4 address.
+/// `203.0.113.7`, `2001:db8::7`; an IPv4 address that a socket for both wrote as IPv6 is that IPv4
+/// address.
 fn address(text: &[u8]) -> Option<IpAddr> {
     let address: IpAddr = std::str::from_utf8(text).ok()?.parse().ok()?;
     Some(address.to_canonical())
 }
 
-/// From the nearest hop outwards: the first that is no proxy of ours is the client, since only what a trusted proxy
-/// wrote is believed.
+/// From the nearest hop outwards: the first that is no proxy of ours is the client, since only what
+/// a trusted proxy wrote is believed.
 fn client(peer: IpAddr, forwarded_for: Option<&[u8]>, proxies: &[IpNet]) -> Option<IpAddr> {
     let is_trusted = |address: &IpAddr| proxies.iter().any(|proxies| proxies.contains(address));
     if !is_trusted(&peer) {

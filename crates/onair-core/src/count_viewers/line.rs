@@ -11,10 +11,11 @@ use cloudfront::Columns;
 /// How an access log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// nginx's and Apache's `combined`, also with `"$http_x_forwarded_for"` at its end (nginx's own example `main`).
+    /// nginx's and Apache's `combined`, also with `"$http_x_forwarded_for"` at its end (nginx's own
+    /// example `main`).
     Combined,
-    /// Standard logs of CloudFront, which name their columns in `#Fields` (CloudFront Developer Guide, "Standard log file
-    /// format").
+    /// Standard logs of CloudFront, which name their columns in `#Fields` (CloudFront Developer
+    /// Guide, "Standard log file format").
     CloudFront,
     /// An Application Load Balancer's (Elastic Load Balancing, "Access log entries").
     Alb,
@@ -46,7 +47,8 @@ impl Format {
     }
 }
 
-/// What a line says. Nothing in it was checked but its form: all of it is said by whoever sent the request.
+/// What a line says. Nothing in it was checked but its form: all of it is said by whoever sent the
+/// request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Request<'a> {
     /// Unix time in seconds: of the request's end, which is when it is logged.
@@ -88,7 +90,8 @@ pub enum Problem {
 }
 
 impl Problem {
-    /// Why there is no address in what a line says. Only CloudFront's logs can be without that column.
+    /// Why there is no address in what a line says. Only CloudFront's logs can be without that
+    /// column.
     pub(super) fn of_address(request: &Request<'_>) -> Self {
         if request.address.is_some() {
             Self::Address
@@ -159,8 +162,8 @@ fn until<'a>(text: &mut &'a [u8], end: u8) -> Option<&'a [u8]> {
     Some(before)
 }
 
-/// Takes a `"…"` off the text, without its quotes. What has a quote in it is escaped, by `\x22` (nginx), `\"` (Apache) or
-/// `%22` (a load balancer).
+/// Takes a `"…"` off the text, without its quotes. What has a quote in it is escaped, by `\x22`
+/// (nginx), `\"` (Apache) or `%22` (a load balancer).
 fn quoted<'a>(text: &mut &'a [u8]) -> Option<&'a [u8]> {
     let inner = text.strip_prefix(b"\"")?;
     let end = memchr::memchr_iter(b'"', inner).find(|at| {

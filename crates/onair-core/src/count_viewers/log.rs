@@ -7,7 +7,8 @@ use super::line::{Problem, Reader, Request};
 use flate2::write::MultiGzDecoder;
 use std::io::{self, Write};
 
-/// A longer line is none: nginx takes at most 32 kB of a request's first line and headers by default.
+/// A longer line is none: nginx takes at most 32 kB of a request's first line and headers by
+/// default.
 pub const MAX_LINE_BYTES: usize = 64 << 10;
 
 /// More than a small batch may have by chance.
@@ -33,8 +34,9 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Nobody could be counted, though somebody may have watched: no line of it is understood, or many lines and requests
-    /// say nothing. A few may lack the key in any log: a browser's, a monitor's.
+    /// Nobody could be counted, though somebody may have watched: no line of it is understood, or
+    /// many lines and requests say nothing. A few may lack the key in any log: a browser's, a
+    /// monitor's.
     pub fn says_nothing(&self) -> bool {
         let is_no_log = self.lines > 0 && self.malformed == self.lines;
         self.counted + self.dropped == 0 && (is_no_log || self.malformed + self.unkeyed >= MANY)
@@ -143,7 +145,8 @@ impl<'r> Log<'r> {
         self.source.write(piece)
     }
 
-    /// Nothing follows. Says what became of the lines, and what was wrong at the end, if something was.
+    /// Nothing follows. Says what became of the lines, and what was wrong at the end, if something
+    /// was.
     pub fn end(self) -> (Tally, Option<Unreadable>) {
         match self.source {
             Source::Begun(first, mut lines) => {
@@ -162,8 +165,8 @@ impl<'r> Log<'r> {
 
 /// RFC 1952, 2.3.1.
 const GZIP: &[u8] = &[0x1f, 0x8b];
-/// What no log begins with: RFC 8878, 3.1.1; "The .xz File Format", 2.1.1.1; bzip2's block size follows; PKWARE's APPNOTE,
-/// 4.3.7.
+/// What no log begins with: RFC 8878, 3.1.1; "The .xz File Format", 2.1.1.1; bzip2's block size
+/// follows; PKWARE's APPNOTE, 4.3.7.
 const OTHER_PACKINGS: [(&[u8], &str); 4] = [
     (&[0x28, 0xb5], "zstd"),
     (&[0xfd, 0x37], "xz"),

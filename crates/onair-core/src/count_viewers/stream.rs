@@ -9,16 +9,18 @@ use std::str::FromStr;
 /// How the stream is found in a path.
 #[derive(Debug, Clone)]
 pub enum StreamRule {
-    /// As streams usually lie: the folders of the file, without the one that is a rendition's, or without the
-    /// rendition's name at the last one's end (`/live/show/720p/1.ts`, `/live/show_720p/1.ts` are `live/show`). A
-    /// playlist with a name of its own, and segments of that name with a number, stand for a folder of that name
-    /// (`/live/show.m3u8`, `/live/show-12.ts`). What lies at the root is `/`.
+    /// As streams usually lie: the folders of the file, without the one that is a rendition's, or
+    /// without the rendition's name at the last one's end (`/live/show/720p/1.ts`,
+    /// `/live/show_720p/1.ts` are `live/show`). A playlist with a name of its own, and segments of
+    /// that name with a number, stand for a folder of that name (`/live/show.m3u8`,
+    /// `/live/show-12.ts`). What lies at the root is `/`.
     Usual,
     /// By patterns, the first that fits.
     Patterns(Vec<Pattern>),
 }
 
-/// A path in which `{stream}` stands for the stream's name, `*` for anything without a slash, and `**` for anything.
+/// A path in which `{stream}` stands for the stream's name, `*` for anything without a slash, and
+/// `**` for anything.
 #[derive(Clone)]
 pub struct Pattern {
     text: String,
@@ -51,8 +53,8 @@ impl StreamRule {
 
     /// The name of the stream whose playlist or segment has this path; `None` for any other path.
     ///
-    /// A server takes many spellings of a path for the same (`//`, `/./`, `%2e`), so one of them is chosen: names of streams
-    /// are not for viewers to invent.
+    /// A server takes many spellings of a path for the same (`//`, `/./`, `%2e`), so one of them is
+    /// chosen: names of streams are not for viewers to invent.
     pub fn stream<'a>(&self, path: &'a [u8]) -> Option<Cow<'a, str>> {
         match resolved(path) {
             Cow::Borrowed(path) => self.named(path).map(Cow::Borrowed),
@@ -103,8 +105,8 @@ fn resolved(path: &[u8]) -> Cow<'_, [u8]> {
 }
 
 const STREAM: &str = "stream";
-/// The value of a metric's dimension may have 1,024 characters, all ASCII (CloudWatch, `Dimension`); a name of this length
-/// is none.
+/// The value of a metric's dimension may have 1,024 characters, all ASCII (CloudWatch,
+/// `Dimension`); a name of this length is none.
 const MAX_NAME_BYTES: usize = 200;
 
 /// Whether a path is that of a playlist or of a segment.
@@ -145,8 +147,9 @@ fn usual(path: &[u8]) -> &[u8] {
     }
 }
 
-/// What stands before the number of a segment: `show` of `show-12.ts`, `show_720p` of `show_720p_00012.ts`. A name without a
-/// number at its end, or with others in it, may be another for each segment.
+/// What stands before the number of a segment: `show` of `show-12.ts`, `show_720p` of
+/// `show_720p_00012.ts`. A name without a number at its end, or with others in it, may be another
+/// for each segment.
 fn numbered(file: &[u8]) -> Option<&[u8]> {
     let stem = &file[..memchr::memchr(b'.', file)?];
     let digits = stem
@@ -163,7 +166,8 @@ fn numbered(file: &[u8]) -> Option<&[u8]> {
     (digits > 0 && !words.iter().any(u8::is_ascii_digit)).then_some(name)
 }
 
-/// Not what packagers call each playlist and segment (`index_1`, `chunklist_b800000`, `seg-12`, `720p`).
+/// Not what packagers call each playlist and segment (`index_1`, `chunklist_b800000`, `seg-12`,
+/// `720p`).
 fn names_a_stream(stem: &[u8]) -> bool {
     const USUAL: [&[u8]; 24] = [
         b"index",
@@ -208,8 +212,8 @@ fn without_rendition(name: &[u8]) -> &[u8] {
     }
 }
 
-/// Whether a folder's name is that of a rendition: `720p`, `720p30`, `1280x720`, `2800k`, `0` to `99`, `v0`, `stream_0`,
-/// and a few words.
+/// Whether a folder's name is that of a rendition: `720p`, `720p30`, `1280x720`, `2800k`, `0` to
+/// `99`, `v0`, `stream_0`, and a few words.
 fn is_rendition(name: &[u8]) -> bool {
     const WORDS: [&[u8]; 12] = [
         b"audio",

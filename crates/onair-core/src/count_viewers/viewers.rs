@@ -1,4 +1,5 @@
-//! A set of viewers that can be merged: exact while it is small, an estimate of bounded size beyond.
+//! A set of viewers that can be merged: exact while it is small, an estimate of bounded size
+//! beyond.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -7,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// 2^15 registers: a standard error of 1.04 / sqrt(2^15) = 0.57 % (Flajolet et al., "HyperLogLog", 2007), and some 17 kB
-/// to be kept.
+/// 2^15 registers: a standard error of 1.04 / sqrt(2^15) = 0.57 % (Flajolet et al., "HyperLogLog",
+/// 2007), and some 17 kB to be kept.
 const LG_REGISTERS: u8 = 15;
 
 /// Different viewers, each by his number.
@@ -76,7 +77,8 @@ impl Viewers {
                 viewers: u64::try_from(all.len()).unwrap_or(u64::MAX),
                 exact: true,
             },
-            // The one estimate that depends on nothing but the registers: not on the order, and not on repetition.
+            // The one estimate that depends on nothing but the registers: not on the order, and not
+            // on repetition.
             Self::Estimated(union) => Count {
                 viewers: rounded(union.composite_estimate()),
                 exact: false,
@@ -90,7 +92,8 @@ impl Viewers {
     }
 }
 
-/// Of an estimate, by what it was made of. Below some 3,000 viewers it may find a difference where there is none.
+/// Of an estimate, by what it was made of. Below some 3,000 viewers it may find a difference where
+/// there is none.
 impl PartialEq for Viewers {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -101,8 +104,8 @@ impl PartialEq for Viewers {
     }
 }
 
-/// A byte for each, behind what depends on the order of arrival (Apache DataSketches, "HLL sketch": the preamble has ten
-/// integers).
+/// A byte for each, behind what depends on the order of arrival (Apache DataSketches, "HLL sketch":
+/// the preamble has ten integers).
 fn registers(union: &HllUnion) -> Vec<u8> {
     const PREAMBLE_BYTES: usize = 40;
     let mut bytes = union.to_sketch(HllType::Hll8).serialize();
@@ -128,8 +131,8 @@ fn rounded(estimate: f64) -> u64 {
     estimate.round() as u64
 }
 
-/// What is kept: base64 of the numbers in their order, each as eight bytes, or of the sketch in Apache DataSketches' own
-/// form, which its libraries for Java, C++, Go and Python read.
+/// What is kept: base64 of the numbers in their order, each as eight bytes, or of the sketch in
+/// Apache DataSketches' own form, which its libraries for Java, C++, Go and Python read.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Kept {

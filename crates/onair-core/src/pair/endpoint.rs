@@ -1,7 +1,9 @@
-//! The definition of a MediaPackage (v1) endpoint: the JSON that DescribeOriginEndpoint answers, kept whole.
+//! The definition of a MediaPackage (v1) endpoint: the JSON that DescribeOriginEndpoint answers,
+//! kept whole.
 //!
-//! It is never taken apart into fields that we know: UpdateOriginEndpoint is a PUT that sets what is not sent back to its
-//! default, and an endpoint that is made again must be what it was, also in attributes that are newer than this program.
+//! It is never taken apart into fields that we know: UpdateOriginEndpoint is a PUT that sets what
+//! is not sent back to its default, and an endpoint that is made again must be what it was, also in
+//! attributes that are newer than this program.
 
 use serde_json::{Map, Value};
 use url::Url;
@@ -28,10 +30,11 @@ impl Origination {
     }
 }
 
-/// What only an answer holds (botocore `mediapackage/2017-10-12`: in `OriginEndpoint` and not in the requests).
+/// What only an answer holds (botocore `mediapackage/2017-10-12`: in `OriginEndpoint` and not in
+/// the requests).
 const OUTPUT_ONLY: [&str; 3] = ["arn", "createdAt", "url"];
-/// What UpdateOriginEndpoint does not take: the first stands in the path, the second cannot change, and tags have calls
-/// of their own.
+/// What UpdateOriginEndpoint does not take: the first stands in the path, the second cannot change,
+/// and tags have calls of their own.
 const NOT_UPDATED: [&str; 3] = ["id", "channelId", "tags"];
 
 impl Definition {
@@ -72,7 +75,8 @@ impl Definition {
         self.0.get(name)?.as_str()
     }
 
-    /// Where the endpoint's multivariant playlist is. For a CMAF endpoint that is its first HLS manifest's.
+    /// Where the endpoint's multivariant playlist is. For a CMAF endpoint that is its first HLS
+    /// manifest's.
     pub fn url(&self) -> Option<Url> {
         let own = self.text("url").filter(|url| !url.is_empty());
         let of_manifest = || {
@@ -90,7 +94,8 @@ impl Definition {
             .ok()
     }
 
-    /// Whether this is the very endpoint that `other` describes, and not one that was made again under the same id.
+    /// Whether this is the very endpoint that `other` describes, and not one that was made again
+    /// under the same id.
     pub fn is_the_same_as(&self, other: &Self) -> bool {
         self.text("arn") == other.text("arn") && self.url() == other.url()
     }

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 /// One look at a media playlist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Look {
-    /// `X-MediaPackage-Manifest-Last-Updated`: when MediaPackage made the newest segment that the playlist names, Unix
-    /// time in milliseconds (MediaPackage User Guide, "Monitoring manifest update time").
+    /// `X-MediaPackage-Manifest-Last-Updated`: when MediaPackage made the newest segment that the
+    /// playlist names, Unix time in milliseconds (MediaPackage User Guide, "Monitoring manifest
+    /// update time").
     pub last_updated_ms: Option<i64>,
     /// The playlist.
     pub text: String,
@@ -46,14 +47,14 @@ pub struct Understood {
     pub sighting: Option<Sighting>,
 }
 
-/// A new segment is due each target duration; a client should look elsewhere after 1.5 without one (RFC 8216bis, 6.3.4).
-/// Twice that keeps a segment that came late from stopping a fail-over.
+/// A new segment is due each target duration; a client should look elsewhere after 1.5 without one
+/// (RFC 8216bis, 6.3.4). Twice that keeps a segment that came late from stopping a fail-over.
 const TARGETS: i32 = 3;
 /// PROGRAM-DATE-TIME is the time of the picture: encoder and packager come after it.
 const PICTURE_TO_PLAYLIST: TimeDelta = TimeDelta::seconds(20);
 
-/// Whether a side moves, from the best that its playlist offers: MediaPackage's header, else PROGRAM-DATE-TIME, else how
-/// far the sequence numbers came since an `earlier` look.
+/// Whether a side moves, from the best that its playlist offers: MediaPackage's header, else
+/// PROGRAM-DATE-TIME, else how far the sequence numbers came since an `earlier` look.
 pub fn understand(look: &Look, earlier: Option<Sighting>) -> Understood {
     let known = |freshness| Understood {
         freshness,
@@ -103,7 +104,8 @@ pub fn understand(look: &Look, earlier: Option<Sighting>) -> Understood {
     by_sequence(look, &playlist, target, earlier)
 }
 
-/// ffmpeg writes the offset of PROGRAM-DATE-TIME without a colon (`+0000`), which players read and m3u8-rs does not.
+/// ffmpeg writes the offset of PROGRAM-DATE-TIME without a colon (`+0000`), which players read and
+/// m3u8-rs does not.
 fn parse(text: &str) -> Option<MediaPlaylist> {
     let line = |line: &str| {
         let is_offset = |offset: &str| {
@@ -130,9 +132,9 @@ fn parse(text: &str) -> Option<MediaPlaylist> {
 
 /// How many segments B's numbers are ahead of A's for the same moment, if both tell their time.
 ///
-/// hls.js takes a segment by its number: after a switch to a side whose numbers are a little lower it shows nothing new
-/// until they are past those that it had (hls.js 1.7.4, measured). Equal numbers are best, and numbers that are further
-/// apart than a show is long do no harm.
+/// hls.js takes a segment by its number: after a switch to a side whose numbers are a little lower
+/// it shows nothing new until they are past those that it had (hls.js 1.7.4, measured). Equal
+/// numbers are best, and numbers that are further apart than a show is long do no harm.
 pub fn numbers_apart(a: &Look, b: &Look) -> Option<i64> {
     let place = |look: &Look| {
         let playlist = parse(&look.text)?;
@@ -346,7 +348,8 @@ mod tests {
             60_000,
             Some(earlier)
         )));
-        // Right after the earlier look nothing need have come, and that look stays the one to compare with.
+        // Right after the earlier look nothing need have come, and that look stays the one to
+        // compare with.
         let soon = say(None, playlist(1, "", ""), 3_000, Some(earlier));
         assert!(matches!(soon.freshness, Freshness::Unknown(_)));
         assert_eq!(soon.sighting, Some(earlier));

@@ -43,7 +43,8 @@ pub enum Health {
     Troubled(String),
 }
 
-/// The types of the alerts that are set, among those that mean a lost input, on the side's pipeline.
+/// The types of the alerts that are set, among those that mean a lost input, on the side's
+/// pipeline.
 pub fn set_alerts<'a>(
     source: &Source,
     types: &BTreeSet<String>,
@@ -53,8 +54,8 @@ pub fn set_alerts<'a>(
     set.map(|alert| alert.alert_type.as_str()).collect()
 }
 
-/// Whether a side's input is well. That its alerts are cleared does not say so: stopping a channel clears them all
-/// (MediaLive User Guide, "Types of alerts").
+/// Whether a side's input is well. That its alerts are cleared does not say so: stopping a channel
+/// clears them all (MediaLive User Guide, "Types of alerts").
 pub fn health(
     source: &Source,
     types: &BTreeSet<String>,
@@ -83,7 +84,8 @@ pub fn health(
     }
 }
 
-/// What is wrong with how the sides are put together, if it can be told: a fail-over would cut what is well.
+/// What is wrong with how the sides are put together, if it can be told: a fail-over would cut what
+/// is well.
 pub fn mix_up(
     pair: &Pair,
     channels: &Sides<Channel>,

@@ -1,4 +1,5 @@
-//! What tells a pair's functions to look: events of MediaLive, of CloudWatch and of the schedule, and people.
+//! What tells a pair's functions to look: events of MediaLive, of CloudWatch and of the schedule,
+//! and people.
 
 use super::{Pair, Side};
 use crate::event::{Sent, read, sent};
@@ -54,7 +55,8 @@ pub enum Says {
     },
 }
 
-/// What a person can add or send alone. Unknown fields are refused: a misspelt `dry_run` must not cut.
+/// What a person can add or send alone. Unknown fields are refused: a misspelt `dry_run` must not
+/// cut.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct OnAir {
@@ -85,7 +87,8 @@ struct AlarmState {
     value: String,
 }
 
-/// Reads an event as EventBridge sends it, or as a person does who sends the same JSON, or only `{"onair": {…}}`.
+/// Reads an event as EventBridge sends it, or as a person does who sends the same JSON, or only
+/// `{"onair": {…}}`.
 ///
 /// # Errors
 ///

@@ -1,4 +1,5 @@
-//! The state of a pair: one JSON document, changed only by conditional writes. What viewers see is rendered from it.
+//! The state of a pair: one JSON document, changed only by conditional writes. What viewers see is
+//! rendered from it.
 
 use super::freshness::Sighting;
 use super::{CutBy, Side, Sides};
@@ -13,8 +14,8 @@ use url::Url;
 pub struct PairState {
     /// The version of this document's form. Another one is not understood.
     version: Version,
-    /// Counts the changes. What is published carries the generation that it was rendered from, so that an old run
-    /// cannot overwrite a newer one's.
+    /// Counts the changes. What is published carries the generation that it was rendered from, so
+    /// that an old run cannot overwrite a newer one's.
     pub generation: u64,
     /// The side that viewers are sent to.
     pub first: Side,
@@ -31,7 +32,8 @@ pub struct PairState {
 pub struct PathwayClone {
     /// Its name.
     pub id: String,
-    /// The pathway that viewers were on at that time: every player has it, and makes the new one from it.
+    /// The pathway that viewers were on at that time: every player has it, and makes the new one
+    /// from it.
     pub base: String,
 }
 
@@ -48,8 +50,8 @@ pub struct SideState {
     /// When it became so. Nothing happened to a side that has never been cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<DateTime<Utc>>,
-    /// The name of its pathway: the side's own, and another one (`A.2`) after each time that its endpoint came back at
-    /// another URL, since a name must not mean two places.
+    /// The name of its pathway: the side's own, and another one (`A.2`) after each time that its
+    /// endpoint came back at another URL, since a name must not mean two places.
     pub pathway: String,
     /// The URL that its endpoint had under that name, once that was of interest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -103,7 +105,8 @@ pub struct CutRecord {
     /// What must say that it may come back.
     #[serde(default)]
     pub until: Until,
-    /// Nothing was done to its endpoint yet: that waits until all who are watching know where else to go.
+    /// Nothing was done to its endpoint yet: that waits until all who are watching know where else
+    /// to go.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub waits: bool,
     /// Since when its input has been seen to be well, if it is.
@@ -197,8 +200,8 @@ impl SideState {
         }
     }
 
-    /// What names its URLs now is true still or will be again. Not so for an endpoint that was deleted: it comes back
-    /// elsewhere.
+    /// What names its URLs now is true still or will be again. Not so for an endpoint that was
+    /// deleted: it comes back elsewhere.
     pub fn keeps_its_urls(&self) -> bool {
         self.cut().is_none_or(|record| record.by != CutBy::Delete)
     }

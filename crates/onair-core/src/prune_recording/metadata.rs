@@ -1,7 +1,7 @@
 //! `recording-started.json` and `recording-ended.json`.
 //!
-//! Fields and their conditions: IVS Low-Latency User Guide, "Auto-Record to Amazon S3", "JSON Metadata
-//! Files". Only what is listed here is read; the rest is carried along unseen.
+//! Fields and their conditions: IVS Low-Latency User Guide, "Auto-Record to Amazon S3", "JSON
+//! Metadata Files". Only what is listed here is read; the rest is carried along unseen.
 
 use crate::json::{object, objects};
 use serde::Deserialize;
@@ -60,8 +60,8 @@ pub fn parse(text: &str) -> Result<Metadata, serde_json::Error> {
     Ok(metadata)
 }
 
-/// The file without the renditions that `drop` names and, if asked, without what it says of thumbnails.
-/// Unknown fields and their order stay. `None` if nothing is there to remove.
+/// The file without the renditions that `drop` names and, if asked, without what it says of
+/// thumbnails. Unknown fields and their order stay. `None` if nothing is there to remove.
 ///
 /// # Errors
 ///

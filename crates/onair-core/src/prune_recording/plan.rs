@@ -18,16 +18,18 @@ pub struct Wish {
     pub delete_thumbnails: bool,
 }
 
-/// What to do to one recording, in this order: see that [`Plan::must_play`] is there, write the playlists of
-/// [`Plan::rewrites`], then the metadata, delete [`Plan::deletions`] in any order. Wherever that is cut
-/// short, what the entry playlists name is there, and planning again leads to the same end.
+/// What to do to one recording, in this order: see that [`Plan::must_play`] is there, write the
+/// playlists of [`Plan::rewrites`], then the metadata, delete [`Plan::deletions`] in any order.
+/// Wherever that is cut short, what the entry playlists name is there, and planning again leads to
+/// the same end.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
     /// The renditions that stay, best first.
     pub kept: Vec<String>,
     /// The media playlists of the variants that stay, relative to the recording's prefix.
     pub must_play: BTreeSet<String>,
-    /// The folders of the renditions that stay and that viewers can get, relative to the recording's prefix.
+    /// The folders of the renditions that stay and that viewers can get, relative to the
+    /// recording's prefix.
     pub must_hold_media: BTreeSet<String>,
     /// What to write: entry playlists, then metadata.
     pub rewrites: Vec<Rewrite>,
@@ -51,8 +53,8 @@ pub struct Rewrite {
 pub struct Deletion {
     /// The rendition, or `thumbnails`.
     pub name: String,
-    /// Relative to the recording's prefix. Always ends in a slash, so a neighbour whose name starts alike
-    /// is not in it.
+    /// Relative to the recording's prefix. Always ends in a slash, so a neighbour whose name starts
+    /// alike is not in it.
     pub folder: String,
 }
 
@@ -97,8 +99,8 @@ impl std::fmt::Display for Plan {
 ///
 /// # Errors
 ///
-/// [`Refusal`] when the recording leaves a doubt, when nothing that plays would be left, and when the same
-/// wish would not lead to the same end after an interruption at any step.
+/// [`Refusal`] when the recording leaves a doubt, when nothing that plays would be left, and when
+/// the same wish would not lead to the same end after an interruption at any step.
 pub fn plan(inventory: &Inventory, wish: &Wish) -> Result<Plan, Refusal> {
     let plan = decide(inventory, wish)?;
     match unrepeatable_step(inventory, wish, &plan) {
@@ -177,7 +179,8 @@ fn decide(inventory: &Inventory, wish: &Wish) -> Result<Plan, Refusal> {
     for (file, playlist) in &recording.playlists {
         let is_dropped = |uri: &str| recording.locate(uri).is_some_and(|at| goes(&at.folder));
         let text = playlist.without(is_dropped);
-        // Read back, not assumed: what is written must be understood by the next run, and by players.
+        // Read back, not assumed: what is written must be understood by the next run, and by
+        // players.
         let rewritten = match MultivariantPlaylist::parse(&text) {
             Ok(rewritten) => rewritten,
             Err(error) => {
@@ -254,8 +257,8 @@ fn memory(rendition: &Rendition) -> Removed {
     }
 }
 
-/// What a keep rule names. `highest` and `lowest` look at what viewers can get: what no playlist names any
-/// more cannot be what should stay.
+/// What a keep rule names. `highest` and `lowest` look at what viewers can get: what no playlist
+/// names any more cannot be what should stay.
 fn named_by_keep<'a>(terms: &Terms, all: &'a [Rendition]) -> BTreeSet<&'a str> {
     let quality = |r: &Rendition| {
         (
@@ -274,8 +277,9 @@ fn named_by_keep<'a>(terms: &Terms, all: &'a [Rendition]) -> BTreeSet<&'a str> {
     )
 }
 
-/// What a delete rule names. `highest` and `lowest` look at all renditions that there ever were, and among
-/// equals at one height at the one that is already gone: else a second run would take the next one.
+/// What a delete rule names. `highest` and `lowest` look at all renditions that there ever were,
+/// and among equals at one height at the one that is already gone: else a second run would take the
+/// next one.
 fn named_by_delete<'a>(terms: &Terms, all: &'a [Rendition]) -> BTreeSet<&'a str> {
     let quality = |r: &Rendition| (r.frame_rate_milli, r.bandwidth_bps, r.name.clone());
     let ever = || with_height(all.iter());
@@ -322,8 +326,8 @@ fn named<'a>(
 
 /// The first step of `plan` after which planning anew would not lead to the same end.
 ///
-/// A run can be killed anywhere and events come twice, so this is tried out on every state that the plan
-/// passes through, instead of being argued rule by rule.
+/// A run can be killed anywhere and events come twice, so this is tried out on every state that the
+/// plan passes through, instead of being argued rule by rule.
 fn unrepeatable_step(inventory: &Inventory, wish: &Wish, plan: &Plan) -> Option<String> {
     let (playlists, metadata): (Vec<_>, Vec<_>) = plan
         .rewrites
@@ -390,7 +394,8 @@ fn unrepeatable_step(inventory: &Inventory, wish: &Wish, plan: &Plan) -> Option<
         })
 }
 
-/// Thumbnail folders are looked into in every run, for nothing in the recording tells whether they are empty.
+/// Thumbnail folders are looked into in every run, for nothing in the recording tells whether they
+/// are empty.
 fn is_rendition(deletion: &Deletion) -> bool {
     deletion.folder.starts_with(HLS)
 }

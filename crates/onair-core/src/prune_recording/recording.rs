@@ -29,8 +29,8 @@ pub struct Inventory {
 pub struct Rendition {
     /// Its folder under `media/hls/`.
     pub name: String,
-    /// In pixels: `recording-ended.json` first, then RESOLUTION, then what an earlier run wrote down, then
-    /// `recording-started.json`, then the name (`720p30`).
+    /// In pixels: `recording-ended.json` first, then RESOLUTION, then what an earlier run wrote
+    /// down, then `recording-started.json`, then the name (`720p30`).
     pub height: Option<u64>,
     /// In thousandths of a frame per second: FRAME-RATE first, then the name.
     pub frame_rate_milli: Option<u64>,
@@ -172,7 +172,8 @@ impl<'a> Recording<'a> {
         };
 
         for (file, playlist) in &recording.playlists {
-            // Also of what is no rendition: by a way that is not understood it may lead into one that goes.
+            // Also of what is no rendition: by a way that is not understood it may lead into one
+            // that goes.
             if let Some(uri) = playlist
                 .played()
                 .find(|uri| recording.locate(uri).is_none())
@@ -195,7 +196,8 @@ impl<'a> Recording<'a> {
                 clues.bandwidth_bps = clues.bandwidth_bps.max(Some(variant.bandwidth_bps));
             }
         }
-        // A folder that nothing names and no run removed is somebody else's, whatever it is called: it stays.
+        // A folder that nothing names and no run removed is somebody else's, whatever it is called:
+        // it stays.
         for (name, clues) in &mut found {
             clues.present = inventory.folders.contains(name);
         }
@@ -206,10 +208,11 @@ impl<'a> Recording<'a> {
         Ok(recording)
     }
 
-    /// Where a URI of an entry playlist points to, if that is a file in a folder beside the playlist.
+    /// Where a URI of an entry playlist points to, if that is a file in a folder beside the
+    /// playlist.
     ///
-    /// A URI is percent-encoded, a key is not; a folder whose real name looks encoded is found by its name,
-    /// and one that could be either is not found at all.
+    /// A URI is percent-encoded, a key is not; a folder whose real name looks encoded is found by
+    /// its name, and one that could be either is not found at all.
     pub fn locate(&self, uri: &str) -> Option<Location> {
         let path = uri.split(['?', '#']).next().unwrap_or_default();
         let path = path.strip_prefix("./").unwrap_or(path);
@@ -278,8 +281,8 @@ fn parse_metadata(file: &str, text: &str) -> Result<Metadata, Refusal> {
     }
 }
 
-/// Height and frame rate that a rendition's name states: `720p60`, `1080p`, or `720p30-abc` as real-time
-/// stages have it.
+/// Height and frame rate that a rendition's name states: `720p60`, `1080p`, or `720p30-abc` as
+/// real-time stages have it.
 fn quality_in(name: &str) -> Option<(u64, Option<u64>)> {
     let (height, rest) = name.split_once('p')?;
     let rate = rest.split('-').next().unwrap_or_default();

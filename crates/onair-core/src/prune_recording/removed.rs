@@ -1,21 +1,24 @@
 //! What earlier runs removed, remembered in the user metadata of `recording-ended.json`.
 //!
-//! `DELETE_RENDITIONS=lowest` must name the same rendition when it is read a second time, and a folder that
-//! nothing names any more must be told from a stranger's. Playlists and metadata name only what is left, and
-//! `recording-started.json` may differ from what came, so the run that removes something writes it down.
+//! `DELETE_RENDITIONS=lowest` must name the same rendition when it is read a second time, and a
+//! folder that nothing names any more must be told from a stranger's. Playlists and metadata name
+//! only what is left, and `recording-started.json` may differ from what came, so the run that
+//! removes something writes it down.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// The key of the user metadata (`x-amz-meta-onair-removed`).
 pub const REMOVED: &str = "onair-removed";
 
-/// Longest value, in bytes. S3 takes 2 KB of user metadata for an object, and others may have some there.
+/// Longest value, in bytes. S3 takes 2 KB of user metadata for an object, and others may have some
+/// there.
 pub const MAX_BYTES: usize = 1_500;
 
 /// User metadata is ASCII, and the signs between the parts must not be in a name.
 const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
-/// A rendition that was removed, and what a rule asks of it that is still known when the playlists are written.
+/// A rendition that was removed, and what a rule asks of it that is still known when the playlists
+/// are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removed {
     /// Its folder under `media/hls/`.

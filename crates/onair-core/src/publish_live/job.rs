@@ -60,6 +60,7 @@ pub enum Outcome {
         /// How long to wait.
         pause: Duration,
     },
-    /// It will always fail: the file is gone or another one by now, or S3 refuses it for what it is.
+    /// It will always fail: the file is gone or another one by now, or S3 refuses it for what it
+    /// is.
     Hopeless(String),
 }

@@ -13,8 +13,9 @@ pub struct FileId {
 }
 
 impl FileId {
-    /// The name under which this content is published, `name` being the file's: it has the time in it, so that no name
-    /// ever means two contents. Transcoders that begin again use theirs again, and caches keep a segment for long.
+    /// The name under which this content is published, `name` being the file's: it has the time in
+    /// it, so that no name ever means two contents. Transcoders that begin again use theirs again,
+    /// and caches keep a segment for long.
     ///
     /// `720p/12.ts` -> `720p/12.lx3k9f2a.ts`
     pub fn published(self, name: &str) -> String {
@@ -80,7 +81,8 @@ pub fn is_absolute(uri: &str) -> bool {
     })
 }
 
-/// The file that a playlist names by this URI. `None` if it leads elsewhere: to another host, or out of the folder.
+/// The file that a playlist names by this URI. `None` if it leads elsewhere: to another host, or
+/// out of the folder.
 ///
 /// Paths are relative to the folder, with `/` between their parts.
 pub fn file_of(playlist: &str, uri: &str) -> Option<String> {
@@ -123,11 +125,13 @@ pub enum Kind {
     Playlist,
     /// A segment: a playlist will name it in a moment.
     Segment,
-    /// What players fetch if a playlist names it, and what may be no part of a stream otherwise: a key, a film.
+    /// What players fetch if a playlist names it, and what may be no part of a stream otherwise: a
+    /// key, a film.
     Other,
 }
 
-/// What a file is, by its name, if it is anything of a stream, and its Content-Type (RFC 8216bis, 10; the IANA's registry).
+/// What a file is, by its name, if it is anything of a stream, and its Content-Type (RFC 8216bis,
+/// 10; the IANA's registry).
 pub fn kind(path: &str) -> Option<(Kind, &'static str)> {
     let (_, extension) = path.rsplit_once('.')?;
     let (kind, content_type) = match extension.to_ascii_lowercase().as_str() {

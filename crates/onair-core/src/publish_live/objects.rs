@@ -10,7 +10,8 @@ pub(super) const FAILED_ALONE: u32 = 3;
 /// A file that no playlist names after this time belongs to none.
 const UNNAMED: Duration = Duration::from_secs(60);
 
-/// A larger file waits until a playlist names it, in bytes: it may be a recording, and hold everything else up.
+/// A larger file waits until a playlist names it, in bytes: it may be a recording, and hold
+/// everything else up.
 const LARGE_BYTES: u64 = 32 * 1024 * 1024;
 
 /// All files that are known, by the name under which each is published.
@@ -125,8 +126,8 @@ impl Objects {
         true
     }
 
-    /// The one that was closed first of those that no playlist names yet, if one is due. Those of a folder in which so
-    /// many are busy wait, and so does what is in `not`.
+    /// The one that was closed first of those that no playlist names yet, if one is due. Those of a
+    /// folder in which so many are busy wait, and so does what is in `not`.
     pub(super) fn first_unnamed(
         &self,
         now: Duration,

@@ -1,7 +1,8 @@
-//! What is to be done next: a state that is told what happens on the disk and in the bucket, and asked for the next job.
+//! What is to be done next: a state that is told what happens on the disk and in the bucket, and
+//! asked for the next job.
 //!
-//! No playlist is put before all that it names is known to be there; a newer one takes the place of one that waits.
-//! Renditions wait for nothing of each other.
+//! No playlist is put before all that it names is known to be there; a newer one takes the place of
+//! one that waits. Renditions wait for nothing of each other.
 
 use super::document::{Document, Recall};
 use super::job::{Job, Outcome, Rules};
@@ -77,8 +78,8 @@ impl Publisher {
         }
     }
 
-    /// A file was closed, or moved to where it is. An empty one is none yet, and what may be no part of the stream is
-    /// one as soon as a playlist names it.
+    /// A file was closed, or moved to where it is. An empty one is none yet, and what may be no
+    /// part of the stream is one as soon as a playlist names it.
     pub fn file_closed(&mut self, path: &str, file: FileId, now: Duration) {
         let is_segment = kind(path).is_some_and(|(kind, _)| kind == Kind::Segment);
         let is_wanted = is_segment
@@ -183,14 +184,16 @@ impl Publisher {
             .insert(name, Multivariant { text, names, since });
     }
 
-    /// A playlist is gone from the disk. If it does not come back, nothing comes after what is published of it.
+    /// A playlist is gone from the disk. If it does not come back, nothing comes after what is
+    /// published of it.
     pub fn playlist_gone(&mut self, path: &str, now: Duration) {
         if let Some(rendition) = self.renditions.get_mut(path) {
             rendition.gone_since.get_or_insert(now);
         }
     }
 
-    /// Gives a segment the URIs under which it is published. `unknown` gets the files that are not there yet.
+    /// Gives a segment the URIs under which it is published. `unknown` gets the files that are not
+    /// there yet.
     fn as_published(
         &mut self,
         playlist: &str,

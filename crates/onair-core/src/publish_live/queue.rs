@@ -9,7 +9,8 @@ use super::vod::vod_name;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::time::Duration;
 
-/// How many files of one rendition are put at a time: one that is slow leaves the others their share.
+/// How many files of one rendition are put at a time: one that is slow leaves the others their
+/// share.
 const UPLOADS_OF_A_RENDITION: usize = 4;
 /// How many objects one call deletes at most (S3 API reference, DeleteObjects).
 const DELETED_AT_ONCE: usize = 1_000;

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 /// How many target durations a playlist waits for what it names, before that is lost.
 const PATIENCE_TARGETS: u32 = 3;
-/// How long a playlist must be gone from the disk to have ended: some remove theirs before they write it again.
+/// How long a playlist must be gone from the disk to have ended: some remove theirs before they
+/// write it again.
 const GONE: Duration = Duration::from_secs(30);
 /// Who begins again after this time begins another show.
 const OVER: Duration = Duration::from_secs(600);
@@ -38,7 +39,8 @@ pub(super) struct Rendition {
     seen: BTreeSet<String>,
     /// The names of what it needs: its window, and what has left that and is to be kept.
     needs: BTreeSet<String>,
-    /// What of its window was not there when that was last looked at, in its order; and the same of what has left it.
+    /// What of its window was not there when that was last looked at, in its order; and the same of
+    /// what has left it.
     missing: [Vec<String>; 2],
     /// Since when that has been so of what its window misses.
     missing_since: BTreeMap<String, Duration>,
@@ -109,8 +111,9 @@ impl Rendition {
         }
     }
 
-    /// Viewers see this of it from now on. Returns the segments that were named before and are not any more. (What they
-    /// needed is small, and may be named again or be another rendition's, too: that stays.)
+    /// Viewers see this of it from now on. Returns the segments that were named before and are not
+    /// any more. (What they needed is small, and may be named again or be another rendition's, too:
+    /// that stays.)
     pub(super) fn now_visible(
         &mut self,
         playlist: &str,
@@ -257,7 +260,8 @@ impl Rendition {
                 gaps.extend(lost.into_values().map(|why| format!("{playlist}: {why}")));
             }
         }
-        // Without its key or its initialization section no segment plays, so gaps would be all there is.
+        // Without its key or its initialization section no segment plays, so gaps would be all
+        // there is.
         let is_whole = self.missing[0]
             .iter()
             .all(|name| self.is_there(name, objects));
@@ -287,7 +291,8 @@ fn names<'a>(playlist: &str, segments: impl IntoIterator<Item = &'a Segment>) ->
 pub struct Progress {
     /// The last segment that viewers see.
     pub newest: Option<String>,
-    /// How long it took from when that was closed until viewers saw it, if it was closed while this process ran.
+    /// How long it took from when that was closed until viewers saw it, if it was closed while this
+    /// process ran.
     pub lag: Option<Duration>,
     /// Since when its newest playlist has been waiting, if it is not published yet.
     pub waits_since: Option<Duration>,

@@ -1,7 +1,7 @@
 //! One media playlist as it lay on the transcoder's disk at one moment.
 //!
-//! Every line that is not known here comes through unchanged: what is published is the transcoder's own playlist, with
-//! other numbers where they would go back.
+//! Every line that is not known here comes through unchanged: what is published is the transcoder's
+//! own playlist, with other numbers where they would go back.
 
 use super::names::{file_of, is_absolute, written};
 use crate::playlist::with_uri;
@@ -162,8 +162,8 @@ impl Snapshot {
             .collect()
     }
 
-    /// A URI that leads out of the folder that this playlist is in, to what nobody publishes. A key may be anywhere on
-    /// the host.
+    /// A URI that leads out of the folder that this playlist is in, to what nobody publishes. A key
+    /// may be anywhere on the host.
     pub fn leads_out(&self, playlist: &str) -> Option<&str> {
         let keys = || self.segments.iter().flat_map(|segment| &segment.keys);
         let is_key = |uri: &str| keys().any(|key| key.uri.as_deref() == Some(uri));
@@ -201,8 +201,8 @@ impl Segment {
         }
     }
 
-    /// The tags that name what it needs, behind a segment with these keys and this map, in the order in which a player
-    /// applies them.
+    /// The tags that name what it needs, behind a segment with these keys and this map, in the
+    /// order in which a player applies them.
     pub fn attached(&self, keys: &[Attached], map: &Option<Attached>) -> Vec<String> {
         let new_map = self.map.iter().filter(|_| self.map != *map);
         let (before_keys, after_keys) = if self.map_is_clear { (1, 0) } else { (0, 1) };
@@ -299,7 +299,8 @@ impl Reading {
             Tag::Endlist(_) => snapshot.ended = true,
             // A window that slides is neither of these; what is kept gets its own.
             Tag::PlaylistType(_) | Tag::M3u(_) => {}
-            // Parts and hints name what is not closed yet. Without them it is a playlist of whole segments.
+            // Parts and hints name what is not closed yet. Without them it is a playlist of whole
+            // segments.
             Tag::PartInf(_)
             | Tag::ServerControl(_)
             | Tag::Part(_)

@@ -1,8 +1,8 @@
 //! What viewers see of a rendition: one window that slides on, whatever the transcoder does.
 //!
-//! A transcoder that begins again counts from the start, often under the same file names. Viewers' numbers never go back
-//! (RFC 8216bis, 6.2.1 and 6.2.2): what came from before stays in the window while there is room, and what comes now follows
-//! behind a discontinuity.
+//! A transcoder that begins again counts from the start, often under the same file names. Viewers'
+//! numbers never go back (RFC 8216bis, 6.2.1 and 6.2.2): what came from before stays in the window
+//! while there is room, and what comes now follows behind a discontinuity.
 
 use super::names::written;
 use super::snapshot::{Segment, Snapshot};
@@ -31,7 +31,8 @@ pub struct Timeline {
 /// What has left the window.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Past {
-    /// The number of its first segment, counted over all of it: the window's own unless something was missed.
+    /// The number of its first segment, counted over all of it: the window's own unless something
+    /// was missed.
     sequence: u64,
     discontinuity_sequence: u64,
     segments: VecDeque<Segment>,
@@ -80,12 +81,13 @@ impl Timeline {
         }
     }
 
-    /// The window after a new snapshot, whose URIs are those under which its files are published: no two contents have
-    /// the same. If the transcoder begins again, what was before leaves the window at once when `is_over`: whoever was
-    /// watching that is not any more.
+    /// The window after a new snapshot, whose URIs are those under which its files are published:
+    /// no two contents have the same. If the transcoder begins again, what was before leaves the
+    /// window at once when `is_over`: whoever was watching that is not any more.
     pub fn follow(&self, snapshot: &Snapshot, is_over: bool) -> Self {
         let mut next = self.clone();
-        // Without a segment it says nothing of where it is: it was cut off, or comes before the first.
+        // Without a segment it says nothing of where it is: it was cut off, or comes before the
+        // first.
         if snapshot.segments.is_empty() {
             next.ended |= snapshot.ended;
             return next;
@@ -131,7 +133,8 @@ impl Timeline {
         if let Some(run) = self.run {
             return self.agrees(run, snapshot).then_some(run);
         }
-        // An earlier process has published this: where the two have a segment in common, they go on.
+        // An earlier process has published this: where the two have a segment in common, they go
+        // on.
         let numbered = (snapshot.sequence..).zip(&snapshot.segments);
         let mut runs = numbered.flat_map(|(number, segment)| {
             let places = (self.sequence..).zip(&self.entries);
@@ -146,14 +149,16 @@ impl Timeline {
         runs.find(|run| self.agrees(*run, snapshot))
     }
 
-    /// Whether a snapshot goes on from what is published: does not contradict it, nor lies before or behind it.
+    /// Whether a snapshot goes on from what is published: does not contradict it, nor lies before
+    /// or behind it.
     fn agrees(&self, run: Run, snapshot: &Snapshot) -> bool {
         let after = run.published(snapshot.sequence) + snapshot.segments.len() as i128;
         let is_same = |(number, segment): (u64, &Segment)| match self.at(run.published(number)) {
             None => true,
             Some(entry) if entry.segment.uri == segment.uri => true,
-            // What was there may be gone from the disk, and what was never there may have turned up, too late: unless
-            // there is less than before, which is a transcoder that began again.
+            // What was there may be gone from the disk, and what was never there may have turned
+            // up, too late: unless there is less than before, which is a transcoder that began
+            // again.
             Some(Entry { segment: known, .. }) => {
                 let is_rewritten = after >= self.end() && written(&known.uri) == segment.written_as;
                 segment.is_absent_of(known)
@@ -206,7 +211,8 @@ impl Timeline {
         });
     }
 
-    /// Says of the segments with such URIs, which nobody has seen yet, that they will never be there. Whether there were any.
+    /// Says of the segments with such URIs, which nobody has seen yet, that they will never be
+    /// there. Whether there were any.
     pub fn lose(&mut self, is_it: impl Fn(&str) -> bool) -> bool {
         let past = self.past.iter_mut().flat_map(|past| &mut past.segments);
         let all = past.chain(self.entries.iter_mut().map(|entry| &mut entry.segment));
@@ -214,8 +220,8 @@ impl Timeline {
         lost.map(|segment| segment.gap = true).count() > 0
     }
 
-    /// Says the same of all segments that need something under a name (`is_it`), that nobody has seen, and that the
-    /// transcoder names no more: nobody waits for them. Whether there were any.
+    /// Says the same of all segments that need something under a name (`is_it`), that nobody has
+    /// seen, and that the transcoder names no more: nobody waits for them. Whether there were any.
     pub fn lose_former(&mut self, is_it: impl Fn(&str) -> bool) -> bool {
         let former = self
             .entries
@@ -251,7 +257,8 @@ impl Timeline {
         unseen.for_each(|entry| entry.segment.rename(&published));
     }
 
-    /// Lets go of what the transcoder has let go of. What is from before its present run stays while there is room.
+    /// Lets go of what the transcoder has let go of. What is from before its present run stays
+    /// while there is room.
     fn slide(&mut self, first: i128) {
         let first_present = self.entries.iter().position(|entry| entry.is_present);
         let first_present = first_present.map(|place| i128::from(self.sequence) + place as i128);
@@ -320,7 +327,8 @@ impl Timeline {
         self.render_as("", sequence, discontinuities, self.segments(), self.ended)
     }
 
-    /// What has left the window, from this number of the playlist of all on, with its numbers there.
+    /// What has left the window, from this number of the playlist of all on, with its numbers
+    /// there.
     pub fn past(&self, first: u64) -> impl Iterator<Item = (u64, &Segment)> {
         self.past.iter().flat_map(move |past| {
             let start = usize::try_from(first.saturating_sub(past.sequence)).unwrap_or(usize::MAX);

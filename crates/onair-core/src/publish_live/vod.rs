@@ -1,4 +1,5 @@
-//! What stays of a live stream when everything is kept: beside each playlist another one, of all that was.
+//! What stays of a live stream when everything is kept: beside each playlist another one, of all
+//! that was.
 
 use super::names::{file_of, path_and_rest};
 use super::objects::{FAILED_ALONE, Object, Objects, State};
@@ -62,8 +63,8 @@ impl Vod {
 }
 
 impl Rendition {
-    /// The end of what the playlist of all that was is to have, if it is to be put. What will never be there is a gap from
-    /// now on: it has left the window, so nobody waits for it.
+    /// The end of what the playlist of all that was is to have, if it is to be put. What will never
+    /// be there is a gap from now on: it has left the window, so nobody waits for it.
     pub(super) fn vod_due(
         &mut self,
         playlist: &str,

@@ -1,11 +1,13 @@
-//! The attributes of a tag, in their order and as they are written: what is not known here comes through unchanged.
+//! The attributes of a tag, in their order and as they are written: what is not known here comes
+//! through unchanged.
 
 /// The attributes of a tag (RFC 8216, 4.2).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Attributes(Vec<(String, String)>);
 
 impl Attributes {
-    /// The attributes of a tag's line, which [`crate::playlist::MultivariantPlaylist`] has understood before.
+    /// The attributes of a tag's line, which [`crate::playlist::MultivariantPlaylist`] has
+    /// understood before.
     pub(super) fn of_tag(line: &str) -> Self {
         let mut rest = line.split_once(':').map_or("", |(_, list)| list);
         let mut attributes = Vec::new();

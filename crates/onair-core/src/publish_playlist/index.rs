@@ -2,11 +2,13 @@
 //!
 //! What each player needs of it (read in their sources, August 2026):
 //!
-//! - AVPlayer takes a backup in the listed order: the two of a pair stand together, the first side's first.
-//! - hls.js 1.7 recognises redundant variants by equal bitrate, RESOLUTION, FRAME-RATE, CODECS, VIDEO-RANGE and
-//!   HDCP-LEVEL: both of a pair say exactly the same of themselves.
-//! - Media3 1.11 refuses a steered playlist in which a group belongs to two pathways, or in which not every variant and
-//!   every rendition has all pathways: groups are named per pathway, and what cannot be paired turns steering off.
+//! - AVPlayer takes a backup in the listed order: the two of a pair stand together, the first
+//!   side's first.
+//! - hls.js 1.7 recognises redundant variants by equal bitrate, RESOLUTION, FRAME-RATE, CODECS,
+//!   VIDEO-RANGE and HDCP-LEVEL: both of a pair say exactly the same of themselves.
+//! - Media3 1.11 refuses a steered playlist in which a group belongs to two pathways, or in which
+//!   not every variant and every rendition has all pathways: groups are named per pathway, and what
+//!   cannot be paired turns steering off.
 //! - Shaka 5.2 recognises redundant variants only in a steered playlist.
 
 use super::attributes::Attributes;
@@ -30,13 +32,14 @@ pub struct Index {
 /// The steering manifest's address, relative to the playlist.
 const STEERING: &str = "steering.json";
 
-/// Which sides viewers may be sent to: those that are live, and those that were cut in a way that keeps their URLs, so
-/// that who opens the playlist meanwhile has the side when it is back.
+/// Which sides viewers may be sent to: those that are live, and those that were cut in a way that
+/// keeps their URLs, so that who opens the playlist meanwhile has the side when it is back.
 pub fn is_visible(state: &PairState, side: Side) -> bool {
     state.sides[side].keeps_its_urls()
 }
 
-/// Renders the playlist from the state and both sides' own playlists. A side whose playlist is missing is left out.
+/// Renders the playlist from the state and both sides' own playlists. A side whose playlist is
+/// missing is left out.
 pub fn render(state: &PairState, masters: &Sides<Option<Master>>, steering: bool) -> Index {
     let masters = visible(state, masters);
     let present = || Side::BOTH.into_iter().filter_map(|side| masters[side]);
@@ -118,8 +121,9 @@ pub fn render(state: &PairState, masters: &Sides<Option<Master>>, steering: bool
     }
 }
 
-/// Reads back what was published: each side's own playlist, as far as it is in there. This is how a fail-over knows the
-/// other side without asking anybody, and how a side that does not answer keeps its place.
+/// Reads back what was published: each side's own playlist, as far as it is in there. This is how a
+/// fail-over knows the other side without asking anybody, and how a side that does not answer keeps
+/// its place.
 ///
 /// # Errors
 ///
@@ -182,7 +186,8 @@ fn group_of(group: &str, pathway: &str) -> String {
     format!("{group}-{pathway}")
 }
 
-/// What a variant says of itself on one side: what both say, and then where its place and its groups are.
+/// What a variant says of itself on one side: what both say, and then where its place and its
+/// groups are.
 fn of_variant(paired: &Paired, entry: &Entry, pathway: &str) -> Attributes {
     let mut attributes = paired.attributes.clone();
     for name in GROUPS {

@@ -37,7 +37,8 @@ impl Master {
     ///
     /// # Errors
     ///
-    /// A text that is not wholly understood, names what cannot be found, or uses variables (EXT-X-DEFINE).
+    /// A text that is not wholly understood, names what cannot be found, or uses variables
+    /// (EXT-X-DEFINE).
     pub fn parse(text: &str, url: &Url) -> Result<Self, String> {
         let playlist = MultivariantPlaylist::parse(text).map_err(|error| error.to_string())?;
         let absolute = |uri: &str| {
@@ -71,8 +72,8 @@ impl Master {
         Ok(master)
     }
 
-    /// A tag that is neither a variant nor a rendition. What nobody knows here is about the playlist that it stands in,
-    /// not about a variant, and is left out.
+    /// A tag that is neither a variant nor a rendition. What nobody knows here is about the
+    /// playlist that it stands in, not about a variant, and is left out.
     fn say(&mut self, tag: &str) -> Result<(), String> {
         match tag.split_once(':').map_or(tag, |(name, _)| name) {
             "#EXT-X-VERSION" => {

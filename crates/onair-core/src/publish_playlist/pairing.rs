@@ -8,17 +8,19 @@ use std::collections::BTreeSet;
 /// The same thing on both sides, or on one of them.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Paired {
-    /// What both say of it. Identical for both, since players recognise redundancy by that: hls.js compares bitrate,
-    /// resolution, frame rate, codecs and range, Media3 all that makes a `Format`.
+    /// What both say of it. Identical for both, since players recognise redundancy by that: hls.js
+    /// compares bitrate, resolution, frame rate, codecs and range, Media3 all that makes a
+    /// `Format`.
     pub(super) attributes: Attributes,
-    /// A name that is the same on both sides and from one publication to the next (STABLE-VARIANT-ID,
-    /// STABLE-RENDITION-ID).
+    /// A name that is the same on both sides and from one publication to the next
+    /// (STABLE-VARIANT-ID, STABLE-RENDITION-ID).
     pub(super) stable_id: String,
     /// The group that each side's own playlist puts it in (EXT-X-MEDIA only).
     pub(super) entries: Sides<Option<Entry>>,
 }
 
-/// How far the bandwidths of a pair may be apart: two encoders of the same settings measure slightly different peaks.
+/// How far the bandwidths of a pair may be apart: two encoders of the same settings measure
+/// slightly different peaks.
 const BANDWIDTH_TOLERANCE: f64 = 0.1;
 /// 29.97 and 30 are different frame rates, 29.970 and 29.97003 are not.
 const FRAME_RATE_TOLERANCE: f64 = 0.01;
@@ -51,7 +53,8 @@ fn pair(
     let all = |side: Side| masters[side].map(&of).unwrap_or_default();
     let mut left: Vec<&Entry> = all(Side::B).iter().collect();
     let mut paired: Vec<Paired> = Vec::new();
-    // Those that were published as a pair stay one: told alike, they may be nearer to another by now.
+    // Those that were published as a pair stay one: told alike, they may be nearer to another by
+    // now.
     let id = |entry: &Entry| {
         entry
             .attributes
@@ -88,7 +91,8 @@ fn pair(
     paired.extend(left.into_iter().map(only_b));
     name(&mut paired, |attributes| {
         let part = |name: &str| attributes.text(name).map(str::to_owned);
-        // As far as pairing is exact, and no further: alone and in a pair a variant must have the same name.
+        // As far as pairing is exact, and no further: alone and in a pair a variant must have the
+        // same name.
         let rate = attributes
             .number::<f64>("FRAME-RATE")
             .map(|rate| format!("{rate:.2}"));
@@ -193,7 +197,8 @@ fn is_same_variant(a: &Attributes, b: &Attributes) -> bool {
             .all(|group| a.raw(group).is_some() == b.raw(group).is_some())
 }
 
-/// A's attributes, with the greater of both bandwidths: a player must be able to count on it on either side.
+/// A's attributes, with the greater of both bandwidths: a player must be able to count on it on
+/// either side.
 fn merged(a: &Attributes, b: Option<&Attributes>) -> Attributes {
     let mut merged = a.without(&OWN).without(&GROUPS);
     for name in ["BANDWIDTH", "AVERAGE-BANDWIDTH"] {
@@ -205,8 +210,8 @@ fn merged(a: &Attributes, b: Option<&Attributes>) -> Attributes {
     merged
 }
 
-/// Gives each a name made of what it is; those that would be named alike are counted by descending bandwidth, which is
-/// the same order wherever the ladder is the same.
+/// Gives each a name made of what it is; those that would be named alike are counted by descending
+/// bandwidth, which is the same order wherever the ladder is the same.
 fn name(paired: &mut [Paired], of: impl Fn(&Attributes) -> String) {
     let legal = |c: char| {
         if c.is_ascii_alphanumeric() || "+/=.-_".contains(c) {

@@ -1,4 +1,5 @@
-//! The steering manifest: where players go, and how those that are playing learn of a side that came back elsewhere.
+//! The steering manifest: where players go, and how those that are playing learn of a side that
+//! came back elsewhere.
 //!
 //! Form: draft-pantos-content-steering; read by hls.js, Shaka, AVPlayer and Media3 (1.11).
 
@@ -12,13 +13,13 @@ use serde_json::{Map, Value, json};
 
 /// Renders the manifest: the first side, then the other if its URLs are good for anything.
 ///
-/// hls.js does not fail over by itself to a pathway that PATHWAY-PRIORITY does not name (1.7.4, measured), so a side that
-/// is live is always named.
+/// hls.js does not fail over by itself to a pathway that PATHWAY-PRIORITY does not name (1.7.4,
+/// measured), so a side that is live is always named.
 ///
-/// A side whose endpoint was made again is at another URL, and players do not read the multivariant playlist twice: they
-/// learn of it as a clone of a pathway that they have (PATHWAY-CLONES). A player skips the clones that it has and needs
-/// each one's base, so all are told in the order in which they came into being; a name keeps the URLs with which it was
-/// first told for ever.
+/// A side whose endpoint was made again is at another URL, and players do not read the multivariant
+/// playlist twice: they learn of it as a clone of a pathway that they have (PATHWAY-CLONES). A
+/// player skips the clones that it has and needs each one's base, so all are told in the order in
+/// which they came into being; a name keeps the URLs with which it was first told for ever.
 pub fn render(state: &PairState, masters: &Sides<Option<Master>>, ttl: TimeDelta) -> String {
     let order = [state.first, state.first.other()];
     let named = order.into_iter().filter(|side| is_visible(state, *side));

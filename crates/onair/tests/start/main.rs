@@ -1,5 +1,5 @@
-//! How the program starts when something is wrong, and what it prints without doing a job. These tests are also why
-//! `cargo test` builds the binary that the stories start.
+//! How the program starts when something is wrong, and what it prints without doing a job. These
+//! tests are also why `cargo test` builds the binary that the stories start.
 
 #![expect(
     clippy::unwrap_used,

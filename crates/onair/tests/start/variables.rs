@@ -239,7 +239,8 @@ fn a_former_name_of_a_variable_is_not_taken_and_one_warning_names_the_new_one() 
     assert!(said.lines().all(|line| line.starts_with('{')), "{said}");
 }
 
-/// Promise P131: whoever has put the new program in place, and left the file of variables as it was.
+/// Promise P131: whoever has put the new program in place, and left the file of variables as it
+/// was.
 #[test]
 fn former_names_of_what_must_be_given_are_named_beside_the_error() {
     let former = [("DIR", GONE), ("TARGET", TARGET)];
@@ -278,7 +279,8 @@ fn former_names_of_what_must_be_given_are_named_beside_the_error() {
         let (code, _, said) = run(arguments, &all);
         assert!(code == Some(2) && !said.contains("former names"), "{said}");
     }
-    // Shells set such names for reasons of their own: other subcommands, and help, say nothing of them.
+    // Shells set such names for reasons of their own: other subcommands, and help, say nothing of
+    // them.
     for arguments in [
         &["viewers", "no-such-file"][..],
         &["completions", "bash"],

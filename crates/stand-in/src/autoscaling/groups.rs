@@ -11,8 +11,8 @@ use super::{Form, invalid};
 use crate::lock;
 use crate::rest::Failure;
 
-/// The content of an [`AutoScaling`](super::AutoScaling): shared with the server, and changed without a request. Clones are
-/// the same content.
+/// The content of an [`AutoScaling`](super::AutoScaling): shared with the server, and changed
+/// without a request. Clones are the same content.
 ///
 /// Every method that names a group or an instance panics if there is none.
 #[derive(Clone, Default)]
@@ -56,12 +56,13 @@ struct Activity {
     status: &'static str,
 }
 
-/// What is said of a launch that a hook ended (EC2 Auto Scaling User Guide, "Verify a scaling activity for an Auto Scaling
-/// group").
+/// What is said of a launch that a hook ended (EC2 Auto Scaling User Guide, "Verify a scaling
+/// activity for an Auto Scaling group").
 const ABANDONED: &str = ".  Status Reason: Instance failed to complete user's Lifecycle Action: Lifecycle Action with token \
                          e85eb647-4fe0-4909-b341-a6c42d8aba1f was abandoned: Lifecycle Action Completed with ABANDON Result";
 
-/// Why an instance goes that was not let in, as it is told from the beginning (seen in a transcript of a real account).
+/// Why an instance goes that was not let in, as it is told from the beginning (seen in a transcript
+/// of a real account).
 const LAUNCH_FAILURE: &str =
     "At 2021-02-20T11:02:35Z an instance was taken out of service in response to a launch failure.";
 const ON_PURPOSE: &str = "on purpose";
@@ -93,7 +94,8 @@ impl Groups {
         );
     }
 
-    /// Launches an instance into the group's warm pool, which it has from now on: `Warmed:Pending:Wait`.
+    /// Launches an instance into the group's warm pool, which it has from now on:
+    /// `Warmed:Pending:Wait`.
     #[track_caller]
     pub fn launch_into_warm_pool(&self, group: &str, instance: &str) {
         if let Some(group) = lock(&self.0).groups.get_mut(group) {
@@ -129,16 +131,18 @@ impl Groups {
         );
     }
 
-    /// Says whether the group's instances return to its warm pool, which it has from now on (`ReuseOnScaleIn`).
+    /// Says whether the group's instances return to its warm pool, which it has from now on
+    /// (`ReuseOnScaleIn`).
     pub fn reuse(&self, group: &str, reuses: bool) {
         if let Some(group) = lock(&self.0).groups.get_mut(group) {
             group.pool = Some(Pool { reuses });
         }
     }
 
-    /// Lets an instance that serves return to the group's warm pool, as it does from now on (`ReuseOnScaleIn`):
-    /// `Warmed:Pending:Wait`, for the terminate hook (EC2 Auto Scaling User Guide, "Use lifecycle hooks with a warm pool", has
-    /// the state in its diagram and not the hook; which of them it is nobody could confirm).
+    /// Lets an instance that serves return to the group's warm pool, as it does from now on
+    /// (`ReuseOnScaleIn`): `Warmed:Pending:Wait`, for the terminate hook (EC2 Auto Scaling User
+    /// Guide, "Use lifecycle hooks with a warm pool", has the state in its diagram and not the
+    /// hook; which of them it is nobody could confirm).
     #[track_caller]
     pub fn return_to_warm_pool(&self, group: &str, instance: &str) {
         self.reuse(group, true);
@@ -171,15 +175,15 @@ impl Groups {
         lock(&self.0).end(instance, "CONTINUE");
     }
 
-    /// Ends the wait of an instance by the hook's own time: as with `ABANDON`. One that was to join goes then:
-    /// `Terminating:Wait`.
+    /// Ends the wait of an instance by the hook's own time: as with `ABANDON`. One that was to join
+    /// goes then: `Terminating:Wait`.
     #[track_caller]
     pub fn time_out(&self, instance: &str) {
         lock(&self.0).end(instance, "ABANDON");
     }
 
-    /// Whether the activity of a launch that was given up stays as it was, as it does for some minutes (EC2 Auto Scaling User
-    /// Guide, the tutorials of lifecycle hooks).
+    /// Whether the activity of a launch that was given up stays as it was, as it does for some
+    /// minutes (EC2 Auto Scaling User Guide, the tutorials of lifecycle hooks).
     pub fn cancel_late(&self, is_late: bool) {
         lock(&self.0).is_late = is_late;
     }
@@ -272,8 +276,8 @@ impl Groups {
 }
 
 impl Content {
-    /// What happens in a test within a moment is told as minutes: a second wait of the same instance begins in another
-    /// second than the first, and all of them lie an hour back.
+    /// What happens in a test within a moment is told as minutes: a second wait of the same
+    /// instance begins in another second than the first, and all of them lie an hour back.
     fn begin(&mut self, instance: &str, description: &str, cause: &'static str) {
         let number = u32::try_from(self.activities.len()).unwrap_or_default();
         let ago = Duration::from_secs(3600).saturating_sub(Duration::from_secs(10) * number);

@@ -4,12 +4,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::clock::unix_ms;
 
-/// When every stream began: the year 2020. From 1970 on, sequence numbers of short segments would be greater
-/// than real ones get.
+/// When every stream began: the year 2020. From 1970 on, sequence numbers of short segments would
+/// be greater than real ones get.
 const BEGAN_MS: u64 = 1_577_836_800_000;
 
-/// A stream's time runs with the wall clock, from its beginning on, but for its pauses: what was not encoded is not
-/// made up for.
+/// A stream's time runs with the wall clock, from its beginning on, but for its pauses: what was
+/// not encoded is not made up for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Timeline {
     /// In order; only the last can be open.
@@ -51,8 +51,8 @@ impl Timeline {
         (self.media_ms(now) / segment_ms.max(1)).checked_sub(1)
     }
 
-    /// How many breaks there are up to the start of a segment: what was in the making when a pause began is
-    /// the first behind the break.
+    /// How many breaks there are up to the start of a segment: what was in the making when a pause
+    /// began is the first behind the break.
     pub(crate) fn breaks(&self, sequence: u64, segment_ms: u64) -> usize {
         self.pauses
             .iter()

@@ -20,8 +20,9 @@ pub(super) fn created(input: &Value) -> Result<Map<String, Value>, String> {
     Ok(created)
 }
 
-/// What Update makes of its input: a full PUT, so that what is left out goes back to its default, as in the
-/// AWS CLI's example of `update-origin-endpoint`, which also shows that the packager stays.
+/// What Update makes of its input: a full PUT, so that what is left out goes back to its default,
+/// as in the AWS CLI's example of `update-origin-endpoint`, which also shows that the packager
+/// stays.
 pub(super) fn updated(old: &Value, input: &Value) -> Result<Map<String, Value>, String> {
     let (had, mut input) = (packages(old), input.clone());
     match packages(&input).as_slice() {
@@ -50,8 +51,8 @@ fn without_settings(package: &Value) -> Value {
     json!({"hlsManifests": ids})
 }
 
-/// The manifest's name and the file of a path, where HLS is served: next to the endpoint's manifest, or
-/// below the id of one of CMAF's.
+/// The manifest's name and the file of a path, where HLS is served: next to the endpoint's
+/// manifest, or below the id of one of CMAF's.
 pub(super) fn manifest(endpoint: &Value, path: &str) -> Option<(String, String)> {
     let name = endpoint["manifestName"].as_str()?.to_owned();
     if !endpoint["hlsPackage"].is_null() {
@@ -77,7 +78,8 @@ pub(super) fn with_urls(endpoint: Map<String, Value>, base: &str) -> Value {
         .as_str()
         .unwrap_or_default()
         .to_owned();
-    // Of an endpoint with CMAF only the manifests have URLs (AWS CLI, example of create-origin-endpoint).
+    // Of an endpoint with CMAF only the manifests have URLs (AWS CLI, example of
+    // create-origin-endpoint).
     let url = match packages(&endpoint).as_slice() {
         ["hlsPackage"] => format!("{base}/{name}.m3u8"),
         ["dashPackage"] => format!("{base}/{name}.mpd"),

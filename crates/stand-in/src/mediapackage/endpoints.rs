@@ -23,7 +23,8 @@ pub enum Source {
     Directory {
         /// The folder.
         path: PathBuf,
-        /// The name there of the multivariant playlist, which endpoints serve by their own manifest's name.
+        /// The name there of the multivariant playlist, which endpoints serve by their own
+        /// manifest's name.
         master: String,
     },
 }
@@ -47,8 +48,8 @@ pub enum Reply {
     Late(Duration),
 }
 
-/// The content of a [`MediaPackage`](crate::MediaPackage): shared with the server, and read and changed
-/// without a request. Clones are the same content.
+/// The content of a [`MediaPackage`](crate::MediaPackage): shared with the server, and read and
+/// changed without a request. Clones are the same content.
 ///
 /// Endpoints are given and taken as JSON in the names of the wire, such as `channelId`.
 #[derive(Clone, Default)]
@@ -171,20 +172,20 @@ impl Endpoints {
         lock(&self.0).start_delay = delay;
     }
 
-    /// Lets a deleted endpoint be served so much longer. At first this is zero; how long AWS takes is not
-    /// documented.
+    /// Lets a deleted endpoint be served so much longer. At first this is zero; how long AWS takes
+    /// is not documented.
     pub fn set_delete_delay(&self, delay: Duration) {
         lock(&self.0).delete_delay = delay;
     }
 
-    /// The status of what is requested of an endpoint with `"origination": "DENY"`. At first this is 403; AWS
-    /// documents only "an error".
+    /// The status of what is requested of an endpoint with `"origination": "DENY"`. At first this
+    /// is 403; AWS documents only "an error".
     pub fn set_denied_status(&self, status: u16) {
         lock(&self.0).denied_status = Some(status);
     }
 
-    /// Lets an endpoint, also one made later, answer so where its stream would be: for one file, such as
-    /// `index.m3u8`, or with an empty name for all.
+    /// Lets an endpoint, also one made later, answer so where its stream would be: for one file,
+    /// such as `index.m3u8`, or with an empty name for all.
     pub fn set_reply(&self, id: &str, file: &str, reply: Reply) {
         lock(&self.0)
             .replies

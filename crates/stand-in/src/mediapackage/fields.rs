@@ -1,8 +1,8 @@
 //! What an origin endpoint is made of: names, types and defaults.
 //!
-//! Names, types and what is required are those of the model of MediaPackage 2017-10-12 (in botocore). The
-//! defaults are those of the AWS CLI's examples of `list-origin-endpoints` and `update-origin-endpoint`:
-//! AWS documents no others, and what has none there is left out.
+//! Names, types and what is required are those of the model of MediaPackage 2017-10-12 (in
+//! botocore). The defaults are those of the AWS CLI's examples of `list-origin-endpoints` and
+//! `update-origin-endpoint`: AWS documents no others, and what has none there is left out.
 
 use serde_json::{Map, Value};
 
@@ -237,8 +237,9 @@ const AD_TRIGGERS: Kind = List(&OneOf(&[
     "DISTRIBUTOR_OVERLAY_PLACEMENT_OPPORTUNITY",
 ]));
 
-/// The fields of `input`, checked, with defaults for what is missing. What is no field here stays as it is:
-/// this is also an AWS that knows more than the table, as a client that is older than AWS meets it.
+/// The fields of `input`, checked, with defaults for what is missing. What is no field here stays
+/// as it is: this is also an AWS that knows more than the table, as a client that is older than AWS
+/// meets it.
 pub(super) fn fill(fields: &[Field], input: &Value) -> Result<Map<String, Value>, String> {
     let given = input
         .as_object()

@@ -12,12 +12,14 @@ use crate::server::{Server, to_its_end};
 use crate::service::Service;
 use crate::{Traffic, rest};
 
-/// A running MediaPackage. It ends when dropped. Its content is that of the [`Endpoints`] it dereferences to.
+/// A running MediaPackage. It ends when dropped. Its content is that of the [`Endpoints`] it
+/// dereferences to.
 ///
-/// It answers `CreateOriginEndpoint`, `DescribeOriginEndpoint`, `UpdateOriginEndpoint`, `DeleteOriginEndpoint` and
-/// `ListOriginEndpoints`, signed with [`ACCESS_KEY_ID`](crate::ACCESS_KEY_ID) for the stand-in's region; and,
-/// at another address, the GETs of players. In the [`Traffic`] the former are calls to `mediapackage`, the
-/// latter to `origin`.
+/// It answers `CreateOriginEndpoint`, `DescribeOriginEndpoint`, `UpdateOriginEndpoint`,
+/// `DeleteOriginEndpoint` and `ListOriginEndpoints`, signed with
+/// [`ACCESS_KEY_ID`](crate::ACCESS_KEY_ID) for the stand-in's region; and, at another address, the
+/// GETs of players. In the [`Traffic`] the former are calls to `mediapackage`, the latter to
+/// `origin`.
 pub type MediaPackage = Service<Endpoints>;
 
 impl MediaPackage {
@@ -32,8 +34,9 @@ impl MediaPackage {
         rest::serve("mediapackage", traffic, endpoints, protocol::route).beside(origin)
     }
 
-    /// What stands in front of the endpoint of this id as a CDN would: below any path it serves the endpoint's files. So
-    /// it serves, too, what another MediaPackage has given a URL, of which there is no more than its API.
+    /// What stands in front of the endpoint of this id as a CDN would: below any path it serves the
+    /// endpoint's files. So it serves, too, what another MediaPackage has given a URL, of which
+    /// there is no more than its API.
     pub fn cdn_url(&self, id: &str) -> String {
         format!("{}/cdn/{id}", self.origin_url())
     }

@@ -1,4 +1,5 @@
-//! The control plane: which request is which operation (model of MediaPackage 2017-10-12, in botocore).
+//! The control plane: which request is which operation (model of MediaPackage 2017-10-12, in
+//! botocore).
 
 use hyper::{Method, StatusCode};
 use serde_json::Value;

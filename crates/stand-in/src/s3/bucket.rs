@@ -71,8 +71,8 @@ impl Bucket {
             .find(|stored| stored.version_id() == version_id)
     }
 
-    /// Adds a version, in the place of the null version where the bucket keeps none; returns the id to
-    /// report.
+    /// Adds a version, in the place of the null version where the bucket keeps none; returns the id
+    /// to report.
     pub(super) fn put(&mut self, key: &str, content: Content) -> Option<String> {
         let is_null = self.versioning != Versioning::Enabled;
         let versions = self.keys.entry(key.into()).or_default();
@@ -223,11 +223,13 @@ fn now_s() -> u64 {
         .as_secs()
 }
 
-/// A bucket as it was at one moment, to compare end states or to load into another server. Taking and loading
-/// it is cheap: the content is shared until one side changes it, and copied by the first change.
+/// A bucket as it was at one moment, to compare end states or to load into another server. Taking
+/// and loading it is cheap: the content is shared until one side changes it, and copied by the
+/// first change.
 ///
-/// Two are equal if plain reads find the same in them: keys, bodies, entity tags and headers. Versions that
-/// are not current and times are left out of the comparison, but not out of what is loaded.
+/// Two are equal if plain reads find the same in them: keys, bodies, entity tags and headers.
+/// Versions that are not current and times are left out of the comparison, but not out of what is
+/// loaded.
 #[derive(Clone)]
 pub struct Snapshot(pub(super) Arc<Bucket>);
 

@@ -14,7 +14,8 @@ use super::object::{Object, Version, Versioning};
 use super::{precondition, refused};
 use crate::lock;
 
-/// The content of an [`S3`](crate::S3): shared with the server, and read and changed without a request.
+/// The content of an [`S3`](crate::S3): shared with the server, and read and changed without a
+/// request.
 ///
 /// Every method that names a bucket panics if there is no such bucket.
 #[derive(Clone, Default)]
@@ -156,8 +157,8 @@ impl Buckets {
             .insert(bucket.to_owned(), Arc::clone(&snapshot.0));
     }
 
-    /// From now on refuses to delete this object, with this error code. `AccessDenied` is what a bucket
-    /// policy gives.
+    /// From now on refuses to delete this object, with this error code. `AccessDenied` is what a
+    /// bucket policy gives.
     pub fn refuse_delete(&self, bucket: &str, key: &str, code: &'static str) {
         lock(&self.0)
             .refusals
@@ -179,8 +180,8 @@ impl Buckets {
             .map_or(Ok(()), |code| Err(refused(code)))
     }
 
-    /// From now on answers reads of this object without its entity tag. S3 always sends it; a proxy before it, or an
-    /// S3 of another make, may not.
+    /// From now on answers reads of this object without its entity tag. S3 always sends it; a proxy
+    /// before it, or an S3 of another make, may not.
     pub fn withhold_etag(&self, bucket: &str, key: &str) {
         lock(&self.0)
             .without_etag

@@ -28,8 +28,8 @@ pub(super) async fn pass(traffic: Traffic, request: Request<Bytes>, service: S3S
     Ok(response.map(|body| body.map_err(io::Error::other).boxed_unsync()))
 }
 
-/// Several lines of a list header mean the same as one (RFC 9110, 5.3). SDKs send `aws-chunked` on a line of
-/// its own, and `s3s` takes no second line.
+/// Several lines of a list header mean the same as one (RFC 9110, 5.3). SDKs send `aws-chunked` on
+/// a line of its own, and `s3s` takes no second line.
 fn join_lines(headers: &mut HeaderMap, name: HeaderName) {
     let lines: Vec<_> = headers
         .get_all(&name)
@@ -69,7 +69,8 @@ impl S3Access for Gate {
         if cx.credentials().is_none() {
             return Err(s3_error!(AccessDenied, "Access Denied"));
         }
-        // S3 API reference, x-amz-expected-bucket-owner: 403 if the bucket belongs to another account.
+        // S3 API reference, x-amz-expected-bucket-owner: 403 if the bucket belongs to another
+        // account.
         match cx.headers().get("x-amz-expected-bucket-owner") {
             Some(owner) if owner != ACCOUNT_ID => Err(s3_error!(AccessDenied, "Access Denied")),
             _ => Ok(()),

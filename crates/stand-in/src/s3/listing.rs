@@ -12,7 +12,8 @@ use s3s::{S3Error, S3Result, s3_error};
 use super::bucket::{Bucket, Stored};
 use super::page::{Page, Versions, Window};
 
-/// S3 API reference, `ListObjectsV2`: "The response might contain fewer keys but will never contain more."
+/// S3 API reference, `ListObjectsV2`: "The response might contain fewer keys but will never contain
+/// more."
 const MAX_KEYS: i32 = 1000;
 
 pub(super) fn objects_v2(
@@ -172,8 +173,8 @@ struct Asked<'a> {
     url: bool,
 }
 
-/// S3 API reference, `ListObjectsV2`, `EncodingType`: `test_file(3).png` is `test_file%283%29.png`. The slash
-/// stays.
+/// S3 API reference, `ListObjectsV2`, `EncodingType`: `test_file(3).png` is `test_file%283%29.png`.
+/// The slash stays.
 const URL: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')

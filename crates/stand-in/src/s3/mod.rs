@@ -27,8 +27,8 @@ use protocol::Protocol;
 
 /// A running S3. It ends when dropped. Its content is that of the [`Buckets`] it dereferences to.
 ///
-/// Requests are path-style and signed with [`ACCESS_KEY_ID`] and [`SECRET_ACCESS_KEY`]. With this endpoint
-/// URL the SDKs choose path style by themselves, because its host is an address.
+/// Requests are path-style and signed with [`ACCESS_KEY_ID`] and [`SECRET_ACCESS_KEY`]. With this
+/// endpoint URL the SDKs choose path style by themselves, because its host is an address.
 pub type S3 = Service<Buckets>;
 
 /// What can be chosen before the start.

@@ -12,8 +12,8 @@ pub struct Object {
     pub body: Bytes,
     /// What S3 reports as the size. Putting raises it to the body's length, so it can be left at 0.
     pub size_bytes: u64,
-    /// In quotes, as on the wire. Putting replaces it: the body's MD5, or with a declared size something made
-    /// from that size.
+    /// In quotes, as on the wire. Putting replaces it: the body's MD5, or with a declared size
+    /// something made from that size.
     pub etag: String,
     /// `binary/octet-stream` when put without (S3 API reference, `PutObject`).
     pub content_type: Option<String>,
@@ -29,7 +29,8 @@ pub struct Object {
     pub expires: Option<String>,
     /// `STANDARD` when empty.
     pub storage_class: Option<String>,
-    /// The headers `x-amz-server-side-encryption` and `x-amz-server-side-encryption-…`, by name. Nothing is encrypted.
+    /// The headers `x-amz-server-side-encryption` and `x-amz-server-side-encryption-…`, by name.
+    /// Nothing is encrypted.
     pub encryption: BTreeMap<String, String>,
     /// The SHA-256 that it was put with, in base64. S3 has none of what was put without.
     pub checksum_sha256: Option<String>,

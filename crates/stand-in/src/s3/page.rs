@@ -42,7 +42,8 @@ pub(super) struct Page<'a> {
 }
 
 impl<'a> Window<'a> {
-    /// Takes the page out of the bucket: one seek in the order of keys, and one more for every common prefix.
+    /// Takes the page out of the bucket: one seek in the order of keys, and one more for every
+    /// common prefix.
     pub(super) fn page(&self, bucket: &'a Bucket) -> Page<'a> {
         let mut page = Page::default();
         let Some(mut from) = self.start().filter(|_| self.max > 0) else {
@@ -158,9 +159,9 @@ impl<'a> Page<'a> {
     }
 }
 
-/// The place of a version among a key's versions, also if it has been deleted since it was listed: deleting
-/// page by page must not end the listing. Where a null version was cannot be known then, and its key starts
-/// over.
+/// The place of a version among a key's versions, also if it has been deleted since it was listed:
+/// deleting page by page must not end the listing. Where a null version was cannot be known then,
+/// and its key starts over.
 fn sequence(versions: &[Stored], version_id: &str) -> u64 {
     match versions
         .iter()
@@ -171,8 +172,8 @@ fn sequence(versions: &[Stored], version_id: &str) -> u64 {
     }
 }
 
-/// The least string greater than everything that begins with `prefix`, if there is one. The order of
-/// characters is the order of their UTF-8 bytes.
+/// The least string greater than everything that begins with `prefix`, if there is one. The order
+/// of characters is the order of their UTF-8 bytes.
 fn successor(prefix: &str) -> Option<String> {
     let mut rest = prefix.to_owned();
     while let Some(last) = rest.pop() {

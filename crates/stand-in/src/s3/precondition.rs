@@ -1,5 +1,5 @@
-//! `If-Match` and `If-None-Match` (S3 user guide, "Add preconditions to S3 operations with conditional
-//! requests").
+//! `If-Match` and `If-None-Match` (S3 user guide, "Add preconditions to S3 operations with
+//! conditional requests").
 
 use s3s::dto::ETagCondition;
 use s3s::{S3Error, S3Result, s3_error};
@@ -21,7 +21,8 @@ pub(super) fn read(
     Ok(())
 }
 
-/// A put over `current`, the object that is there: 412, or 404 where `If-Match` finds nothing to match.
+/// A put over `current`, the object that is there: 412, or 404 where `If-Match` finds nothing to
+/// match.
 pub(super) fn put(
     current: Option<&Stored>,
     if_match: Option<&ETagCondition>,
@@ -45,8 +46,8 @@ pub(super) fn put(
     }
 }
 
-/// A delete: only the current version is compared. 412 on a delete marker, 404 where there is nothing
-/// (S3 user guide, "How to perform conditional deletes").
+/// A delete: only the current version is compared. 412 on a delete marker, 404 where there is
+/// nothing (S3 user guide, "How to perform conditional deletes").
 pub(super) fn delete(latest: Option<&Stored>, condition: Option<&ETagCondition>) -> S3Result<()> {
     let Some(condition) = condition else {
         return Ok(());

@@ -25,7 +25,8 @@ const MAX_DELETES: usize = 1000;
 /// S3 API reference, `PutObject`: the greatest object of one request, 5 GB.
 const MAX_PUT_BYTES: usize = 5 << 30;
 
-/// How the names begin of the headers that tell how an object is encrypted, in requests and answers.
+/// How the names begin of the headers that tell how an object is encrypted, in requests and
+/// answers.
 const ENCRYPTION: &str = "x-amz-server-side-encryption";
 
 pub(super) struct Protocol(pub(super) Buckets);
@@ -414,7 +415,8 @@ fn headers(bucket: &Bucket, found: &Stored) -> HeaderMap {
                 .ok()
                 .and_then(|modified| String::from_utf8(modified).ok()),
         ),
-        // S3 API reference, GetObject: "for all objects except for S3 Standard storage class objects".
+        // S3 API reference, GetObject: "for all objects except for S3 Standard storage class
+        // objects".
         (
             "x-amz-storage-class",
             object.storage_class.filter(|class| class != "STANDARD"),
@@ -463,8 +465,8 @@ fn content(object: object::Object) -> StreamingBlob {
     StreamingBlob::wrap(futures::StreamExt::chain(body, zeros))
 }
 
-/// S3 user guide, "Checking object integrity": `aws-chunked` tells how the request was sent, not what is
-/// stored.
+/// S3 user guide, "Checking object integrity": `aws-chunked` tells how the request was sent, not
+/// what is stored.
 fn without_aws_chunked(encoding: &str) -> Option<String> {
     let stored: Vec<_> = encoding
         .split(',')

@@ -34,8 +34,8 @@ const STDOUT_LIMIT: usize = 24_000;
 /// The greatest page of `ListCommands`.
 const PAGE: usize = 50;
 
-/// The content of an [`Ssm`](super::Ssm): shared with the server, and changed without a request. Clones are the same
-/// content.
+/// The content of an [`Ssm`](super::Ssm): shared with the server, and changed without a request.
+/// Clones are the same content.
 #[derive(Clone, Default)]
 pub struct Commands(pub(super) Arc<Mutex<Content>>);
 
@@ -94,7 +94,8 @@ impl Commands {
         lock(&self.0).registered.remove(instance);
     }
 
-    /// Makes a document with one step or several and these parameters, in the place of one of that name.
+    /// Makes a document with one step or several and these parameters, in the place of one of that
+    /// name.
     pub fn create_document(&self, name: &str, steps: &[&str], parameters: &[&str]) {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         lock(&self.0)
@@ -102,8 +103,8 @@ impl Commands {
             .insert(name.to_owned(), (owned(steps), owned(parameters)));
     }
 
-    /// Whether the results of commands that are sent from now on are unknown for a while: `InvocationDoesNotExist`. What is
-    /// hidden is known again with `false`.
+    /// Whether the results of commands that are sent from now on are unknown for a while:
+    /// `InvocationDoesNotExist`. What is hidden is known again with `false`.
     pub fn hide_results(&self, hides: bool) {
         let mut content = lock(&self.0);
         content.hides_results = hides;
@@ -124,8 +125,8 @@ impl Commands {
             .collect()
     }
 
-    /// Lets agents run every command that is not over: `agent` is told the command, and says what came of it. Returns these
-    /// commands as they are then.
+    /// Lets agents run every command that is not over: `agent` is told the command, and says what
+    /// came of it. Returns these commands as they are then.
     pub fn run(&self, mut agent: impl FnMut(&Command) -> Ran) -> Vec<Command> {
         let open: Vec<Command> = self
             .commands()
@@ -253,7 +254,8 @@ impl Content {
             }
         }
         if let Some(instance) = input["InstanceId"].as_str() {
-            // SSM API reference, CommandFilter: a node's id cannot be specified while a command is pending.
+            // SSM API reference, CommandFilter: a node's id cannot be specified while a command is
+            // pending.
             found.retain(|sent| {
                 sent.command.instance == instance && sent.command.status.0 != "Pending"
             });

@@ -1,5 +1,5 @@
-//! The stand-in's media services, driven by the real SDK, by players' requests and by signed ones by hand.
-//! `tests/clients` drives the same with boto3.
+//! The stand-in's media services, driven by the real SDK, by players' requests and by signed ones
+//! by hand. `tests/clients` drives the same with boto3.
 
 #![expect(
     clippy::unwrap_used,
@@ -87,7 +87,8 @@ fn get(url: &str) -> Page {
     ask("GET", url, &[]).unwrap()
 }
 
-/// What a GET without a query gets that the access key signs for a service in a region. Its signature is none.
+/// What a GET without a query gets that the access key signs for a service in a region. Its
+/// signature is none.
 fn get_signed(service: &str, region: &str, url: &str) -> Page {
     let credential = format!("{ACCESS_KEY_ID}/20261121/{region}/{service}/aws4_request");
     let signature =

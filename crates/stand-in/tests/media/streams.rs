@@ -14,7 +14,8 @@ fn quick() -> Live {
     }
 }
 
-/// A MediaPackage with the channel `a` and the endpoint `a-hls`; with its URL up to the file's name.
+/// A MediaPackage with the channel `a` and the endpoint `a-hls`; with its URL up to the file's
+/// name.
 fn streaming(live: Live) -> (MediaPackage, String) {
     let mediapackage = MediaPackage::start(&Traffic::default());
     mediapackage.create_channel("a", live);

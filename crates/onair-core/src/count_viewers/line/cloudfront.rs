@@ -24,8 +24,8 @@ pub(super) const ADDRESS: &str = "c-ip";
 const MAX_COLUMNS: usize = 64;
 
 impl Default for Columns {
-    /// As CloudFront writes them since 2014 (CloudFront Developer Guide, "Standard log file fields"), for a log whose
-    /// first lines were cut off.
+    /// As CloudFront writes them since 2014 (CloudFront Developer Guide, "Standard log file
+    /// fields"), for a log whose first lines were cut off.
     fn default() -> Self {
         Self([
             Some(0),

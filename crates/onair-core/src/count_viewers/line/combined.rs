@@ -1,7 +1,7 @@
 use super::{Asked, Request, quoted, request_line, some, time, until};
 
-/// `address - user [time] "request" status bytes "referer" "agent" "forwarded for"`; the last, or the last three, may be
-/// missing (nginx, `ngx_http_log_module`; Apache's `common`).
+/// `address - user [time] "request" status bytes "referer" "agent" "forwarded for"`; the last, or
+/// the last three, may be missing (nginx, `ngx_http_log_module`; Apache's `common`).
 pub(super) fn read(line: &[u8]) -> Option<Request<'_>> {
     let mut rest = line;
     let address = until(&mut rest, b' ')?;
