@@ -1,4 +1,4 @@
-//! How long files may be, and what they must not name.
+//! How wide comments may be, and what files must not name.
 
 use super::{assert_none, files, read};
 use std::path::Path;
@@ -8,29 +8,42 @@ use stories::root;
 /// Folders with sources.
 const SOURCES: [&str; 5] = ["crates", "functions", "tests", "bench", "fuzz"];
 
+/// rustfmt breaks code at this column, but not comments.
+const LINE_WIDTH: usize = 100;
+
 #[test]
-fn no_source_file_is_longer_than_a_reader_can_hold() {
+fn no_comment_line_is_longer_than_100_columns() {
     let mut breaches = Vec::new();
     for file in files(&SOURCES, ".rs") {
-        let text = read(&file);
-        let lines = text
-            .lines()
-            .take_while(|line| line.trim() != "#[cfg(test)]")
-            .count();
-        let in_function = file.starts_with("functions/");
-        let limit = match file.as_str() {
-            file if file.starts_with("tests/") || file.contains("/tests/") => 500,
-            file if in_function && file.ends_with("/src/main.rs") => 25,
-            file if in_function && file.ends_with("/src/lib.rs") => 150,
-            _ => 400,
-        };
-        if lines > limit {
-            breaches.push(format!(
-                "{file} has {lines} lines before its tests; {limit} are allowed"
-            ));
+        for (number, line) in read(&file).lines().enumerate() {
+            let columns = line.chars().count();
+            if columns > LINE_WIDTH && is_comment(line) && can_be_wrapped(line) {
+                breaches.push(format!(
+                    "{file}:{}: this comment has {columns} columns: wrap it at {LINE_WIDTH}",
+                    number + 1
+                ));
+            }
         }
     }
     assert_none(&breaches);
+}
+
+#[test]
+fn only_an_address_that_cannot_be_broken_may_be_longer() {
+    let address = format!("https://example.com/{}", "a".repeat(LINE_WIDTH));
+    assert!(!can_be_wrapped(&format!("    /// {address}")));
+    assert!(can_be_wrapped(&format!("    /// The source is {address}")));
+    assert!(can_be_wrapped(&format!("// {}", "word ".repeat(30))));
+    assert!(is_comment("    //! text") && !is_comment(r#"let a = "https://a";"#));
+}
+
+fn is_comment(line: &str) -> bool {
+    line.trim_start().starts_with("//")
+}
+
+/// A comment with one word, such as a long address, cannot be wrapped.
+fn can_be_wrapped(comment: &str) -> bool {
+    comment.split_whitespace().count() > 2
 }
 
 /// The table in `tests/template/test_events.py` does not count: it has every file by itself.
