@@ -20,7 +20,7 @@ mod viewer;
 mod web;
 
 use camera::Camera;
-use onair_core::publish_live::snapshot::Snapshot;
+use onair_core::publish_live::media_playlist::MediaPlaylist;
 use scenes::live_stream::{BUCKET, publisher};
 use stand_in::{S3, Site, Versioning};
 use station::Station;
@@ -89,7 +89,7 @@ fn what_a_camera_sends_is_watched_without_a_stall() {
         }
     );
 
-    let snapshot = Snapshot::parse(&published()).unwrap();
+    let snapshot = MediaPlaylist::parse(&published()).unwrap();
     assert_eq!(snapshot.target_s, 2, "key frames came when they were due");
     // The first that nginx-rtmp writes has one, since nothing was before it.
     let since_begin = snapshot.segments.iter().skip(1);
@@ -156,7 +156,7 @@ fn a_camera_with_few_key_frames_makes_no_long_segment() {
     wait_until("six segments", ON_AIR_LIMIT, || {
         segments(&station.playlist(STREAM, "180p")) >= 6
     });
-    let snapshot = Snapshot::parse(&station.playlist(STREAM, "180p")).unwrap();
+    let snapshot = MediaPlaylist::parse(&station.playlist(STREAM, "180p")).unwrap();
     assert!(
         snapshot
             .segments
@@ -179,7 +179,7 @@ fn a_segment_without_a_key_frame_is_an_alarm_and_has_an_end() {
         alarms += &station.alarm(1).1;
         segments(&station.playlist("raw", "90p")) >= 3
     });
-    let snapshot = Snapshot::parse(&station.playlist("raw", "90p")).unwrap();
+    let snapshot = MediaPlaylist::parse(&station.playlist("raw", "90p")).unwrap();
     let longest = snapshot
         .segments
         .iter()
@@ -222,8 +222,8 @@ fn a_camera_that_comes_back_goes_on_where_it_was() {
     station.start_rtmp(1);
     start_publish_live(&mut station, &s3);
     let playlist = format!("live/{STREAM}_90p/index.m3u8");
-    let published = || Snapshot::parse(&s3.text(BUCKET, &playlist)?).ok();
-    let end = |snapshot: &Snapshot| snapshot.sequence + snapshot.segments.len() as u64;
+    let published = || MediaPlaylist::parse(&s3.text(BUCKET, &playlist)?).ok();
+    let end = |snapshot: &MediaPlaylist| snapshot.sequence + snapshot.segments.len() as u64;
     let mut before = 0;
     for round in 0..3 {
         let camera = Camera::start(&station.publish_url(STREAM, &station.secret()), 25);

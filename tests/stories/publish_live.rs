@@ -6,8 +6,8 @@ mod disk;
 mod ends;
 mod operator;
 
+use onair_core::publish_live::media_playlist::MediaPlaylist;
 use onair_core::publish_live::names::file_of;
-use onair_core::publish_live::snapshot::Snapshot;
 use scenes::live_stream::{self, BUCKET, LiveStream};
 use scenes::program::Program;
 use stand_in::{Buckets, Fault, S3};
@@ -77,7 +77,7 @@ fn look(buckets: &Buckets, sequences: &mut BTreeMap<String, u64>) -> Vec<String>
         let Some(text) = buckets.text(BUCKET, playlist) else {
             continue;
         };
-        let Ok(snapshot) = Snapshot::parse(&text) else {
+        let Ok(snapshot) = MediaPlaylist::parse(&text) else {
             continue;
         };
         let before = sequences.insert(playlist.clone(), snapshot.sequence);
@@ -171,7 +171,7 @@ impl Live {
             wait_until("the end", || {
                 self.playlist(rendition).contains("#EXT-X-ENDLIST")
             });
-            let snapshot = Snapshot::parse(&self.playlist(rendition)).unwrap();
+            let snapshot = MediaPlaylist::parse(&self.playlist(rendition)).unwrap();
             snapshot.sequence + snapshot.segments.len() as u64
         })
     }
@@ -195,7 +195,7 @@ fn what_ffmpeg_writes_is_published_and_nothing_is_named_before_it_is_there() {
             Some("application/vnd.apple.mpegurl")
         );
         assert_eq!(object.cache_control.as_deref(), Some("max-age=0"));
-        let snapshot = Snapshot::parse(&live.playlist("hd")).unwrap();
+        let snapshot = MediaPlaylist::parse(&live.playlist("hd")).unwrap();
         let segment = format!("live/hd/{}", snapshot.segments[0].uri);
         let object = live.s3.object(BUCKET, &segment).unwrap();
         assert!(
@@ -288,12 +288,12 @@ fn an_encoder_that_begins_again_goes_on_behind_a_discontinuity() {
     });
     encoder.kill().unwrap();
     encoder.wait().unwrap();
-    let before = Snapshot::parse(&live.playlist("hd")).unwrap();
+    let before = MediaPlaylist::parse(&live.playlist("hd")).unwrap();
     let mut encoder = ffmpeg(live.dir.path(), 6, &[]);
     wait_until("the second run", || {
         live.playlist("hd").contains("#EXT-X-DISCONTINUITY\n")
     });
-    let after = Snapshot::parse(&live.playlist("hd")).unwrap();
+    let after = MediaPlaylist::parse(&live.playlist("hd")).unwrap();
     assert!(after.sequence >= before.sequence);
     assert_eq!(
         after

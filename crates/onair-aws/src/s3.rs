@@ -6,7 +6,7 @@ mod publishing;
 
 pub use emptying::{Tally, Unfinished};
 pub use listing::{Contents, Folder};
-pub use publishing::{Publisher, Recalled, Target};
+pub use publishing::{PublisherId, PutTarget, StoredPlaylist};
 
 use crate::error::Error;
 use crate::pace::Pace;

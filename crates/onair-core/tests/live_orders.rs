@@ -1,10 +1,10 @@
 //! Publishing live in any order of events: a model of a transcoder's disk and of S3 around the
 //! state machine, and what must hold at every moment.
 
-use onair_core::publish_live::job::{Job, OnLost, Outcome, Rules};
+use onair_core::publish_live::job::{Job, LivePolicy, OnLost, Outcome};
+use onair_core::publish_live::media_playlist::MediaPlaylist;
 use onair_core::publish_live::names::{FileId, file_of};
-use onair_core::publish_live::publisher::Publisher;
-use onair_core::publish_live::snapshot::Snapshot;
+use onair_core::publish_live::publisher::LivePublisher;
 use onair_core::publish_live::vod::vod_name;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
@@ -72,7 +72,7 @@ struct World {
     clock_ms: u64,
     events: VecDeque<Event>,
     s3: BTreeMap<String, String>,
-    publisher: Publisher,
+    publisher: LivePublisher,
     busy: Vec<Job>,
     now: Duration,
     seen: [Seen; 2],
@@ -80,10 +80,10 @@ struct World {
     kills: usize,
 }
 
-fn publisher(keeps: bool) -> Publisher {
-    Publisher::new(Rules {
+fn publisher(keeps: bool) -> LivePublisher {
+    LivePublisher::new(LivePolicy {
         on_lost: OnLost::Gap,
-        keep: (!keeps).then_some(Duration::from_secs(5)),
+        delete_after: (!keeps).then_some(Duration::from_secs(5)),
     })
 }
 
@@ -214,7 +214,7 @@ impl World {
     /// Does in S3 what a job asks for; what comes of it.
     fn perform(&mut self, job: &Job) -> Outcome {
         match job {
-            Job::Recall(name) => Outcome::Recalled(
+            Job::ReadPublished(name) => Outcome::Recalled(
                 self.s3
                     .get(name)
                     .cloned()
@@ -229,7 +229,7 @@ impl World {
                     );
                     Outcome::Done
                 }
-                _ => Outcome::Hopeless("it is gone".to_owned()),
+                _ => Outcome::Permanent("it is gone".to_owned()),
             },
             Job::Publish { name, text } => {
                 self.s3.insert(name.clone(), text.clone());
@@ -303,7 +303,7 @@ impl World {
             let Some(text) = self.s3.get(&name) else {
                 continue;
             };
-            let visible = Snapshot::parse(text).unwrap();
+            let visible = MediaPlaylist::parse(text).unwrap();
             for need in visible.needs() {
                 let object = file_of(&name, need).unwrap();
                 assert!(
@@ -355,7 +355,7 @@ impl World {
         let Some(text) = self.s3.get(&name) else {
             return;
         };
-        let visible = Snapshot::parse(text).unwrap();
+        let visible = MediaPlaylist::parse(text).unwrap();
         for need in visible.needs() {
             let object = file_of(&name, need).unwrap();
             assert!(
@@ -407,7 +407,7 @@ impl World {
             }
             let path = format!("{}/{}.ts", RENDITIONS[rendition], next - 1);
             let text = &self.s3[&playlist(rendition)];
-            let visible = Snapshot::parse(text).unwrap();
+            let visible = MediaPlaylist::parse(text).unwrap();
             assert!(!visible.ended, "{text}");
             let last = visible.segments.last().unwrap();
             if last.gap {
@@ -433,13 +433,13 @@ impl World {
         let Some(text) = self.s3.get(&playlist(rendition)).filter(|_| known) else {
             return;
         };
-        let live = Snapshot::parse(text).unwrap();
+        let live = MediaPlaylist::parse(text).unwrap();
         assert!(live.ended, "{text}");
         if !self.keeps {
             return;
         }
         let text = &self.s3[&vod_name(&playlist(rendition))];
-        let all = Snapshot::parse(text).unwrap();
+        let all = MediaPlaylist::parse(text).unwrap();
         assert!(
             all.ended && text.contains("#EXT-X-PLAYLIST-TYPE:VOD"),
             "{text}"

@@ -1,8 +1,8 @@
-//! Rules of publishing live, each on a stream of a few segments.
+//! LivePolicy of publishing live, each on a stream of a few segments.
 
-use onair_core::publish_live::job::{Job, OnLost, Outcome, Rules};
+use onair_core::publish_live::job::{Job, LivePolicy, OnLost, Outcome};
 use onair_core::publish_live::names::FileId;
-use onair_core::publish_live::publisher::Publisher;
+use onair_core::publish_live::publisher::LivePublisher;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ const KEPT_S: u64 = 300;
 /// A disk, a bucket, and the publisher between them. Files are named with the time at which they
 /// were written.
 struct Stream {
-    publisher: Publisher,
+    publisher: LivePublisher,
     files: BTreeMap<String, FileId>,
     bucket: BTreeMap<String, String>,
     /// Files that cannot be put.
-    hopeless: Vec<&'static str>,
+    permanent: Vec<&'static str>,
     /// Playlists that S3 refuses.
     refused: bool,
 }
@@ -26,7 +26,7 @@ impl Stream {
             publisher: publisher(),
             files: BTreeMap::new(),
             bucket: BTreeMap::new(),
-            hopeless: Vec::new(),
+            permanent: Vec::new(),
             refused: false,
         };
         files
@@ -58,13 +58,13 @@ impl Stream {
         let now = Duration::from_secs(at_s);
         while let Some(job) = self.publisher.next(now) {
             let outcome = match &job {
-                Job::Recall(name) => Outcome::Recalled(
+                Job::ReadPublished(name) => Outcome::Recalled(
                     self.bucket
                         .get(name)
                         .map(|text| (text.clone(), Duration::from_secs(1))),
                 ),
-                Job::Upload { path, .. } if self.hopeless.contains(&path.as_str()) => {
-                    Outcome::Hopeless(format!("{path} was written again"))
+                Job::Upload { path, .. } if self.permanent.contains(&path.as_str()) => {
+                    Outcome::Permanent(format!("{path} was written again"))
                 }
                 Job::Publish { .. } if self.refused => Outcome::Failed {
                     why: "refused".to_owned(),
@@ -96,10 +96,10 @@ impl Stream {
     }
 }
 
-fn publisher() -> Publisher {
-    Publisher::new(Rules {
+fn publisher() -> LivePublisher {
+    LivePublisher::new(LivePolicy {
         on_lost: OnLost::Gap,
-        keep: Some(Duration::from_secs(KEPT_S)),
+        delete_after: Some(Duration::from_secs(KEPT_S)),
     })
 }
 
@@ -159,11 +159,11 @@ fn what_is_named_again_is_not_deleted() {
 #[test]
 fn the_longest_window_keeps_everything() {
     let mut stream = Stream::new(&[("1.ts", 1), ("2.ts", 2)]);
-    let rules = Rules {
+    let rules = LivePolicy {
         on_lost: OnLost::Gap,
-        keep: Some(Duration::MAX),
+        delete_after: Some(Duration::MAX),
     };
-    stream.publisher = Publisher::new(rules);
+    stream.publisher = LivePublisher::new(rules);
 
     stream
         .read("index.m3u8", &playlist(1, &segments(&["1.ts"])), 1)
@@ -182,7 +182,7 @@ fn the_longest_window_keeps_everything() {
 fn a_named_file_that_is_gone_is_no_new_beginning() {
     let text = playlist(5, &segments(&["5.ts", "6.ts", "7.ts"]));
     let mut stream = Stream::new(&[("5.ts", 5), ("6.ts", 6), ("7.ts", 7)]);
-    stream.hopeless = vec!["6.ts"];
+    stream.permanent = vec!["6.ts"];
     stream.read("index.m3u8", &text, 0).unwrap();
     stream.work(10);
     let before = stream.visible().to_owned();
@@ -312,7 +312,7 @@ fn a_file_that_comes_before_s3_does_is_no_new_beginning() {
 #[test]
 fn a_gap_stays_one_though_its_file_was_written_again() {
     let mut stream = Stream::new(&[("5.ts", 5), ("6.ts", 6), ("7.ts", 7), ("8.ts", 8)]);
-    stream.hopeless = vec!["6.ts"];
+    stream.permanent = vec!["6.ts"];
     stream
         .read(
             "index.m3u8",
@@ -321,7 +321,7 @@ fn a_gap_stays_one_though_its_file_was_written_again() {
         )
         .unwrap();
     stream.work(10);
-    stream.hopeless.clear();
+    stream.permanent.clear();
     stream.write("6.ts", 66);
     stream
         .read(

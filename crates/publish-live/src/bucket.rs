@@ -1,12 +1,12 @@
 //! The bucket: jobs are done here.
 
 use crate::Error;
-use crate::disk::{Disk, Unread};
+use crate::disk::{Disk, FileReadError};
 use crate::settings::Settings;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use onair_aws::s3::{Publisher, S3, Target};
+use onair_aws::s3::{PublisherId, PutTarget, S3};
 use onair_core::publish_live::job::{Job, Outcome};
-use onair_core::publish_live::names::{FileId, kind};
+use onair_core::publish_live::names::{FileId, file_kind};
 use percent_encoding::percent_decode_str;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -33,11 +33,11 @@ const AT_WORK: Duration = Duration::from_secs(30);
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 /// A prefix of a bucket, and who publishes there.
-pub(crate) struct Bucket {
+pub(crate) struct LiveBucket {
     s3: S3,
     bucket: String,
     prefix: String,
-    publisher: Publisher,
+    publisher: PublisherId,
     memory: Semaphore,
     /// The process of the same name that came in between, by playlist. What was sent before a
     /// process was killed may do so once.
@@ -48,7 +48,7 @@ pub(crate) struct Bucket {
     pauses: Mutex<HashMap<String, (ExponentialBackoff, u32)>>,
 }
 
-impl Bucket {
+impl LiveBucket {
     /// # Errors
     ///
     /// When nobody says in which region the bucket is.
@@ -63,7 +63,7 @@ impl Bucket {
             publisher,
             ..
         } = settings;
-        let publisher = Publisher {
+        let publisher = PublisherId {
             name: publisher.clone(),
             run: run(),
         };
@@ -86,7 +86,11 @@ impl Bucket {
 
     /// Looks whether the bucket is there and may be read, before anything is to be put.
     pub(crate) async fn look(&self) {
-        if let Err(error) = self.s3.recall(&self.bucket, &self.key("index.m3u8")).await {
+        if let Err(error) = self
+            .s3
+            .get_playlist(&self.bucket, &self.key("index.m3u8"))
+            .await
+        {
             tracing::error!(
                 "the bucket cannot be read, and nothing will be published before it can: {error}"
             );
@@ -96,7 +100,7 @@ impl Bucket {
     /// Does a job.
     pub(crate) async fn perform(&self, job: Job, disk: &Disk) -> (Job, Result<Outcome, Error>) {
         let outcome = match &job {
-            Job::Recall(name) => self.recall(name).await,
+            Job::ReadPublished(name) => self.recall(name).await,
             Job::Upload { path, file, name } => Ok(self.upload(disk, path, *file, name).await),
             Job::Publish { name, text } => self.publish(name, text).await,
             Job::Delete(names) => Ok(self.delete(names).await),
@@ -105,11 +109,11 @@ impl Bucket {
     }
 
     async fn recall(&self, name: &str) -> Result<Outcome, Error> {
-        let found = match self.s3.recall(&self.bucket, &self.key(name)).await {
+        let found = match self.s3.get_playlist(&self.bucket, &self.key(name)).await {
             Ok(found) => found,
             Err(error) => return Ok(self.failed(name, &error)),
         };
-        self.went_well(name);
+        self.succeeded(name);
         let Some(found) = found else {
             return Ok(Outcome::Recalled(None));
         };
@@ -131,18 +135,18 @@ impl Bucket {
             .clamp(1, MEMORY);
         // It is never closed.
         let Ok(_memory) = self.memory.acquire_many(units).await else {
-            return Outcome::Hopeless("the daemon ends".to_owned());
+            return Outcome::Permanent("the daemon ends".to_owned());
         };
         if file.size_bytes > LARGEST_BYTES {
-            return Outcome::Hopeless(format!(
+            return Outcome::Permanent(format!(
                 "{path} has {} bytes: that is no segment",
                 file.size_bytes
             ));
         }
         let bytes = match disk.content(path, file) {
             Ok(bytes) => bytes,
-            Err(Unread::Gone(why)) => return Outcome::Hopeless(why),
-            Err(Unread::Failed(why)) => {
+            Err(FileReadError::Gone(why)) => return Outcome::Permanent(why),
+            Err(FileReadError::Failed(why)) => {
                 return Outcome::Failed {
                     why,
                     pause: self.pause(name),
@@ -150,8 +154,8 @@ impl Bucket {
             }
         };
         let content_type =
-            kind(path).map_or("application/octet-stream", |(_, content_type)| content_type);
-        let target = Target {
+            file_kind(path).map_or("application/octet-stream", |(_, content_type)| content_type);
+        let target = PutTarget {
             bucket: &self.bucket,
             key: &self.key(name),
             content_type,
@@ -160,7 +164,7 @@ impl Bucket {
         };
         match self.s3.put_file(&target, bytes).await {
             Ok(()) => {
-                self.went_well(name);
+                self.succeeded(name);
                 Outcome::Done
             }
             Err(error) => self.failed(name, &error),
@@ -169,9 +173,9 @@ impl Bucket {
 
     async fn publish(&self, name: &str, text: &str) -> Result<Outcome, Error> {
         let content_type =
-            kind(name).map_or("application/octet-stream", |(_, content_type)| content_type);
+            file_kind(name).map_or("application/octet-stream", |(_, content_type)| content_type);
         let cache_control = cache_control(text);
-        let target = Target {
+        let target = PutTarget {
             bucket: &self.bucket,
             key: &self.key(name),
             content_type,
@@ -186,7 +190,7 @@ impl Bucket {
         {
             Ok(Some(e_tag)) => {
                 with(&self.e_tags, |e_tags| e_tags.insert(name.to_owned(), e_tag));
-                self.went_well(name);
+                self.succeeded(name);
                 Ok(Outcome::Done)
             }
             Ok(None) => self.settle(name, text).await,
@@ -197,7 +201,7 @@ impl Bucket {
     /// What is there is not what was there: either an earlier try of ours came through unheard, or
     /// somebody else is at work.
     async fn settle(&self, name: &str, text: &str) -> Result<Outcome, Error> {
-        let found = match self.s3.recall(&self.bucket, &self.key(name)).await {
+        let found = match self.s3.get_playlist(&self.bucket, &self.key(name)).await {
             Ok(found) => found,
             Err(error) => return Ok(self.failed(name, &error)),
         };
@@ -251,7 +255,7 @@ impl Bucket {
         }
     }
 
-    fn is_at_work(&self, publisher: &Publisher, age: Duration) -> bool {
+    fn is_at_work(&self, publisher: &PublisherId, age: Duration) -> bool {
         publisher.name != self.publisher.name && age < AT_WORK
     }
 
@@ -307,7 +311,7 @@ impl Bucket {
         ATTEMPT + Duration::from_secs_f64(seconds) * 4_u32.pow(failures.min(MAX_QUARTERINGS))
     }
 
-    fn went_well(&self, name: &str) {
+    fn succeeded(&self, name: &str) {
         with(&self.pauses, |known| known.remove(name));
     }
 }

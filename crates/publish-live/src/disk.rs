@@ -19,7 +19,7 @@ pub(crate) struct Disk {
 
 /// Why a file was not read.
 #[derive(Debug)]
-pub(crate) enum Unread {
+pub(crate) enum FileReadError {
     /// It is not there, or not the one that was asked for.
     Gone(String),
     /// It may be read later.
@@ -73,7 +73,7 @@ impl Disk {
     }
 
     /// The content of a file, if it is still this one.
-    pub(crate) fn content(&self, path: &str, file: FileId) -> Result<Vec<u8>, Unread> {
+    pub(crate) fn content(&self, path: &str, file: FileId) -> Result<Vec<u8>, FileReadError> {
         let read = || -> io::Result<(FileId, Vec<u8>, FileId)> {
             let mut open = self.open(path)?;
             let before = id(&open.metadata()?);
@@ -84,12 +84,12 @@ impl Disk {
             Ok((before, bytes, id(&open.metadata()?)))
         };
         let (before, bytes, after) = read().map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Unread::Gone(format!("{path}: {error}")),
-            _ => Unread::Failed(format!("{path}: {error}")),
+            io::ErrorKind::NotFound => FileReadError::Gone(format!("{path}: {error}")),
+            _ => FileReadError::Failed(format!("{path}: {error}")),
         })?;
         match before == file && after == file {
             true => Ok(bytes),
-            false => Err(Unread::Gone(format!("{path} was written again"))),
+            false => Err(FileReadError::Gone(format!("{path} was written again"))),
         }
     }
 

@@ -5,27 +5,27 @@
 
 mod bucket;
 mod disk;
-mod once;
+mod folder_watcher;
 mod report;
 mod settings;
+mod single_instance;
 mod terminal;
-mod watch;
 
 pub use settings::Arguments;
 pub use terminal::Terminal;
 
-use bucket::Bucket;
+use bucket::LiveBucket;
 use disk::Disk;
+use folder_watcher::{FolderWatcher, FsEvent};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
-use onair_core::publish_live::job::Rules;
-use onair_core::publish_live::publisher::Publisher;
+use onair_core::publish_live::job::LivePolicy;
+use onair_core::publish_live::publisher::LivePublisher;
 use report::Reporter;
-use settings::{Log, Settings};
+use settings::{LogOutput, Settings};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use watch::{News, Watch};
 
 /// Why the daemon cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -80,8 +80,8 @@ pub fn open_log(arguments: &Arguments) -> Terminal {
         .with_target(false)
         .with_writer(terminal.writer());
     match arguments.log() {
-        Log::Json => lines.json().flatten_event(true).init(),
-        Log::Text => lines.init(),
+        LogOutput::Json => lines.json().flatten_event(true).init(),
+        LogOutput::Text => lines.init(),
     }
     terminal
 }
@@ -95,11 +95,11 @@ pub async fn run(arguments: Arguments, terminal: Terminal) -> Result<(), Error> 
     // First of all: from here on a signal does not kill the process.
     let mut stop = StopSignals::install()?;
     let settings = Settings::from(arguments);
-    let watch = Watch::new(&settings.dir)?;
-    let _once = once::claim(&settings)?;
+    let watch = FolderWatcher::new(&settings.dir)?;
+    let _single_instance = single_instance::claim(&settings)?;
     // The instance metadata may take seconds to answer.
     let bucket = tokio::select! {
-        bucket = Bucket::connect(&settings) => bucket?,
+        bucket = LiveBucket::connect(&settings) => bucket?,
         () = stop.received() => {
             tracing::info!("stopped while looking for the region: nothing was published");
             return Ok(());
@@ -131,17 +131,17 @@ impl StopSignals {
 
 async fn publish(
     settings: &Settings,
-    mut watch: Watch,
-    bucket: &Bucket,
+    mut watch: FolderWatcher,
+    bucket: &LiveBucket,
     mut terminal: Terminal,
     mut stop: StopSignals,
 ) -> Result<(), Error> {
     let disk = Disk::new(&settings.dir);
     let mut look = std::pin::pin!(bucket.look().fuse());
     let mut reporter = Reporter::new(settings);
-    let mut publisher = Publisher::new(Rules {
+    let mut publisher = LivePublisher::new(LivePolicy {
         on_lost: settings.on_lost,
-        keep: settings.keep,
+        delete_after: settings.keep,
     });
     let began = Instant::now();
     let mut busy = FuturesUnordered::new();
@@ -165,9 +165,9 @@ async fn publish(
         }
         tokio::select! {
             news = watch.next(), if until.is_none() => match news? {
-                News::Closed(path) => read(&mut publisher, &disk, &path, began.elapsed()),
-                News::Gone(path) => publisher.playlist_gone(&path, began.elapsed()),
-                News::LookThrough => look_through(&mut publisher, &disk, began.elapsed()),
+                FsEvent::Closed(path) => read(&mut publisher, &disk, &path, began.elapsed()),
+                FsEvent::Gone(path) => publisher.playlist_gone(&path, began.elapsed()),
+                FsEvent::LookThrough => look_through(&mut publisher, &disk, began.elapsed()),
             },
             Some((job, outcome)) = busy.next(), if !busy.is_empty() => {
                 let outcome = outcome?;
@@ -186,7 +186,7 @@ async fn publish(
 }
 
 /// Tells the publisher of all playlists that are there, and of those that are not there any more.
-fn look_through(publisher: &mut Publisher, disk: &Disk, now: Duration) {
+fn look_through(publisher: &mut LivePublisher, disk: &Disk, now: Duration) {
     let found = disk.playlists();
     let known: Vec<String> = publisher
         .renditions()
@@ -201,7 +201,7 @@ fn look_through(publisher: &mut Publisher, disk: &Disk, now: Duration) {
 }
 
 /// Tells the publisher of a file that was closed, moved or found.
-fn read(publisher: &mut Publisher, disk: &Disk, path: &str, now: Duration) {
+fn read(publisher: &mut LivePublisher, disk: &Disk, path: &str, now: Duration) {
     if !path.ends_with(".m3u8") {
         if let Some(file) = disk.file(path) {
             publisher.file_closed(path, file, now);

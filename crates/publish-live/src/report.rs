@@ -1,9 +1,9 @@
 //! What is said of the work: in the log, and as figures now and then.
 
-use crate::settings::{Log, Settings};
+use crate::settings::{LogOutput, Settings};
 use onair_core::metrics::{Metric, embedded_metrics};
 use onair_core::publish_live::job::{Job, Outcome};
-use onair_core::publish_live::publisher::{Lag, Publisher};
+use onair_core::publish_live::publisher::{LivePublisher, PublishLag};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,17 +11,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// A playlist that has been waiting for so long is behind.
 const BEHIND: Duration = Duration::from_secs(10);
 /// What happens again and again is said so often.
-const SELDOM: Duration = Duration::from_secs(10);
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Says what happens.
 #[derive(Debug)]
 pub(crate) struct Reporter {
-    log: Log,
-    failed: Seldom,
+    log: LogOutput,
+    failed: LogThrottle,
     /// The same of deletions, which nobody else would notice.
-    undeleted: Seldom,
-    hopeless: Seldom,
-    lost: Seldom,
+    undeleted: LogThrottle,
+    permanent: LogThrottle,
+    lost: LogThrottle,
     /// Since when nothing has gone well.
     fails_since: Option<Duration>,
     /// Playlists that were published.
@@ -31,17 +31,17 @@ pub(crate) struct Reporter {
 
 /// What may come in crowds: one of them is let through in ten seconds.
 #[derive(Debug, Default)]
-struct Seldom {
+struct LogThrottle {
     last: Option<Duration>,
     held_back: usize,
 }
 
-impl Seldom {
+impl LogThrottle {
     /// How many were held back before this one, if this one is let through, in words.
     fn more(&mut self, now: Duration) -> Option<String> {
         if self
             .last
-            .is_some_and(|last| now.saturating_sub(last) < SELDOM)
+            .is_some_and(|last| now.saturating_sub(last) < LOG_INTERVAL)
         {
             self.held_back += 1;
             return None;
@@ -58,10 +58,10 @@ impl Reporter {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             log: settings.log,
-            failed: Seldom::default(),
-            undeleted: Seldom::default(),
-            hopeless: Seldom::default(),
-            lost: Seldom::default(),
+            failed: LogThrottle::default(),
+            undeleted: LogThrottle::default(),
+            permanent: LogThrottle::default(),
+            lost: LogThrottle::default(),
             fails_since: None,
             published: BTreeSet::new(),
             gaps: 0,
@@ -71,7 +71,7 @@ impl Reporter {
     /// Says what came of a job.
     pub(crate) fn note(&mut self, job: &Job, outcome: &Outcome, now: Duration) {
         let name = match job {
-            Job::Recall(name) | Job::Upload { name, .. } | Job::Publish { name, .. } => {
+            Job::ReadPublished(name) | Job::Upload { name, .. } | Job::Publish { name, .. } => {
                 name.as_str()
             }
             Job::Delete(_) => "",
@@ -108,8 +108,8 @@ impl Reporter {
                     );
                 }
             }
-            Outcome::Hopeless(why) => {
-                if let Some(more) = self.hopeless.more(now) {
+            Outcome::Permanent(why) => {
+                if let Some(more) = self.permanent.more(now) {
                     tracing::warn!(object.name = name, "it will not be published: {why}{more}");
                 }
             }
@@ -128,18 +128,18 @@ impl Reporter {
 
     /// Figures since the last time: for people as lines, for CloudWatch as embedded metrics on
     /// standard output.
-    pub(crate) fn report(&mut self, publisher: &mut Publisher, now: Duration) {
+    pub(crate) fn report(&mut self, publisher: &mut LivePublisher, now: Duration) {
         let lags = publisher.take_lags();
         let is_behind = |since: Duration| now.saturating_sub(since) > BEHIND;
         let behind: Vec<String> = publisher
             .renditions()
             .filter(|(_, progress)| progress.waits_since.is_some_and(is_behind))
             .map(|(playlist, progress)| {
-                let trouble = progress
-                    .trouble
+                let cause = progress
+                    .cause
                     .map(|why| format!(": {why}"))
                     .unwrap_or_default();
-                format!("{playlist}, {} files to go{trouble}", progress.to_upload)
+                format!("{playlist}, {} files to go{cause}", progress.to_upload)
             })
             .collect();
         for playlist in &behind {
@@ -159,14 +159,14 @@ impl Reporter {
             );
         }
         match self.log {
-            Log::Text => say(&lags),
-            Log::Json => measure(&lags, behind.len(), self.gaps),
+            LogOutput::Text => say(&lags),
+            LogOutput::Json => measure(&lags, behind.len(), self.gaps),
         }
         self.gaps = 0;
     }
 
     /// Says what is left undone at the end.
-    pub(crate) fn left(&self, publisher: &Publisher) {
+    pub(crate) fn left(&self, publisher: &LivePublisher) {
         let waiting = publisher
             .renditions()
             .filter(|(_, progress)| progress.waits_since.is_some());
@@ -182,7 +182,7 @@ impl Reporter {
     }
 }
 
-fn say(lags: &[Lag]) {
+fn say(lags: &[PublishLag]) {
     let Some(worst) = lags.iter().max_by_key(|lag| lag.playlist) else {
         return;
     };
@@ -194,7 +194,7 @@ fn say(lags: &[Lag]) {
     );
 }
 
-fn measure(lags: &[Lag], behind: usize, gaps: usize) {
+fn measure(lags: &[PublishLag], behind: usize, gaps: usize) {
     let count = |count| u64::try_from(count).unwrap_or(u64::MAX);
     let time = SystemTime::now()
         .duration_since(UNIX_EPOCH)

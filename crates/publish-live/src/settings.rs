@@ -48,7 +48,7 @@ pub struct Arguments {
         value_parser = target,
         help = "S3 URL to publish to: s3://BUCKET or s3://BUCKET/PREFIX"
     )]
-    target: Target,
+    target: LiveTarget,
     /// Seconds until a segment that no playlist names any more is deleted, 0 to 31536000; not used
     /// with --keep
     #[arg(
@@ -65,8 +65,8 @@ pub struct Arguments {
     #[arg(long, env = "ONAIR_KEEP", value_parser = switch)]
     keep: bool,
     /// Treatment of a segment that cannot be published
-    #[arg(long, env = "ONAIR_ON_LOST", value_enum, default_value_t = Lost::Gap)]
-    on_lost: Lost,
+    #[arg(long, env = "ONAIR_ON_LOST", value_enum, default_value_t = OnLostArgument::Gap)]
+    on_lost: OnLostArgument,
     /// Seconds between two reports of figures, 1 to 86400
     #[arg(
         long,
@@ -78,12 +78,12 @@ pub struct Arguments {
     )]
     report_every: u64,
     /// Format of the log
-    #[arg(long, env = "ONAIR_LOG", value_enum, default_value_t = Log::Text)]
-    log: Log,
+    #[arg(long, env = "ONAIR_LOG", value_enum, default_value_t = LogOutput::Text)]
+    log: LogOutput,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Lost {
+enum OnLostArgument {
     /// Players are told that the segment is missing (EXT-X-GAP)
     Gap,
     /// The playlist waits until the transcoder no longer names the segment
@@ -92,7 +92,7 @@ enum Lost {
 
 /// How to log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Log {
+pub(crate) enum LogOutput {
     /// Lines for people
     Text,
     /// One JSON object per line, and metrics for CloudWatch on standard output
@@ -101,13 +101,13 @@ pub(crate) enum Log {
 
 /// Where to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Target {
+pub(crate) struct LiveTarget {
     pub(crate) bucket: String,
     /// Empty, or with a slash at its end.
     pub(crate) prefix: String,
 }
 
-impl Display for Target {
+impl Display for LiveTarget {
     fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
         write!(to, "s3://{}/{}", self.bucket, self.prefix)
     }
@@ -117,17 +117,17 @@ impl Display for Target {
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) dir: PathBuf,
-    pub(crate) target: Target,
+    pub(crate) target: LiveTarget,
     pub(crate) keep: Option<Duration>,
     pub(crate) on_lost: OnLost,
-    pub(crate) log: Log,
+    pub(crate) log: LogOutput,
     pub(crate) report_every: Duration,
     /// Who publishes: this folder of this machine.
     pub(crate) publisher: String,
 }
 
 impl Arguments {
-    pub(crate) fn log(&self) -> Log {
+    pub(crate) fn log(&self) -> LogOutput {
         self.log
     }
 }
@@ -144,8 +144,8 @@ impl From<Arguments> for Settings {
             target: arguments.target,
             keep: (!arguments.keep).then(|| Duration::from_secs(arguments.keep_window)),
             on_lost: match arguments.on_lost {
-                Lost::Gap => OnLost::Gap,
-                Lost::Hold => OnLost::Hold,
+                OnLostArgument::Gap => OnLost::Gap,
+                OnLostArgument::Hold => OnLost::Hold,
             },
         }
     }
@@ -207,7 +207,7 @@ fn folder(dir: PathBuf) -> Result<PathBuf, &'static str> {
     Ok(dir)
 }
 
-fn target(text: &str) -> Result<Target, &'static str> {
+fn target(text: &str) -> Result<LiveTarget, &'static str> {
     let url = text
         .strip_prefix("s3://")
         .ok_or("expected s3://BUCKET or s3://BUCKET/PREFIX")?;
@@ -230,7 +230,7 @@ fn target(text: &str) -> Result<Target, &'static str> {
     } else {
         format!("{prefix}/")
     };
-    Ok(Target {
+    Ok(LiveTarget {
         bucket: bucket.to_owned(),
         prefix,
     })

@@ -1,8 +1,8 @@
 //! One line for each rendition, always the present one, to somebody at a terminal.
 
-use crate::settings::Log;
+use crate::settings::LogOutput;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use onair_core::publish_live::publisher::{Progress, Publisher};
+use onair_core::publish_live::publisher::{LivePublisher, RenditionStatus};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -16,10 +16,10 @@ pub struct Terminal {
 
 impl Terminal {
     /// Nothing is shown yet.
-    pub(crate) fn new(log: Log) -> Self {
+    pub(crate) fn new(log: LogOutput) -> Self {
         let lines = match log {
-            Log::Text => MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
-            Log::Json => MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
+            LogOutput::Text => MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
+            LogOutput::Json => MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
         };
         Self {
             lines,
@@ -28,17 +28,17 @@ impl Terminal {
     }
 
     /// Writes the log above what is shown.
-    pub(crate) fn writer(&self) -> impl Fn() -> Above + Send + Sync + use<> {
+    pub(crate) fn writer(&self) -> impl Fn() -> TerminalWriter + Send + Sync + use<> {
         let lines = self.lines.clone();
-        move || Above(lines.clone())
+        move || TerminalWriter(lines.clone())
     }
 
     /// Shows how each rendition is.
-    pub(crate) fn show(&mut self, publisher: &Publisher, now: Duration) {
+    pub(crate) fn show(&mut self, publisher: &LivePublisher, now: Duration) {
         if self.lines.is_hidden() {
             return;
         }
-        let known: BTreeMap<&str, Progress> = publisher.renditions().collect();
+        let known: BTreeMap<&str, RenditionStatus> = publisher.renditions().collect();
         self.renditions.retain(|name, line| {
             let is_known = known.contains_key(name.as_str());
             if !is_known {
@@ -65,7 +65,7 @@ impl Terminal {
     }
 }
 
-fn words(progress: &Progress, now: Duration) -> String {
+fn words(progress: &RenditionStatus, now: Duration) -> String {
     let newest = progress.newest.as_deref().unwrap_or("nothing yet");
     let lag = progress
         .lag
@@ -75,12 +75,12 @@ fn words(progress: &Progress, now: Duration) -> String {
         (_, None) => String::new(),
         (files, Some(since)) => {
             let seconds = now.saturating_sub(since).as_secs();
-            let trouble = progress
-                .trouble
+            let cause = progress
+                .cause
                 .as_ref()
                 .map(|why| format!(": {why}"))
                 .unwrap_or_default();
-            format!("; {files} files to go, behind for {seconds} s{trouble}")
+            format!("; {files} files to go, behind for {seconds} s{cause}")
         }
     };
     format!("{newest}{}{queue}", lag.unwrap_or_default())
@@ -88,9 +88,9 @@ fn words(progress: &Progress, now: Duration) -> String {
 
 /// Standard error above the lines that are shown.
 #[derive(Debug)]
-pub(crate) struct Above(MultiProgress);
+pub(crate) struct TerminalWriter(MultiProgress);
 
-impl Write for Above {
+impl Write for TerminalWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // Who does not read the log any more is no reason to end the stream.
         let _ = self.0.suspend(|| io::stderr().write_all(bytes));
@@ -108,19 +108,19 @@ mod tests {
 
     #[test]
     fn a_line_says_what_viewers_see_and_what_is_left() {
-        let at = Progress {
+        let at = RenditionStatus {
             newest: Some("12.mwql1xyw.ts".to_owned()),
             lag: Some(Duration::from_millis(61)),
             waits_since: None,
             to_upload: 0,
-            trouble: None,
+            cause: None,
             has_ended: false,
         };
         let now = Duration::from_secs(60);
         assert_eq!(words(&at, now), "12.mwql1xyw.ts, 61 ms after it was closed");
         assert_eq!(
             words(
-                &Progress {
+                &RenditionStatus {
                     has_ended: true,
                     lag: None,
                     ..at.clone()
@@ -129,12 +129,12 @@ mod tests {
             ),
             "12.mwql1xyw.ts, ended"
         );
-        let (waits_since, trouble) = (Some(Duration::from_secs(48)), Some("S3 is away".to_owned()));
+        let (waits_since, cause) = (Some(Duration::from_secs(48)), Some("S3 is away".to_owned()));
         assert_eq!(
             words(
-                &Progress {
+                &RenditionStatus {
                     waits_since,
-                    trouble,
+                    cause,
                     to_upload: 3,
                     newest: None,
                     lag: None,

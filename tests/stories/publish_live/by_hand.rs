@@ -1,8 +1,8 @@
 //! A transcoder whose every file is written by the story.
 
 use super::{BUCKET, Live, publisher, wait_until};
+use onair_core::publish_live::media_playlist::MediaPlaylist;
 use onair_core::publish_live::names::FileId;
-use onair_core::publish_live::snapshot::Snapshot;
 use scenes::program::Program;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -64,8 +64,8 @@ impl Transcoder {
 }
 
 impl Live {
-    pub(super) fn snapshot(&self, rendition: &str) -> Option<Snapshot> {
-        Snapshot::parse(&self.playlist(rendition)).ok()
+    pub(super) fn snapshot(&self, rendition: &str) -> Option<MediaPlaylist> {
+        MediaPlaylist::parse(&self.playlist(rendition)).ok()
     }
 
     pub(super) fn count(&self, rendition: &str) -> u64 {

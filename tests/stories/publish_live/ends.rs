@@ -2,7 +2,7 @@
 
 use super::by_hand::Transcoder;
 use super::{BUCKET, Checker, Dice, Live, ffmpeg, wait_until};
-use onair_core::publish_live::snapshot::Snapshot;
+use onair_core::publish_live::media_playlist::MediaPlaylist;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -29,7 +29,7 @@ fn what_is_kept_is_all_of_it() {
         wait_until("all of it", || live.text(&name).contains("#EXT-X-ENDLIST"));
         let all = live.text(&name);
         assert!(all.contains("#EXT-X-PLAYLIST-TYPE:VOD\n"), "{all}");
-        let all = Snapshot::parse(&all).unwrap();
+        let all = MediaPlaylist::parse(&all).unwrap();
         assert_eq!((all.sequence, all.segments.len()), (0, 14));
         assert!(
             all.segments
@@ -38,7 +38,7 @@ fn what_is_kept_is_all_of_it() {
             "{all:?}"
         );
         assert_eq!(
-            Snapshot::parse(&live.playlist(rendition))
+            MediaPlaylist::parse(&live.playlist(rendition))
                 .unwrap()
                 .segments
                 .len(),
@@ -68,7 +68,7 @@ fn when_s3_comes_back_viewers_are_at_the_live_edge() {
     live.s3.set_latency(Duration::from_millis(10));
     let on_disk = || {
         let text = fs::read_to_string(live.dir.path().join("hd/index.m3u8")).unwrap();
-        Snapshot::parse(&text).map_or(0, |there| there.sequence + there.segments.len() as u64)
+        MediaPlaylist::parse(&text).map_or(0, |there| there.sequence + there.segments.len() as u64)
     };
     assert!(
         seen + 10 < on_disk(),
@@ -81,7 +81,7 @@ fn when_s3_comes_back_viewers_are_at_the_live_edge() {
     wait_until("all of it", || {
         live.text("hd/index.vod.m3u8").contains("#EXT-X-ENDLIST")
     });
-    let all = Snapshot::parse(&live.text("hd/index.vod.m3u8")).unwrap();
+    let all = MediaPlaylist::parse(&live.text("hd/index.vod.m3u8")).unwrap();
     let missing = all.segments.iter().filter(|segment| segment.gap).count();
     assert!(
         all.segments.len() == 40 && (1..=20).contains(&missing),

@@ -21,7 +21,7 @@ const RUN: &str = "onair-run";
 
 /// Who publishes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Publisher {
+pub struct PublisherId {
     /// The same for each process that takes over from another one, in ASCII.
     pub name: String,
     /// Of this process alone, in ASCII.
@@ -30,7 +30,7 @@ pub struct Publisher {
 
 /// An object to be put.
 #[derive(Debug, Clone)]
-pub struct Target<'a> {
+pub struct PutTarget<'a> {
     /// The bucket.
     pub bucket: &'a str,
     /// The key.
@@ -45,13 +45,13 @@ pub struct Target<'a> {
 
 /// A playlist that is there already.
 #[derive(Debug, Clone)]
-pub struct Recalled {
+pub struct StoredPlaylist {
     /// Its text; empty if it is none.
     pub text: String,
     /// What a write of ours must find unchanged.
     pub e_tag: String,
     /// Who put it there, if that was a publisher of ours.
-    pub publisher: Option<Publisher>,
+    pub publisher: Option<PublisherId>,
     /// How long ago, by S3's clock.
     pub age: Duration,
 }
@@ -110,8 +110,8 @@ impl S3 {
     /// # Errors
     ///
     /// When S3 does not answer, or refuses.
-    pub async fn put_file(&self, target: &Target<'_>, bytes: Vec<u8>) -> Result<(), Error> {
-        let Target {
+    pub async fn put_file(&self, target: &PutTarget<'_>, bytes: Vec<u8>) -> Result<(), Error> {
+        let PutTarget {
             bucket,
             key,
             content_type,
@@ -136,12 +136,12 @@ impl S3 {
     /// When S3 does not answer, or refuses for another reason.
     pub async fn put_playlist(
         &self,
-        target: &Target<'_>,
+        target: &PutTarget<'_>,
         text: &str,
         was: Option<&str>,
-        publisher: &Publisher,
+        publisher: &PublisherId,
     ) -> Result<Option<String>, Error> {
-        let Target {
+        let PutTarget {
             bucket,
             key,
             content_type,
@@ -172,7 +172,11 @@ impl S3 {
     /// # Errors
     ///
     /// When S3 does not answer, or refuses.
-    pub async fn recall(&self, bucket: &str, key: &str) -> Result<Option<Recalled>, Error> {
+    pub async fn get_playlist(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> Result<Option<StoredPlaylist>, Error> {
         let failed = |source: BoxError| Error::new("GetObject", uri(bucket, key), source);
         let date = AnswerDate::new();
         let request = self.client.get_object().bucket(bucket).key(key).customize();
@@ -199,7 +203,7 @@ impl S3 {
                 .and_then(|metadata| metadata.get(name))
                 .cloned()
         };
-        let publisher = metadata(PUBLISHER).map(|name| Publisher {
+        let publisher = metadata(PUBLISHER).map(|name| PublisherId {
             name,
             run: metadata(RUN).unwrap_or_default(),
         });
@@ -209,7 +213,7 @@ impl S3 {
             .await
             .map_err(|error| failed(error.into()))?;
         let age_s = u64::try_from(date.seconds() - written_s).unwrap_or_default();
-        Ok(Some(Recalled {
+        Ok(Some(StoredPlaylist {
             text: String::from_utf8(body.to_vec()).unwrap_or_default(),
             e_tag,
             publisher,

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 /// What the user decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rules {
+pub struct LivePolicy {
     /// What becomes of a segment that cannot be published.
     pub on_lost: OnLost,
     /// How long objects stay that no playlist names any more; `None` for ever.
-    pub keep: Option<Duration>,
+    pub delete_after: Option<Duration>,
 }
 
 /// What becomes of a segment that cannot be published.
@@ -25,7 +25,7 @@ pub enum OnLost {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Job {
     /// Read what an earlier process has published under this name.
-    Recall(String),
+    ReadPublished(String),
     /// Put this content of this file under this name.
     Upload {
         /// The file.
@@ -62,5 +62,5 @@ pub enum Outcome {
     },
     /// It will always fail: the file is gone or another one by now, or S3 refuses it for what it
     /// is.
-    Hopeless(String),
+    Permanent(String),
 }

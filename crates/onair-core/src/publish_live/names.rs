@@ -1,6 +1,6 @@
 //! Names: of files in the folder, of objects in the bucket, and in playlists.
 
-use super::snapshot::Snapshot;
+use super::media_playlist::MediaPlaylist;
 use percent_encoding::percent_decode_str;
 
 /// What tells one content of a file from another: whoever writes it again changes one of these.
@@ -108,7 +108,7 @@ pub fn file_of(playlist: &str, uri: &str) -> Option<String> {
 
 /// The files that a media playlist names.
 pub fn files_of(playlist: &str, text: &str) -> Vec<String> {
-    let Ok(snapshot) = Snapshot::parse(text) else {
+    let Ok(snapshot) = MediaPlaylist::parse(text) else {
         return Vec::new();
     };
     snapshot
@@ -120,7 +120,7 @@ pub fn files_of(playlist: &str, text: &str) -> Vec<String> {
 
 /// What an object is, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum FileKind {
     /// A playlist.
     Playlist,
     /// A segment: a playlist will name it in a moment.
@@ -132,21 +132,21 @@ pub enum Kind {
 
 /// What a file is, by its name, if it is anything of a stream, and its Content-Type (RFC 8216bis,
 /// 10; the IANA's registry).
-pub fn kind(path: &str) -> Option<(Kind, &'static str)> {
+pub fn file_kind(path: &str) -> Option<(FileKind, &'static str)> {
     let (_, extension) = path.rsplit_once('.')?;
     let (kind, content_type) = match extension.to_ascii_lowercase().as_str() {
-        "m3u8" => (Kind::Playlist, "application/vnd.apple.mpegurl"),
-        "ts" => (Kind::Segment, "video/mp2t"),
-        "m4s" | "cmfv" => (Kind::Segment, "video/mp4"),
-        "cmfa" => (Kind::Segment, "audio/mp4"),
-        "aac" => (Kind::Segment, "audio/aac"),
-        "ac3" => (Kind::Segment, "audio/ac3"),
-        "ec3" => (Kind::Segment, "audio/eac3"),
-        "vtt" | "webvtt" => (Kind::Segment, "text/vtt"),
-        "mp4" | "m4v" => (Kind::Other, "video/mp4"),
-        "m4a" => (Kind::Other, "audio/mp4"),
-        "mp3" => (Kind::Other, "audio/mpeg"),
-        "key" => (Kind::Other, "application/octet-stream"),
+        "m3u8" => (FileKind::Playlist, "application/vnd.apple.mpegurl"),
+        "ts" => (FileKind::Segment, "video/mp2t"),
+        "m4s" | "cmfv" => (FileKind::Segment, "video/mp4"),
+        "cmfa" => (FileKind::Segment, "audio/mp4"),
+        "aac" => (FileKind::Segment, "audio/aac"),
+        "ac3" => (FileKind::Segment, "audio/ac3"),
+        "ec3" => (FileKind::Segment, "audio/eac3"),
+        "vtt" | "webvtt" => (FileKind::Segment, "text/vtt"),
+        "mp4" | "m4v" => (FileKind::Other, "video/mp4"),
+        "m4a" => (FileKind::Other, "audio/mp4"),
+        "mp3" => (FileKind::Other, "audio/mpeg"),
+        "key" => (FileKind::Other, "application/octet-stream"),
         _ => return None,
     };
     Some((kind, content_type))

@@ -16,8 +16,8 @@ const LARGE_BYTES: u64 = 32 * 1024 * 1024;
 
 /// All files that are known, by the name under which each is published.
 #[derive(Debug, Default)]
-pub(super) struct Objects {
-    by_name: BTreeMap<String, Object>,
+pub(super) struct LiveObjects {
+    by_name: BTreeMap<String, LiveObject>,
     /// Those that no playlist has named yet.
     unnamed: BTreeSet<String>,
     /// When a file was put last.
@@ -27,10 +27,10 @@ pub(super) struct Objects {
 }
 
 #[derive(Debug)]
-pub(super) struct Object {
+pub(super) struct LiveObject {
     path: String,
     file: FileId,
-    pub(super) state: State,
+    pub(super) state: ObjectState,
     /// When the file was closed, or else first heard of.
     pub(super) since: Duration,
     /// When it was put.
@@ -41,7 +41,7 @@ pub(super) struct Object {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum ObjectState {
     /// It is to be put, not before this time.
     Due(Duration),
     Busy,
@@ -49,9 +49,9 @@ pub(super) enum State {
     Lost(String),
 }
 
-impl Object {
+impl LiveObject {
     pub(super) fn is_due(&self, now: Duration) -> bool {
-        matches!(self.state, State::Due(at) if at <= now)
+        matches!(self.state, ObjectState::Due(at) if at <= now)
     }
 
     /// The folder that its file is in.
@@ -60,8 +60,8 @@ impl Object {
     }
 }
 
-impl Objects {
-    pub(super) fn get(&self, name: &str) -> Option<&Object> {
+impl LiveObjects {
+    pub(super) fn get(&self, name: &str) -> Option<&LiveObject> {
         self.by_name.get(name)
     }
 
@@ -80,10 +80,10 @@ impl Objects {
             return false;
         }
         self.unnamed.insert(name.clone());
-        let object = Object {
+        let object = LiveObject {
             path: path.to_owned(),
             file,
-            state: State::Due(now),
+            state: ObjectState::Due(now),
             since: now,
             there_since: None,
             last_failure: None,
@@ -101,7 +101,7 @@ impl Objects {
     /// It is there, by what a playlist says that is visible.
     pub(super) fn found(&mut self, name: &str) {
         if let Some(object) = self.by_name.get_mut(name) {
-            object.state = State::There;
+            object.state = ObjectState::There;
         }
     }
 
@@ -117,7 +117,7 @@ impl Objects {
         }
         self.swept = now;
         self.by_name.retain(|name, object| {
-            object.state == State::Busy
+            object.state == ObjectState::Busy
                 || now.saturating_sub(object.since) < UNNAMED
                 || is_needed(name)
         });
@@ -134,7 +134,7 @@ impl Objects {
         at_once: usize,
         not: &BTreeSet<String>,
     ) -> Option<String> {
-        let mut due: Vec<(&String, &Object)> = self
+        let mut due: Vec<(&String, &LiveObject)> = self
             .unnamed
             .iter()
             .filter_map(|name| Some((name, self.by_name.get(name)?)))
@@ -149,12 +149,12 @@ impl Objects {
         for object in self
             .by_name
             .values()
-            .filter(|object| object.state == State::Busy)
+            .filter(|object| object.state == ObjectState::Busy)
         {
             *busy.entry(object.folder()).or_default() += 1;
         }
         let has_room =
-            |object: &Object| busy.get(object.folder()).copied().unwrap_or_default() < at_once;
+            |object: &LiveObject| busy.get(object.folder()).copied().unwrap_or_default() < at_once;
         due.into_iter()
             .find(|(_, object)| has_room(object))
             .map(|(name, _)| name.clone())
@@ -163,7 +163,7 @@ impl Objects {
     /// Begins to put it.
     pub(super) fn upload(&mut self, name: String) -> Option<Job> {
         let object = self.by_name.get_mut(&name)?;
-        object.state = State::Busy;
+        object.state = ObjectState::Busy;
         Some(Job::Upload {
             path: object.path.clone(),
             file: object.file,
@@ -180,7 +180,7 @@ impl Objects {
             Outcome::Done | Outcome::Recalled(_) => {
                 self.last_success = now;
                 object.there_since = Some(now);
-                State::There
+                ObjectState::There
             }
             Outcome::Failed { pause, .. } => {
                 let others_went = object
@@ -188,10 +188,10 @@ impl Objects {
                     .is_some_and(|last| self.last_success > last);
                 object.failed_alone += u32::from(others_went);
                 object.last_failure = Some(now);
-                State::Due(now.saturating_add(pause))
+                ObjectState::Due(now.saturating_add(pause))
             }
-            Outcome::Hopeless(why) => State::Lost(why),
+            Outcome::Permanent(why) => ObjectState::Lost(why),
         };
-        object.state == State::There
+        object.state == ObjectState::There
     }
 }

@@ -4,42 +4,42 @@
 //! No playlist is put before all that it names is known to be there; a newer one takes the place of
 //! one that waits. Renditions wait for nothing of each other.
 
-use super::document::{Document, Recall};
-use super::job::{Job, Outcome, Rules};
-use super::names::{FileId, Kind, file_of, kind};
-use super::objects::{Object, Objects};
-pub use super::rendition::Progress;
-use super::rendition::Rendition;
-use super::snapshot::{NotMedia, Segment, Snapshot};
-use super::vod::{self, Vod, is_vod_name, vod_name};
+use super::job::{Job, LivePolicy, Outcome};
+use super::media_playlist::{MediaPlaylist, MediaPlaylistError, Segment};
+use super::names::{FileId, FileKind, file_kind, file_of};
+use super::objects::{LiveObject, LiveObjects};
+use super::published::{PublishedPlaylist, ReadBack};
+use super::rendition::LiveRendition;
+pub use super::rendition::RenditionStatus;
+use super::vod::{self, VodState, is_vod_name, vod_name};
 use crate::playlist::MultivariantPlaylist;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// The state.
 #[derive(Debug)]
-pub struct Publisher {
-    pub(super) rules: Rules,
-    pub(super) objects: Objects,
+pub struct LivePublisher {
+    pub(super) policy: LivePolicy,
+    pub(super) objects: LiveObjects,
     /// Every playlist that is put, by its name.
-    pub(super) documents: BTreeMap<String, Document>,
-    pub(super) renditions: BTreeMap<String, Rendition>,
-    pub(super) multivariants: BTreeMap<String, Multivariant>,
-    pub(super) trash: VecDeque<(Duration, String)>,
+    pub(super) documents: BTreeMap<String, PublishedPlaylist>,
+    pub(super) renditions: BTreeMap<String, LiveRendition>,
+    pub(super) multivariants: BTreeMap<String, LiveMultivariant>,
+    pub(super) pending_deletes: VecDeque<(Duration, String)>,
     /// What the visible playlists of streams name that are over, by playlist.
-    pub(super) over: BTreeMap<String, BTreeSet<String>>,
+    pub(super) ended: BTreeMap<String, BTreeSet<String>>,
     /// What is being deleted: until that is done, nothing is put under the same name.
     pub(super) deleting: BTreeSet<String>,
     /// Whose turn it was last.
     pub(super) last_served: String,
-    lags: Vec<Lag>,
+    lags: Vec<PublishLag>,
     /// Why viewers were told of a gap, each time since this was asked last.
     pub(super) gaps: Vec<String>,
 }
 
 /// How far viewers were behind the transcoder when a playlist was published.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lag {
+pub struct PublishLag {
     /// The playlist.
     pub rendition: String,
     /// From when its newest segment was closed until that was there.
@@ -49,7 +49,7 @@ pub struct Lag {
 }
 
 #[derive(Debug)]
-pub(super) struct Multivariant {
+pub(super) struct LiveMultivariant {
     pub(super) text: String,
     /// The playlists that must be visible before it.
     pub(super) names: Vec<String>,
@@ -58,19 +58,19 @@ pub(super) struct Multivariant {
 }
 
 /// Who refuses a playlist for what it is will hardly take it the next second.
-const HOPELESS: Duration = Duration::from_secs(5);
+const PERMANENT: Duration = Duration::from_secs(5);
 
-impl Publisher {
+impl LivePublisher {
     /// Nothing has happened yet.
-    pub fn new(rules: Rules) -> Self {
+    pub fn new(policy: LivePolicy) -> Self {
         Self {
-            rules,
-            objects: Objects::default(),
+            policy,
+            objects: LiveObjects::default(),
             documents: BTreeMap::new(),
             renditions: BTreeMap::new(),
             multivariants: BTreeMap::new(),
-            trash: VecDeque::new(),
-            over: BTreeMap::new(),
+            pending_deletes: VecDeque::new(),
+            ended: BTreeMap::new(),
             deleting: BTreeSet::new(),
             last_served: String::new(),
             lags: Vec::new(),
@@ -81,7 +81,7 @@ impl Publisher {
     /// A file was closed, or moved to where it is. An empty one is none yet, and what may be no
     /// part of the stream is one as soon as a playlist names it.
     pub fn file_closed(&mut self, path: &str, file: FileId, now: Duration) {
-        let is_segment = kind(path).is_some_and(|(kind, _)| kind == Kind::Segment);
+        let is_segment = file_kind(path).is_some_and(|(kind, _)| kind == FileKind::Segment);
         let is_wanted = is_segment
             || self
                 .renditions
@@ -104,14 +104,16 @@ impl Publisher {
         files: &BTreeMap<String, FileId>,
         now: Duration,
     ) -> Result<(), String> {
-        let keeps = self.rules.keep.is_none();
+        let keeps = self.policy.delete_after.is_none();
         if keeps && is_vod_name(path) {
             return Err("with --keep, this is the name of the playlist of all that was".to_owned());
         }
-        let mut snapshot = match Snapshot::parse(text) {
+        let mut snapshot = match MediaPlaylist::parse(text) {
             Ok(snapshot) => snapshot,
-            Err(NotMedia::Multivariant) => return self.multivariant_read(path, text, now),
-            Err(NotMedia::Unusable(why)) => return Err(why),
+            Err(MediaPlaylistError::Multivariant) => {
+                return self.multivariant_read(path, text, now);
+            }
+            Err(MediaPlaylistError::Unusable(why)) => return Err(why),
         };
         if let Some(uri) = snapshot.leads_out(path) {
             return Err(format!(
@@ -130,7 +132,7 @@ impl Publisher {
         for segment in &mut snapshot.segments {
             self.as_published(path, segment, files, now, &mut unknown);
         }
-        if self.over.remove(path).is_some() {
+        if self.ended.remove(path).is_some() {
             self.documents.remove(path);
             self.documents.remove(&vod_name(path));
         }
@@ -167,7 +169,7 @@ impl Publisher {
             .filter_map(|uri| file_of(path, uri))
             .collect();
         self.multivariant(path.to_owned(), text.to_owned(), names, now);
-        if self.rules.keep.is_none() {
+        if self.policy.delete_after.is_none() {
             let (text, names) = vod::multivariant(path, &playlist);
             self.multivariant(vod_name(path), text, names, now);
         }
@@ -181,7 +183,7 @@ impl Publisher {
             .get(&name)
             .map_or(now, |known| known.since);
         self.multivariants
-            .insert(name, Multivariant { text, names, since });
+            .insert(name, LiveMultivariant { text, names, since });
     }
 
     /// A playlist is gone from the disk. If it does not come back, nothing comes after what is
@@ -237,7 +239,7 @@ impl Publisher {
                 let published = |uri: &str| {
                     (file_of(playlist, uri).as_deref() == Some(path)).then(|| file.published(uri))
                 };
-                rendition.timeline.rename(published);
+                rendition.window.rename(published);
                 let unread = rendition
                     .unread
                     .iter_mut()
@@ -252,14 +254,14 @@ impl Publisher {
     /// Takes note of what came of a job.
     pub fn done(&mut self, job: Job, outcome: Outcome, now: Duration) {
         match job {
-            Job::Recall(name) => self.recalled(&name, outcome, now),
+            Job::ReadPublished(name) => self.recalled(&name, outcome, now),
             Job::Upload { name, .. } => {
                 if let Outcome::Failed { why, .. } = &outcome {
                     let waiting = self
                         .renditions
                         .values_mut()
                         .filter(|known| known.waits_for(&name));
-                    waiting.for_each(|known| known.trouble = Some(why.clone()));
+                    waiting.for_each(|known| known.cause = Some(why.clone()));
                 }
                 if self.objects.uploaded(&name, outcome, now) {
                     self.renditions
@@ -272,7 +274,8 @@ impl Publisher {
                 self.deleting.clear();
                 if let Outcome::Failed { pause, .. } = outcome {
                     for name in names.into_iter().rev() {
-                        self.trash.push_front((now.saturating_add(pause), name));
+                        self.pending_deletes
+                            .push_front((now.saturating_add(pause), name));
                     }
                 }
             }
@@ -291,9 +294,9 @@ impl Publisher {
             outcome => failure(outcome),
         };
         document.recalled = if failed.is_some() {
-            Recall::Due
+            ReadBack::Due
         } else {
-            Recall::Done
+            ReadBack::Done
         };
         let pause = failed.as_ref().map_or(Duration::ZERO, |(_, pause)| *pause);
         document.not_before = now.saturating_add(pause);
@@ -304,7 +307,7 @@ impl Publisher {
             return;
         };
         match (failed, self.renditions.get_mut(&path)) {
-            (Some((why, _)), Some(rendition)) => rendition.trouble = Some(why),
+            (Some((why, _)), Some(rendition)) => rendition.cause = Some(why),
             _ => self.adopt(&path, now),
         }
     }
@@ -314,13 +317,13 @@ impl Publisher {
         let known = |name: &str| {
             self.documents
                 .get(name)
-                .filter(|known| known.recalled == Recall::Done)
+                .filter(|known| known.recalled == ReadBack::Done)
         };
         let (Some(document), Some(rendition)) = (known(path), self.renditions.get_mut(path)) else {
             return;
         };
         // What was there and is no playlist of ours is overwritten.
-        let text = |known: &Document| Snapshot::parse(known.visible.as_deref()?).ok();
+        let text = |known: &PublishedPlaylist| MediaPlaylist::parse(known.visible.as_deref()?).ok();
         let all = match rendition.vod.is_some().then(|| known(&vod_name(path))) {
             Some(None) => return,
             Some(Some(all)) => text(all),
@@ -345,11 +348,11 @@ impl Publisher {
         if let Some((why, pause)) = failure(outcome) {
             document.not_before = now.saturating_add(pause);
             if let Some(rendition) = self.renditions.get_mut(name) {
-                rendition.trouble = Some(why);
+                rendition.cause = Some(why);
             }
             return;
         }
-        let visible = Snapshot::parse(&text).ok();
+        let visible = MediaPlaylist::parse(&text).ok();
         document.visible = Some(text);
         let Some(visible) = visible else { return };
         if let Some(rendition) = self.renditions.get_mut(name) {
@@ -358,14 +361,14 @@ impl Publisher {
                 .last()
                 .and_then(|segment| file_of(name, &segment.uri));
             if let Some(newest) = newest.filter(|newest| !rendition.named.contains(newest))
-                && let Some(Object {
+                && let Some(LiveObject {
                     since,
                     there_since: Some(there),
                     ..
                 }) = self.objects.get(&newest)
             {
                 let (object, playlist) = (there.saturating_sub(*since), now.saturating_sub(*since));
-                self.lags.push(Lag {
+                self.lags.push(PublishLag {
                     rendition: name.to_owned(),
                     object,
                     playlist,
@@ -380,7 +383,7 @@ impl Publisher {
             .iter_mut()
             .find(|(path, _)| vod_name(path) == name)
         {
-            kept.vod = Some(Vod::of(&visible));
+            kept.vod = Some(VodState::of(&visible));
             kept.refresh(path, &self.objects, now);
         }
     }
@@ -393,8 +396,9 @@ impl Publisher {
             .collect();
         for name in gone {
             self.objects.forget(&name);
-            if let Some(keep) = self.rules.keep {
-                self.trash.push_back((now.saturating_add(keep), name));
+            if let Some(keep) = self.policy.delete_after {
+                self.pending_deletes
+                    .push_back((now.saturating_add(keep), name));
             }
         }
     }
@@ -404,7 +408,7 @@ impl Publisher {
         self.renditions
             .values()
             .any(|rendition| rendition.involves(name))
-            || self.over.values().any(|named| named.contains(name))
+            || self.ended.values().any(|named| named.contains(name))
     }
 
     /// Whether everything is published that was read, and can be.
@@ -414,7 +418,7 @@ impl Publisher {
             .renditions
             .iter_mut()
             .all(|(name, rendition)| rendition.vod_due(name, objects, now).is_none());
-        let is_up_to_date = |(name, rendition): (&String, &Rendition)| {
+        let is_up_to_date = |(name, rendition): (&String, &LiveRendition)| {
             self.documents
                 .get(name)
                 .is_some_and(|document| rendition.is_up_to_date(document))
@@ -433,7 +437,7 @@ impl Publisher {
     /// What a multivariant playlist waits for.
     pub(super) fn missing<'a>(
         &self,
-        multivariant: &'a Multivariant,
+        multivariant: &'a LiveMultivariant,
     ) -> impl Iterator<Item = &'a str> {
         let is_visible = |name: &str| {
             self.documents
@@ -465,7 +469,7 @@ impl Publisher {
     }
 
     /// What was measured since this was asked last.
-    pub fn take_lags(&mut self) -> Vec<Lag> {
+    pub fn take_lags(&mut self) -> Vec<PublishLag> {
         std::mem::take(&mut self.lags)
     }
 
@@ -475,7 +479,7 @@ impl Publisher {
     }
 
     /// How each rendition is.
-    pub fn renditions(&self) -> impl Iterator<Item = (&str, Progress)> {
+    pub fn renditions(&self) -> impl Iterator<Item = (&str, RenditionStatus)> {
         let objects = &self.objects;
         self.renditions
             .iter()
@@ -488,6 +492,6 @@ fn failure(outcome: Outcome) -> Option<(String, Duration)> {
     match outcome {
         Outcome::Done | Outcome::Recalled(_) => None,
         Outcome::Failed { why, pause } => Some((why, pause)),
-        Outcome::Hopeless(why) => Some((why, HOPELESS)),
+        Outcome::Permanent(why) => Some((why, PERMANENT)),
     }
 }

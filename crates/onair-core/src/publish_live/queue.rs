@@ -1,10 +1,10 @@
 //! What is to be done next: what viewers wait for goes first, and renditions take turns.
 
-use super::document::{Document, Recall};
 use super::job::Job;
-use super::objects::{Object, State};
-use super::publisher::Publisher;
-use super::rendition::Rendition;
+use super::objects::{LiveObject, ObjectState};
+use super::published::{PublishedPlaylist, ReadBack};
+use super::publisher::LivePublisher;
+use super::rendition::LiveRendition;
 use super::vod::vod_name;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::time::Duration;
@@ -15,7 +15,7 @@ const UPLOADS_OF_A_RENDITION: usize = 4;
 /// How many objects one call deletes at most (S3 API reference, DeleteObjects).
 const DELETED_AT_ONCE: usize = 1_000;
 
-impl Publisher {
+impl LivePublisher {
     /// What to do next, if anything can be done now.
     pub fn next(&mut self, now: Duration) -> Option<Job> {
         self.recall(now)
@@ -25,14 +25,15 @@ impl Publisher {
     }
 
     fn recall(&mut self, now: Duration) -> Option<Job> {
-        let is_due =
-            |document: &Document| document.recalled == Recall::Due && now >= document.not_before;
+        let is_due = |document: &PublishedPlaylist| {
+            document.recalled == ReadBack::Due && now >= document.not_before
+        };
         let (name, document) = self
             .documents
             .iter_mut()
             .find(|(_, document)| is_due(document))?;
-        document.recalled = Recall::Busy;
-        Some(Job::Recall(name.clone()))
+        document.recalled = ReadBack::Busy;
+        Some(Job::ReadPublished(name.clone()))
     }
 
     fn publish(&mut self, now: Duration) -> Option<Job> {
@@ -45,7 +46,7 @@ impl Publisher {
     }
 
     fn live_playlist(&mut self, now: Duration) -> Option<(String, String)> {
-        let (objects, on_lost) = (&self.objects, self.rules.on_lost);
+        let (objects, on_lost) = (&self.objects, self.policy.on_lost);
         self.renditions.iter_mut().find_map(|(name, rendition)| {
             let document = self
                 .documents
@@ -81,7 +82,7 @@ impl Publisher {
                     .get(&name)
                     .filter(|document| document.is_free(now))?;
                 let end = rendition.vod_due(playlist, objects, now)?;
-                Some((name, rendition.timeline.render_all(end)?))
+                Some((name, rendition.window.render_all(end)?))
             })
     }
 
@@ -109,12 +110,13 @@ impl Publisher {
     }
 
     /// What to put next of a rendition, unless enough of what comes before that is on its way.
-    fn next_of(&self, rendition: &Rendition, now: Duration) -> Option<String> {
+    fn next_of(&self, rendition: &LiveRendition, now: Duration) -> Option<String> {
         let mut busy = 0;
         for name in rendition.missing() {
             match self.objects.get(name) {
-                Some(Object {
-                    state: State::Busy, ..
+                Some(LiveObject {
+                    state: ObjectState::Busy,
+                    ..
                 }) => busy += 1,
                 Some(object) if object.is_due(now) && !self.deleting.contains(name) => {
                     return Some(name.clone());
@@ -134,12 +136,16 @@ impl Publisher {
             return None;
         }
         let due = self
-            .trash
+            .pending_deletes
             .iter()
             .take_while(|(at, _)| *at <= now)
             .count()
             .min(DELETED_AT_ONCE);
-        let mut names: Vec<String> = self.trash.drain(..due).map(|(_, name)| name).collect();
+        let mut names: Vec<String> = self
+            .pending_deletes
+            .drain(..due)
+            .map(|(_, name)| name)
+            .collect();
         names.retain(|name| self.objects.get(name).is_none() && !self.involves(name));
         self.deleting = names.iter().cloned().collect();
         (!names.is_empty()).then_some(Job::Delete(names))
@@ -160,7 +166,7 @@ impl Publisher {
         }) {
             return;
         }
-        let is_over = |(name, rendition): (&String, &Rendition)| {
+        let is_over = |(name, rendition): (&String, &LiveRendition)| {
             let document = documents.get(name).filter(|document| !document.busy)?;
             rendition.is_over(now, document).then(|| name.clone())
         };
@@ -176,7 +182,7 @@ impl Publisher {
                 }
             }
             if let Some(rendition) = renditions.remove(&name) {
-                self.over.insert(name, rendition.named);
+                self.ended.insert(name, rendition.named);
             }
         }
     }

@@ -1,12 +1,12 @@
 //! A rendition: its window, and what keeps it from being published.
 
-use super::document::Document;
 use super::job::OnLost;
+use super::media_playlist::{MediaPlaylist, Segment};
 use super::names::file_of;
-use super::objects::{FAILED_ALONE, Object, Objects, State};
-use super::snapshot::{Segment, Snapshot};
-use super::timeline::Timeline;
-use super::vod::Vod;
+use super::objects::{FAILED_ALONE, LiveObject, LiveObjects, ObjectState};
+use super::published::PublishedPlaylist;
+use super::vod::VodState;
+use super::window::SlidingWindow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -19,14 +19,14 @@ const GONE: Duration = Duration::from_secs(30);
 const OVER: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Default)]
-pub(super) struct Rendition {
+pub(super) struct LiveRendition {
     /// What an earlier process has published is known.
     pub(super) is_recalled: bool,
     /// Files that its last snapshot names and that were not there then.
     pub(super) unknown: BTreeSet<String>,
     /// The last snapshot, until it is known what it continues.
-    pub(super) unread: Option<(Snapshot, Duration)>,
-    pub(super) timeline: Timeline,
+    pub(super) unread: Option<(MediaPlaylist, Duration)>,
+    pub(super) window: SlidingWindow,
     /// When its playlist was read last, and how old it was then.
     last_read: (Duration, Duration),
     /// When the snapshot was read that is not published yet.
@@ -50,20 +50,20 @@ pub(super) struct Rendition {
     newest: Option<String>,
     /// How long that took from when it was closed.
     pub(super) lag: Option<Duration>,
-    pub(super) trouble: Option<String>,
+    pub(super) cause: Option<String>,
     /// Since when its playlist has been gone from the disk.
     pub(super) gone_since: Option<Duration>,
     /// The playlist of all that was, if there is one.
-    pub(super) vod: Option<Vod>,
+    pub(super) vod: Option<VodState>,
 }
 
-impl Rendition {
+impl LiveRendition {
     /// Goes on from what an earlier process has published.
     pub(super) fn adopt(
         &mut self,
         playlist: &str,
-        published: Option<Snapshot>,
-        all: Option<Snapshot>,
+        published: Option<MediaPlaylist>,
+        all: Option<MediaPlaylist>,
         last_read: (Duration, Duration),
     ) {
         self.last_read = last_read;
@@ -75,36 +75,41 @@ impl Rendition {
         let all = self.vod.is_some().then(|| {
             let (sequence, discontinuity_sequence) =
                 (published.sequence, published.discontinuity_sequence);
-            all.unwrap_or(Snapshot {
+            all.unwrap_or(MediaPlaylist {
                 sequence,
                 discontinuity_sequence,
-                ..Snapshot::default()
+                ..MediaPlaylist::default()
             })
         });
-        self.vod = all.as_ref().map(Vod::of);
-        self.timeline = Timeline::adopt(published, all);
+        self.vod = all.as_ref().map(VodState::of);
+        self.window = SlidingWindow::adopt(published, all);
         self.is_recalled = true;
     }
 
-    pub(super) fn follow(&mut self, snapshot: &Snapshot, read: Duration, document: &Document) {
+    pub(super) fn follow(
+        &mut self,
+        snapshot: &MediaPlaylist,
+        read: Duration,
+        document: &PublishedPlaylist,
+    ) {
         let (then, age) = std::mem::replace(&mut self.last_read, (read, Duration::ZERO));
-        let is_over = self.timeline.has_ended() || read.saturating_sub(then) + age > OVER;
-        self.timeline = self.timeline.follow(snapshot, is_over);
+        let is_over = self.window.has_ended() || read.saturating_sub(then) + age > OVER;
+        self.window = self.window.follow(snapshot, is_over);
         self.changed(read, document);
     }
 
     /// Its playlist has been gone from the disk for so long that nothing comes any more.
-    pub(super) fn end_if_gone(&mut self, now: Duration, document: &Document) {
+    pub(super) fn end_if_gone(&mut self, now: Duration, document: &PublishedPlaylist) {
         let is_over = self
             .gone_since
             .is_some_and(|since| now.saturating_sub(since) >= GONE);
-        if is_over && self.is_recalled && !self.timeline.has_ended() {
-            self.timeline.finish();
+        if is_over && self.is_recalled && !self.window.has_ended() {
+            self.window.finish();
             self.changed(now, document);
         }
     }
 
-    fn changed(&mut self, at: Duration, document: &Document) {
+    fn changed(&mut self, at: Duration, document: &PublishedPlaylist) {
         match self.is_up_to_date(document) {
             true => self.waits_since = None,
             false => drop(self.waits_since.get_or_insert(at)),
@@ -117,15 +122,15 @@ impl Rendition {
     pub(super) fn now_visible(
         &mut self,
         playlist: &str,
-        visible: &Snapshot,
-        document: &Document,
+        visible: &MediaPlaylist,
+        document: &PublishedPlaylist,
         now: Duration,
     ) -> Vec<String> {
-        self.trouble = None;
+        self.cause = None;
         self.visible_end = visible.sequence + visible.segments.len() as u64;
         self.newest = visible.segments.last().map(|segment| segment.uri.clone());
         self.waits_since = (!self.is_up_to_date(document)).then_some(now);
-        self.timeline.shown(self.visible_end);
+        self.window.shown(self.visible_end);
         let segments = segment_names(playlist, visible);
         let gone = self.segments.difference(&segments).cloned().collect();
         self.segments = segments;
@@ -135,11 +140,11 @@ impl Rendition {
     }
 
     /// Looks at what it needs. To be called after each change of that.
-    pub(super) fn refresh(&mut self, playlist: &str, objects: &Objects, now: Duration) {
-        let unkept = self.unkept().map(|(_, segment)| segment);
+    pub(super) fn refresh(&mut self, playlist: &str, objects: &LiveObjects, now: Duration) {
+        let not_in_vod = self.not_in_vod().map(|(_, segment)| segment);
         let needs = [
-            names(playlist, self.timeline.segments()),
-            names(playlist, unkept),
+            names(playlist, self.window.segments()),
+            names(playlist, not_in_vod),
         ];
         let unread = self
             .unread
@@ -184,10 +189,10 @@ impl Rendition {
     }
 
     /// Whether nothing comes any more, and all of it is published.
-    pub(super) fn is_over(&self, now: Duration, document: &Document) -> bool {
+    pub(super) fn is_over(&self, now: Duration, document: &PublishedPlaylist) -> bool {
         self.gone_since
             .is_some_and(|since| now.saturating_sub(since) >= GONE)
-            && self.timeline.has_ended()
+            && self.window.has_ended()
             && self.is_up_to_date(document)
             && self.vod.as_ref().is_none_or(|vod| vod.has_ended)
     }
@@ -202,30 +207,30 @@ impl Rendition {
         self.needs.contains(name) || self.named.contains(name)
     }
 
-    pub(super) fn is_up_to_date(&self, document: &Document) -> bool {
-        let is_empty = self.timeline.segments().next().is_none();
-        self.unread.is_none() && (is_empty || document.has(&self.timeline.render()))
+    pub(super) fn is_up_to_date(&self, document: &PublishedPlaylist) -> bool {
+        let is_empty = self.window.segments().next().is_none();
+        self.unread.is_none() && (is_empty || document.has(&self.window.render()))
     }
 
-    pub(super) fn is_there(&self, name: &str, objects: &Objects) -> bool {
+    pub(super) fn is_there(&self, name: &str, objects: &LiveObjects) -> bool {
         self.seen.contains(name)
             || objects
                 .get(name)
-                .is_some_and(|object| object.state == State::There)
+                .is_some_and(|object| object.state == ObjectState::There)
     }
 
     /// The playlist, if it is to be published and all that it names is there.
     pub(super) fn ready(
         &mut self,
         playlist: &str,
-        objects: &Objects,
+        objects: &LiveObjects,
         on_lost: OnLost,
         now: Duration,
         gaps: &mut Vec<String>,
     ) -> Option<String> {
         self.waits_since?;
-        self.timeline.segments().next()?;
-        let patience = Duration::from_secs(self.timeline.target_s().max(1)) * PATIENCE_TARGETS;
+        self.window.segments().next()?;
+        let patience = Duration::from_secs(self.window.target_s().max(1)) * PATIENCE_TARGETS;
         let mut lost = BTreeMap::new();
         for name in self.missing[0]
             .iter()
@@ -234,8 +239,8 @@ impl Rendition {
             let since = self.missing_since.get(name).copied().unwrap_or(now);
             let is_late = now.saturating_sub(since) > patience;
             let why = match objects.get(name) {
-                Some(Object {
-                    state: State::Lost(why),
+                Some(LiveObject {
+                    state: ObjectState::Lost(why),
                     ..
                 }) => why.clone(),
                 Some(object) if object.failed_alone >= FAILED_ALONE && is_late => {
@@ -250,12 +255,12 @@ impl Rendition {
             lost.insert(name.clone(), why);
         }
         if !lost.is_empty() {
-            self.trouble = lost.values().next().cloned();
+            self.cause = lost.values().next().cloned();
             let is_it =
                 |uri: &str| file_of(playlist, uri).is_some_and(|name| lost.contains_key(&name));
-            let is_gap = on_lost == OnLost::Gap && self.timeline.lose(is_it);
-            let is_former = self.timeline.lose_former(is_it);
-            if is_gap || is_former {
+            let is_gap = on_lost == OnLost::Gap && self.window.lose(is_it);
+            let is_previous_run = self.window.lose_previous_run(is_it);
+            if is_gap || is_previous_run {
                 self.refresh(playlist, objects, now);
                 gaps.extend(lost.into_values().map(|why| format!("{playlist}: {why}")));
             }
@@ -265,11 +270,11 @@ impl Rendition {
         let is_whole = self.missing[0]
             .iter()
             .all(|name| self.is_there(name, objects));
-        is_whole.then(|| self.timeline.render())
+        is_whole.then(|| self.window.render())
     }
 }
 
-fn segment_names(playlist: &str, snapshot: &Snapshot) -> BTreeSet<String> {
+fn segment_names(playlist: &str, snapshot: &MediaPlaylist) -> BTreeSet<String> {
     let there = snapshot.segments.iter().filter(|segment| !segment.gap);
     there
         .filter_map(|segment| file_of(playlist, &segment.uri))
@@ -288,7 +293,7 @@ fn names<'a>(playlist: &str, segments: impl IntoIterator<Item = &'a Segment>) ->
 
 /// How a rendition is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Progress {
+pub struct RenditionStatus {
     /// The last segment that viewers see.
     pub newest: Option<String>,
     /// How long it took from when that was closed until viewers saw it, if it was closed while this
@@ -299,14 +304,14 @@ pub struct Progress {
     /// How many of its files are not there yet.
     pub to_upload: usize,
     /// What keeps its playlist from being published.
-    pub trouble: Option<String>,
+    pub cause: Option<String>,
     /// Nothing comes any more.
     pub has_ended: bool,
 }
 
-impl Rendition {
-    pub(super) fn progress(&self, objects: &Objects) -> Progress {
-        Progress {
+impl LiveRendition {
+    pub(super) fn progress(&self, objects: &LiveObjects) -> RenditionStatus {
+        RenditionStatus {
             newest: self.newest.clone(),
             lag: self.lag,
             waits_since: self.waits_since,
@@ -314,8 +319,8 @@ impl Rendition {
                 .missing()
                 .filter(|name| !self.is_there(name, objects))
                 .count(),
-            trouble: self.trouble.clone(),
-            has_ended: self.timeline.has_ended(),
+            cause: self.cause.clone(),
+            has_ended: self.window.has_ended(),
         }
     }
 }

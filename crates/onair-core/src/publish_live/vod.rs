@@ -1,10 +1,10 @@
 //! What stays of a live stream when everything is kept: beside each playlist another one, of all
 //! that was.
 
+use super::media_playlist::{MediaPlaylist, Segment};
 use super::names::{file_of, path_and_rest};
-use super::objects::{FAILED_ALONE, Object, Objects, State};
-use super::rendition::Rendition;
-use super::snapshot::{Segment, Snapshot};
+use super::objects::{FAILED_ALONE, LiveObject, LiveObjects, ObjectState};
+use super::rendition::LiveRendition;
 use crate::playlist::MultivariantPlaylist;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const VOD: &str = ".vod.m3u8";
 
 /// How far the playlist of all that was has come.
 #[derive(Debug, Default)]
-pub(super) struct Vod {
+pub(super) struct VodState {
     /// The number behind the last segment in it.
     pub(super) end: u64,
     /// It says that nothing comes after it.
@@ -53,8 +53,8 @@ pub(super) fn multivariant(
     (text, names)
 }
 
-impl Vod {
-    pub(super) fn of(visible: &Snapshot) -> Self {
+impl VodState {
+    pub(super) fn of(visible: &MediaPlaylist) -> Self {
         Self {
             end: visible.sequence + visible.segments.len() as u64,
             has_ended: visible.ended,
@@ -62,22 +62,22 @@ impl Vod {
     }
 }
 
-impl Rendition {
+impl LiveRendition {
     /// The end of what the playlist of all that was is to have, if it is to be put. What will never
     /// be there is a gap from now on: it has left the window, so nobody waits for it.
     pub(super) fn vod_due(
         &mut self,
         playlist: &str,
-        objects: &Objects,
+        objects: &LiveObjects,
         now: Duration,
     ) -> Option<u64> {
         // What viewers see of the show now comes first.
-        if self.visible_end < self.timeline.sequence() {
+        if self.visible_end < self.window.sequence() {
             return None;
         }
-        let mut end = self.timeline.number_in_all(self.visible_end)?;
+        let mut end = self.window.number_in_all(self.visible_end)?;
         let mut lost = Vec::new();
-        for (number, segment) in self.unkept() {
+        for (number, segment) in self.not_in_vod() {
             let is_missing = |name: &String| !self.is_there(name, objects);
             let mut missing = segment
                 .needs()
@@ -87,8 +87,8 @@ impl Rendition {
                 continue;
             };
             match objects.get(&missing) {
-                Some(Object {
-                    state: State::Due(_) | State::Busy,
+                Some(LiveObject {
+                    state: ObjectState::Due(_) | ObjectState::Busy,
                     failed_alone,
                     ..
                 }) if *failed_alone < FAILED_ALONE => {
@@ -98,23 +98,20 @@ impl Rendition {
                 _ => lost.push(segment.uri.clone()),
             }
         }
-        if self
-            .timeline
-            .lose(|uri| lost.iter().any(|lost| lost == uri))
-        {
+        if self.window.lose(|uri| lost.iter().any(|lost| lost == uri)) {
             self.refresh(playlist, objects, now);
         }
         let vod = self.vod.as_ref()?;
-        let ended = self.timeline.has_ended() && self.waits_since.is_none();
+        let ended = self.window.has_ended() && self.waits_since.is_none();
         let new = end.saturating_sub(vod.end);
         // The window has it, too, until it slides on: half of that leaves time enough.
-        let is_time = ended || vod.has_ended || 2 * new >= self.timeline.segments().count() as u64;
+        let is_time = ended || vod.has_ended || 2 * new >= self.window.segments().count() as u64;
         (new > 0 && is_time || ended && !vod.has_ended).then_some(end)
     }
 
     /// What has left the window and is not in the playlist of all that was.
-    pub(super) fn unkept(&self) -> impl Iterator<Item = (u64, &Segment)> {
-        self.timeline
+    pub(super) fn not_in_vod(&self) -> impl Iterator<Item = (u64, &Segment)> {
+        self.window
             .past(self.vod.as_ref().map_or(u64::MAX, |vod| vod.end))
     }
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 /// What is known of it, and what is under way.
 #[derive(Debug, Default)]
-pub(super) struct Document {
+pub(super) struct PublishedPlaylist {
     /// Whether it is known what an earlier process has put there.
-    pub(super) recalled: Recall,
+    pub(super) recalled: ReadBack,
     /// What viewers see.
     pub(super) visible: Option<String>,
     /// How old that was when it was recalled.
@@ -16,17 +16,17 @@ pub(super) struct Document {
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Recall {
+pub(super) enum ReadBack {
     #[default]
     Due,
     Busy,
     Done,
 }
 
-impl Document {
+impl PublishedPlaylist {
     /// Whether it may be put now.
     pub(super) fn is_free(&self, now: Duration) -> bool {
-        self.recalled == Recall::Done && !self.busy && now >= self.not_before
+        self.recalled == ReadBack::Done && !self.busy && now >= self.not_before
     }
 
     pub(super) fn has(&self, text: &str) -> bool {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// Something happened.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum News {
+pub(crate) enum FsEvent {
     /// A file was closed after writing, or moved to where it is.
     Closed(String),
     /// A file was removed, or moved away.
@@ -20,16 +20,16 @@ pub(crate) enum News {
 }
 
 /// Watches a folder and all below it.
-pub(crate) struct Watch {
+pub(crate) struct FolderWatcher {
     dir: PathBuf,
     watches: Watches,
     events: EventStream<[u8; 4096]>,
     folders: HashMap<WatchDescriptor, PathBuf>,
-    news: VecDeque<News>,
+    pending: VecDeque<FsEvent>,
 }
 
-impl Watch {
-    /// Begins to watch. The first news is to look through the folder.
+impl FolderWatcher {
+    /// Begins to watch. The first pending is to look through the folder.
     pub(crate) fn new(dir: &Path) -> Result<Self, Error> {
         let failed = |error| Error::Folder(format!("{} cannot be watched: {error}", dir.display()));
         let inotify = Inotify::init().map_err(failed)?;
@@ -40,10 +40,10 @@ impl Watch {
             watches,
             events,
             folders: HashMap::new(),
-            news: VecDeque::new(),
+            pending: VecDeque::new(),
         };
         watch.add(dir).map_err(failed)?;
-        watch.news.push_back(News::LookThrough);
+        watch.pending.push_back(FsEvent::LookThrough);
         Ok(watch)
     }
 
@@ -71,11 +71,11 @@ impl Watch {
         }
     }
 
-    /// The next news. May be dropped while it waits.
-    pub(crate) async fn next(&mut self) -> Result<News, Error> {
+    /// The next pending. May be dropped while it waits.
+    pub(crate) async fn next(&mut self) -> Result<FsEvent, Error> {
         loop {
-            if let Some(news) = self.news.pop_front() {
-                return Ok(news);
+            if let Some(pending) = self.pending.pop_front() {
+                return Ok(pending);
             }
             let event = self.events.next().await;
             let event = event
@@ -88,7 +88,7 @@ impl Watch {
                 tracing::warn!("inotify lost events: the whole folder is looked through");
                 // Folders may have come, too.
                 self.add_quietly(&self.dir.clone());
-                self.news.push_back(News::LookThrough);
+                self.pending.push_back(FsEvent::LookThrough);
                 continue;
             }
             if event.mask.contains(EventMask::IGNORED) {
@@ -120,15 +120,15 @@ impl Watch {
                 if !is_going {
                     self.add_quietly(&path);
                 }
-                self.news.push_back(News::LookThrough);
+                self.pending.push_back(FsEvent::LookThrough);
             } else if let Some(path) = relative(&self.dir, &path) {
                 if is_going {
-                    self.news.push_back(News::Gone(path));
+                    self.pending.push_back(FsEvent::Gone(path));
                 } else if event
                     .mask
                     .intersects(EventMask::CLOSE_WRITE | EventMask::MOVED_TO)
                 {
-                    self.news.push_back(News::Closed(path));
+                    self.pending.push_back(FsEvent::Closed(path));
                 }
             }
         }

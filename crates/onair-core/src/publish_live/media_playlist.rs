@@ -18,7 +18,7 @@ const MAX_NUMBER: u64 = 1 << 53;
 
 /// A media playlist, understood.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Snapshot {
+pub struct MediaPlaylist {
     /// `EXT-X-VERSION`.
     pub version: u64,
     /// `EXT-X-TARGETDURATION`, in seconds.
@@ -37,7 +37,7 @@ pub struct Snapshot {
 
 /// A text is no media playlist that can be published.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotMedia {
+pub enum MediaPlaylistError {
     /// It is a multivariant playlist.
     #[error("it is a multivariant playlist")]
     Multivariant,
@@ -62,16 +62,16 @@ pub struct Segment {
     /// It is not there, and players are told so (`EXT-X-GAP`).
     pub gap: bool,
     /// The keys that it is encrypted with (`EXT-X-KEY`): one for each key format.
-    pub keys: Vec<Attached>,
+    pub keys: Vec<ResourceTag>,
     /// The initialization section that it needs (`EXT-X-MAP`).
-    pub map: Option<Attached>,
+    pub map: Option<ResourceTag>,
     /// That stands before all keys, so it is not encrypted with them (RFC 8216bis, 4.4.4.5).
     pub map_is_clear: bool,
 }
 
 /// A tag that names a file which segments need.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attached {
+pub struct ResourceTag {
     /// The tag, as it is written.
     pub tag: String,
     /// The URI in it. A key may have none that leads anywhere.
@@ -80,7 +80,7 @@ pub struct Attached {
     format: String,
 }
 
-impl Attached {
+impl ResourceTag {
     /// The same with another URI.
     pub fn at(&self, uri: &str) -> Self {
         let tag = match &self.uri {
@@ -95,38 +95,40 @@ impl Attached {
     }
 }
 
-impl Snapshot {
+impl MediaPlaylist {
     /// Reads a media playlist.
     ///
     /// # Errors
     ///
-    /// [`NotMedia`]
-    pub fn parse(text: &str) -> Result<Self, NotMedia> {
-        let mut reading = Reading::default();
+    /// [`MediaPlaylistError`]
+    pub fn parse(text: &str) -> Result<Self, MediaPlaylistError> {
+        let mut reading = PlaylistReader::default();
         let mut lines = text.lines();
         if lines
             .next()
             .map(|line| line.trim_start_matches('\u{feff}').trim_end())
             != Some("#EXTM3U")
         {
-            return Err(NotMedia::Unusable(
+            return Err(MediaPlaylistError::Unusable(
                 "it does not begin with #EXTM3U".to_owned(),
             ));
         }
         for (number, line) in lines.enumerate() {
             let read = reading.line(line.trim_end());
-            read.map_err(|why| NotMedia::Unusable(format!("line {}: {why}", number + 2)))?;
+            read.map_err(|why| {
+                MediaPlaylistError::Unusable(format!("line {}: {why}", number + 2))
+            })?;
         }
-        let Reading {
+        let PlaylistReader {
             snapshot,
             target_s,
             is_multivariant,
             ..
         } = reading;
         if is_multivariant {
-            return Err(NotMedia::Multivariant);
+            return Err(MediaPlaylistError::Multivariant);
         }
-        let unusable = |why: &str| NotMedia::Unusable(why.to_owned());
+        let unusable = |why: &str| MediaPlaylistError::Unusable(why.to_owned());
         let target_s = target_s.ok_or_else(|| unusable("it has no EXT-X-TARGETDURATION"))?;
         if target_s > MAX_TARGET_S
             || snapshot.sequence.max(snapshot.discontinuity_sequence) > MAX_NUMBER
@@ -203,7 +205,7 @@ impl Segment {
 
     /// The tags that name what it needs, behind a segment with these keys and this map, in the
     /// order in which a player applies them.
-    pub fn attached(&self, keys: &[Attached], map: &Option<Attached>) -> Vec<String> {
+    pub fn attached(&self, keys: &[ResourceTag], map: &Option<ResourceTag>) -> Vec<String> {
         let new_map = self.map.iter().filter(|_| self.map != *map);
         let (before_keys, after_keys) = if self.map_is_clear { (1, 0) } else { (0, 1) };
         let mut tags: Vec<String> = new_map
@@ -223,8 +225,8 @@ impl Segment {
 }
 
 #[derive(Default)]
-struct Reading {
-    snapshot: Snapshot,
+struct PlaylistReader {
+    snapshot: MediaPlaylist,
     target_s: Option<u64>,
     next: Segment,
     /// A tag of a segment has come: what is unknown from here on belongs to segments.
@@ -233,7 +235,7 @@ struct Reading {
     is_multivariant: bool,
 }
 
-impl Reading {
+impl PlaylistReader {
     fn line(&mut self, text: &str) -> Result<(), String> {
         const OPTIONS: fn() -> ParsingOptions = || {
             ParsingOptionsBuilder::new()
@@ -330,7 +332,7 @@ impl Reading {
             Tag::Map(map) => {
                 let uri = Some(map.uri().to_owned());
                 self.next.map_is_clear = self.next.keys.is_empty();
-                self.next.map = Some(Attached {
+                self.next.map = Some(ResourceTag {
                     tag: text.to_owned(),
                     uri,
                     format: String::new(),
@@ -354,7 +356,7 @@ impl Reading {
         }
         let format = key.keyformat().to_owned();
         self.next.keys.retain(|known| known.format != format);
-        self.next.keys.push(Attached {
+        self.next.keys.push(ResourceTag {
             tag: text.to_owned(),
             uri: key.uri().map(str::to_owned),
             format,
@@ -362,7 +364,7 @@ impl Reading {
     }
 }
 
-impl Default for Snapshot {
+impl Default for MediaPlaylist {
     fn default() -> Self {
         Self {
             version: 1,

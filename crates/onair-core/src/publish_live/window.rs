@@ -4,8 +4,8 @@
 //! numbers never go back (RFC 8216bis, 6.2.1 and 6.2.2): what came from before stays in the window
 //! while there is room, and what comes now follows behind a discontinuity.
 
+use super::media_playlist::{MediaPlaylist, Segment};
 use super::names::written;
-use super::snapshot::{Segment, Snapshot};
 use std::collections::VecDeque;
 
 /// How much is remembered of what has left the window, in seconds: a day.
@@ -13,24 +13,24 @@ const REMEMBERED_S: f64 = 86_400.0;
 
 /// The window that is published of a rendition, and what was in it before.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Timeline {
+pub struct SlidingWindow {
     version: u64,
     target_s: u64,
     header: Vec<String>,
     sequence: u64,
     discontinuity_sequence: u64,
-    entries: VecDeque<Entry>,
+    entries: VecDeque<WindowSegment>,
     ended: bool,
     /// How many segments the transcoder's window has had at most.
     window: usize,
-    run: Option<Run>,
+    run: Option<TranscoderRun>,
     /// What has left the window, if that is to be remembered.
-    past: Option<Past>,
+    past: Option<WindowHistory>,
 }
 
 /// What has left the window.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Past {
+struct WindowHistory {
     /// The number of its first segment, counted over all of it: the window's own unless something
     /// was missed.
     sequence: u64,
@@ -40,7 +40,7 @@ struct Past {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-struct Entry {
+struct WindowSegment {
     segment: Segment,
     /// It is from the transcoder's present run.
     is_present: bool,
@@ -50,23 +50,23 @@ struct Entry {
 
 /// The transcoder's present run.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Run {
+struct TranscoderRun {
     /// What is added to its numbers.
     offset: i128,
     /// The number of its first segment, if that does not continue what was before.
     break_at: Option<i128>,
 }
 
-impl Timeline {
+impl SlidingWindow {
     /// What an earlier process has published: the window, and all that was, if that is remembered.
-    pub fn adopt(published: Snapshot, all: Option<Snapshot>) -> Self {
-        let past = all.map(|all| Past::before(all, &published));
-        let entry = |segment| Entry {
+    pub fn adopt(published: MediaPlaylist, all: Option<MediaPlaylist>) -> Self {
+        let past = all.map(|all| WindowHistory::before(all, &published));
+        let entry = |segment| WindowSegment {
             segment,
             is_present: false,
             is_shown: true,
         };
-        let entries: VecDeque<Entry> = published.segments.into_iter().map(entry).collect();
+        let entries: VecDeque<WindowSegment> = published.segments.into_iter().map(entry).collect();
         Self {
             past,
             version: published.version,
@@ -84,7 +84,7 @@ impl Timeline {
     /// The window after a new snapshot, whose URIs are those under which its files are published:
     /// no two contents have the same. If the transcoder begins again, what was before leaves the
     /// window at once when `is_over`: whoever was watching that is not any more.
-    pub fn follow(&self, snapshot: &Snapshot, is_over: bool) -> Self {
+    pub fn follow(&self, snapshot: &MediaPlaylist, is_over: bool) -> Self {
         let mut next = self.clone();
         // Without a segment it says nothing of where it is: it was cut off, or comes before the
         // first.
@@ -123,9 +123,9 @@ impl Timeline {
     }
 
     /// The run that this snapshot continues, if it continues one.
-    fn continues(&self, snapshot: &Snapshot) -> Option<Run> {
+    fn continues(&self, snapshot: &MediaPlaylist) -> Option<TranscoderRun> {
         if self.entries.is_empty() {
-            return Some(self.run.unwrap_or(Run {
+            return Some(self.run.unwrap_or(TranscoderRun {
                 offset: 0,
                 break_at: None,
             }));
@@ -141,7 +141,7 @@ impl Timeline {
             let is_it =
                 move |known: &Segment| known.uri == segment.uri || segment.is_absent_of(known);
             let places = places.filter(move |(_, entry)| is_it(&entry.segment));
-            places.map(move |(place, _)| Run {
+            places.map(move |(place, _)| TranscoderRun {
                 offset: i128::from(place) - i128::from(number),
                 break_at: None,
             })
@@ -151,7 +151,7 @@ impl Timeline {
 
     /// Whether a snapshot goes on from what is published: does not contradict it, nor lies before
     /// or behind it.
-    fn agrees(&self, run: Run, snapshot: &Snapshot) -> bool {
+    fn agrees(&self, run: TranscoderRun, snapshot: &MediaPlaylist) -> bool {
         let after = run.published(snapshot.sequence) + snapshot.segments.len() as i128;
         let is_same = |(number, segment): (u64, &Segment)| match self.at(run.published(number)) {
             None => true,
@@ -159,7 +159,7 @@ impl Timeline {
             // What was there may be gone from the disk, and what was never there may have turned
             // up, too late: unless there is less than before, which is a transcoder that began
             // again.
-            Some(Entry { segment: known, .. }) => {
+            Some(WindowSegment { segment: known, .. }) => {
                 let is_rewritten = after >= self.end() && written(&known.uri) == segment.written_as;
                 segment.is_absent_of(known)
                     || known.gap && (known.uri == segment.written_as || is_rewritten)
@@ -170,11 +170,11 @@ impl Timeline {
         adjoins && (snapshot.sequence..).zip(&snapshot.segments).all(is_same)
     }
 
-    fn begin_run(&mut self, snapshot: &Snapshot) -> Run {
+    fn begin_run(&mut self, snapshot: &MediaPlaylist) -> TranscoderRun {
         for entry in &mut self.entries {
             entry.is_present = false;
         }
-        Run {
+        TranscoderRun {
             offset: self.end() - i128::from(snapshot.sequence),
             break_at: Some(self.end()),
         }
@@ -192,7 +192,7 @@ impl Timeline {
                 segment.map.clone_from(&entry.segment.map);
                 segment.keys.clone_from(&entry.segment.keys);
             }
-            *entry = Entry {
+            *entry = WindowSegment {
                 segment,
                 is_present: true,
                 ..*entry
@@ -204,7 +204,7 @@ impl Timeline {
             return;
         }
         segment.discontinuity |= self.run.is_some_and(|run| run.break_at == Some(number));
-        self.entries.push_back(Entry {
+        self.entries.push_back(WindowSegment {
             segment,
             is_present: true,
             is_shown: false,
@@ -222,12 +222,13 @@ impl Timeline {
 
     /// Says the same of all segments that need something under a name (`is_it`), that nobody has
     /// seen, and that the transcoder names no more: nobody waits for them. Whether there were any.
-    pub fn lose_former(&mut self, is_it: impl Fn(&str) -> bool) -> bool {
-        let former = self
+    pub fn lose_previous_run(&mut self, is_it: impl Fn(&str) -> bool) -> bool {
+        let previous_run = self
             .entries
             .iter_mut()
             .filter(|entry| !entry.is_present && !entry.is_shown);
-        let lost = former.filter(|entry| !entry.segment.gap && entry.segment.needs().any(&is_it));
+        let lost =
+            previous_run.filter(|entry| !entry.segment.gap && entry.segment.needs().any(&is_it));
         lost.map(|entry| entry.segment.gap = true).count() > 0
     }
 
@@ -291,12 +292,12 @@ impl Timeline {
         i128::from(self.sequence) + self.entries.len() as i128
     }
 
-    fn at(&self, number: i128) -> Option<&Entry> {
+    fn at(&self, number: i128) -> Option<&WindowSegment> {
         self.entries
             .get(usize::try_from(number - i128::from(self.sequence)).ok()?)
     }
 
-    fn at_mut(&mut self, number: i128) -> Option<&mut Entry> {
+    fn at_mut(&mut self, number: i128) -> Option<&mut WindowSegment> {
         self.entries
             .get_mut(usize::try_from(number - i128::from(self.sequence)).ok()?)
     }
@@ -412,9 +413,9 @@ impl Timeline {
     }
 }
 
-impl Past {
+impl WindowHistory {
     /// What of all that was comes before a window. No two segments have the same name, gaps aside.
-    fn before(mut all: Snapshot, window: &Snapshot) -> Self {
+    fn before(mut all: MediaPlaylist, window: &MediaPlaylist) -> Self {
         let names = |segments: &[Segment]| -> Vec<String> {
             segments.iter().map(|segment| segment.uri.clone()).collect()
         };
@@ -443,7 +444,7 @@ impl Past {
     }
 }
 
-impl Run {
+impl TranscoderRun {
     fn published(self, number: u64) -> i128 {
         i128::from(number) + self.offset
     }
@@ -453,18 +454,18 @@ impl Run {
 mod tests {
     use super::*;
 
-    fn snapshot(first: u64, names: &[&str]) -> Snapshot {
+    fn snapshot(first: u64, names: &[&str]) -> MediaPlaylist {
         let lines: String = names
             .iter()
             .map(|name| format!("#EXTINF:2,\n{name}\n"))
             .collect();
         let text =
             format!("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{first}\n{lines}");
-        Snapshot::parse(&text).unwrap()
+        MediaPlaylist::parse(&text).unwrap()
     }
 
-    fn names(timeline: &Timeline) -> Vec<&str> {
-        timeline
+    fn names(window: &SlidingWindow) -> Vec<&str> {
+        window
             .segments()
             .map(|segment| segment.uri.as_str())
             .collect()
@@ -473,7 +474,7 @@ mod tests {
     /// Promise P73.
     #[test]
     fn a_transcoder_that_begins_again_goes_on_behind_what_was_or_alone() {
-        let before = Timeline::adopt(Snapshot::default(), Some(Snapshot::default()))
+        let before = SlidingWindow::adopt(MediaPlaylist::default(), Some(MediaPlaylist::default()))
             .follow(&snapshot(5, &["a", "b", "c"]), false);
         for (is_over, expected) in [(false, &["b", "c", "x"][..]), (true, &["x"])] {
             let again = before.follow(&snapshot(0, &["x"]), is_over);

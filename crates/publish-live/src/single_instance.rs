@@ -10,13 +10,13 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 /// Nobody else on this machine publishes the same as long as this is held: the system takes it back
 /// however the process ends.
 #[derive(Debug)]
-pub(crate) struct Once {
+pub(crate) struct SingleInstance {
     _listener: UnixListener,
 }
 
 /// Claims to be the only one: by a name for a socket, for which no file is needed and no right to
 /// write one.
-pub(crate) fn claim(settings: &Settings) -> Result<Once, Error> {
+pub(crate) fn claim(settings: &Settings) -> Result<SingleInstance, Error> {
     let Settings { dir, target, .. } = settings;
     let target = target.to_string();
     // Elsewhere the same bucket is another one.
@@ -26,7 +26,7 @@ pub(crate) fn claim(settings: &Settings) -> Result<Once, Error> {
     let address =
         SocketAddr::from_abstract_name(format!("onair/publish-live/{:x}", hasher.finish()));
     match address.and_then(|address| UnixListener::bind_addr(&address)) {
-        Ok(listener) => Ok(Once {
+        Ok(listener) => Ok(SingleInstance {
             _listener: listener,
         }),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(Error::Twice {
