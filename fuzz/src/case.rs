@@ -1,6 +1,7 @@
-//! A recording and a wish as one text, so that a seed can be read and a mutation of it stays one.
+//! A recording and a retention policy as one text: a seed can be read, and a mutation of it stays
+//! valid.
 
-use onair_core::prune_recording::plan::Wish;
+use onair_core::prune_recording::plan::RetentionPolicy;
 use onair_core::prune_recording::recording::Inventory;
 use onair_core::prune_recording::removed::REMOVED;
 use onair_core::prune_recording::rule::Rule;
@@ -9,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) struct Case {
     pub(crate) inventory: Inventory,
-    pub(crate) wish: Wish,
+    pub(crate) policy: RetentionPolicy,
 }
 
 impl Case {
@@ -25,11 +26,11 @@ impl Case {
             other_playlists: BTreeSet::new(),
             removed: String::new(),
         };
-        let mut wish = None;
+        let mut policy = None;
         for section in text.strip_prefix("== ")?.split("\n== ") {
             let (name, body) = section.split_once('\n').unwrap_or((section, ""));
             match name {
-                "settings" => wish = parse_wish(body),
+                "settings" => policy = parse_policy(body),
                 // S3 groups keys by the slash, so no folder's name has one.
                 "folders" => {
                     inventory.folders = body.split(['\n', '/']).map(str::to_owned).collect()
@@ -51,12 +52,12 @@ impl Case {
         }
         Some(Self {
             inventory,
-            wish: wish?,
+            policy: policy?,
         })
     }
 }
 
-fn parse_wish(settings: &str) -> Option<Wish> {
+fn parse_policy(settings: &str) -> Option<RetentionPolicy> {
     let of = |name: &str| {
         settings
             .lines()
@@ -66,7 +67,7 @@ fn parse_wish(settings: &str) -> Option<Wish> {
         (Some(keep), _) => Rule::Keep(keep.parse().ok()?),
         (None, delete) => Rule::Delete(delete?.parse().ok()?),
     };
-    Some(Wish {
+    Some(RetentionPolicy {
         rule,
         delete_thumbnails: of("THUMBNAILS") == Some("delete"),
     })

@@ -211,11 +211,11 @@ pub fn log(bytes: &[u8]) -> Tally {
 /// A plan deletes whole folders of the recording and nothing that is still named, and carrying it
 /// out leaves nothing to do.
 pub fn plan(bytes: &[u8]) {
-    let Some(Case { inventory, wish }) = std::str::from_utf8(bytes).ok().and_then(Case::parse)
+    let Some(Case { inventory, policy }) = std::str::from_utf8(bytes).ok().and_then(Case::parse)
     else {
         return;
     };
-    let Ok(plan) = decide(&inventory, &wish) else {
+    let Ok(plan) = decide(&inventory, &policy) else {
         return;
     };
     let Plan {
@@ -231,7 +231,7 @@ pub fn plan(bytes: &[u8]) {
             .and_then(|path| path.strip_suffix('/'));
         let is_rendition =
             name.is_some_and(|name| !matches!(name, "" | "." | "..") && !name.contains('/'));
-        let is_thumbnails = wish.delete_thumbnails && THUMBNAILS.contains(&folder.as_str());
+        let is_thumbnails = policy.delete_thumbnails && THUMBNAILS.contains(&folder.as_str());
         assert!(is_rendition || is_thumbnails, "{folder:?} would be deleted");
         let mut needed = must_play.iter().chain(must_hold_media);
         assert!(
@@ -321,7 +321,7 @@ pub fn plan(bytes: &[u8]) {
             end.removed
         );
     }
-    let again = decide(&end, &wish).unwrap_or_else(|why| panic!("{why} the second time"));
+    let again = decide(&end, &policy).unwrap_or_else(|why| panic!("{why} the second time"));
     assert!(
         again.rewrites.is_empty(),
         "a second run would write\n{again}"
@@ -449,9 +449,9 @@ mod tests {
     #[test]
     fn every_plan_seed_is_a_plan_that_deletes() {
         for (path, seed) in seeds("seeds/plan") {
-            let Case { inventory, wish } =
+            let Case { inventory, policy } =
                 Case::parse(std::str::from_utf8(&seed).unwrap()).unwrap();
-            let decided = decide(&inventory, &wish).unwrap_or_else(|why| panic!("{path}: {why}"));
+            let decided = decide(&inventory, &policy).unwrap_or_else(|why| panic!("{path}: {why}"));
             assert!(
                 !decided.deletions.is_empty() && !decided.rewrites.is_empty(),
                 "{path}: {decided}"

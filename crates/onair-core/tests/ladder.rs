@@ -1,6 +1,6 @@
 //! Recordings in the shape that IVS gives them, made for the tests.
 
-use onair_core::prune_recording::plan::{Plan, Rewrite, Wish, plan};
+use onair_core::prune_recording::plan::{Plan, RetentionPolicy, Rewrite, plan};
 use onair_core::prune_recording::recording::Inventory;
 use onair_core::prune_recording::rule::Rule;
 use onair_core::prune_recording::{ENDED, HLS, Refusal};
@@ -122,15 +122,15 @@ pub(crate) fn recording(ladder: &[Rung]) -> Inventory {
     }
 }
 
-pub(crate) fn keep(list: &str) -> Wish {
-    Wish {
+pub(crate) fn keep(list: &str) -> RetentionPolicy {
+    RetentionPolicy {
         rule: Rule::Keep(list.parse().unwrap()),
         delete_thumbnails: false,
     }
 }
 
-pub(crate) fn delete(list: &str) -> Wish {
-    Wish {
+pub(crate) fn delete(list: &str) -> RetentionPolicy {
+    RetentionPolicy {
         rule: Rule::Delete(list.parse().unwrap()),
         delete_thumbnails: false,
     }
@@ -174,8 +174,8 @@ pub(crate) fn with<'a>(
     after
 }
 
-pub(crate) fn why(inventory: &Inventory, wish: &Wish) -> String {
-    match plan(inventory, wish) {
+pub(crate) fn why(inventory: &Inventory, policy: &RetentionPolicy) -> String {
+    match plan(inventory, policy) {
         Ok(plan) => panic!("not refused, but:\n{plan}"),
         Err(Refusal::Held(why)) => format!("held: {why}"),
         Err(Refusal::NotWhole(why)) => format!("not whole: {why}"),

@@ -1,8 +1,8 @@
 use crate::ladder::{Rung, after, delete, keep, metadata, playlist, recording, usual, why};
-use onair_core::prune_recording::plan::{Wish, plan};
+use onair_core::prune_recording::plan::{RetentionPolicy, plan};
 
-fn kept(ladder: &[Rung], wish: &Wish) -> String {
-    plan(&recording(ladder), wish).unwrap().kept.join(" ")
+fn kept(ladder: &[Rung], policy: &RetentionPolicy) -> String {
+    plan(&recording(ladder), policy).unwrap().kept.join(" ")
 }
 
 #[test]
@@ -23,7 +23,7 @@ fn a_plan_reads_like_the_work_it_stands_for() {
 
 #[test]
 fn rules_name_what_they_say() {
-    for (wish, expected) in [
+    for (policy, expected) in [
         (keep("highest"), "720p30"),
         (keep("lowest"), "160p30"),
         (keep("highest,lowest"), "720p30 160p30"),
@@ -41,7 +41,7 @@ fn rules_name_what_they_say() {
         (delete(">=720p,160p30"), "480p30 360p30"),
         (delete("1080p60"), "720p30 480p30 360p30 160p30"),
     ] {
-        assert_eq!(kept(&usual(), &wish), expected, "{wish:?}");
+        assert_eq!(kept(&usual(), &policy), expected, "{policy:?}");
     }
 }
 
@@ -88,21 +88,21 @@ fn the_order_in_the_metadata_does_not_matter() {
 
 #[test]
 fn a_second_run_finds_nothing_to_do() {
-    for wish in [
+    for policy in [
         keep("highest"),
         delete("lowest"),
         delete("highest"),
         delete("<=360p"),
     ] {
         let inventory = recording(&usual());
-        let first = plan(&inventory, &wish).unwrap();
+        let first = plan(&inventory, &policy).unwrap();
         let gone: Vec<&str> = first
             .deletions
             .iter()
             .map(|deletion| deletion.name.as_str())
             .collect();
-        let second = plan(&after(&inventory, &first, 9, &gone), &wish).unwrap();
-        assert!(second.is_empty(), "{wish:?}: {second}");
+        let second = plan(&after(&inventory, &first, 9, &gone), &policy).unwrap();
+        assert!(second.is_empty(), "{policy:?}: {second}");
         assert_eq!(second.kept, first.kept);
     }
 }
@@ -231,13 +231,13 @@ fn folders_that_nothing_names_stay_whatever_they_are_called() {
         "poster",
     ];
     inventory.folders.extend(strangers.map(str::to_owned));
-    for (wish, deleted) in [
+    for (policy, deleted) in [
         (keep("highest"), 3),
         (delete("lowest"), 1),
         (delete("<=480p"), 3),
     ] {
-        let deletions = plan(&inventory, &wish).unwrap().deletions;
-        assert_eq!(deletions.len(), deleted, "{wish:?}");
+        let deletions = plan(&inventory, &policy).unwrap().deletions;
+        assert_eq!(deletions.len(), deleted, "{policy:?}");
         assert!(
             !deletions
                 .iter()
@@ -400,11 +400,11 @@ fn names_are_found_however_a_uri_spells_them() {
 
 #[test]
 fn thumbnails_go_only_if_asked() {
-    let wish = Wish {
+    let policy = RetentionPolicy {
         delete_thumbnails: true,
         ..keep("highest,lowest,360p30,480p30")
     };
-    insta::assert_snapshot!(plan(&recording(&usual()), &wish).unwrap(), @r"
+    insta::assert_snapshot!(plan(&recording(&usual()), &policy).unwrap(), @r"
     keep    720p30, 480p30, 360p30, 160p30
     check   media/hls/160p30/byte-range-variant.m3u8
     check   media/hls/160p30/playlist.m3u8

@@ -2,7 +2,7 @@
 
 use crate::ladder::{Rung, metadata, playlist, recording, with};
 use onair_core::playlist::MultivariantPlaylist;
-use onair_core::prune_recording::plan::{Deletion, Plan, Wish, plan};
+use onair_core::prune_recording::plan::{Deletion, Plan, RetentionPolicy, plan};
 use onair_core::prune_recording::recording::Inventory;
 use onair_core::prune_recording::rule::{Comparison, Rule, Term, Terms};
 use onair_core::prune_recording::{ENDED, HLS};
@@ -61,7 +61,7 @@ fn ladder() -> impl Strategy<Value = Vec<Rung>> {
     })
 }
 
-fn wish(ladder: &[Rung]) -> impl Strategy<Value = Wish> + use<> {
+fn policy(ladder: &[Rung]) -> impl Strategy<Value = RetentionPolicy> + use<> {
     let names: Vec<String> = ladder
         .iter()
         .map(|rung| rung.name.clone())
@@ -82,13 +82,15 @@ fn wish(ladder: &[Rung]) -> impl Strategy<Value = Wish> + use<> {
         (comparison, select(&HEIGHTS[..])).prop_map(|(how, bound)| Term::Height(how, bound)),
     ];
     let terms = proptest::collection::vec(term, 1..3).prop_map(Terms);
-    (terms, any::<bool>(), any::<bool>()).prop_map(|(terms, keep, delete_thumbnails)| Wish {
-        rule: if keep {
-            Rule::Keep(terms)
-        } else {
-            Rule::Delete(terms)
-        },
-        delete_thumbnails,
+    (terms, any::<bool>(), any::<bool>()).prop_map(|(terms, keep, delete_thumbnails)| {
+        RetentionPolicy {
+            rule: if keep {
+                Rule::Keep(terms)
+            } else {
+                Rule::Delete(terms)
+            },
+            delete_thumbnails,
+        }
     })
 }
 
@@ -138,20 +140,20 @@ fn inventory(ladder: &[Rung]) -> impl Strategy<Value = Inventory> + use<> {
     )
 }
 
-/// Such a recording as it is found: sometimes an earlier run, with another wish, was cut short in
+/// Such a recording as it is found: sometimes an earlier run, with another policy, was cut short in
 /// it.
-fn case() -> impl Strategy<Value = (Inventory, Wish)> {
+fn case() -> impl Strategy<Value = (Inventory, RetentionPolicy)> {
     ladder()
         .prop_flat_map(|ladder| {
-            let earlier = proptest::option::weighted(0.3, (wish(&ladder), any::<(u16, u16)>()));
-            (inventory(&ladder), wish(&ladder), earlier)
+            let earlier = proptest::option::weighted(0.3, (policy(&ladder), any::<(u16, u16)>()));
+            (inventory(&ladder), policy(&ladder), earlier)
         })
-        .prop_map(|(inventory, wish, earlier)| {
+        .prop_map(|(inventory, policy, earlier)| {
             let cut = earlier.and_then(|(earlier, (written, deleted))| {
                 let plan = plan(&inventory, &earlier).ok()?;
                 Some(cut_short(&inventory, &plan, written, deleted))
             });
-            (cut.unwrap_or(inventory), wish)
+            (cut.unwrap_or(inventory), policy)
         })
 }
 
@@ -204,8 +206,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, max_shrink_iters: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_that_a_kept_playlist_names_is_ever_deleted((inventory, wish) in case()) {
-        let Ok(plan) = plan(&inventory, &wish) else { return Ok(()) };
+    fn nothing_that_a_kept_playlist_names_is_ever_deleted((inventory, policy) in case()) {
+        let Ok(plan) = plan(&inventory, &policy) else { return Ok(()) };
         for text in end(&inventory, &plan).playlists.values() {
             // A second opinion on the rewritten text, by a parser that had no part in it.
             let named = quick_uris(text).concat();
@@ -217,8 +219,8 @@ proptest! {
     }
 
     #[test]
-    fn a_rewritten_playlist_parses_to_exactly_the_kept_variants((inventory, wish) in case()) {
-        let Ok(plan) = plan(&inventory, &wish) else { return Ok(()) };
+    fn a_rewritten_playlist_parses_to_exactly_the_kept_variants((inventory, policy) in case()) {
+        let Ok(plan) = plan(&inventory, &policy) else { return Ok(()) };
         for (file, text) in &end(&inventory, &plan).playlists {
             let before = MultivariantPlaylist::parse(&inventory.playlists[file]).unwrap();
             let stays = |uri: &str| plan.kept.iter().any(|name| uri.starts_with(&format!("{name}/")));
@@ -235,11 +237,11 @@ proptest! {
 
     #[test]
     fn a_run_that_is_cut_short_anywhere_and_repeated_ends_the_same(
-        (inventory, wish) in case(), written in any::<u16>(), deleted in any::<u16>()
+        (inventory, policy) in case(), written in any::<u16>(), deleted in any::<u16>()
     ) {
-        let Ok(first) = plan(&inventory, &wish) else { return Ok(()) };
+        let Ok(first) = plan(&inventory, &policy) else { return Ok(()) };
         let cut = cut_short(&inventory, &first, written, deleted);
-        let second = plan(&cut, &wish).unwrap();
+        let second = plan(&cut, &policy).unwrap();
         prop_assert_eq!(end(&cut, &second), end(&inventory, &first));
         prop_assert_eq!(second.kept, first.kept);
     }
@@ -248,20 +250,20 @@ proptest! {
     // Only what is to be remembered must be written before anything is deleted.
     #[test]
     fn from_any_part_of_a_plan_it_is_the_same_end_or_nothing_is_done(
-        (inventory, wish) in case(), written in any::<u16>(), deleted in any::<u16>()
+        (inventory, policy) in case(), written in any::<u16>(), deleted in any::<u16>()
     ) {
-        let Ok(first) = plan(&inventory, &wish) else { return Ok(()) };
+        let Ok(first) = plan(&inventory, &policy) else { return Ok(()) };
         let metadata = first.rewrites.iter().position(|rewrite| rewrite.path == ENDED);
         let is_remembered = metadata.is_none_or(|index| written & (1 << index) != 0);
         let part = any_subset(&inventory, &first, written, if is_remembered { deleted } else { 0 });
-        if let Ok(second) = plan(&part, &wish) {
+        if let Ok(second) = plan(&part, &policy) {
             prop_assert_eq!(end(&part, &second), end(&inventory, &first));
         }
     }
 
     #[test]
-    fn something_that_plays_is_left((inventory, wish) in case()) {
-        let Ok(plan) = plan(&inventory, &wish) else { return Ok(()) };
+    fn something_that_plays_is_left((inventory, policy) in case()) {
+        let Ok(plan) = plan(&inventory, &policy) else { return Ok(()) };
         let end = end(&inventory, &plan);
         if end != inventory {
             let plays = |name: &String| end.folders.contains(name)
@@ -310,8 +312,8 @@ fn most_cases_are_plans_that_do_something() {
     use proptest::strategy::ValueTree;
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let cases = (0..500).map(|_| case().new_tree(&mut runner).unwrap().current());
-    let busy = cases.filter(|(inventory, wish)| {
-        plan(inventory, wish).is_ok_and(|plan| plan.deletions.len() > 1)
+    let busy = cases.filter(|(inventory, policy)| {
+        plan(inventory, policy).is_ok_and(|plan| plan.deletions.len() > 1)
     });
     let busy = busy.count();
     assert!(busy > 150, "{busy} of 500");

@@ -109,7 +109,7 @@ impl Handler {
             versioning,
         } = self.gather(request, stop).await?;
         progress.look_back(&stored);
-        let plan = plan(&inventory, &self.settings.wish).map_err(|refusal| match refusal {
+        let plan = plan(&inventory, &self.settings.policy).map_err(|refusal| match refusal {
             Refusal::Held(why) => Halt::Held(why),
             Refusal::NotWhole(why) => gather::not_whole(request, &why),
         })?;

@@ -1,4 +1,4 @@
-use onair_core::prune_recording::plan::Wish;
+use onair_core::prune_recording::plan::RetentionPolicy;
 use onair_core::prune_recording::rule::{Rule, RuleError, Terms};
 use onair_lambda::{Environment, Error};
 use std::collections::BTreeSet;
@@ -9,7 +9,7 @@ pub struct Settings {
     /// `RECORDING_BUCKETS`: the buckets whose recordings may be touched.
     pub buckets: BTreeSet<String>,
     /// `KEEP_RENDITIONS` or `DELETE_RENDITIONS`, and `THUMBNAILS`.
-    pub wish: Wish,
+    pub policy: RetentionPolicy,
     /// `VERSIONS=purge`: in a versioned bucket, delete all versions instead of hiding the newest.
     pub purge_versions: bool,
     /// `DRY_RUN=true`: plan only, whatever the event says.
@@ -56,7 +56,7 @@ impl Settings {
         let keep_or = |other| [("keep", false), (other, true)];
         Ok(Self {
             buckets,
-            wish: Wish {
+            policy: RetentionPolicy {
                 rule,
                 delete_thumbnails: env.choice("THUMBNAILS", &keep_or("delete"))?,
             },

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 /// What the user wants of every recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wish {
+pub struct RetentionPolicy {
     /// Which renditions stay.
     pub rule: Rule,
     /// Thumbnails go, too.
@@ -100,10 +100,10 @@ impl std::fmt::Display for Plan {
 /// # Errors
 ///
 /// [`Refusal`] when the recording leaves a doubt, when nothing that plays would be left, and when
-/// the same wish would not lead to the same end after an interruption at any step.
-pub fn plan(inventory: &Inventory, wish: &Wish) -> Result<Plan, Refusal> {
-    let plan = decide(inventory, wish)?;
-    match unrepeatable_step(inventory, wish, &plan) {
+/// the same policy would not lead to the same end after an interruption at any step.
+pub fn plan(inventory: &Inventory, policy: &RetentionPolicy) -> Result<Plan, Refusal> {
+    let plan = decide(inventory, policy)?;
+    match unrepeatable_step(inventory, policy, &plan) {
         None => Ok(plan),
         Some(step) => held(format!(
             "the rule would not come out the same a second time ({step}): {ENDED} does not list a rendition that \
@@ -112,22 +112,22 @@ pub fn plan(inventory: &Inventory, wish: &Wish) -> Result<Plan, Refusal> {
     }
 }
 
-fn decide(inventory: &Inventory, wish: &Wish) -> Result<Plan, Refusal> {
-    let recording = Recording::understand(inventory)?;
+fn decide(inventory: &Inventory, policy: &RetentionPolicy) -> Result<Plan, Refusal> {
+    let recording = Recording::parse(inventory)?;
     let all = &recording.renditions;
     let names = || {
         all.iter()
-            .filter(|r| r.is_left())
+            .filter(|r| r.exists())
             .map(|r| r.name.as_str())
             .collect::<Vec<_>>()
             .join(", ")
     };
-    let goes: BTreeSet<&str> = match &wish.rule {
+    let goes: BTreeSet<&str> = match &policy.rule {
         Rule::Keep(terms) => {
             let stays = named_by_keep(terms, all);
             if !all
                 .iter()
-                .any(|rendition| rendition.is_left() && stays.contains(rendition.name.as_str()))
+                .any(|rendition| rendition.exists() && stays.contains(rendition.name.as_str()))
             {
                 return held(format!(
                     "KEEP_RENDITIONS matches none of the renditions {}",
@@ -142,13 +142,10 @@ fn decide(inventory: &Inventory, wish: &Wish) -> Result<Plan, Refusal> {
         Rule::Delete(terms) => named_by_delete(terms, all),
     };
     let goes = |name: &str| goes.contains(name);
-    let dropped: Vec<&Rendition> = all
-        .iter()
-        .filter(|r| r.is_left() && goes(&r.name))
-        .collect();
+    let dropped: Vec<&Rendition> = all.iter().filter(|r| r.exists() && goes(&r.name)).collect();
     let mut kept: Vec<&Rendition> = all
         .iter()
-        .filter(|r| r.is_left() && !goes(&r.name))
+        .filter(|r| r.exists() && !goes(&r.name))
         .collect();
     if !dropped.is_empty()
         && !kept
@@ -221,7 +218,7 @@ fn decide(inventory: &Inventory, wish: &Wish) -> Result<Plan, Refusal> {
             "there are more renditions to remember than {ENDED} can carry"
         ));
     }
-    let text = match metadata::without(&inventory.ended, goes, wish.delete_thumbnails) {
+    let text = match metadata::without(&inventory.ended, goes, policy.delete_thumbnails) {
         Ok(text) => text.unwrap_or_else(|| inventory.ended.clone()),
         Err(error) => return held(format!("{ENDED} cannot be rewritten: {error}")),
     };
@@ -239,7 +236,7 @@ fn decide(inventory: &Inventory, wish: &Wish) -> Result<Plan, Refusal> {
             folder: format!("{HLS}{}/", r.name),
         })
         .collect();
-    if wish.delete_thumbnails {
+    if policy.delete_thumbnails {
         let folder = |folder: &str| Deletion {
             name: "thumbnails".to_owned(),
             folder: folder.to_owned(),
@@ -328,7 +325,11 @@ fn named<'a>(
 ///
 /// A run can be killed anywhere and events come twice, so this is tried out on every state that the
 /// plan passes through, instead of being argued rule by rule.
-fn unrepeatable_step(inventory: &Inventory, wish: &Wish, plan: &Plan) -> Option<String> {
+fn unrepeatable_step(
+    inventory: &Inventory,
+    policy: &RetentionPolicy,
+    plan: &Plan,
+) -> Option<String> {
     let (playlists, metadata): (Vec<_>, Vec<_>) = plan
         .rewrites
         .iter()
@@ -352,7 +353,7 @@ fn unrepeatable_step(inventory: &Inventory, wish: &Wish, plan: &Plan) -> Option<
     let all = playlists.iter().chain(&metadata).copied().collect();
     for step in some.chain([all]) {
         let mut again = written(&step);
-        let same = decide(&again, wish).is_ok_and(|second| {
+        let same = decide(&again, policy).is_ok_and(|second| {
             second
                 .rewrites
                 .iter()
@@ -374,7 +375,7 @@ fn unrepeatable_step(inventory: &Inventory, wish: &Wish, plan: &Plan) -> Option<
             .iter()
             .filter(|d| !deletions.contains(d) || !is_rendition(d))
             .collect();
-        decide(&state, wish).is_ok_and(|second| {
+        decide(&state, policy).is_ok_and(|second| {
             second.rewrites.is_empty()
                 && second.kept == plan.kept
                 && second.deletions.iter().eq(left)

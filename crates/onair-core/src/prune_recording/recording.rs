@@ -48,14 +48,14 @@ pub struct Rendition {
 
 impl Rendition {
     /// Whether anything of it is left.
-    pub fn is_left(&self) -> bool {
+    pub fn exists(&self) -> bool {
         self.playable || self.present || self.listed
     }
 }
 
 /// What the sources say of one rendition, before they are weighed.
 #[derive(Default)]
-struct Clues {
+struct RenditionSources {
     ended_height: Option<u64>,
     playlist_height: Option<u64>,
     started_height: Option<u64>,
@@ -67,7 +67,7 @@ struct Clues {
     listed: bool,
 }
 
-impl Clues {
+impl RenditionSources {
     fn rendition(self, name: String) -> Rendition {
         let (height, frame_rate_milli) = quality_in(&name).unzip();
         Rendition {
@@ -104,7 +104,7 @@ impl<'a> Recording<'a> {
     /// # Errors
     ///
     /// Whatever leaves a doubt which objects belong to which rendition.
-    pub fn understand(inventory: &'a Inventory) -> Result<Self, Refusal> {
+    pub fn parse(inventory: &'a Inventory) -> Result<Self, Refusal> {
         let ended = parse_metadata(ENDED, &inventory.ended)?;
         if ended.recording_status != "RECORDING_ENDED" {
             return held(format!(
@@ -145,10 +145,10 @@ impl<'a> Recording<'a> {
             };
         }
 
-        let mut found: BTreeMap<String, Clues> = BTreeMap::new();
+        let mut found: BTreeMap<String, RenditionSources> = BTreeMap::new();
         for rendition in removed {
-            let clues = found.entry(rendition.name.clone()).or_default();
-            clues.removed = Some(rendition);
+            let sources = found.entry(rendition.name.clone()).or_default();
+            sources.removed = Some(rendition);
         }
         let expected = started
             .iter()
@@ -160,9 +160,9 @@ impl<'a> Recording<'a> {
                 .started_height = metadata.resolution_height;
         }
         for metadata in &ended.media.hls.renditions {
-            let clues = found.entry(metadata.path.clone()).or_default();
-            clues.ended_height = metadata.resolution_height;
-            clues.listed = true;
+            let sources = found.entry(metadata.path.clone()).or_default();
+            sources.ended_height = metadata.resolution_height;
+            sources.listed = true;
         }
         let known = found.keys().chain(&inventory.folders).cloned().collect();
         let mut recording = Self {
@@ -186,24 +186,24 @@ impl<'a> Recording<'a> {
                 let Some(location) = recording.locate(&variant.uri) else {
                     continue;
                 };
-                let clues = found.entry(location.folder).or_default();
-                clues.playable = true;
-                clues.playlist_height = variant.height.or(clues.playlist_height);
-                clues.frame_rate_milli = variant
+                let sources = found.entry(location.folder).or_default();
+                sources.playable = true;
+                sources.playlist_height = variant.height.or(sources.playlist_height);
+                sources.frame_rate_milli = variant
                     .frame_rate
                     .and_then(milli)
-                    .or(clues.frame_rate_milli);
-                clues.bandwidth_bps = clues.bandwidth_bps.max(Some(variant.bandwidth_bps));
+                    .or(sources.frame_rate_milli);
+                sources.bandwidth_bps = sources.bandwidth_bps.max(Some(variant.bandwidth_bps));
             }
         }
         // A folder that nothing names and no run removed is somebody else's, whatever it is called:
         // it stays.
-        for (name, clues) in &mut found {
-            clues.present = inventory.folders.contains(name);
+        for (name, sources) in &mut found {
+            sources.present = inventory.folders.contains(name);
         }
         recording.renditions = found
             .into_iter()
-            .map(|(name, clues)| clues.rendition(name))
+            .map(|(name, sources)| sources.rendition(name))
             .collect();
         Ok(recording)
     }
