@@ -282,7 +282,7 @@ pub fn plan(bytes: &[u8]) {
     for text in end.playlists.values() {
         let playlist =
             MultivariantPlaylist::parse(text).unwrap_or_else(|error| panic!("{error} in {text:?}"));
-        for uri in playlist.played() {
+        for uri in playlist.playable_uris() {
             let is_gone = |name: &str| {
                 deletions
                     .iter()

@@ -27,7 +27,7 @@ pub struct PlaylistError {
 
 /// A rendition group: the TYPE of its EXT-X-MEDIA tags and their GROUP-ID (RFC 8216, 4.3.4.1.1).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Group {
+pub struct RenditionGroup {
     media_type: &'static str,
     id: String,
 }
@@ -43,12 +43,12 @@ pub struct Variant {
     pub height: Option<u64>,
     /// FRAME-RATE, in frames per second.
     pub frame_rate: Option<f64>,
-    groups: Vec<Group>,
+    groups: Vec<RenditionGroup>,
 }
 
 /// A line (or, for a variant, two) that goes or stays as one.
 #[derive(Debug, Clone, PartialEq)]
-enum Entry {
+enum PlaylistEntry {
     /// EXT-X-STREAM-INF at `tag`, its URI at `uri`.
     Variant {
         tag: usize,
@@ -59,13 +59,13 @@ enum Entry {
     IFrames {
         tag: usize,
         uri: String,
-        groups: Vec<Group>,
+        groups: Vec<RenditionGroup>,
     },
     /// One EXT-X-MEDIA of a group, with a URI if it is not in the variants' own media playlists.
     Media {
         tag: usize,
         uri: Option<String>,
-        group: Group,
+        group: RenditionGroup,
     },
 }
 
@@ -74,12 +74,12 @@ enum Entry {
 pub struct MultivariantPlaylist<'a> {
     /// Each with its own line end.
     lines: Vec<&'a str>,
-    entries: Vec<Entry>,
+    entries: Vec<PlaylistEntry>,
 }
 
 /// One thing that a playlist says, as it is written: a tag's whole line without its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Says<'a> {
+pub enum PlaylistItem<'a> {
     /// EXT-X-STREAM-INF with its URI.
     Variant {
         /// The tag.
@@ -135,7 +135,7 @@ impl<'a> MultivariantPlaylist<'a> {
                 let Some(variant) = parse_variant(content(lines[tag]), line) else {
                     return refuse(tag, "is an EXT-X-STREAM-INF that cannot be understood");
                 };
-                entries.push(Entry::Variant {
+                entries.push(PlaylistEntry::Variant {
                     tag,
                     uri: number,
                     variant,
@@ -148,7 +148,7 @@ impl<'a> MultivariantPlaylist<'a> {
             match tag_name(line) {
                 "#EXT-X-STREAM-INF" => awaiting_uri = Some(number),
                 "#EXT-X-I-FRAME-STREAM-INF" => match parse_i_frames(line) {
-                    Some((uri, groups)) => entries.push(Entry::IFrames {
+                    Some((uri, groups)) => entries.push(PlaylistEntry::IFrames {
                         tag: number,
                         uri,
                         groups,
@@ -161,7 +161,7 @@ impl<'a> MultivariantPlaylist<'a> {
                     }
                 },
                 "#EXT-X-MEDIA" => match parse_media(line) {
-                    Some((uri, group)) => entries.push(Entry::Media {
+                    Some((uri, group)) => entries.push(PlaylistEntry::Media {
                         tag: number,
                         uri,
                         group,
@@ -190,13 +190,13 @@ impl<'a> MultivariantPlaylist<'a> {
     /// The variants, in the playlist's order.
     pub fn variants(&self) -> impl Iterator<Item = &Variant> {
         self.entries.iter().filter_map(|entry| match entry {
-            Entry::Variant { variant, .. } => Some(variant),
-            Entry::IFrames { .. } | Entry::Media { .. } => None,
+            PlaylistEntry::Variant { variant, .. } => Some(variant),
+            PlaylistEntry::IFrames { .. } | PlaylistEntry::Media { .. } => None,
         })
     }
 
     /// Everything that the playlist says, in its order.
-    pub fn says(&self) -> impl Iterator<Item = Says<'a>> {
+    pub fn items(&self) -> impl Iterator<Item = PlaylistItem<'a>> {
         let mut entries = self.entries.iter().peekable();
         self.lines
             .iter()
@@ -205,34 +205,34 @@ impl<'a> MultivariantPlaylist<'a> {
             .filter_map(move |(number, line)| {
                 let line = content(line);
                 let entry = entries.next_if(|entry| match entry {
-                    Entry::Variant { tag, .. }
-                    | Entry::IFrames { tag, .. }
-                    | Entry::Media { tag, .. } => *tag == number,
+                    PlaylistEntry::Variant { tag, .. }
+                    | PlaylistEntry::IFrames { tag, .. }
+                    | PlaylistEntry::Media { tag, .. } => *tag == number,
                 });
                 match entry {
-                    Some(Entry::Variant { uri, .. }) => Some(Says::Variant {
+                    Some(PlaylistEntry::Variant { uri, .. }) => Some(PlaylistItem::Variant {
                         tag: line,
                         uri: content(self.lines[*uri]),
                     }),
-                    Some(Entry::IFrames { .. }) => Some(Says::IFrames(line)),
-                    Some(Entry::Media { .. }) => Some(Says::Media(line)),
-                    None if line.starts_with("#EXT") => Some(Says::Tag(line)),
+                    Some(PlaylistEntry::IFrames { .. }) => Some(PlaylistItem::IFrames(line)),
+                    Some(PlaylistEntry::Media { .. }) => Some(PlaylistItem::Media(line)),
+                    None if line.starts_with("#EXT") => Some(PlaylistItem::Tag(line)),
                     None => None,
                 }
             })
     }
 
     /// The URIs of what is played: variants, I-frame entries, alternative renditions.
-    pub fn played(&self) -> impl Iterator<Item = &str> {
+    pub fn playable_uris(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().filter_map(|entry| match entry {
-            Entry::Variant { variant, .. } => Some(variant.uri.as_str()),
-            Entry::IFrames { uri, .. } => Some(uri.as_str()),
-            Entry::Media { uri, .. } => uri.as_deref(),
+            PlaylistEntry::Variant { variant, .. } => Some(variant.uri.as_str()),
+            PlaylistEntry::IFrames { uri, .. } => Some(uri.as_str()),
+            PlaylistEntry::Media { uri, .. } => uri.as_deref(),
         })
     }
 
     /// Every URI that the playlist names in any tag or line, known or not.
-    pub fn uris(&self) -> impl Iterator<Item = &str> {
+    pub fn all_uris(&self) -> impl Iterator<Item = &str> {
         let in_tags = self
             .lines
             .iter()
@@ -253,15 +253,15 @@ impl<'a> MultivariantPlaylist<'a> {
         let mut lines: Vec<String> = self.lines.iter().map(|&line| line.to_owned()).collect();
         for entry in &self.entries {
             match entry {
-                Entry::Variant {
+                PlaylistEntry::Variant {
                     uri: line, variant, ..
                 } => {
                     if let Some(uri) = renamed(&variant.uri) {
                         lines[*line] = lines[*line].replacen(&variant.uri, &uri, 1);
                     }
                 }
-                Entry::IFrames { tag, uri: was, .. }
-                | Entry::Media {
+                PlaylistEntry::IFrames { tag, uri: was, .. }
+                | PlaylistEntry::Media {
                     tag,
                     uri: Some(was),
                     ..
@@ -270,7 +270,7 @@ impl<'a> MultivariantPlaylist<'a> {
                         lines[*tag] = with_uri(&lines[*tag], was, &uri);
                     }
                 }
-                Entry::Media { uri: None, .. } => {}
+                PlaylistEntry::Media { uri: None, .. } => {}
             }
         }
         lines.concat()
@@ -284,11 +284,11 @@ impl<'a> MultivariantPlaylist<'a> {
         let mut referred_by_kept = BTreeSet::new();
         for entry in &self.entries {
             let (uri, lines, groups) = match entry {
-                Entry::Variant { tag, uri, variant } => {
+                PlaylistEntry::Variant { tag, uri, variant } => {
                     (&variant.uri, vec![*tag, *uri], &variant.groups)
                 }
-                Entry::IFrames { tag, uri, groups } => (uri, vec![*tag], groups),
-                Entry::Media { .. } => continue,
+                PlaylistEntry::IFrames { tag, uri, groups } => (uri, vec![*tag], groups),
+                PlaylistEntry::Media { .. } => continue,
             };
             if drop(uri) {
                 gone.extend(lines);
@@ -298,7 +298,7 @@ impl<'a> MultivariantPlaylist<'a> {
             }
         }
         for entry in &self.entries {
-            if let Entry::Media { tag, group, .. } = entry
+            if let PlaylistEntry::Media { tag, group, .. } = entry
                 && referred_by_gone.contains(&group)
                 && !referred_by_kept.contains(&group)
             {
@@ -353,14 +353,14 @@ fn parse_variant(tag: &str, uri: &str) -> Option<Variant> {
     })
 }
 
-fn parse_i_frames(tag: &str) -> Option<(String, Vec<Group>)> {
+fn parse_i_frames(tag: &str) -> Option<(String, Vec<RenditionGroup>)> {
     let [i_frames] =
         <[VariantStream; 1]>::try_from(parse_alone(&[tag.trim_end()])?.variants).ok()?;
     (i_frames.is_i_frame && tag.contains(&format!("URI=\"{}\"", i_frames.uri)))
         .then(|| (i_frames.uri.clone(), groups_of(&i_frames)))
 }
 
-fn parse_media(tag: &str) -> Option<(Option<String>, Group)> {
+fn parse_media(tag: &str) -> Option<(Option<String>, RenditionGroup)> {
     let playlist = parse_alone(&[tag.trim_end()])?;
     let [media] = playlist.alternatives.as_slice() else {
         return None;
@@ -374,7 +374,7 @@ fn parse_media(tag: &str) -> Option<(Option<String>, Group)> {
     };
     Some((
         media.uri.clone(),
-        Group {
+        RenditionGroup {
             media_type,
             id: media.group_id.clone(),
         },
@@ -386,7 +386,7 @@ const AUDIO: &str = "AUDIO";
 const SUBTITLES: &str = "SUBTITLES";
 const CLOSED_CAPTIONS: &str = "CLOSED-CAPTIONS";
 
-fn groups_of(variant: &VariantStream) -> Vec<Group> {
+fn groups_of(variant: &VariantStream) -> Vec<RenditionGroup> {
     let captions = match &variant.closed_captions {
         Some(ClosedCaptionGroupId::GroupId(id)) => Some(id),
         Some(ClosedCaptionGroupId::None | ClosedCaptionGroupId::Other(_)) | None => None,
@@ -400,7 +400,7 @@ fn groups_of(variant: &VariantStream) -> Vec<Group> {
     referred
         .into_iter()
         .filter_map(|(media_type, id)| {
-            id.map(|id| Group {
+            id.map(|id| RenditionGroup {
                 media_type,
                 id: id.clone(),
             })

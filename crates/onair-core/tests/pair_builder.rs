@@ -267,7 +267,7 @@ fn ladders() -> impl Strategy<Value = (Vec<Rung>, Vec<Rung>, bool, bool)> {
 fn uris(master: &str, side: &str) -> BTreeSet<String> {
     let playlist = MultivariantPlaylist::parse(master).unwrap();
     playlist
-        .uris()
+        .all_uris()
         .map(|uri| format!("https://{side}.example.com/out/v1/1/{uri}"))
         .collect()
 }
@@ -284,7 +284,7 @@ proptest! {
         let playlist = MultivariantPlaylist::parse(&rendered.text).unwrap();
 
         // Every URL of each side is there, once, and nothing else but the steering manifest.
-        let mut named: Vec<String> = playlist.uris().map(str::to_owned).collect();
+        let mut named: Vec<String> = playlist.all_uris().map(str::to_owned).collect();
         named.sort();
         let mut own: Vec<String> = uris(&a, "a").into_iter().chain(uris(&b, "b")).collect();
         own.extend(rendered.steered.then(|| "steering.json".to_owned()));
@@ -319,7 +319,7 @@ proptest! {
         let alone = Sides { a: None, b: known.b };
         let alone = index::render(&state, &alone, true);
         prop_assert!(alone.steered && alone.unpaired.is_empty());
-        let of_b: BTreeSet<String> = MultivariantPlaylist::parse(&alone.text).unwrap().uris().filter(|uri| *uri != "steering.json").map(str::to_owned).collect();
+        let of_b: BTreeSet<String> = MultivariantPlaylist::parse(&alone.text).unwrap().all_uris().filter(|uri| *uri != "steering.json").map(str::to_owned).collect();
         prop_assert_eq!(of_b, uris(&b, "b"));
     }
 }

@@ -186,12 +186,12 @@ fn decide(inventory: &Inventory, policy: &RetentionPolicy) -> Result<Plan, Refus
                 ));
             }
         };
-        if let Some(uri) = rewritten.uris().find(|uri| is_dropped(uri)) {
+        if let Some(uri) = rewritten.all_uris().find(|uri| is_dropped(uri)) {
             return held(format!(
                 "{HLS}{file} would still name {uri:?}, which would be deleted"
             ));
         }
-        let places = rewritten.uris().filter_map(|uri| recording.locate(uri));
+        let places = rewritten.all_uris().filter_map(|uri| recording.locate(uri));
         plan.must_play
             .extend(places.map(|at| format!("{HLS}{}", at.path)));
         if text != inventory.playlists[*file] {

@@ -175,7 +175,7 @@ impl<'a> Recording<'a> {
             // Also of what is no rendition: by a way that is not understood it may lead into one
             // that goes.
             if let Some(uri) = playlist
-                .played()
+                .playable_uris()
                 .find(|uri| recording.locate(uri).is_none())
             {
                 return held(format!(

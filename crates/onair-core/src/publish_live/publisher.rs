@@ -165,7 +165,7 @@ impl LivePublisher {
         }
         let playlist = MultivariantPlaylist::parse(text).map_err(|error| error.to_string())?;
         let names = playlist
-            .played()
+            .playable_uris()
             .filter_map(|uri| file_of(path, uri))
             .collect();
         self.multivariant(path.to_owned(), text.to_owned(), names, now);

@@ -41,7 +41,7 @@ pub(super) fn multivariant(
     playlist: &MultivariantPlaylist<'_>,
 ) -> (String, Vec<String>) {
     let names = playlist
-        .played()
+        .playable_uris()
         .filter_map(|uri| file_of(path, uri))
         .map(|name| vod_name(&name))
         .collect();

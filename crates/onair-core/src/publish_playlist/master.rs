@@ -1,7 +1,7 @@
 //! One side's multivariant playlist, understood, with every URI absolute.
 
 use super::attributes::Attributes;
-use crate::playlist::{MultivariantPlaylist, Says};
+use crate::playlist::{MultivariantPlaylist, PlaylistItem};
 use url::Url;
 
 /// A side's multivariant playlist.
@@ -61,12 +61,12 @@ impl Master {
             i_frames: Vec::new(),
             media: Vec::new(),
         };
-        for says in playlist.says() {
-            match says {
-                Says::Variant { tag, uri } => master.variants.push(entry(tag, Some(uri))?),
-                Says::IFrames(tag) => master.i_frames.push(entry(tag, None)?),
-                Says::Media(tag) => master.media.push(entry(tag, None)?),
-                Says::Tag(tag) => master.say(tag)?,
+        for item in playlist.items() {
+            match item {
+                PlaylistItem::Variant { tag, uri } => master.variants.push(entry(tag, Some(uri))?),
+                PlaylistItem::IFrames(tag) => master.i_frames.push(entry(tag, None)?),
+                PlaylistItem::Media(tag) => master.media.push(entry(tag, None)?),
+                PlaylistItem::Tag(tag) => master.say(tag)?,
             }
         }
         Ok(master)
