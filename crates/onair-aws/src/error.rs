@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 /// How services say that there are too many requests, or that another change of the same thing is
 /// not done yet (SSM and EC2 Auto Scaling API references, "Common Error Types";
 /// `ResourceContention`, Auto Scaling).
-const PASSING: [&str; 5] = [
+const RETRYABLE: [&str; 5] = [
     "Throttling",
     "ThrottlingException",
     "RequestLimitExceeded",
@@ -19,7 +19,7 @@ pub struct Error {
     operation: &'static str,
     target: String,
     source: Box<dyn StdError + Send + Sync>,
-    is_passing: bool,
+    is_retryable: bool,
 }
 
 impl Error {
@@ -33,7 +33,7 @@ impl Error {
             operation,
             target: target.into(),
             source: source.into(),
-            is_passing: false,
+            is_retryable: false,
         }
     }
 
@@ -52,16 +52,16 @@ impl Error {
             .as_service_error()
             .and_then(ProvideErrorMetadata::code)
             .unwrap_or_default();
-        let is_passing = PASSING.contains(&code);
+        let is_retryable = RETRYABLE.contains(&code);
         Self {
-            is_passing,
+            is_retryable,
             ..Self::new(operation, target, error)
         }
     }
 
     /// AWS asks for patience: the same request is sensible later, and nothing is wrong.
-    pub fn is_passing(&self) -> bool {
-        self.is_passing
+    pub fn is_retryable(&self) -> bool {
+        self.is_retryable
     }
 }
 

@@ -18,7 +18,7 @@ pub mod medialive;
 #[cfg(feature = "mediapackage")]
 pub mod mediapackage;
 #[cfg(feature = "s3")]
-mod pace;
+mod rate_limiter;
 #[cfg(feature = "s3")]
 pub mod s3;
 #[cfg(feature = "ssm")]

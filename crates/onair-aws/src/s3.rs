@@ -1,15 +1,15 @@
-//! Amazon S3: reading and rewriting small texts, looking into folders, emptying them.
+//! Amazon S3: reading and rewriting small texts, listing folders, and deleting them.
 
-mod emptying;
+mod delete_folder;
 mod listing;
 mod publishing;
 
-pub use emptying::{Tally, Unfinished};
+pub use delete_folder::{DeleteError, DeleteStats};
 pub use listing::{Contents, Folder};
 pub use publishing::{PublisherId, PutTarget, StoredPlaylist};
 
 use crate::error::Error;
-use crate::pace::Pace;
+use crate::rate_limiter::AdaptiveRateLimiter;
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{BoxError, ProvideErrorMetadata, SdkError};
@@ -27,12 +27,12 @@ use tokio::time::Instant;
 #[derive(Debug, Clone)]
 pub struct S3 {
     client: Client,
-    pace: Pace,
+    rate_limiter: AdaptiveRateLimiter,
 }
 
 /// What came of reading an object as text.
 #[derive(Debug)]
-pub enum Read {
+pub enum ReadOutcome {
     /// There is no such object.
     Absent,
     /// There is, but it is no text of a bearable size.
@@ -80,7 +80,7 @@ pub enum Versioning {
 
 /// What came of writing an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Written {
+pub enum WriteOutcome {
     /// It says the new text now.
     Done,
     /// It is no longer what was read, so nothing was written: read again.
@@ -90,13 +90,13 @@ pub enum Written {
 impl S3 {
     /// A client on the shared configuration.
     pub fn new(config: &SdkConfig) -> Self {
-        let pace = Pace::default();
+        let rate_limiter = AdaptiveRateLimiter::default();
         let config = aws_sdk_s3::config::Builder::from(config)
-            .interceptor(pace.clone())
+            .interceptor(rate_limiter.clone())
             .build();
         Self {
             client: Client::from_conf(config),
-            pace,
+            rate_limiter,
         }
     }
 
@@ -105,7 +105,12 @@ impl S3 {
     /// # Errors
     ///
     /// When S3 does not answer, or refuses.
-    pub async fn read(&self, bucket: &str, key: &str, max_bytes: usize) -> Result<Read, Error> {
+    pub async fn read(
+        &self,
+        bucket: &str,
+        key: &str,
+        max_bytes: usize,
+    ) -> Result<ReadOutcome, Error> {
         let failed = |source: BoxError| Error::new("GetObject", uri(bucket, key), source);
         let mut response = match self
             .client
@@ -121,14 +126,14 @@ impl S3 {
                     .as_service_error()
                     .is_some_and(GetObjectError::is_no_such_key) =>
             {
-                return Ok(Read::Absent);
+                return Ok(ReadOutcome::Absent);
             }
             Err(error)
                 if error
                     .as_service_error()
                     .is_some_and(GetObjectError::is_invalid_object_state) =>
             {
-                return Ok(Read::Unreadable(
+                return Ok(ReadOutcome::Unreadable(
                     "it is archived: restore it first".to_owned(),
                 ));
             }
@@ -136,13 +141,13 @@ impl S3 {
         };
         let size_bytes = response.content_length().unwrap_or_default();
         if usize::try_from(size_bytes).map_or(true, |size| size > max_bytes) {
-            return Ok(Read::Unreadable(format!(
+            return Ok(ReadOutcome::Unreadable(format!(
                 "it has {size_bytes} bytes, more than {max_bytes}"
             )));
         }
         if response.e_tag().is_none() {
             // Without it a write could not be conditional, and would overwrite what came meanwhile.
-            return Ok(Read::Unreadable("S3 gave no ETag for it".to_owned()));
+            return Ok(ReadOutcome::Unreadable("S3 gave no ETag for it".to_owned()));
         }
         let body = std::mem::take(&mut response.body)
             .collect()
@@ -151,14 +156,14 @@ impl S3 {
         Ok(match String::from_utf8(body.to_vec()) {
             Ok(text) => {
                 let (bucket, key) = (bucket.to_owned(), key.to_owned());
-                Read::Text(Box::new(StoredText {
+                ReadOutcome::Text(Box::new(StoredText {
                     text,
                     bucket,
                     key,
                     response,
                 }))
             }
-            Err(error) => Read::Unreadable(format!("it is not UTF-8: {error}")),
+            Err(error) => ReadOutcome::Unreadable(format!("it is not UTF-8: {error}")),
         })
     }
 
@@ -168,7 +173,7 @@ impl S3 {
     /// # Errors
     ///
     /// When S3 does not answer, or refuses, or the answer breaks off.
-    pub async fn pieces(
+    pub async fn chunks(
         &self,
         bucket: &str,
         key: &str,
@@ -217,7 +222,7 @@ impl S3 {
         stored: &StoredText,
         text: String,
         more_metadata: Option<(&str, String)>,
-    ) -> Result<Written, Error> {
+    ) -> Result<WriteOutcome, Error> {
         let StoredText {
             bucket,
             key,
@@ -226,7 +231,7 @@ impl S3 {
         } = stored;
         let mut metadata = was.metadata.clone().unwrap_or_default();
         metadata.extend(more_metadata.map(|(name, value)| (name.to_owned(), value)));
-        self.pace.turn().await;
+        self.rate_limiter.acquire().await;
         let expires = was
             .expires_string()
             .and_then(|date| DateTime::from_str(date, DateTimeFormat::HttpDate).ok());
@@ -259,7 +264,11 @@ impl S3 {
     /// # Errors
     ///
     /// When S3 does not answer, or refuses for another reason than a conflict.
-    pub async fn put(&self, text: NewText<'_>, was: Option<&StoredText>) -> Result<Written, Error> {
+    pub async fn put(
+        &self,
+        text: NewText<'_>,
+        was: Option<&StoredText>,
+    ) -> Result<WriteOutcome, Error> {
         let NewText {
             bucket,
             key,
@@ -268,7 +277,7 @@ impl S3 {
             cache_control,
             metadata,
         } = text;
-        self.pace.turn().await;
+        self.rate_limiter.acquire().await;
         let written = self
             .client
             .put_object()
@@ -371,10 +380,14 @@ impl S3 {
     ///
     /// # Errors
     ///
-    /// [`Unfinished`]
-    pub async fn look_into(&self, parent: &Folder, stop: Instant) -> Result<Directly, Unfinished> {
+    /// [`DeleteError`]
+    pub async fn list_folder(
+        &self,
+        parent: &Folder,
+        stop: Instant,
+    ) -> Result<Listing, DeleteError> {
         let name = |path: String| path.strip_prefix(&parent.prefix).map(str::to_owned);
-        let directly = |mut found: Directly, page: Page| {
+        let directly = |mut found: Listing, page: Page| {
             let folder = |path| Some(name(path)?.strip_suffix('/')?.to_owned());
             found
                 .folders
@@ -386,7 +399,7 @@ impl S3 {
             async { Ok(found) }
         };
         self.pages(parent, Some("/"), stop)
-            .try_fold(Directly::default(), directly)
+            .try_fold(Listing::default(), directly)
             .await
     }
 
@@ -420,7 +433,7 @@ impl S3 {
 
 /// What lies directly in a folder.
 #[derive(Debug, Default)]
-pub struct Directly {
+pub struct Listing {
     /// Names of folders, without a slash.
     pub folders: BTreeSet<String>,
     /// Names of the objects that a plain read finds.
@@ -449,12 +462,12 @@ fn conditional(
     written: Result<PutObjectOutput, SdkError<PutObjectError>>,
     bucket: &str,
     key: &str,
-) -> Result<Written, Error> {
+) -> Result<WriteOutcome, Error> {
     let e_tag = conditional_e_tag(written, bucket, key)?;
     Ok(if e_tag.is_some() {
-        Written::Done
+        WriteOutcome::Done
     } else {
-        Written::Conflict
+        WriteOutcome::Conflict
     })
 }
 
@@ -479,7 +492,7 @@ fn uri(bucket: &str, key: &str) -> String {
 }
 
 /// A request that failed, and whether the same one may succeed later.
-struct Failed {
+struct FailedRequest {
     /// S3 asks for fewer requests.
     is_slow_down: bool,
     /// S3 is in trouble, or there was no answer: a connection cut, a time-out.
@@ -487,7 +500,7 @@ struct Failed {
     error: Error,
 }
 
-impl Failed {
+impl FailedRequest {
     fn new<E>(operation: &'static str, target: String, error: SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,

@@ -2,7 +2,7 @@
 //! in the public one.
 
 use crate::{ControlRoom, Halt};
-use onair_aws::s3::{NewText, Read, StoredText, Written};
+use onair_aws::s3::{NewText, ReadOutcome, StoredText, WriteOutcome};
 use onair_core::pair::state::PairState;
 use onair_core::pair::{Pair, Sides};
 use onair_core::playlist::MAX_PLAYLIST_BYTES;
@@ -69,9 +69,9 @@ impl ControlRoom {
             .read(bucket, &key, max_bytes)
             .await
         {
-            Ok(Read::Absent) => Ok(None),
-            Ok(Read::Text(text)) => Ok(Some(*text)),
-            Ok(Read::Unreadable(why)) => Err(Halt::Held(format!(
+            Ok(ReadOutcome::Absent) => Ok(None),
+            Ok(ReadOutcome::Text(text)) => Ok(Some(*text)),
+            Ok(ReadOutcome::Unreadable(why)) => Err(Halt::Held(format!(
                 "s3://{bucket}/{key} cannot be read: {why}"
             ))),
             Err(error) => Err(Halt::from(Error::from(error))),
@@ -236,9 +236,9 @@ impl ControlRoom {
     }
 }
 
-fn done(written: Written) -> Result<(), Halt> {
+fn done(written: WriteOutcome) -> Result<(), Halt> {
     match written {
-        Written::Done => Ok(()),
-        Written::Conflict => Err(Halt::Conflict),
+        WriteOutcome::Done => Ok(()),
+        WriteOutcome::Conflict => Err(Halt::Conflict),
     }
 }

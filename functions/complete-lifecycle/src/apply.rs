@@ -6,7 +6,7 @@ use crate::report::Done;
 use futures::{StreamExt, TryStreamExt};
 use onair_aws::Error;
 use onair_aws::autoscaling::Action;
-use onair_aws::s3::Read;
+use onair_aws::s3::ReadOutcome;
 use onair_aws::ssm::Sending;
 use onair_core::complete_lifecycle::{
     Next, Own, Receipt, Run, SavedFile, Seen, Verdict, check, next, verified,
@@ -122,9 +122,11 @@ impl Handler {
             .read(bucket, &run.manifest_key(receipt), MAX_MANIFEST_BYTES)
             .await?
         {
-            Read::Text(manifest) => manifest.text,
-            Read::Absent => return Ok(Err("the manifest is not there".to_owned())),
-            Read::Unreadable(why) => return Ok(Err(format!("the manifest cannot be read: {why}"))),
+            ReadOutcome::Text(manifest) => manifest.text,
+            ReadOutcome::Absent => return Ok(Err("the manifest is not there".to_owned())),
+            ReadOutcome::Unreadable(why) => {
+                return Ok(Err(format!("the manifest cannot be read: {why}")));
+            }
         };
         let files = match check(&manifest, receipt, &run.instance) {
             Ok(files) => files,

@@ -78,7 +78,7 @@ impl Handler {
                 ))
             }
             Ok(Found::Entries(entries)) => report::of(entries, everywhere, dry_run),
-            Err(error) if error.is_passing() => Ok(report::busy(&error, everywhere)),
+            Err(error) if error.is_retryable() => Ok(report::busy(&error, everywhere)),
             Err(error) => Err(Error::from(error).into()),
         }
     }

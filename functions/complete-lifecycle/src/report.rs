@@ -116,7 +116,7 @@ impl Entry {
             Ok(Done::Held(why)) => ("held", Some(why), None),
             Ok(Done::Would(true)) => ("would send", None, None),
             Ok(Done::Would(false)) => ("running", None, None),
-            Err(error) if error.is_passing() => ("later", Some(error.to_string()), None),
+            Err(error) if error.is_retryable() => ("later", Some(error.to_string()), None),
             Err(error) => ("failed", Some(error.to_string()), None),
         };
         let Self {
@@ -146,7 +146,7 @@ impl Entry {
                 done,
                 Done::Running | Done::AgentMissing | Done::Would(false)
             ),
-            Err(error) => error.is_passing(),
+            Err(error) => error.is_retryable(),
         }
     }
 }
@@ -169,7 +169,7 @@ pub(crate) fn of(
         _ => "unchanged",
     };
     let failed = |entry: &Entry| match &entry.done {
-        Err(error) if !error.is_passing() => Some(format!("{}: {error}", entry.instance)),
+        Err(error) if !error.is_retryable() => Some(format!("{}: {error}", entry.instance)),
         _ => None,
     };
     let failed: Vec<String> = entries.iter().filter_map(failed).collect();

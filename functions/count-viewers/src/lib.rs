@@ -126,7 +126,7 @@ impl Handler {
         let mut audience = Audience::default();
         let mut log = Log::new(&self.settings.rules, &mut audience, LIMITS);
         let mut trouble = None;
-        let read = self.s3.pieces(bucket, key, |piece| {
+        let read = self.s3.chunks(bucket, key, |piece| {
             trouble = log.push(piece).err();
             trouble.is_none()
         });

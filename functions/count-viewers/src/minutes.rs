@@ -3,7 +3,7 @@
 use crate::Settings;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::{StreamExt, TryStreamExt, stream};
-use onair_aws::s3::{NewText, Read, S3, StoredText, Written};
+use onair_aws::s3::{NewText, ReadOutcome, S3, StoredText, WriteOutcome};
 use onair_core::count_viewers::Rules;
 use onair_core::count_viewers::audience::{Audience, Figure, Merged, Minute};
 use onair_core::count_viewers::document;
@@ -141,7 +141,7 @@ impl Minutes<'_> {
                 cache_control: None,
                 metadata: None,
             };
-            if self.s3.put(text, stored.as_deref()).await? == Written::Done {
+            if self.s3.put(text, stored.as_deref()).await? == WriteOutcome::Done {
                 return Ok(Kept {
                     minute,
                     audience,
@@ -183,9 +183,9 @@ impl Minutes<'_> {
             Error::Config(format!("s3://{bucket}/{key}: {why}. {help}"))
         };
         match self.s3.read(bucket, key, MAX_KEPT_BYTES).await? {
-            Read::Absent => Ok((None, audience)),
-            Read::Unreadable(why) => Err(damaged(why)),
-            Read::Text(stored) => {
+            ReadOutcome::Absent => Ok((None, audience)),
+            ReadOutcome::Unreadable(why) => Err(damaged(why)),
+            ReadOutcome::Text(stored) => {
                 document::read(&mut audience, minute, &stored.text, rules)
                     .map_err(|error| damaged(error.to_string()))?;
                 Ok((Some(stored), audience))

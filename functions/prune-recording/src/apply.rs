@@ -3,7 +3,7 @@
 use crate::report::{Progress, Removal};
 use crate::{Halt, Handler};
 use futures::future::{join_all, try_join, try_join_all};
-use onair_aws::s3::{Contents, Folder, StoredText, Unfinished, Written};
+use onair_aws::s3::{Contents, DeleteError, Folder, StoredText, WriteOutcome};
 use onair_core::prune_recording::HLS;
 use onair_core::prune_recording::event::Request;
 use onair_core::prune_recording::plan::{Plan, Rewrite};
@@ -38,7 +38,7 @@ impl Handler {
         let delete = async {
             let emptied = removals.iter().map(async |removal| {
                 self.s3
-                    .empty(&folder(request, removal), &written, stop, &removal.tally)
+                    .empty(&folder(request, removal), &written, stop, &removal.stats)
                     .await
             });
             first_failure(join_all(emptied).await)
@@ -57,7 +57,7 @@ impl Handler {
         self.look(request, plan).await?;
         let measured = removals.iter().map(async |removal| {
             self.s3
-                .measure(&folder(request, removal), stop, &removal.tally)
+                .measure(&folder(request, removal), stop, &removal.stats)
                 .await
         });
         first_failure(join_all(measured).await)
@@ -127,8 +127,8 @@ impl Handler {
                 .rewrite(stored, rewrite.text.clone(), removed)
                 .await?
             {
-                Written::Done => progress.rewrote(&rewrite.path),
-                Written::Conflict => return Err(Halt::Conflict),
+                WriteOutcome::Done => progress.rewrote(&rewrite.path),
+                WriteOutcome::Conflict => return Err(Halt::Conflict),
             }
             Ok(())
         };
@@ -157,11 +157,11 @@ fn folder(request: &Request, removal: &Removal) -> Folder {
 }
 
 /// A refusal comes before a lack of time: the retry will meet it again.
-fn first_failure(ended: Vec<Result<(), Unfinished>>) -> Result<(), Halt> {
+fn first_failure(ended: Vec<Result<(), DeleteError>>) -> Result<(), Halt> {
     let (failed, out_of_time): (Vec<_>, Vec<_>) = ended
         .into_iter()
         .filter_map(Result::err)
-        .partition(|why| matches!(why, Unfinished::Failed(_)));
+        .partition(|why| matches!(why, DeleteError::Failed(_)));
     failed
         .into_iter()
         .chain(out_of_time)

@@ -1,7 +1,7 @@
 //! Reads what the plan is made from: all at once, in one round trip.
 
 use crate::{Halt, Handler};
-use onair_aws::s3::{Contents, Folder, Read, StoredText, Versioning};
+use onair_aws::s3::{Contents, Folder, ReadOutcome, StoredText, Versioning};
 use onair_core::playlist::MAX_PLAYLIST_BYTES;
 use onair_core::prune_recording::event::Request;
 use onair_core::prune_recording::recording::Inventory;
@@ -42,9 +42,11 @@ impl Handler {
             .read(bucket, &prefix.key(path), max_bytes)
             .await?
         {
-            Read::Absent => Ok(None),
-            Read::Text(text) => Ok(Some(*text)),
-            Read::Unreadable(why) => Err(Halt::Held(format!("{path} cannot be read: {why}"))),
+            ReadOutcome::Absent => Ok(None),
+            ReadOutcome::Text(text) => Ok(Some(*text)),
+            ReadOutcome::Unreadable(why) => {
+                Err(Halt::Held(format!("{path} cannot be read: {why}")))
+            }
         };
         // Where versions go, so do renditions of which only hidden versions are left.
         let contents = if self.settings.purge_versions {
@@ -61,7 +63,7 @@ impl Handler {
             text(ENDED, MAX_METADATA_BYTES),
             text(STARTED, MAX_METADATA_BYTES),
             futures::future::try_join_all(playlists),
-            async { Ok(self.s3.look_into(&hls, stop).await?) },
+            async { Ok(self.s3.list_folder(&hls, stop).await?) },
             async { Ok(self.s3.versioning(bucket).await?) },
         )?;
         let Some(ended) = ended else {

@@ -13,7 +13,7 @@ mod settings;
 pub use settings::Settings;
 
 use gather::Gathered;
-use onair_aws::s3::{S3, Unfinished};
+use onair_aws::s3::{DeleteError, S3};
 use onair_core::prune_recording::Refusal;
 use onair_core::prune_recording::event::{Request, Trigger, decode};
 use onair_core::prune_recording::plan::plan;
@@ -143,11 +143,11 @@ impl From<onair_aws::Error> for Halt {
     }
 }
 
-impl From<Unfinished> for Halt {
-    fn from(unfinished: Unfinished) -> Self {
-        match unfinished {
-            Unfinished::OutOfTime => Self::OutOfTime,
-            Unfinished::Failed(error) => error.into(),
+impl From<DeleteError> for Halt {
+    fn from(error: DeleteError) -> Self {
+        match error {
+            DeleteError::OutOfTime => Self::OutOfTime,
+            DeleteError::Failed(error) => error.into(),
         }
     }
 }

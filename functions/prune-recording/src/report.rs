@@ -1,7 +1,7 @@
 //! What has been done so far, and what is said of it: figures that are right also when a run ends
 //! early.
 
-use onair_aws::s3::{Contents, StoredText, Tally, Versioning};
+use onair_aws::s3::{Contents, DeleteStats, StoredText, Versioning};
 use onair_core::metrics::Metric;
 use onair_core::prune_recording::HLS;
 use onair_core::prune_recording::event::Request;
@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) struct Removal {
     pub(crate) deletion: Deletion,
     pub(crate) contents: Contents,
-    pub(crate) tally: Tally,
+    pub(crate) stats: DeleteStats,
 }
 
 /// How far a run has come.
@@ -119,7 +119,7 @@ impl Progress {
         let removal = |deletion: &Deletion| Removal {
             deletion: deletion.clone(),
             contents,
-            tally: Tally::default(),
+            stats: DeleteStats::default(),
         };
         let mut state = self.state();
         (state.versioning, state.purge) = (versioning, purge);
@@ -220,11 +220,11 @@ impl State {
     fn removed(&self) -> impl Iterator<Item = (&str, Amount)> {
         let hides = self.versioning == Versioning::Enabled && !self.purge;
         self.removals.iter().map(move |removal| {
-            let bytes = if hides { 0 } else { removal.tally.bytes() };
+            let bytes = if hides { 0 } else { removal.stats.bytes() };
             (
                 removal.deletion.name.as_str(),
                 Amount {
-                    objects: removal.tally.objects(),
+                    objects: removal.stats.objects(),
                     bytes,
                 },
             )

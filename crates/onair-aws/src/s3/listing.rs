@@ -1,6 +1,6 @@
 //! What lies in a folder, page by page.
 
-use super::{Failed, S3, Unfinished, uri};
+use super::{DeleteError, FailedRequest, S3, uri};
 use aws_sdk_s3::types::CommonPrefix;
 use futures::{Stream, stream};
 use tokio::time::Instant;
@@ -38,11 +38,11 @@ impl Folder {
 /// One page of a listing.
 #[derive(Default)]
 pub(super) struct Page {
-    pub(super) objects: Vec<Listed>,
+    pub(super) objects: Vec<ListedObject>,
     pub(super) folders: Vec<String>,
 }
 
-pub(super) struct Listed {
+pub(super) struct ListedObject {
     pub(super) key: String,
     pub(super) version: Option<String>,
     pub(super) size_bytes: u64,
@@ -50,7 +50,7 @@ pub(super) struct Listed {
     pub(super) is_current: bool,
 }
 
-impl Listed {
+impl ListedObject {
     fn new(
         key: Option<String>,
         version: Option<String>,
@@ -87,7 +87,7 @@ impl S3 {
         folder: &'a Folder,
         delimiter: Option<&'a str>,
         stop: Instant,
-    ) -> impl Stream<Item = Result<Page, Unfinished>> + 'a {
+    ) -> impl Stream<Item = Result<Page, DeleteError>> + 'a {
         stream::try_unfold(Cursor::Start, move |cursor| async move {
             let (token, version) = match cursor {
                 Cursor::End => return Ok(None),
@@ -96,7 +96,7 @@ impl S3 {
             };
             loop {
                 if Instant::now() >= stop {
-                    return Err(Unfinished::OutOfTime);
+                    return Err(DeleteError::OutOfTime);
                 }
                 let (token, version) = (token.clone(), version.clone());
                 let page = match folder.contents {
@@ -107,10 +107,10 @@ impl S3 {
                     Ok(page) => return Ok(Some(page)),
                     // The SDK has given up; there is time left, and going slower is what S3 asks
                     // for.
-                    Err(Failed {
+                    Err(FailedRequest {
                         is_slow_down: true, ..
-                    }) => self.pace.turn().await,
-                    Err(Failed { error, .. }) => return Err(Unfinished::Failed(error)),
+                    }) => self.rate_limiter.acquire().await,
+                    Err(FailedRequest { error, .. }) => return Err(DeleteError::Failed(error)),
                 }
             }
         })
@@ -121,7 +121,7 @@ impl S3 {
         folder: &Folder,
         delimiter: Option<&str>,
         token: Option<String>,
-    ) -> Result<(Page, Cursor), Failed> {
+    ) -> Result<(Page, Cursor), FailedRequest> {
         let Folder { bucket, prefix, .. } = folder;
         let request = self.client.list_objects_v2().bucket(bucket).prefix(prefix);
         let request = request
@@ -130,11 +130,11 @@ impl S3 {
         let answer = request
             .send()
             .await
-            .map_err(|e| Failed::new("ListObjectsV2", uri(bucket, prefix), e))?;
+            .map_err(|e| FailedRequest::new("ListObjectsV2", uri(bucket, prefix), e))?;
         let objects = answer.contents.unwrap_or_default().into_iter();
         let page = Page {
             objects: objects
-                .filter_map(|object| Listed::new(object.key, None, object.size, true))
+                .filter_map(|object| ListedObject::new(object.key, None, object.size, true))
                 .collect(),
             folders: folders(answer.common_prefixes),
         };
@@ -154,7 +154,7 @@ impl S3 {
         delimiter: Option<&str>,
         key_marker: Option<String>,
         version_id_marker: Option<String>,
-    ) -> Result<(Page, Cursor), Failed> {
+    ) -> Result<(Page, Cursor), FailedRequest> {
         let Folder { bucket, prefix, .. } = folder;
         let request = self
             .client
@@ -168,13 +168,14 @@ impl S3 {
         let answer = request
             .send()
             .await
-            .map_err(|e| Failed::new("ListObjectVersions", uri(bucket, prefix), e))?;
+            .map_err(|e| FailedRequest::new("ListObjectVersions", uri(bucket, prefix), e))?;
         let versions = answer.versions.unwrap_or_default().into_iter();
-        let versions = versions
-            .filter_map(|v| Listed::new(v.key, v.version_id, v.size, v.is_latest == Some(true)));
+        let versions = versions.filter_map(|v| {
+            ListedObject::new(v.key, v.version_id, v.size, v.is_latest == Some(true))
+        });
         let markers = answer.delete_markers.unwrap_or_default().into_iter();
-        let markers =
-            markers.filter_map(|marker| Listed::new(marker.key, marker.version_id, None, false));
+        let markers = markers
+            .filter_map(|marker| ListedObject::new(marker.key, marker.version_id, None, false));
         let page = Page {
             objects: versions.chain(markers).collect(),
             folders: folders(answer.common_prefixes),

@@ -239,7 +239,7 @@ impl S3 {
             .quiet(true)
             .build();
         let delete = delete.map_err(|error| failed(error.into()))?;
-        self.pace.turn().await;
+        self.rate_limiter.acquire().await;
         let answer = self
             .client
             .delete_objects()

@@ -20,16 +20,16 @@ const MIN_GAP: Duration = Duration::from_millis(25);
 /// The time between two starts: none while S3 is content, doubled by a slow-down, shortened by a
 /// tenth with each request that it takes.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Pace(Arc<Mutex<State>>);
+pub(crate) struct AdaptiveRateLimiter(Arc<Mutex<LimiterState>>);
 
 #[derive(Debug, Default)]
-struct State {
+struct LimiterState {
     gap: Duration,
     next_start: Option<Instant>,
     last_slow_down: Option<Instant>,
 }
 
-impl State {
+impl LimiterState {
     /// When the next request may start.
     fn next_start(&mut self, now: Instant) -> Instant {
         let start = self.next_start.map_or(now, |next| next.max(now));
@@ -37,7 +37,7 @@ impl State {
         start
     }
 
-    fn slow_down(&mut self, now: Instant) {
+    fn on_slow_down(&mut self, now: Instant) {
         // What was in flight together is refused together, and is one reason to slow down, not
         // many.
         if self
@@ -56,30 +56,30 @@ impl State {
     }
 }
 
-impl Pace {
+impl AdaptiveRateLimiter {
     /// Waits for this request's turn.
-    pub(crate) async fn turn(&self) {
+    pub(crate) async fn acquire(&self) {
         let start = self.with(|state| state.next_start(Instant::now()));
         sleep_until(start).await;
     }
 
-    pub(crate) fn slow_down(&self) {
-        self.with(|state| state.slow_down(Instant::now()));
+    pub(crate) fn on_slow_down(&self) {
+        self.with(|state| state.on_slow_down(Instant::now()));
     }
 
     fn on_success(&self) {
-        self.with(State::on_success);
+        self.with(LimiterState::on_success);
     }
 
-    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    fn with<T>(&self, change: impl FnOnce(&mut LimiterState) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 /// Sees every answer, also those that the SDK's retries hide.
-impl Intercept for Pace {
+impl Intercept for AdaptiveRateLimiter {
     fn name(&self) -> &'static str {
-        "Pace"
+        "AdaptiveRateLimiter"
     }
 
     fn read_before_deserialization(
@@ -89,7 +89,7 @@ impl Intercept for Pace {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         match context.response().status().as_u16() {
-            429 | 503 => self.slow_down(),
+            429 | 503 => self.on_slow_down(),
             200..300 => self.on_success(),
             _ => {}
         }
@@ -103,20 +103,20 @@ mod tests {
 
     #[test]
     fn slow_downs_spread_the_starts_and_answers_bring_them_together_again() {
-        let mut state = State::default();
+        let mut state = LimiterState::default();
         let mut now = Instant::now();
         assert_eq!(state.next_start(now), now);
         assert_eq!(state.next_start(now), now);
 
         // Two at once are one.
-        state.slow_down(now);
-        state.slow_down(now);
+        state.on_slow_down(now);
+        state.on_slow_down(now);
         assert_eq!(state.next_start(now), now);
         assert_eq!(state.next_start(now), now + MIN_GAP);
 
         for _ in 0..10 {
             now += MAX_GAP;
-            state.slow_down(now);
+            state.on_slow_down(now);
         }
         assert_eq!(state.gap, MAX_GAP);
         (0..100).for_each(|_| state.on_success());
@@ -125,11 +125,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_waits_for_its_turn() {
-        let pace = Pace::default();
-        pace.slow_down();
+        let rate_limiter = AdaptiveRateLimiter::default();
+        rate_limiter.on_slow_down();
         let begin = Instant::now();
-        pace.turn().await;
-        pace.turn().await;
+        rate_limiter.acquire().await;
+        rate_limiter.acquire().await;
         assert!(begin.elapsed() >= MIN_GAP);
     }
 }

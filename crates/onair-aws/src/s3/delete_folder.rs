@@ -1,8 +1,8 @@
 //! Emptying folders of any size: pages of a listing flow into DeleteObjects, several in flight, and
 //! nothing is kept of a page once it is deleted, so memory does not grow with the number of keys.
 
-use super::listing::{Contents, Folder, Listed};
-use super::{Failed, S3, uri};
+use super::listing::{Contents, Folder, ListedObject};
+use super::{FailedRequest, S3, uri};
 use crate::error::Error;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::error::BoxError;
@@ -26,12 +26,12 @@ const REFUSED_NAMED: usize = 10;
 /// What has been deleted (or measured) so far. It is filled while the work goes on, so it is right
 /// also when the work ends early.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct DeleteStats {
     objects: AtomicU64,
     bytes: AtomicU64,
 }
 
-impl Tally {
+impl DeleteStats {
     /// Objects; where versions are meant, versions and delete markers.
     pub fn objects(&self) -> u64 {
         self.objects.load(Ordering::Relaxed)
@@ -50,7 +50,7 @@ impl Tally {
 
 /// Why a folder is not empty yet.
 #[derive(Debug)]
-pub enum Unfinished {
+pub enum DeleteError {
     /// The time is up; what was begun is finished, the rest is still there.
     OutOfTime,
     /// S3 did not answer, or refused the request or some of the keys.
@@ -58,27 +58,27 @@ pub enum Unfinished {
 }
 
 impl S3 {
-    /// Deletes everything in the folder, adding to `tally` as it goes. Listing starts at once,
+    /// Deletes everything in the folder, adding to `stats` as it goes. Listing starts at once,
     /// deleting only when `go` is set; nothing is started after `stop`.
     ///
     /// # Errors
     ///
-    /// [`Unfinished`], after all that was begun has come to its end. Keys that S3 refuses do not
+    /// [`DeleteError`], after all that was begun has come to its end. Keys that S3 refuses do not
     /// keep the others from being deleted; the error names them with S3's reason.
     pub async fn empty(
         &self,
         folder: &Folder,
         go: &SetOnce<()>,
         stop: Instant,
-        tally: &Tally,
-    ) -> Result<(), Unfinished> {
+        stats: &DeleteStats,
+    ) -> Result<(), DeleteError> {
         let batches = self.pages(folder, None, stop).map(|page| async {
             let objects = page?.objects;
             go.wait().await;
-            self.delete(folder, objects, stop, tally).await
+            self.delete(folder, objects, stop, stats).await
         });
         let mut ended = std::pin::pin!(batches.buffer_unordered(BATCHES_IN_FLIGHT));
-        let (mut unfinished, mut refused) = (None, Refused::default());
+        let (mut unfinished, mut refused) = (None, RefusedKeys::default());
         while let Some(batch) = ended.next().await {
             match batch {
                 Ok(more) => refused.extend(more),
@@ -91,7 +91,7 @@ impl S3 {
             None if refused.count == 0 => Ok(()),
             None => {
                 let target = uri(&folder.bucket, &folder.prefix);
-                Err(Unfinished::Failed(Error::new(
+                Err(DeleteError::Failed(Error::new(
                     OPERATION,
                     target,
                     refused.to_string(),
@@ -104,17 +104,17 @@ impl S3 {
     ///
     /// # Errors
     ///
-    /// [`Unfinished`]
+    /// [`DeleteError`]
     pub async fn measure(
         &self,
         folder: &Folder,
         stop: Instant,
-        tally: &Tally,
-    ) -> Result<(), Unfinished> {
+        stats: &DeleteStats,
+    ) -> Result<(), DeleteError> {
         let pages = self.pages(folder, None, stop);
         pages
             .try_for_each(|page| {
-                tally.add(page.objects.len() as u64, size_bytes(&page.objects));
+                stats.add(page.objects.len() as u64, size_bytes(&page.objects));
                 async { Ok(()) }
             })
             .await
@@ -125,11 +125,11 @@ impl S3 {
     async fn delete(
         &self,
         folder: &Folder,
-        mut objects: Vec<Listed>,
+        mut objects: Vec<ListedObject>,
         stop: Instant,
-        tally: &Tally,
-    ) -> Result<Refused, Unfinished> {
-        let mut refused = Refused::default();
+        stats: &DeleteStats,
+    ) -> Result<RefusedKeys, DeleteError> {
+        let mut refused = RefusedKeys::default();
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(100))
             .with_max_delay(Duration::from_secs(5))
@@ -137,17 +137,17 @@ impl S3 {
             .with_jitter()
             .build();
         while !objects.is_empty() {
-            self.pace.turn().await;
+            self.rate_limiter.acquire().await;
             if Instant::now() >= stop {
-                return Err(Unfinished::OutOfTime);
+                return Err(DeleteError::OutOfTime);
             }
             let mut errors = match self.delete_objects(folder, &objects).await {
                 Ok(errors) => errors,
                 // It is answered by going slower, however long that takes.
-                Err(Failed {
+                Err(FailedRequest {
                     is_slow_down: true, ..
                 }) => continue,
-                Err(Failed {
+                Err(FailedRequest {
                     is_transient,
                     error,
                     ..
@@ -156,11 +156,11 @@ impl S3 {
                         sleep(pause).await;
                         continue;
                     }
-                    _ => return Err(Unfinished::Failed(error)),
+                    _ => return Err(DeleteError::Failed(error)),
                 },
             };
             if errors.is_empty() {
-                tally.add(objects.len() as u64, size_bytes(&objects));
+                stats.add(objects.len() as u64, size_bytes(&objects));
                 return Ok(refused);
             }
             let mut again = Vec::new();
@@ -168,7 +168,7 @@ impl S3 {
             for object in objects {
                 let version = object.version.clone().unwrap_or_default();
                 match errors.remove(&(object.key.clone(), version)) {
-                    None => tally.add(1, object.size_bytes),
+                    None => stats.add(1, object.size_bytes),
                     Some(reason) if reason.is_transient() => {
                         slow_down |= reason.code == "SlowDown";
                         again.push((object, reason));
@@ -181,10 +181,10 @@ impl S3 {
                 let problem =
                     format!("S3 answered an error for {key:?}, which was not asked for: {reason}");
                 let target = uri(&folder.bucket, &folder.prefix);
-                return Err(Unfinished::Failed(Error::new(OPERATION, target, problem)));
+                return Err(DeleteError::Failed(Error::new(OPERATION, target, problem)));
             }
             if slow_down {
-                self.pace.slow_down();
+                self.rate_limiter.on_slow_down();
             } else if !again.is_empty() {
                 match pauses.next() {
                     Some(pause) => sleep(pause).await,
@@ -204,10 +204,10 @@ impl S3 {
     async fn delete_objects(
         &self,
         folder: &Folder,
-        objects: &[Listed],
-    ) -> Result<HashMap<(String, String), Reason>, Failed> {
+        objects: &[ListedObject],
+    ) -> Result<HashMap<(String, String), KeyError>, FailedRequest> {
         let target = || uri(&folder.bucket, &folder.prefix);
-        let unsendable = |error: BoxError| Failed {
+        let unsendable = |error: BoxError| FailedRequest {
             is_transient: false,
             is_slow_down: false,
             error: Error::new(OPERATION, target(), error),
@@ -233,7 +233,7 @@ impl S3 {
             .delete(delete);
         let once = aws_sdk_s3::config::Builder::new().retry_config(RetryConfig::disabled());
         let answer = request.customize().config_override(once).send().await;
-        let answer = answer.map_err(|error| Failed::new(OPERATION, target(), error))?;
+        let answer = answer.map_err(|error| FailedRequest::new(OPERATION, target(), error))?;
         let by_version = folder.contents == Contents::Versions;
         let errors = answer.errors.unwrap_or_default().into_iter().map(|error| {
             let version = error.version_id.filter(|_| by_version).unwrap_or_default();
@@ -243,24 +243,24 @@ impl S3 {
             );
             (
                 (error.key.unwrap_or_default(), version),
-                Reason { code, message },
+                KeyError { code, message },
             )
         });
         Ok(errors.collect())
     }
 }
 
-fn size_bytes(objects: &[Listed]) -> u64 {
+fn size_bytes(objects: &[ListedObject]) -> u64 {
     objects.iter().map(|object| object.size_bytes).sum()
 }
 
 /// Why S3 did not delete a key.
-struct Reason {
+struct KeyError {
     code: String,
     message: String,
 }
 
-impl Reason {
+impl KeyError {
     /// Whether the same request may succeed a little later.
     fn is_transient(&self) -> bool {
         [
@@ -274,7 +274,7 @@ impl Reason {
     }
 }
 
-impl std::fmt::Display for Reason {
+impl std::fmt::Display for KeyError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({})", self.code, self.message)
     }
@@ -282,13 +282,13 @@ impl std::fmt::Display for Reason {
 
 /// Keys that S3 refused: all are counted, the first are named.
 #[derive(Default)]
-struct Refused {
+struct RefusedKeys {
     count: usize,
     named: Vec<String>,
 }
 
-impl Refused {
-    fn add(&mut self, key: &str, reason: &Reason) {
+impl RefusedKeys {
+    fn add(&mut self, key: &str, reason: &KeyError) {
         self.extend(Self {
             count: 1,
             named: vec![format!("{key}: {reason}")],
@@ -302,7 +302,7 @@ impl Refused {
     }
 }
 
-impl std::fmt::Display for Refused {
+impl std::fmt::Display for RefusedKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
