@@ -61,7 +61,7 @@ impl Metric {
 
 /// A figure of one thing at one time, which need not be that of the run that reports it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Reading {
+pub struct MetricSample {
     /// The figure.
     pub metric: Metric,
     /// What it is of: the name of a dimension beside `Function`, and its value.
@@ -80,14 +80,14 @@ pub fn embedded_metrics(function: &str, timestamp_ms: u64, metrics: &[Metric]) -
     line(timestamp_ms, &[("Function", function)], metrics).to_string()
 }
 
-/// The line that reports a reading in namespace `OnAir`.
-pub fn embedded_reading(function: &str, reading: &Reading) -> String {
-    let Reading {
+/// The line that reports a sample in namespace `OnAir`.
+pub fn embedded_sample(function: &str, sample: &MetricSample) -> String {
+    let MetricSample {
         metric,
         dimension: (name, value),
         at_ms,
         properties,
-    } = reading;
+    } = sample;
     let mut line = line(
         *at_ms,
         &[("Function", function), (name, value)],

@@ -1,5 +1,5 @@
 use lambda_runtime::Diagnostic;
-use onair_core::metrics::{Metric, Reading};
+use onair_core::metrics::{Metric, MetricSample};
 
 /// Why an invocation failed, named for what the operator does next. Lambda tries again by itself.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +53,7 @@ pub struct Failure {
     /// What was done before.
     pub metrics: Vec<Metric>,
     /// Figures of other times than now, a line each.
-    pub readings: Vec<Reading>,
+    pub samples: Vec<MetricSample>,
 }
 
 impl Failure {
@@ -62,7 +62,7 @@ impl Failure {
         Self {
             error,
             metrics,
-            readings: Vec::new(),
+            samples: Vec::new(),
         }
     }
 }

@@ -8,7 +8,7 @@ pub use error::{Error, Failure};
 pub use settings::{Environment, environment};
 
 use lambda_runtime::{LambdaEvent, service_fn};
-use onair_core::metrics::{Metric, Reading, embedded_metrics, embedded_reading};
+use onair_core::metrics::{Metric, MetricSample, embedded_metrics, embedded_sample};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -32,7 +32,7 @@ pub struct Invocation {
 pub struct Report {
     answer: Value,
     metrics: Vec<Metric>,
-    readings: Vec<Reading>,
+    samples: Vec<MetricSample>,
 }
 
 impl Report {
@@ -49,7 +49,7 @@ impl Report {
         Self {
             answer: json!({ "outcome": "held", what: name.into(), "why": why.into() }),
             metrics: vec![Metric::count("Held", 1)],
-            readings: Vec::new(),
+            samples: Vec::new(),
         }
     }
 
@@ -60,8 +60,8 @@ impl Report {
     }
 
     /// The same with these figures of other times than now, a line each.
-    pub fn with_readings(self, readings: Vec<Reading>) -> Self {
-        Self { readings, ..self }
+    pub fn with_samples(self, samples: Vec<MetricSample>) -> Self {
+        Self { samples, ..self }
     }
 
     /// What `figures` says, which must be a JSON object with `outcome`.
@@ -71,7 +71,7 @@ impl Report {
         Self {
             answer,
             metrics,
-            readings: Vec::new(),
+            samples: Vec::new(),
         }
     }
 }
@@ -137,26 +137,26 @@ where
                 Ok(Report {
                     answer,
                     metrics,
-                    readings,
+                    samples,
                 }) => {
                     log(&answer);
                     emit(function, &metrics);
-                    readings
+                    samples
                         .iter()
-                        .for_each(|reading| say(&embedded_reading(function, reading)));
+                        .for_each(|sample| say(&embedded_sample(function, sample)));
                     Ok(answer)
                 }
                 Err(Failure {
                     error,
                     mut metrics,
-                    readings,
+                    samples,
                 }) => {
                     tracing::error!(error.r#type = error.kind(), "{error}");
                     metrics.push(Metric::count("Failed", 1));
                     emit(function, &metrics);
-                    readings
+                    samples
                         .iter()
-                        .for_each(|reading| say(&embedded_reading(function, reading)));
+                        .for_each(|sample| say(&embedded_sample(function, sample)));
                     Err(error)
                 }
             }

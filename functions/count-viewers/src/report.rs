@@ -2,7 +2,7 @@ use crate::minutes::Added;
 use onair_core::count_viewers::Rules;
 use onair_core::count_viewers::audience::Figure;
 use onair_core::count_viewers::log::Tally;
-use onair_core::metrics::{Metric, Reading};
+use onair_core::metrics::{Metric, MetricSample};
 use onair_lambda::{Error, Failure, Report};
 use serde::Serialize;
 
@@ -127,7 +127,7 @@ impl Counted {
             more_figures: u64::try_from(figures.len().saturating_sub(MAX_FIGURES))
                 .unwrap_or_default(),
         };
-        Report::of(&answer, self.metrics()).with_readings(self.readings(rules))
+        Report::of(&answer, self.metrics()).with_samples(self.samples(rules))
     }
 
     pub(crate) fn failure(&self, trouble: &str, rules: &Rules) -> Failure {
@@ -140,7 +140,7 @@ impl Counted {
         Failure {
             error,
             metrics: self.metrics(),
-            readings: self.readings(rules),
+            samples: self.samples(rules),
         }
     }
 
@@ -162,21 +162,21 @@ impl Counted {
 
     /// One for each stream and minute: a point of a graph, and the same as `viewers --json` prints
     /// it. Said each time: a run that failed after its writing says it when it is tried again.
-    fn readings(&self, rules: &Rules) -> Vec<Reading> {
+    fn samples(&self, rules: &Rules) -> Vec<MetricSample> {
         if self.dry_run {
             Vec::new()
         } else {
-            readings(&self.added.figures, rules)
+            samples(&self.added.figures, rules)
         }
     }
 }
 
-fn readings(figures: &[Figure], rules: &Rules) -> Vec<Reading> {
-    let reading = |figure: &Figure| Reading {
+fn samples(figures: &[Figure], rules: &Rules) -> Vec<MetricSample> {
+    let sample = |figure: &Figure| MetricSample {
         metric: Metric::count("ConcurrentViewers", figure.count.viewers),
         dimension: ("Stream", figure.stream.clone()),
         at_ms: u64::try_from(figure.minute.begins_s()).unwrap_or_default() * 1000,
         properties: figure.line(rules),
     };
-    figures.iter().map(reading).collect()
+    figures.iter().map(sample).collect()
 }
