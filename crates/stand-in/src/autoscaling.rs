@@ -1,4 +1,4 @@
-//! Amazon EC2 Auto Scaling, and the protocol that it speaks (smithy.io, "AWS Query protocol").
+//! Amazon EC2 Auto Scaling and its protocol (smithy.io, "AWS Query protocol").
 
 mod groups;
 mod xml;
@@ -18,27 +18,27 @@ use xml::Xml;
 
 pub use groups::Groups;
 
-/// A running Auto Scaling. It ends when dropped. Its content is that of the [`Groups`] it
-/// dereferences to.
+/// A running Auto Scaling, which stops when dropped. It dereferences to its content, the
+/// [`Groups`].
 ///
 /// It answers `DescribeAutoScalingGroups`, `DescribeAutoScalingInstances`, `DescribeWarmPool`,
-/// `DescribeScalingActivities`, `CompleteLifecycleAction` and `RecordLifecycleActionHeartbeat`,
-/// signed with [`ACCESS_KEY_ID`](crate::ACCESS_KEY_ID) for the stand-in's region.
+/// `DescribeScalingActivities`, `CompleteLifecycleAction` and `RecordLifecycleActionHeartbeat`.
+/// Requests are signed with [`ACCESS_KEY_ID`](crate::ACCESS_KEY_ID) for the stand-in's region.
 pub type AutoScaling = Service<Groups>;
 
 impl AutoScaling {
-    /// Starts one without groups.
+    /// Starts an Auto Scaling without groups.
     pub fn start(traffic: &Traffic) -> Self {
         Self::serve("autoscaling", traffic, Groups::default(), answer)
     }
 }
 
-/// Auto Scaling has no name of its own for most errors.
+/// Auto Scaling has no specific code for most errors.
 fn invalid(message: impl Into<String>) -> Failure {
     Failure::coded("ValidationError", message)
 }
 
-/// The fields of a request, by name; a list has `name.member.1` and so on.
+/// The fields of a request by name. A list has `name.member.1` and so on.
 struct Form(BTreeMap<String, String>);
 
 impl Form {
@@ -66,8 +66,8 @@ impl Form {
             .collect()
     }
 
-    /// The part of `all` that is asked for, in a member of this name, with the token of the part
-    /// after it.
+    /// Returns the requested page of `all` in a member of this name, with the token of the next
+    /// page.
     fn page(
         &self,
         name: &'static str,

@@ -7,12 +7,12 @@ use s3s::dto::{Timestamp, TimestampFormat};
 /// ISO 8601 in UTC with milliseconds.
 pub(crate) fn iso8601(at: SystemTime) -> String {
     let mut text = Vec::new();
-    // Fails for years beyond 9999 only.
+    // Formatting fails only for years after 9999.
     let _ = Timestamp::from(at).format(TimestampFormat::DateTime, &mut text);
     String::from_utf8(text).unwrap_or_default()
 }
 
-/// What [`iso8601`] writes, also without milliseconds.
+/// Parses what [`iso8601`] writes, with or without milliseconds.
 pub(crate) fn from_iso8601(text: &str) -> Option<SystemTime> {
     let mut seconds = Vec::new();
     let parsed = Timestamp::parse(TimestampFormat::DateTime, text).ok()?;

@@ -1,4 +1,4 @@
-//! A function's binary, run as Lambda runs it.
+//! Runs a function's binary as Lambda does.
 
 use std::fs::File;
 use std::io;
@@ -14,13 +14,13 @@ use tokio::sync::Notify;
 
 use crate::{ACCESS_KEY_ID, Answer, REGION, RuntimeApi, SECRET_ACCESS_KEY, lock};
 
-/// The time limit of an invocation that names none.
+/// The time limit of [`Function::invoke`].
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// How long the system may take to end a process that was killed.
+/// How long the system may need to end a killed process.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
 
-/// A function's process under a [`RuntimeApi`] of its own. It is killed when dropped.
+/// The process of a function with its own [`RuntimeApi`]. It is killed when dropped.
 pub struct Function {
     api: RuntimeApi,
     process: Arc<Process>,
@@ -33,14 +33,14 @@ pub struct Function {
 #[derive(Default)]
 struct Process {
     kill: Notify,
-    /// How it ended, in words.
+    /// How the process ended, as text.
     ended: Mutex<Option<String>>,
     has_ended: Condvar,
 }
 
 impl Function {
-    /// Starts the binary. The environment is Lambda's, with credentials and region of the stand-in,
-    /// then `env`, which wins; nothing is inherited.
+    /// Starts the binary. The environment is Lambda's, with the stand-in's credentials and region.
+    /// Variables in `env` override it; nothing is inherited.
     ///
     /// Panics if the binary cannot be started.
     #[track_caller]
@@ -62,8 +62,7 @@ impl Function {
     fn try_start(binary: &Path, env: Vec<(String, String)>) -> io::Result<Self> {
         let name = binary.file_stem().unwrap_or_default().to_string_lossy();
         let api = RuntimeApi::start(&name);
-        // In files, everything written before an answer is there when the answer is; in pipes it
-        // may be on its way.
+        // Files, because a pipe can still hold output when the answer has arrived.
         let (stdout, stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
         let mut command = Command::new(binary);
         command
@@ -107,13 +106,13 @@ impl Function {
         })
     }
 
-    /// Invokes the function with a minute's time limit.
+    /// Invokes the function with a time limit of one minute.
     pub async fn invoke(&self, event: Value) -> Answer {
         self.invoke_within(event, TIME_LIMIT).await
     }
 
-    /// Invokes the function. At the end of the time limit, which the function sees as its deadline,
-    /// the process is killed, as Lambda does.
+    /// Invokes the function. The function sees the time limit as its deadline. At the deadline the
+    /// process is killed, as Lambda does.
     pub async fn invoke_within(&self, event: Value, time_limit: Duration) -> Answer {
         let answer = self.api.invoke(&event, time_limit).await;
         if answer == Answer::TimedOut {
@@ -122,7 +121,7 @@ impl Function {
         answer
     }
 
-    /// Kills the process. It has ended when this returns.
+    /// Kills the process, and returns when it has ended.
     pub fn kill(&self) {
         self.process.kill.notify_one();
         let ended = lock(&self.process.ended);
@@ -133,28 +132,28 @@ impl Function {
         drop(wait.unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// The lines on standard output so far.
+    /// The lines of standard output so far.
     pub fn stdout(&self) -> Vec<String> {
         lines(&self.stdout)
     }
 
-    /// The lines on standard error so far.
+    /// The lines of standard error so far.
     pub fn stderr(&self) -> Vec<String> {
         lines(&self.stderr)
     }
 
-    /// When the process was started.
+    /// The time at which the process was started.
     pub fn started_at(&self) -> Instant {
         self.started_at
     }
 
-    /// When it first asked for an invocation, which is when its start was over.
+    /// When the function first requested an invocation, which ends its start.
     pub fn first_next_at(&self) -> Option<Instant> {
         self.api.first_next_at()
     }
 
-    /// The most memory the running process has held at a time (`VmHWM`); nothing once it has ended,
-    /// or without Linux's `/proc`.
+    /// The peak memory of the running process (`VmHWM`). `None` after its end, or without Linux's
+    /// `/proc`.
     pub fn peak_rss_bytes(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id?)).ok()?;
         let peak_kib = status
@@ -172,14 +171,14 @@ impl Drop for Function {
     }
 }
 
-/// Starts a function's binary with settings that it has to refuse, and returns the one line that it
+/// Starts a function's binary with settings that it must refuse, and returns the one line that it
 /// logs.
 ///
-/// The environment is the settings and what every start under Lambda has; nothing listens at the
-/// address of the Runtime API, so that a binary which does start cannot go on.
+/// The environment has the settings and the variables that every start under Lambda has. Nothing
+/// listens at the address of the Runtime API, so a binary that does start cannot continue.
 ///
-/// Panics if the binary cannot be started, if it ends with success, and if it logs anything but one
-/// error of its configuration.
+/// Panics if the binary cannot be started, if it exits with success, or if it logs anything other
+/// than one configuration error.
 #[track_caller]
 pub fn start_fails(binary: &Path, settings: &[(&str, &str)]) -> String {
     let mut command = std::process::Command::new(binary);
@@ -203,7 +202,7 @@ pub fn start_fails(binary: &Path, settings: &[(&str, &str)]) -> String {
     log
 }
 
-/// Waits for the end of the process, which is the end of every invocation.
+/// Waits for the end of the process, which ends every invocation.
 async fn watch(mut child: Child, process: Arc<Process>, end: impl Fn(Answer)) {
     let status = tokio::select! {
         status = child.wait() => status,
@@ -223,7 +222,7 @@ async fn watch(mut child: Child, process: Arc<Process>, end: impl Fn(Answer)) {
 fn lines(file: &File) -> Vec<String> {
     let read = || -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or_default()];
-        // Not `read`: the process writes at the same place in the file that this would move.
+        // `read` would move the file position, which the process also uses for writing.
         file.read_exact_at(&mut bytes, 0)?;
         Ok(bytes)
     };

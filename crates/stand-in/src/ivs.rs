@@ -1,6 +1,6 @@
-//! Recordings as Amazon IVS leaves them in S3, made up: the layout, the metadata and the playlists
-//! follow the "Auto-Record to Amazon S3" page of the IVS Low-Latency User Guide and a published
-//! real recording.
+//! Synthetic recordings as Amazon IVS stores them in S3. The layout, metadata and playlists follow
+//! the page "Auto-Record to Amazon S3" of the IVS Low-Latency User Guide, and a published real
+//! recording.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{Buckets, Object};
 
-/// The length of a segment in milliseconds. Real ones are cut at the first key frame after 10 s.
+/// The length of a segment in milliseconds. Real segments end at the first key frame after 10 s.
 const SEGMENT_MS: u64 = 10_000;
 /// The prefix of the recording in AWS's documented events.
 const DOCUMENTED_PREFIX: &str = "ivs/v1/123456789012/AbCdef1G2hij/2020/6/23/20/12/j8Z9O91ndcVs";
@@ -16,31 +16,30 @@ const DOCUMENTED_PREFIX: &str = "ivs/v1/123456789012/AbCdef1G2hij/2020/6/23/20/1
 /// A recording of a low-latency channel.
 #[derive(Clone, Debug)]
 pub struct Recording {
-    /// Where it lies in its bucket, without a slash at the end.
+    /// The prefix in its bucket, without a slash at the end.
     pub prefix: String,
-    /// In the order of the entry playlists; the metadata has another, as in real recordings.
+    /// In the order of the entry playlists. The metadata has another order, as in real recordings.
     pub renditions: Vec<Rendition>,
-    /// Segments of each rendition.
+    /// The number of segments of each rendition.
     pub segments: u64,
-    /// Thumbnails, one a minute.
+    /// The number of thumbnails, one per minute.
     pub thumbnails: u64,
 }
 
-/// One rendition of it.
 #[derive(Clone, Debug)]
 pub struct Rendition {
     /// The folder's name, such as `720p30`.
     pub name: String,
-    /// In pixels.
+    /// The height in pixels.
     pub height: u64,
-    /// In bits a second.
+    /// The bandwidth in bits per second.
     pub bandwidth_bps: u64,
     /// The size of each segment in bytes.
     pub segment_bytes: u64,
 }
 
 impl Rendition {
-    /// A rendition whose segments have the size that the bandwidth allows.
+    /// A rendition whose segments have the size that corresponds to the bandwidth.
     pub fn new(name: &str, height: u64, bandwidth_bps: u64) -> Self {
         let segment_bytes = bandwidth_bps * SEGMENT_MS / 8_000;
         Self {
@@ -53,7 +52,7 @@ impl Rendition {
 }
 
 impl Default for Recording {
-    /// The recording of the documented events, with four renditions and few segments.
+    /// The recording of the documented events, with four renditions and a few segments.
     fn default() -> Self {
         Self {
             prefix: DOCUMENTED_PREFIX.to_owned(),
@@ -70,7 +69,7 @@ impl Default for Recording {
 }
 
 impl Recording {
-    /// All its objects, with their keys.
+    /// All objects of the recording with their keys.
     pub fn objects(&self) -> Vec<(String, Object)> {
         let text = |path: &str, body: String, content_type: &str| {
             let object = Object {
@@ -100,7 +99,7 @@ impl Recording {
                 self.metadata("RECORDING_ENDED").to_string(),
                 "application/json",
             ),
-            // No document names this empty object; the real recording has it.
+            // No document names this empty object, but the real recording has it.
             text(
                 "events/ivs-check",
                 String::new(),
@@ -192,7 +191,7 @@ impl Recording {
         metadata
     }
 
-    /// An entry playlist. As in real ones there is no newline at its end.
+    /// An entry playlist. As in real recordings, it has no newline at its end.
     fn multivariant(&self, file: &str) -> String {
         let mut text = String::from(
             "#EXTM3U\n#EXT-X-SESSION-DATA:DATA-ID=\"net.live-video.content.id\",VALUE=\"AbCdef1G2hij\"",
@@ -222,7 +221,7 @@ impl Recording {
         format!("{head}{}#EXT-X-ENDLIST\n", segments.collect::<String>())
     }
 
-    /// Two byte ranges a segment; real recordings have one for each key frame.
+    /// Two byte ranges per segment. Real recordings have one for each key frame.
     fn byte_range_playlist(&self, segment_bytes: u64) -> String {
         let half = segment_bytes / 2;
         let rest = segment_bytes - half;

@@ -1,24 +1,23 @@
-//! Loopback AWS for tests, demo and bench.
+//! AWS on loopback for tests, demo and bench.
 //!
-//! Real clients and real function binaries run unmodified against it: only their endpoint URL
+//! Real clients and real function binaries run against it unmodified: only their endpoint URL
 //! differs.
 //!
-//! - [`S3`]: Amazon S3 in memory, as strict as the real one where a client could notice.
-//! - [`MediaPackage`]: origin endpoints, and the [`Live`] streams or ffmpeg's files that they
-//!   serve.
+//! - [`S3`]: Amazon S3 in memory, as strict as the real service where a client can notice it.
+//! - [`MediaPackage`]: origin endpoints, and the streams that they serve: [`SyntheticStream`] or
+//!   ffmpeg's files.
 //! - [`MediaLive`]: channels and their alerts.
 //! - [`AutoScaling`]: groups, warm pools and lifecycle hooks.
-//! - [`Ssm`]: commands to instances, run by an agent that a test gives.
+//! - [`Ssm`]: commands to instances; an agent that the test provides runs them.
 //! - [`Service`]: what these five have in common.
 //! - [`Site`]: the objects of the buckets as viewers get them.
-//! - [`Traffic`]: the log of the calls to all of these, with [`Fault`]s that strike at an exact
-//!   call.
-//! - [`ivs`]: recordings as Amazon IVS leaves them.
-//! - [`RuntimeApi`] and [`Function`]: the Lambda Runtime API and a function's binary running under
-//!   it; [`start_fails`] for one that must not start.
+//! - [`Traffic`]: the log of the calls to all of these, with [`Fault`]s for chosen calls.
+//! - [`ivs`]: recordings as Amazon IVS stores them.
+//! - [`RuntimeApi`] and [`Function`]: the Lambda Runtime API and the process of a function;
+//!   [`start_fails`] for a function that must not start.
 //!
-//! Every server listens on a free port of 127.0.0.1 and runs on threads of its own, so that a test
-//! with a current-thread runtime, or with a paused clock, cannot starve it.
+//! Every server listens on a free port of 127.0.0.1 and runs on its own threads. So a test with a
+//! current-thread runtime, or with a paused clock, cannot starve the server.
 
 mod autoscaling;
 mod clock;
@@ -52,19 +51,19 @@ pub use traffic::{Call, Fault, Traffic};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The only access key id that is accepted.
+/// The only access key id that the services accept.
 pub const ACCESS_KEY_ID: &str = "test";
 
 /// The secret of [`ACCESS_KEY_ID`].
 pub const SECRET_ACCESS_KEY: &str = "test";
 
-/// The region of everything here.
+/// The region of all services here.
 pub const REGION: &str = "us-west-2";
 
-/// The account that owns every bucket and function: AWS documentation's example account.
+/// The account that owns every bucket and function: the example account of the AWS documentation.
 pub const ACCOUNT_ID: &str = "123456789012";
 
-/// Locks, also after a panic elsewhere: a test that failed already must not fail again in its
+/// Locks even after a panic in another thread, so that a failed test does not fail again in its
 /// clean-up.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,4 +1,4 @@
-//! A synthetic live stream: HLS computed from the wall clock, with segments that nobody can watch.
+//! A synthetic live stream: HLS computed from the wall clock, with empty segments.
 
 mod timeline;
 
@@ -11,19 +11,19 @@ use crate::clock::{iso8601, unix_ms};
 use crate::web::File;
 pub(crate) use timeline::Timeline;
 
-/// Segments stay this many windows long: RFC 8216, 6.2.2, wants a playlist's duration more than
-/// they are listed.
+/// Segments stay available for this many windows. RFC 8216, 6.2.2, requires them for the duration
+/// of a playlist after they left it.
 const KEPT_WINDOWS: u64 = 3;
 
-/// MediaPackage's content types.
+/// The content type of MediaPackage.
 pub(crate) const PLAYLIST: &str = "application/x-mpegURL";
 pub(crate) const SEGMENT: &str = "video/MP2T";
 
 /// A live stream as MediaPackage packages it: relative URIs, `index_1.m3u8` next to `index.m3u8`,
-/// sequence numbers that count segments since 2020. Two streams with the same settings are in step,
-/// as encoders are that lock to the epoch.
+/// sequence numbers that count segments since 2020. Two streams with the same settings have the
+/// same numbers, as encoders have with epoch locking.
 ///
-/// What an endpoint's definition says about packaging, such as its window, does not change the
+/// The packaging settings of an endpoint's definition, such as its window, do not change the
 /// stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Live {
@@ -31,38 +31,36 @@ pub struct Live {
     pub variants: Vec<Variant>,
     /// The length of each segment in milliseconds.
     pub segment_ms: u64,
-    /// Segments in a media playlist.
+    /// The number of segments in a media playlist.
     pub window_segments: u64,
-    /// Added to every sequence number: with different ones, two streams are no longer in step.
+    /// Added to every sequence number. Two streams with different offsets are not aligned.
     pub sequence_offset: u64,
-    /// Whether sound is a rendition of its own: `EXT-X-MEDIA` with a URI.
+    /// Whether audio is a separate rendition: `EXT-X-MEDIA` with a URI.
     pub has_audio_group: bool,
     /// Whether each variant has an `EXT-X-I-FRAME-STREAM-INF`.
     pub has_iframe_playlists: bool,
     /// Whether each segment has an `EXT-X-PROGRAM-DATE-TIME`.
     pub has_program_date_time: bool,
-    /// Whether media playlists come with `X-MediaPackage-Manifest-Last-Sequence` and
-    /// `-Last-Updated` (MediaPackage user guide, "Monitoring manifest update time").
+    /// Whether responses with media playlists have the headers
+    /// `X-MediaPackage-Manifest-Last-Sequence` and `-Last-Updated` (MediaPackage user guide,
+    /// "Monitoring manifest update time").
     pub has_manifest_headers: bool,
 }
 
-/// One rung of the ladder.
+/// A variant of the ladder. The fields are attributes of its `EXT-X-STREAM-INF`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Variant {
-    /// `BANDWIDTH`, in bits a second.
+    /// `BANDWIDTH` in bits per second.
     pub bandwidth_bps: u64,
-    /// `RESOLUTION`.
     pub resolution: String,
-    /// `FRAME-RATE`.
     pub frame_rate: String,
-    /// `CODECS`.
     pub codecs: String,
-    /// Further attributes, such as `VIDEO-RANGE=PQ`; none if empty.
+    /// Further attributes, such as `VIDEO-RANGE=PQ`, or an empty string.
     pub more: String,
 }
 
 impl Variant {
-    /// A variant at 30 frames a second.
+    /// A variant with 30 frames per second.
     pub fn new(bandwidth_bps: u64, resolution: &str) -> Self {
         Self {
             bandwidth_bps,
@@ -75,7 +73,7 @@ impl Variant {
 }
 
 impl Default for Live {
-    /// Three variants, segments of 2 s, a minute's window.
+    /// Three variants, segments of 2 s, a window of one minute.
     fn default() -> Self {
         Self {
             variants: vec![
@@ -95,7 +93,7 @@ impl Default for Live {
 }
 
 impl Live {
-    /// The file of this name, if there is one now.
+    /// The file of this name, if the stream has it at this time.
     pub(crate) fn file(
         &self,
         manifest: &str,
@@ -192,12 +190,12 @@ impl Live {
         text
     }
 
-    /// Nothing if the stream stalled before its first segment.
+    /// Returns `None` if the stream stalled before its first segment.
     fn media_playlist(&self, name: &str, timeline: &Timeline, now: SystemTime) -> Option<File> {
         let edge = timeline.edge(self.segment_ms, now)?;
         let first = (edge + 1).saturating_sub(self.window_segments);
         let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:4\n");
-        // RFC 8216, 4.3.3.1: no EXTINF, rounded, may exceed it.
+        // RFC 8216, 4.3.3.1: no rounded EXTINF may exceed the target duration.
         let target_s = ((self.segment_ms + 500) / 1000).max(1);
         let _ = writeln!(text, "#EXT-X-TARGETDURATION:{target_s}");
         let _ = writeln!(
@@ -246,7 +244,7 @@ impl Live {
     }
 }
 
-/// Packets of an MPEG transport stream that carry nothing: ISO 13818-1, PID 0x1FFF.
+/// Null packets of an MPEG transport stream: ISO 13818-1, PID 0x1FFF.
 const PACKETS: &[u8] = &null_packets::<{ 188 * 8 }>();
 
 const fn null_packets<const BYTES: usize>() -> [u8; BYTES] {

@@ -12,13 +12,12 @@ use crate::rest::{Ask, Failure, Operation};
 use crate::service::Service;
 use crate::{ACCOUNT_ID, REGION, Traffic, lock, rest};
 
-/// The greatest page. The model of MediaLive 2017-10-14 has no limit.
+/// The largest page. The model of MediaLive 2017-10-14 has no limit.
 const PAGE: usize = 1000;
 
-/// A running MediaLive. It ends when dropped. Its content is that of the [`Channels`] it
-/// dereferences to.
+/// A running MediaLive, which stops when dropped. It dereferences to its content, the [`Channels`].
 ///
-/// It answers `DescribeChannel` and `ListAlerts`, signed with
+/// It answers `DescribeChannel` and `ListAlerts`. Requests are signed with
 /// [`ACCESS_KEY_ID`](crate::ACCESS_KEY_ID) for the stand-in's region.
 pub type MediaLive = Service<Channels>;
 
@@ -29,18 +28,18 @@ impl MediaLive {
     }
 }
 
-/// The content of a [`MediaLive`]: shared with the server, and changed without a request. Clones
-/// are the same content.
+/// The content of a [`MediaLive`]. The server shares it; tests change it without a request. Clones
+/// share one content.
 ///
-/// Every method that names a channel panics if there is no such channel.
+/// Every method that names a channel panics if it does not exist.
 #[derive(Clone, Default)]
 pub struct Channels(Arc<Mutex<BTreeMap<String, Channel>>>);
 
 struct Channel {
     state: String,
-    /// 2 of a channel of class `STANDARD`, 1 of one of `SINGLE_PIPELINE`.
+    /// 2 for class `STANDARD`, 1 for `SINGLE_PIPELINE`.
     pipelines: u8,
-    /// The MediaPackage channel that its output goes to.
+    /// The MediaPackage channel that receives the output.
     packaged_by: Option<String>,
     alerts: Vec<Alert>,
 }
@@ -55,7 +54,7 @@ struct Alert {
 }
 
 impl Channels {
-    /// Makes a channel that is running, with one pipeline or two, and returns its ARN.
+    /// Creates a running channel with one or two pipelines, and returns its ARN.
     pub fn create_channel(&self, id: &str, pipelines: u8) -> String {
         let channel = Channel {
             state: "RUNNING".to_owned(),
@@ -67,8 +66,8 @@ impl Channels {
         arn(id)
     }
 
-    /// Puts the channel into a state, such as `IDLE`. A channel that stops has all its alerts
-    /// cleared, though nothing is well (MediaLive user guide, "Viewing alerts").
+    /// Sets the state of the channel, such as `IDLE`. MediaLive clears all alerts of a channel that
+    /// stops, although the input is not back (MediaLive user guide, "Viewing alerts").
     #[track_caller]
     pub fn set_state(&self, id: &str, state: &str) {
         self.change(id, |channel| {
@@ -82,7 +81,8 @@ impl Channels {
         });
     }
 
-    /// Lets the channel's output go to this channel of MediaPackage (v1). It was not said before.
+    /// Sends the channel's output to this channel of MediaPackage (v1). Before this call, the
+    /// output has no destination.
     #[track_caller]
     pub fn send_to(&self, id: &str, packaged_by: &str) {
         self.change(id, |channel| {
@@ -90,13 +90,13 @@ impl Channels {
         });
     }
 
-    /// Sets an alert, such as `Video Not Detected`, unless the pipeline has it set already.
+    /// Sets an alert, such as `Video Not Detected`, unless the pipeline already has it.
     #[track_caller]
     pub fn set_alert(&self, id: &str, pipeline: u8, alert_type: &str) {
         self.set_alert_at(id, pipeline, alert_type, SystemTime::now());
     }
 
-    /// The same, at another time than now.
+    /// Sets an alert as [`set_alert`](Self::set_alert) does, at a given time.
     #[track_caller]
     pub fn set_alert_at(&self, id: &str, pipeline: u8, alert_type: &str, at: SystemTime) {
         self.change(id, |channel| {
@@ -105,7 +105,7 @@ impl Channels {
                 .iter()
                 .any(|alert| alert.is_set(pipeline, alert_type))
             {
-                // As long as a real one.
+                // Real ids have this length.
                 let id = format!("{:037x}", channel.alerts.len() + 1);
                 let alert_type = alert_type.to_owned();
                 channel.alerts.push(Alert {
@@ -119,13 +119,13 @@ impl Channels {
         });
     }
 
-    /// Clears an alert, if it is set.
+    /// Clears an alert if it is set.
     #[track_caller]
     pub fn clear_alert(&self, id: &str, pipeline: u8, alert_type: &str) {
         self.clear_alert_at(id, pipeline, alert_type, SystemTime::now());
     }
 
-    /// The same, at another time than now.
+    /// Clears an alert as [`clear_alert`](Self::clear_alert) does, at a given time.
     #[track_caller]
     pub fn clear_alert_at(&self, id: &str, pipeline: u8, alert_type: &str, at: SystemTime) {
         self.change(id, |channel| {
@@ -187,7 +187,7 @@ impl Alert {
     }
 }
 
-/// Which request is which operation (model of MediaLive 2017-10-14, in botocore).
+/// Finds the operation of a request (model of MediaLive 2017-10-14, in botocore).
 fn route(channels: &Channels, mut ask: Ask) -> Option<Operation> {
     let channels = channels.clone();
     let path = std::mem::take(&mut ask.path);
@@ -213,7 +213,7 @@ fn route(channels: &Channels, mut ask: Ask) -> Option<Operation> {
 impl Channels {
     fn alerts(&self, id: &str, ask: &Ask) -> Result<Value, Failure> {
         let bad_request = |message: String| Failure::new(StatusCode::BAD_REQUEST, message);
-        // What a request without a filter gets is not documented.
+        // AWS does not document the default of the filter.
         let filter = ask.query.get("stateFilter").map_or("SET", String::as_str);
         if !["SET", "CLEARED", "ALL"].contains(&filter) {
             return Err(bad_request(format!("stateFilter must not be {filter}")));

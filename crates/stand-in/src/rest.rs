@@ -14,17 +14,16 @@ use crate::service::Service;
 use crate::traffic::{Refusal, Target, Traffic};
 use crate::{ACCESS_KEY_ID, REGION};
 
-/// A request, taken apart.
+/// A decoded request.
 pub(crate) struct Ask {
     pub(crate) method: Method,
-    /// The segments of the path, decoded.
     pub(crate) path: Vec<String>,
     pub(crate) query: HashMap<String, String>,
-    /// `null` if there is none, or if it is no JSON object.
+    /// `null` if the request has no body, or if the body is not a JSON object.
     pub(crate) body: Value,
 }
 
-/// What a request comes to.
+/// What a request asks a service to do.
 pub(crate) struct Operation {
     name: &'static str,
     key: String,
@@ -32,7 +31,7 @@ pub(crate) struct Operation {
 }
 
 impl Operation {
-    /// `key` says what it is about: an id, which `act` gets.
+    /// `key` names the resource, usually by its id, and is passed to `act`.
     pub(crate) fn new(
         name: &'static str,
         key: &str,
@@ -49,7 +48,6 @@ impl Operation {
 
 pub(crate) type Outcome = Result<(StatusCode, Value), Failure>;
 
-/// A modelled error.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) status: StatusCode,
@@ -58,7 +56,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// The error that the media services model for a status.
+    /// The modelled error of the media services for a status.
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -67,7 +65,7 @@ impl Failure {
         }
     }
 
-    /// Most errors are told by their code only: all of these have the status 400.
+    /// An error that only its code identifies. All of these have status 400.
     pub(crate) fn coded(code: &'static str, message: impl Into<String>) -> Self {
         Self {
             status: StatusCode::BAD_REQUEST,
@@ -85,7 +83,7 @@ impl Failure {
     }
 }
 
-/// Starts a service: `route` says which operation a request is, if it is one.
+/// Starts a service. `route` finds the operation of a request, if there is one.
 pub(crate) fn serve<C>(
     service: &'static str,
     traffic: &Traffic,
@@ -140,7 +138,7 @@ async fn answer(
             json!({"message": message}),
         ),
     };
-    // An operation without members in its output answers without a body.
+    // An operation without output members answers without a body.
     let body = if body.is_null() {
         String::new()
     } else {
@@ -151,8 +149,7 @@ async fn answer(
         .map_err(io::Error::other)
 }
 
-/// What a request comes to: what was planned for it, a refusal for how it is signed, or what `act`
-/// does.
+/// Runs a request: a planned fault, an error in its signature, or what `act` does.
 pub(crate) async fn pass<T>(
     service: &'static str,
     traffic: &Traffic,
@@ -182,8 +179,8 @@ pub(crate) async fn pass<T>(
     Ok(outcome)
 }
 
-/// The access key and what the signature is good for. Whether it is a right one is not looked at:
-/// the SDKs can only be wrong about the secret, and S3 notices that.
+/// Checks the access key and the scope of the signature. The signature itself is not verified: an
+/// SDK can only have a wrong secret, and the stand-in for S3 detects that.
 fn check_signature(service: &str, headers: &HeaderMap) -> Result<(), Failure> {
     let forbidden = |code, message: &str| {
         Err(Failure {
@@ -218,7 +215,7 @@ fn check_signature(service: &str, headers: &HeaderMap) -> Result<(), Failure> {
     }
 }
 
-/// As the models of MediaPackage and MediaLive name them. What IAM denies is not modelled: IAM user
+/// The codes of the models of MediaPackage and MediaLive. Denials of IAM are not modelled: IAM user
 /// guide, "Troubleshoot access denied error messages".
 fn usual_code(status: StatusCode) -> &'static str {
     match status.as_u16() {
@@ -264,8 +261,8 @@ impl Ask {
         }
     }
 
-    /// The page of `all` that is asked for by `maxResults` and `nextToken`, in a member of this
-    /// name, with the token of the page after it. Pages go by position.
+    /// The page of `all` that `maxResults` and `nextToken` request, in a member of this name, with
+    /// the token of the next page. The token is a position.
     pub(crate) fn page(&self, name: &str, all: Vec<Value>, most: usize) -> Result<Value, String> {
         let number = |name: &str| match self.query.get(name).map(|text| text.parse::<usize>()) {
             Some(Err(_)) => Err(format!("{name} is not valid")),

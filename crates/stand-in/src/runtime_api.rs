@@ -16,43 +16,39 @@ use tokio::sync::{Notify, oneshot};
 use crate::server::{Handled, Server, whole};
 use crate::{ACCOUNT_ID, REGION, lock};
 
-/// How long an invocation waits for the function to ask for it. Lambda allows 10 s for a start; a
+/// How long an invocation waits until the function requests it. Lambda allows 10 s for a start; a
 /// debug build on a busy machine may need more.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// How an invocation ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
-    /// The function's result.
+    /// The result of the function.
     Response(Value),
-    /// The function failed; this is its error report.
+    /// The function failed. This is its error report.
     Error {
-        /// `errorType`.
         error_type: String,
-        /// `errorMessage`.
         error_message: String,
     },
-    /// The function failed to start; this is its error report.
+    /// The function failed to start. This is its error report.
     InitError {
-        /// `errorType`.
         error_type: String,
-        /// `errorMessage`.
         error_message: String,
     },
     /// The process ended without an answer.
     Died {
-        /// How it ended, in words: `exit status: 1`, `signal: 9 (SIGKILL)`.
+        /// How the process ended: `exit status: 1`, `signal: 9 (SIGKILL)`.
         status: String,
     },
-    /// There was no answer by the deadline, or the function did not ask for the invocation within a
+    /// The function did not answer by the deadline, or did not request the invocation within a
     /// minute.
     TimedOut,
 }
 
 impl Answer {
-    /// The function's result.
+    /// The result of the function.
     ///
-    /// Panics, saying what there is instead, if it is anything else.
+    /// Panics with the answer if it is not a result.
     #[track_caller]
     pub fn into_response(self) -> Value {
         match self {
@@ -62,13 +58,13 @@ impl Answer {
     }
 }
 
-/// A running Runtime API for one function. It ends when dropped.
+/// A running Runtime API for one function, which stops when dropped.
 pub struct RuntimeApi {
     server: Server,
     desk: Arc<Desk>,
 }
 
-/// Where invocations wait: first to be asked for, then to be answered.
+/// The queues of invocations: some wait for a request of the function, some for its answer.
 struct Desk {
     function_arn: String,
     counter: Mutex<Counter>,
@@ -91,7 +87,7 @@ struct Invocation {
 }
 
 impl RuntimeApi {
-    /// Starts one for the function of this name.
+    /// Starts a Runtime API for the function of this name.
     pub fn start(function_name: &str) -> Self {
         let desk = Arc::new(Desk {
             function_arn: format!("arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{function_name}"),
@@ -108,12 +104,12 @@ impl RuntimeApi {
         Self { server, desk }
     }
 
-    /// What goes into `AWS_LAMBDA_RUNTIME_API`: host and port.
+    /// The value of `AWS_LAMBDA_RUNTIME_API`: host and port.
     pub fn address(&self) -> String {
         self.server.address().to_string()
     }
 
-    /// Queues an event at once; the future is its answer. The time limit counts from when the
+    /// Queues an event at once. The future returns its answer. The time limit starts when the
     /// function gets the event.
     pub fn invoke(
         &self,
@@ -144,19 +140,19 @@ impl RuntimeApi {
         async { answered.await.unwrap_or(Answer::TimedOut) }
     }
 
-    /// When the function first asked for an invocation, which is when its start was over.
+    /// When the function first requested an invocation, which ends its start.
     pub fn first_next_at(&self) -> Option<Instant> {
         lock(&self.desk.counter).first_next_at
     }
 
-    /// Answers everything that waits, and everything that will be asked later, unless there was an
-    /// end before.
+    /// Returns a function that answers all waiting and future invocations. Only its first call has
+    /// an effect.
     pub(crate) fn end(&self) -> impl Fn(Answer) + Send + use<> {
         let desk = Arc::clone(&self.desk);
         move |answer| desk.end(&answer)
     }
 
-    /// The server's own runtime.
+    /// The runtime of the server.
     pub(crate) fn runtime(&self) -> &tokio::runtime::Runtime {
         self.server.runtime()
     }
@@ -177,7 +173,7 @@ impl Desk {
                 let body = request.body();
                 let answer = match serde_json::from_slice(body) {
                     Ok(response) => Answer::Response(response),
-                    // The error type Lambda itself reports for this.
+                    // The error type that Lambda itself reports for this.
                     Err(error) => Answer::Error {
                         error_type: "Runtime.InvalidResponse".to_owned(),
                         error_message: format!(
@@ -250,7 +246,7 @@ impl Desk {
         self.settle(&request_id, Answer::TimedOut);
     }
 
-    /// Says whether there was such an invocation to answer.
+    /// Answers an invocation, and returns whether it existed.
     fn settle(&self, request_id: &str, answer: Answer) -> bool {
         let mut counter = lock(&self.counter);
         counter
@@ -270,7 +266,6 @@ impl Desk {
     }
 }
 
-/// `errorType` and `errorMessage` of an error report.
 fn report(body: &[u8]) -> (String, String) {
     let report: Value = serde_json::from_slice(body).unwrap_or_default();
     let field = |name: &str| report[name].as_str().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! An HTTP/1.1 server on a free loopback port, on threads of its own.
+//! An HTTP/1.1 server on a free loopback port, on its own threads.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,18 +16,17 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio_rustls::TlsAcceptor;
 
-/// What a handler makes of a request. With an error there is no answer: the connection is closed
-/// instead.
+/// The response of a handler. On an error the connection is closed without a response.
 pub(crate) type Handled = io::Result<Response<UnsyncBoxBody<Bytes, io::Error>>>;
 
-/// A running server; it ends when dropped.
+/// A running server, which stops when dropped.
 pub(crate) struct Server {
     address: SocketAddr,
     runtime: Option<Runtime>,
 }
 
 impl Server {
-    /// Starts to answer with `handler`, which is called once a request has arrived whole.
+    /// Starts to serve. `handler` is called when a request has arrived completely.
     #[expect(
         clippy::expect_used,
         reason = "without threads and a loopback socket there is nothing to go on with"
@@ -62,12 +61,12 @@ impl Server {
         }
     }
 
-    /// Where it listens.
+    /// The address on which the server listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The server's own runtime, whose clock always runs.
+    /// The runtime of the server. Its clock is never paused.
     #[expect(clippy::expect_used, reason = "only drop takes the runtime")]
     pub(crate) fn runtime(&self) -> &Runtime {
         self.runtime
@@ -79,19 +78,19 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            // Waiting for the runtime's end would panic inside a test's own runtime.
+            // To wait for the end of the runtime would panic inside a test's own runtime.
             runtime.shutdown_background();
         }
     }
 }
 
-/// Goes on with what a client asked for also if the client has left: a service finishes what it has
+/// Completes a request even if its client has disconnected: a service finishes what it has
 /// received.
 pub(crate) async fn to_its_end(answer: impl Future<Output = Handled> + Send + 'static) -> Handled {
     tokio::spawn(answer).await.map_err(io::Error::other)?
 }
 
-/// A body that is there as a whole.
+/// A body that is complete.
 pub(crate) fn whole(body: impl Into<Bytes>) -> UnsyncBoxBody<Bytes, io::Error> {
     Full::new(body.into())
         .map_err(|never| match never {})
@@ -107,7 +106,7 @@ where
         let Ok((stream, _)) = listener.accept().await else {
             continue;
         };
-        // With Nagle's algorithm an answer in two writes can wait 40 ms for the client's delayed
+        // With Nagle's algorithm a response in two writes can wait 40 ms for the client's delayed
         // ACK.
         let _ = stream.set_nodelay(true);
         let (tls, handler) = (tls.clone(), handler.clone());
@@ -134,14 +133,14 @@ where
         let handler = handler.clone();
         async move {
             let (parts, body) = request.into_parts();
-            // A refusal that leaves a body unread can reach the client as a reset instead of as an
-            // answer.
+            // If a refusal leaves a body unread, the client can see a reset instead of the
+            // response.
             let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
             handler(Request::from_parts(parts, body)).await
         }
     });
-    // What fails here is a client that left, or a connection that was to be cut: the client's test
-    // sees it.
+    // An error here is a client that disconnected, or a connection that a fault closes. The
+    // client's test sees it.
     let _ = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .await;

@@ -1,4 +1,4 @@
-//! What all services are made of: a server, the traffic that passes through it, and its content.
+//! The common parts of all services: a server, its traffic and its content.
 
 use std::ops::Deref;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use crate::server::{Handled, Server, to_its_end};
 use crate::tls::Identity;
 use crate::{Call, Fault, Traffic};
 
-/// A running service. It ends when dropped. It dereferences to its content, which is shared with
-/// the server and can be read and changed without a request.
+/// A running service, which stops when dropped. It dereferences to its content. The server shares
+/// the content; tests read and change it without a request.
 pub struct Service<C> {
     server: Server,
     /// Servers of the same content at other addresses.
@@ -22,7 +22,7 @@ pub struct Service<C> {
 }
 
 impl<C: Clone + Send + Sync + 'static> Service<C> {
-    /// Starts to answer requests over plain HTTP.
+    /// Starts to serve over plain HTTP.
     pub(crate) fn serve<A, F>(name: &str, traffic: &Traffic, content: C, answer: A) -> Self
     where
         A: Fn(C, Traffic, Request<Bytes>) -> F + Clone + Send + Sync + 'static,
@@ -31,7 +31,7 @@ impl<C: Clone + Send + Sync + 'static> Service<C> {
         Self::serve_as(None, name, traffic, content, answer)
     }
 
-    /// The same over HTTPS, if the server has an identity.
+    /// Starts to serve, over HTTPS if there is an identity.
     pub(crate) fn serve_as<A, F>(
         identity: Option<Identity>,
         name: &str,
@@ -75,13 +75,13 @@ impl<C: Clone + Send + Sync + 'static> Service<C> {
 }
 
 impl<C> Service<C> {
-    /// Keeps another server as long as this one.
+    /// Keeps another server running as long as this one.
     pub(crate) fn beside(mut self, server: Server) -> Self {
         self.others.push(server);
         self
     }
 
-    /// What goes into `AWS_ENDPOINT_URL` or the variable of the service, such as
+    /// The value of `AWS_ENDPOINT_URL` or of the service's own variable, such as
     /// `AWS_ENDPOINT_URL_S3`.
     pub fn endpoint_url(&self) -> String {
         let scheme = if self.ca_pem.is_some() {
@@ -92,14 +92,13 @@ impl<C> Service<C> {
         format!("{scheme}://{}", self.server.address())
     }
 
-    /// The certificate of the authority that clients must trust, if this serves HTTPS: PEM. Written
-    /// to a file, it is what `SSL_CERT_FILE` (Rust SDK) and `AWS_CA_BUNDLE` (boto3, AWS CLI) point
-    /// to.
+    /// The certificate of the authority that clients must trust, if this serves HTTPS, as PEM. In a
+    /// file, it is the value of `SSL_CERT_FILE` (Rust SDK) and `AWS_CA_BUNDLE` (boto3, AWS CLI).
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()
     }
 
-    /// The calls of this and of every other service that was started with the same.
+    /// The calls of this service and of all services that share its traffic.
     pub fn traffic(&self) -> &Traffic {
         &self.traffic
     }

@@ -1,4 +1,4 @@
-//! What viewers see of the buckets.
+//! The objects of the buckets as viewers get them.
 
 use bytes::Bytes;
 use hyper::{Request, StatusCode};
@@ -8,15 +8,15 @@ use crate::rest::decoded;
 use crate::server::Server;
 use crate::web::File;
 
-/// A web server on the objects of an [`S3`](crate::S3), as a CloudFront distribution would be:
-/// without signatures, with the stored `Content-Type` and `Cache-Control`, for pages of any origin.
-/// It ends when dropped. Its requests are those of viewers, and are no part of the
-/// [`Traffic`](crate::Traffic).
+/// A web server for the objects of an [`S3`](crate::S3), as a CloudFront distribution is: without
+/// signatures, with the stored `Content-Type` and `Cache-Control`, for pages of any origin. It
+/// stops when dropped. Its requests are those of viewers; the [`Traffic`](crate::Traffic) does not
+/// record them.
 pub struct Site(Server);
 
 impl Site {
-    /// Starts to serve `GET /<bucket>/<key>`; a query is ignored, as the steering requests of
-    /// players have one.
+    /// Starts to serve `GET /<bucket>/<key>`. The query of a request, such as that of steering
+    /// requests, is ignored.
     pub fn start(buckets: &Buckets) -> Self {
         let buckets = buckets.clone();
         Self(Server::start(
@@ -24,8 +24,8 @@ impl Site {
             None,
             move |request: Request<Bytes>| {
                 let path = decoded(request.uri().path());
-                // Where an origin access control may not list, S3 does not tell a missing object
-                // from a forbidden one (S3 API reference, GetObject, "Permissions").
+                // Without permission to list, S3 answers a missing object as a forbidden one (S3
+                // API reference, GetObject, "Permissions").
                 let file =
                     read(&buckets, &path).unwrap_or_else(|| File::empty(StatusCode::FORBIDDEN));
                 std::future::ready(file.answer(request.method()))
@@ -33,7 +33,7 @@ impl Site {
         ))
     }
 
-    /// What a bucket's name follows, behind a slash.
+    /// The URL before `/<bucket>/<key>`.
     pub fn url(&self) -> String {
         format!("http://{}", self.0.address())
     }

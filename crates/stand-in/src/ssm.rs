@@ -1,5 +1,4 @@
-//! AWS Systems Manager, Run Command, and the protocol that it speaks (smithy.io, "AWS JSON 1.1
-//! protocol").
+//! Run Command of AWS Systems Manager and its protocol (smithy.io, "AWS JSON 1.1 protocol").
 
 mod commands;
 
@@ -18,15 +17,15 @@ use crate::{lock, rest};
 
 pub use commands::{Command, Commands, PLAYBOOK_PARAMETERS, Ran};
 
-/// A running Systems Manager. It ends when dropped. Its content is that of the [`Commands`] it
-/// dereferences to.
+/// A running Systems Manager, which stops when dropped. It dereferences to its content, the
+/// [`Commands`].
 ///
-/// It answers `SendCommand`, `ListCommands` and `GetCommandInvocation`, signed with
+/// It answers `SendCommand`, `ListCommands` and `GetCommandInvocation`. Requests are signed with
 /// [`ACCESS_KEY_ID`](crate::ACCESS_KEY_ID) for the stand-in's region.
 pub type Ssm = Service<Commands>;
 
 impl Ssm {
-    /// Starts one that knows `AWS-ApplyAnsiblePlaybooks`, and no instance.
+    /// Starts a Systems Manager with the document `AWS-ApplyAnsiblePlaybooks`, without instances.
     pub fn start(traffic: &Traffic) -> Self {
         Self::serve("ssm", traffic, Commands::default(), answer)
     }

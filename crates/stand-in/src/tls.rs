@@ -8,10 +8,10 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-/// What a TLS server needs, and what its clients need to trust it.
+/// The data of a TLS server, and the certificate that its clients must trust.
 pub(crate) struct Identity {
     pub(crate) acceptor: TlsAcceptor,
-    /// The authority's certificate, PEM.
+    /// The authority's certificate as PEM.
     pub(crate) ca_pem: String,
 }
 
@@ -38,8 +38,7 @@ impl Identity {
     }
 }
 
-/// The authority is separate from the server's certificate, because clients refuse one that is
-/// both.
+/// The authority has its own certificate, because clients refuse one that is both.
 fn sign() -> Result<(String, rcgen::Certificate, KeyPair), Error> {
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

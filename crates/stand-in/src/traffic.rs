@@ -1,8 +1,8 @@
-//! The log of calls and what happens to them on purpose: one for all services, so that a test can
-//! fail the n-th call of a run, whichever service it goes to.
+//! The log of calls and their faults. All services share it, so that a test can fail the n-th call
+//! of a run, whichever service receives it.
 //!
-//! A request passes here three times: when it arrives, which gives it its index; once its operation
-//! is known, which is before anything of it takes effect; and once it has taken effect.
+//! A request passes three points here: it arrives and gets its index; its operation is known,
+//! before any effect; the effect has happened.
 
 use std::collections::HashMap;
 use std::io;
@@ -19,60 +19,59 @@ use crate::lock;
 /// How long [`Traffic::held`] waits.
 const HELD_LIMIT: Duration = Duration::from_secs(60);
 
-/// One request, as it was made.
+/// One recorded request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// Counts from 0 through all services that share a [`Traffic`], in the order of arrival, since
-    /// the start or [`Traffic::reset_calls`].
+    /// The number of the call, from 0, in the order of arrival at all services that share a
+    /// [`Traffic`], since the start or since [`Traffic::reset_calls`].
     pub index: usize,
-    /// `s3`, `mediapackage`, `medialive` or `origin`, which is where MediaPackage serves its
+    /// `s3`, `mediapackage`, `medialive`, and so on, or `origin`, where MediaPackage serves its
     /// streams.
     pub service: &'static str,
-    /// As the service's API reference calls it, as in `ListObjectsV2`; of the origin, the HTTP
-    /// method. Empty for what was turned away before that was known: no such operation, or a wrong
-    /// signature to S3.
+    /// The name of the operation in the service's API reference, such as `ListObjectsV2`, or the
+    /// HTTP method at the origin. Empty if the request was refused before the operation was known:
+    /// it does not exist, or the signature to S3 is wrong.
     pub operation: String,
     /// The bucket, if the operation has one.
     pub bucket: String,
-    /// The key, or the prefix of a list; the endpoint's or channel's id; of the origin, the path.
-    /// Or nothing.
+    /// The key, the prefix of a list, the id of the endpoint or channel, or the path at the origin;
+    /// otherwise empty.
     pub key: String,
-    /// When it arrived.
+    /// The time of arrival.
     pub at: Instant,
 }
 
-/// What goes wrong with one call.
+/// The fault of one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// An error is the answer, and nothing else happens: `500 InternalError`, `503 SlowDown`,
-    /// `403 AccessDenied` and so on. [`Fault::status`] leaves the code to the service.
+    /// The service answers with an error and does nothing else: `500 InternalError`, `503
+    /// SlowDown`, `403 AccessDenied` and so on. [`Fault::status`] leaves the code to the service.
     Status {
-        /// The HTTP status.
         status: u16,
-        /// The error code, as in the error's XML or the header `x-amzn-errortype`. If it is empty,
-        /// the service's own for the status.
+        /// The error code, as in the error's XML or in the header `x-amzn-errortype`. If it is
+        /// empty, the service's own code for the status.
         code: &'static str,
     },
-    /// The connection is closed without an answer, and nothing else happens.
+    /// The connection is closed without a response, and the operation does not run.
     ResetBefore,
-    /// What was asked for is done, then the connection is closed without an answer.
+    /// The operation runs, then the connection is closed without a response.
     ResetAfter,
-    /// Some keys of a `DeleteObjects` are not deleted but answered as errors. Other operations are
-    /// not affected.
+    /// Some keys of a `DeleteObjects` are not deleted, and are reported as errors. Other operations
+    /// are not affected.
     PartialDelete {
-        /// The error code of each of them.
+        /// The error code of each of these keys.
         code: &'static str,
-        /// Which: every n-th key of the request. 1 is all of them.
+        /// Every n-th key of the request fails. 1 fails all of them.
         every: usize,
     },
-    /// Nothing happens, and there is never an answer. See [`Traffic::held`].
+    /// The operation does not run, and the request never gets a response. See [`Traffic::held`].
     HoldBefore,
-    /// What was asked for is done, but there is never an answer. See [`Traffic::held`].
+    /// The operation runs, but the request never gets a response. See [`Traffic::held`].
     HoldAfter,
 }
 
 impl Fault {
-    /// An error with this HTTP status, in the words of whichever service it strikes.
+    /// An error with this HTTP status and the service's own code.
     pub fn status(status: u16) -> Self {
         Self::Status { status, code: "" }
     }
@@ -80,8 +79,7 @@ impl Fault {
 
 type Hook = Box<dyn FnOnce() + Send>;
 
-/// The calls to every service that was started with it, and their faults. Clones are the same
-/// traffic.
+/// The calls to all services that were started with it, and their faults. Clones share one log.
 #[derive(Clone, Default)]
 pub struct Traffic(Arc<Shared>);
 
@@ -104,13 +102,13 @@ struct Plan {
     arrivals: Vec<Arc<Arrival>>,
     faults: HashMap<usize, Fault>,
     hooks: HashMap<usize, Hook>,
-    /// By operation, for its next call.
+    /// The fault of the next call, by operation.
     first_faults: HashMap<String, Fault>,
     first_hooks: HashMap<String, Hook>,
     latency: Duration,
 }
 
-/// A request on its way.
+/// A request that has arrived.
 pub(crate) struct Arrival {
     service: &'static str,
     fault: OnceLock<Fault>,
@@ -119,7 +117,7 @@ pub(crate) struct Arrival {
     target: OnceLock<Target>,
 }
 
-/// What a request asks for.
+/// The operation and the resource of a request.
 #[derive(Clone, Default)]
 pub(crate) struct Target {
     pub(crate) operation: String,
@@ -127,16 +125,16 @@ pub(crate) struct Target {
     pub(crate) key: String,
 }
 
-/// Why a request is not to take effect.
+/// Why the operation of a request does not run.
 pub(crate) enum Refusal {
-    /// This is the answer. The code may be empty.
+    /// The response has this status. The code may be empty.
     Status(StatusCode, &'static str),
-    /// There will be no answer.
+    /// The request gets no response.
     Reset,
 }
 
 impl Arrival {
-    /// The code for a key's error, if the n-th key (from 0) of a `DeleteObjects` is to fail.
+    /// The error code of the n-th key (from 0) of a `DeleteObjects`, if it must fail.
     pub(crate) fn fails_key(&self, n: usize) -> Option<&'static str> {
         match self.fault.get() {
             Some(Fault::PartialDelete { code, every }) if (n + 1).is_multiple_of(*every) => {
@@ -175,7 +173,7 @@ impl Traffic {
             .collect()
     }
 
-    /// Forgets the calls, and every fault and hook whose call has not come. The next call has index
+    /// Forgets all calls, and all faults and hooks that have not been used. The next call has index
     /// 0.
     pub fn reset_calls(&self) {
         let mut plan = lock(&self.0.plan);
@@ -185,18 +183,18 @@ impl Traffic {
         };
     }
 
-    /// Lets every request wait this long before it takes effect.
+    /// Delays every request before its operation runs.
     pub fn set_latency(&self, latency: Duration) {
         lock(&self.0.plan).latency = latency;
     }
 
-    /// Plans what goes wrong with the call of this index.
+    /// Plans a fault for the call of this index.
     pub fn fault(&self, index: usize, fault: Fault) {
         lock(&self.0.plan).faults.insert(index, fault);
     }
 
-    /// Plans what goes wrong with the next call of this operation, such as `PutObject`: requests
-    /// that are in flight together have no fixed index.
+    /// Plans a fault for the next call of this operation, such as `PutObject`. Concurrent requests
+    /// have no fixed index.
     pub fn fault_first(&self, operation: &str, fault: Fault) {
         lock(&self.0.plan)
             .first_faults
@@ -210,17 +208,17 @@ impl Traffic {
             .insert(operation.to_owned(), Box::new(hook));
     }
 
-    /// Runs `hook` just before the call of this index takes effect: another client comes in between
-    /// a read and a write.
+    /// Runs `hook` just before the call of this index takes effect, for example as another client
+    /// that writes between a read and a write.
     pub fn before_call(&self, index: usize, hook: impl FnOnce() + Send + 'static) {
         lock(&self.0.plan).hooks.insert(index, Box::new(hook));
     }
 
-    /// Returns once a request is held by [`Fault::HoldBefore`] or [`Fault::HoldAfter`]: once for
+    /// Returns when a request is held by [`Fault::HoldBefore`] or [`Fault::HoldAfter`], once for
     /// each.
     ///
-    /// Panics if none is held within a minute, by the wall clock also where the test's own clock is
-    /// paused.
+    /// Panics if no request is held within a minute of the wall clock, even if the test's own clock
+    /// is paused.
     pub async fn held(&self) {
         let (done, wait) = mpsc::channel::<()>();
         let (expire, expired) = oneshot::channel();
@@ -236,7 +234,7 @@ impl Traffic {
         drop(done);
     }
 
-    /// Gives a request its index.
+    /// Records a request and gives it its index.
     pub(crate) fn arrive(&self, service: &'static str) -> Arc<Arrival> {
         let mut plan = lock(&self.0.plan);
         let index = plan.arrivals.len();
@@ -255,8 +253,8 @@ impl Traffic {
         arrival
     }
 
-    /// Notes what the request asks for, and what is planned for such a request. Returns how long it
-    /// waits.
+    /// Records the target of a request and the faults that are planned for its operation. Returns
+    /// the latency.
     fn aim(&self, arrival: &Arrival, target: Target) -> Duration {
         let mut plan = lock(&self.0.plan);
         if let Some(fault) = plan.first_faults.remove(&target.operation) {
@@ -269,12 +267,12 @@ impl Traffic {
         plan.latency
     }
 
-    /// What comes before the effect.
+    /// Runs everything that is planned before the effect.
     pub(crate) async fn before(&self, arrival: &Arrival, target: Target) -> Result<(), Refusal> {
         let latency = self.aim(arrival, target);
         if !latency.is_zero() {
-            // Tokio rounds up to the next millisecond and wakes a little later still: over many
-            // requests that is one millisecond more than was asked for.
+            // Tokio rounds up to the next millisecond and wakes slightly later. Over many requests
+            // this would add one millisecond to each.
             tokio::time::sleep(latency.saturating_sub(Duration::from_millis(1))).await;
         }
         let hook = lock(&arrival.hook).take();
@@ -295,7 +293,8 @@ impl Traffic {
         }
     }
 
-    /// What comes between the effect and the answer. With an error there is no answer.
+    /// Runs everything that is planned between the effect and the response. On an error there is no
+    /// response.
     pub(crate) async fn after(&self, arrival: &Arrival) -> io::Result<()> {
         match arrival.fault.get() {
             Some(Fault::ResetBefore | Fault::ResetAfter) => {

@@ -1,4 +1,4 @@
-//! What browsers are answered with.
+//! HTTP responses to browsers.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use hyper::{Method, Response, StatusCode};
 
 use crate::server::{Handled, whole};
 
-/// A file as it is served, or what is served in its place.
+/// A file as it is served, or an error or redirect instead.
 pub(crate) struct File {
     status: StatusCode,
     pub(crate) headers: Vec<(HeaderName, String)>,
@@ -37,7 +37,7 @@ impl File {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// A status, and no more.
+    /// A response with only a status.
     pub(crate) fn empty(status: StatusCode) -> Self {
         Self {
             status,
@@ -53,7 +53,7 @@ impl File {
         }
     }
 
-    /// The answer to any origin's page: to a GET, a HEAD or the question of a browser beforehand.
+    /// The response to a GET, HEAD or CORS preflight request from a page of any origin.
     pub(crate) fn answer(self, method: &Method) -> Handled {
         let mut head = Response::builder()
             .header("access-control-allow-origin", "*")

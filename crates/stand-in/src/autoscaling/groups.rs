@@ -1,4 +1,4 @@
-//! Groups, their instances, and the hooks that these wait for.
+//! Groups, their instances, and the hooks in which instances wait.
 
 mod described;
 
@@ -11,10 +11,10 @@ use super::{Form, invalid};
 use crate::lock;
 use crate::rest::Failure;
 
-/// The content of an [`AutoScaling`](super::AutoScaling): shared with the server, and changed
-/// without a request. Clones are the same content.
+/// The content of an [`AutoScaling`](super::AutoScaling). The server shares it; tests change it
+/// without a request. Clones share one content.
 ///
-/// Every method that names a group or an instance panics if there is none.
+/// Every method that names a group or an instance panics if it does not exist.
 #[derive(Clone, Default)]
 pub struct Groups(Arc<Mutex<Content>>);
 
@@ -34,7 +34,6 @@ struct Group {
     pool: Option<Pool>,
 }
 
-/// A warm pool.
 #[derive(Clone, Copy, Default)]
 struct Pool {
     reuses: bool,
@@ -43,7 +42,7 @@ struct Pool {
 struct Instance {
     group: String,
     state: String,
-    /// It waits to return to the warm pool: for the terminate hook.
+    /// The instance waits in the terminate hook before it returns to the warm pool.
     returns: bool,
 }
 
@@ -56,13 +55,13 @@ struct Activity {
     status: &'static str,
 }
 
-/// What is said of a launch that a hook ended (EC2 Auto Scaling User Guide, "Verify a scaling
-/// activity for an Auto Scaling group").
+/// The status message of a launch that a hook abandoned (EC2 Auto Scaling User Guide, "Verify a
+/// scaling activity for an Auto Scaling group").
 const ABANDONED: &str = ".  Status Reason: Instance failed to complete user's Lifecycle Action: Lifecycle Action with token \
                          e85eb647-4fe0-4909-b341-a6c42d8aba1f was abandoned: Lifecycle Action Completed with ABANDON Result";
 
-/// Why an instance goes that was not let in, as it is told from the beginning (seen in a transcript
-/// of a real account).
+/// The cause of the termination of an instance whose launch was abandoned, from the start of the
+/// activity (seen in a transcript of a real account).
 const LAUNCH_FAILURE: &str =
     "At 2021-02-20T11:02:35Z an instance was taken out of service in response to a launch failure.";
 const ON_PURPOSE: &str = "on purpose";
@@ -70,7 +69,7 @@ const ON_PURPOSE: &str = "on purpose";
 type Members = Vec<(&'static str, Xml)>;
 
 impl Groups {
-    /// Makes a group with these two hooks, without a warm pool.
+    /// Creates a group with these two hooks, without a warm pool.
     pub fn create_group(&self, name: &str, launch_hook: &str, terminate_hook: &str) {
         let (launch_hook, terminate_hook) = (launch_hook.to_owned(), terminate_hook.to_owned());
         lock(&self.0).groups.insert(
@@ -83,7 +82,7 @@ impl Groups {
         );
     }
 
-    /// Launches an instance, which waits for the launch hook then: `Pending:Wait`.
+    /// Launches an instance, which then waits in the launch hook: `Pending:Wait`.
     #[track_caller]
     pub fn launch(&self, group: &str, instance: &str) {
         self.start(
@@ -94,7 +93,7 @@ impl Groups {
         );
     }
 
-    /// Launches an instance into the group's warm pool, which it has from now on:
+    /// Launches an instance into the group's warm pool, which is created if needed:
     /// `Warmed:Pending:Wait`.
     #[track_caller]
     pub fn launch_into_warm_pool(&self, group: &str, instance: &str) {
@@ -109,7 +108,7 @@ impl Groups {
         );
     }
 
-    /// Lets an instance of the warm pool, which was stopped there, join the group: `Pending:Wait`.
+    /// Moves a stopped instance from the warm pool into the group: `Pending:Wait`.
     #[track_caller]
     pub fn launch_from_warm_pool(&self, instance: &str) {
         self.go_on(
@@ -120,7 +119,7 @@ impl Groups {
         );
     }
 
-    /// Lets an instance that serves go: `Terminating:Wait`.
+    /// Terminates an instance that serves: `Terminating:Wait`.
     #[track_caller]
     pub fn terminate(&self, instance: &str) {
         self.go_on(
@@ -131,7 +130,7 @@ impl Groups {
         );
     }
 
-    /// Says whether the group's instances return to its warm pool, which it has from now on
+    /// Sets whether the group's instances return to its warm pool, which is created if needed
     /// (`ReuseOnScaleIn`).
     pub fn reuse(&self, group: &str, reuses: bool) {
         if let Some(group) = lock(&self.0).groups.get_mut(group) {
@@ -139,10 +138,10 @@ impl Groups {
         }
     }
 
-    /// Lets an instance that serves return to the group's warm pool, as it does from now on
-    /// (`ReuseOnScaleIn`): `Warmed:Pending:Wait`, for the terminate hook (EC2 Auto Scaling User
-    /// Guide, "Use lifecycle hooks with a warm pool", has the state in its diagram and not the
-    /// hook; which of them it is nobody could confirm).
+    /// Returns an instance that serves to the group's warm pool (`ReuseOnScaleIn`):
+    /// `Warmed:Pending:Wait`, in the terminate hook. The EC2 Auto Scaling User Guide, "Use
+    /// lifecycle hooks with a warm pool", has this state in its diagram. It does not document which
+    /// hook it is, and we could not confirm it.
     #[track_caller]
     pub fn return_to_warm_pool(&self, group: &str, instance: &str) {
         self.reuse(group, true);
@@ -157,7 +156,7 @@ impl Groups {
         }
     }
 
-    /// Lets an instance of the warm pool go: `Warmed:Terminating:Wait`.
+    /// Terminates an instance of the warm pool: `Warmed:Terminating:Wait`.
     #[track_caller]
     pub fn retire(&self, instance: &str) {
         let description = "Terminating EC2 instance in warm pool: ";
@@ -175,27 +174,27 @@ impl Groups {
         lock(&self.0).end(instance, "CONTINUE");
     }
 
-    /// Ends the wait of an instance by the hook's own time: as with `ABANDON`. One that was to join
-    /// goes then: `Terminating:Wait`.
+    /// Ends the wait of an instance by the hook's timeout, which acts as `ABANDON`. An instance
+    /// that was about to join is then terminated: `Terminating:Wait`.
     #[track_caller]
     pub fn time_out(&self, instance: &str) {
         lock(&self.0).end(instance, "ABANDON");
     }
 
-    /// Whether the activity of a launch that was given up stays as it was, as it does for some
+    /// Sets whether the activity of an abandoned launch stays in progress. On AWS it does for some
     /// minutes (EC2 Auto Scaling User Guide, the tutorials of lifecycle hooks).
     pub fn cancel_late(&self, is_late: bool) {
         lock(&self.0).is_late = is_late;
     }
 
-    /// Lets no activity name this instance.
+    /// Removes all activities of this instance.
     pub fn forget_activities(&self, instance: &str) {
         lock(&self.0)
             .activities
             .retain(|activity| activity.instance != instance);
     }
 
-    /// The state of an instance; after its end `Terminated` or `Terminating:Retained`.
+    /// The state of an instance. At the end it is `Terminated` or `Terminating:Retained`.
     #[track_caller]
     pub fn state(&self, instance: &str) -> String {
         match lock(&self.0).instances.get(instance) {
@@ -218,12 +217,12 @@ impl Groups {
         }
     }
 
-    /// Instance and result of every completed lifecycle action, in their order.
+    /// Instance and result of every completed lifecycle action, in order.
     pub fn completed(&self) -> Vec<(String, String)> {
         lock(&self.0).completed.clone()
     }
 
-    /// The instances of which a heartbeat was recorded, in their order.
+    /// The instances for which a heartbeat was recorded, in order.
     pub fn heartbeats(&self) -> Vec<String> {
         lock(&self.0).heartbeats.clone()
     }
@@ -276,8 +275,8 @@ impl Groups {
 }
 
 impl Content {
-    /// What happens in a test within a moment is told as minutes: a second wait of the same
-    /// instance begins in another second than the first, and all of them lie an hour back.
+    /// A test takes moments, so each activity begins a second after the one before, and all of them
+    /// begin an hour ago. Two waits of one instance then have different begins.
     fn begin(&mut self, instance: &str, description: &str, cause: &'static str) {
         let number = u32::try_from(self.activities.len()).unwrap_or_default();
         let ago = Duration::from_secs(3600).saturating_sub(Duration::from_secs(10) * number);
@@ -304,7 +303,7 @@ impl Content {
         let Some(found) = self.instances.get_mut(instance) else {
             panic!("there is no instance {instance:?}")
         };
-        // What is not let in goes by the other hook.
+        // An instance whose launch is abandoned goes into the terminate hook.
         let (state, status, then) = match (found.state.as_str(), goes_on) {
             ("Pending:Wait", true) => ("InService", "Successful", None),
             ("Warmed:Pending:Wait", true) => ("Warmed:Stopped", "Successful", None),
@@ -347,7 +346,7 @@ impl Content {
             .ok_or_else(|| invalid("AutoScalingGroup name not found - null"))
     }
 
-    /// The instance that waits for the hook that is named.
+    /// The instance that waits in the named hook.
     fn action(&self, form: &Form) -> Result<String, Failure> {
         let group = self.group(form)?;
         let id = form.get("InstanceId");

@@ -1,8 +1,8 @@
-//! Answers as XML.
+//! XML responses of the Query protocol.
 
 use hyper::StatusCode;
 
-/// A value of an answer.
+/// A value in a response.
 pub(super) enum Xml {
     Text(String),
     List(Vec<Xml>),
@@ -39,7 +39,7 @@ fn escaped(text: &str) -> String {
         .replace('>', "&gt;")
 }
 
-/// A whole answer.
+/// A complete successful response.
 pub(super) fn response(operation: &str, result: Vec<(&'static str, Xml)>) -> String {
     let mut body = String::new();
     Xml::Structure(result).write(&mut body);
@@ -49,7 +49,7 @@ pub(super) fn response(operation: &str, result: Vec<(&'static str, Xml)>) -> Str
     )
 }
 
-/// A whole refusal.
+/// A complete error response.
 pub(super) fn error(status: StatusCode, code: &str, message: &str) -> String {
     let fault = if status.is_server_error() {
         "Receiver"

@@ -1,26 +1,25 @@
-//! Which segments of a stream there are, and when each came about.
+//! Which segments a stream has, and when each was completed.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::clock::unix_ms;
 
-/// When every stream began: the year 2020. From 1970 on, sequence numbers of short segments would
-/// be greater than real ones get.
+/// Every stream began in 2020. With 1970, the numbers of short segments would exceed real ones.
 const BEGAN_MS: u64 = 1_577_836_800_000;
 
-/// A stream's time runs with the wall clock, from its beginning on, but for its pauses: what was
-/// not encoded is not made up for.
+/// The time of a stream follows the wall clock except during its pauses: nothing is encoded for a
+/// pause afterwards.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Timeline {
-    /// In order; only the last can be open.
+    /// In order. Only the last can be open.
     pauses: Vec<Pause>,
 }
 
 #[derive(Clone, Debug)]
 struct Pause {
-    /// In the stream's time.
+    /// The stream's time at the pause.
     at_ms: u64,
-    /// By the wall clock.
+    /// The wall clock at the start of the pause.
     began_ms: u64,
     ended_ms: Option<u64>,
 }
@@ -46,13 +45,13 @@ impl Timeline {
         }
     }
 
-    /// The newest whole segment, if there is one.
+    /// The newest complete segment, if the stream has one.
     pub(crate) fn edge(&self, segment_ms: u64, now: SystemTime) -> Option<u64> {
         (self.media_ms(now) / segment_ms.max(1)).checked_sub(1)
     }
 
-    /// How many breaks there are up to the start of a segment: what was in the making when a pause
-    /// began is the first behind the break.
+    /// The number of breaks up to the start of a segment. The segment that was being encoded when a
+    /// pause began is the first after the break.
     pub(crate) fn breaks(&self, sequence: u64, segment_ms: u64) -> usize {
         self.pauses
             .iter()
@@ -60,7 +59,7 @@ impl Timeline {
             .count()
     }
 
-    /// When a segment became whole.
+    /// The time at which a segment was completed.
     pub(crate) fn complete(&self, sequence: u64, segment_ms: u64) -> SystemTime {
         let media_ms = (sequence + 1) * segment_ms;
         let pauses = self.pauses.iter().filter(|pause| pause.at_ms < media_ms);

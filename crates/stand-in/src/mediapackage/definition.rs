@@ -1,10 +1,10 @@
-//! An origin endpoint's definition: what a request makes of it, and what AWS adds.
+//! The definition of an origin endpoint: what a request sets, and what AWS adds.
 
 use serde_json::{Map, Value, json};
 
 use super::fields::{ENDPOINT, IDENTITY, PACKAGES, fill};
 
-/// What Create makes of its input.
+/// The definition that Create makes from its input.
 pub(super) fn created(input: &Value) -> Result<Map<String, Value>, String> {
     let mut created = fill(IDENTITY, input)?;
     let id = created["id"].as_str().unwrap_or_default();
@@ -20,9 +20,8 @@ pub(super) fn created(input: &Value) -> Result<Map<String, Value>, String> {
     Ok(created)
 }
 
-/// What Update makes of its input: a full PUT, so that what is left out goes back to its default,
-/// as in the AWS CLI's example of `update-origin-endpoint`, which also shows that the packager
-/// stays.
+/// The definition that Update makes from its input. Update is a full PUT: a missing attribute gets
+/// its default. The packager stays. Both follow the AWS CLI's example of `update-origin-endpoint`.
 pub(super) fn updated(old: &Value, input: &Value) -> Result<Map<String, Value>, String> {
     let (had, mut input) = (packages(old), input.clone());
     match packages(&input).as_slice() {
@@ -39,7 +38,7 @@ pub(super) fn updated(old: &Value, input: &Value) -> Result<Map<String, Value>, 
     Ok(updated)
 }
 
-/// What is left of a packager when an update does not name it: CMAF's manifests, by their ids.
+/// What remains of a packager when an update does not name it: CMAF's manifests with their ids.
 fn without_settings(package: &Value) -> Value {
     let Some(manifests) = package["hlsManifests"].as_array() else {
         return json!({});
@@ -51,8 +50,8 @@ fn without_settings(package: &Value) -> Value {
     json!({"hlsManifests": ids})
 }
 
-/// The manifest's name and the file of a path, where HLS is served: next to the endpoint's
-/// manifest, or below the id of one of CMAF's.
+/// The manifest's name and the file of a path, if HLS is served there: next to the endpoint's
+/// manifest, or below the id of a CMAF manifest.
 pub(super) fn manifest(endpoint: &Value, path: &str) -> Option<(String, String)> {
     let name = endpoint["manifestName"].as_str()?.to_owned();
     if !endpoint["hlsPackage"].is_null() {
@@ -78,7 +77,7 @@ pub(super) fn with_urls(endpoint: Map<String, Value>, base: &str) -> Value {
         .as_str()
         .unwrap_or_default()
         .to_owned();
-    // Of an endpoint with CMAF only the manifests have URLs (AWS CLI, example of
+    // With CMAF, only the manifests of an endpoint have URLs (AWS CLI, example of
     // create-origin-endpoint).
     let url = match packages(&endpoint).as_slice() {
         ["hlsPackage"] => format!("{base}/{name}.m3u8"),
@@ -89,7 +88,7 @@ pub(super) fn with_urls(endpoint: Map<String, Value>, base: &str) -> Value {
     endpoint["url"] = json!(url);
     let channel = endpoint["channelId"].clone();
     if let Some(cmaf) = endpoint.get_mut("cmafPackage") {
-        // This default and that of a manifest's name are the model's documentation.
+        // The model documents this default and the one of a manifest's name.
         if cmaf["segmentPrefix"].is_null() {
             cmaf["segmentPrefix"] = channel;
         }

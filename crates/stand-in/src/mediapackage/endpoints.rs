@@ -14,17 +14,16 @@ use crate::live::Timeline;
 use crate::rest::Failure;
 use crate::{ACCOUNT_ID, Live, REGION, lock};
 
-/// What a channel's endpoints serve.
+/// The stream of a channel, which its endpoints serve.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
-    /// Computed from the clock.
+    /// A stream that is computed from the clock.
     Live(Live),
-    /// What a program such as ffmpeg writes into a folder.
+    /// The files that a program such as ffmpeg writes into a folder.
     Directory {
-        /// The folder.
         path: PathBuf,
-        /// The name there of the multivariant playlist, which endpoints serve by their own
-        /// manifest's name.
+        /// The file name of the multivariant playlist. Endpoints serve it under the name of their
+        /// own manifest.
         master: String,
     },
 }
@@ -35,23 +34,23 @@ impl From<Live> for Source {
     }
 }
 
-/// What an endpoint answers on purpose, in the place of its stream.
+/// A response that a test chose instead of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// This status, with an empty body.
+    /// A status with an empty body.
     Status(u16),
-    /// This text, as a playlist.
+    /// A playlist with this text.
     Text(String),
-    /// 302 to this URL.
+    /// A redirect (302) to this URL.
     Redirect(String),
-    /// The stream, but so much later.
+    /// The stream after a delay.
     Late(Duration),
 }
 
-/// The content of a [`MediaPackage`](crate::MediaPackage): shared with the server, and read and
-/// changed without a request. Clones are the same content.
+/// The content of a [`MediaPackage`](crate::MediaPackage). The server shares it; tests read and
+/// change it without a request. Clones share one content.
 ///
-/// Endpoints are given and taken as JSON in the names of the wire, such as `channelId`.
+/// Endpoints are JSON with the names of the wire, such as `channelId`.
 #[derive(Clone, Default)]
 pub struct Endpoints(Arc<Mutex<State>>);
 
@@ -59,9 +58,9 @@ pub struct Endpoints(Arc<Mutex<State>>);
 struct State {
     origin_url: String,
     channels: HashMap<String, Channel>,
-    /// The uuid by the id, of what is not deleted.
+    /// The uuids of endpoints that are not deleted, by id.
     ids: BTreeMap<String, String>,
-    /// By the uuid, deleted ones too.
+    /// All endpoints by uuid, deleted ones included.
     endpoints: HashMap<String, Endpoint>,
     replies: HashMap<(String, String), Reply>,
     start_delay: Duration,
@@ -75,16 +74,16 @@ struct Channel {
 }
 
 struct Endpoint {
-    /// As Describe gives it.
+    /// The endpoint as `DescribeOriginEndpoint` returns it.
     described: Value,
     created_at: Instant,
     deleted_at: Option<Instant>,
 }
 
-/// What a player's request leads to.
+/// What the origin does with a player's request.
 pub(super) enum Serving {
     Nothing,
-    /// This status.
+    /// The origin denies the request with this status.
     Denied(u16),
     Stream {
         source: Source,
@@ -95,7 +94,7 @@ pub(super) enum Serving {
 }
 
 impl Endpoints {
-    /// Makes a channel, or gives one another source.
+    /// Creates a channel, or changes the source of an existing one.
     pub fn create_channel(&self, id: &str, source: impl Into<Source>) {
         let channel = Channel {
             source: source.into(),
@@ -104,17 +103,18 @@ impl Endpoints {
         lock(&self.0).channels.insert(id.to_owned(), channel);
     }
 
-    /// Freezes the edge of a channel's [`Live`] stream: what is there stays, and nothing comes.
+    /// Freezes the live edge of a channel's [`SyntheticStream`]: existing segments stay, and no new
+    /// ones follow.
     ///
-    /// Panics if there is no such channel.
+    /// Panics if the channel does not exist.
     #[track_caller]
     pub fn stall(&self, channel: &str) {
         self.change_timeline(channel, |timeline| timeline.stall(SystemTime::now()));
     }
 
-    /// Goes on, with the next sequence number behind an `EXT-X-DISCONTINUITY`.
+    /// Continues the stream with the next sequence number after an `EXT-X-DISCONTINUITY`.
     ///
-    /// Panics if there is no such channel.
+    /// Panics if the channel does not exist.
     #[track_caller]
     pub fn resume(&self, channel: &str) {
         self.change_timeline(channel, |timeline| timeline.resume(SystemTime::now()));
@@ -128,7 +128,7 @@ impl Endpoints {
         }
     }
 
-    /// Creates an endpoint as `CreateOriginEndpoint` does, and returns it as described.
+    /// Creates an endpoint as `CreateOriginEndpoint` does, and returns its description.
     ///
     /// Panics if MediaPackage would refuse it.
     #[track_caller]
@@ -137,7 +137,7 @@ impl Endpoints {
             .unwrap_or_else(|failure| panic!("{endpoint}: {failure:?}"))
     }
 
-    /// Updates an endpoint as `UpdateOriginEndpoint` does, and returns it as described.
+    /// Updates an endpoint as `UpdateOriginEndpoint` does, and returns its description.
     ///
     /// Panics if MediaPackage would refuse it.
     #[track_caller]
@@ -146,19 +146,19 @@ impl Endpoints {
             .unwrap_or_else(|failure| panic!("{endpoint}: {failure:?}"))
     }
 
-    /// Deletes an endpoint as `DeleteOriginEndpoint` does, if it is there.
+    /// Deletes an endpoint as `DeleteOriginEndpoint` does, if it exists.
     pub fn delete(&self, id: &str) {
         let _ = self.try_delete(id);
     }
 
-    /// The endpoint as `DescribeOriginEndpoint` gives it.
+    /// The endpoint as `DescribeOriginEndpoint` returns it.
     pub fn endpoint(&self, id: &str) -> Option<Value> {
         self.find(id).ok()
     }
 
     /// The endpoint's URL.
     ///
-    /// Panics if there is no such endpoint.
+    /// Panics if the endpoint does not exist.
     #[track_caller]
     pub fn url(&self, id: &str) -> String {
         let endpoint = self
@@ -167,43 +167,43 @@ impl Endpoints {
         endpoint["url"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Lets an endpoint serve nothing (404) until it is so old. At first this is zero.
+    /// Sets for how long a new endpoint serves nothing (404). The default is zero.
     pub fn set_start_delay(&self, delay: Duration) {
         lock(&self.0).start_delay = delay;
     }
 
-    /// Lets a deleted endpoint be served so much longer. At first this is zero; how long AWS takes
-    /// is not documented.
+    /// Sets for how long a deleted endpoint is still served. The default is zero; AWS documents no
+    /// value.
     pub fn set_delete_delay(&self, delay: Duration) {
         lock(&self.0).delete_delay = delay;
     }
 
-    /// The status of what is requested of an endpoint with `"origination": "DENY"`. At first this
-    /// is 403; AWS documents only "an error".
+    /// Sets the status of requests to an endpoint with `"origination": "DENY"`. The default is 403;
+    /// AWS documents only "an error".
     pub fn set_denied_status(&self, status: u16) {
         lock(&self.0).denied_status = Some(status);
     }
 
-    /// Lets an endpoint, also one made later, answer so where its stream would be: for one file,
-    /// such as `index.m3u8`, or with an empty name for all.
+    /// Sets the response of an endpoint instead of its stream. The endpoint may be created later.
+    /// `file` is one file, such as `index.m3u8`, or empty for all files.
     pub fn set_reply(&self, id: &str, file: &str, reply: Reply) {
         lock(&self.0)
             .replies
             .insert((id.to_owned(), file.to_owned()), reply);
     }
 
-    /// Forgets what [`set_reply`](Self::set_reply) said about the endpoint.
+    /// Removes all responses of [`set_reply`](Self::set_reply) for the endpoint.
     pub fn clear_replies(&self, id: &str) {
         lock(&self.0).replies.retain(|(of, _), _| of != id);
     }
 
-    /// What the URL of every origin endpoint begins with.
+    /// The beginning of the URL of every origin endpoint.
     pub fn origin_url(&self) -> String {
         lock(&self.0).origin_url.clone()
     }
 }
 
-/// The same as seen by requests.
+/// What requests do with the content.
 impl Endpoints {
     pub(super) fn serve_from(&self, origin_url: &str) {
         origin_url.clone_into(&mut lock(&self.0).origin_url);
@@ -242,7 +242,7 @@ impl Endpoints {
                 "an origin endpoint with id {id} already exists"
             )));
         }
-        // As random as AWS's, and the same in every run.
+        // Looks random, as AWS's do, and is the same in every run.
         let uuid = format!(
             "{:x}",
             Md5::digest(format!("{id} {}", state.endpoints.len()))
@@ -293,7 +293,7 @@ impl Endpoints {
         lock(&self.0).ids.get(id).cloned()
     }
 
-    /// What the path behind a uuid leads to.
+    /// Finds what the origin does with a path below a uuid.
     pub(super) fn serving(&self, uuid: &str, path: &str) -> Serving {
         let state = lock(&self.0);
         let Some(endpoint) = state.served(uuid) else {
@@ -316,7 +316,7 @@ impl Endpoints {
         }
     }
 
-    /// What is answered on purpose.
+    /// The response that a test chose for this path.
     pub(super) fn reply(&self, uuid: &str, path: &str) -> Option<Reply> {
         let state = lock(&self.0);
         let id = state.served(uuid)?["id"].as_str()?.to_owned();
@@ -326,7 +326,7 @@ impl Endpoints {
 }
 
 impl State {
-    /// The endpoint of this uuid, if the origin knows it, yet or still.
+    /// The endpoint of this uuid, if the origin serves it at this time.
     fn served(&self, uuid: &str) -> Option<&Value> {
         let endpoint = self.endpoints.get(uuid)?;
         let is_gone = endpoint

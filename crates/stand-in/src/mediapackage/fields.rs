@@ -1,8 +1,9 @@
-//! What an origin endpoint is made of: names, types and defaults.
+//! The attributes of an origin endpoint: names, types and defaults.
 //!
-//! Names, types and what is required are those of the model of MediaPackage 2017-10-12 (in
+//! Names, types and required attributes are those of the model of MediaPackage 2017-10-12 (in
 //! botocore). The defaults are those of the AWS CLI's examples of `list-origin-endpoints` and
-//! `update-origin-endpoint`: AWS documents no others, and what has none there is left out.
+//! `update-origin-endpoint`. AWS documents no other defaults, so other attributes without a value
+//! are left out.
 
 use serde_json::{Map, Value};
 
@@ -16,7 +17,7 @@ pub(super) enum Kind {
     OneOf(&'static [&'static str]),
     List(&'static Kind),
     Object(&'static [Field]),
-    /// Text by text.
+    /// A map of text to text.
     Tags,
 }
 
@@ -29,7 +30,7 @@ pub(super) struct Field {
 enum Otherwise {
     Absent,
     Required,
-    /// JSON.
+    /// A default value as JSON.
     Default(&'static str),
 }
 
@@ -57,10 +58,10 @@ const fn or(name: &'static str, kind: Kind, default: &'static str) -> Field {
     }
 }
 
-/// The packager types. An endpoint has one, and keeps it.
+/// The packager types. An endpoint has one, which does not change.
 pub(super) const PACKAGES: [&str; 4] = ["cmafPackage", "dashPackage", "hlsPackage", "mssPackage"];
 
-/// What Create and Update both take.
+/// The attributes of both Create and Update.
 pub(super) const ENDPOINT: &[Field] = &[
     may(
         "authorization",
@@ -81,7 +82,7 @@ pub(super) const ENDPOINT: &[Field] = &[
     or("whitelist", List(&Text), "[]"),
 ];
 
-/// What only Create takes.
+/// The attributes of Create only.
 pub(super) const IDENTITY: &[Field] = &[
     must("id", Text),
     must("channelId", Text),
@@ -237,9 +238,8 @@ const AD_TRIGGERS: Kind = List(&OneOf(&[
     "DISTRIBUTOR_OVERLAY_PLACEMENT_OPPORTUNITY",
 ]));
 
-/// The fields of `input`, checked, with defaults for what is missing. What is no field here stays
-/// as it is: this is also an AWS that knows more than the table, as a client that is older than AWS
-/// meets it.
+/// Checks the fields of `input` and adds the defaults of missing ones. Unknown fields stay as they
+/// are: so the stand-in can also be an AWS that has attributes which the client does not know.
 pub(super) fn fill(fields: &[Field], input: &Value) -> Result<Map<String, Value>, String> {
     let given = input
         .as_object()
@@ -269,7 +269,7 @@ pub(super) fn fill(fields: &[Field], input: &Value) -> Result<Map<String, Value>
 }
 
 impl Kind {
-    /// The value of a field, if it is of this kind; else what is wrong with it.
+    /// Returns the value if it has this kind, otherwise what is wrong with it.
     fn take(&self, name: &str, value: &Value) -> Result<Value, String> {
         let fits = match (self, value) {
             (Text, Value::String(_)) | (Flag, Value::Bool(_)) => true,

@@ -12,14 +12,14 @@ use crate::server::{Server, to_its_end};
 use crate::service::Service;
 use crate::{Traffic, rest};
 
-/// A running MediaPackage. It ends when dropped. Its content is that of the [`Endpoints`] it
-/// dereferences to.
+/// A running MediaPackage, which stops when dropped. It dereferences to its content, the
+/// [`Endpoints`].
 ///
 /// It answers `CreateOriginEndpoint`, `DescribeOriginEndpoint`, `UpdateOriginEndpoint`,
-/// `DeleteOriginEndpoint` and `ListOriginEndpoints`, signed with
-/// [`ACCESS_KEY_ID`](crate::ACCESS_KEY_ID) for the stand-in's region; and, at another address, the
-/// GETs of players. In the [`Traffic`] the former are calls to `mediapackage`, the latter to
-/// `origin`.
+/// `DeleteOriginEndpoint` and `ListOriginEndpoints`. Requests are signed with
+/// [`ACCESS_KEY_ID`](crate::ACCESS_KEY_ID) for the stand-in's region. At another address it answers
+/// the GETs of players. In the [`Traffic`], API requests are calls to `mediapackage` and GETs of
+/// players are calls to `origin`.
 pub type MediaPackage = Service<Endpoints>;
 
 impl MediaPackage {
@@ -34,9 +34,9 @@ impl MediaPackage {
         rest::serve("mediapackage", traffic, endpoints, protocol::route).beside(origin)
     }
 
-    /// What stands in front of the endpoint of this id as a CDN would: below any path it serves the
-    /// endpoint's files. So it serves, too, what another MediaPackage has given a URL, of which
-    /// there is no more than its API.
+    /// The URL of a CDN in front of this endpoint. The CDN serves the endpoint's files below any
+    /// path, and so also below the path of a URL from another MediaPackage of which only the API
+    /// exists.
     pub fn cdn_url(&self, id: &str) -> String {
         format!("{}/cdn/{id}", self.origin_url())
     }

@@ -1,4 +1,4 @@
-//! The data plane: what players get.
+//! The data plane: the files that players get.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -74,7 +74,7 @@ async fn find(endpoints: &Endpoints, path: &str) -> File {
     found.unwrap_or_else(nothing)
 }
 
-/// The uuid of the endpoint that a path leads to, and what of the path is the endpoint's own.
+/// The uuid of the endpoint in a path, and the rest of the path.
 fn endpoint_of<'a>(endpoints: &Endpoints, path: &'a str) -> Option<(String, &'a str)> {
     if let Some(behind) = path.strip_prefix("/cdn/") {
         let (id, path) = behind.split_once('/')?;
@@ -84,7 +84,7 @@ fn endpoint_of<'a>(endpoints: &Endpoints, path: &'a str) -> Option<(String, &'a 
     Some((uuid.to_owned(), path))
 }
 
-/// A file below a folder. There is no way out of it.
+/// Reads a file below a folder. A path cannot leave the folder.
 fn read(folder: &Path, file: &str) -> Option<File> {
     let path = Path::new(file);
     if !path

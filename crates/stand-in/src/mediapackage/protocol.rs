@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Endpoints;
 use crate::rest::{Ask, Failure, Operation};
 
-/// The greatest page (the model's `MaxResults`). What a request without one gets is not documented.
+/// The largest page (the model's `MaxResults`). AWS does not document the default.
 const PAGE: usize = 1000;
 
 pub(super) fn route(endpoints: &Endpoints, mut ask: Ask) -> Option<Operation> {

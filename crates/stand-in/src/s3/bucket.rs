@@ -9,18 +9,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::object::{Object, Versioning, declared_etag};
 
-/// The version id of what is put while a bucket is not versioned, or no longer.
+/// The version id of an object that is put while a bucket is not versioned, or when versioning is
+/// suspended.
 const NULL_VERSION: &str = "null";
 
 #[derive(Clone, Default)]
 pub(super) struct Bucket {
     pub(super) versioning: Versioning,
-    /// A key's versions, oldest first, at least one.
+    /// The versions of each key, oldest first, at least one.
     pub(super) keys: BTreeMap<Box<str>, Vec<Stored>>,
     last_sequence: u64,
 }
 
-/// A stored version. Kept small: a bucket may hold millions.
+/// A stored version. It is small because a bucket may hold millions.
 #[derive(Clone)]
 pub(super) struct Stored {
     pub(super) sequence: u64,
@@ -36,12 +37,12 @@ pub(super) enum Content {
     Whole(Arc<Object>),
 }
 
-/// What a delete did.
+/// The effect of a delete.
 #[derive(Default)]
 pub(super) struct Deletion {
     /// Whether a delete marker was added or removed.
     pub(super) is_delete_marker: bool,
-    /// The version that was added or removed, in a bucket with versions.
+    /// The version that was added or removed, in a versioned bucket.
     pub(super) version_id: Option<String>,
 }
 
@@ -58,12 +59,11 @@ impl Bucket {
         self.keys.get(key)?.last()
     }
 
-    /// The object a plain read finds.
+    /// The object that a read without a version id finds.
     pub(super) fn current(&self, key: &str) -> Option<&Stored> {
         self.latest(key).filter(|stored| !stored.is_delete_marker())
     }
 
-    /// The version with this id.
     pub(super) fn version(&self, key: &str, version_id: &str) -> Option<&Stored> {
         self.keys
             .get(key)?
@@ -71,8 +71,8 @@ impl Bucket {
             .find(|stored| stored.version_id() == version_id)
     }
 
-    /// Adds a version, in the place of the null version where the bucket keeps none; returns the id
-    /// to report.
+    /// Adds a version. It replaces the null version if the bucket does not keep versions. Returns
+    /// the version id to report.
     pub(super) fn put(&mut self, key: &str, content: Content) -> Option<String> {
         let is_null = self.versioning != Versioning::Enabled;
         let versions = self.keys.entry(key.into()).or_default();
@@ -87,13 +87,13 @@ impl Bucket {
             content,
         };
         let version_id = (self.versioning != Versioning::Off).then(|| stored.version_id());
-        // Most keys keep one version for ever: growing in steps of four would triple their memory.
+        // Most keys only ever have one version. Growing by four would triple their memory.
         versions.reserve_exact(1);
         versions.push(stored);
         version_id
     }
 
-    /// Deletes as S3 does: what is not there counts as deleted.
+    /// Deletes as S3 does: the deletion of a missing key succeeds.
     pub(super) fn delete(&mut self, key: &str, version_id: Option<&str>) -> Deletion {
         match version_id {
             Some(version_id) => self.remove(key, version_id),
@@ -142,7 +142,7 @@ impl Bucket {
             .map(|(key, versions)| (&**key, versions.as_slice()))
     }
 
-    /// What plain reads find under `prefix`.
+    /// The objects under `prefix` that reads without a version id find.
     pub(super) fn objects<'a>(
         &'a self,
         prefix: &'a str,
@@ -174,7 +174,7 @@ impl Stored {
         }
     }
 
-    /// In quotes; empty for a delete marker.
+    /// In quotes, or empty for a delete marker.
     pub(super) fn etag(&self) -> String {
         match &self.content {
             Content::DeleteMarker => String::new(),
@@ -190,7 +190,7 @@ impl Stored {
         }
     }
 
-    /// The object; an empty one for a delete marker.
+    /// The object, or an empty one for a delete marker.
     pub(super) fn object(&self) -> Object {
         match &self.content {
             Content::DeleteMarker => Object::default(),
@@ -205,7 +205,7 @@ impl Stored {
     }
 }
 
-/// As plain reads see it: neither the time nor the version counts.
+/// Compares as a read does: time and version are ignored.
 impl PartialEq for Stored {
     fn eq(&self, other: &Self) -> bool {
         match (&self.content, &other.content) {
@@ -223,18 +223,16 @@ fn now_s() -> u64 {
         .as_secs()
 }
 
-/// A bucket as it was at one moment, to compare end states or to load into another server. Taking
-/// and loading it is cheap: the content is shared until one side changes it, and copied by the
-/// first change.
+/// The content of a bucket at one time, to compare end states or to load into another server.
+/// Taking and loading it is cheap: the first change on either side copies the content.
 ///
-/// Two are equal if plain reads find the same in them: keys, bodies, entity tags and headers.
-/// Versions that are not current and times are left out of the comparison, but not out of what is
-/// loaded.
+/// Two snapshots are equal if reads without a version id find the same keys, bodies, entity tags
+/// and headers. Times and older versions are loaded but not compared.
 #[derive(Clone)]
 pub struct Snapshot(pub(super) Arc<Bucket>);
 
 impl Snapshot {
-    /// What plain reads find, by key.
+    /// The current objects by key.
     pub fn objects(&self) -> impl Iterator<Item = (&str, Object)> {
         self.0
             .objects("")

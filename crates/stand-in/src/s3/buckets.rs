@@ -1,4 +1,4 @@
-//! All buckets, as tests see and change them.
+//! All buckets, as tests read and change them.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -14,26 +14,26 @@ use super::object::{Object, Version, Versioning};
 use super::{precondition, refused};
 use crate::lock;
 
-/// The content of an [`S3`](crate::S3): shared with the server, and read and changed without a
+/// The content of an [`S3`](crate::S3). The server shares it; tests read and change it without a
 /// request.
 ///
-/// Every method that names a bucket panics if there is no such bucket.
+/// Every method that names a bucket panics if it does not exist.
 #[derive(Clone, Default)]
 pub struct Buckets(Arc<Mutex<Account>>);
 
 #[derive(Default)]
 struct Account {
     buckets: BTreeMap<String, Arc<Bucket>>,
-    /// The error code by bucket and key.
+    /// The error code of refused deletions, by bucket and key.
     refusals: HashMap<(String, String), &'static str>,
-    /// The same for puts.
+    /// The error code of refused puts, by bucket and key.
     put_refusals: HashMap<(String, String), &'static str>,
-    /// By bucket and key.
+    /// Objects whose entity tag is withheld, by bucket and key.
     without_etag: HashSet<(String, String)>,
 }
 
 impl Buckets {
-    /// Makes an empty bucket, in the place of one with the same name.
+    /// Creates an empty bucket, or replaces one of the same name.
     #[track_caller]
     pub fn create_bucket(&self, bucket: &str, versioning: Versioning) {
         assert!(
@@ -43,7 +43,7 @@ impl Buckets {
         self.restore(bucket, &Snapshot(Arc::new(Bucket::new(versioning))));
     }
 
-    /// Puts an object that is nothing but its body.
+    /// Puts an object that has only a body.
     #[track_caller]
     pub fn put(&self, bucket: &str, key: &str, body: impl Into<Bytes>) {
         self.put_object(
@@ -64,7 +64,7 @@ impl Buckets {
         });
     }
 
-    /// Puts an object of zero bytes that takes no memory but for its key.
+    /// Puts an object of zero bytes that only takes the memory of its key.
     #[track_caller]
     pub fn put_sized(&self, bucket: &str, key: &str, size_bytes: u64) {
         self.change(bucket, |bucket| bucket.put(key, Content::Sized(size_bytes)));
@@ -76,26 +76,26 @@ impl Buckets {
         self.change(bucket, |bucket| bucket.delete(key, None));
     }
 
-    /// Switches versioning.
+    /// Sets the versioning of a bucket.
     #[track_caller]
     pub fn set_versioning(&self, bucket: &str, versioning: Versioning) {
         self.change(bucket, |bucket| bucket.versioning = versioning);
     }
 
-    /// The object that a plain read finds.
+    /// The object that a read without a version id finds.
     #[track_caller]
     pub fn object(&self, bucket: &str, key: &str) -> Option<Object> {
         self.look(bucket, |bucket| bucket.current(key).map(Stored::object))
     }
 
-    /// The text of the object that a plain read finds.
+    /// The text of the object that a read without a version id finds.
     #[track_caller]
     pub fn text(&self, bucket: &str, key: &str) -> Option<String> {
         let object = self.object(bucket, key)?;
         Some(String::from_utf8_lossy(&object.body).into_owned())
     }
 
-    /// The keys that plain reads find under a prefix, in order.
+    /// The keys of the current objects under a prefix, in order.
     #[track_caller]
     pub fn keys(&self, bucket: &str, prefix: &str) -> Vec<String> {
         self.look(bucket, |bucket| {
@@ -106,7 +106,7 @@ impl Buckets {
         })
     }
 
-    /// The sizes in bytes of what plain reads find under a prefix.
+    /// The sizes in bytes of the current objects under a prefix.
     #[track_caller]
     pub fn sizes(&self, bucket: &str, prefix: &str) -> BTreeMap<String, u64> {
         self.look(bucket, |bucket| {
@@ -117,7 +117,7 @@ impl Buckets {
         })
     }
 
-    /// All versions and delete markers under a prefix, a key's newest first.
+    /// All versions and delete markers under a prefix, the newest of each key first.
     #[track_caller]
     pub fn versions(&self, bucket: &str, prefix: &str) -> Vec<Version> {
         self.look(bucket, |bucket| {
@@ -141,7 +141,7 @@ impl Buckets {
         })
     }
 
-    /// The bucket as it is now.
+    /// A snapshot of the bucket.
     #[track_caller]
     pub fn snapshot(&self, bucket: &str) -> Snapshot {
         match lock(&self.0).buckets.get(bucket) {
@@ -150,22 +150,22 @@ impl Buckets {
         }
     }
 
-    /// Makes the bucket what it was when the snapshot was taken, here or on another server.
+    /// Sets the bucket to a snapshot of this or another server.
     pub fn restore(&self, bucket: &str, snapshot: &Snapshot) {
         lock(&self.0)
             .buckets
             .insert(bucket.to_owned(), Arc::clone(&snapshot.0));
     }
 
-    /// From now on refuses to delete this object, with this error code. `AccessDenied` is what a
-    /// bucket policy gives.
+    /// Refuses all further deletions of this object with this error code. A bucket policy gives
+    /// `AccessDenied`.
     pub fn refuse_delete(&self, bucket: &str, key: &str, code: &'static str) {
         lock(&self.0)
             .refusals
             .insert((bucket.to_owned(), key.to_owned()), code);
     }
 
-    /// From now on refuses to put this object, with this error code.
+    /// Refuses all further puts of this object with this error code.
     pub fn refuse_put(&self, bucket: &str, key: &str, code: &'static str) {
         lock(&self.0)
             .put_refusals
@@ -180,8 +180,8 @@ impl Buckets {
             .map_or(Ok(()), |code| Err(refused(code)))
     }
 
-    /// From now on answers reads of this object without its entity tag. S3 always sends it; a proxy
-    /// before it, or an S3 of another make, may not.
+    /// Answers all further reads of this object without its entity tag. S3 always sends it, but a
+    /// proxy or another implementation of S3 may not.
     pub fn withhold_etag(&self, bucket: &str, key: &str) {
         lock(&self.0)
             .without_etag
@@ -205,9 +205,9 @@ impl Buckets {
     }
 }
 
-/// The same as seen by requests: a bucket that is missing is the client's error.
+/// What requests do with the content: a missing bucket is an error of the client.
 impl Buckets {
-    /// What a plain read finds, if there is such a bucket.
+    /// The object that a read without a version id finds, if the bucket exists.
     pub(crate) fn find(&self, bucket: &str, key: &str) -> Option<Object> {
         lock(&self.0)
             .buckets

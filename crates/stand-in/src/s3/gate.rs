@@ -1,4 +1,4 @@
-//! Where S3's requests meet the [`Traffic`].
+//! Connects the requests of S3 to the [`Traffic`].
 
 use std::io;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::ACCOUNT_ID;
 use crate::server::Handled;
 use crate::traffic::{Arrival, Refusal, Target, Traffic};
 
-/// Answers a request through the S3 protocol, or does not, if that is its fault.
+/// Answers a request through the S3 protocol, unless its fault prevents the answer.
 pub(super) async fn pass(traffic: Traffic, request: Request<Bytes>, service: S3Service) -> Handled {
     let arrival = traffic.arrive("s3");
     let mut request = request.map(s3s::Body::from);
@@ -28,8 +28,8 @@ pub(super) async fn pass(traffic: Traffic, request: Request<Bytes>, service: S3S
     Ok(response.map(|body| body.map_err(io::Error::other).boxed_unsync()))
 }
 
-/// Several lines of a list header mean the same as one (RFC 9110, 5.3). SDKs send `aws-chunked` on
-/// a line of its own, and `s3s` takes no second line.
+/// Several header lines of one list have the same meaning as one line (RFC 9110, 5.3). SDKs send
+/// `aws-chunked` on a line of its own, and `s3s` refuses a second line.
 fn join_lines(headers: &mut HeaderMap, name: HeaderName) {
     let lines: Vec<_> = headers
         .get_all(&name)
@@ -43,7 +43,7 @@ fn join_lines(headers: &mut HeaderMap, name: HeaderName) {
     }
 }
 
-/// The gate between reading a request, its signature included, and doing what it asks for.
+/// The check between reading a request with its signature and running its operation.
 pub(super) struct Gate(pub(super) Traffic);
 
 #[async_trait::async_trait]

@@ -1,4 +1,4 @@
-//! The three list operations: what a request asks for, and the answer's form.
+//! The three list operations: their parameters and the form of their answers.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use s3s::dto::{
@@ -147,7 +147,7 @@ pub(super) fn versions(
     })
 }
 
-/// Hexadecimal, so that no client can take it for a key.
+/// In hexadecimal, so that no client can mistake it for a key.
 fn continuation_token(last: &str) -> String {
     last.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -164,7 +164,7 @@ fn continue_after(token: &str) -> S3Result<String> {
     String::from_utf8(bytes.ok_or_else(wrong)?).map_err(|_| wrong())
 }
 
-/// What the list operations have in common.
+/// The parameters that the list operations have in common.
 struct Asked<'a> {
     prefix: &'a str,
     delimiter: Option<&'a str>,
@@ -183,11 +183,10 @@ const URL: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b' ');
 
-/// A key, its version, and whether it is the latest.
 type Listed<'a> = (&'a str, &'a Stored, bool);
 
 impl<'a> Asked<'a> {
-    /// A greater number of keys than the greatest allowed is answered as if it were that.
+    /// A larger number of keys than the limit is answered with the limit.
     fn new(
         prefix: &'a Option<String>,
         delimiter: &'a Option<String>,

@@ -1,4 +1,4 @@
-//! Amazon S3 in memory: the `s3s` crate speaks the protocol, everything behind it is here.
+//! Amazon S3 in memory. The `s3s` crate implements the protocol; the storage is here.
 
 mod bucket;
 mod buckets;
@@ -25,13 +25,13 @@ use crate::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, Traffic};
 use gate::Gate;
 use protocol::Protocol;
 
-/// A running S3. It ends when dropped. Its content is that of the [`Buckets`] it dereferences to.
+/// A running S3, which stops when dropped. It dereferences to its content, the [`Buckets`].
 ///
-/// Requests are path-style and signed with [`ACCESS_KEY_ID`] and [`SECRET_ACCESS_KEY`]. With this
-/// endpoint URL the SDKs choose path style by themselves, because its host is an address.
+/// Requests are path-style and signed with [`ACCESS_KEY_ID`] and [`SECRET_ACCESS_KEY`]. The SDKs
+/// choose path style by themselves, because the host of this endpoint URL is an IP address.
 pub type S3 = Service<Buckets>;
 
-/// What can be chosen before the start.
+/// The options of an [`S3`], set before its start.
 #[derive(Default)]
 pub struct Builder {
     traffic: Traffic,
@@ -49,7 +49,8 @@ impl Builder {
         }
     }
 
-    /// Counts and fails its calls together with those of other services.
+    /// Records its calls in this traffic, and takes its faults from it, together with other
+    /// services.
     #[must_use]
     pub fn traffic(self, traffic: &Traffic) -> Self {
         Self {
@@ -58,13 +59,12 @@ impl Builder {
         }
     }
 
-    /// Serves HTTPS, with a certificate for 127.0.0.1 that [`S3::ca_pem`] vouches for.
+    /// Serves HTTPS with a certificate for 127.0.0.1, signed by the authority of [`S3::ca_pem`].
     #[must_use]
     pub fn tls(self) -> Self {
         Self { tls: true, ..self }
     }
 
-    /// Starts the server.
     pub fn start(self) -> S3 {
         let Self {
             traffic,
@@ -96,13 +96,13 @@ impl S3 {
         Self::builder().start()
     }
 
-    /// Starts to choose.
+    /// Sets options before the start.
     pub fn builder() -> Builder {
         Builder::default()
     }
 }
 
-/// The error of a request that a test has chosen to fail.
+/// The error of a request that a test refuses.
 fn refused(code: &'static str) -> S3Error {
     let code = S3ErrorCode::from_bytes(code.as_bytes()).unwrap_or(S3ErrorCode::InternalError);
     S3Error::with_message(code, "refused on purpose")

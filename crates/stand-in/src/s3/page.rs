@@ -1,17 +1,17 @@
-//! One page of a listing: the walk that all three list operations share.
+//! One page of a listing, for all three list operations.
 
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
 
 use super::bucket::{Bucket, Stored};
 
-/// Where a page begins and what it may hold.
+/// Where a page begins and which names it may contain.
 pub(super) struct Window<'a> {
     pub(super) prefix: &'a str,
-    /// Not empty, if there is one.
+    /// Not empty, if it is set.
     pub(super) delimiter: Option<&'a str>,
-    /// The last key, or common prefix, of the page before.
+    /// The last key, or common prefix, of the previous page.
     pub(super) after: Option<&'a str>,
-    /// The last version of the page before; the key is `after`.
+    /// The last version of the previous page. Its key is `after`.
     pub(super) after_version: Option<&'a str>,
     pub(super) max: usize,
     pub(super) versions: Versions,
@@ -22,7 +22,7 @@ pub(super) struct Window<'a> {
 pub(super) enum Versions {
     /// The current one, unless it is a delete marker.
     Current,
-    /// All, the newest first.
+    /// All versions, the newest first.
     All,
 }
 
@@ -42,8 +42,8 @@ pub(super) struct Page<'a> {
 }
 
 impl<'a> Window<'a> {
-    /// Takes the page out of the bucket: one seek in the order of keys, and one more for every
-    /// common prefix.
+    /// Reads the page from the bucket: one seek in the order of keys, and one more for every common
+    /// prefix.
     pub(super) fn page(&self, bucket: &'a Bucket) -> Page<'a> {
         let mut page = Page::default();
         let Some(mut from) = self.start().filter(|_| self.max > 0) else {
@@ -83,7 +83,7 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// Where the page begins, unless nothing can follow.
+    /// Where the page begins, or `None` if nothing can follow.
     fn start(&self) -> Option<Bound<String>> {
         Some(match self.after {
             Some(after) if after >= self.prefix => {
@@ -99,7 +99,7 @@ impl<'a> Window<'a> {
         })
     }
 
-    /// The key up to and with the first delimiter behind the prefix.
+    /// The key up to and including the first delimiter after the prefix.
     fn common_prefix<'k>(&self, key: &'k str) -> Option<&'k str> {
         let delimiter = self.delimiter?;
         let at = key.strip_prefix(self.prefix)?.find(delimiter)?;
@@ -128,7 +128,7 @@ impl<'a> Window<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// Keys and versions, and whether each is its key's latest.
+    /// Keys and versions, and whether each is the latest of its key.
     pub(super) fn versions(&self) -> impl Iterator<Item = (&'a str, &'a Stored, bool)> {
         self.entries.iter().filter_map(|entry| match *entry {
             Entry::Version {
@@ -147,7 +147,7 @@ impl<'a> Page<'a> {
         })
     }
 
-    /// The name that the next page comes after, if there is a next page, and the version.
+    /// The name and version after which the next page begins, if there is one.
     pub(super) fn next(&self) -> Option<(&'a str, Option<&'a Stored>)> {
         self.entries
             .last()
@@ -159,9 +159,9 @@ impl<'a> Page<'a> {
     }
 }
 
-/// The place of a version among a key's versions, also if it has been deleted since it was listed:
-/// deleting page by page must not end the listing. Where a null version was cannot be known then,
-/// and its key starts over.
+/// The position of a version among those of its key, even if it was deleted after it was listed:
+/// deleting page by page must not end the listing. The position of a deleted null version is
+/// unknown, so its key starts again.
 fn sequence(versions: &[Stored], version_id: &str) -> u64 {
     match versions
         .iter()
@@ -172,7 +172,7 @@ fn sequence(versions: &[Stored], version_id: &str) -> u64 {
     }
 }
 
-/// The least string greater than everything that begins with `prefix`, if there is one. The order
+/// The least string greater than every string that begins with `prefix`, if one exists. The order
 /// of characters is the order of their UTF-8 bytes.
 fn successor(prefix: &str) -> Option<String> {
     let mut rest = prefix.to_owned();

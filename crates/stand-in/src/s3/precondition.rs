@@ -6,7 +6,7 @@ use s3s::{S3Error, S3Result, s3_error};
 
 use super::bucket::Stored;
 
-/// A read of `found`: 412 or 304.
+/// The precondition of a read of `found`: 412 or 304.
 pub(super) fn read(
     found: &Stored,
     if_match: Option<&ETagCondition>,
@@ -21,8 +21,7 @@ pub(super) fn read(
     Ok(())
 }
 
-/// A put over `current`, the object that is there: 412, or 404 where `If-Match` finds nothing to
-/// match.
+/// The precondition of a put over `current`: 412, or 404 where `If-Match` finds no object.
 pub(super) fn put(
     current: Option<&Stored>,
     if_match: Option<&ETagCondition>,
@@ -46,8 +45,8 @@ pub(super) fn put(
     }
 }
 
-/// A delete: only the current version is compared. 412 on a delete marker, 404 where there is
-/// nothing (S3 user guide, "How to perform conditional deletes").
+/// The precondition of a delete, which looks only at the current version. 412 on a delete marker,
+/// 404 without an object (S3 user guide, "How to perform conditional deletes").
 pub(super) fn delete(latest: Option<&Stored>, condition: Option<&ETagCondition>) -> S3Result<()> {
     let Some(condition) = condition else {
         return Ok(());

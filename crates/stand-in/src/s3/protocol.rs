@@ -1,4 +1,4 @@
-//! What each operation does.
+//! The operations of S3.
 
 use std::sync::Arc;
 
@@ -22,11 +22,10 @@ use crate::traffic::Arrival;
 /// S3 API reference, `DeleteObjects`: "The request can contain a list of up to 1,000 keys".
 const MAX_DELETES: usize = 1000;
 
-/// S3 API reference, `PutObject`: the greatest object of one request, 5 GB.
+/// S3 API reference, `PutObject`: the largest object of one request, 5 GB.
 const MAX_PUT_BYTES: usize = 5 << 30;
 
-/// How the names begin of the headers that tell how an object is encrypted, in requests and
-/// answers.
+/// The beginning of the headers that describe how an object is encrypted, in requests and answers.
 const ENCRYPTION: &str = "x-amz-server-side-encryption";
 
 pub(super) struct Protocol(pub(super) Buckets);
@@ -39,7 +38,7 @@ impl S3 for Protocol {
     ) -> S3Result<S3Response<ListBucketsOutput>> {
         let bucket = |name| s3s::dto::Bucket {
             name: Some(name),
-            // The AWS CLI stumbles over a bucket without a date.
+            // The AWS CLI fails on a bucket without a date.
             creation_date: Some(Timestamp::default()),
             ..s3s::dto::Bucket::default()
         };
@@ -162,7 +161,7 @@ impl S3 for Protocol {
             headers.remove(ETAG);
         }
         let metadata = Some(object.metadata.into_iter().collect());
-        // S3 API reference, HeadObject: without the mode there is no checksum in the answer.
+        // S3 API reference, HeadObject: without the mode the answer has no checksum.
         let is_asked = checksum_mode.is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED);
         let checksum_sha256 = object.checksum_sha256.filter(|_| is_asked);
         Ok(S3Response::with_headers(
@@ -362,7 +361,7 @@ impl S3 for Protocol {
     }
 }
 
-/// The object to read, or why there is none (S3 user guide, "Working with delete markers").
+/// The object to read, or the error (S3 user guide, "Working with delete markers").
 fn find<'a>(bucket: &'a Bucket, key: &str, version_id: Option<&str>) -> S3Result<&'a Stored> {
     let found = match version_id {
         None => bucket.latest(key).ok_or_else(precondition::no_such_key)?,
@@ -392,7 +391,7 @@ fn find<'a>(bucket: &'a Bucket, key: &str, version_id: Option<&str>) -> S3Result
     Err(error)
 }
 
-/// What the headers of a read say, but for the user's metadata.
+/// The headers of a read, without the user's metadata.
 fn headers(bucket: &Bucket, found: &Stored) -> HeaderMap {
     let object = found.object();
     let mut modified = Vec::new();
@@ -438,7 +437,6 @@ fn headers(bucket: &Bucket, found: &Stored) -> HeaderMap {
     parsed.collect()
 }
 
-/// As S3 writes a checksum.
 fn sha256(body: &[u8]) -> String {
     BASE64.encode(Sha256::digest(body))
 }
@@ -465,8 +463,8 @@ fn content(object: object::Object) -> StreamingBlob {
     StreamingBlob::wrap(futures::StreamExt::chain(body, zeros))
 }
 
-/// S3 user guide, "Checking object integrity": `aws-chunked` tells how the request was sent, not
-/// what is stored.
+/// S3 user guide, "Checking object integrity": `aws-chunked` describes how the request was sent,
+/// not what is stored.
 fn without_aws_chunked(encoding: &str) -> Option<String> {
     let stored: Vec<_> = encoding
         .split(',')
@@ -476,7 +474,7 @@ fn without_aws_chunked(encoding: &str) -> Option<String> {
     (!stored.is_empty()).then(|| stored.join(","))
 }
 
-/// S3 API reference, `DeleteObjects`: the request must carry a checksum of itself.
+/// S3 API reference, `DeleteObjects`: the request must have a checksum.
 fn has_checksum(headers: &HeaderMap) -> bool {
     let names = ["content-md5", "x-amz-checksum-", "x-amz-trailer"];
     headers
@@ -484,7 +482,7 @@ fn has_checksum(headers: &HeaderMap) -> bool {
         .any(|header| names.iter().any(|name| header.as_str().starts_with(name)))
 }
 
-/// Leaving out what a request asks for would be a wrong answer.
+/// To ignore an unsupported parameter would be a wrong answer.
 fn refuse_unsupported(headers: &HeaderMap, uri: &Uri) -> S3Result<()> {
     let conditions = ["range", "if-modified-since", "if-unmodified-since"];
     let has_part = uri

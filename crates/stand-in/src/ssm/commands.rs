@@ -10,13 +10,14 @@ use crate::clock::{from_iso8601, unix_ms};
 use crate::lock;
 use crate::rest::Failure;
 
-/// The document of AWS that runs a playbook, and its steps.
+/// The AWS document that runs a playbook, and its steps.
 const PLAYBOOKS: (&str, [&str; 2]) = (
     "AWS-ApplyAnsiblePlaybooks",
     ["downloadContent", "runShellScript"],
 );
 
-/// The parameters of `AWS-ApplyAnsiblePlaybooks`. It refuses some characters in the last one.
+/// The parameters of `AWS-ApplyAnsiblePlaybooks`. The document refuses some characters in the last
+/// one.
 pub const PLAYBOOK_PARAMETERS: [&str; 8] = [
     "SourceType",
     "SourceInfo",
@@ -28,51 +29,52 @@ pub const PLAYBOOK_PARAMETERS: [&str; 8] = [
     "ExtraVariables",
 ];
 
-/// `GetCommandInvocation` gives so many characters of an output, and says so where there were more.
+/// `GetCommandInvocation` returns at most this many characters of an output, and marks an output
+/// that was longer.
 const STDOUT_LIMIT: usize = 24_000;
 
-/// The greatest page of `ListCommands`.
+/// The largest page of `ListCommands`.
 const PAGE: usize = 50;
 
-/// The content of an [`Ssm`](super::Ssm): shared with the server, and changed without a request.
-/// Clones are the same content.
+/// The content of an [`Ssm`](super::Ssm). The server shares it; tests change it without a request.
+/// Clones share one content.
 #[derive(Clone, Default)]
 pub struct Commands(pub(super) Arc<Mutex<Content>>);
 
 /// A command as it was sent to one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
-    /// SSM's id of it.
+    /// The id that SSM gave it.
     pub id: String,
-    /// Which instance is to run it.
+    /// The id of the instance.
     pub instance: String,
-    /// Which document it is.
+    /// The name of the document.
     pub document: String,
-    /// The document's parameters; each has a list of values.
+    /// The parameters of the document. Each has a list of values.
     pub parameters: BTreeMap<String, Vec<String>>,
-    /// What the sender said of it.
+    /// The comment of the sender.
     pub comment: String,
-    /// How it stands, and in detail: `Pending` until it is run.
+    /// The status and its details. `Pending` until the command runs.
     pub status: (String, String),
 }
 
-/// What came of running a command.
+/// The result of running a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ran {
-    /// `Success`, `Failed`, `TimedOut`, `Cancelled`; or `InProgress`, if it goes on.
+    /// `Success`, `Failed`, `TimedOut`, `Cancelled`; or `InProgress` if the command continues.
     pub status: String,
-    /// What it wrote to standard output.
+    /// The standard output of the command.
     pub stdout: String,
 }
 
 #[derive(Default)]
 pub(super) struct Content {
-    /// Instances whose agent is known.
+    /// The instances whose agent is registered.
     registered: BTreeSet<String>,
-    /// Documents beside AWS's own: steps and parameters.
+    /// Documents other than those of AWS: steps and parameters.
     documents: BTreeMap<String, (Vec<String>, Vec<String>)>,
     commands: Vec<Sent>,
-    /// Whether what is sent from now on cannot be asked for yet.
+    /// Whether the results of commands that are sent from now on are hidden.
     hides_results: bool,
 }
 
@@ -84,18 +86,17 @@ struct Sent {
 }
 
 impl Commands {
-    /// Makes the agent of an instance known, so that it can be sent commands.
+    /// Registers the agent of an instance, so that commands can be sent to it.
     pub fn register(&self, instance: &str) {
         lock(&self.0).registered.insert(instance.to_owned());
     }
 
-    /// Makes it unknown again.
+    /// Removes the agent of an instance.
     pub fn deregister(&self, instance: &str) {
         lock(&self.0).registered.remove(instance);
     }
 
-    /// Makes a document with one step or several and these parameters, in the place of one of that
-    /// name.
+    /// Creates a document with these steps and parameters, or replaces one of the same name.
     pub fn create_document(&self, name: &str, steps: &[&str], parameters: &[&str]) {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         lock(&self.0)
@@ -103,8 +104,8 @@ impl Commands {
             .insert(name.to_owned(), (owned(steps), owned(parameters)));
     }
 
-    /// Whether the results of commands that are sent from now on are unknown for a while:
-    /// `InvocationDoesNotExist`. What is hidden is known again with `false`.
+    /// Sets whether the results of new commands are hidden: `InvocationDoesNotExist`. `false` shows
+    /// all results again.
     pub fn hide_results(&self, hides: bool) {
         let mut content = lock(&self.0);
         content.hides_results = hides;
@@ -116,7 +117,7 @@ impl Commands {
         }
     }
 
-    /// All commands, in the order in which they were sent.
+    /// All commands in the order in which they were sent.
     pub fn commands(&self) -> Vec<Command> {
         lock(&self.0)
             .commands
@@ -125,15 +126,15 @@ impl Commands {
             .collect()
     }
 
-    /// Lets agents run every command that is not over: `agent` is told the command, and says what
-    /// came of it. Returns these commands as they are then.
+    /// Runs every open command. `agent` gets the command and returns its result. Returns these
+    /// commands as they are afterwards.
     pub fn run(&self, mut agent: impl FnMut(&Command) -> Ran) -> Vec<Command> {
         let open: Vec<Command> = self
             .commands()
             .into_iter()
             .filter(Command::is_open)
             .collect();
-        // The agent may ask this service something.
+        // Without the lock, because the agent may send requests to this service.
         let ran: Vec<(Command, Ran)> = open
             .into_iter()
             .map(|command| (command.clone(), agent(&command)))
@@ -143,9 +144,9 @@ impl Commands {
             .collect()
     }
 
-    /// Ends a command as `status`, in detail as `details`, with this output, and returns it.
+    /// Ends a command with this status, details and output, and returns it.
     ///
-    /// Panics if there is no such command.
+    /// Panics if the command does not exist.
     #[track_caller]
     pub fn end(&self, id: &str, status: &str, details: &str, stdout: &str) -> Command {
         let mut content = lock(&self.0);
@@ -165,14 +166,13 @@ impl Commands {
 }
 
 impl Command {
-    /// Whether it is not over.
+    /// Whether the command has not ended.
     pub fn is_open(&self) -> bool {
         ["Pending", "InProgress", "Delayed", "Cancelling"].contains(&self.status.0.as_str())
     }
 }
 
 impl Content {
-    /// Steps and parameters of a document.
     fn document(&self, name: &str) -> Option<(Vec<String>, Vec<String>)> {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         let (playbooks, steps) = PLAYBOOKS;
@@ -190,7 +190,7 @@ impl Content {
         };
         let instances =
             texts(&input["InstanceIds"]).filter(|instances| (1..=50).contains(&instances.len()));
-        // The stand-in sends to one at a time.
+        // The stand-in sends a command to one instance only.
         let Some([instance]) = instances.as_deref() else {
             return Err(Failure::coded(
                 "ValidationException",
@@ -277,7 +277,7 @@ impl Content {
             None => 0_usize,
         };
         let is_last = found.len().saturating_sub(start) <= max;
-        // The newest come first.
+        // SSM lists the newest command first.
         let page: Vec<Value> = found
             .into_iter()
             .rev()
@@ -323,7 +323,7 @@ impl Content {
         if status.0 == "Pending" && input["PluginName"].is_string() {
             return Err(Failure::coded("InvalidPluginName", ""));
         }
-        // Only the last step has an output; one that is not over has a response code of -1.
+        // Only the last step has an output. A step that has not ended has the response code -1.
         let stdout = if steps.last() == Some(&step) {
             limited(&sent.stdout)
         } else {
@@ -379,7 +379,7 @@ impl Sent {
     }
 }
 
-/// The agent cuts an output off, and says so at its end.
+/// The agent truncates an output and marks its end.
 fn limited(stdout: &str) -> String {
     const CUT_OFF: &str = "--output truncated--";
     if stdout.chars().count() <= STDOUT_LIMIT {

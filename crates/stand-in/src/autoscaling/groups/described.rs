@@ -1,4 +1,4 @@
-//! What is told of groups, instances and activities.
+//! Descriptions of groups, instances and activities.
 
 use super::{Activity, Content, Group, Instance, Members, Pool};
 use crate::autoscaling::Form;
@@ -6,13 +6,13 @@ use crate::autoscaling::xml::Xml;
 use crate::clock::iso8601;
 use crate::rest::Failure;
 
-/// The greatest page of scaling activities.
+/// The largest page of scaling activities.
 const ACTIVITIES: usize = 100;
-/// The greatest page of a warm pool, and of instances.
+/// The largest page of a warm pool, and of instances.
 const INSTANCES: usize = 50;
 
 impl Content {
-    /// The instances in the group, or those in its warm pool. What is gone is in neither.
+    /// The instances in the group, or those in its warm pool, without those that have ended.
     fn members(&self, group: &str, warm: bool) -> Vec<Xml> {
         let listed = self.instances.iter().filter(|(_, found)| {
             found.group == group
@@ -103,7 +103,7 @@ impl Content {
         )
     }
 
-    /// The newest come first.
+    /// Auto Scaling lists the newest activity first.
     pub(super) fn describe_activities(&self, form: &Form) -> Result<Members, Failure> {
         self.group(form)?;
         let name = form.get("AutoScalingGroupName");
