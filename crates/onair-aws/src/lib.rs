@@ -4,6 +4,8 @@
 //! Endpoints are the SDK's own business (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3`), which is how
 //! tests and the demo put a stand-in behind the unmodified client.
 
+#![warn(missing_docs)]
+
 #[cfg(feature = "autoscaling")]
 pub mod autoscaling;
 #[cfg_attr(

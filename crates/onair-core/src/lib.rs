@@ -5,6 +5,8 @@
 //! manifest refuses them). A module per function of the template, named after it, plus the nouns
 //! that they share.
 
+#![warn(missing_docs)]
+
 pub mod complete_lifecycle;
 pub mod count_viewers;
 mod event;

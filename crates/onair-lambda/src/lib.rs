@@ -1,6 +1,8 @@
 //! What every On Air function shares towards Lambda: settings read once, one JSON object out,
 //! errors that name what the operator does next, logs and metrics as lines on standard output.
 
+#![warn(missing_docs)]
+
 mod error;
 mod settings;
 
