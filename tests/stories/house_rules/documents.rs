@@ -28,6 +28,40 @@ fn promises_are_numbered_from_one_without_a_gap_and_each_says_something() {
 }
 
 #[test]
+fn a_promise_is_one_sentence_of_at_most_25_words() {
+    let mut breaches = Vec::new();
+    for (number, text) in promises() {
+        let words = text.split_whitespace().count();
+        if words > 25 {
+            breaches.push(format!("docs/behaviour.md: P{number} has {words} words"));
+        }
+        if !text.ends_with('.') || text.contains(". ") {
+            breaches.push(format!("docs/behaviour.md: P{number} is not one sentence"));
+        }
+    }
+    assert_none(&breaches);
+}
+
+#[test]
+fn promises_ascend_within_a_section() {
+    let behaviour = read("docs/behaviour.md");
+    let mut breaches = Vec::new();
+    for section in behaviour.split("\n## ") {
+        let numbers: Vec<u32> = promises_in(section)
+            .into_iter()
+            .map(|(number, _)| number)
+            .collect();
+        for pair in numbers.windows(2).filter(|pair| pair[0] >= pair[1]) {
+            breaches.push(format!(
+                "docs/behaviour.md: P{} comes after P{}",
+                pair[1], pair[0]
+            ));
+        }
+    }
+    assert_none(&breaches);
+}
+
+#[test]
 fn every_promise_is_told_by_a_test_and_every_test_tells_a_promise_that_was_made() {
     let made: BTreeSet<u32> = promises().into_iter().map(|(number, _)| number).collect();
     let cited = cited();
@@ -110,16 +144,17 @@ fn the_reasons_for_held_that_are_explained_are_the_codes_own() {
     assert_none(&breaches);
 }
 
-/// The numbered promises with their first lines.
+/// The numbered promises with their sentences.
 fn promises() -> Vec<(u32, String)> {
+    promises_in(&read("docs/behaviour.md"))
+}
+
+fn promises_in(text: &str) -> Vec<(u32, String)> {
     let promise = |line: &str| {
         let (number, text) = line.strip_prefix("**P")?.split_once(".**")?;
         Some((number.parse().ok()?, text.trim().to_owned()))
     };
-    read("docs/behaviour.md")
-        .lines()
-        .filter_map(promise)
-        .collect()
+    text.lines().filter_map(promise).collect()
 }
 
 /// The promises that tests name (`Promise P7`, `Promises P1 and P7`), each with the files that do.
