@@ -12,7 +12,7 @@ use onair_core::{fail_over, publish_playlist};
 use scenes::event;
 use scenes::lambda::Lambda;
 use scenes::pair::{self, ALERT, channel_arn};
-use stand_in::{Call, Live};
+use stand_in::{Call, SyntheticStream};
 use std::time::{Duration, Instant};
 
 /// What every request is made to wait.
@@ -172,7 +172,7 @@ fn pair(steering_ttl: Option<TimeDelta>) -> Pair {
 }
 
 async fn measure_one(latency: Duration, is_warm: bool) -> Result<Measured> {
-    let show = pair::Pair::with([Live::default(), Live::default()]);
+    let show = pair::Pair::with([SyntheticStream::default(), SyntheticStream::default()]);
     let start = |stem| Lambda::start(stem, show.environment(&[]));
     start("publish-playlist")?
         .expect("published", &event("publish-playlist/schedule.json")?)

@@ -11,7 +11,7 @@ use scenes::lambda::{Environment, Lambda};
 use scenes::pair::Pair;
 use scenes::recording::Archive;
 use stand_in::ivs::Recording;
-use stand_in::{Answer, Live, S3};
+use stand_in::{Answer, S3, SyntheticStream};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -81,7 +81,10 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
     ];
     let mut measured: [Vec<Times>; 3] = Default::default();
     let mut others: [Vec<f64>; OTHERS.len()] = Default::default();
-    let (show, fleet) = (Pair::with([Live::default(), Live::default()]), Fleet::new());
+    let (show, fleet) = (
+        Pair::with([SyntheticStream::default(), SyntheticStream::default()]),
+        Fleet::new(),
+    );
     let others_environment = environment(&show, &fleet, trusted);
     // In turn, so that a slow moment of the machine strikes all alike.
     for _ in 0..runs * STARTS_PER_RUN {

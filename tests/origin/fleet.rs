@@ -7,7 +7,7 @@ use crate::station::{Station, free_port};
 use crate::web::{Web, get};
 use scenes::program::onair;
 use serde_json::{Value, json};
-use stand_in::{ACCESS_KEY_ID, Function, REGION, Ran, SECRET_ACCESS_KEY};
+use stand_in::{ACCESS_KEY_ID, CommandResult, Function, REGION, SECRET_ACCESS_KEY};
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpStream;
@@ -138,7 +138,7 @@ impl Machine {
     }
 
     /// What the agent does with this command.
-    fn agent(&self, command: &stand_in::Command) -> Ran {
+    fn agent(&self, command: &stand_in::Command) -> CommandResult {
         let output = match command.document.as_str() {
             PLAYBOOKS => self.play(command),
             _ => self.save(command),
@@ -154,7 +154,7 @@ impl Machine {
             [&*output.stdout, &*output.stderr].concat(),
         )
         .unwrap();
-        Ran {
+        CommandResult {
             status: status.to_owned(),
             stdout: String::from_utf8(output.stdout).unwrap(),
         }

@@ -4,7 +4,7 @@ mod any_cloud;
 mod reading;
 
 use serde_json::{Value, json};
-use stand_in::{Live, Object, Variant};
+use stand_in::{Object, SyntheticStream, Variant};
 use std::collections::{BTreeMap, BTreeSet};
 use stories::pair::{
     CONTROL, INDEX, PUBLIC, STATE, STEERING, Stage, alarm, alert_cleared, alert_set, attribute,
@@ -26,12 +26,12 @@ async fn run(stage: &Stage, settings: &[(&str, &str)]) -> Value {
 }
 
 /// A side with everything that a side can have, and this ladder.
-fn live(variants: Vec<Variant>) -> Live {
-    Live {
+fn live(variants: Vec<Variant>) -> SyntheticStream {
+    SyntheticStream {
         variants,
         has_audio_group: true,
         has_iframe_playlists: true,
-        ..Live::default()
+        ..SyntheticStream::default()
     }
 }
 
@@ -115,8 +115,8 @@ async fn other_events_are_ignored_and_junk_is_refused_without_a_call() {
 #[tokio::test]
 async fn the_two_of_a_pair_stand_together_and_say_the_same() {
     let stage = Stage::with(
-        live(Live::default().variants),
-        live(Live::default().variants),
+        live(SyntheticStream::default().variants),
+        live(SyntheticStream::default().variants),
     );
     for (first, second) in [("A", "B"), ("B", "A")] {
         run(&stage, &[]).await;
@@ -192,7 +192,7 @@ async fn what_only_one_side_has_stays_is_reported_and_is_not_steered() {
         Variant::new(6_140_000, "1920x1080"),
         Variant::new(2_610_000, "1280x720"),
     ];
-    let stage = Stage::with(live(Live::default().variants), live(b));
+    let stage = Stage::with(live(SyntheticStream::default().variants), live(b));
     let publish = stage.start("publish-playlist", &[]);
     let answer = response(
         publish
@@ -247,9 +247,9 @@ async fn what_only_one_side_has_stays_is_reported_and_is_not_steered() {
 /// Promise P34.
 #[tokio::test]
 async fn variants_are_paired_by_what_they_are_and_not_by_their_place() {
-    let mut b = Live::default().variants;
+    let mut b = SyntheticStream::default().variants;
     b.reverse();
-    let stage = Stage::with(live(Live::default().variants), live(b));
+    let stage = Stage::with(live(SyntheticStream::default().variants), live(b));
     let answer = run(&stage, &[]).await;
     assert_eq!(
         (&answer["steered"], &answer["unpaired"]),

@@ -3,7 +3,7 @@
 use crate::{binary, event};
 use scenes::fleet;
 use serde_json::Value;
-use stand_in::{Answer, Command, Function, Ran};
+use stand_in::{Answer, Command, CommandResult, Function};
 use std::ops::Deref;
 
 pub use scenes::fleet::{
@@ -53,9 +53,9 @@ impl Fleet {
     }
 
     /// What an agent does that is well.
-    pub fn agent(&self, command: &Command) -> Ran {
+    pub fn agent(&self, command: &Command) -> CommandResult {
         match command.document.as_str() {
-            PLAYBOOKS => Ran {
+            PLAYBOOKS => CommandResult {
                 status: "Success".to_owned(),
                 stdout: playbook(2, 0, 0),
             },

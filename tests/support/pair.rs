@@ -3,7 +3,7 @@
 use crate::{binary, event, response};
 use scenes::pair;
 use serde_json::{Value, json};
-use stand_in::{Answer, Buckets, Endpoints, Function, Live, Object, S3, Snapshot};
+use stand_in::{Answer, Buckets, Endpoints, Function, Object, S3, Snapshot, SyntheticStream};
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -29,17 +29,17 @@ impl Deref for Stage {
 impl Stage {
     /// Both sides with the same stream, in short segments so that a story need not wait long.
     pub fn new() -> Self {
-        let live = || Live {
+        let live = || SyntheticStream {
             segment_ms: 500,
             window_segments: 20,
             has_audio_group: true,
-            ..Live::default()
+            ..SyntheticStream::default()
         };
         Self::with(live(), live())
     }
 
     /// Each side with a stream of its own.
-    pub fn with(a: Live, b: Live) -> Self {
+    pub fn with(a: SyntheticStream, b: SyntheticStream) -> Self {
         Self(pair::Pair::with([a, b]))
     }
 

@@ -7,7 +7,7 @@ use scenes::fleet::{
 };
 use scenes::lambda::Lambda;
 use serde_json::Value;
-use stand_in::{Command, Ran};
+use stand_in::{Command, CommandResult};
 
 /// What an instance logged, and how its file is named.
 const LOG: (&str, &[u8]) = ("access.log-1.gz", b"what it logged");
@@ -107,7 +107,7 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
 async fn ends(
     fleet: &Fleet,
     function: &Lambda,
-    agent: impl FnMut(&Command) -> Ran,
+    agent: impl FnMut(&Command) -> CommandResult,
 ) -> anyhow::Result<Value> {
     let ran = fleet.ssm.run(agent);
     let mut done = event("complete-lifecycle/command-invocation.json")?;
@@ -118,9 +118,9 @@ async fn ends(
 }
 
 /// What Ansible prints at its end.
-fn played(changed: u32, failed: u32) -> Ran {
+fn played(changed: u32, failed: u32) -> CommandResult {
     let status = if failed == 0 { "Success" } else { "Failed" };
-    Ran {
+    CommandResult {
         status: status.to_owned(),
         stdout: playbook(changed, 0, failed),
     }

@@ -5,7 +5,7 @@ use crate::viewer::Viewer;
 use scenes::event;
 use scenes::lambda::Lambda;
 use scenes::pair::{ALERT, CHANNELS, Pair, alert};
-use stand_in::Live;
+use stand_in::SyntheticStream;
 use std::time::{Duration, Instant};
 
 /// Segments of the show. Real ones have 2 to 6 s.
@@ -17,9 +17,9 @@ const STEERING_TTL_S: u64 = 1;
 
 /// Tells the chapter.
 pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
-    let live = || Live {
+    let live = || SyntheticStream {
         segment_ms: SEGMENT_MS,
-        ..Live::default()
+        ..SyntheticStream::default()
     };
     let show = Pair::with([live(), live()]);
     let functions = Functions::start(&show)?;

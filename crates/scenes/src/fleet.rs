@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use stand_in::{AutoScaling, Command, Object, Ran, S3, Ssm, Traffic, Versioning};
+use stand_in::{AutoScaling, Command, CommandResult, Object, S3, Ssm, Traffic, Versioning};
 
 /// The group of the documented events.
 pub const GROUP: &str = "my-asg";
@@ -86,7 +86,7 @@ impl Fleet {
     }
 
     /// Saves these files as the document does.
-    pub fn save(&self, command: &Command, files: &[(&str, &[u8])]) -> Ran {
+    pub fn save(&self, command: &Command, files: &[(&str, &[u8])]) -> CommandResult {
         for (name, body) in files {
             self.put_log(command, name, body);
         }
@@ -99,7 +99,13 @@ impl Fleet {
     }
 
     /// Puts a manifest of this text, and ends as the document does.
-    pub fn receipt(&self, command: &Command, manifest: &str, files: usize, bytes: usize) -> Ran {
+    pub fn receipt(
+        &self,
+        command: &Command,
+        manifest: &str,
+        files: usize,
+        bytes: usize,
+    ) -> CommandResult {
         let digest: String = Sha256::digest(manifest.as_bytes())
             .iter()
             .map(|byte| format!("{byte:02x}"))
@@ -110,7 +116,7 @@ impl Fleet {
             manifest.as_bytes(),
         );
         let stdout = format!("onair-manifest sha256={digest} files={files} bytes={bytes}\n");
-        Ran {
+        CommandResult {
             status: "Success".to_owned(),
             stdout,
         }

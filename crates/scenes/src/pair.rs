@@ -3,7 +3,7 @@
 use crate::lambda::{self, Environment};
 use crate::time;
 use serde_json::{Value, json};
-use stand_in::{Live, MediaLive, MediaPackage, S3, Site, Traffic, Versioning};
+use stand_in::{MediaLive, MediaPackage, S3, Site, SyntheticStream, Traffic, Versioning};
 use std::time::SystemTime;
 
 /// The channels' ids, as the documented events name them.
@@ -41,7 +41,7 @@ pub struct Pair {
 
 impl Pair {
     /// Each side with a stream of its own, A first.
-    pub fn with(streams: [Live; 2]) -> Self {
+    pub fn with(streams: [SyntheticStream; 2]) -> Self {
         let traffic = Traffic::default();
         let s3 = S3::builder().traffic(&traffic).start();
         s3.create_bucket(CONTROL, Versioning::Enabled);

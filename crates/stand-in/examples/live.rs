@@ -18,8 +18,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use stand_in::{
-    AutoScaling, Fault, Live, MediaLive, MediaPackage, Ran, S3, Site, Source, Ssm, Traffic,
-    Versioning,
+    AutoScaling, CommandResult, Fault, MediaLive, MediaPackage, S3, Site, Source, Ssm,
+    SyntheticStream, Traffic, Versioning,
 };
 
 struct Everything {
@@ -42,10 +42,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (side, channel) in [("a", "1001"), ("b", "1002")] {
         let source = folders.next().map_or_else(
             || {
-                Source::from(Live {
+                Source::from(SyntheticStream {
                     segment_ms: 200,
                     window_segments: 10,
-                    ..Live::default()
+                    ..SyntheticStream::default()
                 })
             },
             |path| Source::Directory {
@@ -141,7 +141,7 @@ impl Everything {
             "register" => ssm.register(text(1)?),
             "hide_results" => ssm.hide_results(number(1)? != 0),
             "run" => {
-                let ran = Ran {
+                let ran = CommandResult {
                     status: text(1)?.to_owned(),
                     stdout: text(2)?.to_owned(),
                 };

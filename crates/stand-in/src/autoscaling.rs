@@ -10,10 +10,10 @@ use bytes::Bytes;
 use hyper::header::CONTENT_TYPE;
 use hyper::{Request, Response, StatusCode};
 
-use crate::rest::{self, Failure, decoded};
-use crate::server::{Handled, whole};
+use crate::rest::{self, ServiceError, decoded};
+use crate::server::{HandlerResult, whole};
 use crate::service::Service;
-use crate::traffic::{Target, Traffic};
+use crate::traffic::{CallTarget, Traffic};
 use xml::Xml;
 
 pub use groups::Groups;
@@ -34,8 +34,8 @@ impl AutoScaling {
 }
 
 /// Auto Scaling has no specific code for most errors.
-fn invalid(message: impl Into<String>) -> Failure {
-    Failure::coded("ValidationError", message)
+fn invalid(message: impl Into<String>) -> ServiceError {
+    ServiceError::coded("ValidationError", message)
 }
 
 /// The fields of a request by name. A list has `name.member.1` and so on.
@@ -73,7 +73,7 @@ impl Form {
         name: &'static str,
         all: Vec<Xml>,
         most: usize,
-    ) -> Result<Vec<(&'static str, Xml)>, Failure> {
+    ) -> Result<Vec<(&'static str, Xml)>, ServiceError> {
         let max = match self.get("MaxRecords") {
             "" => most,
             text => text
@@ -100,7 +100,7 @@ impl Form {
     }
 }
 
-async fn answer(groups: Groups, traffic: Traffic, request: Request<Bytes>) -> Handled {
+async fn answer(groups: Groups, traffic: Traffic, request: Request<Bytes>) -> HandlerResult {
     let form = Form::read(request.body());
     let operation = form.get("Action").to_owned();
     let key = match operation.as_str() {
@@ -109,10 +109,10 @@ async fn answer(groups: Groups, traffic: Traffic, request: Request<Bytes>) -> Ha
         "DescribeAutoScalingGroups" => form.get("AutoScalingGroupNames.member.1"),
         _ => form.get("AutoScalingGroupName"),
     };
-    let target = Target {
+    let target = CallTarget {
         operation: operation.clone(),
         key: key.to_owned(),
-        ..Target::default()
+        ..CallTarget::default()
     };
     let act = || groups.act(&operation, &form);
     let outcome = rest::pass(
@@ -126,7 +126,7 @@ async fn answer(groups: Groups, traffic: Traffic, request: Request<Bytes>) -> Ha
     .await?;
     let (status, body) = match outcome {
         Ok(result) => (StatusCode::OK, xml::response(&operation, result)),
-        Err(Failure {
+        Err(ServiceError {
             status,
             code,
             message,

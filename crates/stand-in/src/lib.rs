@@ -39,14 +39,14 @@ mod web;
 
 pub use autoscaling::{AutoScaling, Groups};
 pub use function::{Function, start_fails};
-pub use live::{Live, Variant};
+pub use live::{SyntheticStream, Variant};
 pub use medialive::{Channels, MediaLive};
 pub use mediapackage::{Endpoints, MediaPackage, Reply, Source};
 pub use runtime_api::{Answer, RuntimeApi};
 pub use s3::{Buckets, Builder, Object, S3, Snapshot, Version, Versioning};
 pub use service::Service;
 pub use site::Site;
-pub use ssm::{Command, Commands, PLAYBOOK_PARAMETERS, Ran, Ssm};
+pub use ssm::{Command, CommandResult, Commands, PLAYBOOK_PARAMETERS, Ssm};
 pub use traffic::{Call, Fault, Traffic};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -26,7 +26,7 @@ pub(crate) const SEGMENT: &str = "video/MP2T";
 /// The packaging settings of an endpoint's definition, such as its window, do not change the
 /// stream.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Live {
+pub struct SyntheticStream {
     /// The ladder, in the order of the multivariant playlist.
     pub variants: Vec<Variant>,
     /// The length of each segment in milliseconds.
@@ -72,7 +72,7 @@ impl Variant {
     }
 }
 
-impl Default for Live {
+impl Default for SyntheticStream {
     /// Three variants, segments of 2 s, a window of one minute.
     fn default() -> Self {
         Self {
@@ -92,7 +92,7 @@ impl Default for Live {
     }
 }
 
-impl Live {
+impl SyntheticStream {
     /// The file of this name, if the stream has it at this time.
     pub(crate) fn file(
         &self,
@@ -270,9 +270,9 @@ mod tests {
         let mut timeline = Timeline::default();
         timeline.stall(at(0));
         timeline.resume(at(10));
-        let live = Live {
+        let live = SyntheticStream {
             window_segments: 2,
-            ..Live::default()
+            ..SyntheticStream::default()
         };
         let playlist = |s| {
             let text = live

@@ -8,7 +8,7 @@ use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::clock::iso8601;
-use crate::rest::{Ask, Failure, Operation};
+use crate::rest::{Operation, RestRequest, ServiceError};
 use crate::service::Service;
 use crate::{ACCOUNT_ID, REGION, Traffic, lock, rest};
 
@@ -145,12 +145,12 @@ impl Channels {
         }
     }
 
-    fn find<T>(&self, id: &str, look: impl FnOnce(&Channel) -> T) -> Result<T, Failure> {
+    fn find<T>(&self, id: &str, look: impl FnOnce(&Channel) -> T) -> Result<T, ServiceError> {
         let channels = lock(&self.0);
         channels
             .get(id)
             .map(look)
-            .ok_or_else(|| Failure::not_found(format!("channel {id} not found")))
+            .ok_or_else(|| ServiceError::not_found(format!("channel {id} not found")))
     }
 }
 
@@ -188,7 +188,7 @@ impl Alert {
 }
 
 /// Finds the operation of a request (model of MediaLive 2017-10-14, in botocore).
-fn route(channels: &Channels, mut ask: Ask) -> Option<Operation> {
+fn route(channels: &Channels, mut ask: RestRequest) -> Option<Operation> {
     let channels = channels.clone();
     let path = std::mem::take(&mut ask.path);
     let path: Vec<_> = path.iter().map(String::as_str).collect();
@@ -211,8 +211,8 @@ fn route(channels: &Channels, mut ask: Ask) -> Option<Operation> {
 }
 
 impl Channels {
-    fn alerts(&self, id: &str, ask: &Ask) -> Result<Value, Failure> {
-        let bad_request = |message: String| Failure::new(StatusCode::BAD_REQUEST, message);
+    fn alerts(&self, id: &str, ask: &RestRequest) -> Result<Value, ServiceError> {
+        let bad_request = |message: String| ServiceError::new(StatusCode::BAD_REQUEST, message);
         // AWS does not document the default of the filter.
         let filter = ask.query.get("stateFilter").map_or("SET", String::as_str);
         if !["SET", "CLEARED", "ALL"].contains(&filter) {

@@ -9,13 +9,13 @@ use hyper::{Method, Request, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use crate::server::{Handled, whole};
+use crate::server::{HandlerResult, whole};
 use crate::service::Service;
-use crate::traffic::{Refusal, Target, Traffic};
+use crate::traffic::{CallTarget, InjectedFailure, Traffic};
 use crate::{ACCESS_KEY_ID, REGION};
 
 /// A decoded request.
-pub(crate) struct Ask {
+pub(crate) struct RestRequest {
     pub(crate) method: Method,
     pub(crate) path: Vec<String>,
     pub(crate) query: HashMap<String, String>,
@@ -27,7 +27,7 @@ pub(crate) struct Ask {
 pub(crate) struct Operation {
     name: &'static str,
     key: String,
-    act: Box<dyn FnOnce() -> Outcome + Send>,
+    act: Box<dyn FnOnce() -> OperationResult + Send>,
 }
 
 impl Operation {
@@ -35,7 +35,7 @@ impl Operation {
     pub(crate) fn new(
         name: &'static str,
         key: &str,
-        act: impl FnOnce(&str) -> Outcome + Send + 'static,
+        act: impl FnOnce(&str) -> OperationResult + Send + 'static,
     ) -> Self {
         let (key, id) = (key.to_owned(), key.to_owned());
         Self {
@@ -46,16 +46,16 @@ impl Operation {
     }
 }
 
-pub(crate) type Outcome = Result<(StatusCode, Value), Failure>;
+pub(crate) type OperationResult = Result<(StatusCode, Value), ServiceError>;
 
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub(crate) struct ServiceError {
     pub(crate) status: StatusCode,
     pub(crate) code: &'static str,
     pub(crate) message: String,
 }
 
-impl Failure {
+impl ServiceError {
     /// The modelled error of the media services for a status.
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self {
@@ -88,7 +88,7 @@ pub(crate) fn serve<C>(
     service: &'static str,
     traffic: &Traffic,
     content: C,
-    route: fn(&C, Ask) -> Option<Operation>,
+    route: fn(&C, RestRequest) -> Option<Operation>,
 ) -> Service<C>
 where
     C: Clone + Send + Sync + 'static,
@@ -98,7 +98,7 @@ where
         traffic,
         content,
         move |content, traffic, request| {
-            let operation = route(&content, Ask::new(&request)).unwrap_or_else(unknown);
+            let operation = route(&content, RestRequest::new(&request)).unwrap_or_else(unknown);
             answer(service, traffic, request, operation)
         },
     )
@@ -109,12 +109,12 @@ async fn answer(
     traffic: Traffic,
     request: Request<Bytes>,
     operation: Operation,
-) -> Handled {
+) -> HandlerResult {
     let Operation { name, key, act } = operation;
-    let target = Target {
+    let target = CallTarget {
         operation: name.to_owned(),
         key,
-        ..Target::default()
+        ..CallTarget::default()
     };
     let outcome = pass(
         service,
@@ -127,7 +127,7 @@ async fn answer(
     .await?;
     let (head, body) = match outcome {
         Ok((status, body)) => (Response::builder().status(status), body),
-        Err(Failure {
+        Err(ServiceError {
             status,
             code,
             message,
@@ -154,26 +154,26 @@ pub(crate) async fn pass<T>(
     service: &'static str,
     traffic: &Traffic,
     headers: &HeaderMap,
-    target: Target,
+    target: CallTarget,
     usual_code: fn(StatusCode) -> &'static str,
-    act: impl FnOnce() -> Result<T, Failure>,
-) -> io::Result<Result<T, Failure>> {
+    act: impl FnOnce() -> Result<T, ServiceError>,
+) -> io::Result<Result<T, ServiceError>> {
     let arrival = traffic.arrive(service);
     let outcome = match traffic.before(&arrival, target).await {
         Ok(()) => check_signature(service, headers).and_then(|()| act()),
-        Err(Refusal::Status(status, code)) => {
+        Err(InjectedFailure::Status(status, code)) => {
             let code = if code.is_empty() {
                 usual_code(status)
             } else {
                 code
             };
-            Err(Failure {
+            Err(ServiceError {
                 status,
                 code,
                 message: "refused on purpose".to_owned(),
             })
         }
-        Err(Refusal::Reset) => Err(Failure::coded("", "")),
+        Err(InjectedFailure::Reset) => Err(ServiceError::coded("", "")),
     };
     traffic.after(&arrival).await?;
     Ok(outcome)
@@ -181,9 +181,9 @@ pub(crate) async fn pass<T>(
 
 /// Checks the access key and the scope of the signature. The signature itself is not verified: an
 /// SDK can only have a wrong secret, and the stand-in for S3 detects that.
-fn check_signature(service: &str, headers: &HeaderMap) -> Result<(), Failure> {
+fn check_signature(service: &str, headers: &HeaderMap) -> Result<(), ServiceError> {
     let forbidden = |code, message: &str| {
-        Err(Failure {
+        Err(ServiceError {
             status: StatusCode::FORBIDDEN,
             code,
             message: message.to_owned(),
@@ -234,14 +234,14 @@ fn usual_code(status: StatusCode) -> &'static str {
 
 fn unknown() -> Operation {
     Operation::new("", "", |_| {
-        Err(Failure::new(
+        Err(ServiceError::new(
             StatusCode::NOT_IMPLEMENTED,
             "the stand-in has no such operation",
         ))
     })
 }
 
-impl Ask {
+impl RestRequest {
     fn new(request: &Request<Bytes>) -> Self {
         let uri = request.uri();
         let pairs = uri

@@ -13,7 +13,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, oneshot};
 
-use crate::server::{Handled, Server, whole};
+use crate::server::{HandlerResult, Server, whole};
 use crate::{ACCOUNT_ID, REGION, lock};
 
 /// How long an invocation waits until the function requests it. Lambda allows 10 s for a start; a
@@ -61,11 +61,11 @@ impl Answer {
 /// A running Runtime API for one function, which stops when dropped.
 pub struct RuntimeApi {
     server: Server,
-    desk: Arc<Desk>,
+    desk: Arc<InvocationQueue>,
 }
 
 /// The queues of invocations: some wait for a request of the function, some for its answer.
-struct Desk {
+struct InvocationQueue {
     function_arn: String,
     counter: Mutex<Counter>,
     queued: Notify,
@@ -89,7 +89,7 @@ struct Invocation {
 impl RuntimeApi {
     /// Starts a Runtime API for the function of this name.
     pub fn start(function_name: &str) -> Self {
-        let desk = Arc::new(Desk {
+        let desk = Arc::new(InvocationQueue {
             function_arn: format!("arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{function_name}"),
             counter: Mutex::default(),
             queued: Notify::new(),
@@ -158,8 +158,8 @@ impl RuntimeApi {
     }
 }
 
-impl Desk {
-    async fn answer(self: Arc<Self>, request: Request<Bytes>) -> Handled {
+impl InvocationQueue {
+    async fn answer(self: Arc<Self>, request: Request<Bytes>) -> HandlerResult {
         let path = request
             .uri()
             .path()
@@ -206,7 +206,7 @@ impl Desk {
         }
     }
 
-    async fn next(self: Arc<Self>) -> Handled {
+    async fn next(self: Arc<Self>) -> HandlerResult {
         lock(&self.counter)
             .first_next_at
             .get_or_insert_with(Instant::now);
@@ -272,7 +272,7 @@ fn report(body: &[u8]) -> (String, String) {
     (field("errorType"), field("errorMessage"))
 }
 
-fn accepted(known: bool) -> Handled {
+fn accepted(known: bool) -> HandlerResult {
     if known {
         return say(
             Response::builder().status(StatusCode::ACCEPTED),
@@ -282,12 +282,12 @@ fn accepted(known: bool) -> Handled {
     refuse(StatusCode::BAD_REQUEST, "InvalidRequestID")
 }
 
-fn refuse(status: StatusCode, error_type: &str) -> Handled {
+fn refuse(status: StatusCode, error_type: &str) -> HandlerResult {
     let report = json!({"errorType": error_type, "errorMessage": "refused by the Runtime API"});
     say(Response::builder().status(status), report.to_string())
 }
 
-fn say(head: Builder, body: impl Into<Bytes>) -> Handled {
+fn say(head: Builder, body: impl Into<Bytes>) -> HandlerResult {
     head.header(CONTENT_TYPE, "application/json")
         .body(whole(body))
         .map_err(io::Error::other)

@@ -17,7 +17,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_rustls::TlsAcceptor;
 
 /// The response of a handler. On an error the connection is closed without a response.
-pub(crate) type Handled = io::Result<Response<UnsyncBoxBody<Bytes, io::Error>>>;
+pub(crate) type HandlerResult = io::Result<Response<UnsyncBoxBody<Bytes, io::Error>>>;
 
 /// A running server, which stops when dropped.
 pub(crate) struct Server {
@@ -34,7 +34,7 @@ impl Server {
     pub(crate) fn start<H, F>(name: &str, tls: Option<TlsAcceptor>, handler: H) -> Self
     where
         H: Fn(Request<Bytes>) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Handled> + Send + 'static,
+        F: Future<Output = HandlerResult> + Send + 'static,
     {
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
@@ -86,7 +86,9 @@ impl Drop for Server {
 
 /// Completes a request even if its client has disconnected: a service finishes what it has
 /// received.
-pub(crate) async fn to_its_end(answer: impl Future<Output = Handled> + Send + 'static) -> Handled {
+pub(crate) async fn to_its_end(
+    answer: impl Future<Output = HandlerResult> + Send + 'static,
+) -> HandlerResult {
     tokio::spawn(answer).await.map_err(io::Error::other)?
 }
 
@@ -100,7 +102,7 @@ pub(crate) fn whole(body: impl Into<Bytes>) -> UnsyncBoxBody<Bytes, io::Error> {
 async fn accept<H, F>(listener: TcpListener, tls: Option<TlsAcceptor>, handler: H)
 where
     H: Fn(Request<Bytes>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Handled> + Send + 'static,
+    F: Future<Output = HandlerResult> + Send + 'static,
 {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
@@ -127,7 +129,7 @@ async fn serve<S, H, F>(stream: S, handler: H)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Fn(Request<Bytes>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Handled> + Send + 'static,
+    F: Future<Output = HandlerResult> + Send + 'static,
 {
     let service = service_fn(move |request: Request<Incoming>| {
         let handler = handler.clone();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::Request;
 
-use crate::server::{Handled, Server, to_its_end};
+use crate::server::{HandlerResult, Server, to_its_end};
 use crate::tls::Identity;
 use crate::{Call, Fault, Traffic};
 
@@ -26,7 +26,7 @@ impl<C: Clone + Send + Sync + 'static> Service<C> {
     pub(crate) fn serve<A, F>(name: &str, traffic: &Traffic, content: C, answer: A) -> Self
     where
         A: Fn(C, Traffic, Request<Bytes>) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Handled> + Send + 'static,
+        F: Future<Output = HandlerResult> + Send + 'static,
     {
         Self::serve_as(None, name, traffic, content, answer)
     }
@@ -41,7 +41,7 @@ impl<C: Clone + Send + Sync + 'static> Service<C> {
     ) -> Self
     where
         A: Fn(C, Traffic, Request<Bytes>) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Handled> + Send + 'static,
+        F: Future<Output = HandlerResult> + Send + 'static,
     {
         let (acceptor, ca_pem) = identity
             .map(|identity| (identity.acceptor, identity.ca_pem))

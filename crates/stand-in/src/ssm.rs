@@ -9,13 +9,13 @@ use hyper::header::CONTENT_TYPE;
 use hyper::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::rest::Failure;
-use crate::server::{Handled, whole};
+use crate::rest::ServiceError;
+use crate::server::{HandlerResult, whole};
 use crate::service::Service;
-use crate::traffic::{Target, Traffic};
+use crate::traffic::{CallTarget, Traffic};
 use crate::{lock, rest};
 
-pub use commands::{Command, Commands, PLAYBOOK_PARAMETERS, Ran};
+pub use commands::{Command, CommandResult, Commands, PLAYBOOK_PARAMETERS};
 
 /// A running Systems Manager, which stops when dropped. It dereferences to its content, the
 /// [`Commands`].
@@ -31,7 +31,7 @@ impl Ssm {
     }
 }
 
-async fn answer(commands: Commands, traffic: Traffic, request: Request<Bytes>) -> Handled {
+async fn answer(commands: Commands, traffic: Traffic, request: Request<Bytes>) -> HandlerResult {
     let target = request
         .headers()
         .get("x-amz-target")
@@ -47,16 +47,16 @@ async fn answer(commands: Commands, traffic: Traffic, request: Request<Bytes>) -
         _ => &Value::Null,
     };
     let key = key.as_str().unwrap_or_default().to_owned();
-    let target = Target {
+    let target = CallTarget {
         operation: operation.clone(),
         key,
-        ..Target::default()
+        ..CallTarget::default()
     };
     let act = || commands.act(&operation, &input);
     let outcome = rest::pass("ssm", &traffic, request.headers(), target, usual_code, act).await?;
     let (status, body) = match outcome {
         Ok(body) => (StatusCode::OK, body),
-        Err(Failure {
+        Err(ServiceError {
             status,
             code,
             message,
@@ -80,13 +80,13 @@ fn usual_code(status: StatusCode) -> &'static str {
 }
 
 impl Commands {
-    fn act(&self, operation: &str, input: &Value) -> Result<Value, Failure> {
+    fn act(&self, operation: &str, input: &Value) -> Result<Value, ServiceError> {
         let mut content = lock(&self.0);
         match operation {
             "SendCommand" => content.send(input),
             "ListCommands" => content.list(input),
             "GetCommandInvocation" => content.result(input),
-            _ => Err(Failure::coded(
+            _ => Err(ServiceError::coded(
                 "UnknownOperationException",
                 "the stand-in has no such operation",
             )),

@@ -114,19 +114,19 @@ pub(crate) struct Arrival {
     fault: OnceLock<Fault>,
     hook: Mutex<Option<Hook>>,
     at: Instant,
-    target: OnceLock<Target>,
+    target: OnceLock<CallTarget>,
 }
 
 /// The operation and the resource of a request.
 #[derive(Clone, Default)]
-pub(crate) struct Target {
+pub(crate) struct CallTarget {
     pub(crate) operation: String,
     pub(crate) bucket: String,
     pub(crate) key: String,
 }
 
 /// Why the operation of a request does not run.
-pub(crate) enum Refusal {
+pub(crate) enum InjectedFailure {
     /// The response has this status. The code may be empty.
     Status(StatusCode, &'static str),
     /// The request gets no response.
@@ -145,7 +145,7 @@ impl Arrival {
     }
 
     fn call(&self, index: usize) -> Call {
-        let Target {
+        let CallTarget {
             operation,
             bucket,
             key,
@@ -255,7 +255,7 @@ impl Traffic {
 
     /// Records the target of a request and the faults that are planned for its operation. Returns
     /// the latency.
-    fn aim(&self, arrival: &Arrival, target: Target) -> Duration {
+    fn aim(&self, arrival: &Arrival, target: CallTarget) -> Duration {
         let mut plan = lock(&self.0.plan);
         if let Some(fault) = plan.first_faults.remove(&target.operation) {
             let _ = arrival.fault.set(fault);
@@ -268,7 +268,11 @@ impl Traffic {
     }
 
     /// Runs everything that is planned before the effect.
-    pub(crate) async fn before(&self, arrival: &Arrival, target: Target) -> Result<(), Refusal> {
+    pub(crate) async fn before(
+        &self,
+        arrival: &Arrival,
+        target: CallTarget,
+    ) -> Result<(), InjectedFailure> {
         let latency = self.aim(arrival, target);
         if !latency.is_zero() {
             // Tokio rounds up to the next millisecond and wakes slightly later. Over many requests
@@ -283,9 +287,9 @@ impl Traffic {
             Some(&Fault::Status { status, code }) => {
                 let status =
                     StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                Err(Refusal::Status(status, code))
+                Err(InjectedFailure::Status(status, code))
             }
-            Some(Fault::ResetBefore) => Err(Refusal::Reset),
+            Some(Fault::ResetBefore) => Err(InjectedFailure::Reset),
             Some(Fault::HoldBefore) => self.hold().await,
             Some(Fault::ResetAfter | Fault::PartialDelete { .. } | Fault::HoldAfter) | None => {
                 Ok(())

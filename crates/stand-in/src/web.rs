@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION};
 use hyper::{Method, Response, StatusCode};
 
-use crate::server::{Handled, whole};
+use crate::server::{HandlerResult, whole};
 
 /// A file as it is served, or an error or redirect instead.
 pub(crate) struct File {
@@ -54,7 +54,7 @@ impl File {
     }
 
     /// The response to a GET, HEAD or CORS preflight request from a page of any origin.
-    pub(crate) fn answer(self, method: &Method) -> Handled {
+    pub(crate) fn answer(self, method: &Method) -> HandlerResult {
         let mut head = Response::builder()
             .header("access-control-allow-origin", "*")
             .header("access-control-expose-headers", "*");

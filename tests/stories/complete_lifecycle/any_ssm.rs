@@ -6,7 +6,7 @@
 //! name than a playbook's.
 
 use serde_json::Value;
-use stand_in::Ran;
+use stand_in::CommandResult;
 use std::{env, process};
 use stories::fleet::{Fleet, GROUP, launched, terminating};
 use stories::response;
@@ -68,7 +68,7 @@ async fn a_command_that_saved_nothing_lets_nothing_go() {
     fleet.autoscaling.terminate(&instance);
     let sent = invoke(&fleet, terminating(&instance)).await;
     assert_eq!(sent["outcome"], "sent", "{sent:#}");
-    fleet.ssm.run(|_| Ran {
+    fleet.ssm.run(|_| CommandResult {
         status: "Success".to_owned(),
         stdout: String::new(),
     });

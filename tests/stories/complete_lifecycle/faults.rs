@@ -28,7 +28,7 @@ fn agents(fleet: &Fleet) {
 }
 
 fn failing(fleet: &Fleet) {
-    fleet.ssm.run(|_| stand_in::Ran {
+    fleet.ssm.run(|_| stand_in::CommandResult {
         status: "Failed".to_owned(),
         stdout: playbook(0, 0, 1),
     });

@@ -1,7 +1,7 @@
 //! Which playbook lets an instance serve.
 
 use serde_json::Value;
-use stand_in::Ran;
+use stand_in::CommandResult;
 use stories::fleet::{
     Fleet, GROUP, INSTANCE, OTHER, invocation, launched, playbook, terminating, tick,
 };
@@ -258,7 +258,7 @@ async fn an_instance_whose_launch_was_given_up_goes_without_a_command() {
             }
         }
         response(function.invoke(launched(INSTANCE)).await);
-        fleet.ssm.run(|_| Ran {
+        fleet.ssm.run(|_| CommandResult {
             status: "Failed".to_owned(),
             stdout: playbook(0, 0, 1),
         });

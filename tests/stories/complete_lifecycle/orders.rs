@@ -6,7 +6,7 @@
 use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream;
-use stand_in::{Function, Ran};
+use stand_in::{CommandResult, Function};
 use std::time::Duration;
 use stories::fleet::{Fleet, GROUP, INSTANCE, invocation, launched, playbook, terminating, tick};
 use stories::response;
@@ -55,7 +55,7 @@ impl Show<'_> {
             Event::Agents => {
                 self.fleet.ssm.run(|command| {
                     match command.instance == self.comes && !self.passes {
-                        true => Ran {
+                        true => CommandResult {
                             status: "Failed".to_owned(),
                             stdout: playbook(0, 0, 1),
                         },

@@ -1,12 +1,12 @@
 //! Which logs let an instance go.
 
 use serde_json::{Value, json};
-use stand_in::{Command, Fault, Ran};
+use stand_in::{Command, CommandResult, Fault};
 use stories::fleet::{FLEET, Fleet, INSTANCE, OTHER, base64_sha256, invocation, terminating, tick};
 use stories::{error, response};
 
 /// How the wait of an instance that goes ends whose agent does this: the answer's words for it.
-async fn ends(agent: impl Fn(&Fleet, &Command) -> Ran) -> Value {
+async fn ends(agent: impl Fn(&Fleet, &Command) -> CommandResult) -> Value {
     let fleet = Fleet::new();
     fleet.serving(INSTANCE);
     fleet.autoscaling.terminate(INSTANCE);
@@ -64,7 +64,7 @@ fn assert_kept(entry: &Value, why: &str) {
 /// Promises P99 and P109.
 #[tokio::test]
 async fn an_instance_whose_command_failed_is_kept() {
-    let failed = |_: &Fleet, _: &Command| Ran {
+    let failed = |_: &Fleet, _: &Command| CommandResult {
         status: "Failed".to_owned(),
         stdout: String::new(),
     };
@@ -79,7 +79,7 @@ async fn an_instance_whose_command_failed_is_kept() {
         "onair-manifest\n",
         "onair-manifest sha256=00 files=1 bytes=1\n",
     ] {
-        let quiet = |_: &Fleet, _: &Command| Ran {
+        let quiet = |_: &Fleet, _: &Command| CommandResult {
             status: "Success".to_owned(),
             stdout: stdout.to_owned(),
         };
@@ -88,7 +88,7 @@ async fn an_instance_whose_command_failed_is_kept() {
     // Something came after the line, or it was cut off.
     let noisy = |fleet: &Fleet, command: &Command| {
         let ran = fleet.agent(command);
-        Ran {
+        CommandResult {
             stdout: ran.stdout + "and then\n",
             ..ran
         }

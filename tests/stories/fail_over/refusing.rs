@@ -2,7 +2,7 @@
 
 use super::{A, B, run};
 use serde_json::{Value, json};
-use stand_in::{Live, Reply};
+use stand_in::{Reply, SyntheticStream};
 use std::time::{Duration, SystemTime};
 use stories::event;
 use stories::pair::{ALERT, CHANNELS, ENDPOINTS, Stage, ago, alert_set, by_hand, metrics, now};
@@ -238,10 +238,10 @@ async fn without_any_time_the_numbers_since_an_earlier_look_count() {
 /// Promise P43: the times of ffmpeg, in another form of ISO 8601, are times too.
 #[tokio::test]
 async fn a_live_stream_without_headers_is_known_by_its_dates() {
-    let live = || Live {
+    let live = || SyntheticStream {
         segment_ms: 500,
         has_manifest_headers: false,
-        ..Live::default()
+        ..SyntheticStream::default()
     };
     let stage = Stage::with(live(), live());
     stage.publish(&[]).await;

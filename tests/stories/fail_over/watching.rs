@@ -2,7 +2,7 @@
 
 use super::{A, B, run};
 use serde_json::{Value, json};
-use stand_in::{Answer, Fault, Live};
+use stand_in::{Answer, Fault, SyntheticStream};
 use std::time::Duration;
 use stories::pair::{
     ALERT, CHANNELS, ENDPOINTS, Stage, ago, alarm, alarm_ok, alert_cleared, alert_set, by_hand,
@@ -107,10 +107,10 @@ async fn a_side_that_does_not_move_is_reported_before_it_is_needed() {
 #[tokio::test]
 async fn sides_whose_numbers_would_freeze_a_player_are_reported() {
     for (offset, said) in [(0, false), (4, true), (1_000_000, false)] {
-        let live = |sequence_offset| Live {
+        let live = |sequence_offset| SyntheticStream {
             segment_ms: 500,
             sequence_offset,
-            ..Live::default()
+            ..SyntheticStream::default()
         };
         let stage = Stage::with(live(0), live(offset));
         stage.publish(&[]).await;

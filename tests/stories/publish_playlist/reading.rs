@@ -2,7 +2,7 @@
 
 use super::{run, tags};
 use serde_json::json;
-use stand_in::{Live, Reply, Variant, Versioning};
+use stand_in::{Reply, SyntheticStream, Variant, Versioning};
 use std::time::{Duration, Instant};
 use stories::pair::{CHANNELS, ENDPOINTS, PUBLIC, Stage, alert_set, metrics, now};
 use stories::{event, response};
@@ -17,9 +17,9 @@ fn one_variant() -> Variant {
 
 /// A stage whose sides have one variant, and no sound of its own.
 fn plain_stage() -> Stage {
-    let live = || Live {
+    let live = || SyntheticStream {
         variants: vec![one_variant()],
-        ..Live::default()
+        ..SyntheticStream::default()
     };
     Stage::with(live(), live())
 }
@@ -63,14 +63,14 @@ async fn a_side_that_does_not_answer_keeps_what_was_published_of_it() {
     assert_eq!(metrics(&publish)["Held"], 1);
 
     // Something else changes meanwhile.
-    let mut variants = Live::default().variants;
+    let mut variants = SyntheticStream::default().variants;
     variants.push(Variant::new(400_000, "320x180"));
     stage.mediapackage.create_channel(
         CHANNELS[B],
-        Live {
+        SyntheticStream {
             variants,
             has_audio_group: true,
-            ..Live::default()
+            ..SyntheticStream::default()
         },
     );
     let of_a = |stage: &Stage| {
@@ -107,10 +107,10 @@ async fn a_side_that_lists_fewer_variants_keeps_those_that_were_published_unless
  {
     let stage = Stage::published(&[]).await;
     let before = stage.everything();
-    let fewer = Live {
-        variants: Live::default().variants[..1].to_vec(),
+    let fewer = SyntheticStream {
+        variants: SyntheticStream::default().variants[..1].to_vec(),
         has_audio_group: true,
-        ..Live::default()
+        ..SyntheticStream::default()
     };
     CHANNELS
         .iter()
@@ -141,9 +141,9 @@ async fn a_side_that_lists_fewer_variants_keeps_those_that_were_published_unless
     // One more is no reason to wait.
     stage.mediapackage.create_channel(
         CHANNELS[A],
-        Live {
+        SyntheticStream {
             has_audio_group: true,
-            ..Live::default()
+            ..SyntheticStream::default()
         },
     );
     assert_eq!(

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use super::xml::Xml;
 use super::{Form, invalid};
 use crate::lock;
-use crate::rest::Failure;
+use crate::rest::ServiceError;
 
 /// The content of an [`AutoScaling`](super::AutoScaling). The server shares it; tests change it
 /// without a request. Clones share one content.
@@ -260,7 +260,7 @@ impl Groups {
         content.begin(instance, description, ON_PURPOSE);
     }
 
-    pub(super) fn act(&self, operation: &str, form: &Form) -> Result<Members, Failure> {
+    pub(super) fn act(&self, operation: &str, form: &Form) -> Result<Members, ServiceError> {
         let mut content = lock(&self.0);
         match operation {
             "DescribeAutoScalingGroups" => content.describe_groups(form),
@@ -339,7 +339,7 @@ impl Content {
         }
     }
 
-    fn group(&self, form: &Form) -> Result<&Group, Failure> {
+    fn group(&self, form: &Form) -> Result<&Group, ServiceError> {
         let name = form.get("AutoScalingGroupName");
         self.groups
             .get(name)
@@ -347,7 +347,7 @@ impl Content {
     }
 
     /// The instance that waits in the named hook.
-    fn action(&self, form: &Form) -> Result<String, Failure> {
+    fn action(&self, form: &Form) -> Result<String, ServiceError> {
         let group = self.group(form)?;
         let id = form.get("InstanceId");
         let found = self.instances.get(id);
@@ -365,7 +365,7 @@ impl Content {
         Ok(id.to_owned())
     }
 
-    fn complete(&mut self, form: &Form) -> Result<Members, Failure> {
+    fn complete(&mut self, form: &Form) -> Result<Members, ServiceError> {
         let (id, result) = (self.action(form)?, form.get("LifecycleActionResult"));
         if !["CONTINUE", "ABANDON"].contains(&result) {
             return Err(invalid("LifecycleActionResult must be CONTINUE or ABANDON"));
@@ -375,7 +375,7 @@ impl Content {
         Ok(Vec::new())
     }
 
-    fn heartbeat(&mut self, form: &Form) -> Result<Members, Failure> {
+    fn heartbeat(&mut self, form: &Form) -> Result<Members, ServiceError> {
         let id = self.action(form)?;
         self.heartbeats.push(id);
         Ok(Vec::new())

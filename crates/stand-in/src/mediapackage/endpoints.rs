@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use super::definition;
 use crate::clock::iso8601;
 use crate::live::Timeline;
-use crate::rest::Failure;
-use crate::{ACCOUNT_ID, Live, REGION, lock};
+use crate::rest::ServiceError;
+use crate::{ACCOUNT_ID, REGION, SyntheticStream, lock};
 
 /// The stream of a channel, which its endpoints serve.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
     /// A stream that is computed from the clock.
-    Live(Live),
+    Synthetic(SyntheticStream),
     /// The files that a program such as ffmpeg writes into a folder.
     Directory {
         path: PathBuf,
@@ -28,9 +28,9 @@ pub enum Source {
     },
 }
 
-impl From<Live> for Source {
-    fn from(live: Live) -> Self {
-        Self::Live(live)
+impl From<SyntheticStream> for Source {
+    fn from(live: SyntheticStream) -> Self {
+        Self::Synthetic(live)
     }
 }
 
@@ -221,7 +221,7 @@ impl Endpoints {
             .collect()
     }
 
-    pub(super) fn find(&self, id: &str) -> Result<Value, Failure> {
+    pub(super) fn find(&self, id: &str) -> Result<Value, ServiceError> {
         let state = lock(&self.0);
         let endpoint = state.ids.get(id).and_then(|uuid| state.endpoints.get(uuid));
         endpoint
@@ -229,16 +229,18 @@ impl Endpoints {
             .ok_or_else(|| no_such_endpoint(id))
     }
 
-    pub(super) fn try_create(&self, input: &Value) -> Result<Value, Failure> {
-        let mut described = definition::created(input).map_err(Failure::unprocessable)?;
+    pub(super) fn try_create(&self, input: &Value) -> Result<Value, ServiceError> {
+        let mut described = definition::created(input).map_err(ServiceError::unprocessable)?;
         let text = |name: &str| described[name].as_str().unwrap_or_default().to_owned();
         let (id, channel) = (text("id"), text("channelId"));
         let mut state = lock(&self.0);
         if !state.channels.contains_key(&channel) {
-            return Err(Failure::not_found(format!("channel {channel} not found")));
+            return Err(ServiceError::not_found(format!(
+                "channel {channel} not found"
+            )));
         }
         if state.ids.contains_key(&id) {
-            return Err(Failure::unprocessable(format!(
+            return Err(ServiceError::unprocessable(format!(
                 "an origin endpoint with id {id} already exists"
             )));
         }
@@ -265,7 +267,7 @@ impl Endpoints {
         Ok(answer)
     }
 
-    pub(super) fn try_update(&self, id: &str, input: &Value) -> Result<Value, Failure> {
+    pub(super) fn try_update(&self, id: &str, input: &Value) -> Result<Value, ServiceError> {
         let mut state = lock(&self.0);
         let state = &mut *state;
         let uuid = state.ids.get(id).ok_or_else(|| no_such_endpoint(id))?;
@@ -274,13 +276,13 @@ impl Endpoints {
             .get_mut(uuid)
             .ok_or_else(|| no_such_endpoint(id))?;
         let updated =
-            definition::updated(&endpoint.described, input).map_err(Failure::unprocessable)?;
+            definition::updated(&endpoint.described, input).map_err(ServiceError::unprocessable)?;
         endpoint.described =
             definition::with_urls(updated, &format!("{}/out/v1/{uuid}", state.origin_url));
         Ok(endpoint.described.clone())
     }
 
-    pub(super) fn try_delete(&self, id: &str) -> Result<(), Failure> {
+    pub(super) fn try_delete(&self, id: &str) -> Result<(), ServiceError> {
         let mut state = lock(&self.0);
         let uuid = state.ids.remove(id).ok_or_else(|| no_such_endpoint(id))?;
         if let Some(endpoint) = state.endpoints.get_mut(&uuid) {
@@ -337,6 +339,6 @@ impl State {
     }
 }
 
-fn no_such_endpoint(id: &str) -> Failure {
-    Failure::not_found(format!("origin endpoint {id} not found"))
+fn no_such_endpoint(id: &str) -> ServiceError {
+    ServiceError::not_found(format!("origin endpoint {id} not found"))
 }

@@ -12,26 +12,26 @@ use super::endpoints::Serving;
 use super::{Endpoints, Reply, Source};
 use crate::live::{PLAYLIST, SEGMENT};
 use crate::rest::decoded;
-use crate::server::Handled;
-use crate::traffic::{Refusal, Target, Traffic};
+use crate::server::HandlerResult;
+use crate::traffic::{CallTarget, InjectedFailure, Traffic};
 use crate::web::File;
 
 pub(super) async fn answer(
     traffic: Traffic,
     endpoints: Endpoints,
     request: Request<Bytes>,
-) -> Handled {
+) -> HandlerResult {
     let arrival = traffic.arrive("origin");
     let path = decoded(request.uri().path());
-    let target = Target {
+    let target = CallTarget {
         operation: request.method().to_string(),
         key: path.clone(),
-        ..Target::default()
+        ..CallTarget::default()
     };
     let file = match traffic.before(&arrival, target).await {
         Ok(()) => find(&endpoints, &path).await,
-        Err(Refusal::Status(status, _)) => File::empty(status),
-        Err(Refusal::Reset) => nothing(),
+        Err(InjectedFailure::Status(status, _)) => File::empty(status),
+        Err(InjectedFailure::Reset) => nothing(),
     };
     traffic.after(&arrival).await?;
     file.answer(request.method())
@@ -52,7 +52,7 @@ async fn find(endpoints: &Endpoints, path: &str) -> File {
         Serving::Nothing => None,
         Serving::Denied(status) => Some(refused(status)),
         Serving::Stream {
-            source: Source::Live(live),
+            source: Source::Synthetic(live),
             timeline,
             manifest,
             file,

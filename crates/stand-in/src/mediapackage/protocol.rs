@@ -5,12 +5,12 @@ use hyper::{Method, StatusCode};
 use serde_json::Value;
 
 use super::Endpoints;
-use crate::rest::{Ask, Failure, Operation};
+use crate::rest::{Operation, RestRequest, ServiceError};
 
 /// The largest page (the model's `MaxResults`). AWS does not document the default.
 const PAGE: usize = 1000;
 
-pub(super) fn route(endpoints: &Endpoints, mut ask: Ask) -> Option<Operation> {
+pub(super) fn route(endpoints: &Endpoints, mut ask: RestRequest) -> Option<Operation> {
     let endpoints = endpoints.clone();
     let path = std::mem::take(&mut ask.path);
     let path: Vec<_> = path.iter().map(String::as_str).collect();
@@ -19,7 +19,7 @@ pub(super) fn route(endpoints: &Endpoints, mut ask: Ask) -> Option<Operation> {
             let channel = ask.query.get("channelId").cloned().unwrap_or_default();
             Operation::new("ListOriginEndpoints", &channel, move |channel| {
                 let page = ask.page("originEndpoints", endpoints.list(channel), PAGE);
-                Ok((StatusCode::OK, page.map_err(Failure::unprocessable)?))
+                Ok((StatusCode::OK, page.map_err(ServiceError::unprocessable)?))
             })
         }
         (&Method::POST, ["origin_endpoints"]) => {

@@ -17,13 +17,13 @@ const NULL_VERSION: &str = "null";
 pub(super) struct Bucket {
     pub(super) versioning: Versioning,
     /// The versions of each key, oldest first, at least one.
-    pub(super) keys: BTreeMap<Box<str>, Vec<Stored>>,
+    pub(super) keys: BTreeMap<Box<str>, Vec<StoredVersion>>,
     last_sequence: u64,
 }
 
 /// A stored version. It is small because a bucket may hold millions.
 #[derive(Clone)]
-pub(super) struct Stored {
+pub(super) struct StoredVersion {
     pub(super) sequence: u64,
     is_null: bool,
     modified_s: u64,
@@ -55,16 +55,16 @@ impl Bucket {
     }
 
     /// The newest version of a key, which may be a delete marker.
-    pub(super) fn latest(&self, key: &str) -> Option<&Stored> {
+    pub(super) fn latest(&self, key: &str) -> Option<&StoredVersion> {
         self.keys.get(key)?.last()
     }
 
     /// The object that a read without a version id finds.
-    pub(super) fn current(&self, key: &str) -> Option<&Stored> {
+    pub(super) fn current(&self, key: &str) -> Option<&StoredVersion> {
         self.latest(key).filter(|stored| !stored.is_delete_marker())
     }
 
-    pub(super) fn version(&self, key: &str, version_id: &str) -> Option<&Stored> {
+    pub(super) fn version(&self, key: &str, version_id: &str) -> Option<&StoredVersion> {
         self.keys
             .get(key)?
             .iter()
@@ -80,7 +80,7 @@ impl Bucket {
             versions.retain(|stored| !stored.is_null);
         }
         self.last_sequence += 1;
-        let stored = Stored {
+        let stored = StoredVersion {
             sequence: self.last_sequence,
             is_null,
             modified_s: now_s(),
@@ -131,7 +131,7 @@ impl Bucket {
     pub(super) fn under<'a>(
         &'a self,
         prefix: &'a str,
-    ) -> impl Iterator<Item = (&'a str, &'a [Stored])> {
+    ) -> impl Iterator<Item = (&'a str, &'a [StoredVersion])> {
         let from = (
             std::ops::Bound::Included(prefix),
             std::ops::Bound::Unbounded,
@@ -146,14 +146,14 @@ impl Bucket {
     pub(super) fn objects<'a>(
         &'a self,
         prefix: &'a str,
-    ) -> impl Iterator<Item = (&'a str, &'a Stored)> {
+    ) -> impl Iterator<Item = (&'a str, &'a StoredVersion)> {
         self.under(prefix)
             .filter_map(|(key, versions)| Some((key, versions.last()?)))
             .filter(|(_, stored)| !stored.is_delete_marker())
     }
 }
 
-impl Stored {
+impl StoredVersion {
     pub(super) fn is_delete_marker(&self) -> bool {
         matches!(self.content, Content::DeleteMarker)
     }
@@ -206,7 +206,7 @@ impl Stored {
 }
 
 /// Compares as a read does: time and version are ignored.
-impl PartialEq for Stored {
+impl PartialEq for StoredVersion {
     fn eq(&self, other: &Self) -> bool {
         match (&self.content, &other.content) {
             (Content::Sized(this), Content::Sized(that)) => this == that,

@@ -9,7 +9,7 @@ use s3s::dto::ETagCondition;
 use s3s::validation::{AwsNameValidation, NameValidation as _};
 use s3s::{S3Result, s3_error};
 
-use super::bucket::{Bucket, Content, Deletion, Snapshot, Stored};
+use super::bucket::{Bucket, Content, Deletion, Snapshot, StoredVersion};
 use super::object::{Object, Version, Versioning};
 use super::{precondition, refused};
 use crate::lock;
@@ -85,7 +85,9 @@ impl Buckets {
     /// The object that a read without a version id finds.
     #[track_caller]
     pub fn object(&self, bucket: &str, key: &str) -> Option<Object> {
-        self.look(bucket, |bucket| bucket.current(key).map(Stored::object))
+        self.look(bucket, |bucket| {
+            bucket.current(key).map(StoredVersion::object)
+        })
     }
 
     /// The text of the object that a read without a version id finds.
@@ -121,9 +123,9 @@ impl Buckets {
     #[track_caller]
     pub fn versions(&self, bucket: &str, prefix: &str) -> Vec<Version> {
         self.look(bucket, |bucket| {
-            let newest_first = |(key, versions): (&str, &[Stored])| {
+            let newest_first = |(key, versions): (&str, &[StoredVersion])| {
                 let key = key.to_owned();
-                let version = move |(age, stored): (usize, &Stored)| Version {
+                let version = move |(age, stored): (usize, &StoredVersion)| Version {
                     key: key.clone(),
                     version_id: stored.version_id(),
                     is_latest: age == 0,
@@ -213,7 +215,7 @@ impl Buckets {
             .buckets
             .get(bucket)?
             .current(key)
-            .map(Stored::object)
+            .map(StoredVersion::object)
     }
 
     pub(super) fn names(&self) -> Vec<String> {

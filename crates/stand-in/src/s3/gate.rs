@@ -14,11 +14,15 @@ use s3s::{S3Result, s3_error};
 
 use super::refused;
 use crate::ACCOUNT_ID;
-use crate::server::Handled;
-use crate::traffic::{Arrival, Refusal, Target, Traffic};
+use crate::server::HandlerResult;
+use crate::traffic::{Arrival, CallTarget, InjectedFailure, Traffic};
 
 /// Answers a request through the S3 protocol, unless its fault prevents the answer.
-pub(super) async fn pass(traffic: Traffic, request: Request<Bytes>, service: S3Service) -> Handled {
+pub(super) async fn pass(
+    traffic: Traffic,
+    request: Request<Bytes>,
+    service: S3Service,
+) -> HandlerResult {
     let arrival = traffic.arrive("s3");
     let mut request = request.map(s3s::Body::from);
     join_lines(request.headers_mut(), CONTENT_ENCODING);
@@ -54,8 +58,8 @@ impl S3Access for Gate {
         };
         match self.0.before(&arrival, target(cx)).await {
             Ok(()) => {}
-            Err(Refusal::Reset) => return Err(s3_error!(RequestTimeout)),
-            Err(Refusal::Status(status, code)) => {
+            Err(InjectedFailure::Reset) => return Err(s3_error!(RequestTimeout)),
+            Err(InjectedFailure::Status(status, code)) => {
                 let mut error = refused(if code.is_empty() {
                     usual_code(status)
                 } else {
@@ -90,10 +94,10 @@ fn usual_code(status: StatusCode) -> &'static str {
     }
 }
 
-fn target(cx: &S3AccessContext<'_>) -> Target {
+fn target(cx: &S3AccessContext<'_>) -> CallTarget {
     let path = cx.s3_path();
     let key = path.as_object().map(|(_, key)| key.to_owned());
-    Target {
+    CallTarget {
         operation: cx.s3_op().name().to_owned(),
         bucket: path.get_bucket_name().unwrap_or_default().to_owned(),
         key: key.or_else(|| prefix(cx.uri())).unwrap_or_default(),

@@ -9,8 +9,8 @@ use s3s::dto::{
 };
 use s3s::{S3Error, S3Result, s3_error};
 
-use super::bucket::{Bucket, Stored};
-use super::page::{Page, Versions, Window};
+use super::bucket::{Bucket, StoredVersion};
+use super::page::{Page, PageBounds, Versions};
 
 /// S3 API reference, `ListObjectsV2`: "The response might contain fewer keys but will never contain
 /// more."
@@ -20,7 +20,7 @@ pub(super) fn objects_v2(
     bucket: &Bucket,
     input: ListObjectsV2Input,
 ) -> S3Result<ListObjectsV2Output> {
-    let asked = Asked::new(
+    let asked = ListParameters::new(
         &input.prefix,
         &input.delimiter,
         input.max_keys,
@@ -59,7 +59,7 @@ pub(super) fn objects_v2(
 }
 
 pub(super) fn objects(bucket: &Bucket, input: ListObjectsInput) -> S3Result<ListObjectsOutput> {
-    let asked = Asked::new(
+    let asked = ListParameters::new(
         &input.prefix,
         &input.delimiter,
         input.max_keys,
@@ -92,7 +92,7 @@ pub(super) fn versions(
     bucket: &Bucket,
     input: ListObjectVersionsInput,
 ) -> S3Result<ListObjectVersionsOutput> {
-    let asked = Asked::new(
+    let asked = ListParameters::new(
         &input.prefix,
         &input.delimiter,
         input.max_keys,
@@ -121,7 +121,9 @@ pub(super) fn versions(
     let next = page.next();
     Ok(ListObjectVersionsOutput {
         next_key_marker: next.map(|(name, _)| asked.text(name)),
-        next_version_id_marker: next.and_then(|(_, stored)| stored).map(Stored::version_id),
+        next_version_id_marker: next
+            .and_then(|(_, stored)| stored)
+            .map(StoredVersion::version_id),
         is_truncated: Some(page.is_truncated),
         versions: Some(
             versions
@@ -165,7 +167,7 @@ fn continue_after(token: &str) -> S3Result<String> {
 }
 
 /// The parameters that the list operations have in common.
-struct Asked<'a> {
+struct ListParameters<'a> {
     prefix: &'a str,
     delimiter: Option<&'a str>,
     max_keys: i32,
@@ -183,9 +185,9 @@ const URL: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b' ');
 
-type Listed<'a> = (&'a str, &'a Stored, bool);
+type Listed<'a> = (&'a str, &'a StoredVersion, bool);
 
-impl<'a> Asked<'a> {
+impl<'a> ListParameters<'a> {
     /// A larger number of keys than the limit is answered with the limit.
     fn new(
         prefix: &'a Option<String>,
@@ -221,8 +223,8 @@ impl<'a> Asked<'a> {
         after: Option<&'w String>,
         after_version: Option<&'w String>,
         versions: Versions,
-    ) -> Window<'w> {
-        Window {
+    ) -> PageBounds<'w> {
+        PageBounds {
             prefix: self.prefix,
             delimiter: self.delimiter,
             after: after.map(String::as_str).filter(|after| !after.is_empty()),
@@ -286,6 +288,6 @@ impl<'a> Asked<'a> {
     }
 }
 
-fn etag(stored: &Stored) -> ETag {
+fn etag(stored: &StoredVersion) -> ETag {
     ETag::Strong(stored.etag().trim_matches('"').to_owned())
 }

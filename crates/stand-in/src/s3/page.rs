@@ -2,10 +2,10 @@
 
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
 
-use super::bucket::{Bucket, Stored};
+use super::bucket::{Bucket, StoredVersion};
 
 /// Where a page begins and which names it may contain.
-pub(super) struct Window<'a> {
+pub(super) struct PageBounds<'a> {
     pub(super) prefix: &'a str,
     /// Not empty, if it is set.
     pub(super) delimiter: Option<&'a str>,
@@ -29,7 +29,7 @@ pub(super) enum Versions {
 pub(super) enum Entry<'a> {
     Version {
         key: &'a str,
-        stored: &'a Stored,
+        stored: &'a StoredVersion,
         is_latest: bool,
     },
     CommonPrefix(&'a str),
@@ -41,7 +41,7 @@ pub(super) struct Page<'a> {
     pub(super) is_truncated: bool,
 }
 
-impl<'a> Window<'a> {
+impl<'a> PageBounds<'a> {
     /// Reads the page from the bucket: one seek in the order of keys, and one more for every common
     /// prefix.
     pub(super) fn page(&self, bucket: &'a Bucket) -> Page<'a> {
@@ -109,8 +109,8 @@ impl<'a> Window<'a> {
     fn listed(
         &self,
         key: &str,
-        versions: &'a [Stored],
-    ) -> impl Iterator<Item = (&'a Stored, bool)> {
+        versions: &'a [StoredVersion],
+    ) -> impl Iterator<Item = (&'a StoredVersion, bool)> {
         let before = self
             .after_version
             .filter(|_| self.after == Some(key))
@@ -129,7 +129,7 @@ impl<'a> Window<'a> {
 
 impl<'a> Page<'a> {
     /// Keys and versions, and whether each is the latest of its key.
-    pub(super) fn versions(&self) -> impl Iterator<Item = (&'a str, &'a Stored, bool)> {
+    pub(super) fn versions(&self) -> impl Iterator<Item = (&'a str, &'a StoredVersion, bool)> {
         self.entries.iter().filter_map(|entry| match *entry {
             Entry::Version {
                 key,
@@ -148,7 +148,7 @@ impl<'a> Page<'a> {
     }
 
     /// The name and version after which the next page begins, if there is one.
-    pub(super) fn next(&self) -> Option<(&'a str, Option<&'a Stored>)> {
+    pub(super) fn next(&self) -> Option<(&'a str, Option<&'a StoredVersion>)> {
         self.entries
             .last()
             .filter(|_| self.is_truncated)
@@ -162,7 +162,7 @@ impl<'a> Page<'a> {
 /// The position of a version among those of its key, even if it was deleted after it was listed:
 /// deleting page by page must not end the listing. The position of a deleted null version is
 /// unknown, so its key starts again.
-fn sequence(versions: &[Stored], version_id: &str) -> u64 {
+fn sequence(versions: &[StoredVersion], version_id: &str) -> u64 {
     match versions
         .iter()
         .find(|stored| stored.version_id() == version_id)

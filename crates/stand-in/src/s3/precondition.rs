@@ -4,11 +4,11 @@
 use s3s::dto::ETagCondition;
 use s3s::{S3Error, S3Result, s3_error};
 
-use super::bucket::Stored;
+use super::bucket::StoredVersion;
 
 /// The precondition of a read of `found`: 412 or 304.
 pub(super) fn read(
-    found: &Stored,
+    found: &StoredVersion,
     if_match: Option<&ETagCondition>,
     if_none_match: Option<&ETagCondition>,
 ) -> S3Result<()> {
@@ -23,7 +23,7 @@ pub(super) fn read(
 
 /// The precondition of a put over `current`: 412, or 404 where `If-Match` finds no object.
 pub(super) fn put(
-    current: Option<&Stored>,
+    current: Option<&StoredVersion>,
     if_match: Option<&ETagCondition>,
     if_none_match: Option<&ETagCondition>,
 ) -> S3Result<()> {
@@ -47,7 +47,10 @@ pub(super) fn put(
 
 /// The precondition of a delete, which looks only at the current version. 412 on a delete marker,
 /// 404 without an object (S3 user guide, "How to perform conditional deletes").
-pub(super) fn delete(latest: Option<&Stored>, condition: Option<&ETagCondition>) -> S3Result<()> {
+pub(super) fn delete(
+    latest: Option<&StoredVersion>,
+    condition: Option<&ETagCondition>,
+) -> S3Result<()> {
     let Some(condition) = condition else {
         return Ok(());
     };
@@ -69,7 +72,7 @@ fn failed() -> S3Error {
     )
 }
 
-fn is_met(condition: &ETagCondition, found: &Stored) -> bool {
+fn is_met(condition: &ETagCondition, found: &StoredVersion) -> bool {
     match condition {
         ETagCondition::Any => true,
         ETagCondition::ETag(etag) => found.etag().trim_matches('"') == etag.value(),

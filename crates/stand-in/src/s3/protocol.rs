@@ -12,7 +12,7 @@ use s3s::dto::*;
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 use sha2::{Digest as _, Sha256};
 
-use super::bucket::{Bucket, Content, Stored};
+use super::bucket::{Bucket, Content, StoredVersion};
 use super::listing;
 use super::object;
 use super::{Buckets, Versioning, precondition};
@@ -362,7 +362,11 @@ impl S3 for Protocol {
 }
 
 /// The object to read, or the error (S3 user guide, "Working with delete markers").
-fn find<'a>(bucket: &'a Bucket, key: &str, version_id: Option<&str>) -> S3Result<&'a Stored> {
+fn find<'a>(
+    bucket: &'a Bucket,
+    key: &str,
+    version_id: Option<&str>,
+) -> S3Result<&'a StoredVersion> {
     let found = match version_id {
         None => bucket.latest(key).ok_or_else(precondition::no_such_key)?,
         Some(version_id) => bucket
@@ -392,7 +396,7 @@ fn find<'a>(bucket: &'a Bucket, key: &str, version_id: Option<&str>) -> S3Result
 }
 
 /// The headers of a read, without the user's metadata.
-fn headers(bucket: &Bucket, found: &Stored) -> HeaderMap {
+fn headers(bucket: &Bucket, found: &StoredVersion) -> HeaderMap {
     let object = found.object();
     let mut modified = Vec::new();
     let modified = Timestamp::from(found.modified())

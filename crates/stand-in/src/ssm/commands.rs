@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::clock::{from_iso8601, unix_ms};
 use crate::lock;
-use crate::rest::Failure;
+use crate::rest::ServiceError;
 
 /// The AWS document that runs a playbook, and its steps.
 const PLAYBOOKS: (&str, [&str; 2]) = (
@@ -60,7 +60,7 @@ pub struct Command {
 
 /// The result of running a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ran {
+pub struct CommandResult {
     /// `Success`, `Failed`, `TimedOut`, `Cancelled`; or `InProgress` if the command continues.
     pub status: String,
     /// The standard output of the command.
@@ -128,14 +128,14 @@ impl Commands {
 
     /// Runs every open command. `agent` gets the command and returns its result. Returns these
     /// commands as they are afterwards.
-    pub fn run(&self, mut agent: impl FnMut(&Command) -> Ran) -> Vec<Command> {
+    pub fn run(&self, mut agent: impl FnMut(&Command) -> CommandResult) -> Vec<Command> {
         let open: Vec<Command> = self
             .commands()
             .into_iter()
             .filter(Command::is_open)
             .collect();
         // Without the lock, because the agent may send requests to this service.
-        let ran: Vec<(Command, Ran)> = open
+        let ran: Vec<(Command, CommandResult)> = open
             .into_iter()
             .map(|command| (command.clone(), agent(&command)))
             .collect();
@@ -180,10 +180,10 @@ impl Content {
         self.documents.get(name).cloned().or_else(known)
     }
 
-    pub(super) fn send(&mut self, input: &Value) -> Result<Value, Failure> {
+    pub(super) fn send(&mut self, input: &Value) -> Result<Value, ServiceError> {
         let name = input["DocumentName"].as_str().unwrap_or_default();
         let Some((_, known)) = self.document(name) else {
-            return Err(Failure::coded(
+            return Err(ServiceError::coded(
                 "InvalidDocument",
                 format!("document {name} does not exist"),
             ));
@@ -192,28 +192,28 @@ impl Content {
             texts(&input["InstanceIds"]).filter(|instances| (1..=50).contains(&instances.len()));
         // The stand-in sends a command to one instance only.
         let Some([instance]) = instances.as_deref() else {
-            return Err(Failure::coded(
+            return Err(ServiceError::coded(
                 "ValidationException",
                 "InstanceIds must be a list of one",
             ));
         };
         let comment = input["Comment"].as_str().unwrap_or_default();
         if comment.chars().count() > 100 {
-            return Err(Failure::coded(
+            return Err(ServiceError::coded(
                 "ValidationException",
                 "comment: at most 100 characters",
             ));
         }
         let timeout = input["TimeoutSeconds"].as_i64().unwrap_or(3600);
         if !(30..=2_592_000).contains(&timeout) {
-            return Err(Failure::coded(
+            return Err(ServiceError::coded(
                 "ValidationException",
                 "timeoutSeconds: from 30 to 2592000",
             ));
         }
         let parameters = parameters(&input["Parameters"], &known)?;
         if !self.registered.contains(instance) {
-            return Err(Failure::coded(
+            return Err(ServiceError::coded(
                 "InvalidInstanceId",
                 "Instances not in a valid state for account",
             ));
@@ -237,8 +237,8 @@ impl Content {
         Ok(answer)
     }
 
-    pub(super) fn list(&self, input: &Value) -> Result<Value, Failure> {
-        let invalid = |message: &str| Failure::coded("InvalidFilterKey", message);
+    pub(super) fn list(&self, input: &Value) -> Result<Value, ServiceError> {
+        let invalid = |message: &str| ServiceError::coded("InvalidFilterKey", message);
         let mut found: Vec<&Sent> = self.commands.iter().collect();
         for filter in input["Filters"].as_array().into_iter().flatten() {
             let value = filter["value"].as_str().unwrap_or_default();
@@ -265,7 +265,7 @@ impl Content {
             .and_then(|max| usize::try_from(max).ok())
             .unwrap_or(PAGE);
         if !(1..=PAGE).contains(&max) {
-            return Err(Failure::coded(
+            return Err(ServiceError::coded(
                 "ValidationException",
                 "maxResults: from 1 to 50",
             ));
@@ -273,7 +273,7 @@ impl Content {
         let start = match input["NextToken"].as_str() {
             Some(token) => token
                 .parse()
-                .map_err(|_| Failure::coded("InvalidNextToken", "no such page"))?,
+                .map_err(|_| ServiceError::coded("InvalidNextToken", "no such page"))?,
             None => 0_usize,
         };
         let is_last = found.len().saturating_sub(start) <= max;
@@ -292,7 +292,7 @@ impl Content {
         Ok(answer)
     }
 
-    pub(super) fn result(&self, input: &Value) -> Result<Value, Failure> {
+    pub(super) fn result(&self, input: &Value) -> Result<Value, ServiceError> {
         let field = |name: &str| input[name].as_str().unwrap_or_default();
         let is_it = |sent: &&Sent| {
             sent.command.id == field("CommandId")
@@ -300,7 +300,7 @@ impl Content {
                 && !sent.is_hidden
         };
         let Some(sent) = self.commands.iter().find(is_it) else {
-            return Err(Failure::coded("InvocationDoesNotExist", ""));
+            return Err(ServiceError::coded("InvocationDoesNotExist", ""));
         };
         let Command {
             id,
@@ -317,11 +317,11 @@ impl Content {
         let step = match (input["PluginName"].as_str(), steps.as_slice()) {
             (None, [only]) => only.clone(),
             (Some(name), steps) if steps.iter().any(|step| step == name) => name.to_owned(),
-            _ => return Err(Failure::coded("InvalidPluginName", "")),
+            _ => return Err(ServiceError::coded("InvalidPluginName", "")),
         };
         // A step has no name before it begins (as users of the API report).
         if status.0 == "Pending" && input["PluginName"].is_string() {
-            return Err(Failure::coded("InvalidPluginName", ""));
+            return Err(ServiceError::coded("InvalidPluginName", ""));
         }
         // Only the last step has an output. A step that has not ended has the response code -1.
         let stdout = if steps.last() == Some(&step) {
@@ -396,8 +396,11 @@ fn texts(list: &Value) -> Option<Vec<String>> {
         .collect()
 }
 
-fn parameters(given: &Value, known: &[String]) -> Result<BTreeMap<String, Vec<String>>, Failure> {
-    let invalid = |message: String| Failure::coded("InvalidParameters", message);
+fn parameters(
+    given: &Value,
+    known: &[String],
+) -> Result<BTreeMap<String, Vec<String>>, ServiceError> {
+    let invalid = |message: String| ServiceError::coded("InvalidParameters", message);
     let mut parameters = BTreeMap::new();
     for (name, values) in given.as_object().into_iter().flatten() {
         let Some(values) = texts(values).filter(|_| known.contains(name)) else {

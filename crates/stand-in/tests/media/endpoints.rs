@@ -345,7 +345,7 @@ async fn what_cannot_be_made_is_refused_with_a_reason() {
 #[tokio::test]
 async fn a_list_is_of_a_channel_and_comes_in_pages() {
     let (mediapackage, client) = start();
-    mediapackage.create_channel("b", stand_in::Live::default());
+    mediapackage.create_channel("b", stand_in::SyntheticStream::default());
     for n in 0..5 {
         mediapackage.create(&hls(&format!("a-{n}")));
     }

@@ -2,8 +2,8 @@ use super::{Page, ask, client, get, get_signed, hls, refusal, refused};
 use aws_sdk_mediapackage::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use stand_in::{
-    ACCESS_KEY_ID, Endpoints, Fault, Live, MediaLive, MediaPackage, REGION, S3, SECRET_ACCESS_KEY,
-    Traffic, Versioning,
+    ACCESS_KEY_ID, Endpoints, Fault, MediaLive, MediaPackage, REGION, S3, SECRET_ACCESS_KEY,
+    SyntheticStream, Traffic, Versioning,
 };
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ impl Everything {
         let s3 = S3::builder().traffic(&traffic).start();
         s3.create_bucket("control", Versioning::Off);
         let mediapackage = MediaPackage::start(&traffic);
-        mediapackage.create_channel("a", Live::default());
+        mediapackage.create_channel("a", SyntheticStream::default());
         mediapackage.create(&hls("a-hls"));
         let medialive = MediaLive::start(&traffic);
         medialive.create_channel("1001", 1);

@@ -23,7 +23,7 @@ use aws_sdk_mediapackage::config::retry::RetryConfig;
 use aws_sdk_mediapackage::config::{BehaviorVersion, Config, Credentials, Region};
 use sdk::{refusal, refused};
 use serde_json::{Value, json};
-use stand_in::{ACCESS_KEY_ID, Live, MediaPackage, REGION, SECRET_ACCESS_KEY, Traffic};
+use stand_in::{ACCESS_KEY_ID, MediaPackage, REGION, SECRET_ACCESS_KEY, SyntheticStream, Traffic};
 
 /// A client that tries once.
 fn client(mediapackage: &MediaPackage) -> Client {
@@ -49,7 +49,7 @@ fn client_with(mediapackage: &MediaPackage, access_key_id: &str) -> Client {
 /// A MediaPackage with the channel `a` and nothing else.
 fn start() -> (MediaPackage, Client) {
     let mediapackage = MediaPackage::start(&Traffic::default());
-    mediapackage.create_channel("a", Live::default());
+    mediapackage.create_channel("a", SyntheticStream::default());
     let client = client(&mediapackage);
     (mediapackage, client)
 }

@@ -1,22 +1,22 @@
 use super::{ask, get, hls, start};
 use serde_json::json;
-use stand_in::{Live, MediaPackage, Reply, Source, Traffic, Variant};
+use stand_in::{MediaPackage, Reply, Source, SyntheticStream, Traffic, Variant};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const SEGMENT_MS: u64 = 40;
 
 /// A stream that moves while a test waits.
-fn quick() -> Live {
-    Live {
+fn quick() -> SyntheticStream {
+    SyntheticStream {
         segment_ms: SEGMENT_MS,
         window_segments: 100,
-        ..Live::default()
+        ..SyntheticStream::default()
     }
 }
 
 /// A MediaPackage with the channel `a` and the endpoint `a-hls`; with its URL up to the file's
 /// name.
-fn streaming(live: Live) -> (MediaPackage, String) {
+fn streaming(live: SyntheticStream) -> (MediaPackage, String) {
     let mediapackage = MediaPackage::start(&Traffic::default());
     mediapackage.create_channel("a", live);
     mediapackage.create(&hls("a-hls"));
@@ -57,11 +57,11 @@ fn a_multivariant_playlist_names_playlists_that_are_there() {
         ..Variant::new(5_000_000, "1920x1080")
     };
     let variants = vec![hdr, Variant::new(1_000_000, "640x360")];
-    let live = Live {
+    let live = SyntheticStream {
         variants,
         has_audio_group: true,
         has_iframe_playlists: true,
-        ..Live::default()
+        ..SyntheticStream::default()
     };
     let (_mediapackage, base) = streaming(live);
     let master = get(&format!("{base}index.m3u8"));
@@ -146,17 +146,17 @@ fn a_media_playlist_moves_with_the_clock() {
 
 #[test]
 fn streams_are_in_step_unless_one_is_numbered_otherwise() {
-    let (mediapackage, base) = streaming(Live::default());
+    let (mediapackage, base) = streaming(SyntheticStream::default());
     mediapackage.create_channel(
         "b",
-        Live {
+        SyntheticStream {
             sequence_offset: 1_000,
-            ..Live::default()
+            ..SyntheticStream::default()
         },
     );
     mediapackage.create(&json!({"id": "b-hls", "channelId": "b", "hlsPackage": {}}));
     let other = mediapackage.url("b-hls").replace("index.m3u8", "");
-    mediapackage.create_channel("c", Live::default());
+    mediapackage.create_channel("c", SyntheticStream::default());
     mediapackage.create(&json!({"id": "c-hls", "channelId": "c", "hlsPackage": {}}));
     let same = mediapackage.url("c-hls").replace("index.m3u8", "");
     // A segment may end between two requests.
@@ -195,10 +195,10 @@ fn a_cdn_serves_an_endpoint_below_any_path() {
 
 #[test]
 fn dates_and_headers_can_be_left_out() {
-    let live = Live {
+    let live = SyntheticStream {
         has_program_date_time: false,
         has_manifest_headers: false,
-        ..Live::default()
+        ..SyntheticStream::default()
     };
     let (_mediapackage, base) = streaming(live);
     let playlist = get(&format!("{base}index_1.m3u8"));
@@ -238,7 +238,7 @@ fn a_stalled_stream_stands_and_goes_on_behind_a_break() {
 
 #[test]
 fn a_new_endpoint_serves_late_and_a_deleted_one_longer() {
-    let (mediapackage, first) = streaming(Live::default());
+    let (mediapackage, first) = streaming(SyntheticStream::default());
     let master = |base: &str| get(&format!("{base}index.m3u8")).status;
     mediapackage.set_start_delay(Duration::from_mins(1));
     mediapackage.create(&hls("late"));
@@ -268,7 +268,7 @@ fn a_new_endpoint_serves_late_and_a_deleted_one_longer() {
 
 #[test]
 fn a_denied_endpoint_refuses_until_it_is_allowed() {
-    let (mediapackage, base) = streaming(Live::default());
+    let (mediapackage, base) = streaming(SyntheticStream::default());
     let segment = get(&format!("{base}index_1.m3u8"))
         .text()
         .lines()
@@ -291,7 +291,7 @@ fn a_denied_endpoint_refuses_until_it_is_allowed() {
 
 #[test]
 fn a_reply_takes_the_place_of_a_file_or_of_all() {
-    let (mediapackage, base) = streaming(Live::default());
+    let (mediapackage, base) = streaming(SyntheticStream::default());
     let get = |file: &str| get(&format!("{base}{file}"));
     mediapackage.set_reply(
         "a-hls",
@@ -334,7 +334,7 @@ fn a_reply_takes_the_place_of_a_file_or_of_all() {
 
 #[test]
 fn pages_of_any_origin_may_ask() {
-    let (mediapackage, base) = streaming(Live::default());
+    let (mediapackage, base) = streaming(SyntheticStream::default());
     mediapackage.set_reply("a-hls", "gone.m3u8", Reply::Status(410));
     for (file, status) in [
         ("index.m3u8", 200),

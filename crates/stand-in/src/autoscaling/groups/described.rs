@@ -4,7 +4,7 @@ use super::{Activity, Content, Group, Instance, Members, Pool};
 use crate::autoscaling::Form;
 use crate::autoscaling::xml::Xml;
 use crate::clock::iso8601;
-use crate::rest::Failure;
+use crate::rest::ServiceError;
 
 /// The largest page of scaling activities.
 const ACTIVITIES: usize = 100;
@@ -32,7 +32,7 @@ impl Content {
         listed.map(instance).collect()
     }
 
-    pub(super) fn describe_groups(&self, form: &Form) -> Result<Members, Failure> {
+    pub(super) fn describe_groups(&self, form: &Form) -> Result<Members, ServiceError> {
         let asked = form.list("AutoScalingGroupNames");
         let found = self
             .groups
@@ -69,7 +69,7 @@ impl Content {
         form.page("AutoScalingGroups", found.map(group).collect(), ACTIVITIES)
     }
 
-    pub(super) fn describe_instances(&self, form: &Form) -> Result<Members, Failure> {
+    pub(super) fn describe_instances(&self, form: &Form) -> Result<Members, ServiceError> {
         let asked = form.list("InstanceIds");
         let is_listed = |(id, found): &(&String, &Instance)| {
             (asked.is_empty() || asked.contains(&id.as_str()))
@@ -94,7 +94,7 @@ impl Content {
         form.page("AutoScalingInstances", found, INSTANCES)
     }
 
-    pub(super) fn describe_warm_pool(&self, form: &Form) -> Result<Members, Failure> {
+    pub(super) fn describe_warm_pool(&self, form: &Form) -> Result<Members, ServiceError> {
         self.group(form)?;
         form.page(
             "Instances",
@@ -104,7 +104,7 @@ impl Content {
     }
 
     /// Auto Scaling lists the newest activity first.
-    pub(super) fn describe_activities(&self, form: &Form) -> Result<Members, Failure> {
+    pub(super) fn describe_activities(&self, form: &Form) -> Result<Members, ServiceError> {
         self.group(form)?;
         let name = form.get("AutoScalingGroupName");
         let activity = |(number, activity): (usize, &Activity)| {
