@@ -14,7 +14,8 @@ use std::env;
 use std::io::Write as _;
 use std::time::Duration;
 use stories::audience::{
-    Audience, BEGIN_S, CLOUDFRONT_HEAD, Dice, Line, Viewer, cloudfront, combined, forwarded,
+    BEGIN_S, CLOUDFRONT_HEAD, LogLine, SeededRandom, SimulatedAudience, SimulatedViewer,
+    cloudfront, combined, forwarded,
 };
 use stories::{BUCKET, Cloud, binary, error, event, response};
 
@@ -44,7 +45,7 @@ fn delivered(key: &str) -> Value {
     scenes::access_log::delivered(event("count-viewers/object-created.json"), BUCKET, key)
 }
 
-fn text<'a>(lines: impl IntoIterator<Item = &'a Line>) -> String {
+fn text<'a>(lines: impl IntoIterator<Item = &'a LogLine>) -> String {
     lines
         .into_iter()
         .map(|line| line.text.clone() + "\n")
@@ -94,9 +95,9 @@ fn reported(function: &Function) -> Figures {
 #[tokio::test]
 async fn logs_of_two_servers_cut_anywhere_and_in_any_order_end_in_the_truth() {
     for (seed, window_s) in [(1, 60), (2, 90), (3, 150), (4, 30)] {
-        let audience = Audience::new(60, 6, seed);
+        let audience = SimulatedAudience::new(60, 6, seed);
         let lines = audience.lines(2, combined);
-        let mut dice = Dice::new(seed);
+        let mut dice = SeededRandom::new(seed);
         // Each server's log in three files, cut at any line; some lines are in two of them.
         let mut logs = Vec::new();
         for server in 0..2 {
@@ -130,7 +131,7 @@ async fn logs_of_two_servers_cut_anywhere_and_in_any_order_end_in_the_truth() {
 async fn a_log_that_comes_again_changes_nothing_and_says_the_same() {
     let cloud = Cloud::stand_in();
     let function = start(&cloud, &[]);
-    let audience = Audience::new(40, 3, 7);
+    let audience = SimulatedAudience::new(40, 3, 7);
     let log = text(&audience.lines(1, combined));
     let first = count(&cloud, &function, "logs/1", log.as_bytes()).await;
     assert_eq!(first["outcome"], "counted");
@@ -152,7 +153,7 @@ async fn a_log_that_comes_again_changes_nothing_and_says_the_same() {
 async fn logs_of_the_same_minutes_that_come_at_once_all_count() {
     for window_s in [60, 90, 150] {
         let cloud = Cloud::stand_in();
-        let audience = Audience::new(200, 3, 8);
+        let audience = SimulatedAudience::new(200, 3, 8);
         let lines = audience.lines(8, combined);
         let window = window_s.to_string();
         let functions: Vec<Function> = (0..8)
@@ -191,7 +192,7 @@ fn together(functions: &[&Function]) -> Figures {
 async fn no_address_is_kept_reported_or_logged() {
     let cloud = Cloud::stand_in();
     let function = start(&cloud, &[("AWS_LAMBDA_LOG_LEVEL", "TRACE")]);
-    let audience = Audience::new(30, 2, 9);
+    let audience = SimulatedAudience::new(30, 2, 9);
     let mut log = text(&audience.lines(1, combined));
     log += "10.0.0.9 - - this line of 10.0.0.9 is broken\n";
     let answer = count(&cloud, &function, "logs/1", log.as_bytes()).await;
@@ -210,7 +211,7 @@ async fn no_address_is_kept_reported_or_logged() {
     for key in cloud.s3().keys(STATE, "") {
         let kept =
             String::from_utf8(cloud.s3().object(STATE, &key).unwrap().body.to_vec()).unwrap();
-        for Viewer { address, .. } in &audience.viewers {
+        for SimulatedViewer { address, .. } in &audience.viewers {
             for text in [&said, &kept, &key] {
                 assert!(!text.contains(address), "{address} in {text}");
                 assert!(
@@ -363,8 +364,8 @@ async fn a_window_of_minutes_ends_with_a_zero_whatever_log_comes_last() {
 async fn cloudwatch_logs_bring_lines_too() {
     let cloud = Cloud::stand_in();
     let function = start(&cloud, &[]);
-    let audience = Audience::new(20, 2, 10);
-    let batch = |lines: &[Line]| {
+    let audience = SimulatedAudience::new(20, 2, 10);
+    let batch = |lines: &[LogLine]| {
         let events: Vec<_> = lines
             .iter()
             .map(|line| json!({"id": "1", "timestamp": 1, "message": line.text}))
@@ -396,7 +397,7 @@ async fn cloudwatch_logs_bring_lines_too() {
 /// Promise P121.
 #[tokio::test]
 async fn viewers_are_known_by_what_the_key_says() {
-    let open = Audience::new(60, 3, 14);
+    let open = SimulatedAudience::new(60, 3, 14);
     // A house with one address, in which every player is another and every session, too.
     let mut house = open.clone();
     for (number, viewer) in house.viewers.iter_mut().enumerate() {
@@ -527,7 +528,7 @@ async fn a_long_log_of_many_viewers_is_held_in_memory_once() {
 #[tokio::test]
 async fn a_dry_run_says_the_figures_and_keeps_nothing() {
     let cloud = Cloud::stand_in();
-    let audience = Audience::new(20, 2, 11);
+    let audience = SimulatedAudience::new(20, 2, 11);
     let log = text(&audience.lines(1, combined));
     cloud.s3().put(BUCKET, "logs/1", log);
     let by_setting = start(&cloud, &[("DRY_RUN", "true")]);

@@ -73,7 +73,7 @@ async fn an_event_of_the_other_side_brings_back_the_one_that_is_away() {
 #[tokio::test]
 async fn what_is_cleared_where_nothing_was_cut_changes_nothing() {
     let stage = Stage::published(&[]).await;
-    let before = stage.everything();
+    let before = stage.snapshot();
     for event in [
         alert_cleared(A),
         alarm_ok(B),
@@ -85,15 +85,15 @@ async fn what_is_cleared_where_nothing_was_cut_changes_nothing() {
             "unchanged",
             "{event}"
         );
-        assert_eq!(stage.everything(), before);
+        assert_eq!(stage.snapshot(), before);
     }
     let stage = Stage::new();
-    let before = stage.everything();
+    let before = stage.snapshot();
     assert_eq!(
         run(&stage, &[], event("fail-back/schedule.json")).await["outcome"],
         "unchanged"
     );
-    assert_eq!(stage.everything(), before);
+    assert_eq!(stage.snapshot(), before);
 }
 
 /// Promise P51.

@@ -112,7 +112,7 @@ async fn which_alerts_count_is_a_setting() {
         "ALERT_TYPES",
         "Failed to Create Output File or Socket, RTMP Stream Not Found",
     )];
-    let before = stage.everything();
+    let before = stage.snapshot();
     assert_eq!(
         run(&stage, &types, alert_set(A)).await["outcome"],
         "ignored"
@@ -123,7 +123,7 @@ async fn which_alerts_count_is_a_setting() {
         "unchanged"
     );
     assert_eq!(run(&stage, &[], other.clone()).await["outcome"], "ignored");
-    assert_eq!(stage.everything(), before);
+    assert_eq!(stage.snapshot(), before);
     assert_eq!(run(&stage, &types, other).await["outcome"], "failed_over");
 }
 
@@ -242,7 +242,7 @@ async fn an_alert_that_comes_twice_does_nothing_the_second_time() {
         for event in [alert.clone(), alarm(A), by_hand(A)] {
             run(&stage, &settings, event).await;
         }
-        let before = stage.everything();
+        let before = stage.snapshot();
         for event in [
             alert.clone(),
             alarm(A),
@@ -254,7 +254,7 @@ async fn an_alert_that_comes_twice_does_nothing_the_second_time() {
                 "unchanged",
                 "{cut} {event}"
             );
-            assert_eq!(stage.everything(), before, "{cut} {event}");
+            assert_eq!(stage.snapshot(), before, "{cut} {event}");
         }
     }
 }
@@ -266,12 +266,12 @@ async fn an_alert_of_long_ago_is_not_taken_at_its_word() {
         let stage = Stage::published(&[]).await;
         let fail_over = stage.start("fail-over", &[]);
         let old = late(event.clone(), Duration::from_secs(125));
-        let before = stage.everything();
+        let before = stage.snapshot();
         assert_eq!(
             response(fail_over.invoke(old.clone()).await)["outcome"],
             "unchanged"
         );
-        assert_eq!(stage.everything(), before);
+        assert_eq!(stage.snapshot(), before);
         stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
         assert_eq!(
             response(fail_over.invoke(old).await)["outcome"],
@@ -298,12 +298,12 @@ async fn an_alert_from_before_the_side_came_back_is_not_taken_at_its_word() {
         response(stage.call("fail-back", &[], alert_cleared(A)).await)["outcome"],
         "failed_back"
     );
-    let before = stage.everything();
+    let before = stage.snapshot();
     assert_eq!(
         response(fail_over.invoke(alert.clone()).await)["outcome"],
         "unchanged"
     );
-    assert_eq!(stage.everything(), before);
+    assert_eq!(stage.snapshot(), before);
     stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
     assert_eq!(
         response(fail_over.invoke(alert).await)["outcome"],

@@ -7,7 +7,7 @@ mod stand_in_only;
 
 use serde_json::Value;
 use stand_in::ivs::Recording;
-use stories::{Cloud, Stored};
+use stories::{Cloud, StoredObject};
 
 const KEEP_HIGHEST: [(&str, &str); 1] = [("KEEP_RENDITIONS", "highest")];
 const MASTER: &str = "media/hls/master.m3u8";
@@ -15,7 +15,7 @@ const BYTE_RANGE: &str = "media/hls/byte-range-multivariant.m3u8";
 const ENDED: &str = "events/recording-ended.json";
 
 /// The texts that tell a player or a program what there is.
-async fn documents(cloud: &Cloud, bucket: &str, recording: &Recording) -> [Stored; 3] {
+async fn documents(cloud: &Cloud, bucket: &str, recording: &Recording) -> [StoredObject; 3] {
     let get = async |path| cloud.get(bucket, recording, path).await;
     [get(MASTER).await, get(BYTE_RANGE).await, get(ENDED).await]
 }

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{JoinHandle, sleep};
 use std::time::Duration;
-use stories::audience::Dice;
+use stories::audience::SeededRandom;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -226,7 +226,7 @@ fn however_often_the_daemon_is_killed_nothing_is_named_that_is_not_there() {
     live.s3.set_latency(Duration::from_millis(10));
     let checker = Checker::start(&live.s3);
     let mut encoder = ffmpeg(live.dir.path(), 3_600, &[]);
-    let mut dice = Dice::new(1);
+    let mut dice = SeededRandom::new(1);
     for kills in 1..=wanted {
         let mut daemon = live.daemon(&["--log", "json"]);
         sleep(Duration::from_millis(20 + dice.roll(250)));
@@ -255,7 +255,7 @@ fn whatever_s3_answers_nothing_is_named_that_is_not_there_and_the_stream_goes_on
     for seed in 0..3 {
         let live = Live::new();
         live.s3.set_latency(Duration::from_millis(10));
-        let mut dice = Dice::new(seed);
+        let mut dice = SeededRandom::new(seed);
         for call in 0..2_000 {
             let fault = match dice.roll(20) {
                 0 | 1 => Fault::status(500),

@@ -306,10 +306,10 @@ async fn the_first_side_comes_first_in_the_manifest_too() {
 #[tokio::test]
 async fn the_second_time_nothing_is_written() {
     let stage = Stage::published(&[]).await;
-    let before = stage.everything();
+    let before = stage.snapshot();
     stage.traffic.reset_calls();
     assert_eq!(run(&stage, &[]).await["outcome"], "unchanged");
-    assert_eq!(stage.everything(), before);
+    assert_eq!(stage.snapshot(), before);
     let calls = stage.traffic.calls();
     assert!(
         calls.iter().all(|call| call.operation.starts_with("Get")

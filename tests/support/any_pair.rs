@@ -4,7 +4,7 @@
 use crate::pair::{
     ALERT, CHANNELS, CONTROL, ENDPOINTS, INDEX, PUBLIC, STATE, STEERING, Stage, variants,
 };
-use crate::{Stored, event, response};
+use crate::{StoredObject, event, response};
 use aws_sdk_medialive::types::InputAttachment;
 use aws_sdk_mediapackage::types::HlsPackage;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
@@ -44,9 +44,9 @@ struct Elsewhere {
 
 /// All that On Air can change, as it is.
 #[derive(Debug, PartialEq)]
-pub struct Everything {
+pub struct AnyPairSnapshot {
     /// The state, the playlist and the steering manifest.
-    objects: [Option<Stored>; 3],
+    objects: [Option<StoredObject>; 3],
     endpoints: [Option<Value>; 2],
 }
 
@@ -152,7 +152,7 @@ impl AnyPair {
     }
 
     /// Makes the side's endpoint again, as a person may.
-    pub async fn make_again(&self, side: usize) {
+    pub async fn recreate_endpoint(&self, side: usize) {
         match &self.elsewhere {
             None => drop(self.stage.mediapackage.create(&json!({
                 "id": ENDPOINTS[side], "channelId": CHANNELS[side], "hlsPackage": {},
@@ -180,7 +180,7 @@ impl AnyPair {
     }
 
     /// The playlist. Nothing if there is none yet.
-    pub async fn index(&self) -> Option<Stored> {
+    pub async fn index(&self) -> Option<StoredObject> {
         self.get(PUBLIC, INDEX).await
     }
 
@@ -203,8 +203,8 @@ impl AnyPair {
     }
 
     /// All that On Air can change, to see whether it did.
-    pub async fn everything(&self) -> Everything {
-        Everything {
+    pub async fn snapshot(&self) -> AnyPairSnapshot {
+        AnyPairSnapshot {
             objects: [
                 self.get(CONTROL, STATE).await,
                 self.get(PUBLIC, INDEX).await,
@@ -222,12 +222,12 @@ impl AnyPair {
     }
 
     /// An object, by the bucket's name in stories.
-    async fn get(&self, bucket: &str, key: &str) -> Option<Stored> {
+    async fn get(&self, bucket: &str, key: &str) -> Option<StoredObject> {
         if let Some(elsewhere) = &self.elsewhere {
             return elsewhere.get(bucket, key).await;
         }
         let object = self.stage.s3.object(bucket, key)?;
-        Some(Stored {
+        Some(StoredObject {
             text: String::from_utf8_lossy(&object.body).into_owned(),
             content_type: object.content_type,
             cache_control: object.cache_control,
@@ -389,7 +389,7 @@ impl Elsewhere {
             .unwrap_or_else(|error| panic!("{key}: {error:?}"));
     }
 
-    async fn get(&self, bucket: &str, key: &str) -> Option<Stored> {
+    async fn get(&self, bucket: &str, key: &str) -> Option<StoredObject> {
         let answer = self
             .s3
             .get_object()
@@ -415,7 +415,7 @@ impl Elsewhere {
             .await
             .unwrap_or_else(|error| panic!("{key}: {error:?}"));
         let text = String::from_utf8_lossy(&body.to_vec()).into_owned();
-        Some(Stored {
+        Some(StoredObject {
             text,
             content_type,
             cache_control,

@@ -11,7 +11,7 @@ pub const BEGIN_S: i64 = 1_767_225_600;
 
 /// Somebody who watches one stream for a while, from one address or two servers' logs.
 #[derive(Debug, Clone)]
-pub struct Viewer {
+pub struct SimulatedViewer {
     /// His address, as all servers see it.
     pub address: String,
     /// His player.
@@ -30,9 +30,9 @@ pub struct Viewer {
 
 /// All of them.
 #[derive(Debug, Clone)]
-pub struct Audience {
+pub struct SimulatedAudience {
     /// Whoever watched.
-    pub viewers: Vec<Viewer>,
+    pub viewers: Vec<SimulatedViewer>,
     /// How long the logs are, in minutes.
     pub minutes: i64,
     /// Minutes of which all logs are lost.
@@ -41,7 +41,7 @@ pub struct Audience {
 
 /// A line of a log, and which server wrote it.
 #[derive(Debug, Clone)]
-pub struct Line {
+pub struct LogLine {
     /// In seconds after [`BEGIN_S`].
     pub at_s: i64,
     /// From 0.
@@ -51,9 +51,9 @@ pub struct Line {
 }
 
 /// Numbers that look random, and are the same each time (Knuth, MMIX).
-pub struct Dice(u64);
+pub struct SeededRandom(u64);
 
-impl Dice {
+impl SeededRandom {
     /// One row of numbers for each seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
@@ -93,15 +93,15 @@ impl Dice {
 const STREAMS: [&str; 3] = ["live/show", "live/other", "news"];
 const RENDITIONS: [&str; 3] = ["720p", "480p", "audio"];
 
-impl Audience {
+impl SimulatedAudience {
     /// So many viewers of three streams in so many minutes.
     pub fn new(viewers: usize, minutes: i64, seed: u64) -> Self {
-        let mut dice = Dice::new(seed);
+        let mut dice = SeededRandom::new(seed);
         let viewer = |number: usize| {
             let from_s = dice.below(minutes * 60);
             let stays_s = dice.below(400);
             let six = number.is_multiple_of(7);
-            Viewer {
+            SimulatedViewer {
                 address: match six {
                     true => format!("2001:db8::{number:x}"),
                     false => format!("10.{}.{}.{}", number >> 16, number >> 8 & 255, number & 255),
@@ -147,7 +147,11 @@ impl Audience {
 
     /// The lines of all servers, in the order of time. Each viewer goes from one server to the
     /// other now and then.
-    pub fn lines(&self, servers: usize, line: impl Fn(&Viewer, i64, &str) -> String) -> Vec<Line> {
+    pub fn lines(
+        &self,
+        servers: usize,
+        line: impl Fn(&SimulatedViewer, i64, &str) -> String,
+    ) -> Vec<LogLine> {
         let mut lines = Vec::new();
         for (number, viewer) in self.viewers.iter().enumerate() {
             let times = (viewer.from_s..=viewer.to_s).filter(|at_s| viewer.asks_at(*at_s));
@@ -162,7 +166,7 @@ impl Audience {
                     BEGIN_S + at_s,
                     &format!("/{}/{rendition}/{file}", viewer.stream),
                 );
-                lines.push(Line {
+                lines.push(LogLine {
                     at_s,
                     server: (number + count) % servers,
                     text,
@@ -176,7 +180,7 @@ impl Audience {
             for server in 0..servers {
                 let at_s = minute * 60 + 30;
                 let text = line(&stranger, BEGIN_S + at_s, "/robots.txt");
-                lines.push(Line { at_s, server, text });
+                lines.push(LogLine { at_s, server, text });
             }
         }
         lines.retain(|line| !self.lost.contains(&(line.at_s / 60)));
@@ -185,7 +189,7 @@ impl Audience {
     }
 }
 
-impl Viewer {
+impl SimulatedViewer {
     fn request<'a>(&'a self, at_s: i64, path: &'a str) -> Request<'a> {
         Request {
             at_s,
@@ -210,14 +214,14 @@ pub fn at(minute: i64) -> String {
 }
 
 /// As nginx and Apache write it, here in the time of Newfoundland.
-pub fn combined(viewer: &Viewer, at_s: i64, path: &str) -> String {
+pub fn combined(viewer: &SimulatedViewer, at_s: i64, path: &str) -> String {
     access_log::combined(&viewer.request(at_s, path), -12_600)
 }
 
 /// As nginx writes it behind a proxy, in its example `main`.
-pub fn forwarded(viewer: &Viewer, at_s: i64, path: &str) -> String {
+pub fn forwarded(viewer: &SimulatedViewer, at_s: i64, path: &str) -> String {
     let line = combined(
-        &Viewer {
+        &SimulatedViewer {
             address: "10.255.0.1".to_owned(),
             ..viewer.clone()
         },
@@ -229,7 +233,7 @@ pub fn forwarded(viewer: &Viewer, at_s: i64, path: &str) -> String {
 }
 
 /// As CloudFront writes it. The session of the player is in the query.
-pub fn cloudfront(viewer: &Viewer, at_s: i64, path: &str) -> String {
+pub fn cloudfront(viewer: &SimulatedViewer, at_s: i64, path: &str) -> String {
     let query = format!("CMCD=br%253D3200%252Csid%253D%2522{}%2522", viewer.sid);
     access_log::cloudfront(&Request {
         query: &query,
@@ -238,11 +242,11 @@ pub fn cloudfront(viewer: &Viewer, at_s: i64, path: &str) -> String {
 }
 
 /// As an Application Load Balancer writes it.
-pub fn alb(viewer: &Viewer, at_s: i64, path: &str) -> String {
+pub fn alb(viewer: &SimulatedViewer, at_s: i64, path: &str) -> String {
     access_log::alb(&viewer.request(at_s, path))
 }
 
 /// As the proxy of `origin/` writes it.
-pub fn onair(viewer: &Viewer, at_s: i64, path: &str) -> String {
+pub fn onair(viewer: &SimulatedViewer, at_s: i64, path: &str) -> String {
     access_log::onair(&viewer.request(at_s, path))
 }

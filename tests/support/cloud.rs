@@ -25,7 +25,7 @@ pub struct Cloud {
 
 /// An object as a reader gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredObject {
     /// The body.
     pub text: String,
     /// `Content-Type`
@@ -247,7 +247,7 @@ impl Cloud {
     }
 
     /// An object of a recording, by its path there.
-    pub async fn get(&self, bucket: &str, recording: &Recording, path: &str) -> Stored {
+    pub async fn get(&self, bucket: &str, recording: &Recording, path: &str) -> StoredObject {
         let key = format!("{}/{path}", recording.prefix);
         let answer = self
             .client
@@ -271,7 +271,7 @@ impl Cloud {
             .await
             .unwrap_or_else(|error| panic!("{key}: {error:?}"));
         let text = String::from_utf8_lossy(&body.to_vec()).into_owned();
-        Stored {
+        StoredObject {
             text,
             content_type,
             cache_control,

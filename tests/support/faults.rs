@@ -51,7 +51,7 @@ impl Disruption {
 }
 
 /// A function in a world of its own, and the event that it is about to get.
-pub struct Run<W> {
+pub struct PreparedRun<W> {
     /// Where all that the function changes is kept.
     pub world: W,
     /// The world's traffic. The next request has index 0.
@@ -63,7 +63,7 @@ pub struct Run<W> {
 }
 
 /// A run in which one request went wrong, and what the function answered.
-pub struct Disrupted<W> {
+pub struct DisruptedRun<W> {
     /// The world after it.
     pub world: W,
     /// The function. It has ended if it was killed.
@@ -78,7 +78,7 @@ pub struct Disrupted<W> {
     pub answer: Answer,
 }
 
-impl<W> fmt::Display for Disrupted<W> {
+impl<W> fmt::Display for DisruptedRun<W> {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             disruption,
@@ -94,10 +94,10 @@ impl<W> fmt::Display for Disrupted<W> {
     }
 }
 
-impl<W> Disrupted<W> {
+impl<W> DisruptedRun<W> {
     /// Invokes the function while one request goes wrong.
-    async fn at(run: Run<W>, request: usize, disruption: Disruption) -> Self {
-        let Run {
+    async fn at(run: PreparedRun<W>, request: usize, disruption: Disruption) -> Self {
+        let PreparedRun {
             world,
             traffic,
             function,
@@ -150,11 +150,11 @@ impl<W> Disrupted<W> {
 pub async fn every_request_disrupted<W, E>(
     scene: &str,
     disruptions: &[Disruption],
-    prepare: impl AsyncFn() -> Run<W>,
+    prepare: impl AsyncFn() -> PreparedRun<W>,
     undisturbed: impl AsyncFnOnce(W, &Function, Answer) -> E,
-    check: impl AsyncFn(&E, Disrupted<W>),
+    check: impl AsyncFn(&E, DisruptedRun<W>),
 ) -> Vec<Call> {
-    let Run {
+    let PreparedRun {
         world,
         traffic,
         function,
@@ -174,7 +174,7 @@ pub async fn every_request_disrupted<W, E>(
         let case = async {
             let run = prepare().await;
             assert!(run.traffic.calls().is_empty(), "prepare() made requests: call traffic.reset_calls() so that the run starts at index 0");
-            check(&expected, Disrupted::at(run, request, disruption.clone()).await).await;
+            check(&expected, DisruptedRun::at(run, request, disruption.clone()).await).await;
         };
         if let Err(panic) = AssertUnwindSafe(case).catch_unwind().await {
             let undisturbed = &calls[request];

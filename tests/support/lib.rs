@@ -8,7 +8,7 @@ pub mod fleet;
 pub mod pair;
 
 pub use any_pair::AnyPair;
-pub use cloud::{Cloud, Stored};
+pub use cloud::{Cloud, StoredObject};
 pub use scenes::recording::BUCKET;
 pub use scenes::root;
 

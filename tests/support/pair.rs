@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 pub use scenes::pair::{ALERT, CHANNELS, CONTROL, ENDPOINTS, INDEX, PUBLIC, STATE, STEERING};
 pub use scenes::time;
 
-/// Calls that a [`Watch`] sees: more than any run makes.
+/// Calls that a [`ViewerMonitor`] sees: more than any run makes.
 const WATCHED_CALLS: usize = 150;
 
 /// A pair named `show`, as it is before the first event, and its functions.
@@ -127,15 +127,15 @@ impl Stage {
 
 /// All that On Air can change, as it is.
 #[derive(Debug, PartialEq)]
-pub struct Everything {
+pub struct PairSnapshot {
     buckets: [Snapshot; 2],
     endpoints: [Option<Value>; 2],
 }
 
 impl Stage {
     /// All that On Air can change, to see whether it did.
-    pub fn everything(&self) -> Everything {
-        Everything {
+    pub fn snapshot(&self) -> PairSnapshot {
+        PairSnapshot {
             buckets: [CONTROL, PUBLIC].map(|bucket| self.s3.snapshot(bucket)),
             endpoints: ENDPOINTS.map(|endpoint| self.mediapackage.endpoint(endpoint)),
         }
@@ -177,16 +177,16 @@ impl Stage {
 
     /// From now on looks at every call whether viewers have somewhere to go. The next call has
     /// index 0.
-    pub fn watch(&self) -> Watch {
-        let (eyes, seen) = (Eyes::of(self), Arc::default());
+    pub fn monitor_viewers(&self) -> ViewerMonitor {
+        let (view, seen) = (ViewerView::of(self), Arc::default());
         self.traffic.reset_calls();
         for call in 0..WATCHED_CALLS {
-            let (eyes, seen) = (eyes.clone(), Arc::clone(&seen));
+            let (view, seen) = (view.clone(), Arc::clone(&seen));
             self.traffic.before_call(call, move || {
-                eyes.look(&format!("before call {call}"), &seen)
+                view.look(&format!("before call {call}"), &seen)
             });
         }
-        Watch { eyes, seen }
+        ViewerMonitor { view, seen }
     }
 
     /// The base URLs of the endpoints that there are, whether they are denied or not. `None` for
@@ -202,15 +202,15 @@ impl Stage {
 }
 
 /// Sees to it that at every call, and at the end, viewers have somewhere to go.
-pub struct Watch {
-    eyes: Eyes,
+pub struct ViewerMonitor {
+    view: ViewerView,
     seen: Arc<Mutex<Vec<String>>>,
 }
 
-impl Watch {
+impl ViewerMonitor {
     /// What was wrong, and when.
     pub fn breaches(&self) -> Vec<String> {
-        self.eyes.look("at the end", &self.seen);
+        self.view.look("at the end", &self.seen);
         self.seen
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -220,12 +220,12 @@ impl Watch {
 
 /// Sees what viewers see, at one moment.
 #[derive(Clone)]
-struct Eyes {
+struct ViewerView {
     buckets: Buckets,
     endpoints: Endpoints,
 }
 
-impl Eyes {
+impl ViewerView {
     fn of(stage: &Stage) -> Self {
         Self {
             buckets: Buckets::clone(&stage.s3),

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 use stand_in::{Answer, Fault};
-use stories::faults::{Disrupted, Disruption, Run, every_request_disrupted, usual};
+use stories::faults::{DisruptedRun, Disruption, PreparedRun, every_request_disrupted, usual};
 use stories::fleet::{Fleet, GROUP, INSTANCE, OTHER, launched, playbook, terminating, tick};
 use stories::response;
 
@@ -58,7 +58,7 @@ fn a_termination() -> Value {
 }
 
 /// The group before the run, and the function that is about to get the event.
-async fn before(scene: Scene) -> Run<Fleet> {
+async fn before(scene: Scene) -> PreparedRun<Fleet> {
     let fleet = Fleet::new();
     (scene.prepare)(&fleet);
     let function = fleet.start(&[]);
@@ -67,7 +67,7 @@ async fn before(scene: Scene) -> Run<Fleet> {
         agents(&fleet);
     }
     fleet.traffic.reset_calls();
-    Run {
+    PreparedRun {
         traffic: fleet.traffic.clone(),
         world: fleet,
         function,
@@ -76,9 +76,9 @@ async fn before(scene: Scene) -> Run<Fleet> {
 }
 
 /// What comes after a disrupted run: the same event if the run failed, the agents, the schedule.
-async fn ends_the_same(scene: Scene, disrupted: Disrupted<Fleet>) {
+async fn ends_the_same(scene: Scene, disrupted: DisruptedRun<Fleet>) {
     let when = format!("{}: {disrupted}", scene.name);
-    let Disrupted {
+    let DisruptedRun {
         world: fleet,
         event,
         disruption,

@@ -2,7 +2,7 @@
 
 use super::{count, delivered, gzip, reported, start, text};
 use std::process;
-use stories::audience::{Audience, CLOUDFRONT_HEAD, alb, cloudfront, combined, onair};
+use stories::audience::{CLOUDFRONT_HEAD, SimulatedAudience, alb, cloudfront, combined, onair};
 use stories::{Cloud, error};
 
 /// Minutes are kept under names that the secret goes into. All of these stories tell of the same
@@ -14,7 +14,7 @@ fn secret(story: &str) -> String {
 /// Promise P121.
 #[tokio::test]
 async fn a_log_of_each_format_plain_or_packed_is_counted() {
-    let audience = Audience::new(30, 3, 12);
+    let audience = SimulatedAudience::new(30, 3, 12);
     let formats: [(&str, String); 4] = [
         ("combined", text(&audience.lines(1, combined))),
         (
@@ -53,7 +53,7 @@ async fn a_log_of_each_format_plain_or_packed_is_counted() {
 #[tokio::test]
 async fn a_minute_in_two_logs_is_counted_as_one() {
     let cloud = Cloud::any().await;
-    let audience = Audience::new(30, 3, 13);
+    let audience = SimulatedAudience::new(30, 3, 13);
     let lines = audience.lines(2, combined);
     let secret = secret("two logs");
     let settings = [("VIEWER_SECRET", secret.as_str()), ("WINDOW_SECONDS", "90")];

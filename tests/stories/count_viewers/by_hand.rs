@@ -7,7 +7,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use stories::audience::{
-    Audience, CLOUDFRONT_HEAD, Dice, alb, at, cloudfront, combined, forwarded, onair,
+    CLOUDFRONT_HEAD, SeededRandom, SimulatedAudience, alb, at, cloudfront, combined, forwarded,
+    onair,
 };
 use tempfile::TempDir;
 
@@ -56,9 +57,9 @@ fn folder(files: &[(&str, &[u8])]) -> TempDir {
 /// Promises P118, P121 and P129.
 #[test]
 fn each_format_window_order_and_packing_ends_in_the_truth() {
-    let mut dice = Dice::new(40);
+    let mut dice = SeededRandom::new(40);
     for (number, window_s) in [60, 30, 90, 120, 150, 600].into_iter().enumerate() {
-        let audience = Audience::new(200, 12, 40 + u64::try_from(number).unwrap());
+        let audience = SimulatedAudience::new(200, 12, 40 + u64::try_from(number).unwrap());
         let truth = audience.truth(window_s);
         let window = window_s.to_string();
         for (format, head, lines) in [
@@ -99,7 +100,7 @@ fn each_format_window_order_and_packing_ends_in_the_truth() {
 /// Promise P121.
 #[test]
 fn viewers_are_known_by_what_the_key_says() {
-    let mut audience = Audience::new(60, 4, 50);
+    let mut audience = SimulatedAudience::new(60, 4, 50);
     let own = audience.truth(60);
     let folder = folder(&[("forwarded", text(&audience.lines(1, forwarded)).as_bytes())]);
     let proxies = [
@@ -158,7 +159,7 @@ fn viewers_are_known_by_what_the_key_says() {
 /// Promises P119 and P129.
 #[test]
 fn a_table_shows_figures_bars_and_what_has_no_log() {
-    let mut audience = Audience::new(100, 9, 60);
+    let mut audience = SimulatedAudience::new(100, 9, 60);
     audience.lost = [3, 4].into();
     let folder = folder(&[("access.log", text(&audience.lines(1, combined)).as_bytes())]);
     assert_eq!(figures(folder.path(), &["access.log"]), audience.truth(60));
@@ -205,7 +206,7 @@ fn a_table_shows_figures_bars_and_what_has_no_log() {
 /// Promise P130.
 #[test]
 fn a_file_that_cannot_be_read_is_named_and_the_others_are_counted() {
-    let audience = Audience::new(40, 3, 70);
+    let audience = SimulatedAudience::new(40, 3, 70);
     let log = text(&audience.lines(1, combined));
     let packed = gzip(log.as_bytes());
     let folder = folder(&[
@@ -260,7 +261,7 @@ fn a_file_that_cannot_be_read_is_named_and_the_others_are_counted() {
 /// Promise P130.
 #[test]
 fn a_file_of_which_a_part_cannot_be_understood_is_named() {
-    let audience = Audience::new(40, 3, 72);
+    let audience = SimulatedAudience::new(40, 3, 72);
     let log = text(&audience.lines(1, combined));
     let lines = log.lines().count();
     let other = "another format\n";
@@ -279,7 +280,7 @@ fn a_file_of_which_a_part_cannot_be_understood_is_named() {
 /// Promise P121.
 #[test]
 fn a_column_that_is_missing_is_named_if_it_is_needed() {
-    let audience = Audience::new(40, 3, 71);
+    let audience = SimulatedAudience::new(40, 3, 71);
     // CloudFront writes the columns that were chosen.
     let without = |left_out: &str| {
         let (version, fields) = CLOUDFRONT_HEAD.trim_end().split_once("#Fields: ").unwrap();
@@ -368,7 +369,7 @@ fn a_gzip_bomb_ends_at_a_limit() {
     let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let zeros = vec![0; 16 << 20];
     (0..65).for_each(|_| std::io::Write::write_all(&mut bomb, &zeros).unwrap());
-    let audience = Audience::new(10, 1, 80);
+    let audience = SimulatedAudience::new(10, 1, 80);
     let log = text(&audience.lines(1, combined));
     let folder = folder(&[
         ("bomb.gz", &bomb.finish().unwrap()),

@@ -4,14 +4,14 @@
 use super::{STATE, count, delivered, reported, start, text, together};
 use stand_in::{Answer, Fault, Function};
 use std::time::{Duration, Instant};
-use stories::audience::{Audience, combined};
-use stories::faults::{Disruption, Run, every_request_disrupted, usual};
+use stories::audience::{SimulatedAudience, combined};
+use stories::faults::{Disruption, PreparedRun, every_request_disrupted, usual};
 use stories::{BUCKET, Cloud, error, response};
 
 /// Promise P128.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_fails_and_wherever_it_dies_the_same_event_again_ends_the_same() {
-    let audience = Audience::new(30, 2, 30);
+    let audience = SimulatedAudience::new(30, 2, 30);
     let lines = audience.lines(2, combined);
     let logs = [0, 1].map(|server| text(lines.iter().filter(|line| line.server == server)));
     // The first log has been counted. The second one is about to be, by another process.
@@ -27,7 +27,7 @@ async fn whatever_fails_and_wherever_it_dies_the_same_event_again_ends_the_same(
         cloud.s3().reset_calls();
         let function = start(&cloud, &[]);
         let (traffic, event) = (cloud.s3().traffic().clone(), delivered("logs/1"));
-        Run {
+        PreparedRun {
             world: (cloud, first),
             traffic,
             function,
@@ -81,7 +81,7 @@ async fn whatever_fails_and_wherever_it_dies_the_same_event_again_ends_the_same(
 async fn whoever_adds_to_a_minute_at_the_same_time_is_waited_for() {
     const OTHERS: usize = 13;
     let cloud = Cloud::stand_in();
-    let audience = Audience::new(20, 1, 31);
+    let audience = SimulatedAudience::new(20, 1, 31);
     cloud
         .s3()
         .put(BUCKET, "logs/1", text(&audience.lines(1, combined)));
@@ -108,7 +108,7 @@ async fn whoever_adds_to_a_minute_at_the_same_time_is_waited_for() {
 async fn when_others_write_to_a_minute_all_the_time_it_says_so_and_what_to_do() {
     let cloud = Cloud::stand_in();
     let function = start(&cloud, &[]);
-    let mut audience = Audience::new(20, 1, 32);
+    let mut audience = SimulatedAudience::new(20, 1, 32);
     let all = text(&audience.lines(1, combined));
     audience.viewers.truncate(10);
     count(

@@ -5,7 +5,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use std::io::Write as _;
-use stories::audience::{Audience, combined};
+use stories::audience::{SimulatedAudience, combined};
 use stories::{BUCKET, Cloud, error, response};
 
 /// How much of a damaged log counts.
@@ -47,7 +47,7 @@ fn broken(log: &str) -> (Vec<u8>, u64) {
 async fn lines_that_cannot_be_understood_are_counted_apart_and_hinder_nothing() {
     let cloud = Cloud::stand_in();
     let function = start(&cloud, &[]);
-    let audience = Audience::new(30, 3, 20);
+    let audience = SimulatedAudience::new(30, 3, 20);
     let (log, malformed) = broken(&text(&audience.lines(1, combined)));
     let answer = count(&cloud, &function, "logs/1", &log).await;
     assert_eq!(
@@ -74,7 +74,7 @@ async fn lines_that_cannot_be_understood_are_counted_apart_and_hinder_nothing() 
 /// Promise P126.
 #[tokio::test]
 async fn a_damaged_log_is_counted_as_far_as_it_goes_and_then_reported() {
-    let audience = Audience::new(300, 3, 21);
+    let audience = SimulatedAudience::new(300, 3, 21);
     let log = text(&audience.lines(1, combined));
     let packed = gzip(log.as_bytes());
     let cut = packed[..packed.len() / 2].to_vec();
@@ -351,7 +351,7 @@ async fn a_log_of_all_times_is_refused() {
 /// Promise P127.
 #[tokio::test]
 async fn a_minute_that_somebody_damaged_is_named_and_nothing_is_lost() {
-    let audience = Audience::new(20, 2, 22);
+    let audience = SimulatedAudience::new(20, 2, 22);
     let log = text(&audience.lines(1, combined));
     let cloud = Cloud::stand_in();
     count(&cloud, &start(&cloud, &[]), "logs/1", log.as_bytes()).await;

@@ -20,7 +20,7 @@ async fn assert_planned(
     event: Value,
     steps: Value,
 ) {
-    let before = stage.everything();
+    let before = stage.snapshot();
     let always: Vec<_> = settings
         .iter()
         .chain(&[("DRY_RUN", "true")])
@@ -38,7 +38,7 @@ async fn assert_planned(
             "{stem} {answer:#}"
         );
     }
-    assert_eq!(stage.everything(), before, "{stem}");
+    assert_eq!(stage.snapshot(), before, "{stem}");
     let changes = |operation: &str| {
         ["Put", "Delete", "Create", "Update"]
             .iter()
@@ -57,14 +57,14 @@ async fn assert_planned(
         ["failed_over", "failed_back", "published"].contains(&answer["outcome"].as_str().unwrap()),
         "{answer:#}"
     );
-    assert_ne!(stage.everything(), before, "{stem}");
+    assert_ne!(stage.snapshot(), before, "{stem}");
 }
 
 /// Promise P59.
 #[tokio::test]
 async fn a_dry_run_of_publishing_shows_what_would_be_published() {
     let stage = Stage::new();
-    let before = stage.everything();
+    let before = stage.snapshot();
     let answers = [
         stage
             .call(
@@ -81,7 +81,7 @@ async fn a_dry_run_of_publishing_shows_what_would_be_published() {
             )
             .await,
     ];
-    assert_eq!(stage.everything(), before);
+    assert_eq!(stage.snapshot(), before);
     stage.publish(&[]).await;
     for answer in answers.map(response) {
         assert_eq!(
@@ -157,7 +157,7 @@ async fn a_dry_run_of_a_fail_back_says_its_next_step() {
     let settings = [("CUT", "delete")];
     let stage = Stage::published(&settings).await;
     response(stage.call("fail-over", &settings, alert_set(A)).await);
-    let before = stage.everything();
+    let before = stage.snapshot();
     let answer = response(
         stage
             .call("fail-back", &settings, event("fail-back/dry-run.json"))
@@ -167,7 +167,7 @@ async fn a_dry_run_of_a_fail_back_says_its_next_step() {
         (&answer["outcome"], &answer["steps"]),
         (&json!("planned"), &json!(["restore A"]))
     );
-    assert_eq!(stage.everything(), before);
+    assert_eq!(stage.snapshot(), before);
     assert_planned(
         &stage,
         "fail-back",
@@ -193,14 +193,14 @@ async fn a_dry_run_remembers_nothing() {
     let no_time = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:1\n#EXTINF:1,\n1.ts\n";
     let stage = Stage::published(&settings).await;
     response(stage.call("fail-over", &settings, alert_set(A)).await);
-    let before = stage.everything();
+    let before = stage.snapshot();
     let answer = response(
         stage
             .call("fail-back", &settings, dry(alert_cleared(A)))
             .await,
     );
     assert_eq!(answer["outcome"], "unchanged");
-    assert_eq!(stage.everything(), before);
+    assert_eq!(stage.snapshot(), before);
     // Nothing of a side that is on its way, or of one that the schedule sees.
     stage
         .mediapackage
@@ -222,12 +222,12 @@ async fn a_dry_run_remembers_nothing() {
             .mediapackage
             .set_reply(endpoint, "index_1.m3u8", Reply::Text(no_time.to_owned()));
     }
-    let before = stage.everything();
+    let before = stage.snapshot();
     assert_eq!(
         response(stage.call("fail-back", &settings, dry(by_hand(A))).await)["outcome"],
         "held"
     );
-    assert_eq!(stage.everything(), before);
+    assert_eq!(stage.snapshot(), before);
     let looked = response(
         stage
             .call(
@@ -244,7 +244,7 @@ async fn a_dry_run_remembers_nothing() {
             .starts_with("B: its media playlist tells no time"),
         "{looked:#}"
     );
-    assert_eq!(stage.everything(), before);
+    assert_eq!(stage.snapshot(), before);
 }
 
 /// Promise P60.

@@ -42,11 +42,11 @@ async fn bring_back(pair: &AnyPair, settings: &[(&str, &str)], event: Value) {
 
 /// Runs again, which changes nothing.
 async fn run_again(pair: &AnyPair, settings: &[(&str, &str)]) {
-    let before = pair.everything().await;
+    let before = pair.snapshot().await;
     for event in [alert_cleared(A), event("fail-back/schedule.json")] {
         let answer = run(pair, settings, event).await;
         assert_eq!(answer["outcome"], "unchanged", "{answer:#}");
-        assert_eq!(pair.everything().await, before);
+        assert_eq!(pair.snapshot().await, before);
     }
 }
 

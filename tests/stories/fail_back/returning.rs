@@ -459,12 +459,12 @@ async fn a_person_brings_a_side_back_without_waiting() {
 #[tokio::test]
 async fn a_person_leads_viewers_to_a_side_that_is_live_and_moves() {
     let stage = Stage::published(&[]).await;
-    let before = stage.everything();
+    let before = stage.snapshot();
     stage
         .mediapackage
         .set_reply(ENDPOINTS[B], "index_1.m3u8", Reply::Status(404));
     assert_eq!(run(&stage, &[], by_hand(B)).await["outcome"], "held");
-    assert_eq!(stage.everything(), before);
+    assert_eq!(stage.snapshot(), before);
     stage.mediapackage.clear_replies(ENDPOINTS[B]);
     let answer = run(&stage, &[], by_hand(B)).await;
     assert_eq!(
@@ -476,9 +476,9 @@ async fn a_person_leads_viewers_to_a_side_that_is_live_and_moves() {
     );
     assert_eq!(stage.steering()["PATHWAY-PRIORITY"], json!(["B", "A"]));
     assert_eq!(stage.variants()[0].0, "B");
-    let before = stage.everything();
+    let before = stage.snapshot();
     assert_eq!(run(&stage, &[], by_hand(B)).await["outcome"], "unchanged");
-    assert_eq!(stage.everything(), before);
+    assert_eq!(stage.snapshot(), before);
 }
 
 /// Promise P53: a side that was cut in one way comes back in that way, whatever is set now.
@@ -486,13 +486,13 @@ async fn a_person_leads_viewers_to_a_side_that_is_live_and_moves() {
 async fn how_a_side_was_cut_is_remembered_and_not_looked_up_in_the_settings() {
     for (then, now) in [("deny", "delete"), ("delete", "none"), ("none", "deny")] {
         let stage = cut(&[("CUT", then)], A).await;
-        let before = stage.everything();
+        let before = stage.snapshot();
         assert_eq!(
             fail_over(&stage, &[("CUT", now)], alert_set(A)).await["outcome"],
             "unchanged",
             "{then} {now}"
         );
-        assert_eq!(stage.everything(), before);
+        assert_eq!(stage.snapshot(), before);
         let begin = SystemTime::now();
         assert_eq!(
             run(&stage, &[("CUT", now)], alert_cleared(A)).await["outcome"],

@@ -76,12 +76,12 @@ async fn deleting_on_an_alert_leaves_no_endpoint_and_everybody_on_the_other_side
 #[tokio::test]
 async fn deleting_on_what_the_schedule_finds_set() {
     let pair = published().await;
-    let before = pair.everything().await;
+    let before = pair.snapshot().await;
     assert_eq!(
         run(&pair, &DELETE, event("fail-over/schedule.json")).await["outcome"],
         "unchanged"
     );
-    assert_eq!(pair.everything().await, before);
+    assert_eq!(pair.snapshot().await, before);
     pair.set_alert(B).await;
     let answer = run(&pair, &DELETE, event("fail-over/schedule.json")).await;
     assert_eq!(
@@ -126,13 +126,13 @@ async fn deleting_once_is_all_also_where_somebody_made_the_endpoint_again() {
     ];
     for is_made_again in [false, true] {
         if is_made_again {
-            pair.make_again(A).await;
+            pair.recreate_endpoint(A).await;
         }
-        let before = pair.everything().await;
+        let before = pair.snapshot().await;
         for event in &repeated {
             let answer = run(&pair, &DELETE, event.clone()).await;
             assert_eq!(answer["outcome"], "unchanged", "{event}: {answer:#}");
-            assert_eq!(pair.everything().await, before, "{event}");
+            assert_eq!(pair.snapshot().await, before, "{event}");
         }
     }
 }
@@ -161,10 +161,10 @@ async fn denying_changes_whether_it_serves_and_nothing_else_and_only_once() {
     );
     assert_eq!(pair.steering().await["PATHWAY-PRIORITY"], json!(["B", "A"]));
     assert_eq!(pathways(&pair).await, ["B", "A", "B", "A", "B", "A"]);
-    let before = pair.everything().await;
+    let before = pair.snapshot().await;
     for event in [alert_set(A), event("fail-over/schedule.json")] {
         assert_eq!(run(&pair, &DENY, event).await["outcome"], "unchanged");
-        assert_eq!(pair.everything().await, before);
+        assert_eq!(pair.snapshot().await, before);
     }
 }
 

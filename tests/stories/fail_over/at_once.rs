@@ -4,7 +4,7 @@ use super::{A, B};
 use serde_json::Value;
 use stand_in::Function;
 use std::time::Duration;
-use stories::pair::{ALERT, CHANNELS, Stage, Watch, alert_cleared, alert_set, by_hand};
+use stories::pair::{ALERT, CHANNELS, Stage, ViewerMonitor, alert_cleared, alert_set, by_hand};
 use stories::{event, response};
 
 /// How often two runs meet.
@@ -32,8 +32,8 @@ async fn reset_pair(stage: &Stage, publish_playlist: &Function) {
 }
 
 /// From now on every request takes its time and is watched. Returns when each of two runs begins.
-fn start_watched_race(stage: &Stage, repetition: u64) -> (Watch, Duration, Duration) {
-    let watch = stage.watch();
+fn start_watched_race(stage: &Stage, repetition: u64) -> (ViewerMonitor, Duration, Duration) {
+    let watch = stage.monitor_viewers();
     stage.traffic.set_latency(Duration::from_millis(4));
     let (a, b) = head_start(repetition);
     (watch, a, b)
@@ -50,12 +50,12 @@ async fn run_schedules_until_stable(
     fail_over: &Function,
     fail_back: &Function,
 ) -> Vec<String> {
-    let watch = stage.watch();
+    let watch = stage.monitor_viewers();
     for _ in 0..4 {
-        let before = stage.everything();
+        let before = stage.snapshot();
         response(fail_over.invoke(event("fail-over/schedule.json")).await);
         response(fail_back.invoke(event("fail-back/schedule.json")).await);
-        if stage.everything() == before {
+        if stage.snapshot() == before {
             return watch.breaches();
         }
     }

@@ -147,7 +147,7 @@ async fn an_endpoint_that_somebody_made_again_is_left_alone() {
         stage
             .medialive
             .set_alert(CHANNELS[A], 0, "Video Not Detected");
-        let before = stage.everything();
+        let before = stage.snapshot();
         for event in [alert_set(A), event("fail-over/schedule.json"), by_hand(A)] {
             let answer = run(&stage, &settings, event).await;
             let note = "endpoint show-a-hls was made again since A was cut, and is left alone";
@@ -156,7 +156,7 @@ async fn an_endpoint_that_somebody_made_again_is_left_alone() {
                 (&json!("unchanged"), &json!([note]))
             );
         }
-        assert_eq!(stage.everything(), before, "{cut}");
+        assert_eq!(stage.snapshot(), before, "{cut}");
     }
 }
 

@@ -9,9 +9,10 @@ use serde_json::Value;
 use stand_in::{Answer, Call, Fault, Function, Object};
 use std::collections::HashSet;
 use std::sync::Mutex;
-use stories::faults::{Disrupted, Disruption, Run, every_request_disrupted, usual};
+use stories::faults::{DisruptedRun, Disruption, PreparedRun, every_request_disrupted, usual};
 use stories::pair::{
-    ALERT, CHANNELS, CONTROL, ENDPOINTS, INDEX, PUBLIC, STATE, STEERING, Stage, Watch, alert_set,
+    ALERT, CHANNELS, CONTROL, ENDPOINTS, INDEX, PUBLIC, STATE, STEERING, Stage, ViewerMonitor,
+    alert_set,
 };
 use stories::{event, response};
 
@@ -99,14 +100,14 @@ async fn schedules(scene: &Scene, stage: &Stage) {
     }
 }
 
-fn assert_bearable(watch: &Watch, when: &str) {
+fn assert_bearable(watch: &ViewerMonitor, when: &str) {
     let breaches = watch.breaches();
     assert!(breaches.is_empty(), "{when}: {breaches:#?}");
 }
 
 /// The same, but where players cannot be told, the side that is lost is cut all the same: they go
 /// by themselves.
-fn assert_bearable_after(watch: &Watch, struck: &Call, when: &str) {
+fn assert_bearable_after(watch: &ViewerMonitor, struck: &Call, when: &str) {
     let mut breaches = watch.breaches();
     breaches.retain(|breach| {
         struck.key != STEERING || !breach.contains("viewers are steered to what does not serve")
@@ -117,7 +118,7 @@ fn assert_bearable_after(watch: &Watch, struck: &Call, when: &str) {
 /// A stage, and what was seen of it at each call so far.
 struct Watched {
     stage: Stage,
-    watch: Watch,
+    watch: ViewerMonitor,
 }
 
 /// A run that went well, and what was seen of others.
@@ -129,13 +130,13 @@ struct Expected {
 }
 
 /// What comes after a disrupted run: the same event if it would come again, and the schedules.
-async fn ends_the_same(scene: &Scene, expected: &Expected, disrupted: Disrupted<Watched>) {
+async fn ends_the_same(scene: &Scene, expected: &Expected, disrupted: DisruptedRun<Watched>) {
     let Expected {
         undisturbed,
         ended_well,
     } = expected;
     let when = format!("{} {:?}: {disrupted}", scene.stem, scene.settings);
-    let Disrupted {
+    let DisruptedRun {
         world: Watched { stage, watch },
         function,
         event,
@@ -171,7 +172,7 @@ async fn ends_the_same(scene: &Scene, expected: &Expected, disrupted: Disrupted<
     if is_done || ended_well.lock().unwrap().contains(&left) {
         return;
     }
-    let watch = stage.watch();
+    let watch = stage.monitor_viewers();
     if comes_again {
         let again = match answer {
             Answer::Died { .. } => stage.start(scene.stem, scene.settings),
@@ -180,7 +181,7 @@ async fn ends_the_same(scene: &Scene, expected: &Expected, disrupted: Disrupted<
         response(again.invoke(event).await);
     }
     assert_bearable_after(&watch, &call, &when);
-    let watch = stage.watch();
+    let watch = stage.monitor_viewers();
     schedules(scene, &stage).await;
     assert_bearable(&watch, &when);
     assert_eq!(
@@ -222,9 +223,9 @@ pub(crate) async fn every_call_in_trouble(scene: Scene, before: Before) {
     let prepare = async || {
         let stage = before.again(&scene);
         let function = start(&scene, &stage).await;
-        let watch = stage.watch();
+        let watch = stage.monitor_viewers();
         let traffic = stage.traffic.clone();
-        Run {
+        PreparedRun {
             world: Watched { stage, watch },
             traffic,
             function,

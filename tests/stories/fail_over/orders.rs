@@ -83,7 +83,7 @@ impl Show {
     }
 
     async fn run(&self, function: &Function, event: Value, when: &str) {
-        let watch = self.stage.watch();
+        let watch = self.stage.monitor_viewers();
         let answer = response(function.invoke(event).await);
         let breaches = watch.breaches();
         assert!(breaches.is_empty(), "{when}: {breaches:#?} {answer:#}");
@@ -112,7 +112,7 @@ impl Show {
         for (number, event) in order.iter().enumerate() {
             let (when, before) = (
                 format!("event {number} of {order:?}"),
-                self.stage.everything(),
+                self.stage.snapshot(),
             );
             match *event {
                 Event::Set(side) => self.run(&self.fail_over, set[side].clone(), &when).await,
@@ -122,16 +122,16 @@ impl Show {
                 }
                 Event::Tick => self.tick(&when).await,
             }
-            last_changed = self.stage.everything() != before;
+            last_changed = self.stage.snapshot() != before;
         }
         for number in 0..TICKS_TO_REST {
             // A cut may wait until who is watching has heard of the other side.
             if self.stage.state().is_object() {
                 self.stage.an_hour_passes();
             }
-            let before = self.stage.everything();
+            let before = self.stage.snapshot();
             self.tick(&format!("tick {number} after {order:?}")).await;
-            if self.stage.everything() == before {
+            if self.stage.snapshot() == before {
                 return End {
                     order,
                     last_changed,

@@ -31,13 +31,13 @@ async fn b_answers(reply: Reply) -> Stage {
 
 /// A's input is lost, and nothing changes: it is `held` for this reason.
 async fn assert_held(stage: &Stage, settings: &[(&str, &str)], event: Value, reason: &str) {
-    let before = stage.everything();
+    let before = stage.snapshot();
     let fail_over = stage.start("fail-over", settings);
     let answer = response(fail_over.invoke(event).await);
     assert_eq!(answer["outcome"], "held", "{answer:#}");
     let why = answer["why"].as_str().unwrap();
     assert!(why.contains(reason), "{reason}: {why}");
-    assert_eq!(stage.everything(), before, "{why}");
+    assert_eq!(stage.snapshot(), before, "{why}");
     assert_eq!(metrics(&fail_over)["Held"], 1);
 }
 
@@ -287,7 +287,7 @@ async fn a_state_that_cannot_be_understood_is_held_by_all_three() {
             .s3
             .put(stories::pair::CONTROL, stories::pair::STATE, state.clone());
         stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
-        let before = stage.everything();
+        let before = stage.snapshot();
         stage.traffic.reset_calls();
         for (stem, event) in [
             ("fail-over", alert_set(A)),
@@ -304,7 +304,7 @@ async fn a_state_that_cannot_be_understood_is_held_by_all_three() {
                 "{stem}: {why}"
             );
         }
-        assert_eq!(stage.everything(), before, "{said}");
+        assert_eq!(stage.snapshot(), before, "{said}");
         let changes =
             |operation: &str| !["GetObject", "DescribeOriginEndpoint", "GET"].contains(&operation);
         assert!(

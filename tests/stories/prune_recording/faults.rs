@@ -7,7 +7,7 @@ use stand_in::ivs::Recording;
 use stand_in::{Answer, Fault, Object};
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use stories::faults::{Disrupted, Disruption, Run, every_request_disrupted, usual};
+use stories::faults::{DisruptedRun, Disruption, PreparedRun, every_request_disrupted, usual};
 use stories::{BUCKET, Cloud, VERSIONED, event, recording, recording_end, response, start};
 
 /// What can go wrong here: also with some of the keys of a `DeleteObjects`.
@@ -78,10 +78,10 @@ async fn ends_the_same(
     setting: &Setting,
     recording: &Recording,
     undisturbed: &State,
-    disrupted: Disrupted<Cloud>,
+    disrupted: DisruptedRun<Cloud>,
 ) {
     let when = format!("{setting:?}: {disrupted}");
-    let Disrupted {
+    let DisruptedRun {
         world: cloud,
         function,
         event,
@@ -141,7 +141,7 @@ async fn every_call_in_trouble(
         cloud.s3().restore(bucket, &whole);
         let function = start(&cloud, &setting.settings);
         let traffic = cloud.s3().traffic().clone();
-        Run {
+        PreparedRun {
             world: cloud,
             traffic,
             function,
@@ -199,7 +199,7 @@ async fn runs_that_end_early(whole: usize) {
         let mut event = event(&format!("prune-recording/{file}"));
         event["detail"]["recording_s3_key_prefix"] = recording.prefix.clone().into();
         let function = start(&cloud, &KEEP_HIGHEST);
-        Run {
+        PreparedRun {
             traffic: cloud.s3().traffic().clone(),
             world: cloud,
             function,

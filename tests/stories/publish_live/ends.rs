@@ -1,7 +1,7 @@
 //! How a stream ends, and what stays of it.
 
 use super::by_hand::Transcoder;
-use super::{BUCKET, Checker, Dice, Live, ffmpeg, wait_until};
+use super::{BUCKET, Checker, Live, SeededRandom, ffmpeg, wait_until};
 use onair_core::publish_live::media_playlist::MediaPlaylist;
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ fn what_is_kept_is_all_of_it() {
     live.s3.set_latency(Duration::from_millis(25));
     let checker = Checker::start(&live.s3);
     let mut encoder = ffmpeg(live.dir.path(), 14, &[]);
-    let mut dice = Dice::new(7);
+    let mut dice = SeededRandom::new(7);
     while encoder.try_wait().unwrap().is_none() {
         let mut daemon = live.daemon(&["--keep"]);
         sleep(Duration::from_millis(500 + dice.roll(1_500)));

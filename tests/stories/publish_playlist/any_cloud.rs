@@ -66,9 +66,9 @@ async fn the_variants_of_both_sides_and_a_steering_manifest_are_published() {
 async fn the_second_time_nothing_changes_and_what_somebody_else_wrote_is_put_right() {
     let pair = pair().await;
     run(&pair, &[]).await;
-    let right = pair.everything().await;
+    let right = pair.snapshot().await;
     assert_eq!(run(&pair, &[]).await["outcome"], "unchanged");
-    assert_eq!(pair.everything().await, right);
+    assert_eq!(pair.snapshot().await, right);
     pair.put_public(
         INDEX,
         "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nhttps://elsewhere.example.com/1.m3u8\n",
@@ -76,7 +76,7 @@ async fn the_second_time_nothing_changes_and_what_somebody_else_wrote_is_put_rig
     .await;
     pair.put_public(STEERING, "not JSON").await;
     assert_eq!(run(&pair, &[]).await["outcome"], "published");
-    assert_eq!(pair.everything().await, right);
+    assert_eq!(pair.snapshot().await, right);
 }
 
 /// Promise P36.
@@ -88,9 +88,9 @@ async fn a_side_without_an_endpoint_is_left_out() {
         .run("fail-over", &[("CUT", "delete")], alert_set(0))
         .await;
     assert_eq!(answer["outcome"], "failed_over", "{answer:#}");
-    let before = pair.everything().await;
+    let before = pair.snapshot().await;
     assert_eq!(run(&pair, &[]).await["outcome"], "unchanged");
-    assert_eq!(pair.everything().await, before);
+    assert_eq!(pair.snapshot().await, before);
     assert!(
         pair.variants()
             .await

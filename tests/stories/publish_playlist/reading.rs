@@ -43,7 +43,7 @@ fn master(uri: &str) -> String {
 #[tokio::test]
 async fn a_side_that_does_not_answer_keeps_what_was_published_of_it() {
     let stage = Stage::published(&[]).await;
-    let before = stage.everything();
+    let before = stage.snapshot();
     stage
         .mediapackage
         .set_reply(ENDPOINTS[A], "index.m3u8", Reply::Status(503));
@@ -59,7 +59,7 @@ async fn a_side_that_does_not_answer_keeps_what_was_published_of_it() {
         why.starts_with("A: ") && why.contains("answered 503") && why.contains("stays"),
         "{why}"
     );
-    assert_eq!(stage.everything(), before);
+    assert_eq!(stage.snapshot(), before);
     assert_eq!(metrics(&publish)["Held"], 1);
 
     // Something else changes meanwhile.
@@ -106,7 +106,7 @@ async fn a_side_that_does_not_answer_keeps_what_was_published_of_it() {
 async fn a_side_that_lists_fewer_variants_keeps_those_that_were_published_unless_a_person_publishes()
  {
     let stage = Stage::published(&[]).await;
-    let before = stage.everything();
+    let before = stage.snapshot();
     let fewer = SyntheticStream {
         variants: SyntheticStream::default().variants[..1].to_vec(),
         has_audio_group: true,
@@ -124,7 +124,7 @@ async fn a_side_that_lists_fewer_variants_keeps_those_that_were_published_unless
             .contains("A: it lists 1 of 3 variants"),
         "{answer:#}"
     );
-    assert_eq!(stage.everything(), before);
+    assert_eq!(stage.snapshot(), before);
     let answer = response(
         stage
             .call(
@@ -237,7 +237,7 @@ async fn an_empty_playlist_is_never_published() {
             .mediapackage
             .set_reply(endpoint, "index.m3u8", Reply::Text("nothing".to_owned()));
     }
-    let before = stage.everything();
+    let before = stage.snapshot();
     let answer = run(&stage, &[]).await;
     assert_eq!(answer["outcome"], "held");
     assert!(
@@ -247,7 +247,7 @@ async fn an_empty_playlist_is_never_published() {
             .starts_with("no side has a playlist to publish (A: "),
         "{answer:#}"
     );
-    assert_eq!(stage.everything(), before);
+    assert_eq!(stage.snapshot(), before);
 
     ENDPOINTS
         .iter()
@@ -256,10 +256,10 @@ async fn an_empty_playlist_is_never_published() {
     ENDPOINTS
         .iter()
         .for_each(|endpoint| stage.mediapackage.delete(endpoint));
-    let before = stage.everything();
+    let before = stage.snapshot();
     assert_eq!(run(&stage, &[]).await["outcome"], "held");
     assert_eq!(
-        stage.everything(),
+        stage.snapshot(),
         before,
         "what is published may come back, an empty playlist is of no use"
     );
