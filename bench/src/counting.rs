@@ -2,8 +2,8 @@
 
 use crate::{median, table};
 use anyhow::{Context, Result, ensure};
-use onair_core::count_viewers::key::Secret;
-use onair_core::count_viewers::viewers::Viewers;
+use onair_core::count_viewers::viewer_key::ViewerSecret;
+use onair_core::count_viewers::viewer_set::ViewerSet;
 use scenes::access_log::{CLOUDFRONT_HEAD, Request, alb, cloudfront, combined, onair};
 use scenes::program::onair as program;
 use serde_json::json;
@@ -199,8 +199,8 @@ fn estimates() {
         eprintln!("counting: estimates of {viewers}");
         let (mut squares, mut worst, mut bytes) = (0.0_f64, 0.0_f64, 0);
         for trial in 0..TRIALS {
-            let secret = Secret::new(&format!("trial {trial}"));
-            let mut all = Viewers::default();
+            let secret = ViewerSecret::new(&format!("trial {trial}"));
+            let mut all = ViewerSet::default();
             (0..viewers).for_each(|viewer| all.insert(secret.hash(&viewer.to_be_bytes()), 8192));
             let estimate = u32::try_from(all.count().viewers).unwrap_or(u32::MAX);
             let error = (f64::from(estimate) / f64::from(viewers) - 1.0).abs() * 100.0;

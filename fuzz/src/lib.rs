@@ -10,10 +10,10 @@ mod case;
 use case::Case;
 use chrono::{DateTime, TimeDelta};
 use onair_core::count_viewers::audience::Audience;
-use onair_core::count_viewers::key::{Keying, Secret};
-use onair_core::count_viewers::log::{Limits, Log, Tally};
+use onair_core::count_viewers::log::{Limits, LineCounts, LogReader};
 use onair_core::count_viewers::stream::StreamRule;
-use onair_core::count_viewers::{Rules, document};
+use onair_core::count_viewers::viewer_key::{ViewerKey, ViewerSecret};
+use onair_core::count_viewers::{CountingRules, stored_minute};
 use onair_core::pair::Sides;
 use onair_core::pair::freshness::{Look, numbers_apart, understand};
 use onair_core::pair::state::PairState;
@@ -159,15 +159,15 @@ pub fn event(bytes: &[u8]) {
 
 /// Whatever a log says, each line of it is one thing, and it makes no difference in which pieces it
 /// comes.
-pub fn log(bytes: &[u8]) -> Tally {
+pub fn log(bytes: &[u8]) -> LineCounts {
     const LIMITS: Limits = Limits {
         unpacked_bytes: 1 << 20,
         minutes: usize::MAX,
     };
-    let rules = Rules {
+    let rules = CountingRules {
         window_s: NonZeroU32::MIN.saturating_add(89),
-        keying: Keying::Address,
-        secret: Secret::new("a secret of some length"),
+        viewer_key: ViewerKey::Address,
+        secret: ViewerSecret::new("a secret of some length"),
         streams: StreamRule::Usual,
         format: None,
         exact_up_to: 5,
@@ -175,37 +175,41 @@ pub fn log(bytes: &[u8]) -> Tally {
     };
     let read = |pieces: &[&[u8]]| {
         let mut audience = Audience::default();
-        let mut log = Log::new(&rules, &mut audience, LIMITS);
+        let mut log = LogReader::new(&rules, &mut audience, LIMITS);
         let trouble = pieces.iter().find_map(|piece| log.push(piece).err());
-        let (tally, ended) = log.end();
-        (audience, tally, trouble.is_some() || ended.is_some())
+        let (line_counts, ended) = log.end();
+        (audience, line_counts, trouble.is_some() || ended.is_some())
     };
-    let (audience, tally, is_broken) = read(&[bytes]);
-    let Tally {
+    let (audience, line_counts, is_broken) = read(&[bytes]);
+    let LineCounts {
         lines,
         counted,
         other,
         unkeyed,
         dropped,
         malformed,
-        first_problem,
-    } = tally;
+        first_error,
+    } = line_counts;
     assert_eq!(lines, counted + other + unkeyed + dropped + malformed);
-    assert_eq!(malformed > 0, first_problem.is_some());
+    assert_eq!(malformed > 0, first_error.is_some());
     let (early, late) = bytes.split_at(bytes.len() / 3);
     let (in_pieces, again, _) = read(&[early, b"", late]);
     // Of what is broken, where it breaks may differ.
-    assert!(is_broken || again == tally && in_pieces.figures(&rules) == audience.figures(&rules));
+    assert!(
+        is_broken
+            || again == line_counts
+                && in_pieces.data_points(&rules) == audience.data_points(&rules)
+    );
     let mut kept = Audience::default();
     for minute in audience.minutes() {
-        let text = document::write(&audience, minute, &rules);
+        let text = stored_minute::write(&audience, minute, &rules);
         assert!(
-            document::read(&mut kept, minute, &text, &rules).is_ok(),
+            stored_minute::read(&mut kept, minute, &text, &rules).is_ok(),
             "{text}"
         );
     }
-    assert_eq!(kept.figures(&rules), audience.figures(&rules));
-    tally
+    assert_eq!(kept.data_points(&rules), audience.data_points(&rules));
+    line_counts
 }
 
 /// A plan deletes whole folders of the recording and nothing that is still named, and carrying it

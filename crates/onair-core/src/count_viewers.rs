@@ -8,33 +8,33 @@
 //! merged, and merging the same one twice changes nothing.
 
 pub mod audience;
-pub mod document;
 pub mod event;
-pub mod key;
 pub mod line;
 pub mod log;
+pub mod stored_minute;
 pub mod stream;
 mod time;
-pub mod viewers;
+pub mod viewer_key;
+pub mod viewer_set;
 
-use key::{Keying, Secret};
-use line::Format;
+use line::LogFormat;
 use std::num::NonZeroU32;
 use stream::StreamRule;
+use viewer_key::{ViewerKey, ViewerSecret};
 
 /// How logs become figures.
 #[derive(Debug, Clone)]
-pub struct Rules {
+pub struct CountingRules {
     /// A viewer is counted until he made no request for this time, in seconds.
     pub window_s: NonZeroU32,
     /// What tells one viewer from another.
-    pub keying: Keying,
+    pub viewer_key: ViewerKey,
     /// Under which secret viewers are hashed.
-    pub secret: Secret,
+    pub secret: ViewerSecret,
     /// Which stream a path belongs to.
     pub streams: StreamRule,
     /// How the logs are written; `None` = as the first lines look.
-    pub format: Option<Format>,
+    pub format: Option<LogFormat>,
     /// Up to so many viewers of a stream in a minute are counted exactly; of more, an estimate is
     /// kept.
     pub exact_up_to: usize,
@@ -43,11 +43,11 @@ pub struct Rules {
     pub max_streams: usize,
 }
 
-impl Rules {
+impl CountingRules {
     /// What is kept of one minute must have been made by the same rules to be merged: a short name
     /// for them.
     pub fn fingerprint(&self) -> String {
-        let said = format!("{:?} {:?} {}", self.keying, self.streams, self.tail_s());
+        let said = format!("{:?} {:?} {}", self.viewer_key, self.streams, self.tail_s());
         format!("{:016x}", self.secret.hash(said.as_bytes()))
     }
 

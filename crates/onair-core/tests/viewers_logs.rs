@@ -1,19 +1,19 @@
 //! Access logs of any content, in any pieces.
 
-use onair_core::count_viewers::Rules;
-use onair_core::count_viewers::audience::{Audience, Figure, Minute};
-use onair_core::count_viewers::document;
-use onair_core::count_viewers::key::{Keying, Secret};
-use onair_core::count_viewers::log::{Limits, Log, Tally, Unreadable};
+use onair_core::count_viewers::CountingRules;
+use onair_core::count_viewers::audience::{Audience, DataPoint, Minute};
+use onair_core::count_viewers::log::{Limits, LineCounts, LogError, LogReader};
+use onair_core::count_viewers::stored_minute;
 use onair_core::count_viewers::stream::StreamRule;
+use onair_core::count_viewers::viewer_key::{ViewerKey, ViewerSecret};
 use proptest::prelude::*;
 use std::num::NonZeroU32;
 
-fn rules(window_s: u32, keying: Keying) -> Rules {
-    Rules {
+fn rules(window_s: u32, viewer_key: ViewerKey) -> CountingRules {
+    CountingRules {
         window_s: NonZeroU32::new(window_s).unwrap(),
-        keying,
-        secret: Secret::new("a secret of some length"),
+        viewer_key,
+        secret: ViewerSecret::new("a secret of some length"),
         streams: StreamRule::Usual,
         format: None,
         exact_up_to: 10,
@@ -26,22 +26,22 @@ const LIMITS: Limits = Limits {
     minutes: usize::MAX,
 };
 
-fn read(rules: &Rules, pieces: &[&[u8]]) -> (Audience, Tally) {
+fn read(rules: &CountingRules, pieces: &[&[u8]]) -> (Audience, LineCounts) {
     let mut audience = Audience::default();
-    let mut log = Log::new(rules, &mut audience, LIMITS);
+    let mut log = LogReader::new(rules, &mut audience, LIMITS);
     let trouble = pieces.iter().find_map(|piece| log.push(piece).err());
-    let (tally, ended) = log.end();
+    let (line_counts, ended) = log.end();
     assert!(trouble.is_none() && ended.is_none());
-    (audience, tally)
+    (audience, line_counts)
 }
 
 /// Promise P126.
 #[test]
 fn a_log_of_all_times_is_read_no_further_than_the_limit() {
-    let rules = rules(60, Keying::Address);
+    let rules = rules(60, ViewerKey::Address);
     let read = |minutes: i64| {
         let mut audience = Audience::default();
-        let mut log = Log::new(
+        let mut log = LogReader::new(
             &rules,
             &mut audience,
             Limits {
@@ -53,10 +53,10 @@ fn a_log_of_all_times_is_read_no_further_than_the_limit() {
             .map(|minute| line_at(minute, "/show/1.ts"))
             .collect();
         let pushed = log.push(text.trim_end().as_bytes());
-        let (tally, ended) = log.end();
+        let (line_counts, ended) = log.end();
         (
             audience.minutes().len(),
-            tally.lines,
+            line_counts.lines,
             pushed.err().or(ended),
         )
     };
@@ -65,7 +65,7 @@ fn a_log_of_all_times_is_read_no_further_than_the_limit() {
     for minutes in [6, 100] {
         let (held, lines, trouble) = read(minutes);
         assert!(
-            matches!(trouble, Some(Unreadable::TooManyMinutes(5))),
+            matches!(trouble, Some(LogError::TooManyMinutes(5))),
             "{trouble:?}"
         );
         assert_eq!((held, lines), (6, 6), "{minutes}");
@@ -86,9 +86,9 @@ fn a_stream_has_figures_from_its_first_viewer_to_the_zero_after_its_last() {
         log += &line_at(minute, stream);
     }
     let told = |window_s| {
-        let rules = rules(window_s, Keying::Address);
-        let figures = read(&rules, &[log.as_bytes()]).0.figures(&rules);
-        let said = |figure: &Figure| {
+        let rules = rules(window_s, ViewerKey::Address);
+        let figures = read(&rules, &[log.as_bytes()]).0.data_points(&rules);
+        let said = |figure: &DataPoint| {
             let minute = figure.minute.0 - Minute::of(BEGIN_S).0;
             format!("{minute} {} {}", figure.stream, figure.count.viewers)
         };
@@ -109,7 +109,7 @@ fn a_stream_has_figures_from_its_first_viewer_to_the_zero_after_its_last() {
 /// Promise P119.
 #[test]
 fn what_is_not_known_is_no_zero() {
-    let rules = rules(180, Keying::Address);
+    let rules = rules(180, ViewerKey::Address);
     let told = |minutes: &[i64]| {
         let others = minutes.iter().map(|minute| line_at(*minute, "/"));
         let log: String = others
@@ -117,7 +117,7 @@ fn what_is_not_known_is_no_zero() {
             .collect();
         let figures = read(&rules, &[log.as_bytes()])
             .0
-            .figures(&rules)
+            .data_points(&rules)
             .into_iter();
         let told = figures.map(|figure| {
             (
@@ -156,25 +156,25 @@ fn a_stored_minute_keeps_its_name() {
         .to_vec();
     let patterns = "/live/{stream}/**, /vod/{stream}.m3u8";
     let rows = [
-        (Keying::Address, "", 60, "8e7ec5b964b110ad"),
-        (Keying::Address, "", 90, "7fc50141b2554ff6"),
-        (Keying::Address, patterns, 60, "418a548307cf35af"),
-        (Keying::AddressAgent, "", 60, "0decd013c866a3fc"),
+        (ViewerKey::Address, "", 60, "8e7ec5b964b110ad"),
+        (ViewerKey::Address, "", 90, "7fc50141b2554ff6"),
+        (ViewerKey::Address, patterns, 60, "418a548307cf35af"),
+        (ViewerKey::AddressAgent, "", 60, "0decd013c866a3fc"),
         (
-            Keying::ForwardedFor(proxies),
+            ViewerKey::ForwardedFor(proxies),
             patterns,
             90,
             "42293097477fa09c",
         ),
-        (Keying::CmcdSid, "", 60, "0a6e427e4df5dc43"),
+        (ViewerKey::CmcdSid, "", 60, "0a6e427e4df5dc43"),
     ];
-    for (keying, patterns, window_s, fingerprint) in rows {
-        let rules = Rules {
+    for (viewer_key, patterns, window_s, fingerprint) in rows {
+        let rules = CountingRules {
             streams: StreamRule::parse(patterns).unwrap(),
-            ..rules(window_s, keying)
+            ..rules(window_s, viewer_key)
         };
 
-        let key = document::key(Minute::of(BEGIN_S), &rules);
+        let key = stored_minute::key(Minute::of(BEGIN_S), &rules);
 
         assert_eq!(key, format!("viewers/{fingerprint}/2026-01-01/0000.json"));
     }
@@ -184,13 +184,13 @@ fn a_stored_minute_keeps_its_name() {
 #[test]
 fn a_stored_minute_of_an_earlier_version_is_read_and_written_alike() {
     let stored = r#"{"version":1,"minute":"2026-01-01T00:00:00Z","key":"address","streams":{"other":{"whole":{"hll":"AwEHDwUIAAEMAAAAYL8YCkHxvBHiZU8RqBZtEkzgNAgbovcV0Q4RB1ORThi4/KAQmSfNBZsY8Q8dXQgF"}},"show":{"whole":{"exact":"E6bxH44LIxs="},"tail":{"exact":"E6bxH44LIxs="}}}}"#;
-    let rules = rules(90, Keying::Address);
+    let rules = rules(90, ViewerKey::Address);
     let minute = Minute::of(BEGIN_S);
     let mut audience = Audience::default();
 
-    document::read(&mut audience, minute, stored, &rules).unwrap();
+    stored_minute::read(&mut audience, minute, stored, &rules).unwrap();
 
-    let figures = audience.figures(&rules).into_iter();
+    let figures = audience.data_points(&rules).into_iter();
     let counts = figures.map(|figure| (figure.stream, figure.count.viewers, figure.count.exact));
     assert_eq!(
         counts.collect::<Vec<_>>(),
@@ -201,7 +201,7 @@ fn a_stored_minute_of_an_earlier_version_is_read_and_written_alike() {
     );
     // The bytes of a small sketch depend on the order in which it was made.
     let (_, exact) = stored.split_once(r#""show""#).unwrap();
-    assert!(document::write(&audience, minute, &rules).ends_with(exact));
+    assert!(stored_minute::write(&audience, minute, &rules).ends_with(exact));
 }
 
 /// Parts of real lines, put together in any order.
@@ -245,34 +245,34 @@ proptest! {
         key in 0..4_usize,
         window_s in prop::sample::select(vec![30_u32, 60, 90]),
     ) {
-        let keying = match key {
-            0 => Keying::Address,
-            1 => Keying::AddressAgent,
-            2 => Keying::CmcdSid,
-            _ => Keying::ForwardedFor(vec!["203.0.113.0/24".parse().unwrap()]),
+        let viewer_key = match key {
+            0 => ViewerKey::Address,
+            1 => ViewerKey::AddressAgent,
+            2 => ViewerKey::CmcdSid,
+            _ => ViewerKey::ForwardedFor(vec!["203.0.113.0/24".parse().unwrap()]),
         };
-        let rules = rules(window_s, keying);
+        let rules = rules(window_s, viewer_key);
         let log = lines.join(&b'\n');
         prop_assume!(!log.starts_with(&[0x1f, 0x8b]));
-        let (audience, tally) = read(&rules, &[&log]);
-        let Tally { lines, counted, other, unkeyed, dropped, malformed, first_problem } = tally;
+        let (audience, line_counts) = read(&rules, &[&log]);
+        let LineCounts { lines, counted, other, unkeyed, dropped, malformed, first_error } = line_counts;
         prop_assert_eq!(lines, counted + other + unkeyed + dropped + malformed);
-        prop_assert_eq!(malformed > 0, first_problem.is_some());
+        prop_assert_eq!(malformed > 0, first_error.is_some());
 
         let mut ends: Vec<usize> = cuts.iter().map(|cut| cut.index(log.len() + 1)).chain([0, log.len()]).collect();
         ends.sort_unstable();
         let pieces: Vec<&[u8]> = ends.windows(2).map(|ends| &log[ends[0]..ends[1]]).collect();
         let (in_pieces, again) = read(&rules, &pieces);
-        prop_assert_eq!((in_pieces.figures(&rules), again), (audience.figures(&rules), tally));
+        prop_assert_eq!((in_pieces.data_points(&rules), again), (audience.data_points(&rules), line_counts));
 
         // What is kept of it is all of it, and keeping it twice adds nothing.
         let mut kept = Audience::default();
         for minute in audience.minutes() {
-            let text = document::write(&audience, minute, &rules);
+            let text = stored_minute::write(&audience, minute, &rules);
             prop_assert!(!text.contains("203.0.113."), "{}", text);
-            document::read(&mut kept, minute, &text, &rules).unwrap();
+            stored_minute::read(&mut kept, minute, &text, &rules).unwrap();
             prop_assert!(!kept.merge_minute(&audience, minute, &rules).is_new);
         }
-        prop_assert_eq!(kept.figures(&rules), audience.figures(&rules));
+        prop_assert_eq!(kept.data_points(&rules), audience.data_points(&rules));
     }
 }

@@ -1,10 +1,10 @@
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum, ValueHint};
 use ipnet::IpNet;
-use onair_core::count_viewers::Rules;
-use onair_core::count_viewers::key::{Keying, Secret};
-use onair_core::count_viewers::line::Format;
+use onair_core::count_viewers::CountingRules;
+use onair_core::count_viewers::line::LogFormat;
 use onair_core::count_viewers::stream::{Pattern, PatternError, StreamRule};
+use onair_core::count_viewers::viewer_key::{ViewerKey, ViewerSecret};
 use std::fmt::Display;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -53,14 +53,14 @@ pub struct Arguments {
     )]
     window_seconds: u32,
     /// Key that identifies a viewer
-    #[arg(long, value_enum, default_value_t = Key::Address)]
-    key: Key,
+    #[arg(long, value_enum, default_value_t = KeyArgument::Address)]
+    key: KeyArgument,
     /// Proxies whose X-Forwarded-For is believed, separated by commas: 10.0.0.1, 10.0.0.0/8
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', value_parser = addresses)]
     trusted_proxy: Vec<IpNet>,
     /// Format of the logs [default: detected from the first lines]
     #[arg(long, value_enum)]
-    format: Option<LogFormat>,
+    format: Option<FormatArgument>,
     /// Path with the stream's name in it: /live/{stream}/** [default: the folder without the
     /// rendition's]
     #[arg(long, value_name = "PATTERN", value_delimiter = ',', value_parser = pattern)]
@@ -78,7 +78,7 @@ pub struct Arguments {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Key {
+enum KeyArgument {
     /// The address
     #[value(alias = "ip")]
     Address,
@@ -93,7 +93,7 @@ enum Key {
     CmcdSid,
 }
 
-impl Key {
+impl KeyArgument {
     fn name(self) -> String {
         self.to_possible_value()
             .map(|value| value.get_name().to_owned())
@@ -103,21 +103,23 @@ impl Key {
 
 /// The core's formats, by its names for them.
 #[derive(Debug, Clone, Copy)]
-struct LogFormat(Format);
+struct FormatArgument(LogFormat);
 
-impl ValueEnum for LogFormat {
+impl ValueEnum for FormatArgument {
     fn value_variants<'a>() -> &'a [Self] {
-        const ALL: [LogFormat; 4] = [
-            LogFormat(Format::Combined),
-            LogFormat(Format::CloudFront),
-            LogFormat(Format::Alb),
-            LogFormat(Format::OnAir),
+        const ALL: [FormatArgument; 4] = [
+            FormatArgument(LogFormat::Combined),
+            FormatArgument(LogFormat::CloudFront),
+            FormatArgument(LogFormat::Alb),
+            FormatArgument(LogFormat::OnAir),
         ];
         &ALL
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
-        let (name, _) = Format::NAMES.iter().find(|(_, format)| *format == self.0)?;
+        let (name, _) = LogFormat::NAMES
+            .iter()
+            .find(|(_, format)| *format == self.0)?;
         Some(PossibleValue::new(*name))
     }
 }
@@ -165,21 +167,21 @@ fn addresses(text: &str) -> Result<IpNet, String> {
 const MAX_STREAMS: usize = 1000;
 
 impl Arguments {
-    pub(crate) fn rules(&self) -> Result<Rules, String> {
-        let keying = Keying::parse(&self.key.name(), self.trusted_proxy.clone());
-        let keying = keying.map_err(|error| format!("--key: {error} (--trusted-proxy)"))?;
+    pub(crate) fn rules(&self) -> Result<CountingRules, String> {
+        let viewer_key = ViewerKey::parse(&self.key.name(), self.trusted_proxy.clone());
+        let viewer_key = viewer_key.map_err(|error| format!("--key: {error} (--trusted-proxy)"))?;
         let streams = match self.stream.as_slice() {
             [] => StreamRule::Usual,
             patterns => StreamRule::Patterns(patterns.to_vec()),
         };
-        Ok(Rules {
+        Ok(CountingRules {
             window_s: NonZeroU32::new(self.window_seconds).unwrap_or(NonZeroU32::MIN),
-            keying,
+            viewer_key,
             // Nothing of a viewer is kept or shown here, and the same files should give the same
             // estimates.
-            secret: Secret::new("viewers"),
+            secret: ViewerSecret::new("viewers"),
             streams,
-            format: self.format.map(|LogFormat(format)| format),
+            format: self.format.map(|FormatArgument(format)| format),
             exact_up_to: self.exact_up_to,
             max_streams: MAX_STREAMS,
         })

@@ -5,7 +5,7 @@ mod read;
 mod show;
 
 pub use arguments::Arguments;
-pub use read::Summary;
+pub use read::ReadSummary;
 
 use onair_core::count_viewers::audience::Audience;
 use std::io::{BufWriter, ErrorKind, Write};
@@ -19,12 +19,12 @@ pub struct WrongArguments(String);
 ///
 /// # Errors
 ///
-/// [`WrongArguments`]; then no file is read. What else goes wrong is in the [`Summary`].
-pub fn run(arguments: &Arguments) -> Result<Summary, WrongArguments> {
+/// [`WrongArguments`]; then no file is read. What else goes wrong is in the [`ReadSummary`].
+pub fn run(arguments: &Arguments) -> Result<ReadSummary, WrongArguments> {
     let rules = arguments.rules().map_err(WrongArguments)?;
     let mut audience = Audience::default();
     let mut summary = read::all(&arguments.files, &rules, &mut audience);
-    let figures = audience.figures(&rules);
+    let figures = audience.data_points(&rules);
     let mut out = BufWriter::new(std::io::stdout().lock());
     let shown = match arguments.json {
         true => show::json(&figures, &rules, &mut out),

@@ -1,7 +1,7 @@
 use indicatif::{ProgressBar, ProgressStyle};
-use onair_core::count_viewers::Rules;
+use onair_core::count_viewers::CountingRules;
 use onair_core::count_viewers::audience::Audience;
-use onair_core::count_viewers::log::{Limits, Log, Tally};
+use onair_core::count_viewers::log::{Limits, LineCounts, LogReader};
 use std::fmt::{self, Display, Formatter};
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 /// What was read of all files, line by line: first what is wrong with them, at the end the sums.
 #[derive(Debug)]
-pub struct Summary {
+pub struct ReadSummary {
     files: u64,
-    all: Tally,
+    all: LineCounts,
     /// One sentence each: of files that could not be read to their end, and of lines that could not
     /// be understood.
     failed: Vec<String>,
@@ -25,10 +25,14 @@ const MAX_RATIO: u64 = 100;
 const SMALL_BYTES: u64 = 1 << 30;
 
 /// Reads one file after the other. One that cannot be read does not hinder the others.
-pub(crate) fn all(files: &[PathBuf], rules: &Rules, audience: &mut Audience) -> Summary {
-    let mut summary = Summary {
+pub(crate) fn all(
+    files: &[PathBuf],
+    rules: &CountingRules,
+    audience: &mut Audience,
+) -> ReadSummary {
+    let mut summary = ReadSummary {
         files: files.len() as u64,
-        all: Tally::default(),
+        all: LineCounts::default(),
         failed: Vec::new(),
         warnings: Vec::new(),
     };
@@ -41,26 +45,30 @@ pub(crate) fn all(files: &[PathBuf], rules: &Rules, audience: &mut Audience) -> 
     for file in files {
         let name = printable(file);
         match one(file, rules, audience, &progress) {
-            Ok((tally, ended)) => {
-                summary.all.add(tally);
-                let is_read = is_mostly_read(&tally) && !tally.says_nothing();
+            Ok((line_counts, ended)) => {
+                summary.all.add(line_counts);
+                let is_read = is_mostly_read(&line_counts) && !line_counts.says_nothing();
                 let list = if is_read {
                     &mut summary.warnings
                 } else {
                     &mut summary.failed
                 };
-                if let Some((line, problem)) = tally.first_problem {
+                if let Some((line, problem)) = line_counts.first_error {
                     list.push(format!(
                         "{name}: {} of {} cannot be read; the first is line {line}: {problem}",
-                        tally.malformed,
-                        count(tally.lines, "line")
+                        line_counts.malformed,
+                        count(line_counts.lines, "line")
                     ));
                 }
-                if tally.unkeyed > 0 {
-                    let key = rules.keying.name();
+                if line_counts.unkeyed > 0 {
+                    let key = rules.viewer_key.name();
                     let (requests, lack) = (
-                        count(tally.unkeyed, "request"),
-                        if tally.unkeyed == 1 { "lacks" } else { "lack" },
+                        count(line_counts.unkeyed, "request"),
+                        if line_counts.unkeyed == 1 {
+                            "lacks"
+                        } else {
+                            "lack"
+                        },
                     );
                     list.push(format!("{name}: {requests} {lack} the key {key} (--key)"));
                 }
@@ -77,8 +85,8 @@ pub(crate) fn all(files: &[PathBuf], rules: &Rules, audience: &mut Audience) -> 
 
 /// What is of two formats is read as the one that it begins with: of some broken lines nobody needs
 /// to know, of a part of the file somebody does.
-fn is_mostly_read(tally: &Tally) -> bool {
-    tally.malformed * 10 <= tally.lines
+fn is_mostly_read(line_counts: &LineCounts) -> bool {
+    line_counts.malformed * 10 <= line_counts.lines
 }
 
 /// A file's name may have line ends and codes for the terminal in it.
@@ -104,10 +112,10 @@ fn style() -> ProgressStyle {
 
 fn one(
     file: &Path,
-    rules: &Rules,
+    rules: &CountingRules,
     audience: &mut Audience,
     progress: &ProgressBar,
-) -> io::Result<(Tally, Option<String>)> {
+) -> io::Result<(LineCounts, Option<String>)> {
     let (mut source, size_bytes): (Box<dyn Read>, u64) = if file == Path::new("-") {
         (Box::new(io::stdin().lock()), 0)
     } else {
@@ -122,7 +130,7 @@ fn one(
         (Box::new(file), metadata.len())
     };
     let unpacked_bytes = SMALL_BYTES.max(size_bytes.saturating_mul(MAX_RATIO));
-    let mut log = Log::new(
+    let mut log = LogReader::new(
         rules,
         audience,
         Limits {
@@ -148,14 +156,14 @@ fn one(
             break;
         }
     }
-    let (tally, ended) = log.end();
+    let (line_counts, ended) = log.end();
     Ok((
-        tally,
+        line_counts,
         trouble.or_else(|| ended.map(|error| error.to_string())),
     ))
 }
 
-impl Summary {
+impl ReadSummary {
     /// Everything was read, and the figures were printed.
     pub fn is_whole(&self) -> bool {
         self.failed.is_empty()
@@ -166,12 +174,12 @@ impl Summary {
     }
 }
 
-impl Display for Summary {
+impl Display for ReadSummary {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for sentence in self.warnings.iter().chain(&self.failed) {
             writeln!(f, "{sentence}")?;
         }
-        let Tally {
+        let LineCounts {
             lines,
             counted,
             other,

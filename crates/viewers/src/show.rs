@@ -1,12 +1,16 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
-use onair_core::count_viewers::Rules;
-use onair_core::count_viewers::audience::{Audience, Figure, Minute};
+use onair_core::count_viewers::CountingRules;
+use onair_core::count_viewers::audience::{Audience, DataPoint, Minute};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 /// A line for each stream and minute.
-pub(crate) fn json(figures: &[Figure], rules: &Rules, out: &mut impl Write) -> io::Result<()> {
+pub(crate) fn json(
+    figures: &[DataPoint],
+    rules: &CountingRules,
+    out: &mut impl Write,
+) -> io::Result<()> {
     for figure in figures {
         writeln!(out, "{}", figure.line(rules))?;
     }
@@ -18,9 +22,9 @@ const WIDTH: u64 = 40;
 
 /// A table with a bar for each figure, and then the peaks.
 pub(crate) fn table(
-    figures: &[Figure],
+    figures: &[DataPoint],
     audience: &Audience,
-    rules: &Rules,
+    rules: &CountingRules,
     out: &mut impl Write,
 ) -> io::Result<()> {
     let most = figures
@@ -37,7 +41,7 @@ pub(crate) fn table(
         column.set_cell_alignment(CellAlignment::Right);
     }
     let mut before: Option<Minute> = None;
-    let mut figures_of = BTreeMap::<Minute, Vec<&Figure>>::new();
+    let mut figures_of = BTreeMap::<Minute, Vec<&DataPoint>>::new();
     figures
         .iter()
         .for_each(|figure| figures_of.entry(figure.minute).or_default().push(figure));
@@ -62,7 +66,7 @@ pub(crate) fn table(
         }
     }
     writeln!(out, "{}", table.trim_fmt())?;
-    let mut peaks = BTreeMap::<&str, &Figure>::new();
+    let mut peaks = BTreeMap::<&str, &DataPoint>::new();
     for figure in figures {
         let peak = peaks.entry(&figure.stream).or_insert(figure);
         if figure.count.viewers > peak.count.viewers {
@@ -83,7 +87,7 @@ pub(crate) fn table(
     write!(
         out,
         "key: {}, window: {} s; ~ is an estimate",
-        rules.keying.name(),
+        rules.viewer_key.name(),
         rules.window_s
     )?;
     // A window of a minute looks at no other.
@@ -97,9 +101,9 @@ pub(crate) fn table(
 
 /// How many, and how sure that is.
 fn viewers(
-    Figure {
+    DataPoint {
         count, is_partial, ..
-    }: &Figure,
+    }: &DataPoint,
 ) -> String {
     let at_least = if *is_partial { "≥" } else { "" };
     let about = if count.exact { "" } else { "~" };

@@ -11,13 +11,13 @@ mod settings;
 
 pub use settings::Settings;
 
-use minutes::Minutes;
+use minutes::MinuteStore;
 use onair_aws::s3::S3;
 use onair_core::count_viewers::audience::Audience;
-use onair_core::count_viewers::event::{Arrival, decode};
-use onair_core::count_viewers::log::{Limits, Log, Tally, Unreadable};
+use onair_core::count_viewers::event::{LogSource, decode};
+use onair_core::count_viewers::log::{Limits, LineCounts, LogError, LogReader};
 use onair_lambda::{Error, Failure, Invocation, Report};
-use report::Counted;
+use report::LogSummary;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -40,12 +40,12 @@ pub struct Handler {
 }
 
 /// What was read of one log.
-struct Logged {
+struct LogContent {
     name: String,
     audience: Audience,
-    tally: Tally,
+    line_counts: LineCounts,
     /// It could not be read to its end.
-    trouble: Option<Unreadable>,
+    trouble: Option<LogError>,
 }
 
 impl Handler {
@@ -73,45 +73,45 @@ impl Handler {
     async fn count(&self, event: &serde_json::Value, stop: Instant) -> Result<Report, Failure> {
         let arrival = decode(event).map_err(|error| Error::BadEvent(error.to_string()))?;
         let (logged, dry_run) = match arrival {
-            Arrival::Ignored { why } => return Ok(Report::ignored(why)),
-            Arrival::Object { bucket, key, .. } if self.is_no_log(&bucket, &key) => {
+            LogSource::Ignored { why } => return Ok(Report::ignored(why)),
+            LogSource::Object { bucket, key, .. } if self.is_no_log(&bucket, &key) => {
                 return Ok(Report::ignored("the object is no access log"));
             }
-            Arrival::Object {
+            LogSource::Object {
                 bucket,
                 key,
                 dry_run,
             } => (self.read(&bucket, &key).await?, dry_run),
-            Arrival::Lines(lines) => (self.lines(&lines), false),
+            LogSource::Lines(lines) => (self.lines(&lines), false),
         };
-        let Logged {
+        let LogContent {
             name,
             audience,
-            tally,
+            line_counts,
             trouble,
         } = logged;
-        if let Some(trouble @ Unreadable::TooManyMinutes(_)) = trouble {
+        if let Some(trouble @ LogError::TooManyMinutes(_)) = trouble {
             let help = "count it by `viewers`, if it is a log";
             return Err(Error::BadEvent(format!("{name}: {trouble}; {help}")).into());
         }
         let dry_run = dry_run || self.settings.dry_run;
-        let minutes = Minutes {
+        let minutes = MinuteStore {
             settings: &self.settings,
             s3: &self.s3,
             dry_run,
             stop,
         };
         let added = minutes.add(audience).await?;
-        let counted = Counted {
+        let summary = LogSummary {
             name,
-            tally,
+            line_counts,
             added,
             dry_run,
         };
         let trouble = trouble.map(|trouble| trouble.to_string());
-        match trouble.or_else(|| counted.makes_no_sense(&self.settings.rules)) {
-            None => Ok(counted.report(&self.settings.rules)),
-            Some(trouble) => Err(counted.failure(&trouble, &self.settings.rules)),
+        match trouble.or_else(|| summary.makes_no_sense(&self.settings.rules)) {
+            None => Ok(summary.report(&self.settings.rules)),
+            Some(trouble) => Err(summary.failure(&trouble, &self.settings.rules)),
         }
     }
 
@@ -122,9 +122,9 @@ impl Handler {
         is_ours || key.ends_with('/') || key.ends_with("ELBAccessLogTestFile")
     }
 
-    async fn read(&self, bucket: &str, key: &str) -> Result<Logged, Error> {
+    async fn read(&self, bucket: &str, key: &str) -> Result<LogContent, Error> {
         let mut audience = Audience::default();
-        let mut log = Log::new(&self.settings.rules, &mut audience, LIMITS);
+        let mut log = LogReader::new(&self.settings.rules, &mut audience, LIMITS);
         let mut trouble = None;
         let read = self.s3.chunks(bucket, key, |piece| {
             trouble = log.push(piece).err();
@@ -136,25 +136,25 @@ impl Handler {
                 "{name} is not there: it was deleted meanwhile"
             )));
         }
-        let (tally, ended) = log.end();
-        Ok(Logged {
+        let (line_counts, ended) = log.end();
+        Ok(LogContent {
             name,
             audience,
-            tally,
+            line_counts,
             trouble: trouble.or(ended),
         })
     }
 
-    fn lines(&self, lines: &[u8]) -> Logged {
+    fn lines(&self, lines: &[u8]) -> LogContent {
         let mut audience = Audience::default();
-        let mut log = Log::new(&self.settings.rules, &mut audience, LIMITS);
+        let mut log = LogReader::new(&self.settings.rules, &mut audience, LIMITS);
         let trouble = log.push(lines).err();
-        let (tally, ended) = log.end();
+        let (line_counts, ended) = log.end();
         let name = "a batch of CloudWatch Logs".to_owned();
-        Logged {
+        LogContent {
             name,
             audience,
-            tally,
+            line_counts,
             trouble: trouble.or(ended),
         }
     }

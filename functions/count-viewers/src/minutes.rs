@@ -4,9 +4,9 @@ use crate::Settings;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::{StreamExt, TryStreamExt, stream};
 use onair_aws::s3::{NewText, ReadOutcome, S3, StoredText, WriteOutcome};
-use onair_core::count_viewers::Rules;
-use onair_core::count_viewers::audience::{Audience, Figure, Merged, Minute};
-use onair_core::count_viewers::document;
+use onair_core::count_viewers::CountingRules;
+use onair_core::count_viewers::audience::{Audience, DataPoint, MergeOutcome, Minute};
+use onair_core::count_viewers::stored_minute;
 use onair_lambda::Error;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -25,15 +25,15 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// What came of a log's minutes.
 #[derive(Debug)]
-pub(crate) struct Added {
+pub(crate) struct MinutesUpdate {
     /// The figures that may have changed.
-    pub(crate) figures: Vec<Figure>,
+    pub(crate) figures: Vec<DataPoint>,
     /// Whether something was new.
-    pub(crate) merged: Merged,
+    pub(crate) merged: MergeOutcome,
 }
 
 /// Where minutes are kept, and how.
-pub(crate) struct Minutes<'a> {
+pub(crate) struct MinuteStore<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) s3: &'a S3,
     /// Nothing is written.
@@ -42,20 +42,20 @@ pub(crate) struct Minutes<'a> {
     pub(crate) stop: Instant,
 }
 
-impl Minutes<'_> {
+impl MinuteStore<'_> {
     /// Adds a log's viewers to what is kept, and says how many are there now.
     ///
     /// A log may fill the memory: of each minute, what is new goes as soon as it is with the rest.
-    pub(crate) async fn add(&self, new: Audience) -> Result<Added, Error> {
+    pub(crate) async fn add(&self, new: Audience) -> Result<MinutesUpdate, Error> {
         let rules = &self.settings.rules;
         let touched: BTreeSet<Minute> = new.minutes().collect();
         // Each minute has no more streams than it may; together they may have more.
-        let together = &Rules {
+        let together = &CountingRules {
             max_streams: usize::MAX,
             ..rules.clone()
         };
         let mut all = Audience::default();
-        let mut added = Merged {
+        let mut added = MergeOutcome {
             is_new: false,
             dropped: 0,
         };
@@ -63,7 +63,7 @@ impl Minutes<'_> {
             .into_minutes()
             .map(|(minute, new)| self.merge(minute, new));
         let mut adding = stream::iter(adding).buffer_unordered(AT_ONCE);
-        while let Some(Kept {
+        while let Some(MergedMinute {
             minute,
             audience,
             merged,
@@ -97,21 +97,21 @@ impl Minutes<'_> {
                 all.merge_minute(&audience, minute, together);
             }
         }
-        let mut figures = all.figures(rules);
+        let mut figures = all.data_points(rules);
         figures.retain(|figure| changed.contains(&figure.minute));
-        Ok(Added {
+        Ok(MinutesUpdate {
             figures,
             merged: added,
         })
     }
 
-    async fn merge(&self, minute: Minute, new: Audience) -> Result<Kept, Error> {
+    async fn merge(&self, minute: Minute, new: Audience) -> Result<MergedMinute, Error> {
         let Settings {
             rules,
             state_bucket: bucket,
             ..
         } = self.settings;
-        let key = &document::key(minute, rules);
+        let key = &stored_minute::key(minute, rules);
         let pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(20))
             .with_max_delay(LONGEST_PAUSE)
@@ -125,13 +125,13 @@ impl Minutes<'_> {
             let (stored, mut audience) = self.read(minute, key).await?;
             let merged = audience.merge_minute(&new, minute, rules);
             if self.dry_run || !merged.is_new {
-                return Ok(Kept {
+                return Ok(MergedMinute {
                     minute,
                     audience,
                     merged,
                 });
             }
-            let text = document::write(&audience, minute, rules);
+            let text = stored_minute::write(&audience, minute, rules);
             let content_type = "application/json";
             let text = NewText {
                 bucket,
@@ -142,7 +142,7 @@ impl Minutes<'_> {
                 metadata: None,
             };
             if self.s3.put(text, stored.as_deref()).await? == WriteOutcome::Done {
-                return Ok(Kept {
+                return Ok(MergedMinute {
                     minute,
                     audience,
                     merged,
@@ -162,7 +162,7 @@ impl Minutes<'_> {
     /// What is kept of another minute than the log's.
     async fn neighbour(&self, minute: Minute) -> Result<Option<(Minute, Audience)>, Error> {
         let (stored, audience) = self
-            .read(minute, &document::key(minute, &self.settings.rules))
+            .read(minute, &stored_minute::key(minute, &self.settings.rules))
             .await?;
         Ok(stored.map(|_| (minute, audience)))
     }
@@ -186,7 +186,7 @@ impl Minutes<'_> {
             ReadOutcome::Absent => Ok((None, audience)),
             ReadOutcome::Unreadable(why) => Err(damaged(why)),
             ReadOutcome::Text(stored) => {
-                document::read(&mut audience, minute, &stored.text, rules)
+                stored_minute::read(&mut audience, minute, &stored.text, rules)
                     .map_err(|error| damaged(error.to_string()))?;
                 Ok((Some(stored), audience))
             }
@@ -195,8 +195,8 @@ impl Minutes<'_> {
 }
 
 /// A minute as it is in S3 now.
-struct Kept {
+struct MergedMinute {
     minute: Minute,
     audience: Audience,
-    merged: Merged,
+    merged: MergeOutcome,
 }

@@ -1,16 +1,16 @@
-use crate::minutes::Added;
-use onair_core::count_viewers::Rules;
-use onair_core::count_viewers::audience::Figure;
-use onair_core::count_viewers::log::Tally;
+use crate::minutes::MinutesUpdate;
+use onair_core::count_viewers::CountingRules;
+use onair_core::count_viewers::audience::DataPoint;
+use onair_core::count_viewers::log::LineCounts;
 use onair_core::metrics::{Metric, MetricSample};
 use onair_lambda::{Error, Failure, Report};
 use serde::Serialize;
 
 /// One log, counted.
-pub(crate) struct Counted {
+pub(crate) struct LogSummary {
     pub(crate) name: String,
-    pub(crate) tally: Tally,
-    pub(crate) added: Added,
+    pub(crate) line_counts: LineCounts,
+    pub(crate) added: MinutesUpdate,
     pub(crate) dry_run: bool,
 }
 
@@ -34,13 +34,13 @@ struct Answer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
     key: &'a str,
-    figures: Vec<Said>,
+    figures: Vec<AnswerDataPoint>,
     #[serde(skip_serializing_if = "is_zero")]
     more_figures: u64,
 }
 
 #[derive(Serialize)]
-struct Said {
+struct AnswerDataPoint {
     minute: String,
     stream: String,
     viewers: u64,
@@ -57,18 +57,18 @@ fn is_zero(number: &u64) -> bool {
 /// An answer is logged: one of a long log would be long. Each figure has a line of its own anyway.
 const MAX_FIGURES: usize = 100;
 
-impl Counted {
+impl LogSummary {
     /// A log in which nobody can be counted is in another format, or does not say what viewers are
     /// known by.
-    pub(crate) fn makes_no_sense(&self, rules: &Rules) -> Option<String> {
-        let Tally {
+    pub(crate) fn makes_no_sense(&self, rules: &CountingRules) -> Option<String> {
+        let LineCounts {
             malformed,
             unkeyed,
-            first_problem,
+            first_error,
             ..
-        } = self.tally;
-        let key = rules.keying.name();
-        let why = match first_problem {
+        } = self.line_counts;
+        let key = rules.viewer_key.name();
+        let why = match first_error {
             Some((line, problem)) if malformed > unkeyed => {
                 format!(
                     "{malformed} lines cannot be understood; line {line}: {problem} (LOG_FORMAT)"
@@ -78,35 +78,35 @@ impl Counted {
                 "{unkeyed} requests do not say what viewers are known by, which is {key} (VIEWER_KEY)"
             ),
         };
-        self.tally
+        self.line_counts
             .says_nothing()
             .then(|| format!("nobody in it can be counted: {why}"))
     }
 
-    pub(crate) fn report(&self, rules: &Rules) -> Report {
-        let Tally {
+    pub(crate) fn report(&self, rules: &CountingRules) -> Report {
+        let LineCounts {
             lines,
             counted,
             other,
             unkeyed,
             dropped,
             malformed,
-            first_problem,
-        } = self.tally;
+            first_error,
+        } = self.line_counts;
         let figures = &self.added.figures;
-        let said = |Figure {
+        let said = |DataPoint {
                         minute,
                         stream,
                         count,
                         is_partial,
-                    }: &'_ Figure| Said {
+                    }: &'_ DataPoint| AnswerDataPoint {
             minute: minute.text(),
             stream: stream.clone(),
             viewers: count.viewers,
             exact: count.exact,
             partial: *is_partial,
         };
-        let note = first_problem.map(|(line, problem)| format!("line {line}: {problem}"));
+        let note = first_error.map(|(line, problem)| format!("line {line}: {problem}"));
         let answer = Answer {
             outcome: match (self.dry_run, self.added.merged.is_new) {
                 (true, _) => "planned",
@@ -122,7 +122,7 @@ impl Counted {
             dropped,
             streams_dropped: self.added.merged.dropped,
             note,
-            key: rules.keying.name(),
+            key: rules.viewer_key.name(),
             figures: figures.iter().take(MAX_FIGURES).map(said).collect(),
             more_figures: u64::try_from(figures.len().saturating_sub(MAX_FIGURES))
                 .unwrap_or_default(),
@@ -130,7 +130,7 @@ impl Counted {
         Report::of(&answer, self.metrics()).with_samples(self.samples(rules))
     }
 
-    pub(crate) fn failure(&self, trouble: &str, rules: &Rules) -> Failure {
+    pub(crate) fn failure(&self, trouble: &str, rules: &CountingRules) -> Failure {
         let rest = if self.dry_run {
             "nothing is counted: it is a dry run"
         } else {
@@ -150,19 +150,19 @@ impl Counted {
         }
         vec![
             Metric::count("LogsRead", 1),
-            Metric::count("LinesMalformed", self.tally.malformed),
-            Metric::count("RequestsUnkeyed", self.tally.unkeyed),
+            Metric::count("LinesMalformed", self.line_counts.malformed),
+            Metric::count("RequestsUnkeyed", self.line_counts.unkeyed),
             // A stream that was dropped had one at least.
             Metric::count(
                 "RequestsDropped",
-                self.tally.dropped + self.added.merged.dropped,
+                self.line_counts.dropped + self.added.merged.dropped,
             ),
         ]
     }
 
     /// One for each stream and minute: a point of a graph, and the same as `viewers --json` prints
     /// it. Said each time: a run that failed after its writing says it when it is tried again.
-    fn samples(&self, rules: &Rules) -> Vec<MetricSample> {
+    fn samples(&self, rules: &CountingRules) -> Vec<MetricSample> {
         if self.dry_run {
             Vec::new()
         } else {
@@ -171,8 +171,8 @@ impl Counted {
     }
 }
 
-fn samples(figures: &[Figure], rules: &Rules) -> Vec<MetricSample> {
-    let sample = |figure: &Figure| MetricSample {
+fn samples(figures: &[DataPoint], rules: &CountingRules) -> Vec<MetricSample> {
+    let sample = |figure: &DataPoint| MetricSample {
         metric: Metric::count("ConcurrentViewers", figure.count.viewers),
         dimension: ("Stream", figure.stream.clone()),
         at_ms: u64::try_from(figure.minute.begins_s()).unwrap_or_default() * 1000,

@@ -1,7 +1,7 @@
-use onair_core::count_viewers::Rules;
-use onair_core::count_viewers::key::{Keying, Secret};
-use onair_core::count_viewers::line::Format;
+use onair_core::count_viewers::CountingRules;
+use onair_core::count_viewers::line::LogFormat;
 use onair_core::count_viewers::stream::StreamRule;
+use onair_core::count_viewers::viewer_key::{ViewerKey, ViewerSecret};
 use onair_lambda::{Environment, Error};
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
@@ -13,7 +13,7 @@ pub struct Settings {
     /// `STATE_BUCKET`: where minutes are kept between runs.
     pub state_bucket: String,
     /// How logs become figures.
-    pub rules: Rules,
+    pub rules: CountingRules,
     /// `DRY_RUN=true`: figures only, whatever the event says.
     pub dry_run: bool,
 }
@@ -55,23 +55,23 @@ impl Settings {
         let key = env
             .get("VIEWER_KEY")
             .unwrap_or_else(|| "address".to_owned());
-        let keying = Keying::parse(&key, proxies.collect::<Result<_, _>>()?);
-        let keying =
-            keying.map_err(|error| config("VIEWER_KEY", format!(": {error} (TRUSTED_PROXIES)")))?;
+        let viewer_key = ViewerKey::parse(&key, proxies.collect::<Result<_, _>>()?);
+        let viewer_key = viewer_key
+            .map_err(|error| config("VIEWER_KEY", format!(": {error} (TRUSTED_PROXIES)")))?;
         let streams = StreamRule::parse(&env.get("STREAM_PATH").unwrap_or_default());
         let [combined, cloudfront, alb, onair] =
-            Format::NAMES.map(|(name, format)| (name, Some(format)));
+            LogFormat::NAMES.map(|(name, format)| (name, Some(format)));
         Ok(Self {
             state_bucket: needed("STATE_BUCKET", "the name of a bucket")?,
-            rules: Rules {
+            rules: CountingRules {
                 window_s: number(
                     env,
                     "WINDOW_SECONDS",
                     NonZeroU32::MIN.saturating_add(59),
                     &WINDOW_S,
                 )?,
-                keying,
-                secret: Secret::new(&secret),
+                viewer_key,
+                secret: ViewerSecret::new(&secret),
                 streams: streams.map_err(|error| config("STREAM_PATH", format!(": {error}")))?,
                 format: env.choice(
                     "LOG_FORMAT",

@@ -1,14 +1,14 @@
 //! Who was there in which minute.
 
-use super::Rules;
-use super::viewers::{Count, Viewers};
+use super::CountingRules;
+use super::viewer_set::{ViewerCount, ViewerSet};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 
 /// The viewers of each minute and stream, and the minutes that a log says anything of.
 #[derive(Debug, Clone, Default)]
 pub struct Audience {
-    minutes: BTreeMap<Minute, Vec<Present>>,
+    minutes: BTreeMap<Minute, Vec<StreamViewers>>,
     /// Their places in a minute's list.
     streams: HashMap<Box<str>, usize>,
 }
@@ -42,35 +42,35 @@ impl Minute {
 
 /// Those of one stream in one minute.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Present {
+pub(super) struct StreamViewers {
     /// Who made a request in it.
-    pub(super) whole: Viewers,
+    pub(super) whole: ViewerSet,
     /// Who made one in its last seconds, if the window is no whole number of minutes.
-    pub(super) tail: Viewers,
+    pub(super) tail: ViewerSet,
 }
 
 /// How many watched a stream at the end of a minute.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Figure {
+pub struct DataPoint {
     /// The minute.
     pub minute: Minute,
     /// The stream.
     pub stream: String,
     /// How many.
-    pub count: Count,
+    pub count: ViewerCount,
     /// The window looks back into minutes of which there is no log: there may have been more.
     pub is_partial: bool,
 }
 
-impl Figure {
+impl DataPoint {
     /// The figure as a JSON object, which names the key that viewers are known by.
-    pub fn line(&self, rules: &Rules) -> Value {
+    pub fn line(&self, rules: &CountingRules) -> Value {
         let mut line = json!({
             "minute": self.minute.text(),
             "stream": self.stream,
             "viewers": self.count.viewers,
             "exact": self.count.exact,
-            "key": rules.keying.name(),
+            "key": rules.viewer_key.name(),
         });
         if self.is_partial {
             line["partial"] = true.into();
@@ -81,7 +81,7 @@ impl Figure {
 
 /// What came of adding one audience to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Merged {
+pub struct MergeOutcome {
     /// It says more than before.
     pub is_new: bool,
     /// So many streams were too many.
@@ -103,12 +103,12 @@ impl Audience {
         at_s: i64,
         stream: &str,
         viewer: u64,
-        rules: &Rules,
+        rules: &CountingRules,
     ) -> bool {
         let Some(place) = self.place(stream, rules.max_streams) else {
             return false;
         };
-        let Present { whole, tail } = self.present(minute, place);
+        let StreamViewers { whole, tail } = self.present(minute, place);
         whole.insert(viewer, rules.exact_up_to);
         if at_s.rem_euclid(60) >= 60 - i64::from(rules.tail_s()) {
             tail.insert(viewer, rules.exact_up_to);
@@ -121,11 +121,11 @@ impl Audience {
         &mut self,
         minute: Minute,
         stream: &str,
-        more: &Present,
-        rules: &Rules,
-    ) -> Merged {
+        more: &StreamViewers,
+        rules: &CountingRules,
+    ) -> MergeOutcome {
         let Some(place) = self.place(stream, rules.max_streams) else {
-            return Merged {
+            return MergeOutcome {
                 is_new: false,
                 dropped: 1,
             };
@@ -134,29 +134,36 @@ impl Audience {
         let before = present.clone();
         present.whole.merge(&more.whole, rules.exact_up_to);
         present.tail.merge(&more.tail, rules.exact_up_to);
-        Merged {
+        MergeOutcome {
             is_new: before != *present,
             dropped: 0,
         }
     }
 
     /// What another audience says of a minute, too.
-    pub fn merge_minute(&mut self, other: &Self, minute: Minute, rules: &Rules) -> Merged {
+    pub fn merge_minute(
+        &mut self,
+        other: &Self,
+        minute: Minute,
+        rules: &CountingRules,
+    ) -> MergeOutcome {
         let is_new = !self.minutes.contains_key(&minute);
         self.minutes.entry(minute).or_default();
         let streams = other.streams(minute).into_iter();
         streams
             .map(|(stream, present)| self.merge(minute, stream, present, rules))
-            .fold(Merged { is_new, dropped: 0 }, |all, one| Merged {
-                is_new: all.is_new | one.is_new,
-                dropped: all.dropped + one.dropped,
+            .fold(MergeOutcome { is_new, dropped: 0 }, |all, one| {
+                MergeOutcome {
+                    is_new: all.is_new | one.is_new,
+                    dropped: all.dropped + one.dropped,
+                }
             })
     }
 
-    fn present(&mut self, minute: Minute, place: usize) -> &mut Present {
+    fn present(&mut self, minute: Minute, place: usize) -> &mut StreamViewers {
         let streams = self.minutes.entry(minute).or_default();
         if streams.len() <= place {
-            streams.resize_with(place + 1, Present::default);
+            streams.resize_with(place + 1, StreamViewers::default);
         }
         &mut streams[place]
     }
@@ -189,7 +196,7 @@ impl Audience {
     }
 
     /// The streams of a minute, by name, that somebody watched.
-    pub(super) fn streams(&self, minute: Minute) -> BTreeMap<&str, &Present> {
+    pub(super) fn streams(&self, minute: Minute) -> BTreeMap<&str, &StreamViewers> {
         let present = |place: &usize| {
             let present = self.minutes.get(&minute)?.get(*place)?;
             (!present.whole.is_empty()).then_some(present)
@@ -202,7 +209,7 @@ impl Audience {
 
     /// The figures of all minutes of which there is a log. A stream's begin with the first that has
     /// viewers, and end with a 0 in the one after the last.
-    pub fn figures(&self, rules: &Rules) -> Vec<Figure> {
+    pub fn data_points(&self, rules: &CountingRules) -> Vec<DataPoint> {
         let figures = self
             .streams
             .iter()
@@ -214,8 +221,8 @@ impl Audience {
         figures
     }
 
-    fn of_stream(&self, stream: &str, place: usize, rules: &Rules) -> Vec<Figure> {
-        let is_watched = |streams: &Vec<Present>| {
+    fn of_stream(&self, stream: &str, place: usize, rules: &CountingRules) -> Vec<DataPoint> {
+        let is_watched = |streams: &Vec<StreamViewers>| {
             streams
                 .get(place)
                 .is_some_and(|present| !present.whole.is_empty())
@@ -233,7 +240,7 @@ impl Audience {
             let count = self.count(minute, place, rules);
             let is_logged = |ago: i64| self.minutes.contains_key(&minute.later(-ago));
             let is_partial = !(1..=rules.minutes_before()).all(is_logged);
-            Figure {
+            DataPoint {
                 minute,
                 stream: stream.to_owned(),
                 count,
@@ -248,7 +255,7 @@ impl Audience {
             .range(told)
             .map(|(minute, _)| figure(*minute))
             .collect();
-        let is_there = |figure: &Figure| figure.count.viewers > 0;
+        let is_there = |figure: &DataPoint| figure.count.viewers > 0;
         let gone = figures
             .iter()
             .rfind(|figure| is_there(figure))
@@ -262,14 +269,14 @@ impl Audience {
 
     /// Who is there at the minute's end: those of the window's whole minutes, and of its first
     /// seconds.
-    fn count(&self, minute: Minute, place: usize, rules: &Rules) -> Count {
+    fn count(&self, minute: Minute, place: usize, rules: &CountingRules) -> ViewerCount {
         let whole_minutes = i64::from(rules.window_s.get() / 60);
         let present = |minute: Minute| self.minutes.get(&minute)?.get(place);
         let whole = (0..whole_minutes).filter_map(|ago| Some(&present(minute.later(-ago))?.whole));
         let tail = present(minute.later(-whole_minutes)).map(|present| &present.tail);
         let mut sets = whole.chain(tail).filter(|set| !set.is_empty());
         let Some(first) = sets.next() else {
-            return Count {
+            return ViewerCount {
                 viewers: 0,
                 exact: true,
             };

@@ -14,7 +14,7 @@ pub use crate::event::BadEvent;
 
 /// Where the log is.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Arrival {
+pub enum LogSource {
     /// In S3.
     Object {
         /// The bucket.
@@ -34,7 +34,7 @@ pub enum Arrival {
 }
 
 /// Never the lines themselves.
-impl fmt::Debug for Arrival {
+impl fmt::Debug for LogSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Object {
@@ -82,7 +82,7 @@ struct LogEvent {
 /// # Errors
 ///
 /// [`BadEvent`], for anything else.
-pub fn decode(event: &Value) -> Result<Arrival, BadEvent> {
+pub fn decode(event: &Value) -> Result<LogSource, BadEvent> {
     if event.get("awslogs").is_some() {
         return batch(
             &read::<Subscription>("an event of CloudWatch Logs", event)?
@@ -97,13 +97,13 @@ pub fn decode(event: &Value) -> Result<Arrival, BadEvent> {
         onair,
     } = read("an EventBridge event", event)?;
     if (source.as_str(), detail_type.as_str()) != ("aws.s3", "Object Created") {
-        return Ok(Arrival::Ignored {
+        return Ok(LogSource::Ignored {
             why: format!("an event {detail_type:?} of {source:?} brings no log"),
         });
     }
     let ObjectCreated { bucket, object } =
         read("the detail of an S3 Object Created event", &detail)?;
-    Ok(Arrival::Object {
+    Ok(LogSource::Object {
         bucket: bucket.name,
         key: object.key,
         dry_run: onair.dry_run,
@@ -111,7 +111,7 @@ pub fn decode(event: &Value) -> Result<Arrival, BadEvent> {
 }
 
 /// base64 of gzip of JSON.
-fn batch(data: &str) -> Result<Arrival, BadEvent> {
+fn batch(data: &str) -> Result<LogSource, BadEvent> {
     let bad = |problem: String| BadEvent(format!("the batch of CloudWatch Logs {problem}"));
     let packed = BASE64
         .decode(data)
@@ -136,10 +136,10 @@ fn batch(data: &str) -> Result<Arrival, BadEvent> {
                 lines.extend_from_slice(message.as_bytes());
                 lines.push(b'\n');
             }
-            Ok(Arrival::Lines(lines))
+            Ok(LogSource::Lines(lines))
         }
         // "to check whether the destination is reachable"
-        "CONTROL_MESSAGE" => Ok(Arrival::Ignored {
+        "CONTROL_MESSAGE" => Ok(LogSource::Ignored {
             why: "CloudWatch Logs asks whether anybody is there".to_owned(),
         }),
         _ => Err(bad("has an unknown messageType".to_owned())),

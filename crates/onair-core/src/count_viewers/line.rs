@@ -10,7 +10,7 @@ use cloudfront::Columns;
 
 /// How an access log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum LogFormat {
     /// nginx's and Apache's `combined`, also with `"$http_x_forwarded_for"` at its end (nginx's own
     /// example `main`).
     Combined,
@@ -23,7 +23,7 @@ pub enum Format {
     OnAir,
 }
 
-impl Format {
+impl LogFormat {
     /// All of them, with their names.
     pub const NAMES: [(&'static str, Self); 4] = [
         ("combined", Self::Combined),
@@ -40,7 +40,7 @@ impl Format {
         // The strictest first.
         let formats = [Self::OnAir, Self::Alb, Self::CloudFront, Self::Combined];
         formats.into_iter().find(|format| {
-            Reader::new(Some(*format))
+            LineParser::new(Some(*format))
                 .read(line)
                 .is_ok_and(|line| line.is_some())
         })
@@ -50,7 +50,7 @@ impl Format {
 /// What a line says. Nothing in it was checked but its form: all of it is said by whoever sent the
 /// request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Request<'a> {
+pub struct LoggedRequest<'a> {
     /// Unix time in seconds: of the request's end, which is when it is logged.
     pub at_s: i64,
     /// The address that the connection came from, if the log says any.
@@ -71,13 +71,13 @@ pub struct Request<'a> {
 
 /// Why a line says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum LineError {
     /// It is not of any format.
     #[error("it looks like no access log: combined, cloudfront, alb and onair are understood")]
     Unknown,
     /// It has another form than the log's other lines.
     #[error("it is not of the form {}", name(*.0))]
-    Form(Format),
+    Form(LogFormat),
     /// The log's columns are too few.
     #[error("the log's #Fields do not name {0}, which is needed")]
     Column(&'static str),
@@ -89,10 +89,10 @@ pub enum Problem {
     Address,
 }
 
-impl Problem {
+impl LineError {
     /// Why there is no address in what a line says. Only CloudFront's logs can be without that
     /// column.
-    pub(super) fn of_address(request: &Request<'_>) -> Self {
+    pub(super) fn of_address(request: &LoggedRequest<'_>) -> Self {
         if request.address.is_some() {
             Self::Address
         } else {
@@ -101,8 +101,8 @@ impl Problem {
     }
 }
 
-fn name(format: Format) -> &'static str {
-    Format::NAMES
+fn name(format: LogFormat) -> &'static str {
+    LogFormat::NAMES
         .iter()
         .find(|(_, known)| *known == format)
         .map_or("", |(name, _)| name)
@@ -110,14 +110,14 @@ fn name(format: Format) -> &'static str {
 
 /// Reads the lines of one log.
 #[derive(Debug, Clone)]
-pub struct Reader {
-    format: Option<Format>,
+pub struct LineParser {
+    format: Option<LogFormat>,
     columns: Columns,
 }
 
-impl Reader {
+impl LineParser {
     /// For a log of this format; `None` = as its first line that can be read looks.
-    pub fn new(format: Option<Format>) -> Self {
+    pub fn new(format: Option<LogFormat>) -> Self {
         Self {
             format,
             columns: Columns::default(),
@@ -129,7 +129,7 @@ impl Reader {
     /// # Errors
     ///
     /// When it cannot be understood.
-    pub fn read<'a>(&mut self, line: &'a [u8]) -> Result<Option<Request<'a>>, Problem> {
+    pub fn read<'a>(&mut self, line: &'a [u8]) -> Result<Option<LoggedRequest<'a>>, LineError> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
             return Ok(None);
@@ -138,19 +138,19 @@ impl Reader {
             Some(format) => format,
             None => *self
                 .format
-                .insert(Format::of(line).ok_or(Problem::Unknown)?),
+                .insert(LogFormat::of(line).ok_or(LineError::Unknown)?),
         };
         let request = match format {
-            Format::Combined => combined::read(line),
-            Format::CloudFront if line.starts_with(b"#") => {
+            LogFormat::Combined => combined::read(line),
+            LogFormat::CloudFront if line.starts_with(b"#") => {
                 self.columns.learn(line);
                 return Ok(None);
             }
-            Format::CloudFront => return self.columns.read(line).map(Some),
-            Format::Alb => alb::read(line),
-            Format::OnAir => onair::read(line),
+            LogFormat::CloudFront => return self.columns.read(line).map(Some),
+            LogFormat::Alb => alb::read(line),
+            LogFormat::OnAir => onair::read(line),
         };
-        request.map(Some).ok_or(Problem::Form(format))
+        request.map(Some).ok_or(LineError::Form(format))
     }
 }
 
@@ -180,14 +180,14 @@ fn quoted<'a>(text: &mut &'a [u8]) -> Option<&'a [u8]> {
 
 /// What is asked for.
 #[derive(Default)]
-struct Asked<'a> {
+struct RequestLine<'a> {
     method: &'a [u8],
     path: &'a [u8],
     query: Option<&'a [u8]>,
 }
 
 /// `GET /path?query HTTP/1.1`, or with a whole URL instead of the path.
-fn request_line(text: &[u8]) -> Option<Asked<'_>> {
+fn request_line(text: &[u8]) -> Option<RequestLine<'_>> {
     let method = memchr::memchr(b' ', text)?;
     let version = memchr::memrchr(b' ', text).filter(|at| *at > method)?;
     let target = &text[method + 1..version];
@@ -202,7 +202,7 @@ fn request_line(text: &[u8]) -> Option<Asked<'_>> {
         None => target,
     };
     let (path, query) = split_query(target);
-    Some(Asked {
+    Some(RequestLine {
         method: &text[..method],
         path,
         query,

@@ -1,9 +1,9 @@
 //! One log, as it comes: packed or not, a piece at a time.
 
-use super::Rules;
+use super::CountingRules;
 use super::audience::Audience;
-use super::key::NotAnAddress;
-use super::line::{Problem, Reader, Request};
+use super::line::{LineError, LineParser, LoggedRequest};
+use super::viewer_key::NotAnAddress;
 use flate2::write::MultiGzDecoder;
 use std::io::{self, Write};
 
@@ -12,11 +12,11 @@ use std::io::{self, Write};
 pub const MAX_LINE_BYTES: usize = 64 << 10;
 
 /// More than a small batch may have by chance.
-const MANY: u64 = 100;
+const MIN_SUSPICIOUS_LINES: u64 = 100;
 
 /// What became of the lines of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
+pub struct LineCounts {
     /// All of them.
     pub lines: u64,
     /// Requests of viewers.
@@ -30,16 +30,17 @@ pub struct Tally {
     /// Lines that cannot be understood.
     pub malformed: u64,
     /// The first of them: its number, from 1, and why.
-    pub first_problem: Option<(u64, Problem)>,
+    pub first_error: Option<(u64, LineError)>,
 }
 
-impl Tally {
+impl LineCounts {
     /// Nobody could be counted, though somebody may have watched: no line of it is understood, or
     /// many lines and requests say nothing. A few may lack the key in any log: a browser's, a
     /// monitor's.
     pub fn says_nothing(&self) -> bool {
         let is_no_log = self.lines > 0 && self.malformed == self.lines;
-        self.counted + self.dropped == 0 && (is_no_log || self.malformed + self.unkeyed >= MANY)
+        self.counted + self.dropped == 0
+            && (is_no_log || self.malformed + self.unkeyed >= MIN_SUSPICIOUS_LINES)
     }
 
     /// The sum of both; the first problem is this one's, if it has one.
@@ -50,7 +51,7 @@ impl Tally {
         self.unkeyed += more.unkeyed;
         self.dropped += more.dropped;
         self.malformed += more.malformed;
-        self.first_problem = self.first_problem.or(more.first_problem);
+        self.first_error = self.first_error.or(more.first_error);
     }
 }
 
@@ -65,7 +66,7 @@ pub struct Limits {
 
 /// Why a log was not read to its end. What was read until then is in the audience.
 #[derive(Debug, thiserror::Error)]
-pub enum Unreadable {
+pub enum LogError {
     /// It is packed otherwise.
     #[error("it is packed by {0}: unpack it first")]
     Packing(&'static str),
@@ -83,34 +84,34 @@ pub enum Unreadable {
 }
 
 /// Reads one log into an audience.
-pub struct Log<'r> {
-    source: Source<'r>,
+pub struct LogReader<'r> {
+    decoder: Decoder<'r>,
 }
 
-enum Source<'r> {
+enum Decoder<'r> {
     /// The first bytes say whether it is packed; here are fewer.
-    Begun(Vec<u8>, Lines<'r>),
-    Plain(Lines<'r>),
-    Packed(Box<MultiGzDecoder<Lines<'r>>>),
+    Begun(Vec<u8>, LineCounter<'r>),
+    Plain(LineCounter<'r>),
+    Packed(Box<MultiGzDecoder<LineCounter<'r>>>),
     /// Only while it changes.
     Nothing,
 }
 
-impl<'r> Log<'r> {
+impl<'r> LogReader<'r> {
     /// A log of which nothing was read yet.
-    pub fn new(rules: &'r Rules, audience: &'r mut Audience, limits: Limits) -> Self {
-        let lines = Lines {
+    pub fn new(rules: &'r CountingRules, audience: &'r mut Audience, limits: Limits) -> Self {
+        let lines = LineCounter {
             rules,
             audience,
-            reader: Reader::new(rules.format),
-            tally: Tally::default(),
+            reader: LineParser::new(rules.format),
+            line_counts: LineCounts::default(),
             begun: Vec::new(),
             is_skipping: false,
             limits,
             unpacked_bytes: 0,
         };
         Self {
-            source: Source::Begun(Vec::new(), lines),
+            decoder: Decoder::Begun(Vec::new(), lines),
         }
     }
 
@@ -119,13 +120,14 @@ impl<'r> Log<'r> {
     /// # Errors
     ///
     /// When it makes no sense to read on.
-    pub fn push(&mut self, piece: &[u8]) -> Result<(), Unreadable> {
-        if let Source::Begun(first, _) = &mut self.source {
+    pub fn push(&mut self, piece: &[u8]) -> Result<(), LogError> {
+        if let Decoder::Begun(first, _) = &mut self.decoder {
             first.extend_from_slice(piece);
             if first.len() < FIRST_BYTES {
                 return Ok(());
             }
-            let Source::Begun(first, lines) = std::mem::replace(&mut self.source, Source::Nothing)
+            let Decoder::Begun(first, lines) =
+                std::mem::replace(&mut self.decoder, Decoder::Nothing)
             else {
                 unreachable!("it has just been that")
             };
@@ -133,32 +135,32 @@ impl<'r> Log<'r> {
                 .iter()
                 .find(|(begin, _)| first.starts_with(begin))
             {
-                return Err(Unreadable::Packing(packing));
+                return Err(LogError::Packing(packing));
             }
-            self.source = if first.starts_with(GZIP) {
-                Source::Packed(Box::new(MultiGzDecoder::new(lines)))
+            self.decoder = if first.starts_with(GZIP) {
+                Decoder::Packed(Box::new(MultiGzDecoder::new(lines)))
             } else {
-                Source::Plain(lines)
+                Decoder::Plain(lines)
             };
-            return self.source.write(&first);
+            return self.decoder.write(&first);
         }
-        self.source.write(piece)
+        self.decoder.write(piece)
     }
 
     /// Nothing follows. Says what became of the lines, and what was wrong at the end, if something
     /// was.
-    pub fn end(self) -> (Tally, Option<Unreadable>) {
-        match self.source {
-            Source::Begun(first, mut lines) => {
+    pub fn end(self) -> (LineCounts, Option<LogError>) {
+        match self.decoder {
+            Decoder::Begun(first, mut lines) => {
                 let fed = lines.feed(&first);
                 lines.end(fed)
             }
-            Source::Plain(mut lines) => lines.end(Ok(())),
-            Source::Packed(mut unpacking) => {
+            Decoder::Plain(mut lines) => lines.end(Ok(())),
+            Decoder::Packed(mut unpacking) => {
                 let unpacked = unpacking.try_finish().map_err(unreadable);
                 unpacking.get_mut().end(unpacked)
             }
-            Source::Nothing => (Tally::default(), None),
+            Decoder::Nothing => (LineCounts::default(), None),
         }
     }
 }
@@ -176,8 +178,8 @@ const OTHER_PACKINGS: [(&[u8], &str); 4] = [
 /// So many bytes say by what a log is packed.
 const FIRST_BYTES: usize = 4;
 
-impl Source<'_> {
-    fn write(&mut self, piece: &[u8]) -> Result<(), Unreadable> {
+impl Decoder<'_> {
+    fn write(&mut self, piece: &[u8]) -> Result<(), LogError> {
         match self {
             Self::Plain(lines) => lines.feed(piece),
             Self::Packed(unpacking) => unpacking.write_all(piece).map_err(unreadable),
@@ -187,16 +189,16 @@ impl Source<'_> {
 }
 
 /// What was wrong with the lines comes back through the unpacking; all else is wrong with that.
-fn unreadable(error: io::Error) -> Unreadable {
-    error.downcast().unwrap_or_else(Unreadable::Gzip)
+fn unreadable(error: io::Error) -> LogError {
+    error.downcast().unwrap_or_else(LogError::Gzip)
 }
 
 /// Plain text in, viewers into the audience. What is unpacked is written into it.
-struct Lines<'r> {
-    rules: &'r Rules,
+struct LineCounter<'r> {
+    rules: &'r CountingRules,
     audience: &'r mut Audience,
-    reader: Reader,
-    tally: Tally,
+    reader: LineParser,
+    line_counts: LineCounts,
     /// A line whose end is not there yet.
     begun: Vec<u8>,
     /// The present line is too long, and its end is awaited.
@@ -205,12 +207,12 @@ struct Lines<'r> {
     unpacked_bytes: u64,
 }
 
-impl Write for Lines<'_> {
+impl Write for LineCounter<'_> {
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
         let more_bytes = u64::try_from(piece.len()).unwrap_or(u64::MAX);
         self.unpacked_bytes = self.unpacked_bytes.saturating_add(more_bytes);
         if self.unpacked_bytes > self.limits.unpacked_bytes {
-            return Err(io::Error::other(Unreadable::TooLarge(
+            return Err(io::Error::other(LogError::TooLarge(
                 self.limits.unpacked_bytes,
             )));
         }
@@ -223,8 +225,8 @@ impl Write for Lines<'_> {
     }
 }
 
-impl Lines<'_> {
-    fn feed(&mut self, piece: &[u8]) -> Result<(), Unreadable> {
+impl LineCounter<'_> {
+    fn feed(&mut self, piece: &[u8]) -> Result<(), LogError> {
         let mut from = 0;
         for end in memchr::memchr_iter(b'\n', piece) {
             self.end_line(&piece[from..end])?;
@@ -246,14 +248,14 @@ impl Lines<'_> {
         }
     }
 
-    fn end_line(&mut self, part: &[u8]) -> Result<(), Unreadable> {
+    fn end_line(&mut self, part: &[u8]) -> Result<(), LogError> {
         if self.begun.is_empty() && !self.is_skipping && part.len() <= MAX_LINE_BYTES {
             return self.line(part);
         }
         self.begin_line(part);
         if std::mem::take(&mut self.is_skipping) {
-            self.tally.lines += 1;
-            self.malformed(Problem::TooLong);
+            self.line_counts.lines += 1;
+            self.malformed(LineError::TooLong);
             return Ok(());
         }
         let mut line = std::mem::take(&mut self.begun);
@@ -264,27 +266,27 @@ impl Lines<'_> {
     }
 
     /// Nothing follows: what has begun is the last line.
-    fn end(&mut self, mut read: Result<(), Unreadable>) -> (Tally, Option<Unreadable>) {
+    fn end(&mut self, mut read: Result<(), LogError>) -> (LineCounts, Option<LogError>) {
         if !self.begun.is_empty() || self.is_skipping {
             read = read.and(self.end_line(b""));
         }
-        (self.tally, read.err())
+        (self.line_counts, read.err())
     }
 
-    fn line(&mut self, line: &[u8]) -> Result<(), Unreadable> {
-        self.tally.lines += 1;
+    fn line(&mut self, line: &[u8]) -> Result<(), LogError> {
+        self.line_counts.lines += 1;
         match self.reader.read(line) {
-            Ok(None) => self.tally.lines -= 1,
+            Ok(None) => self.line_counts.lines -= 1,
             Ok(Some(request)) => self.request(&request),
             Err(problem) => self.malformed(problem),
         }
         match self.audience.minutes().len() > self.limits.minutes {
-            true => Err(Unreadable::TooManyMinutes(self.limits.minutes)),
+            true => Err(LogError::TooManyMinutes(self.limits.minutes)),
             false => Ok(()),
         }
     }
 
-    fn request(&mut self, request: &Request<'_>) {
+    fn request(&mut self, request: &LoggedRequest<'_>) {
         let minute = self.audience.minute(request.at_s);
         let is_served = request.method == b"GET" && matches!(request.status, 200 | 206 | 304);
         let Some(stream) = self
@@ -293,28 +295,28 @@ impl Lines<'_> {
             .stream(request.path)
             .filter(|_| is_served)
         else {
-            self.tally.other += 1;
+            self.line_counts.other += 1;
             return;
         };
-        match self.rules.keying.viewer(request, &self.rules.secret) {
+        match self.rules.viewer_key.viewer(request, &self.rules.secret) {
             Ok(Some(viewer)) => {
                 match self
                     .audience
                     .insert(minute, request.at_s, &stream, viewer, self.rules)
                 {
-                    true => self.tally.counted += 1,
-                    false => self.tally.dropped += 1,
+                    true => self.line_counts.counted += 1,
+                    false => self.line_counts.dropped += 1,
                 }
             }
-            Ok(None) => self.tally.unkeyed += 1,
-            Err(NotAnAddress) => self.malformed(Problem::of_address(request)),
+            Ok(None) => self.line_counts.unkeyed += 1,
+            Err(NotAnAddress) => self.malformed(LineError::of_address(request)),
         }
     }
 
-    fn malformed(&mut self, problem: Problem) {
-        self.tally.malformed += 1;
-        self.tally
-            .first_problem
-            .get_or_insert((self.tally.lines, problem));
+    fn malformed(&mut self, problem: LineError) {
+        self.line_counts.malformed += 1;
+        self.line_counts
+            .first_error
+            .get_or_insert((self.line_counts.lines, problem));
     }
 }

@@ -1,7 +1,7 @@
-use super::{Asked, Request, quoted, request_line, some, time, until};
+use super::{LoggedRequest, RequestLine, quoted, request_line, some, time, until};
 
 /// `type time elb client:port target:port … elb_status … "request" "agent" …`
-pub(super) fn read(line: &[u8]) -> Option<Request<'_>> {
+pub(super) fn read(line: &[u8]) -> Option<LoggedRequest<'_>> {
     let mut rest = line;
     let kind = until(&mut rest, b' ')?;
     if ![&b"http"[..], b"https", b"h2", b"grpcs", b"ws", b"wss"].contains(&kind) {
@@ -24,14 +24,14 @@ pub(super) fn read(line: &[u8]) -> Option<Request<'_>> {
     for _ in ["target status", "received bytes", "sent bytes"] {
         until(&mut rest, b' ')?;
     }
-    let Asked {
+    let RequestLine {
         method,
         path,
         query,
     } = request_line(quoted(&mut rest)?).unwrap_or_default();
     rest = rest.strip_prefix(b" ")?;
     let agent = some(quoted(&mut rest)?);
-    Some(Request {
+    Some(LoggedRequest {
         at_s,
         address: Some(address),
         agent,

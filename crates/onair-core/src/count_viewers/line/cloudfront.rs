@@ -1,4 +1,4 @@
-use super::{Format, Problem, Request, some, time};
+use super::{LineError, LogFormat, LoggedRequest, some, time};
 
 /// Where the columns are that are needed.
 #[derive(Debug, Clone)]
@@ -54,19 +54,21 @@ impl Columns {
         }
     }
 
-    pub(super) fn read<'a>(&self, line: &'a [u8]) -> Result<Request<'a>, Problem> {
+    pub(super) fn read<'a>(&self, line: &'a [u8]) -> Result<LoggedRequest<'a>, LineError> {
         let missing = NAMES
             .iter()
             .zip(self.0)
             .take(ALWAYS_NEEDED)
             .find(|(_, column)| column.is_none());
         match missing {
-            Some((name, _)) => Err(Problem::Column(name)),
-            None => self.columns(line).ok_or(Problem::Form(Format::CloudFront)),
+            Some((name, _)) => Err(LineError::Column(name)),
+            None => self
+                .columns(line)
+                .ok_or(LineError::Form(LogFormat::CloudFront)),
         }
     }
 
-    fn columns<'a>(&self, line: &'a [u8]) -> Option<Request<'a>> {
+    fn columns<'a>(&self, line: &'a [u8]) -> Option<LoggedRequest<'a>> {
         let mut values = [None; MAX_COLUMNS];
         let ends = memchr::memchr_iter(b'\t', line).chain([line.len()]);
         let mut from = 0;
@@ -85,7 +87,7 @@ impl Columns {
             query,
             forwarded_for,
         ] = self.0.map(|column| values[column?]);
-        Some(Request {
+        Some(LoggedRequest {
             at_s: time::date_and_time(date?, at?)?,
             address,
             agent: agent.and_then(some),

@@ -1,8 +1,8 @@
-use super::{Asked, Request, quoted, request_line, some, time, until};
+use super::{LoggedRequest, RequestLine, quoted, request_line, some, time, until};
 
 /// `address - user [time] "request" status bytes "referer" "agent" "forwarded for"`; the last, or
 /// the last three, may be missing (nginx, `ngx_http_log_module`; Apache's `common`).
-pub(super) fn read(line: &[u8]) -> Option<Request<'_>> {
+pub(super) fn read(line: &[u8]) -> Option<LoggedRequest<'_>> {
     let mut rest = line;
     let address = until(&mut rest, b' ')?;
     // A user's name may have blanks in it.
@@ -10,7 +10,7 @@ pub(super) fn read(line: &[u8]) -> Option<Request<'_>> {
     let at_s = time::common(until(&mut rest, b']')?)?;
     rest = rest.strip_prefix(b" ")?;
     // What is not HTTP at all (a TLS handshake, a scan) is a request without a path.
-    let Asked {
+    let RequestLine {
         method,
         path,
         query,
@@ -24,7 +24,7 @@ pub(super) fn read(line: &[u8]) -> Option<Request<'_>> {
     };
     let (_referer, agent, forwarded_for) = (next(), next(), next());
     let (agent, forwarded_for) = (agent.and_then(some), forwarded_for.and_then(some));
-    Some(Request {
+    Some(LoggedRequest {
         at_s,
         address: Some(address),
         agent,

@@ -1,4 +1,4 @@
-use super::{Request, split_query, time};
+use super::{LoggedRequest, split_query, time};
 use serde::Deserialize;
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ struct Line<'a> {
     status: u32,
 }
 
-pub(super) fn read(line: &[u8]) -> Option<Request<'_>> {
+pub(super) fn read(line: &[u8]) -> Option<LoggedRequest<'_>> {
     let Line {
         time,
         client,
@@ -29,13 +29,13 @@ pub(super) fn read(line: &[u8]) -> Option<Request<'_>> {
     };
     let (path, query) = split_query(path);
     let (at_s, address) = (time::iso8601(time.as_bytes())?, Some(client.as_bytes()));
-    Some(Request {
+    Some(LoggedRequest {
         at_s,
         address,
         method: b"GET",
         path,
         query,
         status,
-        ..Request::default()
+        ..LoggedRequest::default()
     })
 }

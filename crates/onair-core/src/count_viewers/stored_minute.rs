@@ -1,39 +1,39 @@
 //! What is kept of a minute between runs: one object in S3, a JSON text. No address is in it.
 
-use super::Rules;
-use super::audience::{Audience, Minute, Present};
-use super::viewers::Viewers;
+use super::CountingRules;
+use super::audience::{Audience, Minute, StreamViewers};
+use super::viewer_set::ViewerSet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A minute's text that was not written by these rules, or not by us.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("it is not what is kept of a minute: {0}")]
-pub struct NotAMinute(String);
+pub struct StoredMinuteError(String);
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Document<'a> {
+struct StoredMinute<'a> {
     version: u32,
     minute: String,
     key: String,
     #[serde(borrow = "'a")]
-    streams: BTreeMap<std::borrow::Cow<'a, str>, Stream>,
+    streams: BTreeMap<std::borrow::Cow<'a, str>, StoredStream>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Stream {
-    whole: Viewers,
-    #[serde(default, skip_serializing_if = "Viewers::is_empty")]
-    tail: Viewers,
+struct StoredStream {
+    whole: ViewerSet,
+    #[serde(default, skip_serializing_if = "ViewerSet::is_empty")]
+    tail: ViewerSet,
 }
 
 const VERSION: u32 = 1;
 
 /// Where a minute is kept. Other rules keep theirs elsewhere, so that nothing is merged that does
 /// not belong together.
-pub fn key(minute: Minute, rules: &Rules) -> String {
+pub fn key(minute: Minute, rules: &CountingRules) -> String {
     let text = minute.text();
     let (day, time) = text.split_once('T').unwrap_or_default();
     format!(
@@ -44,46 +44,46 @@ pub fn key(minute: Minute, rules: &Rules) -> String {
 }
 
 /// What is to be kept of a minute.
-pub fn write(audience: &Audience, minute: Minute, rules: &Rules) -> String {
-    let stream = |present: &Present| Stream {
+pub fn write(audience: &Audience, minute: Minute, rules: &CountingRules) -> String {
+    let stream = |present: &StreamViewers| StoredStream {
         whole: present.whole.clone(),
         tail: present.tail.clone(),
     };
     let streams = audience.streams(minute);
-    let document = Document {
+    let stored = StoredMinute {
         version: VERSION,
         minute: minute.text(),
-        key: rules.keying.name().to_owned(),
+        key: rules.viewer_key.name().to_owned(),
         streams: streams
             .into_iter()
             .map(|(name, present)| (name.into(), stream(present)))
             .collect(),
     };
-    serde_json::to_string(&document).unwrap_or_default()
+    serde_json::to_string(&stored).unwrap_or_default()
 }
 
 /// Adds what was kept of a minute.
 ///
 /// # Errors
 ///
-/// [`NotAMinute`], and then nothing is merged.
+/// [`StoredMinuteError`], and then nothing is merged.
 pub fn read(
     audience: &mut Audience,
     minute: Minute,
     text: &str,
-    rules: &Rules,
-) -> Result<(), NotAMinute> {
-    let document: Document<'_> =
-        serde_json::from_str(text).map_err(|error| NotAMinute(error.to_string()))?;
-    if document.version != VERSION || document.minute != minute.text() {
-        return Err(NotAMinute(format!(
+    rules: &CountingRules,
+) -> Result<(), StoredMinuteError> {
+    let stored: StoredMinute<'_> =
+        serde_json::from_str(text).map_err(|error| StoredMinuteError(error.to_string()))?;
+    if stored.version != VERSION || stored.minute != minute.text() {
+        return Err(StoredMinuteError(format!(
             "version {} of {}",
-            document.version, document.minute
+            stored.version, stored.minute
         )));
     }
     audience.minute(minute.begins_s());
-    for (name, Stream { whole, tail }) in document.streams {
-        audience.merge(minute, &name, &Present { whole, tail }, rules);
+    for (name, StoredStream { whole, tail }) in stored.streams {
+        audience.merge(minute, &name, &StreamViewers { whole, tail }, rules);
     }
     Ok(())
 }

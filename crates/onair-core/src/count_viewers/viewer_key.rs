@@ -1,7 +1,7 @@
 //! What tells one viewer from another, and how he is kept: as a number that says nothing without
 //! the secret.
 
-use super::line::Request;
+use super::line::LoggedRequest;
 use ipnet::IpNet;
 use percent_encoding::percent_decode;
 use sha2::{Digest, Sha256};
@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// What a viewer is known by.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Keying {
+pub enum ViewerKey {
     /// His address: people behind one router are one viewer.
     Address,
     /// His address and his player's `User-Agent`.
@@ -24,7 +24,7 @@ pub enum Keying {
     CmcdSid,
 }
 
-impl Keying {
+impl ViewerKey {
     /// As the setting and the result name it.
     pub fn name(&self) -> &'static str {
         match self {
@@ -40,19 +40,19 @@ impl Keying {
     /// # Errors
     ///
     /// For another word, and where proxies are named without use, or needed.
-    pub fn parse(name: &str, proxies: Vec<IpNet>) -> Result<Self, KeyError> {
-        let keying = match name {
+    pub fn parse(name: &str, proxies: Vec<IpNet>) -> Result<Self, ViewerKeyError> {
+        let viewer_key = match name {
             "address" => Self::Address,
             "address+agent" => Self::AddressAgent,
-            "x-forwarded-for" if proxies.is_empty() => return Err(KeyError::NoProxies),
+            "x-forwarded-for" if proxies.is_empty() => return Err(ViewerKeyError::NoProxies),
             "x-forwarded-for" => return Ok(Self::ForwardedFor(proxies)),
             "cmcd-sid" => Self::CmcdSid,
-            other => return Err(KeyError::Unknown(other.to_owned())),
+            other => return Err(ViewerKeyError::Unknown(other.to_owned())),
         };
         if proxies.is_empty() {
-            Ok(keying)
+            Ok(viewer_key)
         } else {
-            Err(KeyError::UselessProxies(keying.name()))
+            Err(ViewerKeyError::UselessProxies(viewer_key.name()))
         }
     }
 
@@ -63,8 +63,8 @@ impl Keying {
     /// [`NotAnAddress`] where there should be one.
     pub fn viewer(
         &self,
-        request: &Request<'_>,
-        secret: &Secret,
+        request: &LoggedRequest<'_>,
+        secret: &ViewerSecret,
     ) -> Result<Option<u64>, NotAnAddress> {
         let peer = || request.address.and_then(address).ok_or(NotAnAddress);
         Ok(match self {
@@ -82,7 +82,7 @@ impl Keying {
 
 /// A wrong key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
+pub enum ViewerKeyError {
     /// There is no such key.
     #[error("{0:?} is no key; it accepts address, address+agent, x-forwarded-for, cmcd-sid")]
     Unknown(String),
@@ -104,9 +104,9 @@ pub struct NotAnAddress;
 /// Turns viewers into numbers that cannot be turned back, nor be found out by trying all addresses,
 /// without it.
 #[derive(Clone)]
-pub struct Secret(SipHasher24);
+pub struct ViewerSecret(SipHasher24);
 
-impl Secret {
+impl ViewerSecret {
     /// From any text that is hard to guess.
     pub fn new(text: &str) -> Self {
         let mut key = [0; 16];
@@ -140,7 +140,7 @@ impl Secret {
     }
 }
 
-impl fmt::Debug for Secret {
+impl fmt::Debug for ViewerSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret")
     }
@@ -213,22 +213,22 @@ fn sid_of(cmcd: &[u8]) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    fn secret() -> Secret {
-        Secret::new("a secret")
+    fn secret() -> ViewerSecret {
+        ViewerSecret::new("a secret")
     }
 
-    fn from<'a>(address: &'a str, forwarded_for: &'a str) -> Request<'a> {
+    fn from<'a>(address: &'a str, forwarded_for: &'a str) -> LoggedRequest<'a> {
         let forwarded_for = (!forwarded_for.is_empty()).then_some(forwarded_for.as_bytes());
-        Request {
+        LoggedRequest {
             address: Some(address.as_bytes()),
             forwarded_for,
-            ..Request::default()
+            ..LoggedRequest::default()
         }
     }
 
     #[test]
     fn one_address_is_one_viewer_however_it_is_written() {
-        let viewer = |text: &str| Keying::Address.viewer(&from(text, ""), &secret());
+        let viewer = |text: &str| ViewerKey::Address.viewer(&from(text, ""), &secret());
         assert_eq!(viewer("203.0.113.7"), viewer("::ffff:203.0.113.7"));
         assert_eq!(viewer("2001:db8::7"), viewer("2001:0DB8:0:0:0:0:0:7"));
         assert_ne!(viewer("203.0.113.7"), viewer("203.0.113.8"));
@@ -242,7 +242,8 @@ mod tests {
         ] {
             assert_eq!(viewer(text), Err(NotAnAddress), "{text}");
         }
-        let other = Keying::Address.viewer(&from("203.0.113.7", ""), &Secret::new("another"));
+        let other =
+            ViewerKey::Address.viewer(&from("203.0.113.7", ""), &ViewerSecret::new("another"));
         assert_ne!(viewer("203.0.113.7"), other);
     }
 
@@ -251,9 +252,9 @@ mod tests {
         let proxies = ["10.0.0.0/8", "2001:db8:1::/48"]
             .map(|block| block.parse().unwrap())
             .to_vec();
-        let keying = Keying::ForwardedFor(proxies);
-        let viewer = |peer: &str, hops: &str| keying.viewer(&from(peer, hops), &secret());
-        let address = |text: &str| Keying::Address.viewer(&from(text, ""), &secret());
+        let viewer_key = ViewerKey::ForwardedFor(proxies);
+        let viewer = |peer: &str, hops: &str| viewer_key.viewer(&from(peer, hops), &secret());
+        let address = |text: &str| ViewerKey::Address.viewer(&from(text, ""), &secret());
         let rows = [
             ("203.0.113.7", "", "203.0.113.7"),
             // Not from a proxy: what he says of himself is nothing.
@@ -280,10 +281,10 @@ mod tests {
     #[test]
     fn a_session_is_known_by_its_id_alone() {
         let viewer = |query: &str| {
-            Keying::CmcdSid.viewer(
-                &Request {
+            ViewerKey::CmcdSid.viewer(
+                &LoggedRequest {
                     query: Some(query.as_bytes()),
-                    ..Request::default()
+                    ..LoggedRequest::default()
                 },
                 &secret(),
             )

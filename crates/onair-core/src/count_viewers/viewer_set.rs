@@ -14,32 +14,32 @@ const LG_REGISTERS: u8 = 15;
 
 /// Different viewers, each by his number.
 #[derive(Debug, Clone)]
-pub enum Viewers {
+pub enum ViewerSet {
     /// Each of them.
-    Exact(Numbers),
+    Exact(ViewerIds),
     /// A HyperLogLog sketch of them.
     Estimated(Box<HllUnion>),
 }
 
 /// Numbers that are hashes already are not hashed again.
-type Numbers = HashSet<u64, BuildHasherDefault<Itself>>;
+type ViewerIds = HashSet<u64, BuildHasherDefault<IdentityHasher>>;
 
 /// How many there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Count {
+pub struct ViewerCount {
     /// How many.
     pub viewers: u64,
     /// It is so; else it is within 2 %, but for one time in two thousand.
     pub exact: bool,
 }
 
-impl Default for Viewers {
+impl Default for ViewerSet {
     fn default() -> Self {
-        Self::Exact(Numbers::default())
+        Self::Exact(ViewerIds::default())
     }
 }
 
-impl Viewers {
+impl ViewerSet {
     /// One more, unless he is there. More than `exact_up_to` become an estimate.
     pub fn insert(&mut self, viewer: u64, exact_up_to: usize) {
         match self {
@@ -71,15 +71,15 @@ impl Viewers {
     }
 
     /// How many there are.
-    pub fn count(&self) -> Count {
+    pub fn count(&self) -> ViewerCount {
         match self {
-            Self::Exact(all) => Count {
+            Self::Exact(all) => ViewerCount {
                 viewers: u64::try_from(all.len()).unwrap_or(u64::MAX),
                 exact: true,
             },
             // The one estimate that depends on nothing but the registers: not on the order, and not
             // on repetition.
-            Self::Estimated(union) => Count {
+            Self::Estimated(union) => ViewerCount {
                 viewers: rounded(union.composite_estimate()),
                 exact: false,
             },
@@ -94,7 +94,7 @@ impl Viewers {
 
 /// Of an estimate, by what it was made of. Below some 3,000 viewers it may find a difference where
 /// there is none.
-impl PartialEq for Viewers {
+impl PartialEq for ViewerSet {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Exact(one), Self::Exact(other)) => one == other,
@@ -117,7 +117,7 @@ fn registers(union: &HllUnion) -> Vec<u8> {
     }
 }
 
-fn estimated(all: &Numbers) -> HllUnion {
+fn estimated(all: &ViewerIds) -> HllUnion {
     let Ok(mut union) = HllUnion::new(LG_REGISTERS) else {
         unreachable!("15 is between 4 and 21")
     };
@@ -135,34 +135,34 @@ fn rounded(estimate: f64) -> u64 {
 /// Apache DataSketches' own form, which its libraries for Java, C++, Go and Python read.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Kept {
+enum StoredSet {
     Exact(String),
     Hll(String),
 }
 
-impl Serialize for Viewers {
+impl Serialize for ViewerSet {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let kept = match self {
             Self::Exact(all) => {
                 let mut sorted: Vec<u64> = all.iter().copied().collect();
                 sorted.sort_unstable();
                 let bytes: Vec<u8> = sorted.into_iter().flat_map(u64::to_be_bytes).collect();
-                Kept::Exact(BASE64.encode(bytes))
+                StoredSet::Exact(BASE64.encode(bytes))
             }
             Self::Estimated(union) => {
-                Kept::Hll(BASE64.encode(union.to_sketch(HllType::Hll4).serialize()))
+                StoredSet::Hll(BASE64.encode(union.to_sketch(HllType::Hll4).serialize()))
             }
         };
         kept.serialize(serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for Viewers {
+impl<'de> Deserialize<'de> for ViewerSet {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         use serde::de::Error;
         let decode = |text| BASE64.decode(text).map_err(D::Error::custom);
-        Ok(match Kept::deserialize(deserializer)? {
-            Kept::Exact(text) => {
+        Ok(match StoredSet::deserialize(deserializer)? {
+            StoredSet::Exact(text) => {
                 let bytes = decode(text)?;
                 let (numbers, []) = bytes.as_chunks() else {
                     return Err(D::Error::custom("the numbers of viewers are cut off"));
@@ -174,9 +174,9 @@ impl<'de> Deserialize<'de> for Viewers {
                         .collect(),
                 )
             }
-            Kept::Hll(text) => {
+            StoredSet::Hll(text) => {
                 let sketch = HllSketch::deserialize(&decode(text)?).map_err(D::Error::custom)?;
-                let mut union = estimated(&Numbers::default());
+                let mut union = estimated(&ViewerIds::default());
                 if sketch.lg_config_k() != LG_REGISTERS {
                     return Err(D::Error::custom(
                         "the sketch has another number of registers",
@@ -191,9 +191,9 @@ impl<'de> Deserialize<'de> for Viewers {
 
 /// Takes a number for its own hash.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Itself(u64);
+pub struct IdentityHasher(u64);
 
-impl Hasher for Itself {
+impl Hasher for IdentityHasher {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -213,16 +213,16 @@ impl Hasher for Itself {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::count_viewers::key::Secret;
+    use crate::count_viewers::viewer_key::ViewerSecret;
 
-    fn viewers(numbers: std::ops::Range<u32>, exact_up_to: usize) -> Viewers {
-        let secret = Secret::new("a secret");
-        let mut all = Viewers::default();
+    fn viewers(numbers: std::ops::Range<u32>, exact_up_to: usize) -> ViewerSet {
+        let secret = ViewerSecret::new("a secret");
+        let mut all = ViewerSet::default();
         numbers.for_each(|number| all.insert(secret.hash(&number.to_be_bytes()), exact_up_to));
         all
     }
 
-    fn kept(viewers: &Viewers) -> String {
+    fn kept(viewers: &ViewerSet) -> String {
         serde_json::to_string(viewers).unwrap()
     }
 
@@ -230,7 +230,7 @@ mod tests {
     fn up_to_the_limit_it_is_exact_and_beyond_it_is_an_estimate() {
         assert_eq!(
             viewers(0..1000, 1000).count(),
-            Count {
+            ViewerCount {
                 viewers: 1000,
                 exact: true
             }
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn a_million_viewers_are_known_within_two_percent_in_64_kb() {
         let million = viewers(0..1_000_000, 8192);
-        let Count { viewers, exact } = million.count();
+        let ViewerCount { viewers, exact } = million.count();
         assert!(!exact && viewers.abs_diff(1_000_000) <= 20_000, "{viewers}");
         assert!(kept(&million).len() <= 32 << 10, "{}", kept(&million).len());
     }
@@ -258,7 +258,7 @@ mod tests {
             let parts = [0..400, 300..900, 900..901].map(|part| viewers(part, exact_up_to));
             let whole = viewers(0..901, exact_up_to).count();
             for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
-                let mut merged = Viewers::default();
+                let mut merged = ViewerSet::default();
                 for part in order.into_iter().chain(order) {
                     merged.merge(&parts[part], exact_up_to);
                 }
@@ -272,10 +272,10 @@ mod tests {
         for numbers in [4000, 4097, 5000, 20_000, 300_000] {
             let half = numbers / 2;
             let [low, high] = [0..half + 100, half..numbers].map(|part| viewers(part, 4096));
-            let together = |first: &Viewers, second: &Viewers| {
+            let together = |first: &ViewerSet, second: &ViewerSet| {
                 let mut all = first.clone();
                 all.merge(second, 4096);
-                let again: Viewers = serde_json::from_str(&kept(&all)).unwrap();
+                let again: ViewerSet = serde_json::from_str(&kept(&all)).unwrap();
                 all.merge(&again, 4096);
                 all
             };
@@ -299,7 +299,7 @@ mod tests {
             viewers(0..11, 10),
             viewers(0..50_000, 10),
         ] {
-            let back: Viewers = serde_json::from_str(&kept(&all)).unwrap();
+            let back: ViewerSet = serde_json::from_str(&kept(&all)).unwrap();
             assert_eq!(back.count(), all.count());
         }
         for broken in [
@@ -308,7 +308,10 @@ mod tests {
             r#"{"exact":"?"}"#,
             r#"{"list":""}"#,
         ] {
-            assert!(serde_json::from_str::<Viewers>(broken).is_err(), "{broken}");
+            assert!(
+                serde_json::from_str::<ViewerSet>(broken).is_err(),
+                "{broken}"
+            );
         }
     }
 }
