@@ -12,6 +12,7 @@ pub mod count_viewers;
 mod event;
 pub mod fail_back;
 pub mod fail_over;
+pub mod held;
 mod json;
 pub mod metrics;
 pub mod pair;
