@@ -1,24 +1,29 @@
 use lambda_runtime::Diagnostic;
 use onair_core::metrics::{Metric, MetricSample};
 
-/// Why an invocation failed, named for what the operator does next. Lambda tries again by itself.
+/// Why an invocation failed, by who has to act. Lambda retries an asynchronous invocation by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The event cannot be acted on: see what sent it.
+    /// The function cannot act on this event. Check what sent the event.
     #[error("{0}")]
     BadEvent(String),
-    /// A setting is missing or wrong: deploy again with another.
+    /// A setting is missing or wrong. Correct it and deploy again.
     #[error("{0}")]
     Config(String),
-    /// AWS did not do what was asked: a retry is sensible.
+    /// A request to AWS failed. A retry may succeed.
     #[error("{0}")]
     Aws(String),
-    /// The time was not enough: the retry goes on.
+    /// The time limit was too short. The retry continues the work.
     #[error("{0}")]
     Incomplete(String),
 }
 
 impl Error {
+    /// The value of a setting is not accepted. `accepted` describes the values that are.
+    pub fn setting(name: &str, value: &str, accepted: &str) -> Self {
+        Self::Config(format!("{name} is {value:?}; it accepts {accepted}"))
+    }
+
     /// The `errorType` that Lambda reports.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -45,19 +50,19 @@ impl From<Error> for Diagnostic {
     }
 }
 
-/// An error, and the figures of what was done all the same.
+/// An error, with the metrics of the work that was done before it.
 #[derive(Debug)]
 pub struct Failure {
-    /// Why it failed.
+    /// Why the invocation failed.
     pub error: Error,
-    /// What was done before.
+    /// Metrics of this run.
     pub metrics: Vec<Metric>,
-    /// Figures of other times than now, a line each.
+    /// Metrics of earlier times. Each gets a log line of its own.
     pub samples: Vec<MetricSample>,
 }
 
 impl Failure {
-    /// A failure with the figures of what was done before.
+    /// A failure after some work, which these metrics count.
     pub fn after(error: Error, metrics: Vec<Metric>) -> Self {
         Self {
             error,

@@ -1,103 +1,42 @@
-//! What every On Air function shares towards Lambda: settings read once, one JSON object out,
-//! errors that name what the operator does next, logs and metrics as lines on standard output.
+//! The runtime side of every On Air function: settings that are read once, events in, one JSON
+//! object out, errors by who has to act, logs and metrics as lines on standard output.
 
 #![warn(missing_docs)]
 
+mod attempts;
+mod deadline;
 mod error;
+mod report;
 mod settings;
 
+pub use attempts::{Attempts, Stop};
+pub use deadline::{Deadline, REPORT_MARGIN};
 pub use error::{Error, Failure};
-pub use settings::{Environment, environment};
+pub use report::Report;
+pub use settings::{Accepts, Environment};
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use onair_core::metrics::{Metric, MetricSample, embedded_metrics, embedded_sample};
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::time::Instant;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
-/// One event, and how long there is to deal with it.
+/// One event, and the time that is left for it.
 #[derive(Debug)]
 pub struct Invocation {
     /// The event as it was sent.
     pub event: Value,
-    /// When Lambda will end the process.
-    pub deadline: Instant,
+    /// When Lambda kills the process.
+    pub deadline: Deadline,
 }
 
-/// What came of an event: the function's answer, and the figures for CloudWatch.
-#[derive(Debug, Default)]
-pub struct Report {
-    answer: Value,
-    metrics: Vec<Metric>,
-    samples: Vec<MetricSample>,
-}
-
-impl Report {
-    /// The event is not for this function.
-    pub fn ignored(why: impl Into<String>) -> Self {
-        Self {
-            answer: json!({ "outcome": "ignored", "why": why.into() }),
-            ..Self::default()
-        }
-    }
-
-    /// A safety rule said no. `what` is the kind of thing that it protects, `name` the one.
-    pub fn held(what: &str, name: impl Into<String>, why: impl Into<String>) -> Self {
-        Self {
-            answer: json!({ "outcome": "held", what: name.into(), "why": why.into() }),
-            metrics: vec![Metric::count("Held", 1)],
-            samples: Vec::new(),
-        }
-    }
-
-    /// The same with these figures for CloudWatch, too.
-    pub fn and(mut self, metrics: Vec<Metric>) -> Self {
-        self.metrics.extend(metrics);
-        self
-    }
-
-    /// The same with these figures of other times than now, a line each.
-    pub fn with_samples(self, samples: Vec<MetricSample>) -> Self {
-        Self { samples, ..self }
-    }
-
-    /// What `figures` says, which must be a JSON object with `outcome`.
-    pub fn of(figures: &impl Serialize, metrics: Vec<Metric>) -> Self {
-        let answer = serde_json::to_value(figures)
-            .unwrap_or_else(|error| json!({ "outcome": error.to_string() }));
-        Self {
-            answer,
-            metrics,
-            samples: Vec::new(),
-        }
-    }
-}
-
-/// Runs `serve`, which is all of a function's `main`, with logs on standard output, a JSON object a
-/// line. The level is Lambda's (`AWS_LAMBDA_LOG_LEVEL`) or `RUST_LOG`, else `INFO`.
+/// Runs `serve`, which is all of a function's `main`, with logs on standard output, one JSON object
+/// a line. The level is Lambda's (`AWS_LAMBDA_LOG_LEVEL`), else that of `RUST_LOG`, else `INFO`.
 pub async fn start(serve: impl Future<Output = Result<(), Error>>) -> ExitCode {
-    let level = ["AWS_LAMBDA_LOG_LEVEL", "RUST_LOG"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok());
-    let level = level
-        .and_then(|level| level.parse().ok())
-        .unwrap_or(LevelFilter::INFO);
-    // The runtime would log each failure a second time, in its own words.
-    let ours = Targets::new()
-        .with_default(level)
-        .with_target("lambda_runtime", LevelFilter::OFF);
-    let lines = tracing_subscriber::fmt::layer()
-        .json()
-        .flatten_event(true)
-        .with_target(false);
-    tracing_subscriber::registry()
-        .with(lines.with_filter(ours))
-        .init();
+    start_logs();
     let served = match std::env::var_os("AWS_LAMBDA_RUNTIME_API") {
         Some(_) => serve.await,
         None => Err(Error::Config(
@@ -109,13 +48,33 @@ pub async fn start(serve: impl Future<Output = Result<(), Error>>) -> ExitCode {
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error.r#type = error.kind(), "{error}");
+            log_error(&error);
             ExitCode::FAILURE
         }
     }
 }
 
-/// Answers Lambda's invocations with `handle` until the process is ended.
+fn start_logs() {
+    let level = ["AWS_LAMBDA_LOG_LEVEL", "RUST_LOG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok());
+    let level = level
+        .and_then(|level| level.parse().ok())
+        .unwrap_or(LevelFilter::INFO);
+    // The runtime would log each failure a second time, in other words.
+    let ours = Targets::new()
+        .with_default(level)
+        .with_target("lambda_runtime", LevelFilter::OFF);
+    let lines = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_target(false);
+    tracing_subscriber::registry()
+        .with(lines.with_filter(ours))
+        .init();
+}
+
+/// Answers Lambda's invocations with `handle` until the process is killed.
 ///
 /// # Errors
 ///
@@ -126,42 +85,14 @@ where
 {
     let service = service_fn(
         async |LambdaEvent { payload, context }: LambdaEvent<Value>| {
-            let left = time_left(context.deadline, now_ms());
+            let invocation = Invocation {
+                event: payload,
+                deadline: Deadline::after(time_left(context.deadline, now_ms())),
+            };
             // Boxed: a handler with the SDK inside is too deep a type for the compiler's default
             // limit.
-            let handled = Box::pin(handle(Invocation {
-                event: payload,
-                deadline: Instant::now() + left,
-            }))
-            .await;
-            let function = &context.env_config.function_name;
-            match handled {
-                Ok(Report {
-                    answer,
-                    metrics,
-                    samples,
-                }) => {
-                    log(&answer);
-                    emit(function, &metrics);
-                    samples
-                        .iter()
-                        .for_each(|sample| say(&embedded_sample(function, sample)));
-                    Ok(answer)
-                }
-                Err(Failure {
-                    error,
-                    mut metrics,
-                    samples,
-                }) => {
-                    tracing::error!(error.r#type = error.kind(), "{error}");
-                    metrics.push(Metric::count("Failed", 1));
-                    emit(function, &metrics);
-                    samples
-                        .iter()
-                        .for_each(|sample| say(&embedded_sample(function, sample)));
-                    Err(error)
-                }
-            }
+            let handled = Box::pin(handle(invocation)).await;
+            finish(&context.env_config.function_name, handled)
         },
     );
     lambda_runtime::run(service)
@@ -169,10 +100,27 @@ where
         .map_err(|error| Error::Aws(format!("the Lambda Runtime API: {error}")))
 }
 
+/// Writes the log line and the metrics of an invocation, and returns what Lambda gets.
+fn finish(function: &str, handled: Result<Report, Failure>) -> Result<Value, Error> {
+    match handled {
+        Ok(report) => {
+            log_answer(&report.answer);
+            print_metrics(function, &report.metrics, &report.samples);
+            Ok(report.answer)
+        }
+        Err(mut failure) => {
+            log_error(&failure.error);
+            failure.metrics.push(Metric::count("Failed", 1));
+            print_metrics(function, &failure.metrics, &failure.samples);
+            Err(failure.error)
+        }
+    }
+}
+
 /// The time until an invocation's deadline.
 ///
-/// Lambda sends a point in time. cargo-lambda always sends 600,000, which as a point lies in 1970
-/// and is meant as a span (`functions_router.rs` of cargo-lambda 1.9.2).
+/// Lambda sends a point in time. cargo-lambda always sends 600,000, which is meant as a span: as a
+/// point in time it would be in 1970 (`functions_router.rs` of cargo-lambda 1.9.2).
 fn time_left(deadline_ms: u64, now_ms: u64) -> Duration {
     const LONGEST_SPAN_MS: u64 = 900_000;
     let left_ms = if deadline_ms <= LONGEST_SPAN_MS {
@@ -183,25 +131,33 @@ fn time_left(deadline_ms: u64, now_ms: u64) -> Duration {
     Duration::from_millis(left_ms)
 }
 
-fn log(answer: &Value) {
-    let outcome = answer["outcome"].as_str().unwrap_or_default();
-    let why = answer["why"].as_str().unwrap_or_default();
+fn log_answer(answer: &Value) {
+    let field = |name: &str| answer[name].as_str().unwrap_or_default();
+    let (outcome, why) = (field("outcome"), field("why"));
     match outcome {
-        "held" => tracing::warn!(outcome, why, answer = %answer, "held"),
+        "held" => {
+            tracing::warn!(outcome, code = field("code"), why, answer = %answer, "held");
+        }
         "ignored" => tracing::info!(outcome, why, "ignored"),
         _ => tracing::info!(outcome, answer = %answer, "{outcome}"),
     }
 }
 
-/// Writes the metrics' line.
-fn emit(function: &str, metrics: &[Metric]) {
+fn log_error(error: &Error) {
+    tracing::error!(error.r#type = error.kind(), "{error}");
+}
+
+fn print_metrics(function: &str, metrics: &[Metric], samples: &[MetricSample]) {
     if !metrics.is_empty() {
-        say(&embedded_metrics(function, now_ms(), metrics));
+        print_line(&embedded_metrics(function, now_ms(), metrics));
+    }
+    for sample in samples {
+        print_line(&embedded_sample(function, sample));
     }
 }
 
-/// Writes a line. A closed standard output is no reason to fail an invocation.
-fn say(line: &str) {
+/// Writes a line. An invocation does not fail because standard output is closed.
+fn print_line(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 

@@ -16,18 +16,15 @@ use onair_aws::s3::S3;
 use onair_core::pair::endpoint::Definition;
 use onair_core::pair::state::{PairState, Status};
 use onair_core::pair::{Side, Sides};
-use onair_lambda::{Error, Report};
+use onair_lambda::{Deadline, Error, Report};
 use serde::Serialize;
 use std::sync::Mutex;
-use std::time::{Duration, SystemTime};
-use tokio::time::{Instant, timeout_at};
+use std::time::SystemTime;
 use url::Url;
 
 /// How often everything is read anew: after a step, and because somebody else changed the pair
 /// meanwhile.
 const ATTEMPTS: usize = 6;
-/// The error must be out before Lambda ends the process.
-const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// Everything from which a pair is seen and moved.
 #[derive(Debug)]
@@ -75,7 +72,7 @@ impl ControlRoom {
     /// all the time, or just before Lambda ends the process.
     pub async fn attempts(
         &self,
-        deadline: Instant,
+        deadline: Deadline,
         mut attempt: impl AsyncFnMut() -> Result<Option<Report>, Halt>,
     ) -> Result<Report, Error> {
         let all = async {
@@ -96,14 +93,12 @@ impl ControlRoom {
                 "the time is nearly up; a retry goes on".to_owned(),
             ))
         };
-        timeout_at(deadline - LAST_WORD, all)
-            .await
-            .unwrap_or_else(|_| late())
+        deadline.run(all).await.unwrap_or_else(late)
     }
 
     /// The answer of a run that a safety rule ended.
     pub fn held(&self, why: impl Into<String>) -> Report {
-        Report::held("pair", &self.settings.pair.name, why)
+        Report::held_why("pair", &self.settings.pair.name, why)
     }
 }
 

@@ -1,22 +1,37 @@
 use chrono::TimeDelta;
 use onair_core::pair::{CutBy, Pair, Side, Sides, Source};
-use onair_lambda::{Environment, Error};
+use onair_lambda::{Accepts, Environment, Error};
 use url::{Host, Url};
 
-/// What the user decided once, at deployment: the same for every function of a pair.
+/// The settings of a pair, which are fixed at deployment and the same for each of its functions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// All that decisions are made from.
+    /// Everything that decisions depend on.
     pub pair: Pair,
-    /// `CONTROL_BUCKET`: where the state lies.
+    /// `CONTROL_BUCKET`: the state is stored here.
     pub control_bucket: String,
-    /// `PUBLIC_BUCKET`: where viewers get the playlist and the steering manifest.
+    /// `PUBLIC_BUCKET`: viewers read the playlist and the steering manifest from here.
     pub public_bucket: String,
-    /// `DRY_RUN=true`: plan only, whatever the event says.
+    /// `DRY_RUN=true`: plan only, for every event.
     pub dry_run: bool,
 }
 
-/// The alerts that mean that nothing usable comes in: no video, no packets, no RTMP stream
+const PAIR: Accepts<'_> = Accepts::only(
+    "a name of at most 63 of a-z, 0-9 and -, which does not start with - and becomes a folder",
+    is_pair_name,
+);
+const CONTROL_BUCKET: Accepts<'_> = Accepts::any("the name of the private bucket for the state");
+const PUBLIC_BUCKET: Accepts<'_> =
+    Accepts::any("the name of the bucket that viewers read through a CDN");
+const CHANNEL_ARN: &str =
+    "the ARN of a MediaLive channel (arn:aws:medialive:REGION:ACCOUNT:channel:ID)";
+const PIPELINE: Accepts<'_> = Accepts::only("0 or 1", |pipeline| matches!(pipeline, "0" | "1"));
+const ENDPOINT: Accepts<'_> = Accepts::only(
+    "the id of a MediaPackage (v1) endpoint: letters, digits, - and _",
+    is_endpoint_id,
+);
+const BASE_URL: &str = "an https URL without a query (http to loopback only)";
+/// The alerts of an input without usable content: no video, no packets, no RTMP stream
 /// (MediaLive User Guide, "Types of alerts": 5201, 5302, 5305, 5307, 5308).
 const ALERT_TYPES: &str = "Video Not Detected,Stopped Receiving UDP Input,RTMP Stream Not Found,RTMP Has No Audio/Video,RTMP Server Disconnected";
 
@@ -26,148 +41,120 @@ impl Settings {
     /// # Errors
     ///
     /// [`Error::Config`], which names the variable and what it accepts.
-    pub fn read(env: &Environment<impl Fn(&str) -> Option<String>>) -> Result<Self, Error> {
-        let name = required(
-            env,
-            "PAIR",
-            "a name of a-z, 0-9 and -, which becomes a folder",
-        )?;
-        let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if name.len() > 63 || name.starts_with('-') || !name.chars().all(is_name) {
-            return refuse(
-                "PAIR",
-                &name,
-                "at most 63 of a-z, 0-9 and -, and does not start with -",
-            );
-        }
-        let sides = Sides {
-            a: source(env, Side::A)?,
-            b: source(env, Side::B)?,
-        };
-        if (&sides.a.channel_arn, &sides.a.pipeline) == (&sides.b.channel_arn, &sides.b.pipeline) {
-            return config(
-                "SIDE_A_ and SIDE_B_ name the same pipeline of the same channel; they must differ",
-            );
-        }
-        if sides.a.endpoint == sides.b.endpoint {
-            return config(
-                "SIDE_A_ENDPOINT and SIDE_B_ENDPOINT are the same; each side has its own",
-            );
-        }
-        let cut = env.choice(
-            "CUT",
-            &[
-                ("delete", CutBy::Delete),
-                ("deny", CutBy::Deny),
-                ("none", CutBy::None),
-            ],
-        )?;
-        let steering = env.choice("STEERING", &[("on", true), ("off", false)])?;
-        if cut == CutBy::None && !steering {
-            return config(
-                "CUT is \"none\" and STEERING is \"off\": nothing would move a viewer; change one of them",
-            );
-        }
-        let types = env
-            .get("ALERT_TYPES")
-            .unwrap_or_else(|| ALERT_TYPES.to_owned());
-        let pair = Pair {
-            name,
-            sides,
-            cut,
-            steering_ttl: Some(seconds(env, "STEERING_TTL_SECONDS", 10, 1..=3600)?)
-                .filter(|_| steering),
-            alert_types: types
-                .split(',')
-                .map(|kind| kind.trim().to_owned())
-                .filter(|kind| !kind.is_empty())
-                .collect(),
-            quiet: seconds(env, "QUIET_SECONDS", 360, 0..=86400)?,
-            prefer: env.choice(
-                "PREFER",
-                &[("stay", None), ("A", Some(Side::A)), ("B", Some(Side::B))],
-            )?,
-        };
+    pub fn read(env: &Environment) -> Result<Self, Error> {
         Ok(Self {
-            pair,
-            control_bucket: required(
-                env,
-                "CONTROL_BUCKET",
-                "the name of the private bucket for the state",
-            )?,
-            public_bucket: required(
-                env,
-                "PUBLIC_BUCKET",
-                "the name of the bucket that viewers read through a CDN",
-            )?,
-            dry_run: env.choice("DRY_RUN", &[("false", false), ("true", true)])?,
+            pair: pair(env)?,
+            control_bucket: env.required("CONTROL_BUCKET", CONTROL_BUCKET)?,
+            public_bucket: env.required("PUBLIC_BUCKET", PUBLIC_BUCKET)?,
+            dry_run: env.flag("DRY_RUN")?,
         })
     }
 }
 
-fn source(env: &Environment<impl Fn(&str) -> Option<String>>, side: Side) -> Result<Source, Error> {
-    let of = |what: &str| format!("SIDE_{side}_{what}");
-    let name = of("CHANNEL_ARN");
-    let accepts = "the ARN of a MediaLive channel (arn:aws:medialive:REGION:ACCOUNT:channel:ID)";
-    let channel_arn = required(env, &name, accepts)?;
-    let parts: Vec<&str> = channel_arn.split(':').collect();
-    let ["arn", _, "medialive", region, _, "channel", id] = parts.as_slice() else {
-        return refuse(&name, &channel_arn, accepts);
-    };
-    if id.is_empty() {
-        return refuse(&name, &channel_arn, accepts);
-    }
-    // MediaLive is asked in the function's own region: elsewhere there may be another channel with
-    // that id.
-    if let Some(own) = env.get("AWS_REGION").filter(|own| own != region) {
-        return refuse(
-            &name,
-            &channel_arn,
-            &format!("a channel of {own}, where this function runs"),
+fn pair(env: &Environment) -> Result<Pair, Error> {
+    let cuts = [
+        ("delete", CutBy::Delete),
+        ("deny", CutBy::Deny),
+        ("none", CutBy::None),
+    ];
+    let preferences = [("stay", None), ("A", Some(Side::A)), ("B", Some(Side::B))];
+    let name = env.required("PAIR", PAIR)?;
+    let sides = sides(env)?;
+    let cut = env.choice("CUT", &cuts)?;
+    let is_steered = env.choice("STEERING", &[("on", true), ("off", false)])?;
+    if cut == CutBy::None && !is_steered {
+        return config(
+            "CUT is \"none\" and STEERING is \"off\": nothing would move a viewer; change one of them",
         );
     }
-    let name = of("PIPELINE");
-    let pipeline = required(env, &name, "0 or 1")?;
-    if !matches!(pipeline.as_str(), "0" | "1") {
-        return refuse(&name, &pipeline, "0 or 1");
-    }
-    let name = of("ENDPOINT");
-    let accepts = "the id of a MediaPackage (v1) endpoint: letters, digits, - and _";
-    let endpoint = required(env, &name, accepts)?;
-    if !endpoint
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-    {
-        return refuse(&name, &endpoint, accepts);
-    }
-    let name = of("BASE_URL");
-    let base_url = env
-        .get(&name)
-        .map(|url| base_url(&name, &url))
-        .transpose()?;
-    Ok(Source {
-        channel_arn,
-        pipeline,
-        endpoint,
-        base_url,
-        alarm: env.get(&of("ALARM")),
+    let steering_ttl = env.seconds("STEERING_TTL_SECONDS", 10, 1..=3600)?;
+    let alert_types = env.get("ALERT_TYPES").unwrap_or(ALERT_TYPES).split(',');
+    Ok(Pair {
+        name,
+        sides,
+        cut,
+        steering_ttl: is_steered.then(|| TimeDelta::seconds(steering_ttl)),
+        alert_types: alert_types
+            .map(|kind| kind.trim().to_owned())
+            .filter(|kind| !kind.is_empty())
+            .collect(),
+        quiet: TimeDelta::seconds(env.seconds("QUIET_SECONDS", 360, 0..=86400)?),
+        prefer: env.choice("PREFER", &preferences)?,
     })
 }
 
-fn base_url(name: &str, text: &str) -> Result<Url, Error> {
-    let accepts = "an https URL without a query (http to loopback only)";
-    let Ok(url) = text.parse::<Url>() else {
-        return refuse(name, text, accepts);
+fn is_pair_name(name: &str) -> bool {
+    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    name.len() <= 63 && !name.starts_with('-') && name.chars().all(is_allowed)
+}
+
+fn sides(env: &Environment) -> Result<Sides<Source>, Error> {
+    let sides = Sides {
+        a: source(env, Side::A)?,
+        b: source(env, Side::B)?,
     };
-    let is_allowed = url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url);
-    let is_bare = url.username().is_empty() && url.password().is_none();
-    match is_allowed && is_bare && url.query().is_none() && url.fragment().is_none() {
-        true => Ok(url),
-        false => refuse(name, text, accepts),
+    if (&sides.a.channel_arn, &sides.a.pipeline) == (&sides.b.channel_arn, &sides.b.pipeline) {
+        return config(
+            "SIDE_A_ and SIDE_B_ name the same pipeline of the same channel; they must differ",
+        );
+    }
+    if sides.a.endpoint == sides.b.endpoint {
+        return config("SIDE_A_ENDPOINT and SIDE_B_ENDPOINT are the same; each side has its own");
+    }
+    Ok(sides)
+}
+
+fn source(env: &Environment, side: Side) -> Result<Source, Error> {
+    let name = |setting: &str| format!("SIDE_{side}_{setting}");
+    Ok(Source {
+        channel_arn: channel_arn(env, &name("CHANNEL_ARN"))?,
+        pipeline: env.required(&name("PIPELINE"), PIPELINE)?,
+        endpoint: env.required(&name("ENDPOINT"), ENDPOINT)?,
+        base_url: base_url(env, &name("BASE_URL"))?,
+        alarm: env.get(&name("ALARM")).map(str::to_owned),
+    })
+}
+
+fn channel_arn(env: &Environment, name: &str) -> Result<String, Error> {
+    let arn = env.required(name, Accepts::any(CHANNEL_ARN))?;
+    let parts: Vec<&str> = arn.split(':').collect();
+    let region = match parts.as_slice() {
+        ["arn", _, "medialive", region, _, "channel", id] if !id.is_empty() => *region,
+        _ => return Err(Error::setting(name, &arn, CHANNEL_ARN)),
+    };
+    // The function asks MediaLive in its own region. A channel with the same id may exist in
+    // another.
+    match env.get("AWS_REGION").filter(|own| *own != region) {
+        Some(own) => {
+            let accepts = format!("a channel of {own}, where this function runs");
+            Err(Error::setting(name, &arn, &accepts))
+        }
+        None => Ok(arn),
     }
 }
 
-/// Whether a URL leads to this machine.
+fn is_endpoint_id(id: &str) -> bool {
+    id.chars()
+        .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+}
+
+fn base_url(env: &Environment, name: &str) -> Result<Option<Url>, Error> {
+    let Some(text) = env.get(name) else {
+        return Ok(None);
+    };
+    match text.parse().ok().filter(is_base_url) {
+        Some(url) => Ok(Some(url)),
+        None => Err(Error::setting(name, text, BASE_URL)),
+    }
+}
+
+fn is_base_url(url: &Url) -> bool {
+    let is_allowed = url.scheme() == "https" || url.scheme() == "http" && is_loopback(url);
+    let has_user = !url.username().is_empty() || url.password().is_some();
+    is_allowed && !has_user && url.query().is_none() && url.fragment().is_none()
+}
+
+/// Checks that a URL is one of this machine.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -175,44 +162,6 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
         Some(Host::Domain(name)) => name == "localhost",
         None => false,
     }
-}
-
-fn seconds(
-    env: &Environment<impl Fn(&str) -> Option<String>>,
-    name: &str,
-    default: i64,
-    range: std::ops::RangeInclusive<i64>,
-) -> Result<TimeDelta, Error> {
-    let Some(value) = env.get(name) else {
-        return Ok(TimeDelta::seconds(default));
-    };
-    match value
-        .parse::<i64>()
-        .ok()
-        .filter(|seconds| range.contains(seconds))
-    {
-        Some(seconds) => Ok(TimeDelta::seconds(seconds)),
-        None => refuse(
-            name,
-            &value,
-            &format!("whole seconds from {} to {}", range.start(), range.end()),
-        ),
-    }
-}
-
-fn required(
-    env: &Environment<impl Fn(&str) -> Option<String>>,
-    name: &str,
-    accepts: &str,
-) -> Result<String, Error> {
-    env.get(name)
-        .ok_or_else(|| Error::Config(format!("{name} is not set; it accepts {accepts}")))
-}
-
-fn refuse<T>(name: &str, value: &str, accepts: &str) -> Result<T, Error> {
-    Err(Error::Config(format!(
-        "{name} is {value:?}; it accepts {accepts}"
-    )))
 }
 
 fn config<T>(text: &str) -> Result<T, Error> {
@@ -242,13 +191,8 @@ mod tests {
     ];
 
     fn read(changed: &[(&str, &str)]) -> Result<Settings, String> {
-        let all: Vec<(&str, &str)> = changed.iter().chain(&GOOD).copied().collect();
-        let lookup = |name: &str| {
-            all.iter()
-                .find(|(n, _)| *n == name)
-                .map(|(_, v)| (*v).to_owned())
-        };
-        Settings::read(&Environment::of(lookup)).map_err(|error| error.to_string())
+        let environment: Environment = GOOD.iter().chain(changed).copied().collect();
+        Settings::read(&environment).map_err(|error| error.to_string())
     }
 
     #[test]

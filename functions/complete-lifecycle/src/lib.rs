@@ -20,14 +20,9 @@ use onair_aws::ssm::Ssm;
 use onair_core::complete_lifecycle::{Look, Own, decode};
 use onair_lambda::{Error, Failure, Invocation, Report};
 use report::Entry;
-use std::time::Duration;
-use tokio::time::timeout_at;
 
 /// Instances that are dealt with at a time.
 const AT_ONCE: usize = 8;
-
-/// How long before Lambda ends the process a run gives up, so that it can say so.
-const STOP_BEFORE: Duration = Duration::from_secs(1);
 
 /// Looks after one group.
 #[derive(Debug)]
@@ -59,19 +54,15 @@ impl Handler {
             .map_err(|error| Error::BadEvent(error.to_string()))?;
         let dry_run = request.dry_run || self.settings.dry_run;
         let everywhere = request.look == Look::Everywhere;
-        let look = timeout_at(
-            invocation.deadline - STOP_BEFORE,
-            self.look(request.look, dry_run),
-        )
-        .await;
-        let look = look.map_err(|_| {
+        let look = self.look(request.look, dry_run);
+        let look = invocation.deadline.run(look).await.ok_or_else(|| {
             Error::Incomplete("AWS did not answer in time; the schedule goes on".to_owned())
         })?;
         match look {
             Ok(Found::Nowhere(why)) => Ok(Report::ignored(why)),
             Ok(Found::NoGroup) => {
                 let group = &self.settings.fleet.group;
-                Ok(Report::held(
+                Ok(Report::held_why(
                     "group",
                     group,
                     format!("there is no Auto Scaling group {group:?}"),

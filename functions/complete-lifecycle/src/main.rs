@@ -4,7 +4,7 @@ use complete_lifecycle::{Handler, Settings};
 use onair_aws::autoscaling::AutoScaling;
 use onair_aws::s3::S3;
 use onair_aws::ssm::Ssm;
-use onair_lambda::{Error, environment};
+use onair_lambda::{Environment, Error};
 use std::process::ExitCode;
 
 #[tokio::main(flavor = "current_thread")]
@@ -13,7 +13,7 @@ async fn main() -> ExitCode {
 }
 
 async fn serve() -> Result<(), Error> {
-    let settings = Settings::read(&environment())?;
+    let settings = Settings::read(&Environment::of_process())?;
     let config = onair_aws::connect().await;
     let handler = Handler::new(
         settings,

@@ -19,10 +19,8 @@ use onair_core::count_viewers::log::{Limits, LineCounts, LogError, LogReader};
 use onair_lambda::{Error, Failure, Invocation, Report};
 use report::LogSummary;
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-/// The error must be out before Lambda ends the process.
-const LAST_WORD: Duration = Duration::from_secs(2);
 /// An attempt to add to a minute takes less.
 const LAST_ATTEMPT: Duration = Duration::from_secs(5);
 /// CloudFront's logs have at most 50 MB, a load balancer's are of five minutes, others as a rule of
@@ -64,10 +62,8 @@ impl Handler {
         let Invocation { event, deadline } = invocation;
         let late =
             || Error::Incomplete("the time is nearly up; a retry adds what is missing".to_owned());
-        let counting = self.count(&event, deadline - LAST_ATTEMPT);
-        timeout_at(deadline - LAST_WORD, counting)
-            .await
-            .map_err(|_| late())?
+        let counting = self.count(&event, deadline.last_start(LAST_ATTEMPT));
+        deadline.run(counting).await.ok_or_else(late)?
     }
 
     async fn count(&self, event: &serde_json::Value, stop: Instant) -> Result<Report, Failure> {

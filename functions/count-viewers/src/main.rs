@@ -2,7 +2,7 @@
 
 use count_viewers::{Handler, Settings};
 use onair_aws::s3::S3;
-use onair_lambda::{Error, environment};
+use onair_lambda::{Environment, Error};
 use std::process::ExitCode;
 
 #[tokio::main(flavor = "current_thread")]
@@ -11,7 +11,7 @@ async fn main() -> ExitCode {
 }
 
 async fn serve() -> Result<(), Error> {
-    let settings = Settings::read(&environment())?;
+    let settings = Settings::read(&Environment::of_process())?;
     let handler = Handler::new(settings, S3::new(&onair_aws::connect().await));
     onair_lambda::run(|invocation| handler.handle(invocation)).await
 }

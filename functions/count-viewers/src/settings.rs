@@ -2,26 +2,35 @@ use onair_core::count_viewers::CountingRules;
 use onair_core::count_viewers::line::LogFormat;
 use onair_core::count_viewers::stream::StreamRule;
 use onair_core::count_viewers::viewer_key::{ViewerKey, ViewerSecret};
-use onair_lambda::{Environment, Error};
+use onair_lambda::{Accepts, Environment, Error};
+use std::fmt::Display;
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
-use std::str::FromStr;
 
-/// What the user decided once, at deployment.
+/// The settings of this function, which are fixed at deployment.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `STATE_BUCKET`: where minutes are kept between runs.
+    /// `STATE_BUCKET`: where minutes are stored between runs.
     pub state_bucket: String,
-    /// How logs become figures.
+    /// How logs become numbers of viewers.
     pub rules: CountingRules,
-    /// `DRY_RUN=true`: figures only, whatever the event says.
+    /// `DRY_RUN=true`: count only and store nothing, for every event.
     pub dry_run: bool,
 }
 
-/// Each stream is a metric, which is paid for by the month.
-const MAX_STREAMS: usize = 50;
-/// Shorter secrets can be found out by trying, and then addresses can.
+const STATE_BUCKET: Accepts<'_> = Accepts::any("the name of a bucket");
+/// The length is checked apart from this: no error may quote the secret.
+const SECRET: Accepts<'_> = Accepts::any("a secret text of at least 16 characters");
+/// A shorter secret can be guessed, and then viewers' addresses can be recovered.
 const MIN_SECRET_CHARACTERS: usize = 16;
+/// Each stream is a metric, which is billed by the month.
+const MAX_STREAMS: usize = 50;
+const MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(59);
+/// One number of viewers is computed from an hour of stored minutes at most.
+const WINDOW_S: RangeInclusive<NonZeroU32> = NonZeroU32::MIN..=NonZeroU32::MIN.saturating_add(3599);
+/// A stored minute grows by eleven bytes for each viewer of a stream. Below the lower limit, an
+/// estimate would not be smaller.
+const EXACT_UP_TO: RangeInclusive<usize> = 4096..=50_000;
 
 impl Settings {
     /// Reads the settings.
@@ -29,85 +38,58 @@ impl Settings {
     /// # Errors
     ///
     /// [`Error::Config`], which names the variable and what it accepts.
-    pub fn read(env: &Environment<impl Fn(&str) -> Option<String>>) -> Result<Self, Error> {
-        let config = |name: &str, problem: String| Error::Config(format!("{name}{problem}"));
-        let needed = |name: &str, accepts: &str| {
-            env.get(name)
-                .ok_or_else(|| config(name, format!(" is not set; it accepts {accepts}")))
-        };
-        let secret = needed("VIEWER_SECRET", "a secret text of at least 16 characters")?;
-        if secret.chars().count() < MIN_SECRET_CHARACTERS {
-            let problem =
-                format!(" is too short; it accepts at least {MIN_SECRET_CHARACTERS} characters");
-            return Err(config("VIEWER_SECRET", problem));
-        }
-        let proxies = env.get("TRUSTED_PROXIES").unwrap_or_default();
-        let proxies = proxies
-            .split(',')
-            .map(str::trim)
-            .filter(|block| !block.is_empty());
-        let proxies = proxies.map(|block| {
-            let problem = format!(
-                ": {block:?} is no block of addresses; it accepts such as 10.0.0.0/8, separated by commas"
-            );
-            block.parse().map_err(|_| config("TRUSTED_PROXIES", problem))
-        });
-        let key = env
-            .get("VIEWER_KEY")
-            .unwrap_or_else(|| "address".to_owned());
-        let viewer_key = ViewerKey::parse(&key, proxies.collect::<Result<_, _>>()?);
-        let viewer_key = viewer_key
-            .map_err(|error| config("VIEWER_KEY", format!(": {error} (TRUSTED_PROXIES)")))?;
-        let streams = StreamRule::parse(&env.get("STREAM_PATH").unwrap_or_default());
+    pub fn read(env: &Environment) -> Result<Self, Error> {
+        let secret = secret(env)?;
+        let viewer_key = viewer_key(env)?;
+        let streams = StreamRule::parse(env.get("STREAM_PATH").unwrap_or_default());
         let [combined, cloudfront, alb, onair] =
             LogFormat::NAMES.map(|(name, format)| (name, Some(format)));
+        let formats = [("auto", None), combined, cloudfront, alb, onair];
         Ok(Self {
-            state_bucket: needed("STATE_BUCKET", "the name of a bucket")?,
+            state_bucket: env.required("STATE_BUCKET", STATE_BUCKET)?,
             rules: CountingRules {
-                window_s: number(
-                    env,
-                    "WINDOW_SECONDS",
-                    NonZeroU32::MIN.saturating_add(59),
-                    &WINDOW_S,
-                )?,
+                window_s: env.number("WINDOW_SECONDS", MINUTE, WINDOW_S)?,
                 viewer_key,
-                secret: ViewerSecret::new(&secret),
-                streams: streams.map_err(|error| config("STREAM_PATH", format!(": {error}")))?,
-                format: env.choice(
-                    "LOG_FORMAT",
-                    &[("auto", None), combined, cloudfront, alb, onair],
-                )?,
-                exact_up_to: number(env, "EXACT_UP_TO", 8192, &EXACT_UP_TO)?,
+                secret,
+                streams: streams.map_err(|error| problem("STREAM_PATH", error))?,
+                format: env.choice("LOG_FORMAT", &formats)?,
+                exact_up_to: env.number("EXACT_UP_TO", 8192, EXACT_UP_TO)?,
                 max_streams: MAX_STREAMS,
             },
-            dry_run: env.choice("DRY_RUN", &[("false", false), ("true", true)])?,
+            dry_run: env.flag("DRY_RUN")?,
         })
     }
 }
 
-/// An hour of minutes is read for each figure at most.
-const WINDOW_S: RangeInclusive<NonZeroU32> = NonZeroU32::MIN..=NonZeroU32::MIN.saturating_add(3599);
+fn secret(env: &Environment) -> Result<ViewerSecret, Error> {
+    let secret = env.required("VIEWER_SECRET", SECRET)?;
+    if secret.chars().count() < MIN_SECRET_CHARACTERS {
+        return Err(Error::Config(format!(
+            "VIEWER_SECRET is too short; it accepts at least {MIN_SECRET_CHARACTERS} characters"
+        )));
+    }
+    Ok(ViewerSecret::new(&secret))
+}
 
-/// What is kept of a minute and a stream grows by eleven bytes for each. Below, an estimate would
-/// not be smaller.
-const EXACT_UP_TO: RangeInclusive<usize> = 4096..=50_000;
+fn viewer_key(env: &Environment) -> Result<ViewerKey, Error> {
+    let proxies = env.get("TRUSTED_PROXIES").unwrap_or_default();
+    let proxies = proxies
+        .split(',')
+        .map(str::trim)
+        .filter(|block| !block.is_empty());
+    let proxies = proxies.map(|block| {
+        block.parse().map_err(|_| {
+            let why = "is not a block of addresses; it accepts blocks such as 10.0.0.0/8, separated by commas";
+            problem("TRUSTED_PROXIES", format!("{block:?} {why}"))
+        })
+    });
+    let proxies = proxies.collect::<Result<_, _>>()?;
+    ViewerKey::parse(env.get("VIEWER_KEY").unwrap_or("address"), proxies)
+        .map_err(|error| problem("VIEWER_KEY", format!("{error} (TRUSTED_PROXIES)")))
+}
 
-fn number<T: FromStr + PartialOrd + std::fmt::Display + Copy>(
-    env: &Environment<impl Fn(&str) -> Option<String>>,
-    name: &str,
-    default: T,
-    accepted: &RangeInclusive<T>,
-) -> Result<T, Error> {
-    let Some(text) = env.get(name) else {
-        return Ok(default);
-    };
-    let number = text.parse().ok().filter(|number| accepted.contains(number));
-    number.ok_or_else(|| {
-        let (least, most) = (accepted.start(), accepted.end());
-        Error::Config(format!(
-            "{name} is {text:?}; it accepts a whole number from {least} to {most}"
-        ))
-    })
+fn problem(name: &str, problem: impl Display) -> Error {
+    Error::Config(format!("{name}: {problem}"))
 }
 
 #[cfg(test)]
@@ -119,13 +101,8 @@ mod tests {
             ("VIEWER_SECRET", "0123456789abcdef"),
             ("STATE_BUCKET", "state"),
         ];
-        let lookup = |name: &str| {
-            let all = settings.iter().chain(&base);
-            all.into_iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, value)| (*value).to_owned())
-        };
-        Settings::read(&Environment::of(lookup))
+        let environment: Environment = base.iter().chain(settings).copied().collect();
+        Settings::read(&environment)
             .map_or_else(|error| error.to_string(), |all| format!("{all:?}"))
     }
 
@@ -158,7 +135,7 @@ mod tests {
             ),
             (
                 &[("TRUSTED_PROXIES", "10.0.0.0/99")],
-                "TRUSTED_PROXIES: \"10.0.0.0/99\" is no block",
+                "TRUSTED_PROXIES: \"10.0.0.0/99\" is not a block",
             ),
             (
                 &[("STREAM_PATH", "live")],

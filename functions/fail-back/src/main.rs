@@ -4,7 +4,7 @@ use fail_back::Handler;
 use onair_aws::medialive::MediaLive;
 use onair_aws::mediapackage::MediaPackage;
 use onair_aws::s3::S3;
-use onair_lambda::{Error, environment};
+use onair_lambda::{Environment, Error};
 use onair_pair::{ControlRoom, Settings};
 use std::process::ExitCode;
 
@@ -14,7 +14,7 @@ async fn main() -> ExitCode {
 }
 
 async fn serve() -> Result<(), Error> {
-    let settings = Settings::read(&environment())?;
+    let settings = Settings::read(&Environment::of_process())?;
     let config = onair_aws::connect().await;
     let room = ControlRoom::new(settings, S3::new(&config), MediaPackage::new(&config));
     let handler = Handler::new(room, MediaLive::new(&config));

@@ -20,7 +20,7 @@ use onair_core::prune_recording::plan::plan;
 use onair_lambda::{Error, Failure, Invocation, Report};
 use report::Progress;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 
 /// How often a recording is read and planned anew because somebody else wrote to it meanwhile.
 const ATTEMPTS: usize = 3;
@@ -29,8 +29,6 @@ const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(200);
 /// Nothing is started in the last seconds before Lambda ends the process, so that what is under way
 /// can end and be reported.
 const LAST_START: Duration = Duration::from_secs(10);
-/// The error must be out before Lambda ends the process.
-const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// Prunes one recording per event.
 #[derive(Debug)]
@@ -65,14 +63,12 @@ impl Handler {
         }
         tracing::info!(recording.bucket = request.bucket, recording.prefix = %request.prefix, "recording ended");
         let progress = Progress::of(&request, request.dry_run || self.settings.dry_run);
-        let ended = timeout_at(
-            deadline - LAST_WORD,
-            self.prune(&request, deadline - LAST_START, &progress),
-        )
-        .await;
+        let pruning = self.prune(&request, deadline.last_start(LAST_START), &progress);
         let failed = |error| Failure::after(error, progress.metrics());
-        ended
-            .unwrap_or_else(|_| Err(progress.incomplete()))
+        deadline
+            .run(pruning)
+            .await
+            .unwrap_or_else(|| Err(progress.incomplete()))
             .map_err(failed)
     }
 

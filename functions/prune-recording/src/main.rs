@@ -1,7 +1,7 @@
 //! `prune-recording`: wiring only.
 
 use onair_aws::s3::S3;
-use onair_lambda::{Error, environment};
+use onair_lambda::{Environment, Error};
 use prune_recording::{Handler, Settings};
 use std::process::ExitCode;
 
@@ -11,7 +11,7 @@ async fn main() -> ExitCode {
 }
 
 async fn serve() -> Result<(), Error> {
-    let settings = Settings::read(&environment())?;
+    let settings = Settings::read(&Environment::of_process())?;
     let handler = Handler::new(settings, S3::new(&onair_aws::connect().await));
     onair_lambda::run(|invocation| handler.handle(invocation)).await
 }

@@ -158,7 +158,7 @@ impl Progress {
             true => String::new(),
             false => format!(" (rewritten before that: {})", rewritten.join(", ")),
         };
-        Report::held("recording", &self.recording, format!("{why}{before}"))
+        Report::held_why("recording", &self.recording, format!("{why}{before}"))
     }
 
     /// The answer of a run that came to its end.

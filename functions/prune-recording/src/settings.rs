@@ -1,20 +1,24 @@
 use onair_core::prune_recording::plan::RetentionPolicy;
 use onair_core::prune_recording::rule::{Rule, RuleError, Terms};
-use onair_lambda::{Environment, Error};
+use onair_lambda::{Accepts, Environment, Error};
 use std::collections::BTreeSet;
 
-/// What the user decided once, at deployment.
+/// The settings of this function, which are fixed at deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// `RECORDING_BUCKETS`: the buckets whose recordings may be touched.
+    /// `RECORDING_BUCKETS`: the buckets whose recordings may be changed.
     pub buckets: BTreeSet<String>,
     /// `KEEP_RENDITIONS` or `DELETE_RENDITIONS`, and `THUMBNAILS`.
     pub policy: RetentionPolicy,
     /// `VERSIONS=purge`: in a versioned bucket, delete all versions instead of hiding the newest.
     pub purge_versions: bool,
-    /// `DRY_RUN=true`: plan only, whatever the event says.
+    /// `DRY_RUN=true`: plan only, for every event.
     pub dry_run: bool,
 }
+
+const BUCKETS: Accepts<'_> = Accepts::only("bucket names, separated by commas", |buckets| {
+    buckets.split(',').all(|bucket| !bucket.trim().is_empty())
+});
 
 impl Settings {
     /// Reads the settings.
@@ -22,47 +26,34 @@ impl Settings {
     /// # Errors
     ///
     /// [`Error::Config`], which names the variable and what it accepts.
-    pub fn read(env: &Environment<impl Fn(&str) -> Option<String>>) -> Result<Self, Error> {
-        let config = |text: &str| Err(Error::Config(text.to_owned()));
-        let Some(buckets) = env.get("RECORDING_BUCKETS") else {
-            return config(
-                "RECORDING_BUCKETS is not set; it accepts bucket names, separated by commas",
-            );
-        };
-        let buckets: BTreeSet<String> = buckets
-            .split(',')
-            .map(|bucket| bucket.trim().to_owned())
-            .collect();
-        if buckets.contains("") {
-            return config(
-                "RECORDING_BUCKETS has an empty part; it accepts bucket names, separated by commas",
-            );
-        }
-        let rule = match (env.get("KEEP_RENDITIONS"), env.get("DELETE_RENDITIONS")) {
-            (Some(keep), None) => Rule::Keep(terms("KEEP_RENDITIONS", &keep)?),
-            (None, Some(delete)) => Rule::Delete(terms("DELETE_RENDITIONS", &delete)?),
-            (None, None) => {
-                return config(
-                    "neither KEEP_RENDITIONS nor DELETE_RENDITIONS is set; set one, for example \
-                     KEEP_RENDITIONS=highest (there is no default, since deleting is for ever)",
-                );
-            }
-            (Some(_), Some(_)) => {
-                return config(
-                    "both KEEP_RENDITIONS and DELETE_RENDITIONS are set; set exactly one",
-                );
-            }
-        };
+    pub fn read(env: &Environment) -> Result<Self, Error> {
+        let buckets = env.required("RECORDING_BUCKETS", BUCKETS)?;
+        let buckets = buckets.split(',').map(|bucket| bucket.trim().to_owned());
         let keep_or = |other| [("keep", false), (other, true)];
         Ok(Self {
-            buckets,
+            buckets: buckets.collect(),
             policy: RetentionPolicy {
-                rule,
+                rule: rule(env)?,
                 delete_thumbnails: env.choice("THUMBNAILS", &keep_or("delete"))?,
             },
             purge_versions: env.choice("VERSIONS", &keep_or("purge"))?,
-            dry_run: env.choice("DRY_RUN", &[("false", false), ("true", true)])?,
+            dry_run: env.flag("DRY_RUN")?,
         })
+    }
+}
+
+fn rule(env: &Environment) -> Result<Rule, Error> {
+    match (env.get("KEEP_RENDITIONS"), env.get("DELETE_RENDITIONS")) {
+        (Some(keep), None) => Ok(Rule::Keep(terms("KEEP_RENDITIONS", keep)?)),
+        (None, Some(delete)) => Ok(Rule::Delete(terms("DELETE_RENDITIONS", delete)?)),
+        (None, None) => Err(Error::Config(
+            "neither KEEP_RENDITIONS nor DELETE_RENDITIONS is set; set one, for example \
+             KEEP_RENDITIONS=highest (there is no default, because a deletion is permanent)"
+                .to_owned(),
+        )),
+        (Some(_), Some(_)) => Err(Error::Config(
+            "both KEEP_RENDITIONS and DELETE_RENDITIONS are set; set exactly one".to_owned(),
+        )),
     }
 }
 
@@ -76,13 +67,8 @@ mod tests {
     use super::*;
 
     fn refusal(settings: &[(&str, &str)]) -> String {
-        let lookup = |name: &str| {
-            settings
-                .iter()
-                .find(|(n, _)| *n == name)
-                .map(|(_, v)| (*v).to_owned())
-        };
-        Settings::read(&Environment::of(lookup))
+        let environment: Environment = settings.iter().copied().collect();
+        Settings::read(&environment)
             .map(|settings| format!("{settings:?}"))
             .unwrap_or_else(|e| e.to_string())
     }

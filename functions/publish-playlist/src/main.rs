@@ -2,7 +2,7 @@
 
 use onair_aws::mediapackage::MediaPackage;
 use onair_aws::s3::S3;
-use onair_lambda::{Error, environment};
+use onair_lambda::{Environment, Error};
 use onair_pair::{ControlRoom, Settings};
 use publish_playlist::Handler;
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ async fn main() -> ExitCode {
 }
 
 async fn serve() -> Result<(), Error> {
-    let settings = Settings::read(&environment())?;
+    let settings = Settings::read(&Environment::of_process())?;
     let config = onair_aws::connect().await;
     let handler = Handler::new(ControlRoom::new(
         settings,
