@@ -47,7 +47,7 @@ def refusals(given):
 @pytest.mark.parametrize("buckets", ["one-bucket", "one-bucket,another-bucket"])
 def test_a_bucket_without_a_rule_is_refused(buckets):
     (text,) = refusals({"RecordingBuckets": buckets})
-    assert "set KeepRenditions or DeleteRenditions too" in text
+    assert "KeepRenditions or DeleteRenditions is required" in text
 
 
 @pytest.mark.parametrize("buckets", ["one-bucket,,another-bucket", "one-bucket,", ",one-bucket"])
@@ -157,7 +157,7 @@ def assert_each_value_is_accepted(parameters):
 @pytest.mark.parametrize("missing", [name for name in stack.PAIR if name != "Pair"])
 def test_a_pair_with_a_gap_is_refused(missing):
     (text,) = refusals({name: value for name, value in stack.PAIR.items() if name != missing})
-    assert text == f"Pair is set, so set {missing} too."
+    assert text == f"Pair is set, so {missing} is required."
 
 
 def test_the_same_pipeline_twice_is_refused_and_two_pipelines_of_a_channel_are_not():
@@ -172,7 +172,7 @@ def test_the_same_pipeline_twice_is_refused_and_two_pipelines_of_a_channel_are_n
     [
         ({"SideBEndpoint": "show-a"}, "the same endpoint"),
         ({"SideAAlarm": "lost", "SideBAlarm": "lost"}, "the same alarm"),
-        ({"Cut": "none", "Steering": "off"}, "nothing would move a viewer"),
+        ({"Cut": "none", "Steering": "off"}, "no viewer would be moved"),
         ({"EndpointRoleArns": "arn:aws:iam::123456789012:role/a,"}, "empty part"),
     ],
 )
@@ -213,7 +213,7 @@ def test_a_whole_fleet_is_accepted(fleet):
 @pytest.mark.parametrize("missing", ["WebVpc", "WebOrigin"])
 def test_web_servers_with_a_gap_are_refused(missing):
     (text,) = refusals({name: value for name, value in stack.WEB.items() if name != missing})
-    assert text == f"WebSubnets is set, so set {missing} too."
+    assert text == f"WebSubnets is set, so {missing} is required."
 
 
 @pytest.mark.parametrize("change", [{"CheckMode": "true"}, {"PassRule": "changed=0"}, {"DryRun": "true"}])
@@ -240,7 +240,7 @@ def test_each_source_of_access_logs_is_accepted(count):
 
 def test_who_believes_a_header_says_of_whom():
     (text,) = refusals(stack.COUNT | {"ViewerKey": "x-forwarded-for"})
-    assert "set TrustedProxies too" in text
+    assert "TrustedProxies is required" in text
     assert refusals(stack.COUNT | {"ViewerKey": "x-forwarded-for", "TrustedProxies": "10.0.0.0/8"}) == []
 
 
