@@ -4,10 +4,10 @@
 use crate::{median, table};
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, TimeDelta};
-use onair_core::pair::freshness::{Look, understand};
+use onair_core::pair::freshness::{PlaylistProbe, understand};
 use onair_core::pair::state::{PairState, Until};
 use onair_core::pair::{CutBy, Pair, Side, Sides, Source};
-use onair_core::publish_playlist::{Asked, Document, Master, Published, index, steering};
+use onair_core::publish_playlist::{Document, Published, SideFetch, SidePlaylist, index, steering};
 use onair_core::{fail_over, publish_playlist};
 use scenes::event;
 use scenes::lambda::Lambda;
@@ -103,10 +103,11 @@ fn decide() -> Result<f64> {
         .map(|rung| format!("#EXT-X-STREAM-INF:BANDWIDTH={rung}000000,RESOLUTION={rung}00x{rung}00,CODECS=\"avc1.64001f,mp4a.40.2\"\n{rung}.m3u8\n"))
         .collect();
     let text = format!("#EXTM3U\n#EXT-X-VERSION:4\n{rungs}");
-    let master = |url: &str| Master::parse(&text, &url.parse()?).map_err(anyhow::Error::msg);
-    let masters = Sides {
-        a: Some(master("https://a.example.com/i.m3u8")?),
-        b: Some(master("https://b.example.com/i.m3u8")?),
+    let playlist =
+        |url: &str| SidePlaylist::parse(&text, &url.parse()?).map_err(anyhow::Error::msg);
+    let playlists = Sides {
+        a: Some(playlist("https://a.example.com/i.m3u8")?),
+        b: Some(playlist("https://b.example.com/i.m3u8")?),
     };
     let state = PairState::default();
     let document = |text: String| {
@@ -116,11 +117,11 @@ fn decide() -> Result<f64> {
         })
     };
     let published = Published {
-        index: document(index::render(&state, &masters, true).text),
-        steering: document(steering::render(&state, &masters, TimeDelta::seconds(10))),
+        index: document(index::render(&state, &playlists, true).text),
+        steering: document(steering::render(&state, &playlists, TimeDelta::seconds(10))),
     };
     let read = state.to_text();
-    let look = Look {
+    let look = PlaylistProbe {
         last_updated_ms: Some(0),
         text: "#EXTM3U\n#EXT-X-TARGETDURATION:6\n".to_owned() + &"#EXTINF:6.0,\n1.ts\n".repeat(10),
         at: DateTime::UNIX_EPOCH,
@@ -128,19 +129,19 @@ fn decide() -> Result<f64> {
     let pair = pair(Some(TimeDelta::seconds(10)));
     let begin = Instant::now();
     let state = PairState::parse(&read).map_err(anyhow::Error::msg)?;
-    let moves = understand(&look, None).freshness;
+    let freshness = understand(&look, None).freshness;
     let cut = fail_over::cut(
         &pair,
         &state,
         Side::A,
         None,
-        &moves,
+        &freshness,
         ("bench", Until::Healthy),
         look.at,
     )?;
     let asked = Sides {
-        a: Asked::No,
-        b: Asked::No,
+        a: SideFetch::Skipped,
+        b: SideFetch::Skipped,
     };
     let plan = publish_playlist::plan(&pair, &cut, &published, &asked, false)?;
     let written = (cut.to_text(), plan.index, plan.steering);
@@ -166,7 +167,7 @@ fn pair(steering_ttl: Option<TimeDelta>) -> Pair {
         cut: CutBy::Delete,
         steering_ttl,
         alert_types: [ALERT.to_owned()].into(),
-        quiet: TimeDelta::zero(),
+        stabilization_period: TimeDelta::zero(),
         prefer: None,
     }
 }

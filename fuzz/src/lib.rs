@@ -15,14 +15,14 @@ use onair_core::count_viewers::stream::StreamRule;
 use onair_core::count_viewers::viewer_key::{ViewerKey, ViewerSecret};
 use onair_core::count_viewers::{CountingRules, stored_minute};
 use onair_core::pair::Sides;
-use onair_core::pair::freshness::{Look, numbers_apart, understand};
+use onair_core::pair::freshness::{PlaylistProbe, media_sequence_offset, understand};
 use onair_core::pair::state::PairState;
 use onair_core::playlist::MultivariantPlaylist;
 use onair_core::prune_recording::event::{Trigger, decode};
 use onair_core::prune_recording::plan::{Deletion, Plan, plan as decide};
 use onair_core::prune_recording::recording::Inventory;
 use onair_core::prune_recording::{ENDED, ENTRY_PLAYLISTS, HLS, THUMBNAILS};
-use onair_core::publish_playlist::{Master, index, steering};
+use onair_core::publish_playlist::{SidePlaylist, index, steering};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
@@ -84,35 +84,35 @@ pub fn playlist(bytes: &[u8]) {
 
 /// Whatever a media playlist says, it can be said whether it moves.
 fn look(text: &str) {
-    let look = Look {
+    let look = PlaylistProbe {
         last_updated_ms: None,
         text: text.to_owned(),
         at: DateTime::UNIX_EPOCH,
     };
-    let _ = understand(&look, understand(&look, None).sighting);
-    let _ = numbers_apart(&look, &look);
+    let _ = understand(&look, understand(&look, None).last_segment);
+    let _ = media_sequence_offset(&look, &look);
 }
 
 /// Whatever both sides of a pair say can be rendered, and the result is read or refused.
 fn redundant(text: &str) {
-    let master = |url: &str| {
+    let playlist = |url: &str| {
         url.parse()
             .ok()
-            .and_then(|url| Master::parse(text, &url).ok())
+            .and_then(|url| SidePlaylist::parse(text, &url).ok())
     };
-    let masters = Sides {
-        a: master("https://a.example.com/1/i.m3u8"),
-        b: master("https://b.example.com/2/i.m3u8"),
+    let playlists = Sides {
+        a: playlist("https://a.example.com/1/i.m3u8"),
+        b: playlist("https://b.example.com/2/i.m3u8"),
     };
-    if masters.a.is_none() {
+    if playlists.a.is_none() {
         return;
     }
     let state = PairState::default();
-    let rendered = index::render(&state, &masters, true);
+    let rendered = index::render(&state, &playlists, true);
     if let Ok(known) = index::parse(&rendered.text, &state) {
         index::render(&state, &known, true);
     }
-    let manifest = steering::render(&state, &masters, TimeDelta::seconds(1));
+    let manifest = steering::render(&state, &playlists, TimeDelta::seconds(1));
     assert!(
         serde_json::from_str::<Value>(&manifest).is_ok(),
         "{manifest}"

@@ -22,20 +22,20 @@ pub enum Step {
     /// Its endpoint is to be restored, in this state.
     Restore(PairState),
     /// Its endpoint was restored: whether it serves is to be seen.
-    Look,
+    Probe,
 }
 
 /// How long a side must have been well if the other one, where viewers are, is lost meanwhile: a
 /// side that is well just now is better than one that is not. The schedule has seen it twice then.
-const HURRY: TimeDelta = TimeDelta::seconds(60);
+const SHORTENED_PERIOD: TimeDelta = TimeDelta::seconds(60);
 
 /// How long a side must have been well while the other one is lost. Where nothing steers, players
 /// shun it all the same until the usual time is over (hls.js and Media3: 300 s).
-pub fn hurry(pair: &Pair) -> TimeDelta {
+pub fn shortened_period(pair: &Pair) -> TimeDelta {
     if pair.steering_ttl.is_some() {
-        pair.quiet.min(HURRY)
+        pair.stabilization_period.min(SHORTENED_PERIOD)
     } else {
-        pair.quiet
+        pair.stabilization_period
     }
 }
 
@@ -44,7 +44,7 @@ pub fn step(
     state: &PairState,
     side: Side,
     health: Option<&Health>,
-    quiet: TimeDelta,
+    stabilization_period: TimeDelta,
     now: DateTime<Utc>,
 ) -> Step {
     let wait = |why: String, remember| Step::Wait { why, remember };
@@ -82,7 +82,7 @@ pub fn step(
         None => None,
     };
     if is_returning {
-        return Step::Look;
+        return Step::Probe;
     }
     if health.is_some() {
         let noticed = record.clean_since.unwrap_or(now);
@@ -92,11 +92,11 @@ pub fn step(
             .flatten()
             .max();
         let clean_for = now - clean_since.unwrap_or(now);
-        if clean_for < quiet {
+        if clean_for < stabilization_period {
             let why = format!(
                 "{side} has been well for {} s of {} s",
                 clean_for.num_seconds(),
-                quiet.num_seconds()
+                stabilization_period.num_seconds()
             );
             let new = record.clean_since.is_none();
             return wait(
@@ -221,7 +221,7 @@ pub fn returned(
         next.sides[side].url = url.or(next.sides[side].url.take());
     }
     if prefer == Some(side) {
-        next.first = side;
+        next.active = side;
     }
     next
 }

@@ -2,8 +2,8 @@
 
 use crate::pair::endpoint::{Definition, Origination};
 use crate::pair::freshness::Freshness;
-use crate::pair::hint::Says;
-use crate::pair::state::{CutRecord, PairState, Status, StoodStill, Until};
+use crate::pair::state::{CutRecord, PairState, StallRecord, Status, Until};
+use crate::pair::trigger::Trigger;
 use crate::pair::{CutBy, Pair, Side, Sides};
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -13,9 +13,9 @@ pub const FRESH_ALERT: TimeDelta = TimeDelta::seconds(120);
 
 /// What an event makes of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Suspicion {
+pub enum Diagnosis {
     /// This side is lost, for this reason.
-    Lost {
+    InputLost {
         /// The side.
         side: Side,
         /// Why.
@@ -33,9 +33,9 @@ pub enum Suspicion {
 }
 
 /// What an event makes one suspect.
-pub fn suspicion(says: &Says, state: &PairState, now: DateTime<Utc>) -> Suspicion {
-    match says {
-        Says::Lost {
+pub fn diagnose(trigger: &Trigger, state: &PairState, now: DateTime<Utc>) -> Diagnosis {
+    match trigger {
+        Trigger::InputLost {
             side,
             at,
             what,
@@ -46,8 +46,8 @@ pub fn suspicion(says: &Says, state: &PairState, now: DateTime<Utc>) -> Suspicio
             let is_of_before = state.sides[*side].is_live()
                 && state.sides[*side].since.is_some_and(|since| *at <= since);
             match is_old || is_of_before {
-                true => Suspicion::AskMediaLive,
-                false => Suspicion::Lost {
+                true => Diagnosis::AskMediaLive,
+                false => Diagnosis::InputLost {
                     side: *side,
                     why: format!("{what} at {}", at.format("%FT%TZ")),
                     until: if *is_alarm {
@@ -58,16 +58,16 @@ pub fn suspicion(says: &Says, state: &PairState, now: DateTime<Utc>) -> Suspicio
                 },
             }
         }
-        Says::Look => Suspicion::AskMediaLive,
-        Says::ByHand { side } => Suspicion::Lost {
+        Trigger::ScheduledCheck => Diagnosis::AskMediaLive,
+        Trigger::Manual { side } => Diagnosis::InputLost {
             side: *side,
             why: "by hand".to_owned(),
             until: Until::Person,
         },
-        Says::Cleared { .. } => Suspicion::Nothing {
+        Trigger::InputRecovered { .. } => Diagnosis::Nothing {
             why: "the end of an alert or alarm is fail-back's".to_owned(),
         },
-        Says::Nothing { why } => Suspicion::Nothing { why: why.clone() },
+        Trigger::Ignored { why } => Diagnosis::Nothing { why: why.clone() },
     }
 }
 
@@ -76,7 +76,7 @@ pub fn suspicion(says: &Says, state: &PairState, now: DateTime<Utc>) -> Suspicio
 /// # Errors
 ///
 /// [`Held`] if both sides are in trouble.
-pub fn suspicion_of_alerts(state: &PairState, set: &Sides<Vec<String>>) -> Result<Suspicion, Held> {
+pub fn diagnose_alerts(state: &PairState, set: &Sides<Vec<String>>) -> Result<Diagnosis, Held> {
     let why = |side: Side| match state.sides[side].alarm_since {
         Some(since) => format!(
             "its CloudWatch alarm rings since {}",
@@ -88,7 +88,7 @@ pub fn suspicion_of_alerts(state: &PairState, set: &Sides<Vec<String>>) -> Resul
     let is_lost = |side: &Side| (!set[*side].is_empty() || rings(*side)) && !is_cut(state, *side);
     let lost: Vec<Side> = Side::BOTH.into_iter().filter(is_lost).collect();
     match lost.as_slice() {
-        [] => Ok(Suspicion::Nothing {
+        [] => Ok(Diagnosis::Nothing {
             why: "MediaLive has no alert set that means a lost input".to_owned(),
         }),
         [side] => {
@@ -97,7 +97,7 @@ pub fn suspicion_of_alerts(state: &PairState, set: &Sides<Vec<String>>) -> Resul
             } else {
                 Until::Healthy
             };
-            Ok(Suspicion::Lost {
+            Ok(Diagnosis::InputLost {
                 side: *side,
                 why: why(*side),
                 until,
@@ -111,11 +111,11 @@ pub fn suspicion_of_alerts(state: &PairState, set: &Sides<Vec<String>>) -> Resul
     }
 }
 
-/// The state with what must not be forgotten of a suspicion, whatever can be done about it now:
+/// The state with what must not be forgotten of a diagnosis, whatever can be done about it now:
 /// that an alarm rings, which nobody can be asked for later, and that a person wants a side off
 /// that is cut already. `None` if there is nothing new.
-pub fn note(state: &PairState, suspicion: &Suspicion, now: DateTime<Utc>) -> Option<PairState> {
-    let Suspicion::Lost { side, until, .. } = suspicion else {
+pub fn note(state: &PairState, diagnosis: &Diagnosis, now: DateTime<Utc>) -> Option<PairState> {
+    let Diagnosis::InputLost { side, until, .. } = diagnosis else {
         return None;
     };
     let mut next = state.clone();
@@ -134,16 +134,16 @@ const LOOKS_APART: TimeDelta = TimeDelta::seconds(150);
 
 /// What is to be remembered of a look at a side that saw it `so`. It counts only while the `other`
 /// moves, or is away: at the beginning and at the end of a show both stand still.
-pub fn stood_still(
-    before: Option<StoodStill>,
+pub fn stall_record(
+    before: Option<StallRecord>,
     so: &Freshness,
     other: Option<&Freshness>,
     now: DateTime<Utc>,
-) -> Option<StoodStill> {
+) -> Option<StallRecord> {
     match (so, other) {
-        (Freshness::Stale(_), None | Some(Freshness::Moving)) => {
+        (Freshness::Stale(_), None | Some(Freshness::Advancing)) => {
             let before = before.filter(|before| now - before.seen <= LOOKS_APART);
-            Some(StoodStill {
+            Some(StallRecord {
                 since: before.map_or(now, |before| before.since),
                 seen: now,
             })
@@ -154,33 +154,35 @@ pub fn stood_still(
 }
 
 /// Whether a side has been seen to stand still for so long that it is lost.
-pub fn stands_still(state: &PairState, side: Side, now: DateTime<Utc>) -> Option<StoodStill> {
-    let is_long =
-        |seen: &StoodStill| seen.seen - seen.since >= STOOD_STILL && now - seen.seen <= LOOKS_APART;
-    state.sides[side].stood_still.filter(is_long)
+pub fn stalled(state: &PairState, side: Side, now: DateTime<Utc>) -> Option<StallRecord> {
+    let is_long = |seen: &StallRecord| {
+        seen.seen - seen.since >= STALL_LIMIT && now - seen.seen <= LOOKS_APART
+    };
+    state.sides[side].stall.filter(is_long)
 }
 
 /// How long the side that viewers are on must have stood still to be lost, though nothing said so.
 /// The schedule looks each minute, so it takes a second look.
-pub const STOOD_STILL: TimeDelta = TimeDelta::seconds(45);
+pub const STALL_LIMIT: TimeDelta = TimeDelta::seconds(45);
 
 /// What a look at both sides makes one suspect: a channel that was stopped, or crashed, sets no
 /// alert.
-pub fn suspicion_of_looks(
+pub fn diagnose_probes(
     state: &PairState,
-    moves: &Sides<Option<Freshness>>,
+    freshness: &Sides<Option<Freshness>>,
     now: DateTime<Utc>,
-) -> Suspicion {
-    let (side, other) = (state.first, state.first.other());
-    let nothing = |why: &str| Suspicion::Nothing {
+) -> Diagnosis {
+    let (side, other) = (state.active, state.active.other());
+    let nothing = |why: &str| Diagnosis::Nothing {
         why: why.to_owned(),
     };
-    let (Some(Freshness::Stale(why)), Some(Freshness::Moving)) = (&moves[side], &moves[other])
+    let (Some(Freshness::Stale(why)), Some(Freshness::Advancing)) =
+        (&freshness[side], &freshness[other])
     else {
-        return nothing("the side that viewers are on moves, or the other does not");
+        return nothing("the side that viewers are on freshness, or the other does not");
     };
-    match stands_still(state, side, now) {
-        Some(StoodStill { since, .. }) => Suspicion::Lost {
+    match stalled(state, side, now) {
+        Some(StallRecord { since, .. }) => Diagnosis::InputLost {
             side,
             why: format!("it has stood still since {}: {why}", since.format("%FT%TZ")),
             until: Until::Healthy,
@@ -231,7 +233,7 @@ pub fn cut(
     may_cut(state, side, why)?;
     let other = side.other();
     match other_moves {
-        Freshness::Moving => {}
+        Freshness::Advancing => {}
         Freshness::Stale(stale) => {
             return Err(Held(format!(
                 "{side} is lost ({why}), but {other} does not move either: {stale}"
@@ -239,7 +241,7 @@ pub fn cut(
         }
         Freshness::Unknown(unknown) => {
             let refusal = format!(
-                "{side} is lost ({why}), but whether {other} moves cannot be told: {unknown}"
+                "{side} is lost ({why}), but whether {other} freshness cannot be told: {unknown}"
             );
             return Err(Held(refusal));
         }
@@ -264,7 +266,7 @@ pub fn cut(
         },
     };
     let mut next = state.change(side, now, Status::Cut(record));
-    next.first = other;
+    next.active = other;
     if next.sides[side].url.is_none() {
         next.sides[side].url = endpoint.and_then(Definition::url);
     }
@@ -273,7 +275,7 @@ pub fn cut(
 
 /// What is still to be done to the endpoint of a side that is cut.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Blow {
+pub enum EndpointAction {
     /// Nothing.
     None,
     /// It is to be deleted.
@@ -318,9 +320,9 @@ pub fn wait_is_over(
 
 /// What is still to be done to a cut side's endpoint, which is now `described` so (`None`: it is
 /// gone).
-pub fn blow(record: &CutRecord, described: Option<&Definition>) -> Blow {
+pub fn endpoint_action(record: &CutRecord, described: Option<&Definition>) -> EndpointAction {
     let Some(described) = described else {
-        return Blow::None;
+        return EndpointAction::None;
     };
     let was = record
         .endpoint
@@ -328,10 +330,10 @@ pub fn blow(record: &CutRecord, described: Option<&Definition>) -> Blow {
         .and_then(|endpoint| Definition::parse(endpoint).ok());
     let is_ours = was.is_some_and(|was| was.is_the_same_as(described));
     match (record.by, described.origination()) {
-        (CutBy::None, _) | (CutBy::Deny, Origination::Deny) => Blow::None,
-        _ if !is_ours => Blow::NotOurs,
-        _ if record.waits => Blow::Waits,
-        (CutBy::Delete, _) => Blow::Delete,
-        (CutBy::Deny, Origination::Allow) => Blow::Deny(Box::new(described.clone())),
+        (CutBy::None, _) | (CutBy::Deny, Origination::Deny) => EndpointAction::None,
+        _ if !is_ours => EndpointAction::NotOurs,
+        _ if record.waits => EndpointAction::Waits,
+        (CutBy::Delete, _) => EndpointAction::Delete,
+        (CutBy::Deny, Origination::Allow) => EndpointAction::Deny(Box::new(described.clone())),
     }
 }

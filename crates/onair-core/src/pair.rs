@@ -4,8 +4,8 @@
 pub mod endpoint;
 pub mod freshness;
 pub mod health;
-pub mod hint;
 pub mod state;
+pub mod trigger;
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
@@ -98,7 +98,7 @@ pub struct Pair {
     /// The types of MediaLive alerts that mean a lost input, as MediaLive spells them.
     pub alert_types: BTreeSet<String>,
     /// How long a side must have been clean before it is taken back.
-    pub quiet: TimeDelta,
+    pub stabilization_period: TimeDelta,
     /// Where viewers are sent when both sides are well again; `None` leaves them where they are.
     pub prefer: Option<Side>,
 }

@@ -2,11 +2,11 @@
 
 mod attributes;
 pub mod index;
-mod master;
 mod pairing;
+mod side_playlist;
 pub mod steering;
 
-pub use master::Master;
+pub use side_playlist::SidePlaylist;
 
 use crate::pair::state::PairState;
 use crate::pair::{Pair, Side, Sides};
@@ -31,15 +31,15 @@ pub struct Document {
 
 /// What came of asking a side for its own playlist.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Asked {
+pub enum SideFetch {
     /// It was not asked: what was published of it counts.
-    No,
+    Skipped,
     /// Here it is.
-    Master(Box<Master>),
+    Playlist(Box<SidePlaylist>),
     /// It did not give one that can be used. That may pass.
-    Silent(String),
+    Unavailable(String),
     /// It has no endpoint.
-    Gone,
+    NoEndpoint,
 }
 
 /// What is to be published.
@@ -67,7 +67,7 @@ pub enum Refusal {
     Held(String),
     /// What is published was rendered from a later state than the one that was read.
     #[error("a later state than this one was published")]
-    Outrun,
+    Superseded,
 }
 
 /// Plans what is published of a state.
@@ -84,7 +84,7 @@ pub fn plan(
     pair: &Pair,
     state: &PairState,
     published: &Published,
-    asked: &Sides<Asked>,
+    asked: &Sides<SideFetch>,
     accept_less: bool,
 ) -> Result<Plan, Refusal> {
     let documents = [&published.index, &published.steering];
@@ -93,7 +93,7 @@ pub fn plan(
         .flatten()
         .any(|document| document.generation > state.generation)
     {
-        return Err(Refusal::Outrun);
+        return Err(Refusal::Superseded);
     }
     let (known, unreadable) = match published
         .index
@@ -105,15 +105,15 @@ pub fn plan(
         Some(Err(why)) => (Sides::default(), Some(why)),
     };
     let mut missing = Vec::new();
-    let mut masters = Sides { a: None, b: None };
+    let mut playlists = Sides { a: None, b: None };
     for side in Side::BOTH {
         let is_visible = index::is_visible(state, side);
-        masters[side] = match &asked[side] {
-            Asked::Master(master) => Some(master.as_ref().clone()),
-            Asked::No | Asked::Silent(_) => known[side].clone(),
-            Asked::Gone => None,
+        playlists[side] = match &asked[side] {
+            SideFetch::Playlist(playlist) => Some(playlist.as_ref().clone()),
+            SideFetch::Skipped | SideFetch::Unavailable(_) => known[side].clone(),
+            SideFetch::NoEndpoint => None,
         };
-        if let (Asked::Master(now), Some(before)) = (&asked[side], &known[side])
+        if let (SideFetch::Playlist(now), Some(before)) = (&asked[side], &known[side])
             && !accept_less
             && now.variants.len() < before.variants.len()
         {
@@ -121,29 +121,29 @@ pub fn plan(
             missing.push(format!(
                 "{side}: it lists {now} of {before_count} variants; what was published of it stays"
             ));
-            masters[side] = Some(before.clone());
+            playlists[side] = Some(before.clone());
         }
         match &asked[side] {
             _ if !is_visible => {}
-            Asked::Silent(why) if masters[side].is_some() => {
+            SideFetch::Unavailable(why) if playlists[side].is_some() => {
                 if state.sides[side].is_live() {
                     missing.push(format!("{side}: {why}; what was published of it stays"));
                 }
             }
-            Asked::Silent(why) => missing.push(format!("{side}: {why}")),
-            Asked::Gone => missing.push(format!(
+            SideFetch::Unavailable(why) => missing.push(format!("{side}: {why}")),
+            SideFetch::NoEndpoint => missing.push(format!(
                 "{side}: it has no endpoint {}",
                 pair.sides[side].endpoint
             )),
-            Asked::No if masters[side].is_none() => {
+            SideFetch::Skipped if playlists[side].is_none() => {
                 missing.push(format!("{side}: nothing was published of it yet"));
             }
-            Asked::No | Asked::Master(_) => {}
+            SideFetch::Skipped | SideFetch::Playlist(_) => {}
         }
     }
     if !Side::BOTH
         .into_iter()
-        .any(|side| index::is_visible(state, side) && masters[side].is_some())
+        .any(|side| index::is_visible(state, side) && playlists[side].is_some())
     {
         let why = match unreadable {
             Some(why) => format!("; and what is published cannot be read: {why}"),
@@ -154,7 +154,7 @@ pub fn plan(
             missing.join("; ")
         )));
     }
-    let rendered = index::render(state, &masters, pair.steering_ttl.is_some());
+    let rendered = index::render(state, &playlists, pair.steering_ttl.is_some());
     if let Err(why) = index::parse(&rendered.text, state) {
         return Err(Refusal::Held(format!(
             "what would be published could not be read: {why}"
@@ -162,19 +162,19 @@ pub fn plan(
     }
     let steering = pair
         .steering_ttl
-        .map(|ttl| steering::render(state, &masters, ttl));
+        .map(|ttl| steering::render(state, &playlists, ttl));
     let is_new = |document: &Option<Document>, text: &String| {
         document.as_ref().is_none_or(|document| {
             document.text != *text || document.generation != state.generation
         })
     };
-    let visible = index::visible(state, &masters);
+    let visible = index::visible(state, &playlists);
     Ok(Plan {
         steering: steering.filter(|text| is_new(&published.steering, text)),
         index: Some(rendered.text).filter(|text| is_new(&published.index, text)),
         variants: Sides::of(|side| {
             visible[side]
-                .map(|master| master.variants.len())
+                .map(|playlist| playlist.variants.len())
                 .unwrap_or_default()
         }),
         unpaired: rendered.unpaired,

@@ -8,7 +8,7 @@ use onair_core::pair::state::{PairState, Until};
 use onair_core::pair::{CutBy, Side, Sides};
 use onair_core::playlist::MultivariantPlaylist;
 use onair_core::publish_playlist::{
-    Asked, Document, Master, Published, Refusal, index, plan, steering,
+    Document, Published, Refusal, SideFetch, SidePlaylist, index, plan, steering,
 };
 use onair_core::{fail_back, fail_over};
 use proptest::prelude::*;
@@ -20,8 +20,8 @@ pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
 }
 
-fn master(side: &str, text: &str) -> Master {
-    Master::parse(
+fn playlist(side: &str, text: &str) -> SidePlaylist {
+    SidePlaylist::parse(
         text,
         &format!("https://{side}.example.com/out/v1/1/index.m3u8")
             .parse()
@@ -44,10 +44,10 @@ const LADDER: &str = "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-INDEPENDENT-SEGMENTS\n\
     #EXT-X-STREAM-INF:BANDWIDTH=900000,RESOLUTION=640x360,FRAME-RATE=30.000,CODECS=\"avc1.64001f,mp4a.40.2\",AUDIO=\"aac\",CLOSED-CAPTIONS=NONE\nsd.m3u8\n\
     #EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=200000,RESOLUTION=640x360,CODECS=\"avc1.64001f\",URI=\"if.m3u8\"\n";
 
-fn both(a: &str, b: &str) -> Sides<Option<Master>> {
+fn both(a: &str, b: &str) -> Sides<Option<SidePlaylist>> {
     Sides {
-        a: Some(master("a", a)),
-        b: Some(master("b", b)),
+        a: Some(playlist("a", a)),
+        b: Some(playlist("b", b)),
     }
 }
 
@@ -104,7 +104,7 @@ fn what_one_side_lacks_stays_on_the_other_and_turns_steering_off() {
 
 #[test]
 fn a_side_that_came_back_elsewhere_is_told_to_running_players_under_a_new_name() {
-    let (moving, show) = (Freshness::Moving, pair());
+    let (moving, show) = (Freshness::Advancing, pair());
     let state = PairState::default();
     let was = definition(Side::A, 1);
     let cut = fail_over::cut(
@@ -264,8 +264,8 @@ fn ladders() -> impl Strategy<Value = (Vec<Rung>, Vec<Rung>, bool, bool)> {
         })
 }
 
-fn uris(master: &str, side: &str) -> BTreeSet<String> {
-    let playlist = MultivariantPlaylist::parse(master).unwrap();
+fn uris(playlist: &str, side: &str) -> BTreeSet<String> {
+    let playlist = MultivariantPlaylist::parse(playlist).unwrap();
     playlist
         .all_uris()
         .map(|uri| format!("https://{side}.example.com/out/v1/1/{uri}"))
@@ -279,7 +279,7 @@ proptest! {
     fn what_is_published_is_on_its_side_and_reading_it_gives_the_pairing_back((a, b, audio, i_frames) in ladders(), first in select(&Side::BOTH[..])) {
         let (a, b) = (text(&a, audio, i_frames), text(&b, audio, i_frames));
         let mut state = PairState::default();
-        state.first = first;
+        state.active = first;
         let rendered = index::render(&state, &both(&a, &b), true);
         let playlist = MultivariantPlaylist::parse(&rendered.text).unwrap();
 
@@ -314,7 +314,7 @@ proptest! {
         // What was published is enough to publish it again, and to publish one side alone.
         let known = index::parse(&rendered.text, &state).unwrap();
         prop_assert_eq!(&index::render(&state, &known, true), &rendered);
-        let manifest = |masters| steering::render(&state, masters, TimeDelta::seconds(5));
+        let manifest = |playlists| steering::render(&state, playlists, TimeDelta::seconds(5));
         prop_assert_eq!(manifest(&known), manifest(&both(&a, &b)));
         let alone = Sides { a: None, b: known.b };
         let alone = index::render(&state, &alone, true);
@@ -350,14 +350,14 @@ fn published(text: &str, generation: u64) -> Published {
 fn a_silent_side_keeps_its_place_and_one_without_endpoint_loses_it() {
     let state = PairState::default();
     let text = index::render(&state, &both(LADDER, LADDER), true).text;
-    let b = || Asked::Master(Box::new(master("b", LADDER)));
-    let say = |published: &Published, a: Asked| {
+    let b = || SideFetch::Playlist(Box::new(playlist("b", LADDER)));
+    let say = |published: &Published, a: SideFetch| {
         plan(&pair(), &state, published, &Sides { a, b: b() }, false)
     };
 
     let silent = say(
         &published(&text, 0),
-        Asked::Silent("it answered 500".to_owned()),
+        SideFetch::Unavailable("it answered 500".to_owned()),
     )
     .unwrap();
     assert_eq!(
@@ -369,18 +369,18 @@ fn a_silent_side_keeps_its_place_and_one_without_endpoint_loses_it() {
         ["A: it answered 500; what was published of it stays"]
     );
 
-    let gone = say(&published(&text, 0), Asked::Gone).unwrap();
+    let gone = say(&published(&text, 0), SideFetch::NoEndpoint).unwrap();
     assert_eq!(gone.variants, Sides { a: 0, b: 2 });
     assert!(!gone.index.unwrap().contains("a.example.com"));
 
     let never = say(
         &Published::default(),
-        Asked::Silent("it answered 500".to_owned()),
+        SideFetch::Unavailable("it answered 500".to_owned()),
     )
     .unwrap();
     assert_eq!(never.variants, Sides { a: 0, b: 2 });
 
-    let silent = || Asked::Silent("it answered 500".to_owned());
+    let silent = || SideFetch::Unavailable("it answered 500".to_owned());
     let nothing = plan(
         &pair(),
         &state,
@@ -392,8 +392,8 @@ fn a_silent_side_keeps_its_place_and_one_without_endpoint_loses_it() {
         false,
     );
     assert!(matches!(nothing, Err(Refusal::Held(_))), "{nothing:?}");
-    let later = say(&published(&text, 1), Asked::No);
-    assert_eq!(later, Err(Refusal::Outrun));
+    let later = say(&published(&text, 1), SideFetch::Skipped);
+    assert_eq!(later, Err(Refusal::Superseded));
 }
 
 #[test]
@@ -401,8 +401,8 @@ fn a_text_that_we_did_not_write_is_no_memory_of_ours() {
     let state = PairState::default();
     let own = published(LADDER, 0);
     let asked = Sides {
-        a: Asked::Silent("away".to_owned()),
-        b: Asked::Master(Box::new(master("b", LADDER))),
+        a: SideFetch::Unavailable("away".to_owned()),
+        b: SideFetch::Playlist(Box::new(playlist("b", LADDER))),
     };
     let plan = plan(&pair(), &state, &own, &asked, false).unwrap();
     assert_eq!(plan.variants, Sides { a: 0, b: 2 });
@@ -416,7 +416,7 @@ fn variables_are_refused() {
     );
     let url = "https://a.example.com/index.m3u8".parse().unwrap();
     assert!(
-        Master::parse(&text, &url)
+        SidePlaylist::parse(&text, &url)
             .unwrap_err()
             .contains("EXT-X-DEFINE")
     );

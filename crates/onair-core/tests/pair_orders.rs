@@ -7,15 +7,15 @@
 use crate::orders::{Eventful, every_order};
 use crate::pair_builder::at;
 use chrono::TimeDelta;
-use onair_core::fail_back::{self, Repair, Step, hurry, repair, returned};
+use onair_core::fail_back::{self, Repair, Step, repair, returned, shortened_period};
 use onair_core::fail_over::{
-    self, Blow, Suspicion, blow, suspicion, suspicion_of_alerts, wait_is_over,
+    self, Diagnosis, EndpointAction, diagnose, diagnose_alerts, endpoint_action, wait_is_over,
 };
 use onair_core::pair::endpoint::Definition;
 use onair_core::pair::freshness::Freshness;
 use onair_core::pair::health::Health;
-use onair_core::pair::hint::Says;
 use onair_core::pair::state::{PairState, Status};
+use onair_core::pair::trigger::Trigger;
 use onair_core::pair::{CutBy, Pair, Side, Sides, Source};
 use serde_json::json;
 
@@ -33,7 +33,7 @@ pub(crate) fn pair(cut: CutBy, prefer: Option<Side>) -> Pair {
         cut,
         steering_ttl: Some(TimeDelta::seconds(10)),
         alert_types: ["Video Not Detected".to_owned()].into(),
-        quiet: TimeDelta::seconds(60),
+        stabilization_period: TimeDelta::seconds(60),
         prefer,
     }
 }
@@ -119,20 +119,20 @@ impl World {
             .filter(|side| self.state.sides[*side].is_live());
         assert!(live.count() >= 1, "both sides are cut: {self:#?}");
         assert!(
-            self.state.sides[self.state.first].is_live(),
+            self.state.sides[self.state.active].is_live(),
             "viewers are sent to a cut side: {self:#?}"
         );
         let serving = Side::BOTH
             .into_iter()
             .filter(|side| self.endpoints[*side].is_some_and(|(_, serves)| serves));
         assert!(serving.count() >= 1, "nothing serves: {self:#?}");
-        let (_, serves) = self.endpoints[self.state.first].unwrap_or_default();
+        let (_, serves) = self.endpoints[self.state.active].unwrap_or_default();
         assert!(serves, "the first side does not serve: {self:#?}");
         Ok(())
     }
 
     /// What fail-over does (functions/fail-over/src/lib.rs).
-    fn fail_over(&mut self, says: &Says) -> Result<(), Died> {
+    fn fail_over(&mut self, trigger: &Trigger) -> Result<(), Died> {
         let set = Sides::of(|side| {
             if self.lost[side] {
                 vec!["Video Not Detected".to_owned()]
@@ -140,19 +140,19 @@ impl World {
                 Vec::new()
             }
         });
-        let found = match suspicion(says, &self.state, at(self.seconds)) {
-            Suspicion::AskMediaLive => match suspicion_of_alerts(&self.state, &set) {
+        let found = match diagnose(trigger, &self.state, at(self.seconds)) {
+            Diagnosis::AskMediaLive => match diagnose_alerts(&self.state, &set) {
                 Ok(found) => found,
                 Err(_held) => return Ok(()),
             },
             known => known,
         };
-        if let Suspicion::Lost { side, why, until } = found
+        if let Diagnosis::InputLost { side, why, until } = found
             && !fail_over::is_cut(&self.state, side)
         {
-            let moves = match self.lost[side.other()] {
+            let freshness = match self.lost[side.other()] {
                 true => Freshness::Stale("it is lost".to_owned()),
-                false => Freshness::Moving,
+                false => Freshness::Advancing,
             };
             let described = self
                 .definition(side)
@@ -164,7 +164,7 @@ impl World {
                 &self.state,
                 side,
                 described.as_ref(),
-                &moves,
+                &freshness,
                 why,
                 now,
             ) {
@@ -172,7 +172,7 @@ impl World {
                 Err(_held) => return Ok(()),
             }
         }
-        self.strike()
+        self.apply()
     }
 
     /// What the schedule does first.
@@ -184,18 +184,18 @@ impl World {
                 self.effect(|world| world.state = next)?;
             }
         }
-        self.strike()
+        self.apply()
     }
 
-    fn strike(&mut self) -> Result<(), Died> {
+    fn apply(&mut self) -> Result<(), Died> {
         for side in Side::BOTH {
             let Status::Cut(record) = self.state.sides[side].status.clone() else {
                 continue;
             };
-            match blow(&record, self.definition(side).as_ref()) {
-                Blow::None | Blow::NotOurs | Blow::Waits => {}
-                Blow::Delete => self.effect(|world| world.endpoints[side] = None)?,
-                Blow::Deny(_) => self.effect(|world| {
+            match endpoint_action(&record, self.definition(side).as_ref()) {
+                EndpointAction::None | EndpointAction::NotOurs | EndpointAction::Waits => {}
+                EndpointAction::Delete => self.effect(|world| world.endpoints[side] = None)?,
+                EndpointAction::Deny(_) => self.effect(|world| {
                     world.endpoints[side] = world.endpoints[side].map(|(uuid, _)| (uuid, false));
                 })?,
             }
@@ -225,12 +225,12 @@ impl World {
                     at(self.seconds),
                 )
             };
-            let sooner = step(hurry(&self.pair));
+            let sooner = step(shortened_period(&self.pair));
             let hurries = self.lost[side.other()] && matches!(sooner, Step::Restore(_));
             match if hurries {
                 sooner
             } else {
-                step(self.pair.quiet)
+                step(self.pair.stabilization_period)
             } {
                 Step::Wait { remember, .. } => {
                     return match remember {
@@ -245,7 +245,7 @@ impl World {
                     }
                     self.effect(|world| world.state = next)?;
                 }
-                Step::Look => {
+                Step::Probe => {
                     let record = self.state.sides[side].cut().unwrap().clone();
                     match repair(&record, &side.to_string(), self.definition(side).as_ref()) {
                         Err(_held) => return Ok(()),
@@ -283,7 +283,7 @@ impl World {
 
     fn happen(&mut self, event: Event) -> Result<(), Died> {
         self.seconds += 7;
-        let lost = |side, sent: i64| Says::Lost {
+        let lost = |side, sent: i64| Trigger::InputLost {
             side,
             at: at(sent),
             what: "alert".to_owned(),
@@ -301,7 +301,7 @@ impl World {
             Event::Cleared(_) => self.fail_back(),
             Event::Tick => {
                 self.finish_earlier()?;
-                self.fail_over(&Says::Look)?;
+                self.fail_over(&Trigger::ScheduledCheck)?;
                 self.fail_back()
             }
         }
@@ -339,7 +339,7 @@ impl World {
         // Without a preference viewers are where the last fail-over brought them, as long as both
         // sides are well.
         let is_told = self.pair.prefer.is_some() || !(live.a && live.b);
-        (live, serves, is_told.then_some(self.state.first))
+        (live, serves, is_told.then_some(self.state.active))
     }
 }
 
@@ -387,20 +387,20 @@ fn of_two_lost_sides_the_one_that_is_well_first_gets_the_viewers() {
     for way in [CutBy::Delete, CutBy::Deny, CutBy::None] {
         for first_lost in Side::BOTH {
             let mut world = World::new(way, None, Sides::of(|side| side == first_lost));
-            world.pair.quiet = TimeDelta::seconds(600);
+            world.pair.stabilization_period = TimeDelta::seconds(600);
             let _ = world.happen(Event::Set(first_lost));
-            assert_eq!(world.state.first, first_lost.other());
+            assert_eq!(world.state.active, first_lost.other());
             world.lost = Sides { a: true, b: true };
             let _ = world.happen(Event::Set(first_lost.other()));
             let _ = world.happen(Event::Tick);
             assert_eq!(
-                world.state.first,
+                world.state.active,
                 first_lost.other(),
                 "nobody is sent to what is lost, too"
             );
             world.lost[first_lost] = false;
             let well_since = world.seconds;
-            while world.state.first != first_lost {
+            while world.state.active != first_lost {
                 let _ = world.happen(Event::Tick);
                 assert!(world.seconds - well_since < 120, "{world:#?}");
             }
@@ -419,7 +419,7 @@ fn b_waits(way: CutBy) -> World {
     world.lost.b = true;
     let _ = world.happen(Event::Set(Side::B));
     assert_eq!(
-        (world.state.first, world.endpoints.b),
+        (world.state.active, world.endpoints.b),
         (Side::A, Some((2, true))),
         "{world:#?}"
     );
@@ -447,7 +447,7 @@ fn a_cut_that_waits_falls_when_all_have_heard_and_spares_the_side_if_the_other_i
         }
         assert_eq!(world.state.sides.b.pathway, "B");
         let _ = world.happen(Event::Tick);
-        assert_eq!(world.state.first, Side::B, "{world:#?}");
+        assert_eq!(world.state.active, Side::B, "{world:#?}");
     }
 }
 

@@ -3,16 +3,18 @@
 use crate::pair_builder::at;
 use crate::pair_orders::pair;
 use chrono::TimeDelta;
-use onair_core::fail_back::{Repair, Step, alarm_is_over, hurry, repair, returned, step};
+use onair_core::fail_back::{
+    Repair, Step, alarm_is_over, repair, returned, shortened_period, step,
+};
 use onair_core::fail_over::{
-    Blow, FRESH_ALERT, Suspicion, blow, cut, note, stood_still, suspicion, suspicion_of_alerts,
-    suspicion_of_looks, wait_is_over,
+    Diagnosis, EndpointAction, FRESH_ALERT, cut, diagnose, diagnose_alerts, diagnose_probes,
+    endpoint_action, note, stall_record, wait_is_over,
 };
 use onair_core::pair::endpoint::Definition;
 use onair_core::pair::freshness::Freshness;
-use onair_core::pair::health::{Alert, Channel, Health, health, mix_up};
-use onair_core::pair::hint::{Says, decode};
-use onair_core::pair::state::{PairState, PathwayClone, Status, StoodStill, Until};
+use onair_core::pair::health::{Alert, Channel, Health, health, misconfiguration};
+use onair_core::pair::state::{PairState, PathwayClone, StallRecord, Status, Until};
+use onair_core::pair::trigger::{Trigger, decode};
 use onair_core::pair::{CutBy, Pair, Side, Sides};
 use serde_json::{Value, json};
 
@@ -40,10 +42,10 @@ fn alarm(name: &str, value: &str) -> Value {
 fn what_arrives_says_which_side_and_what() {
     const LOST: &str = "Video Not Detected";
     let rows: [(Value, &str); 12] = [
-        (alert("SET", LOST, "0", Side::A), "Lost { side: A"),
+        (alert("SET", LOST, "0", Side::A), "InputLost { side: A"),
         (
             alert("CLEARED", LOST, "0", Side::B),
-            "Cleared { side: B, is_alarm: false }",
+            "InputRecovered { side: B, is_alarm: false }",
         ),
         (alert("SET", LOST, "1", Side::A), "is no side of this pair"),
         (
@@ -51,30 +53,33 @@ fn what_arrives_says_which_side_and_what() {
             "is not one of ALERT_TYPES",
         ),
         (alert("OTHER", LOST, "0", Side::A), "the alert's state is"),
-        (alarm("lost-a", "ALARM"), "Lost { side: A"),
-        (alarm("lost-a", "OK"), "Cleared { side: A, is_alarm: true }"),
+        (alarm("lost-a", "ALARM"), "InputLost { side: A"),
+        (
+            alarm("lost-a", "OK"),
+            "InputRecovered { side: A, is_alarm: true }",
+        ),
         (alarm("lost-a", "INSUFFICIENT_DATA"), "the alarm's state is"),
         (alarm("lost-b", "ALARM"), "is no side's of this pair"),
         (
             json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} }),
-            "Look",
+            "ScheduledCheck",
         ),
         (
             json!({ "onair": { "side": "B", "dry_run": true } }),
-            "ByHand { side: B }",
+            "Manual { side: B }",
         ),
         (
             json!({ "source": "aws.s3", "detail-type": "Object Created", "detail": {} }),
             "says nothing of a pair",
         ),
     ];
-    for (event, expected) in rows {
-        let hint = decode(&event, &show()).unwrap();
+    for (json, expected) in rows {
+        let event = decode(&json, &show()).unwrap();
         assert!(
-            format!("{:?}", hint.says).contains(expected),
-            "{event}: {hint:?}"
+            format!("{:?}", event.trigger).contains(expected),
+            "{json}: {event:?}"
         );
-        assert_eq!(hint.dry_run, event["onair"]["dry_run"] == true);
+        assert_eq!(event.dry_run, json["onair"]["dry_run"] == true);
     }
 }
 
@@ -107,8 +112,8 @@ fn junk_says_what_is_wrong() {
     }
 }
 
-fn lost_at(seconds: i64) -> Says {
-    Says::Lost {
+fn lost_at(seconds: i64) -> Trigger {
+    Trigger::InputLost {
         side: Side::A,
         at: at(seconds),
         what: "alert".to_owned(),
@@ -120,7 +125,7 @@ fn lost_at(seconds: i64) -> Says {
 fn an_alert_is_taken_at_its_word_only_while_it_is_news() {
     let mut state = PairState::default();
     let asks = |state: &PairState, sent, now| {
-        suspicion(&lost_at(sent), state, at(now)) == Suspicion::AskMediaLive
+        diagnose(&lost_at(sent), state, at(now)) == Diagnosis::AskMediaLive
     };
     assert!(!asks(&state, 0, FRESH_ALERT.num_seconds()));
     assert!(asks(&state, 0, FRESH_ALERT.num_seconds() + 1));
@@ -140,7 +145,7 @@ fn medialive_names_the_side_that_is_lost_unless_it_names_both() {
                 Vec::new()
             }
         };
-        suspicion_of_alerts(
+        diagnose_alerts(
             &PairState::default(),
             &Sides {
                 a: alerts(a),
@@ -148,10 +153,10 @@ fn medialive_names_the_side_that_is_lost_unless_it_names_both() {
             },
         )
     };
-    assert!(matches!(set(false, false), Ok(Suspicion::Nothing { .. })));
+    assert!(matches!(set(false, false), Ok(Diagnosis::Nothing { .. })));
     assert!(matches!(
         set(false, true),
-        Ok(Suspicion::Lost { side: Side::B, .. })
+        Ok(Diagnosis::InputLost { side: Side::B, .. })
     ));
     assert!(
         set(true, true)
@@ -164,30 +169,30 @@ fn medialive_names_the_side_that_is_lost_unless_it_names_both() {
 #[test]
 fn the_other_side_must_be_live_and_move() {
     let state = PairState::default();
-    let cut = |state: &PairState, side, moves: Freshness| {
+    let cut = |state: &PairState, side, freshness: Freshness| {
         cut(
             &show(),
             state,
             side,
             None,
-            &moves,
+            &freshness,
             ("test", Until::Healthy),
             at(0),
         )
     };
-    let after = cut(&state, Side::A, Freshness::Moving).unwrap();
+    let after = cut(&state, Side::A, Freshness::Advancing).unwrap();
     assert_eq!(
-        (after.first, after.generation, after.sides.a.is_live()),
+        (after.active, after.generation, after.sides.a.is_live()),
         (Side::B, 1, false)
     );
-    for moves in [
+    for freshness in [
         Freshness::Stale("old".to_owned()),
         Freshness::Unknown("away".to_owned()),
     ] {
-        assert!(cut(&state, Side::A, moves).is_err());
+        assert!(cut(&state, Side::A, freshness).is_err());
     }
     assert!(
-        cut(&after, Side::B, Freshness::Moving)
+        cut(&after, Side::B, Freshness::Advancing)
             .unwrap_err()
             .to_string()
             .contains("the last side is never cut")
@@ -203,12 +208,12 @@ fn the_side_that_viewers_are_on_is_lost_when_it_stands_still_and_the_other_does_
     let unknown = Freshness::Unknown("away".to_owned());
     let say = |first: Side, stood: Option<(i64, i64)>, a: &Freshness, b: &Freshness| {
         let mut state = PairState::default();
-        state.first = first;
-        state.sides.a.stood_still = stood.map(|(since, seen)| StoodStill {
+        state.active = first;
+        state.sides.a.stall = stood.map(|(since, seen)| StallRecord {
             since: at(since),
             seen: at(seen),
         });
-        suspicion_of_looks(
+        diagnose_probes(
             &state,
             &Sides {
                 a: Some(a.clone()),
@@ -217,26 +222,31 @@ fn the_side_that_viewers_are_on_is_lost_when_it_stands_still_and_the_other_does_
             at(100),
         )
     };
-    let is_lost = |suspicion| matches!(suspicion, Suspicion::Lost { side: Side::A, .. });
+    let is_lost = |diagnosis| matches!(diagnosis, Diagnosis::InputLost { side: Side::A, .. });
     assert!(is_lost(say(
         Side::A,
         Some((55, 100)),
         &stale(),
-        &Freshness::Moving
+        &Freshness::Advancing
     )));
     // Only now; where nobody is; together with the other; when it cannot be told.
     assert!(!is_lost(say(
         Side::A,
         Some((56, 100)),
         &stale(),
-        &Freshness::Moving
+        &Freshness::Advancing
     )));
-    assert!(!is_lost(say(Side::A, None, &stale(), &Freshness::Moving)));
+    assert!(!is_lost(say(
+        Side::A,
+        None,
+        &stale(),
+        &Freshness::Advancing
+    )));
     assert!(!is_lost(say(
         Side::B,
         Some((0, 100)),
         &stale(),
-        &Freshness::Moving
+        &Freshness::Advancing
     )));
     assert!(!is_lost(say(Side::A, Some((0, 100)), &stale(), &stale())));
     assert!(!is_lost(say(Side::A, Some((0, 100)), &stale(), &unknown)));
@@ -244,27 +254,28 @@ fn the_side_that_viewers_are_on_is_lost_when_it_stands_still_and_the_other_does_
         Side::A,
         Some((0, 100)),
         &unknown,
-        &Freshness::Moving
+        &Freshness::Advancing
     )));
     assert!(!is_lost(say(
         Side::A,
         Some((0, 100)),
-        &Freshness::Moving,
-        &Freshness::Moving
+        &Freshness::Advancing,
+        &Freshness::Advancing
     )));
 }
 
 #[test]
 fn a_stand_still_is_one_look_after_another_while_the_other_side_moves_or_is_away() {
     let stood = |since, seen| {
-        Some(StoodStill {
+        Some(StallRecord {
             since: at(since),
             seen: at(seen),
         })
     };
-    let (moving, unknown) = (Freshness::Moving, Freshness::Unknown("away".to_owned()));
-    let say =
-        |before, so: &Freshness, other: Option<&Freshness>| stood_still(before, so, other, at(200));
+    let (moving, unknown) = (Freshness::Advancing, Freshness::Unknown("away".to_owned()));
+    let say = |before, so: &Freshness, other: Option<&Freshness>| {
+        stall_record(before, so, other, at(200))
+    };
     assert_eq!(say(None, &stale(), Some(&moving)), stood(200, 200));
     assert_eq!(say(stood(0, 140), &stale(), Some(&moving)), stood(0, 200));
     assert_eq!(say(stood(0, 140), &stale(), None), stood(0, 200));
@@ -279,7 +290,7 @@ fn a_stand_still_is_one_look_after_another_while_the_other_side_moves_or_is_away
 
 #[test]
 fn what_an_alarm_or_a_person_said_is_not_forgotten() {
-    let lost = |until| Suspicion::Lost {
+    let lost = |until| Diagnosis::InputLost {
         side: Side::A,
         why: "test".to_owned(),
         until,
@@ -302,11 +313,11 @@ fn what_an_alarm_or_a_person_said_is_not_forgotten() {
         a: Vec::new(),
         b: Vec::new(),
     };
-    let found = suspicion_of_alerts(&rings, &none).unwrap();
+    let found = diagnose_alerts(&rings, &none).unwrap();
     assert!(
         matches!(
             found,
-            Suspicion::Lost {
+            Diagnosis::InputLost {
                 side: Side::A,
                 until: Until::Alarm,
                 ..
@@ -324,7 +335,7 @@ fn what_an_alarm_or_a_person_said_is_not_forgotten() {
         &live,
         Side::A,
         None,
-        &Freshness::Moving,
+        &Freshness::Advancing,
         why,
         at(0),
     )
@@ -369,21 +380,25 @@ fn nothing_is_cut_before_who_is_watching_has_heard_of_the_side_that_came_back() 
             &state,
             Side::B,
             Some(&endpoint),
-            &Freshness::Moving,
+            &Freshness::Advancing,
             why,
             at(now),
         )
         .unwrap()
     };
-    let blow = |state: &PairState| blow(state.sides.b.cut().unwrap(), Some(&endpoint));
+    let endpoint_action =
+        |state: &PairState| endpoint_action(state.sides.b.cut().unwrap(), Some(&endpoint));
     for by in [CutBy::Delete, CutBy::Deny] {
         let pair = pair(by, None);
         // The manifest's 10 s, 5 s in a CDN, and some more.
         let waits = cut_after_return(&pair, true, 119);
-        assert_eq!(blow(&waits), Blow::Waits);
+        assert_eq!(endpoint_action(&waits), EndpointAction::Waits);
         assert_eq!(wait_is_over(&pair, &waits, Side::B, at(119)), None);
         let falls = wait_is_over(&pair, &waits, Side::B, at(120)).unwrap();
-        assert!(matches!(blow(&falls), Blow::Delete | Blow::Deny(_)));
+        assert!(matches!(
+            endpoint_action(&falls),
+            EndpointAction::Delete | EndpointAction::Deny(_)
+        ));
         assert_eq!(wait_is_over(&pair, &falls, Side::B, at(120)), None);
         // Enough time has passed; everybody has always known it; nobody would ever hear of it.
         let unsteered = Pair {
@@ -396,8 +411,8 @@ fn nothing_is_cut_before_who_is_watching_has_heard_of_the_side_that_came_back() 
             (&unsteered, true, 101),
         ] {
             assert!(matches!(
-                blow(&cut_after_return(pair, is_new, now)),
-                Blow::Delete | Blow::Deny(_)
+                endpoint_action(&cut_after_return(pair, is_new, now)),
+                EndpointAction::Delete | EndpointAction::Deny(_)
             ));
         }
         // Steering was switched off meanwhile.
@@ -414,8 +429,8 @@ fn nothing_is_cut_before_who_is_watching_has_heard_of_the_side_that_came_back() 
         );
     }
     assert_eq!(
-        blow(&cut_after_return(&pair(CutBy::None, None), true, 101)),
-        Blow::None
+        endpoint_action(&cut_after_return(&pair(CutBy::None, None), true, 101)),
+        EndpointAction::None
     );
 }
 
@@ -436,7 +451,7 @@ fn sides_that_are_mixed_up_are_told() {
             a: Some(definition("A-hls", served[0])),
             b: Some(definition("B-hls", served[1])),
         };
-        mix_up(&show(), &channels, &endpoints)
+        misconfiguration(&show(), &channels, &endpoints)
     };
     assert_eq!(say([&["a"], &["b"]], ["a", "b"]), None);
     assert_eq!(
@@ -464,16 +479,16 @@ fn sides_that_are_mixed_up_are_told() {
 #[test]
 fn a_side_is_not_kept_waiting_for_long_while_viewers_are_on_one_that_is_lost() {
     let with = |quiet: i64| Pair {
-        quiet: TimeDelta::seconds(quiet),
+        stabilization_period: TimeDelta::seconds(quiet),
         ..show()
     };
     assert_eq!(
-        [0, 30, 360].map(|quiet| hurry(&with(quiet)).num_seconds()),
+        [0, 30, 360].map(|quiet| shortened_period(&with(quiet)).num_seconds()),
         [0, 30, 60]
     );
     // Where nothing steers, players shun it until the usual time is over.
     assert_eq!(
-        hurry(&Pair {
+        shortened_period(&Pair {
             steering_ttl: None,
             ..with(360)
         }),
@@ -536,7 +551,7 @@ fn a_side_comes_back_only_after_it_was_well_for_long_enough() {
         &PairState::default(),
         Side::A,
         None,
-        &Freshness::Moving,
+        &Freshness::Advancing,
         ("test", Until::Healthy),
         at(0),
     )
@@ -577,7 +592,7 @@ fn a_side_comes_back_only_after_it_was_well_for_long_enough() {
         panic!("a person was made to wait")
     };
     assert!(matches!(returning.sides.a.status, Status::Returning(_)));
-    assert_eq!(go(&returning, None, 2), Step::Look);
+    assert_eq!(go(&returning, None, 2), Step::Probe);
     assert!(waits(&go(&returning, Some(&troubled), 2)));
 }
 
@@ -588,7 +603,7 @@ fn a_state_survives_being_written_and_one_that_is_not_ours_is_refused() {
         &PairState::default(),
         Side::A,
         None,
-        &Freshness::Moving,
+        &Freshness::Advancing,
         ("test", Until::Healthy),
         at(0),
     )

@@ -1,12 +1,12 @@
 //! The documents of a pair: the state in the control bucket, the playlist and the steering manifest
 //! in the public one.
 
-use crate::{ControlRoom, Halt};
+use crate::{Halt, PairContext};
 use onair_aws::s3::{NewText, ReadOutcome, StoredText, WriteOutcome};
 use onair_core::pair::state::PairState;
 use onair_core::pair::{Pair, Sides};
 use onair_core::playlist::MAX_PLAYLIST_BYTES;
-use onair_core::publish_playlist::{Document, Master, Plan, Published, index};
+use onair_core::publish_playlist::{Document, Plan, Published, SidePlaylist, index};
 use onair_lambda::Error;
 use std::sync::PoisonError;
 use url::Url;
@@ -32,7 +32,7 @@ const INDEX_MAX_AGE: &str = "max-age=5";
 
 impl Documents {
     /// What the published playlist says of each side.
-    pub fn known(&self) -> Sides<Option<Master>> {
+    pub fn known(&self) -> Sides<Option<SidePlaylist>> {
         let index = self.published.index.as_ref();
         index
             .and_then(|index| index::parse(&index.text, &self.state).ok())
@@ -45,7 +45,7 @@ impl Documents {
         Sides::of(|side| {
             known[side]
                 .as_ref()
-                .and_then(|master| master.media_playlist())
+                .and_then(|playlist| playlist.media_playlist())
                 .cloned()
         })
     }
@@ -55,7 +55,7 @@ fn key_of_state(pair: &Pair) -> String {
     format!("pairs/{}/state.json", pair.name)
 }
 
-impl ControlRoom {
+impl PairContext {
     /// Reads all documents at once. A pair without a state is one that nothing has happened to.
     ///
     /// # Errors

@@ -2,12 +2,12 @@
 //! what viewers see is written. It decides nothing; that is the core's.
 
 mod documents;
+mod observe;
 mod settings;
-mod view;
 
 pub use documents::Documents;
+pub use observe::freshness;
 pub use settings::Settings;
-pub use view::moves;
 
 use chrono::{DateTime, Utc};
 use onair_aws::http::Http;
@@ -28,7 +28,7 @@ const ATTEMPTS: usize = 6;
 
 /// Everything from which a pair is seen and moved.
 #[derive(Debug)]
-pub struct ControlRoom {
+pub struct PairContext {
     /// What the user decided.
     pub settings: Settings,
     /// The endpoints.
@@ -39,8 +39,8 @@ pub struct ControlRoom {
     last_known: Mutex<Sides<Option<Url>>>,
 }
 
-impl ControlRoom {
-    /// A control room with these settings.
+impl PairContext {
+    /// A context with these settings.
     pub fn new(settings: Settings, s3: S3, mediapackage: MediaPackage) -> Self {
         Self {
             settings,
@@ -124,7 +124,8 @@ impl<E: Into<Error>> From<E> for Halt {
 pub struct Summary<'a> {
     pair: &'a str,
     generation: u64,
-    first: Side,
+    #[serde(rename = "first")]
+    active: Side,
     sides: Sides<&'static str>,
 }
 
@@ -139,7 +140,7 @@ impl<'a> Summary<'a> {
         Self {
             pair,
             generation: state.generation,
-            first: state.first,
+            active: state.active,
             sides: Sides::of(word),
         }
     }

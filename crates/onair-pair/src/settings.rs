@@ -78,7 +78,7 @@ fn pair(env: &Environment) -> Result<Pair, Error> {
             .map(|kind| kind.trim().to_owned())
             .filter(|kind| !kind.is_empty())
             .collect(),
-        quiet: TimeDelta::seconds(env.seconds("QUIET_SECONDS", 360, 0..=86400)?),
+        stabilization_period: TimeDelta::seconds(env.seconds("QUIET_SECONDS", 360, 0..=86400)?),
         prefer: env.choice("PREFER", &preferences)?,
     })
 }
@@ -200,7 +200,7 @@ mod tests {
         let settings = read(&[]).unwrap();
         assert_eq!(settings.pair.cut, CutBy::Delete);
         assert_eq!(settings.pair.steering_ttl, Some(TimeDelta::seconds(10)));
-        assert_eq!(settings.pair.quiet, TimeDelta::seconds(360));
+        assert_eq!(settings.pair.stabilization_period, TimeDelta::seconds(360));
         assert_eq!((settings.pair.prefer, settings.dry_run), (None, false));
         assert_eq!(settings.pair.alert_types.len(), 5);
     }

@@ -2,7 +2,7 @@
 
 use crate::{Handler, Progress};
 use onair_aws::medialive::Alerts;
-use onair_core::fail_over::stands_still;
+use onair_core::fail_over::stalled;
 use onair_core::pair::Side;
 use onair_core::pair::health::{Health, health, set_alerts};
 use onair_core::pair::state::PairState;
@@ -16,17 +16,17 @@ impl Handler {
         side: Side,
         progress: &mut Progress,
     ) -> bool {
-        if state.sides[side].alarm_since.is_some() || stands_still(state, side, now()).is_some() {
+        if state.sides[side].alarm_since.is_some() || stalled(state, side, now()).is_some() {
             return true;
         }
-        let pair = &self.room.settings.pair;
+        let pair = &self.context.settings.pair;
         match self
             .medialive
             .alerts(pair.sides[side].channel_id(), Alerts::Set)
             .await
         {
             Ok(alerts) => !set_alerts(&pair.sides[side], &pair.alert_types, &alerts).is_empty(),
-            // That is no reason to hurry, and none to fail: without hurry it comes back all the
+            // That is no reason to shortened_period, and none to fail: without shortened_period it comes back all the
             // same.
             Err(error) => {
                 progress
@@ -38,7 +38,7 @@ impl Handler {
     }
 
     pub(crate) async fn health(&self, side: Side) -> Result<Health, Halt> {
-        let pair = &self.room.settings.pair;
+        let pair = &self.context.settings.pair;
         let id = pair.sides[side].channel_id();
         let (channel, alerts) = futures::try_join!(
             self.medialive.channel(id),

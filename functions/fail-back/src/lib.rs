@@ -12,17 +12,17 @@ mod report;
 mod returning;
 
 use onair_aws::medialive::MediaLive;
-use onair_core::fail_back::{Step, alarm_is_over, hurry, step};
+use onair_core::fail_back::{Step, alarm_is_over, shortened_period, step};
 use onair_core::pair::Side;
-use onair_core::pair::hint::{Hint, Says, decode};
 use onair_core::pair::state::PairState;
+use onair_core::pair::trigger::{PairEvent, Trigger, decode};
 use onair_lambda::{Error, Failure, Invocation, Report};
-use onair_pair::{ControlRoom, Halt, now};
+use onair_pair::{Halt, PairContext, now};
 
 /// Brings one pair back.
 #[derive(Debug)]
 pub struct Handler {
-    room: ControlRoom,
+    context: PairContext,
     medialive: MediaLive,
 }
 
@@ -40,9 +40,9 @@ struct Progress {
 }
 
 impl Handler {
-    /// A handler in this control room.
-    pub fn new(room: ControlRoom, medialive: MediaLive) -> Self {
-        Self { room, medialive }
+    /// A handler in this context.
+    pub fn new(context: PairContext, medialive: MediaLive) -> Self {
+        Self { context, medialive }
     }
 
     /// Deals with one event.
@@ -51,27 +51,31 @@ impl Handler {
     ///
     /// Where a retry or a person is needed.
     pub async fn handle(&self, invocation: Invocation) -> Result<Report, Failure> {
-        let hint = decode(&invocation.event, &self.room.settings.pair)
+        let event = decode(&invocation.event, &self.context.settings.pair)
             .map_err(|error| Error::BadEvent(error.to_string()))?;
-        match &hint.says {
-            Says::Nothing { why } => return Ok(Report::ignored(why)),
-            Says::Lost { .. } => {
+        match &event.trigger {
+            Trigger::Ignored { why } => return Ok(Report::ignored(why)),
+            Trigger::InputLost { .. } => {
                 return Ok(Report::ignored(
                     "the beginning of an alert or alarm is fail-over's",
                 ));
             }
-            Says::Cleared { .. } | Says::Look | Says::ByHand { .. } => {}
+            Trigger::InputRecovered { .. } | Trigger::ScheduledCheck | Trigger::Manual { .. } => {}
         }
         let mut progress = Progress::default();
-        let attempt = async || self.attempt(&hint, &mut progress).await;
-        let ended = self.room.attempts(invocation.deadline, attempt).await;
+        let attempt = async || self.attempt(&event, &mut progress).await;
+        let ended = self.context.attempts(invocation.deadline, attempt).await;
         ended.map_err(|error| Failure::after(error, progress.metrics()))
     }
 
     /// One step further, or `None` if there may be another.
-    async fn attempt(&self, hint: &Hint, progress: &mut Progress) -> Result<Option<Report>, Halt> {
-        let dry_run = hint.dry_run || self.room.settings.dry_run;
-        let mut documents = self.room.read().await?;
+    async fn attempt(
+        &self,
+        event: &PairEvent,
+        progress: &mut Progress,
+    ) -> Result<Option<Report>, Halt> {
+        let dry_run = event.dry_run || self.context.settings.dry_run;
+        let mut documents = self.context.read().await?;
         if let Some((side, _)) = progress
             .tried
             .take()
@@ -79,14 +83,14 @@ impl Handler {
         {
             progress.returned = Some(side);
         }
-        if let Says::Cleared {
+        if let Trigger::InputRecovered {
             side,
             is_alarm: true,
-        } = hint.says
+        } = event.trigger
             && let Some(next) = alarm_is_over(&documents.state, side)
         {
             if !dry_run {
-                self.room.write_state(&documents, &next).await?;
+                self.context.write_state(&documents, &next).await?;
                 return Ok(None);
             }
             documents.state = next;
@@ -95,30 +99,36 @@ impl Handler {
         let away = Side::BOTH
             .into_iter()
             .find(|side| !state.sides[*side].is_live());
-        let by_hand = match hint.says {
-            Says::ByHand { side } => Some(side),
+        let by_hand = match event.trigger {
+            Trigger::Manual { side } => Some(side),
             _ => None,
         };
         let Some(side) = away else {
-            return match by_hand.filter(|side| *side != state.first && progress.returned.is_none())
+            return match by_hand.filter(|side| *side != state.active && progress.returned.is_none())
             {
-                Some(side) => self.lead(&documents, side, dry_run, progress).await,
+                Some(side) => self.promote(&documents, side, dry_run, progress).await,
                 None => self.publish(&documents, dry_run, progress, None).await,
             };
         };
         // A person who names the other side is told how this one is; the schedule sees to what an
         // event does not name.
         let responsible = by_hand == Some(side);
-        let pair = &self.room.settings.pair;
+        let pair = &self.context.settings.pair;
         let health = if responsible {
             None
         } else {
             Some(self.health(side).await?)
         };
-        let mut next = step(state, side, health.as_ref(), pair.quiet, now());
+        let mut next = step(
+            state,
+            side,
+            health.as_ref(),
+            pair.stabilization_period,
+            now(),
+        );
         if let Step::Wait { .. } = next
             && let sooner @ Step::Restore(_) =
-                step(state, side, health.as_ref(), hurry(pair), now())
+                step(state, side, health.as_ref(), shortened_period(pair), now())
             && self.is_lost(state, side.other(), progress).await
         {
             next = sooner;
@@ -126,22 +136,22 @@ impl Handler {
         match next {
             Step::Wait { why, remember } => {
                 if let Some(next) = remember.filter(|_| !dry_run) {
-                    self.room.write_state(&documents, &next).await?;
+                    self.context.write_state(&documents, &next).await?;
                 }
                 self.publish(&documents, dry_run, progress, Some(why)).await
             }
             Step::Restore(next) => {
                 // What cannot be restored stays as it is.
-                let described = self.room.describe(side).await?;
+                let described = self.context.describe(side).await?;
                 self.must_be_reparable(state, side, described.as_ref())?;
                 progress.steps.push(format!("restore {side}"));
                 if dry_run {
                     return Ok(Some(self.report(state, Some("planned"), None, progress)));
                 }
-                self.room.write_state(&documents, &next).await?;
+                self.context.write_state(&documents, &next).await?;
                 Ok(None)
             }
-            Step::Look => self.bring_back(documents, side, dry_run, progress).await,
+            Step::Probe => self.bring_back(documents, side, dry_run, progress).await,
         }
     }
 }

@@ -5,7 +5,7 @@ use onair_aws::medialive::MediaLive;
 use onair_aws::mediapackage::MediaPackage;
 use onair_aws::s3::S3;
 use onair_lambda::{Environment, Error};
-use onair_pair::{ControlRoom, Settings};
+use onair_pair::{PairContext, Settings};
 use std::process::ExitCode;
 
 #[tokio::main(flavor = "current_thread")]
@@ -16,7 +16,7 @@ async fn main() -> ExitCode {
 async fn serve() -> Result<(), Error> {
     let settings = Settings::read(&Environment::of_process())?;
     let config = onair_aws::connect().await;
-    let room = ControlRoom::new(settings, S3::new(&config), MediaPackage::new(&config));
-    let handler = Handler::new(room, MediaLive::new(&config));
+    let context = PairContext::new(settings, S3::new(&config), MediaPackage::new(&config));
+    let handler = Handler::new(context, MediaLive::new(&config));
     onair_lambda::run(|invocation| handler.handle(invocation)).await
 }

@@ -2,7 +2,7 @@
 
 use crate::{Handler, Progress};
 use onair_core::pair::{Side, Sides};
-use onair_core::publish_playlist::{Asked, Plan, Refusal, plan};
+use onair_core::publish_playlist::{Plan, Refusal, SideFetch, plan};
 use onair_lambda::Report;
 use onair_pair::{Documents, Halt};
 
@@ -23,7 +23,7 @@ impl Handler {
             .published
             .steering
             .as_ref()
-            .filter(|_| self.room.settings.pair.steering_ttl.is_some());
+            .filter(|_| self.context.settings.pair.steering_ttl.is_some());
         let published = [documents.published.index.as_ref(), steering];
         if !published
             .into_iter()
@@ -36,11 +36,13 @@ impl Handler {
                 progress,
             )));
         }
-        let described =
-            futures::try_join!(self.room.describe(Side::A), self.room.describe(Side::B))?;
+        let described = futures::try_join!(
+            self.context.describe(Side::A),
+            self.context.describe(Side::B)
+        )?;
         let asked = futures::join!(
-            self.room.ask(Side::A, described.0.as_ref()),
-            self.room.ask(Side::B, described.1.as_ref())
+            self.context.ask(Side::A, described.0.as_ref()),
+            self.context.ask(Side::B, described.1.as_ref())
         );
         self.publish_with(
             documents,
@@ -58,7 +60,7 @@ impl Handler {
     pub(crate) async fn publish_with(
         &self,
         documents: &Documents,
-        mut asked: Sides<Asked>,
+        mut asked: Sides<SideFetch>,
         dry_run: bool,
         progress: &mut Progress,
         why: Option<String>,
@@ -66,25 +68,25 @@ impl Handler {
         // Where what was published of a side is lost, the side itself must tell: viewers are on it.
         let known = documents.known();
         for side in Side::BOTH {
-            if asked[side] == Asked::No
+            if asked[side] == SideFetch::Skipped
                 && known[side].is_none()
                 && documents.state.sides[side].is_live()
             {
                 asked[side] = self
-                    .room
-                    .ask(side, self.room.describe(side).await?.as_ref())
+                    .context
+                    .ask(side, self.context.describe(side).await?.as_ref())
                     .await;
             }
         }
         let plan = match plan(
-            &self.room.settings.pair,
+            &self.context.settings.pair,
             &documents.state,
             &documents.published,
             &asked,
             false,
         ) {
             Ok(plan) => plan,
-            Err(Refusal::Outrun) => return Err(Halt::Conflict),
+            Err(Refusal::Superseded) => return Err(Halt::Conflict),
             Err(Refusal::Held(why)) => return Err(Halt::Held(why)),
         };
         let changes = plan.index.is_some() || plan.steering.is_some();
@@ -116,8 +118,10 @@ impl Handler {
     /// there.
     async fn write(&self, documents: &Documents, plan: &Plan) -> Result<(), Halt> {
         let generation = documents.state.generation;
-        self.room.write_index(documents, plan, generation).await?;
-        self.room
+        self.context
+            .write_index(documents, plan, generation)
+            .await?;
+        self.context
             .write_steering(documents, plan, generation)
             .await?;
         Ok(())

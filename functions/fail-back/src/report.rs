@@ -52,7 +52,7 @@ impl Handler {
         );
         let figures = Figures {
             outcome,
-            summary: Summary::of(&self.room.settings.pair.name, state),
+            summary: Summary::of(&self.context.settings.pair.name, state),
             returned: progress.returned,
             why,
             steps: &progress.steps,

@@ -6,9 +6,9 @@ use onair_core::pair::endpoint::{Definition, Origination};
 use onair_core::pair::freshness::Freshness;
 use onair_core::pair::state::{CutRecord, PairState};
 use onair_core::pair::{Side, Sides};
-use onair_core::publish_playlist::Asked;
+use onair_core::publish_playlist::SideFetch;
 use onair_lambda::{Error, Report};
-use onair_pair::{Documents, Halt, moves, now};
+use onair_pair::{Documents, Halt, freshness, now};
 
 impl Handler {
     /// Restores the endpoint if that is still to be done, looks whether it serves and moves, and if
@@ -20,11 +20,11 @@ impl Handler {
         dry_run: bool,
         progress: &mut Progress,
     ) -> Result<Option<Report>, Halt> {
-        let room = &self.room;
+        let context = &self.context;
         let Some(record) = documents.state.sides[side].cut().cloned() else {
             return Ok(None);
         };
-        let described = room.describe(side).await?;
+        let described = context.describe(side).await?;
         let repaired = self
             .repair(side, &record, described, dry_run, progress)
             .await?;
@@ -36,19 +36,19 @@ impl Handler {
                 progress,
             )));
         };
-        let asked = room.ask(side, Some(&described)).await;
+        let asked = context.ask(side, Some(&described)).await;
         self.must_move(&documents, side, &asked, dry_run).await?;
         progress.steps.push(format!("take {side} back"));
         let next = returned(
             &documents.state,
             side,
             Some(&described),
-            room.settings.pair.prefer,
+            context.settings.pair.prefer,
             now(),
         );
         if !dry_run {
             progress.tried = Some((side, next.clone()));
-            room.write_state(&documents, &next).await?;
+            context.write_state(&documents, &next).await?;
             progress.returned = Some(side);
         }
         documents.state = next;
@@ -63,7 +63,7 @@ impl Handler {
         side: Side,
         described: Option<&Definition>,
     ) -> Result<(), Halt> {
-        let id = &self.room.settings.pair.sides[side].endpoint;
+        let id = &self.context.settings.pair.sides[side].endpoint;
         let repair = state.sides[side]
             .cut()
             .map(|record| repair(record, id, described));
@@ -83,8 +83,8 @@ impl Handler {
         progress: &mut Progress,
     ) -> Result<Option<Definition>, Halt> {
         let (mediapackage, id) = (
-            &self.room.mediapackage,
-            &self.room.settings.pair.sides[side].endpoint,
+            &self.context.mediapackage,
+            &self.context.settings.pair.sides[side].endpoint,
         );
         let repair = repair(record, id, described.as_ref()).map_err(|why| cannot(side, &why))?;
         match &repair {
@@ -128,7 +128,7 @@ impl Handler {
         &self,
         documents: &Documents,
         side: Side,
-        asked: &Asked,
+        asked: &SideFetch,
         dry_run: bool,
     ) -> Result<(), Halt> {
         let not_yet = |why: String| {
@@ -137,48 +137,50 @@ impl Handler {
             ))
         };
         let url = match asked {
-            Asked::Master(master) => master.media_playlist(),
-            Asked::Silent(why) => return Err(not_yet(why.clone())),
-            Asked::Gone | Asked::No => return Err(not_yet("it has no endpoint".to_owned())),
+            SideFetch::Playlist(playlist) => playlist.media_playlist(),
+            SideFetch::Unavailable(why) => return Err(not_yet(why.clone())),
+            SideFetch::NoEndpoint | SideFetch::Skipped => {
+                return Err(not_yet("it has no endpoint".to_owned()));
+            }
         };
-        let sighting = documents.state.sides[side].sighting;
+        let last_segment = documents.state.sides[side].last_segment;
         let look = match url {
-            Some(url) => self.room.look(url).await,
+            Some(url) => self.context.look(url).await,
             None => Err("its playlist names no media playlist".to_owned()),
         };
-        let understood = moves(look.as_ref().map_err(Clone::clone), sighting);
+        let understood = freshness(look.as_ref().map_err(Clone::clone), last_segment);
         let why = match understood.freshness {
-            Freshness::Moving => return Ok(()),
+            Freshness::Advancing => return Ok(()),
             Freshness::Stale(why) | Freshness::Unknown(why) => why,
         };
-        if understood.sighting != sighting && !dry_run {
+        if understood.last_segment != last_segment && !dry_run {
             let mut next = documents.state.clone();
-            next.sides[side].sighting = understood.sighting;
-            self.room.write_state(documents, &next).await?;
+            next.sides[side].last_segment = understood.last_segment;
+            self.context.write_state(documents, &next).await?;
         }
         Err(not_yet(why))
     }
 
     /// Both sides are live, and a person wants viewers on this one.
-    pub(crate) async fn lead(
+    pub(crate) async fn promote(
         &self,
         documents: &Documents,
         side: Side,
         dry_run: bool,
         progress: &mut Progress,
     ) -> Result<Option<Report>, Halt> {
-        let described = self.room.describe(side).await?;
-        let asked = self.room.ask(side, described.as_ref()).await;
+        let described = self.context.describe(side).await?;
+        let asked = self.context.ask(side, described.as_ref()).await;
         self.must_move(documents, side, &asked, dry_run).await?;
         progress.steps.push(format!("lead viewers to {side}"));
         let mut next = documents.state.clone();
-        (next.first, next.generation) = (side, next.generation + 1);
-        next.sides[side].stood_still = None;
+        (next.active, next.generation) = (side, next.generation + 1);
+        next.sides[side].stall = None;
         if dry_run {
             return Ok(Some(self.report(&next, Some("planned"), None, progress)));
         }
         progress.tried = Some((side, next.clone()));
-        self.room.write_state(documents, &next).await?;
+        self.context.write_state(documents, &next).await?;
         progress.returned = Some(side);
         Ok(None)
     }
@@ -189,14 +191,14 @@ fn cannot(side: Side, why: &str) -> Halt {
 }
 
 /// What was asked of this side; of the other, what was published counts.
-fn of_side(side: Side, asked: Asked) -> Sides<Asked> {
+fn of_side(side: Side, asked: SideFetch) -> Sides<SideFetch> {
     match side {
         Side::A => Sides {
             a: asked,
-            b: Asked::No,
+            b: SideFetch::Skipped,
         },
         Side::B => Sides {
-            a: Asked::No,
+            a: SideFetch::Skipped,
             b: asked,
         },
     }

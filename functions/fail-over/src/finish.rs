@@ -2,11 +2,11 @@
 //! rendered.
 
 use crate::{Handler, Progress};
-use onair_core::fail_over::{Blow, blow};
+use onair_core::fail_over::{EndpointAction, endpoint_action};
 use onair_core::pair::endpoint::{Definition, Origination};
 use onair_core::pair::state::Status;
 use onair_core::pair::{Side, Sides};
-use onair_core::publish_playlist::{Asked, Refusal, plan};
+use onair_core::publish_playlist::{Refusal, SideFetch, plan};
 use onair_lambda::Error;
 use onair_pair::{Documents, Halt};
 
@@ -24,29 +24,34 @@ impl Handler {
         &self,
         documents: &Documents,
         described: &Sides<Option<Definition>>,
-        mut asked: Sides<Asked>,
+        mut asked: Sides<SideFetch>,
         dry_run: bool,
         progress: &mut Progress,
     ) -> Result<Finished, Halt> {
-        let (room, state) = (&self.room, &documents.state);
+        let (context, state) = (&self.context, &documents.state);
         let mut done = Finished::default();
         // What is published must not lose a side because this run did not ask for it.
         let known = documents.known();
         for side in Side::BOTH {
             let is_unknown = state.sides[side].is_live() && known[side].is_none();
-            if is_unknown && asked[side] == Asked::No && documents.published.index.is_some() {
-                asked[side] = room.ask(side, room.describe(side).await?.as_ref()).await;
+            if is_unknown
+                && asked[side] == SideFetch::Skipped
+                && documents.published.index.is_some()
+            {
+                asked[side] = context
+                    .ask(side, context.describe(side).await?.as_ref())
+                    .await;
             }
         }
         let plan = match plan(
-            &room.settings.pair,
+            &context.settings.pair,
             state,
             &documents.published,
             &asked,
             false,
         ) {
             Ok(plan) => Some(plan),
-            Err(Refusal::Outrun) => return Err(Halt::Conflict),
+            Err(Refusal::Superseded) => return Err(Halt::Conflict),
             // Nobody opened anything through us, so nobody can be told; what is lost is cut all the
             // same.
             Err(Refusal::Held(why)) => {
@@ -60,7 +65,7 @@ impl Handler {
             done.notes
                 .extend(plan.missing.iter().chain(&plan.unpaired).cloned());
             if !dry_run {
-                told = room
+                told = context
                     .write_steering(documents, plan, state.generation)
                     .await
                     .map(drop);
@@ -74,14 +79,19 @@ impl Handler {
         let mut cut = Ok(());
         for side in Side::BOTH {
             if let Status::Cut(record) = &state.sides[side].status {
-                let blow = blow(record, described[side].as_ref());
-                cut = cut.and(self.strike(side, blow, dry_run, progress, &mut done).await);
+                let endpoint_action = endpoint_action(record, described[side].as_ref());
+                cut = cut.and(
+                    self.apply(side, endpoint_action, dry_run, progress, &mut done)
+                        .await,
+                );
             }
         }
         if let Some(plan) = plan.as_ref().filter(|plan| plan.index.is_some()) {
             done.steps.push("publish".to_owned());
             if !dry_run {
-                room.write_index(documents, plan, state.generation).await?;
+                context
+                    .write_index(documents, plan, state.generation)
+                    .await?;
                 progress.finished = true;
             }
         }
@@ -92,41 +102,41 @@ impl Handler {
         Ok(done)
     }
 
-    async fn strike(
+    async fn apply(
         &self,
         side: Side,
-        blow: Blow,
+        endpoint_action: EndpointAction,
         dry_run: bool,
         progress: &mut Progress,
         done: &mut Finished,
     ) -> Result<(), Error> {
         let (mediapackage, id) = (
-            &self.room.mediapackage,
-            &self.room.settings.pair.sides[side].endpoint,
+            &self.context.mediapackage,
+            &self.context.settings.pair.sides[side].endpoint,
         );
-        match blow {
-            Blow::None => return Ok(()),
-            Blow::NotOurs => {
+        match endpoint_action {
+            EndpointAction::None => return Ok(()),
+            EndpointAction::NotOurs => {
                 done.notes.push(format!(
                     "endpoint {id} was made again since {side} was cut, and is left alone"
                 ));
                 return Ok(());
             }
-            Blow::Waits => {
+            EndpointAction::Waits => {
                 done.notes.push(format!(
                     "endpoint {id} is not touched before all who are watching have heard of the side that came back: \
                      the schedule does it"
                 ));
                 return Ok(());
             }
-            Blow::Delete => {
+            EndpointAction::Delete => {
                 done.steps.push(format!("delete endpoint {id}"));
                 if dry_run {
                     return Ok(());
                 }
                 mediapackage.delete(id).await?;
             }
-            Blow::Deny(was) => {
+            EndpointAction::Deny(was) => {
                 done.steps.push(format!("deny endpoint {id}"));
                 if dry_run {
                     return Ok(());

@@ -12,19 +12,19 @@ mod watch;
 
 use finish::Finished;
 use onair_aws::medialive::MediaLive;
-use onair_core::fail_over::{Suspicion, is_cut, note, suspicion};
-use onair_core::pair::hint::{Hint, Says, decode};
+use onair_core::fail_over::{Diagnosis, diagnose, is_cut, note};
 use onair_core::pair::state::PairState;
+use onair_core::pair::trigger::{PairEvent, Trigger, decode};
 use onair_core::pair::{Side, Sides};
-use onair_core::publish_playlist::Asked;
+use onair_core::publish_playlist::SideFetch;
 use onair_lambda::{Error, Failure, Invocation, Report};
-use onair_pair::{ControlRoom, Halt, now};
+use onair_pair::{Halt, PairContext, now};
 use watch::Patrol;
 
 /// Fails one pair over.
 #[derive(Debug)]
 pub struct Handler {
-    room: ControlRoom,
+    context: PairContext,
     medialive: MediaLive,
 }
 
@@ -42,9 +42,9 @@ struct Progress {
 }
 
 impl Handler {
-    /// A handler in this control room.
-    pub fn new(room: ControlRoom, medialive: MediaLive) -> Self {
-        Self { room, medialive }
+    /// A handler in this context.
+    pub fn new(context: PairContext, medialive: MediaLive) -> Self {
+        Self { context, medialive }
     }
 
     /// Deals with one event.
@@ -53,34 +53,36 @@ impl Handler {
     ///
     /// Where a retry or a person is needed.
     pub async fn handle(&self, invocation: Invocation) -> Result<Report, Failure> {
-        let hint = decode(&invocation.event, &self.room.settings.pair)
+        let event = decode(&invocation.event, &self.context.settings.pair)
             .map_err(|error| Error::BadEvent(error.to_string()))?;
-        if let Says::Nothing { why } = hint.says {
+        if let Trigger::Ignored { why } = event.trigger {
             return Ok(Report::ignored(why));
         }
-        if let Says::Cleared { .. } = hint.says {
+        if let Trigger::InputRecovered { .. } = event.trigger {
             return Ok(Report::ignored(
                 "the end of an alert or alarm is fail-back's",
             ));
         }
         let mut progress = Progress::default();
-        let attempt = async || self.attempt(&hint, &mut progress).await.map(Some);
-        let ended = self.room.attempts(invocation.deadline, attempt).await;
+        let attempt = async || self.attempt(&event, &mut progress).await.map(Some);
+        let ended = self.context.attempts(invocation.deadline, attempt).await;
         ended.map_err(|error| Failure::after(error, progress.metrics()))
     }
 
-    async fn attempt(&self, hint: &Hint, progress: &mut Progress) -> Result<Report, Halt> {
-        let dry_run = hint.dry_run || self.room.settings.dry_run;
-        let hinted = match &hint.says {
-            Says::Lost { side, .. } | Says::ByHand { side } => Some(*side),
-            Says::Look | Says::Cleared { .. } | Says::Nothing { .. } => None,
+    async fn attempt(&self, event: &PairEvent, progress: &mut Progress) -> Result<Report, Halt> {
+        let dry_run = event.dry_run || self.context.settings.dry_run;
+        let hinted = match &event.trigger {
+            Trigger::InputLost { side, .. } | Trigger::Manual { side } => Some(*side),
+            Trigger::ScheduledCheck | Trigger::InputRecovered { .. } | Trigger::Ignored { .. } => {
+                None
+            }
         };
         let (mut documents, described, ahead) = futures::try_join!(
-            self.room.read(),
+            self.context.read(),
             async { Ok(self.describe(hinted).await?) },
             async {
                 match hinted {
-                    Some(side) => Ok(self.room.look_ahead(side.other()).await),
+                    Some(side) => Ok(self.context.look_ahead(side.other()).await),
                     None => Ok(None),
                 }
             }
@@ -93,32 +95,32 @@ impl Handler {
             progress.cut = Some(side);
         }
         let mut described = Sides::of(|side| described.clone().filter(|_| hinted == Some(side)));
-        if let Says::Look = hint.says {
+        if let Trigger::ScheduledCheck = event.trigger {
             // Whatever MediaLive says, or does not say: what was begun is finished first.
             self.finish_earlier(&documents, dry_run, progress).await?;
         }
-        let (suspicion, seen) = match &hint.says {
-            Says::Look => match self.patrol(&documents, dry_run, progress).await? {
+        let (diagnosis, seen) = match &event.trigger {
+            Trigger::ScheduledCheck => match self.patrol(&documents, dry_run, progress).await? {
                 Patrol::Quiet(report) => return Ok(report),
-                Patrol::Lost(suspicion, seen) => (suspicion, seen),
+                Patrol::Lost(diagnosis, seen) => (diagnosis, seen),
             },
-            says => match suspicion(says, &documents.state, now()) {
-                Suspicion::AskMediaLive => (self.ask_medialive(&documents.state).await?, None),
+            trigger => match diagnose(trigger, &documents.state, now()) {
+                Diagnosis::AskMediaLive => (self.ask_medialive(&documents.state).await?, None),
                 known => (known, None),
             },
         };
         // What was seen is written together with what follows from it.
-        let moves = seen.map(|seen| {
+        let freshness = seen.map(|seen| {
             documents.state = seen.state;
             seen.freshness
         });
-        let noted = note(&documents.state, &suspicion, now());
+        let noted = note(&documents.state, &diagnosis, now());
         let mut asked = Sides {
-            a: Asked::No,
-            b: Asked::No,
+            a: SideFetch::Skipped,
+            b: SideFetch::Skipped,
         };
         let mut next = None;
-        if let Suspicion::Lost { side, why, until } = &suspicion {
+        if let Diagnosis::InputLost { side, why, until } = &diagnosis {
             if let Some(noted) = &noted {
                 documents.state = noted.clone();
             }
@@ -126,7 +128,7 @@ impl Handler {
                 if hinted != Some(*side) {
                     described[*side] = self.describe(Some(*side)).await?;
                 }
-                let seen = moves.and_then(|moves| moves[side.other()].clone());
+                let seen = freshness.and_then(|freshness| freshness[side.other()].clone());
                 let endpoint = described[*side].as_ref();
                 let cut = self.cut(
                     &documents,
@@ -140,7 +142,7 @@ impl Handler {
                     Ok(cut) => {
                         if !dry_run {
                             progress.tried = Some((*side, cut.clone()));
-                            self.room.write_state(&documents, &cut).await?;
+                            self.context.write_state(&documents, &cut).await?;
                             progress.cut = Some(*side);
                         }
                         next = Some(*side);
@@ -148,13 +150,15 @@ impl Handler {
                     }
                     Err(halt) => {
                         if let (Halt::Held(_), Some(noted), false) = (&halt, &noted, dry_run) {
-                            self.room.write_state(&documents, noted).await?;
+                            self.context.write_state(&documents, noted).await?;
                         }
                         return Err(halt);
                     }
                 }
             } else if noted.is_some() && !dry_run {
-                self.room.write_state(&documents, &documents.state).await?;
+                self.context
+                    .write_state(&documents, &documents.state)
+                    .await?;
                 return Err(Halt::Conflict);
             }
         }
@@ -164,7 +168,7 @@ impl Handler {
         Ok(self.report(
             &documents.state,
             next,
-            &suspicion,
+            &diagnosis,
             &finished,
             dry_run,
             progress,

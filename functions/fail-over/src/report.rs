@@ -2,7 +2,7 @@
 
 use crate::watch::Seen;
 use crate::{Finished, Handler, Progress};
-use onair_core::fail_over::Suspicion;
+use onair_core::fail_over::Diagnosis;
 use onair_core::metrics::Metric;
 use onair_core::pair::Side;
 use onair_core::pair::freshness::Freshness;
@@ -54,18 +54,18 @@ impl Handler {
         &self,
         state: &PairState,
         cut: Option<Side>,
-        suspicion: &Suspicion,
+        diagnosis: &Diagnosis,
         finished: &Finished,
         dry_run: bool,
         progress: &Progress,
     ) -> Report {
-        let why = match suspicion {
-            Suspicion::Lost { why, .. } | Suspicion::Nothing { why } => Some(why.as_str()),
-            Suspicion::AskMediaLive => None,
+        let why = match diagnosis {
+            Diagnosis::InputLost { why, .. } | Diagnosis::Nothing { why } => Some(why.as_str()),
+            Diagnosis::AskMediaLive => None,
         };
         let figures = Figures {
             outcome: progress.outcome(finished, dry_run),
-            summary: Summary::of(&self.room.settings.pair.name, state),
+            summary: Summary::of(&self.context.settings.pair.name, state),
             cut: cut.or(progress.cut),
             why,
             steps: &finished.steps,
@@ -78,7 +78,7 @@ impl Handler {
     pub(crate) fn report_patrol(
         &self,
         seen: &Seen,
-        mix_up: Option<String>,
+        misconfiguration: Option<String>,
         dry_run: bool,
         progress: &mut Progress,
     ) -> Report {
@@ -89,7 +89,7 @@ impl Handler {
             Side::BOTH
                 .into_iter()
                 .filter_map(|side| match seen.freshness[side].as_ref()? {
-                    Freshness::Moving => None,
+                    Freshness::Advancing => None,
                     Freshness::Stale(why) | Freshness::Unknown(why) => {
                         Some(format!("{side}: {why}"))
                     }
@@ -97,7 +97,7 @@ impl Handler {
         let stale: Vec<String> = stale.collect();
         let figures = Figures {
             outcome: progress.outcome(&finished, dry_run),
-            summary: Summary::of(&self.room.settings.pair.name, state),
+            summary: Summary::of(&self.context.settings.pair.name, state),
             cut: progress.cut,
             why: None,
             steps: &finished.steps,
@@ -112,9 +112,9 @@ impl Handler {
             |name, count: usize| Metric::count(name, u64::try_from(count).unwrap_or(u64::MAX));
         let mut metrics = progress.metrics();
         metrics.extend([count("Cut", cut), count("Stale", stale.len())]);
-        match mix_up {
+        match misconfiguration {
             Some(why) => self
-                .room
+                .context
                 .held(format!(
                     "{why}; a fail-over would cut the side that is well"
                 ))

@@ -1,14 +1,14 @@
 //! What the schedule does where nothing is lost.
 
 use crate::{Handler, Progress};
-use onair_core::fail_over::{Suspicion, stood_still, suspicion_of_looks, wait_is_over};
-use onair_core::pair::freshness::{Freshness, numbers_apart};
-use onair_core::pair::health::mix_up;
+use onair_core::fail_over::{Diagnosis, diagnose_probes, stall_record, wait_is_over};
+use onair_core::pair::freshness::{Freshness, media_sequence_offset};
+use onair_core::pair::health::misconfiguration;
 use onair_core::pair::state::{PairState, Status};
 use onair_core::pair::{CutBy, Side, Sides};
-use onair_core::publish_playlist::Asked;
+use onair_core::publish_playlist::SideFetch;
 use onair_lambda::Report;
-use onair_pair::{Documents, Halt, moves, now};
+use onair_pair::{Documents, Halt, freshness, now};
 use std::ops::RangeInclusive;
 
 /// Numbers that are so far apart make a player wait; further apart than a show is long, they do
@@ -32,7 +32,7 @@ pub(crate) enum Patrol {
     /// Nothing is lost.
     Quiet(Report),
     /// Something is; and what was seen, if that is what told.
-    Lost(Suspicion, Option<Box<Seen>>),
+    Lost(Diagnosis, Option<Box<Seen>>),
 }
 
 impl Handler {
@@ -49,34 +49,34 @@ impl Handler {
             if let Status::Cut(record) = &documents.state.sides[side].status
                 && record.by != CutBy::None
             {
-                described[side] = self.room.describe(side).await?;
+                described[side] = self.context.describe(side).await?;
             }
             if let Some(next) =
-                wait_is_over(&self.room.settings.pair, &documents.state, side, now())
+                wait_is_over(&self.context.settings.pair, &documents.state, side, now())
             {
                 let other = side.other();
-                let moves = self
-                    .moves(
+                let freshness = self
+                    .freshness(
                         documents,
                         other,
                         None,
                         &mut Sides {
-                            a: Asked::No,
-                            b: Asked::No,
+                            a: SideFetch::Skipped,
+                            b: SideFetch::Skipped,
                         },
                     )
                     .await?;
-                if moves != Freshness::Moving {
+                if freshness != Freshness::Advancing {
                     notes.push(format!("{side} is not cut yet: {other} does not move"));
                 } else if !dry_run {
-                    self.room.write_state(documents, &next).await?;
+                    self.context.write_state(documents, &next).await?;
                     return Err(Halt::Conflict);
                 }
             }
         }
         let asked = Sides {
-            a: Asked::No,
-            b: Asked::No,
+            a: SideFetch::Skipped,
+            b: SideFetch::Skipped,
         };
         progress.done = self
             .finish(documents, &described, asked, dry_run, progress)
@@ -91,7 +91,7 @@ impl Handler {
         let look = async |side: Side| {
             let state = &documents.state.sides[side];
             let url = urls[side].as_ref().filter(|_| state.is_live())?;
-            Some(self.room.look(url).await)
+            Some(self.context.look(url).await)
         };
         let (a, b) = futures::join!(look(Side::A), look(Side::B));
         let looks = Sides { a, b };
@@ -103,15 +103,15 @@ impl Handler {
         for side in Side::BOTH {
             let Some(look) = &looks[side] else { continue };
             let before = &documents.state.sides[side];
-            let understood = moves(look.as_ref().map_err(Clone::clone), before.sighting);
-            seen.state.sides[side].sighting = understood.sighting;
+            let understood = freshness(look.as_ref().map_err(Clone::clone), before.last_segment);
+            seen.state.sides[side].last_segment = understood.last_segment;
             seen.freshness[side] = Some(understood.freshness);
         }
         for side in Side::BOTH {
             if let Some(so) = &seen.freshness[side] {
-                let before = documents.state.sides[side].stood_still;
+                let before = documents.state.sides[side].stall;
                 let other = seen.freshness[side.other()].as_ref();
-                seen.state.sides[side].stood_still = stood_still(before, so, other, now());
+                seen.state.sides[side].stall = stall_record(before, so, other, now());
             }
         }
         if let Sides {
@@ -119,7 +119,7 @@ impl Handler {
             b: Some(Ok(b)),
         } = &looks
         {
-            seen.note = numbers_apart(a, b).filter(|apart| FREEZING.contains(&apart.abs())).map(|apart| {
+            seen.note = media_sequence_offset(a, b).filter(|apart| FREEZING.contains(&apart.abs())).map(|apart| {
                 format!(
                     "B numbers its segments {apart} apart from A at the same time: hls.js freezes for so many \
                      segments after a switch to the side with the lower numbers"
@@ -138,44 +138,47 @@ impl Handler {
         progress: &mut Progress,
     ) -> Result<Patrol, Halt> {
         let unanswered = match self.ask_medialive(&documents.state).await {
-            Ok(Suspicion::Nothing { .. }) => None,
+            Ok(Diagnosis::Nothing { .. }) => None,
             Ok(lost) => return Ok(Patrol::Lost(lost, None)),
             // The playlists can tell, too.
             Err(Halt::Failed(error)) => Some(error),
             Err(halt) => return Err(halt),
         };
         let seen = self.watch(documents).await;
-        let suspicion = suspicion_of_looks(&seen.state, &seen.freshness, now());
-        if let Suspicion::Lost { .. } = suspicion {
-            return Ok(Patrol::Lost(suspicion, Some(Box::new(seen))));
+        let diagnosis = diagnose_probes(&seen.state, &seen.freshness, now());
+        if let Diagnosis::InputLost { .. } = diagnosis {
+            return Ok(Patrol::Lost(diagnosis, Some(Box::new(seen))));
         }
         if seen.state != documents.state && !dry_run {
-            self.room.write_state(documents, &seen.state).await?;
+            self.context.write_state(documents, &seen.state).await?;
         }
         if let Some(error) = unanswered {
             return Err(Halt::Failed(error));
         }
-        let mix_up = match Side::BOTH
+        let misconfiguration = match Side::BOTH
             .into_iter()
             .all(|side| seen.state.sides[side].is_live())
         {
-            true => self.mix_up().await?,
+            true => self.misconfiguration().await?,
             false => None,
         };
-        Ok(Patrol::Quiet(
-            self.report_patrol(&seen, mix_up, dry_run, progress),
-        ))
+        Ok(Patrol::Quiet(self.report_patrol(
+            &seen,
+            misconfiguration,
+            dry_run,
+            progress,
+        )))
     }
 
-    async fn mix_up(&self) -> Result<Option<String>, Halt> {
-        let pair = &self.room.settings.pair;
+    async fn misconfiguration(&self) -> Result<Option<String>, Halt> {
+        let pair = &self.context.settings.pair;
         let channel = async |side: Side| {
             Ok(self
                 .medialive
                 .channel(pair.sides[side].channel_id())
                 .await?)
         };
-        let describe = async |side: Side| Ok::<_, Halt>(self.room.describe(side).await?);
+        let describe = async |side: Side| Ok::<_, Halt>(self.context.describe(side).await?);
         let (channel_a, channel_b, endpoint_a, endpoint_b) = futures::try_join!(
             channel(Side::A),
             channel(Side::B),
@@ -186,7 +189,7 @@ impl Handler {
             a: channel_a,
             b: channel_b,
         };
-        Ok(mix_up(
+        Ok(misconfiguration(
             pair,
             &channels,
             &Sides {

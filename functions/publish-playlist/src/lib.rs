@@ -5,16 +5,16 @@
 
 use onair_core::metrics::Metric;
 use onair_core::pair::Sides;
-use onair_core::pair::hint::{Says, decode};
+use onair_core::pair::trigger::{Trigger, decode};
 use onair_core::publish_playlist::{Plan, Refusal, plan};
 use onair_lambda::{Error, Failure, Invocation, Report};
-use onair_pair::{ControlRoom, Documents, Halt, Summary};
+use onair_pair::{Documents, Halt, PairContext, Summary};
 use serde::Serialize;
 
 /// Publishes one pair.
 #[derive(Debug)]
 pub struct Handler {
-    room: ControlRoom,
+    context: PairContext,
 }
 
 #[derive(Serialize)]
@@ -37,9 +37,9 @@ struct Figures<'a> {
 }
 
 impl Handler {
-    /// A handler in this control room.
-    pub fn new(room: ControlRoom) -> Self {
-        Self { room }
+    /// A handler in this context.
+    pub fn new(context: PairContext) -> Self {
+        Self { context }
     }
 
     /// Deals with one event.
@@ -48,36 +48,36 @@ impl Handler {
     ///
     /// Where a retry or a person is needed.
     pub async fn handle(&self, invocation: Invocation) -> Result<Report, Failure> {
-        let hint = decode(&invocation.event, &self.room.settings.pair)
+        let event = decode(&invocation.event, &self.context.settings.pair)
             .map_err(|error| Error::BadEvent(error.to_string()))?;
-        if !matches!(hint.says, Says::Look) {
-            let why = match hint.says {
-                Says::Nothing { why } => why,
+        if !matches!(event.trigger, Trigger::ScheduledCheck) {
+            let why = match event.trigger {
+                Trigger::Ignored { why } => why,
                 _ => "publishing is for the schedule, or for {\"onair\": {}} by hand".to_owned(),
             };
             return Ok(Report::ignored(why));
         }
-        let dry_run = hint.dry_run || self.room.settings.dry_run;
-        let attempt = async || self.attempt(dry_run, hint.by_hand).await.map(Some);
-        Ok(self.room.attempts(invocation.deadline, attempt).await?)
+        let dry_run = event.dry_run || self.context.settings.dry_run;
+        let attempt = async || self.attempt(dry_run, event.by_hand).await.map(Some);
+        Ok(self.context.attempts(invocation.deadline, attempt).await?)
     }
 
     async fn attempt(&self, dry_run: bool, by_hand: bool) -> Result<Report, Halt> {
-        let room = &self.room;
-        let described = Sides::of(|side| room.describe(side));
-        let (documents, a, b) = futures::join!(room.read(), described.a, described.b);
+        let context = &self.context;
+        let described = Sides::of(|side| context.describe(side));
+        let (documents, a, b) = futures::join!(context.read(), described.a, described.b);
         let (documents, described) = (documents?, Sides { a: a?, b: b? });
         let asked = Sides::of(|side| (side, described[side].as_ref()));
         let asked = futures::join!(
-            room.ask(asked.a.0, asked.a.1),
-            room.ask(asked.b.0, asked.b.1)
+            context.ask(asked.a.0, asked.a.1),
+            context.ask(asked.b.0, asked.b.1)
         );
         let asked = Sides {
             a: asked.0,
             b: asked.1,
         };
         let plan = plan(
-            &room.settings.pair,
+            &context.settings.pair,
             &documents.state,
             &documents.published,
             &asked,
@@ -85,7 +85,7 @@ impl Handler {
         )
         .map_err(|refusal| match refusal {
             Refusal::Held(why) => Halt::Held(why),
-            Refusal::Outrun => Halt::Conflict,
+            Refusal::Superseded => Halt::Conflict,
         })?;
         let written = if dry_run {
             false
@@ -99,22 +99,25 @@ impl Handler {
     async fn apply(&self, documents: &Documents, plan: &Plan) -> Result<bool, Halt> {
         let generation = documents.state.generation;
         let steering = self
-            .room
+            .context
             .write_steering(documents, plan, generation)
             .await?;
-        let index = self.room.write_index(documents, plan, generation).await?;
+        let index = self
+            .context
+            .write_index(documents, plan, generation)
+            .await?;
         Ok(steering || index)
     }
 
     fn report(&self, documents: &Documents, plan: &Plan, dry_run: bool, written: bool) -> Report {
-        let settings = &self.room.settings;
+        let settings = &self.context.settings;
         let to_write = plan.index.is_some() || plan.steering.is_some();
         let outcome = match (dry_run && to_write, written) {
             (true, _) => "planned",
             (false, true) => "published",
             // Viewers keep what they have; a person should see to the side that is silent.
             (false, false) if !plan.missing.is_empty() => {
-                return self.room.held(plan.missing.join("; "));
+                return self.context.held(plan.missing.join("; "));
             }
             (false, false) => "unchanged",
         };

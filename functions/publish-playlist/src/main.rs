@@ -3,7 +3,7 @@
 use onair_aws::mediapackage::MediaPackage;
 use onair_aws::s3::S3;
 use onair_lambda::{Environment, Error};
-use onair_pair::{ControlRoom, Settings};
+use onair_pair::{PairContext, Settings};
 use publish_playlist::Handler;
 use std::process::ExitCode;
 
@@ -15,7 +15,7 @@ async fn main() -> ExitCode {
 async fn serve() -> Result<(), Error> {
     let settings = Settings::read(&Environment::of_process())?;
     let config = onair_aws::connect().await;
-    let handler = Handler::new(ControlRoom::new(
+    let handler = Handler::new(PairContext::new(
         settings,
         S3::new(&config),
         MediaPackage::new(&config),

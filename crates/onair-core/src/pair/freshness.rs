@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// One look at a media playlist.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Look {
+pub struct PlaylistProbe {
     /// `X-MediaPackage-Manifest-Last-Updated`: when MediaPackage made the newest segment that the
     /// playlist names, Unix time in milliseconds (MediaPackage User Guide, "Monitoring manifest
     /// update time").
@@ -20,7 +20,7 @@ pub struct Look {
 /// The newest segment at an earlier look, for playlists that tell no time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Sighting {
+pub struct LastSegment {
     /// Its media sequence number.
     pub sequence: u64,
     /// When it was seen.
@@ -31,7 +31,7 @@ pub struct Sighting {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Freshness {
     /// New segments come.
-    Moving,
+    Advancing,
     /// None came for too long, or it ended.
     Stale(String),
     /// It cannot be told.
@@ -40,11 +40,11 @@ pub enum Freshness {
 
 /// A look, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Understood {
+pub struct ProbeResult {
     /// What it says.
     pub freshness: Freshness,
     /// What to remember until the next look: only if nothing in the playlist tells a time.
-    pub sighting: Option<Sighting>,
+    pub last_segment: Option<LastSegment>,
 }
 
 /// A new segment is due each target duration; a client should look elsewhere after 1.5 without one
@@ -55,10 +55,10 @@ const PICTURE_TO_PLAYLIST: TimeDelta = TimeDelta::seconds(20);
 
 /// Whether a side moves, from the best that its playlist offers: MediaPackage's header, else
 /// PROGRAM-DATE-TIME, else how far the sequence numbers came since an `earlier` look.
-pub fn understand(look: &Look, earlier: Option<Sighting>) -> Understood {
-    let known = |freshness| Understood {
+pub fn understand(look: &PlaylistProbe, earlier: Option<LastSegment>) -> ProbeResult {
+    let known = |freshness| ProbeResult {
         freshness,
-        sighting: None,
+        last_segment: None,
     };
     let Some(playlist) = parse(&look.text) else {
         return known(Freshness::Unknown(
@@ -77,7 +77,7 @@ pub fn understand(look: &Look, earlier: Option<Sighting>) -> Understood {
     let since = |last: DateTime<Utc>, allowed: TimeDelta, what: &str| {
         let ago = look.at - last;
         if ago <= allowed {
-            return Freshness::Moving;
+            return Freshness::Advancing;
         }
         let (ago_s, target_s) = (ago.num_seconds(), target.num_seconds());
         Freshness::Stale(format!(
@@ -135,8 +135,8 @@ fn parse(text: &str) -> Option<MediaPlaylist> {
 /// hls.js takes a segment by its number: after a switch to a side whose numbers are a little lower
 /// it shows nothing new until they are past those that it had (hls.js 1.7.4, measured). Equal
 /// numbers are best, and numbers that are further apart than a show is long do no harm.
-pub fn numbers_apart(a: &Look, b: &Look) -> Option<i64> {
-    let place = |look: &Look| {
+pub fn media_sequence_offset(a: &PlaylistProbe, b: &PlaylistProbe) -> Option<i64> {
+    let place = |look: &PlaylistProbe| {
         let playlist = parse(&look.text)?;
         let newest = playlist
             .media_sequence
@@ -170,16 +170,16 @@ fn edge(playlist: &MediaPlaylist) -> Option<DateTime<Utc>> {
 }
 
 fn by_sequence(
-    look: &Look,
+    look: &PlaylistProbe,
     playlist: &MediaPlaylist,
     target: TimeDelta,
-    earlier: Option<Sighting>,
-) -> Understood {
+    earlier: Option<LastSegment>,
+) -> ProbeResult {
     let count = playlist.segments.len();
     let newest = playlist
         .media_sequence
         .saturating_add(u64::try_from(count).unwrap_or_default());
-    let sighting = Some(Sighting {
+    let last_segment = Some(LastSegment {
         sequence: newest,
         at: look.at,
     });
@@ -187,9 +187,9 @@ fn by_sequence(
     let Some(earlier) = earlier.filter(|earlier| earlier.sequence <= newest) else {
         let why = "its media playlist tells no time, and there was no earlier look to compare with"
             .to_owned();
-        return Understood {
+        return ProbeResult {
             freshness: Freshness::Unknown(why),
-            sighting,
+            last_segment,
         };
     };
     let elapsed = look.at - earlier.at;
@@ -198,13 +198,13 @@ fn by_sequence(
         let why = "its media playlist tells no time, and the last look was too short a time ago"
             .to_owned();
         let freshness = if newest > earlier.sequence {
-            Freshness::Moving
+            Freshness::Advancing
         } else {
             Freshness::Unknown(why)
         };
-        return Understood {
+        return ProbeResult {
             freshness,
-            sighting: Some(earlier),
+            last_segment: Some(earlier),
         };
     }
     let mean: f32 = playlist
@@ -216,16 +216,16 @@ fn by_sequence(
     let came = newest.saturating_sub(earlier.sequence);
     let due = elapsed - target * TARGETS;
     let freshness = if seconds(came as f32 * mean) >= due {
-        Freshness::Moving
+        Freshness::Advancing
     } else {
         let elapsed_s = elapsed.num_seconds();
         Freshness::Stale(format!(
             "only {came} new segments came in the last {elapsed_s} s"
         ))
     };
-    Understood {
+    ProbeResult {
         freshness,
-        sighting,
+        last_segment,
     }
 }
 
@@ -256,10 +256,10 @@ mod tests {
         last_updated_ms: Option<i64>,
         text: String,
         now_ms: i64,
-        earlier: Option<Sighting>,
-    ) -> Understood {
+        earlier: Option<LastSegment>,
+    ) -> ProbeResult {
         understand(
-            &Look {
+            &PlaylistProbe {
                 last_updated_ms,
                 text,
                 at: at(now_ms),
@@ -268,7 +268,7 @@ mod tests {
         )
     }
 
-    fn is_stale(understood: &Understood) -> bool {
+    fn is_stale(understood: &ProbeResult) -> bool {
         matches!(understood.freshness, Freshness::Stale(_))
     }
 
@@ -276,7 +276,7 @@ mod tests {
     fn media_packages_header_says_when_the_newest_segment_was_made() {
         assert_eq!(
             say(Some(T), playlist(1, "", ""), 18_000, None).freshness,
-            Freshness::Moving
+            Freshness::Advancing
         );
         assert!(is_stale(&say(Some(T), playlist(1, "", ""), 18_001, None)));
     }
@@ -287,7 +287,7 @@ mod tests {
         // The edge is 18 s after the first segment's start; 18 s and 20 s more are allowed.
         assert_eq!(
             say(None, dated(), 56_000, None).freshness,
-            Freshness::Moving
+            Freshness::Advancing
         );
         assert!(is_stale(&say(None, dated(), 56_001, None)));
     }
@@ -301,7 +301,7 @@ mod tests {
         );
         assert_eq!(
             say(None, dated.clone(), 56_000, None).freshness,
-            Freshness::Moving
+            Freshness::Advancing
         );
         assert!(is_stale(&say(None, dated, 56_001, None)));
     }
@@ -310,22 +310,34 @@ mod tests {
     fn how_far_the_sides_numbers_are_apart_is_told_by_their_times() {
         let look = |sequence, seconds: u32| {
             let date = format!("#EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:{seconds:02}.000Z\n");
-            Look {
+            PlaylistProbe {
                 last_updated_ms: None,
                 text: playlist(sequence, &date, ""),
                 at: at(0),
             }
         };
-        assert_eq!(numbers_apart(&look(100, 20), &look(100, 20)), Some(0));
+        assert_eq!(
+            media_sequence_offset(&look(100, 20), &look(100, 20)),
+            Some(0)
+        );
         // One segment further on in time and in number.
-        assert_eq!(numbers_apart(&look(100, 20), &look(101, 26)), Some(0));
-        assert_eq!(numbers_apart(&look(100, 20), &look(97, 20)), Some(-3));
-        assert_eq!(numbers_apart(&look(100, 20), &look(104, 26)), Some(3));
+        assert_eq!(
+            media_sequence_offset(&look(100, 20), &look(101, 26)),
+            Some(0)
+        );
+        assert_eq!(
+            media_sequence_offset(&look(100, 20), &look(97, 20)),
+            Some(-3)
+        );
+        assert_eq!(
+            media_sequence_offset(&look(100, 20), &look(104, 26)),
+            Some(3)
+        );
     }
 
     #[test]
     fn else_sequence_numbers_must_come_as_fast_as_time_goes() {
-        let earlier = Sighting {
+        let earlier = LastSegment {
             sequence: 4,
             at: at(0),
         };
@@ -334,13 +346,13 @@ mod tests {
             Freshness::Unknown(_)
         ));
         assert_eq!(
-            say(None, playlist(1, "", ""), 0, None).sighting,
+            say(None, playlist(1, "", ""), 0, None).last_segment,
             Some(earlier)
         );
         // A minute later ten new segments are due; seven are enough, six are not.
         assert_eq!(
             say(None, playlist(8, "", ""), 60_000, Some(earlier)).freshness,
-            Freshness::Moving
+            Freshness::Advancing
         );
         assert!(is_stale(&say(
             None,
@@ -352,10 +364,10 @@ mod tests {
         // compare with.
         let soon = say(None, playlist(1, "", ""), 3_000, Some(earlier));
         assert!(matches!(soon.freshness, Freshness::Unknown(_)));
-        assert_eq!(soon.sighting, Some(earlier));
+        assert_eq!(soon.last_segment, Some(earlier));
         assert_eq!(
             say(None, playlist(2, "", ""), 3_000, Some(earlier)).freshness,
-            Freshness::Moving
+            Freshness::Advancing
         );
     }
 
@@ -369,7 +381,7 @@ mod tests {
                 "#EXTM3U\n#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:{sequence}\n\
                  #EXT-X-PROGRAM-DATE-TIME:+262142-12-31T23:59:59Z\n#EXTINF:{length},\n1.ts\n"
             );
-            let earlier = Sighting {
+            let earlier = LastSegment {
                 sequence: 0,
                 at: at(-1),
             };
@@ -381,12 +393,12 @@ mod tests {
             ] {
                 let _ = say(last_updated_ms, text.clone(), 0, Some(earlier));
             }
-            let look = Look {
+            let look = PlaylistProbe {
                 last_updated_ms: None,
                 text,
                 at: at(0),
             };
-            let _ = numbers_apart(&look, &look);
+            let _ = media_sequence_offset(&look, &look);
         }
     }
 

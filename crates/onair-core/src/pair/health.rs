@@ -86,7 +86,7 @@ pub fn health(
 
 /// What is wrong with how the sides are put together, if it can be told: a fail-over would cut what
 /// is well.
-pub fn mix_up(
+pub fn misconfiguration(
     pair: &Pair,
     channels: &Sides<Channel>,
     endpoints: &Sides<Option<Definition>>,

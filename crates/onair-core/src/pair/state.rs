@@ -1,7 +1,7 @@
 //! The state of a pair: one JSON document, changed only by conditional writes. What viewers see is
 //! rendered from it.
 
-use super::freshness::Sighting;
+use super::freshness::LastSegment;
 use super::{CutBy, Side, Sides};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,8 @@ pub struct PairState {
     /// that an old run cannot overwrite a newer one's.
     pub generation: u64,
     /// The side that viewers are sent to.
-    pub first: Side,
+    #[serde(rename = "first")]
+    pub active: Side,
     /// How each side is.
     pub sides: Sides<SideState>,
     /// The pathways that came into being since, in that order.
@@ -59,11 +60,15 @@ pub struct SideState {
     /// Whether it serves viewers.
     pub status: Status,
     /// Its newest segment at the last look, if its playlists tell no time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sighting: Option<Sighting>,
+    #[serde(default, rename = "sighting", skip_serializing_if = "Option::is_none")]
+    pub last_segment: Option<LastSegment>,
     /// That its playlists stood still at the last looks, if they did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stood_still: Option<StoodStill>,
+    #[serde(
+        default,
+        rename = "stood_still",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub stall: Option<StallRecord>,
     /// Since when its CloudWatch alarm rings, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarm_since: Option<DateTime<Utc>>,
@@ -72,7 +77,7 @@ pub struct SideState {
 /// A side stood still at one look after another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StoodStill {
+pub struct StallRecord {
     /// The first of these looks.
     pub since: DateTime<Utc>,
     /// The last.
@@ -135,14 +140,14 @@ impl Default for PairState {
             pathway: side.to_string(),
             url: None,
             status: Status::Live,
-            sighting: None,
-            stood_still: None,
+            last_segment: None,
+            stall: None,
             alarm_since: None,
         };
         Self {
             version: Version::One,
             generation: 0,
-            first: Side::A,
+            active: Side::A,
             sides: Sides::of(side),
             clones: Vec::new(),
         }
@@ -179,7 +184,7 @@ impl PairState {
         next.sides[side] = SideState {
             since: Some(now),
             status,
-            stood_still: None,
+            stall: None,
             ..self.sides[side].clone()
         };
         next

@@ -12,8 +12,8 @@
 //! - Shaka 5.2 recognises redundant variants only in a steered playlist.
 
 use super::attributes::Attributes;
-use super::master::{Entry, Master};
 use super::pairing::{self, GROUPS, Paired};
+use super::side_playlist::{Entry, SidePlaylist};
 use crate::pair::state::PairState;
 use crate::pair::{Side, Sides};
 use url::Url;
@@ -40,13 +40,13 @@ pub fn is_visible(state: &PairState, side: Side) -> bool {
 
 /// Renders the playlist from the state and both sides' own playlists. A side whose playlist is
 /// missing is left out.
-pub fn render(state: &PairState, masters: &Sides<Option<Master>>, steering: bool) -> Index {
-    let masters = visible(state, masters);
-    let present = || Side::BOTH.into_iter().filter_map(|side| masters[side]);
-    let variants = pairing::variants(&masters);
-    let i_frames = pairing::i_frames(&masters);
-    let media = pairing::renditions(&masters);
-    let unpaired = match (masters.a, masters.b) {
+pub fn render(state: &PairState, playlists: &Sides<Option<SidePlaylist>>, steering: bool) -> Index {
+    let playlists = visible(state, playlists);
+    let present = || Side::BOTH.into_iter().filter_map(|side| playlists[side]);
+    let variants = pairing::variants(&playlists);
+    let i_frames = pairing::i_frames(&playlists);
+    let media = pairing::renditions(&playlists);
+    let unpaired = match (playlists.a, playlists.b) {
         (Some(_), Some(_)) => unpaired(&[
             ("variant", &variants),
             ("I-frame entry", &i_frames),
@@ -55,24 +55,27 @@ pub fn render(state: &PairState, masters: &Sides<Option<Master>>, steering: bool
         _ => Vec::new(),
     };
     let steered = steering && unpaired.is_empty();
-    let order = [state.first, state.first.other()];
+    let order = [state.active, state.active.other()];
     let pathway = |side: Side| state.sides[side].pathway.as_str();
 
     let mut lines = vec!["#EXTM3U".to_owned()];
     lines.push(format!(
         "#EXT-X-VERSION:{}",
-        present().map(|master| master.version).max().unwrap_or(1)
+        present()
+            .map(|playlist| playlist.version)
+            .max()
+            .unwrap_or(1)
     ));
-    if present().all(|master| master.independent_segments) {
+    if present().all(|playlist| playlist.independent_segments) {
         lines.push("#EXT-X-INDEPENDENT-SEGMENTS".to_owned());
     }
-    if steered && let Some(first) = order.into_iter().find(|side| masters[*side].is_some()) {
+    if steered && let Some(first) = order.into_iter().find(|side| playlists[*side].is_some()) {
         let first = pathway(first);
         lines.push(format!(
             "#EXT-X-CONTENT-STEERING:SERVER-URI=\"{STEERING}\",PATHWAY-ID=\"{first}\""
         ));
     }
-    for tag in present().flat_map(|master| &master.session) {
+    for tag in present().flat_map(|playlist| &playlist.session) {
         if !lines.contains(tag) {
             lines.push(tag.clone());
         }
@@ -128,10 +131,10 @@ pub fn render(state: &PairState, masters: &Sides<Option<Master>>, steering: bool
 /// # Errors
 ///
 /// A text that On Air did not write.
-pub fn parse(text: &str, state: &PairState) -> Result<Sides<Option<Master>>, String> {
+pub fn parse(text: &str, state: &PairState) -> Result<Sides<Option<SidePlaylist>>, String> {
     // Every URI in it is absolute; this base only has to be one.
     let base = Url::parse("https://published.invalid/").map_err(|error| error.to_string())?;
-    let whole = Master::parse(text, &base)?;
+    let whole = SidePlaylist::parse(text, &base)?;
     Ok(Sides::of(|side| {
         let pathway = state.sides[side].pathway.as_str();
         let suffix = group_of("", pathway);
@@ -161,7 +164,7 @@ pub fn parse(text: &str, state: &PairState) -> Result<Sides<Option<Master>>, Str
                 .text("GROUP-ID")
                 .is_some_and(|group| group.ends_with(&suffix))
         });
-        let master = Master {
+        let playlist = SidePlaylist {
             variants: of_side(&whole.variants),
             i_frames: of_side(&whole.i_frames),
             media: media
@@ -169,16 +172,16 @@ pub fn parse(text: &str, state: &PairState) -> Result<Sides<Option<Master>>, Str
                 .collect(),
             ..whole.clone()
         };
-        (!master.variants.is_empty()).then_some(master)
+        (!playlist.variants.is_empty()).then_some(playlist)
     }))
 }
 
 /// The sides that the playlist names.
 pub(super) fn visible<'a>(
     state: &PairState,
-    masters: &'a Sides<Option<Master>>,
-) -> Sides<Option<&'a Master>> {
-    Sides::of(|side| masters[side].as_ref().filter(|_| is_visible(state, side)))
+    playlists: &'a Sides<Option<SidePlaylist>>,
+) -> Sides<Option<&'a SidePlaylist>> {
+    Sides::of(|side| playlists[side].as_ref().filter(|_| is_visible(state, side)))
 }
 
 /// A group's name within a pathway.

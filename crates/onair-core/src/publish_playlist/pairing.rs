@@ -1,7 +1,7 @@
 //! Which of A's variants is which of B's: by what they are, never by their place or name.
 
 use super::attributes::Attributes;
-use super::master::{Entry, Master};
+use super::side_playlist::{Entry, SidePlaylist};
 use crate::pair::{Side, Sides};
 use std::collections::BTreeSet;
 
@@ -36,21 +36,21 @@ const OWN: [&str; 4] = [
 pub(super) const GROUPS: [&str; 4] = ["AUDIO", "VIDEO", "SUBTITLES", "CLOSED-CAPTIONS"];
 
 /// Pairs the variants of two playlists, in A's order; what only B has comes last.
-pub(super) fn variants(masters: &Sides<Option<&Master>>) -> Vec<Paired> {
-    pair("", masters, |master| &master.variants)
+pub(super) fn variants(playlists: &Sides<Option<&SidePlaylist>>) -> Vec<Paired> {
+    pair("", playlists, |playlist| &playlist.variants)
 }
 
 /// Pairs the I-frame entries of two playlists in the same way.
-pub(super) fn i_frames(masters: &Sides<Option<&Master>>) -> Vec<Paired> {
-    pair("i-frames-", masters, |master| &master.i_frames)
+pub(super) fn i_frames(playlists: &Sides<Option<&SidePlaylist>>) -> Vec<Paired> {
+    pair("i-frames-", playlists, |playlist| &playlist.i_frames)
 }
 
 fn pair(
     kind: &str,
-    masters: &Sides<Option<&Master>>,
-    of: impl Fn(&Master) -> &[Entry],
+    playlists: &Sides<Option<&SidePlaylist>>,
+    of: impl Fn(&SidePlaylist) -> &[Entry],
 ) -> Vec<Paired> {
-    let all = |side: Side| masters[side].map(&of).unwrap_or_default();
+    let all = |side: Side| playlists[side].map(&of).unwrap_or_default();
     let mut left: Vec<&Entry> = all(Side::B).iter().collect();
     let mut paired: Vec<Paired> = Vec::new();
     // Those that were published as a pair stay one: told alike, they may be nearer to another by
@@ -113,10 +113,10 @@ fn pair(
 }
 
 /// Pairs the renditions of two playlists: the same group, name and language.
-pub(super) fn renditions(masters: &Sides<Option<&Master>>) -> Vec<Paired> {
+pub(super) fn renditions(playlists: &Sides<Option<&SidePlaylist>>) -> Vec<Paired> {
     let all = |side: Side| {
-        masters[side]
-            .map(|master| master.media.as_slice())
+        playlists[side]
+            .map(|playlist| playlist.media.as_slice())
             .unwrap_or_default()
     };
     let key = |entry: &Entry| {

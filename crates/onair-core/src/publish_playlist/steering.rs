@@ -4,8 +4,8 @@
 //! Form: draft-pantos-content-steering; read by hls.js, Shaka, AVPlayer and Media3 (1.11).
 
 use super::index::{is_visible, visible};
-use super::master::{Entry, Master};
 use super::pairing::{self, Paired};
+use super::side_playlist::{Entry, SidePlaylist};
 use crate::pair::state::{PairState, PathwayClone};
 use crate::pair::{Side, Sides};
 use chrono::TimeDelta;
@@ -20,17 +20,21 @@ use serde_json::{Map, Value, json};
 /// playlist twice: they learn of it as a clone of a pathway that they have (PATHWAY-CLONES). A
 /// player skips the clones that it has and needs each one's base, so all are told in the order in
 /// which they came into being; a name keeps the URLs with which it was first told for ever.
-pub fn render(state: &PairState, masters: &Sides<Option<Master>>, ttl: TimeDelta) -> String {
-    let order = [state.first, state.first.other()];
+pub fn render(
+    state: &PairState,
+    playlists: &Sides<Option<SidePlaylist>>,
+    ttl: TimeDelta,
+) -> String {
+    let order = [state.active, state.active.other()];
     let named = order.into_iter().filter(|side| is_visible(state, *side));
     let mut manifest = json!({
         "VERSION": 1,
         "TTL": ttl.num_seconds(),
         "PATHWAY-PRIORITY": named.map(|side| state.sides[side].pathway.as_str()).collect::<Vec<_>>(),
     });
-    let masters = visible(state, masters);
-    let variants = [pairing::variants(&masters), pairing::i_frames(&masters)].concat();
-    let media = pairing::renditions(&masters);
+    let playlists = visible(state, playlists);
+    let variants = [pairing::variants(&playlists), pairing::i_frames(&playlists)].concat();
+    let media = pairing::renditions(&playlists);
     let clone = |clone: &PathwayClone| {
         let of = Side::BOTH
             .into_iter()
@@ -38,7 +42,7 @@ pub fn render(state: &PairState, masters: &Sides<Option<Master>>, ttl: TimeDelta
         let replacement = match of.filter(|side| is_visible(state, *side)) {
             // Nobody is sent there any more; it is only what a later one is made from.
             None => json!({}),
-            Some(side) if masters[side].is_none() => return None,
+            Some(side) if playlists[side].is_none() => return None,
             Some(side) => json!({
                 "PER-VARIANT-URIS": uris(&variants, side),
                 "PER-RENDITION-URIS": uris(&media, side),

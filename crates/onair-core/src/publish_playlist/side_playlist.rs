@@ -6,7 +6,7 @@ use url::Url;
 
 /// A side's multivariant playlist.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Master {
+pub struct SidePlaylist {
     /// EXT-X-VERSION.
     pub(super) version: u32,
     /// EXT-X-INDEPENDENT-SEGMENTS.
@@ -32,7 +32,7 @@ pub(super) struct Entry {
 /// The version of a playlist that does not say one (RFC 8216, 4.3.1.2).
 const FIRST_VERSION: u32 = 1;
 
-impl Master {
+impl SidePlaylist {
     /// Reads the playlist that lies at `url`.
     ///
     /// # Errors
@@ -53,7 +53,7 @@ impl Master {
                 uri,
             })
         };
-        let mut master = Self {
+        let mut side = Self {
             version: FIRST_VERSION,
             independent_segments: false,
             session: Vec::new(),
@@ -63,13 +63,13 @@ impl Master {
         };
         for item in playlist.items() {
             match item {
-                PlaylistItem::Variant { tag, uri } => master.variants.push(entry(tag, Some(uri))?),
-                PlaylistItem::IFrames(tag) => master.i_frames.push(entry(tag, None)?),
-                PlaylistItem::Media(tag) => master.media.push(entry(tag, None)?),
-                PlaylistItem::Tag(tag) => master.say(tag)?,
+                PlaylistItem::Variant { tag, uri } => side.variants.push(entry(tag, Some(uri))?),
+                PlaylistItem::IFrames(tag) => side.i_frames.push(entry(tag, None)?),
+                PlaylistItem::Media(tag) => side.media.push(entry(tag, None)?),
+                PlaylistItem::Tag(tag) => side.say(tag)?,
             }
         }
-        Ok(master)
+        Ok(side)
     }
 
     /// A tag that is neither a variant nor a rendition. What nobody knows here is about the

@@ -1,39 +1,39 @@
 //! What viewers get of a side: its own playlists, from where they get them.
 
 use crate::settings::is_loopback;
-use crate::{ControlRoom, now};
+use crate::{PairContext, now};
 use onair_core::pair::Side;
 use onair_core::pair::endpoint::Definition;
-use onair_core::pair::freshness::{Freshness, Look, Sighting, Understood, understand};
-use onair_core::publish_playlist::{Asked, Master};
+use onair_core::pair::freshness::{Freshness, LastSegment, PlaylistProbe, ProbeResult, understand};
+use onair_core::publish_playlist::{SideFetch, SidePlaylist};
 use std::sync::PoisonError;
 use url::Url;
 
-impl ControlRoom {
+impl PairContext {
     /// Asks a side for its own multivariant playlist, its endpoint being `described` so.
-    pub async fn ask(&self, side: Side, described: Option<&Definition>) -> Asked {
+    pub async fn ask(&self, side: Side, described: Option<&Definition>) -> SideFetch {
         let Some(described) = described else {
-            return Asked::Gone;
+            return SideFetch::NoEndpoint;
         };
         let Some(url) = described.url() else {
-            return Asked::Silent("its endpoint has no URL".to_owned());
+            return SideFetch::Unavailable("its endpoint has no URL".to_owned());
         };
         let url = self.settings.pair.sides[side].public_url(&url);
         match self.get(&url).await {
-            Ok(answer) => match Master::parse(&answer.text, &url) {
-                Ok(master) => Asked::Master(Box::new(master)),
-                Err(why) => {
-                    Asked::Silent(format!("its playlist at {url} cannot be understood: {why}"))
-                }
+            Ok(answer) => match SidePlaylist::parse(&answer.text, &url) {
+                Ok(playlist) => SideFetch::Playlist(Box::new(playlist)),
+                Err(why) => SideFetch::Unavailable(format!(
+                    "its playlist at {url} cannot be understood: {why}"
+                )),
             },
-            Err(why) => Asked::Silent(why),
+            Err(why) => SideFetch::Unavailable(why),
         }
     }
 
     /// Looks at one of a side's media playlists: one GET.
-    pub async fn look(&self, url: &Url) -> Result<Look, String> {
+    pub async fn look(&self, url: &Url) -> Result<PlaylistProbe, String> {
         let answer = self.get(url).await?;
-        Ok(Look {
+        Ok(PlaylistProbe {
             last_updated_ms: answer.last_updated_ms,
             text: answer.text,
             at: now(),
@@ -42,7 +42,7 @@ impl ControlRoom {
 
     /// Looks at the media playlist that this process saw published last, if it saw one: while the
     /// documents are being read, a look at where it most likely still is costs no time.
-    pub async fn look_ahead(&self, side: Side) -> Option<(Url, Result<Look, String>)> {
+    pub async fn look_ahead(&self, side: Side) -> Option<(Url, Result<PlaylistProbe, String>)> {
         let url = self
             .last_known
             .lock()
@@ -73,12 +73,15 @@ impl ControlRoom {
 }
 
 /// Whether a side moves, by what a look at it gave and by an earlier one.
-pub fn moves(look: Result<&Look, String>, earlier: Option<Sighting>) -> Understood {
+pub fn freshness(
+    look: Result<&PlaylistProbe, String>,
+    earlier: Option<LastSegment>,
+) -> ProbeResult {
     match look {
         Ok(look) => understand(look, earlier),
-        Err(why) => Understood {
+        Err(why) => ProbeResult {
             freshness: Freshness::Unknown(why),
-            sighting: earlier,
+            last_segment: earlier,
         },
     }
 }

@@ -11,9 +11,9 @@ pub use crate::event::BadEvent;
 
 /// An event, as far as a pair is concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hint {
+pub struct PairEvent {
     /// What it says.
-    pub says: Says,
+    pub trigger: Trigger,
     /// The event itself asks for the plan only.
     pub dry_run: bool,
     /// A person sent it.
@@ -22,9 +22,9 @@ pub struct Hint {
 
 /// What an event says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Says {
+pub enum Trigger {
     /// An alert or an alarm of a side's input began.
-    Lost {
+    InputLost {
         /// Which side's.
         side: Side,
         /// When, by the event.
@@ -35,21 +35,21 @@ pub enum Says {
         is_alarm: bool,
     },
     /// It ended.
-    Cleared {
+    InputRecovered {
         /// Which side's.
         side: Side,
         /// It was a CloudWatch alarm, and not an alert of MediaLive.
         is_alarm: bool,
     },
     /// The schedule: look at everything.
-    Look,
+    ScheduledCheck,
     /// A person names a side, and what is to be done by which function is called.
-    ByHand {
+    Manual {
         /// The side.
         side: Side,
     },
     /// Something else, which is not ours to act on.
-    Nothing {
+    Ignored {
         /// What it was.
         why: String,
     },
@@ -93,7 +93,7 @@ struct AlarmState {
 /// # Errors
 ///
 /// Anything that is not such an event.
-pub fn decode(event: &Value, pair: &Pair) -> Result<Hint, BadEvent> {
+pub fn decode(event: &Value, pair: &Pair) -> Result<PairEvent, BadEvent> {
     let Sent {
         source,
         detail_type,
@@ -107,10 +107,12 @@ pub fn decode(event: &Value, pair: &Pair) -> Result<Hint, BadEvent> {
             "onair.side stands beside an event: send {\"onair\": {\"side\": …}} alone".to_owned(),
         ));
     }
-    let nothing = |why: String| Says::Nothing { why };
-    let says = match (source.as_str(), detail_type.as_str()) {
-        _ if by_hand => onair.side.map_or(Says::Look, |side| Says::ByHand { side }),
-        ("aws.events", "Scheduled Event") => Says::Look,
+    let nothing = |why: String| Trigger::Ignored { why };
+    let trigger = match (source.as_str(), detail_type.as_str()) {
+        _ if by_hand => onair
+            .side
+            .map_or(Trigger::ScheduledCheck, |side| Trigger::Manual { side }),
+        ("aws.events", "Scheduled Event") => Trigger::ScheduledCheck,
         ("aws.medialive", "MediaLive Channel Alert") => {
             let alert: AlertDetail = read("the detail of a MediaLive Channel Alert", &detail)?;
             let AlertDetail {
@@ -133,14 +135,14 @@ pub fn decode(event: &Value, pair: &Pair) -> Result<Hint, BadEvent> {
                 Some(side) => match alarm_state.as_str() {
                     "SET" => {
                         let what = format!("MediaLive alert {alert_type:?}");
-                        Says::Lost {
+                        Trigger::InputLost {
                             side,
                             at: time(at.as_deref())?,
                             what,
                             is_alarm: false,
                         }
                     }
-                    "CLEARED" => Says::Cleared {
+                    "CLEARED" => Trigger::InputRecovered {
                         side,
                         is_alarm: false,
                     },
@@ -157,14 +159,14 @@ pub fn decode(event: &Value, pair: &Pair) -> Result<Hint, BadEvent> {
                 (None, _) => nothing(format!("alarm {alarm_name:?} is no side's of this pair")),
                 (Some(side), "ALARM") => {
                     let what = format!("CloudWatch alarm {alarm_name:?}");
-                    Says::Lost {
+                    Trigger::InputLost {
                         side,
                         at: time(at.as_deref())?,
                         what,
                         is_alarm: true,
                     }
                 }
-                (Some(side), "OK") => Says::Cleared {
+                (Some(side), "OK") => Trigger::InputRecovered {
                     side,
                     is_alarm: true,
                 },
@@ -175,8 +177,8 @@ pub fn decode(event: &Value, pair: &Pair) -> Result<Hint, BadEvent> {
             "an event {kind:?} of {source:?} says nothing of a pair"
         )),
     };
-    Ok(Hint {
-        says,
+    Ok(PairEvent {
+        trigger,
         dry_run: onair.dry_run,
         by_hand,
     })
