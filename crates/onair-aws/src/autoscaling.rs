@@ -8,7 +8,7 @@ use aws_sdk_autoscaling::types::{
     Activity as Found, AutoScalingGroup as Group, ScalingActivityStatusCode,
 };
 use chrono::DateTime;
-use onair_core::complete_lifecycle::{Activity, InstanceId, Standing};
+use onair_core::complete_lifecycle::{ActivityStatus, InstanceId, ScalingActivity};
 use std::collections::BTreeSet;
 
 /// The most pages of scaling activities that are looked through: the newest come first, a hundred a
@@ -23,22 +23,22 @@ pub struct AutoScaling {
 
 /// An instance of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
+pub struct GroupInstance {
     /// Its id, as it is listed.
     pub id: String,
     /// The group that it belongs to.
     pub group: String,
     /// Its lifecycle state.
-    pub state: String,
+    pub lifecycle_state: String,
 }
 
 /// What came of asking for something of a lifecycle action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub enum ActionOutcome {
     /// It is so.
     Done,
     /// The instance does not wait for this hook any more.
-    Over,
+    NotWaiting,
 }
 
 impl AutoScaling {
@@ -54,7 +54,7 @@ impl AutoScaling {
     /// # Errors
     ///
     /// When Auto Scaling does not answer, or refuses.
-    pub async fn instance(&self, id: &InstanceId) -> Result<Option<Member>, Error> {
+    pub async fn group_instance(&self, id: &InstanceId) -> Result<Option<GroupInstance>, Error> {
         let answer = self
             .client
             .describe_auto_scaling_instances()
@@ -68,10 +68,10 @@ impl AutoScaling {
             .unwrap_or_default()
             .into_iter();
         Ok(instances
-            .map(|found| Member {
+            .map(|found| GroupInstance {
                 id: found.instance_id.unwrap_or_default(),
                 group: found.auto_scaling_group_name.unwrap_or_default(),
-                state: found.lifecycle_state.unwrap_or_default(),
+                lifecycle_state: found.lifecycle_state.unwrap_or_default(),
             })
             .find(|member| member.id == id.as_str()))
     }
@@ -81,7 +81,7 @@ impl AutoScaling {
     /// # Errors
     ///
     /// When Auto Scaling does not answer, or refuses.
-    pub async fn members(&self, group: &str) -> Result<Option<Vec<Member>>, Error> {
+    pub async fn group_instances(&self, group: &str) -> Result<Option<Vec<GroupInstance>>, Error> {
         let Some(found) = self.group(group).await? else {
             return Ok(None);
         };
@@ -95,10 +95,10 @@ impl AutoScaling {
             let warm = pages.items().send().collect::<Result<Vec<_>, _>>().await;
             instances.extend(warm.map_err(|error| Error::of("DescribeWarmPool", group, error))?);
         }
-        let member = |found: aws_sdk_autoscaling::types::Instance| Member {
+        let member = |found: aws_sdk_autoscaling::types::Instance| GroupInstance {
             id: found.instance_id.unwrap_or_default(),
             group: group.to_owned(),
-            state: found
+            lifecycle_state: found
                 .lifecycle_state
                 .map(|state| state.as_str().to_owned())
                 .unwrap_or_default(),
@@ -111,7 +111,7 @@ impl AutoScaling {
     /// # Errors
     ///
     /// When Auto Scaling does not answer, or refuses.
-    pub async fn returns(&self, group: &str) -> Result<bool, Error> {
+    pub async fn reuses_on_scale_in(&self, group: &str) -> Result<bool, Error> {
         let pool = self
             .group(group)
             .await?
@@ -143,11 +143,11 @@ impl AutoScaling {
     /// # Errors
     ///
     /// When Auto Scaling does not answer, or refuses.
-    pub async fn activities(
+    pub async fn scaling_activities(
         &self,
         group: &str,
         until: &BTreeSet<InstanceId>,
-    ) -> Result<Vec<Activity>, Error> {
+    ) -> Result<Vec<ScalingActivity>, Error> {
         let mut pages = self
             .client
             .describe_scaling_activities()
@@ -155,7 +155,7 @@ impl AutoScaling {
             .into_paginator()
             .page_size(100)
             .send();
-        let mut activities: Vec<Activity> = Vec::new();
+        let mut activities: Vec<ScalingActivity> = Vec::new();
         for _ in 0..MAX_PAGES {
             let Some(page) = pages.next().await else {
                 break;
@@ -166,7 +166,7 @@ impl AutoScaling {
                 page.activities
                     .unwrap_or_default()
                     .iter()
-                    .filter_map(activity),
+                    .filter_map(scaling_activity),
             );
             let is_named = |id| activities.iter().any(|activity| activity.is_open_of(id));
             if until.iter().all(is_named) {
@@ -181,13 +181,13 @@ impl AutoScaling {
     /// # Errors
     ///
     /// When Auto Scaling does not answer, or refuses for another reason than that the wait is over.
-    pub async fn complete(
+    pub async fn complete_lifecycle_action(
         &self,
         group: &str,
         hook: &str,
         instance: &InstanceId,
         result: &str,
-    ) -> Result<Action, Error> {
+    ) -> Result<ActionOutcome, Error> {
         let request = self
             .client
             .complete_lifecycle_action()
@@ -196,7 +196,7 @@ impl AutoScaling {
             .lifecycle_hook_name(hook)
             .instance_id(instance.as_str());
         let answer = request.lifecycle_action_result(result).send().await;
-        action(answer.map(drop), "CompleteLifecycleAction", instance)
+        action_outcome(answer.map(drop), "CompleteLifecycleAction", instance)
     }
 
     /// Has the hook wait for as long again as it waits without a sign.
@@ -204,12 +204,12 @@ impl AutoScaling {
     /// # Errors
     ///
     /// When Auto Scaling does not answer, or refuses for another reason than that the wait is over.
-    pub async fn heartbeat(
+    pub async fn record_heartbeat(
         &self,
         group: &str,
         hook: &str,
         instance: &InstanceId,
-    ) -> Result<Action, Error> {
+    ) -> Result<ActionOutcome, Error> {
         let request = self
             .client
             .record_lifecycle_action_heartbeat()
@@ -219,21 +219,21 @@ impl AutoScaling {
             .instance_id(instance.as_str())
             .send()
             .await;
-        action(answer.map(drop), "RecordLifecycleActionHeartbeat", instance)
+        action_outcome(answer.map(drop), "RecordLifecycleActionHeartbeat", instance)
     }
 }
 
-fn activity(found: &Found) -> Option<Activity> {
+fn scaling_activity(found: &Found) -> Option<ScalingActivity> {
     use ScalingActivityStatusCode::{Cancelled, Failed, Successful};
     let started = found.start_time.as_ref()?;
-    Some(Activity {
+    Some(ScalingActivity {
         description: found.description.clone().unwrap_or_default(),
         cause: found.cause.clone().unwrap_or_default(),
         started: DateTime::from_timestamp(started.secs(), started.subsec_nanos())?,
-        stands: match found.status_code.as_ref() {
-            Some(Successful) => Standing::Done,
-            Some(Cancelled | Failed) => Standing::GivenUp,
-            _ => Standing::Open,
+        status: match found.status_code.as_ref() {
+            Some(Successful) => ActivityStatus::Successful,
+            Some(Cancelled | Failed) => ActivityStatus::Unsuccessful,
+            _ => ActivityStatus::InProgress,
         },
     })
 }
@@ -241,23 +241,23 @@ fn activity(found: &Found) -> Option<Activity> {
 /// The action of an instance that does not wait any more is told by an error without a name of its
 /// own: `ValidationError`, `No active Lifecycle Action found with instance ID i-…` (as
 /// `buildkite/elastic-ci-stack` and others match it).
-fn action<E>(
+fn action_outcome<E>(
     answer: Result<(), SdkError<E>>,
     operation: &'static str,
     instance: &InstanceId,
-) -> Result<Action, Error>
+) -> Result<ActionOutcome, Error>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     match answer {
-        Ok(()) => Ok(Action::Done),
+        Ok(()) => Ok(ActionOutcome::Done),
         Err(error) => {
             let service = error.as_service_error();
             let text = |text: Option<&str>| text.unwrap_or_default().to_ascii_lowercase();
             let code = text(service.and_then(ProvideErrorMetadata::code));
             let message = text(service.and_then(ProvideErrorMetadata::message));
             if code == "validationerror" && message.contains("no active lifecycle action") {
-                return Ok(Action::Over);
+                return Ok(ActionOutcome::NotWaiting);
             }
             Err(Error::of(operation, instance.as_str(), error))
         }

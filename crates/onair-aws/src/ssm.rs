@@ -5,9 +5,11 @@ use aws_config::SdkConfig;
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::config::retry::RetryConfig;
 use aws_sdk_ssm::operation::send_command::SendCommandError;
-use aws_sdk_ssm::types::{Command, CommandFilter, CommandFilterKey};
+use aws_sdk_ssm::types::{Command as ListedCommand, CommandFilter, CommandFilterKey};
 use chrono::{DateTime, SecondsFormat, Utc};
-use onair_core::complete_lifecycle::{InstanceId, Order, Sent, State, Step};
+use onair_core::complete_lifecycle::{
+    Command, CommandRequest, CommandStatus, InstanceId, StepResult,
+};
 
 /// How long a command may wait for the agent to fetch it. An agent that is well does within
 /// seconds.
@@ -21,9 +23,9 @@ pub struct Ssm {
 
 /// What came of sending a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sending {
+pub enum SendOutcome {
     /// SSM took it, and gave it this id.
-    Taken(String),
+    Sent(String),
     /// No agent of this instance is known, or not yet.
     AgentMissing,
 }
@@ -45,12 +47,16 @@ impl Ssm {
     ///
     /// When SSM does not answer, or refuses for another reason than a missing agent. It may have
     /// taken the command all the same.
-    pub async fn send(&self, instance: &InstanceId, order: &Order) -> Result<Sending, Error> {
-        let Order {
+    pub async fn send_command(
+        &self,
+        instance: &InstanceId,
+        command: &CommandRequest,
+    ) -> Result<SendOutcome, Error> {
+        let CommandRequest {
             document,
             parameters,
             comment,
-        } = order;
+        } = command;
         let mut request = self
             .client
             .send_command()
@@ -65,14 +71,14 @@ impl Ssm {
         match request.customize().config_override(once).send().await {
             Ok(answer) => {
                 let id = answer.command.and_then(|command| command.command_id);
-                Ok(Sending::Taken(id.unwrap_or_default()))
+                Ok(SendOutcome::Sent(id.unwrap_or_default()))
             }
             Err(error)
                 if error
                     .as_service_error()
                     .is_some_and(SendCommandError::is_invalid_instance_id) =>
             {
-                Ok(Sending::AgentMissing)
+                Ok(SendOutcome::AgentMissing)
             }
             Err(error) => Err(Error::of("SendCommand", instance.as_str(), error)),
         }
@@ -87,7 +93,11 @@ impl Ssm {
     /// # Errors
     ///
     /// When SSM does not answer, or refuses.
-    pub async fn commands(&self, document: &str, since: DateTime<Utc>) -> Result<Vec<Sent>, Error> {
+    pub async fn list_commands(
+        &self,
+        document: &str,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<Command>, Error> {
         let filter = |key: CommandFilterKey, value: String| {
             let filter = CommandFilter::builder().key(key).value(value).build();
             filter.map_err(|error| Error::new("ListCommands", document, error))
@@ -105,7 +115,7 @@ impl Ssm {
             .collect::<Result<Vec<_>, _>>()
             .await;
         let commands = commands.map_err(|error| Error::of("ListCommands", document, error))?;
-        Ok(commands.into_iter().filter_map(sent).collect())
+        Ok(commands.into_iter().filter_map(command).collect())
     }
 
     /// What came of a command on an instance, by the step of this name where the document has
@@ -114,12 +124,12 @@ impl Ssm {
     /// # Errors
     ///
     /// When SSM does not answer, or refuses.
-    pub async fn result(
+    pub async fn step_result(
         &self,
-        command: &Sent,
+        command: &Command,
         instance: &InstanceId,
         step: Option<&str>,
-    ) -> Result<Option<Step>, Error> {
+    ) -> Result<Option<StepResult>, Error> {
         let request = self
             .client
             .get_command_invocation()
@@ -135,8 +145,8 @@ impl Ssm {
                     .status
                     .map(|status| status.as_str().to_owned())
                     .unwrap_or_default();
-                return Ok(Some(Step {
-                    state: State::of(&status, found.status_details.as_deref()),
+                return Ok(Some(StepResult {
+                    status: CommandStatus::of(&status, found.status_details.as_deref()),
                     stdout: found.standard_output_content.unwrap_or_default(),
                 }));
             }
@@ -147,7 +157,7 @@ impl Ssm {
         // wrong.
         let is_too_early = error.as_service_error().is_some_and(|error| {
             error.is_invocation_does_not_exist()
-                || error.is_invalid_plugin_name() && command.state != State::Success
+                || error.is_invalid_plugin_name() && command.status != CommandStatus::Success
         });
         match is_too_early {
             true => Ok(None),
@@ -156,16 +166,16 @@ impl Ssm {
     }
 }
 
-fn sent(command: Command) -> Option<Sent> {
+fn command(command: ListedCommand) -> Option<Command> {
     let requested = command.requested_date_time?;
     let status = command
         .status
         .map(|status| status.as_str().to_owned())
         .unwrap_or_default();
-    Some(Sent {
+    Some(Command {
         id: command.command_id?,
         comment: command.comment?,
         requested: DateTime::from_timestamp(requested.secs(), requested.subsec_nanos())?,
-        state: State::of(&status, command.status_details.as_deref()),
+        status: CommandStatus::of(&status, command.status_details.as_deref()),
     })
 }

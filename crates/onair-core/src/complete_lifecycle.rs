@@ -2,7 +2,7 @@
 //! and which command it is to run before.
 //!
 //! There is no memory beside AWS's own. Which of a group's instances wait is read ([`Wait`]), since
-//! when ([`Run`]), which command of ours is on them since then ([`Run::comment`] tells it), what
+//! when ([`LifecycleWait`]), which command of ours is on them since then ([`LifecycleWait::comment`] tells it), what
 //! came of it ([`recap()`], [`check`]); and what follows is [`next`].
 
 mod action;
@@ -13,15 +13,15 @@ mod names;
 mod plan;
 mod recap;
 
-pub use action::{Activity, Past, Run, Standing};
-pub use command::{Order, Own, Sent, State, Step};
-pub use event::{BadEvent, Look, Request, decode};
+pub use action::{ActivityStatus, History, LifecycleWait, ScalingActivity};
+pub use command::{Command, CommandRequest, CommandStatus, StepResult, WaitCommands};
+pub use event::{BadEvent, Request, Scope, decode};
 pub use manifest::{Receipt, SavedFile, check, receipt};
 pub use names::{
     InstanceId, is_bucket, is_directory, is_document, is_hook, is_playbook, is_variables,
 };
-pub use plan::{Next, Seen, Verdict, next, verified};
-pub use recap::{Recap, Rule, recap};
+pub use plan::{Completion, Next, Observed, next, verified};
+pub use recap::{PlayRecap, Rule, recap};
 
 /// The document of AWS that runs a playbook on an instance.
 pub const PLAYBOOK_DOCUMENT: &str = "AWS-ApplyAnsiblePlaybooks";
@@ -102,53 +102,58 @@ impl Direction {
 /// The lifecycle states in which an instance waits for a hook (EC2 Auto Scaling User Guide, "Amazon
 /// EC2 Auto Scaling instance lifecycle" and "Use lifecycle hooks with a warm pool").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Wait {
+pub enum WaitState {
     /// `Pending:Wait`: about to serve, new or from the warm pool.
-    Launch,
+    Pending,
     /// `Warmed:Pending:Wait`: about to enter the warm pool. Where instances return to it after they
     /// have served, nothing says which of the two hooks they wait for.
-    Warm,
+    WarmedPending,
     /// `Terminating:Wait`: about to go. It has served, or its launch was given up.
-    Terminate,
+    Terminating,
     /// `Warmed:Terminating:Wait`: about to go from the warm pool, maybe stopped.
-    Retire,
+    WarmedTerminating,
 }
 
-impl Wait {
+impl WaitState {
     /// Every one of them.
-    pub const ALL: [Self; 4] = [Self::Launch, Self::Warm, Self::Terminate, Self::Retire];
+    pub const ALL: [Self; 4] = [
+        Self::Pending,
+        Self::WarmedPending,
+        Self::Terminating,
+        Self::WarmedTerminating,
+    ];
 
     /// The state of this name; `None` for all others, in which nothing waits for us.
-    pub fn of(state: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|wait| wait.state() == state)
+    pub fn parse(state: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == state)
     }
 
     /// The name, as Auto Scaling spells it.
-    pub fn state(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
-            Self::Launch => "Pending:Wait",
-            Self::Warm => "Warmed:Pending:Wait",
-            Self::Terminate => "Terminating:Wait",
-            Self::Retire => "Warmed:Terminating:Wait",
+            Self::Pending => "Pending:Wait",
+            Self::WarmedPending => "Warmed:Pending:Wait",
+            Self::Terminating => "Terminating:Wait",
+            Self::WarmedTerminating => "Warmed:Terminating:Wait",
         }
     }
 
     /// Which hook is waited for.
     pub fn direction(self) -> Direction {
         match self {
-            Self::Launch | Self::Warm => Direction::Launch,
-            Self::Terminate | Self::Retire => Direction::Terminate,
+            Self::Pending | Self::WarmedPending => Direction::Launch,
+            Self::Terminating | Self::WarmedTerminating => Direction::Terminate,
         }
     }
 
     /// Whether it lies on the way into or out of the warm pool.
     pub fn is_warm(self) -> bool {
-        matches!(self, Self::Warm | Self::Retire)
+        matches!(self, Self::WarmedPending | Self::WarmedTerminating)
     }
 
     /// Whether a command decides.
-    pub fn takes_a_command(self) -> bool {
-        self != Self::Retire
+    pub fn needs_command(self) -> bool {
+        self != Self::WarmedTerminating
     }
 }
 

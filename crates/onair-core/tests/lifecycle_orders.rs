@@ -4,7 +4,8 @@
 use crate::lifecycle_rules::{at, fleet, id};
 use crate::orders::{Eventful, every_order};
 use onair_core::complete_lifecycle::{
-    Activity, Next, Own, Past, Run, Seen, Sent, Standing, State, Step, Wait, next,
+    ActivityStatus, Command, CommandStatus, History, LifecycleWait, Next, Observed,
+    ScalingActivity, StepResult, WaitCommands, WaitState, next,
 };
 
 /// What happens.
@@ -34,42 +35,51 @@ const EVENTS: [Event; 7] = [
 ];
 
 /// What an instance goes through: where it waits, and whether what it is told to do succeeds.
-type Script = &'static [(Wait, bool)];
+type Script = &'static [(WaitState, bool)];
 
 const SCRIPTS: [[Script; 2]; 5] = [
-    [&[(Wait::Launch, true)], &[(Wait::Terminate, true)]],
+    [
+        &[(WaitState::Pending, true)],
+        &[(WaitState::Terminating, true)],
+    ],
     // What is not let in waits to go, without having served.
     [
-        &[(Wait::Launch, false), (Wait::Terminate, true)],
-        &[(Wait::Terminate, false)],
+        &[(WaitState::Pending, false), (WaitState::Terminating, true)],
+        &[(WaitState::Terminating, false)],
     ],
     // Through the warm pool; the second time is not the first.
     [
         &[
-            (Wait::Warm, true),
-            (Wait::Launch, false),
-            (Wait::Terminate, true),
+            (WaitState::WarmedPending, true),
+            (WaitState::Pending, false),
+            (WaitState::Terminating, true),
         ],
-        &[(Wait::Warm, true), (Wait::Retire, true)],
-    ],
-    [
-        &[(Wait::Warm, false), (Wait::Retire, true)],
         &[
-            (Wait::Warm, true),
-            (Wait::Launch, true),
-            (Wait::Terminate, true),
+            (WaitState::WarmedPending, true),
+            (WaitState::WarmedTerminating, true),
         ],
     ],
     [
-        &[(Wait::Launch, true), (Wait::Terminate, true)],
-        &[(Wait::Launch, true), (Wait::Terminate, false)],
+        &[
+            (WaitState::WarmedPending, false),
+            (WaitState::WarmedTerminating, true),
+        ],
+        &[
+            (WaitState::WarmedPending, true),
+            (WaitState::Pending, true),
+            (WaitState::Terminating, true),
+        ],
+    ],
+    [
+        &[(WaitState::Pending, true), (WaitState::Terminating, true)],
+        &[(WaitState::Pending, true), (WaitState::Terminating, false)],
     ],
 ];
 
 /// Whether this part of a script ends by what a command does.
-fn takes_a_command(script: Script, part: usize) -> bool {
-    let served = part == 0 || script[part - 1] != (Wait::Launch, false);
-    script[part].0.takes_a_command() && served
+fn needs_command(script: Script, part: usize) -> bool {
+    let served = part == 0 || script[part - 1] != (WaitState::Pending, false);
+    script[part].0.needs_command() && served
 }
 
 #[derive(Debug, Clone)]
@@ -79,7 +89,7 @@ struct Instance {
     /// The part of the script that it is in, and whether it waits there.
     part: usize,
     waits: bool,
-    activities: Vec<Activity>,
+    activities: Vec<ScalingActivity>,
     is_registered: bool,
     /// How each wait ended: `CONTINUE` is true.
     ends: Vec<bool>,
@@ -91,11 +101,11 @@ impl Instance {
     fn begin(&mut self, seconds: i64) {
         self.waits = true;
         let what = match self.script[self.part].0 {
-            Wait::Launch if self.part > 0 => "Launching a new EC2 instance from warm pool",
-            Wait::Launch => "Launching a new EC2 instance",
-            Wait::Warm => "Launching a new EC2 instance into warm pool",
-            Wait::Terminate => "Terminating EC2 instance",
-            Wait::Retire => "Terminating EC2 instance in warm pool",
+            WaitState::Pending if self.part > 0 => "Launching a new EC2 instance from warm pool",
+            WaitState::Pending => "Launching a new EC2 instance",
+            WaitState::WarmedPending => "Launching a new EC2 instance into warm pool",
+            WaitState::Terminating => "Terminating EC2 instance",
+            WaitState::WarmedTerminating => "Terminating EC2 instance in warm pool",
         };
         let (description, started) = (format!("{what}: {}", self.id), at(seconds));
         let cause = match self.ends.last() {
@@ -103,20 +113,20 @@ impl Instance {
             _ => "",
         };
         let cause = cause.to_owned();
-        self.activities.push(Activity {
+        self.activities.push(ScalingActivity {
             description,
             cause,
             started,
-            stands: Standing::Open,
+            status: ActivityStatus::InProgress,
         });
     }
 }
 
 #[derive(Debug, Clone)]
-struct Command {
+struct ModelCommand {
     instance: usize,
     part: usize,
-    sent: Sent,
+    sent: Command,
     is_known: bool,
 }
 
@@ -124,7 +134,7 @@ struct Command {
 #[derive(Debug, Clone)]
 struct World {
     instances: [Instance; 2],
-    commands: Vec<Command>,
+    commands: Vec<ModelCommand>,
     seconds: i64,
     /// Effects until the process dies.
     fuse: usize,
@@ -171,7 +181,7 @@ impl World {
             let open = self.commands.iter().filter(|command| {
                 command.instance == number
                     && command.part == self.instances[number].part
-                    && command.sent.state == State::Running
+                    && command.sent.status == CommandStatus::Running
             });
             assert!(open.count() <= 1, "two commands at a time: {self:#?}");
         }
@@ -192,26 +202,26 @@ impl World {
         if !waits {
             return Ok(());
         }
-        let wait = script[part].0;
-        let run = Run::of(&id(name), wait, &activities).unwrap();
+        let state = script[part].0;
+        let wait = LifecycleWait::of(&id(name), state, &activities).unwrap();
         // What is listed is of both instances and of all times.
-        let listed: Vec<Sent> = self
+        let listed: Vec<Command> = self
             .commands
             .iter()
             .map(|command| command.sent.clone())
             .collect();
-        let commands = Own::of(&run, &listed);
-        let step = commands.and_then(|Own { first: command, .. }| {
+        let commands = WaitCommands::of(&wait, &listed);
+        let step = commands.and_then(|WaitCommands { first: command, .. }| {
             let found = self
                 .commands
                 .iter()
                 .find(|found| found.sent.id == command.id && found.is_known)?;
-            let stdout = match run.direction.word() {
+            let stdout = match wait.direction.word() {
                 "launch" => RECAP.to_owned(),
                 _ => format!("onair-manifest sha256={} files=1 bytes=3\n", "a".repeat(64)),
             };
-            Some(Step {
-                state: found.sent.state.clone(),
+            Some(StepResult {
+                status: found.sent.status.clone(),
                 stdout,
             })
         });
@@ -220,15 +230,15 @@ impl World {
                 .commands
                 .iter()
                 .find(|command| command.instance == number && command.part == part);
-            !takes_a_command(script, part)
-                || own.is_some_and(|command| command.sent.state == State::Success)
+            !needs_command(script, part)
+                || own.is_some_and(|command| command.sent.status == CommandStatus::Success)
         };
-        let past = Past::of(&id(name), &activities);
-        let seen = Seen {
-            wait,
+        let history = History::of(&id(name), &activities);
+        let seen = Observed {
+            state,
             returns: false,
-            past,
-            run: Some(&run),
+            history,
+            wait: Some(&wait),
             commands,
             step: step.as_ref(),
         };
@@ -237,13 +247,13 @@ impl World {
             Next::Send(order) => self.effect(|world| {
                 let id = world.commands.len().to_string();
                 let requested = at(world.seconds);
-                let sent = Sent {
+                let sent = Command {
                     id,
                     comment: order.comment,
                     requested,
-                    state: State::Running,
+                    status: CommandStatus::Running,
                 };
-                world.commands.push(Command {
+                world.commands.push(ModelCommand {
                     instance: number,
                     part,
                     sent,
@@ -256,12 +266,12 @@ impl World {
                 assert!(succeeded(self), "{self:#?}");
                 self.effect(|world| world.end(number, true))
             }
-            Next::Complete(verdict) => {
+            Next::Complete(completion) => {
                 assert!(
-                    !verdict.goes_on || succeeded(self),
-                    "nothing succeeded since it began to wait: {self:#?}"
+                    !completion.goes_on || succeeded(self),
+                    "nothing succeeded since it began to state: {self:#?}"
                 );
-                self.effect(|world| world.end(number, verdict.goes_on))
+                self.effect(|world| world.end(number, completion.goes_on))
             }
             Next::Held(why) => panic!("{why}"),
         }
@@ -273,7 +283,7 @@ impl World {
         instance.ends.push(goes_on);
         // A launch that is given up is said to be so much later.
         if goes_on {
-            instance.activities.last_mut().unwrap().stands = Standing::Done;
+            instance.activities.last_mut().unwrap().status = ActivityStatus::Successful;
         }
     }
 
@@ -286,13 +296,17 @@ impl World {
                 for command in self
                     .commands
                     .iter_mut()
-                    .filter(|command| command.sent.state == State::Running)
+                    .filter(|command| command.sent.status == CommandStatus::Running)
                 {
                     let (_, succeeds) = self.instances[command.instance].script[command.part];
-                    let failed = State::Failed {
+                    let failed = CommandStatus::Failed {
                         details: "Failed".to_owned(),
                     };
-                    command.sent.state = if succeeds { State::Success } else { failed };
+                    command.sent.status = if succeeds {
+                        CommandStatus::Success
+                    } else {
+                        failed
+                    };
                 }
                 Ok(())
             }
@@ -361,7 +375,7 @@ fn deserved(scripts: [Script; 2]) -> ([Vec<bool>; 2], usize) {
     let ends = scripts.map(|script| script.iter().map(|(_, succeeds)| *succeeds).collect());
     let with_command = |script: Script| {
         (0..script.len())
-            .filter(|part| takes_a_command(script, *part))
+            .filter(|part| needs_command(script, *part))
             .count()
     };
     (ends, scripts.map(with_command).iter().sum())

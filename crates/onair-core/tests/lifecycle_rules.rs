@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use onair_core::complete_lifecycle::{
-    Activity, Direction, Fleet, InstanceId, Launch, Next, Order, Own, Past, Rule, Run, Seen, Sent,
-    Standing, State, Step, Terminate, Verdict, Wait, check, is_bucket, is_directory, is_document,
-    is_hook, is_playbook, is_variables, next, recap, receipt,
+    ActivityStatus, Command, CommandRequest, CommandStatus, Completion, Direction, Fleet, History,
+    InstanceId, Launch, LifecycleWait, Next, Observed, Rule, ScalingActivity, StepResult,
+    Terminate, WaitCommands, WaitState, check, is_bucket, is_directory, is_document, is_hook,
+    is_playbook, is_variables, next, recap, receipt,
 };
 use proptest::prelude::*;
 
@@ -40,45 +41,48 @@ pub(crate) fn id(text: &str) -> InstanceId {
 
 const ID: &str = "i-1234567890abcdef0";
 
-fn run(direction: Direction, seconds: i64) -> Run {
-    Run {
+fn wait(direction: Direction, seconds: i64) -> LifecycleWait {
+    LifecycleWait {
         instance: id(ID),
         direction,
         began: at(seconds),
     }
 }
 
-fn sent(run: &Run, id: &str, requested: i64, state: State) -> Sent {
-    Sent {
+fn sent(wait: &LifecycleWait, id: &str, requested: i64, status: CommandStatus) -> Command {
+    Command {
         id: id.to_owned(),
-        comment: run.comment(),
+        comment: wait.comment(),
         requested: at(requested),
-        state,
+        status,
     }
 }
 
 const GOOD: &str = "PLAY RECAP ***\nlocalhost : ok=1 changed=1 unreachable=0 failed=0 skipped=0 rescued=0 ignored=0\n";
 
-fn failed() -> State {
-    State::Failed {
+fn failed() -> CommandStatus {
+    CommandStatus::Failed {
         details: "Failed".to_owned(),
     }
 }
 
-fn step(state: State, stdout: &str) -> Step {
-    Step {
-        state,
+fn step(status: CommandStatus, stdout: &str) -> StepResult {
+    StepResult {
+        status,
         stdout: stdout.to_owned(),
     }
 }
 
 #[test]
 fn the_states_that_wait_are_four_and_no_others() {
-    for (state, wait) in [
-        ("Pending:Wait", Some(Wait::Launch)),
-        ("Warmed:Pending:Wait", Some(Wait::Warm)),
-        ("Terminating:Wait", Some(Wait::Terminate)),
-        ("Warmed:Terminating:Wait", Some(Wait::Retire)),
+    for (status, state) in [
+        ("Pending:Wait", Some(WaitState::Pending)),
+        ("Warmed:Pending:Wait", Some(WaitState::WarmedPending)),
+        ("Terminating:Wait", Some(WaitState::Terminating)),
+        (
+            "Warmed:Terminating:Wait",
+            Some(WaitState::WarmedTerminating),
+        ),
         ("Pending", None),
         ("Pending:Proceed", None),
         ("InService", None),
@@ -86,57 +90,60 @@ fn the_states_that_wait_are_four_and_no_others() {
         ("Terminating:Proceed", None),
         ("Terminating:Retained", None),
         ("", None),
-        ("pending:wait", None),
+        ("pending:state", None),
     ] {
-        assert_eq!(Wait::of(state), wait, "{state}");
+        assert_eq!(WaitState::parse(status), state, "{status}");
     }
 }
 
 fn seen<'a>(
-    wait: Wait,
-    run: Option<&'a Run>,
-    command: Option<&'a Sent>,
-    step: Option<&'a Step>,
-) -> Seen<'a> {
-    let past = Past {
-        is_refused: false,
+    state: WaitState,
+    wait: Option<&'a LifecycleWait>,
+    command: Option<&'a Command>,
+    step: Option<&'a StepResult>,
+) -> Observed<'a> {
+    let history = History {
+        launch_was_abandoned: false,
         may_have_served: false,
     };
-    let commands = command.map(|first| Own {
+    let commands = command.map(|first| WaitCommands {
         first,
-        others_run: false,
+        is_another_running: false,
     });
-    Seen {
-        wait,
+    Observed {
+        state,
         returns: false,
-        past,
-        run,
+        history,
+        wait,
         commands,
         step,
     }
 }
 
-fn word(seen: &Seen<'_>) -> &'static str {
+fn word(seen: &Observed<'_>) -> &'static str {
     match next(&fleet(), *seen).unwrap() {
         Next::Send(_) => "send",
         Next::Heartbeat => "heartbeat",
         Next::Verify(_) => "verify",
-        Next::Complete(Verdict { goes_on: true, .. }) => "CONTINUE",
-        Next::Complete(Verdict { goes_on: false, .. }) => "ABANDON",
+        Next::Complete(Completion { goes_on: true, .. }) => "CONTINUE",
+        Next::Complete(Completion { goes_on: false, .. }) => "ABANDON",
         Next::Held(_) => "held",
     }
 }
 
 #[test]
 fn what_comes_next_follows_from_wait_command_and_result() {
-    use State::{Running, Success};
-    let (launch, terminate) = (run(Direction::Launch, 0), run(Direction::Terminate, 0));
+    use CommandStatus::{Running, Success};
+    let (launch, terminate) = (wait(Direction::Launch, 0), wait(Direction::Terminate, 0));
     let receipt_line = format!("onair-manifest sha256={} files=1 bytes=3", "a".repeat(64));
-    let comes = |wait: Wait, run: Option<&Run>, command: Option<State>, step: Option<Step>| {
-        let command = command.map(|state| sent(run.unwrap(), "1", 1, state));
-        word(&seen(wait, run, command.as_ref(), step.as_ref()))
+    let comes = |state: WaitState,
+                 wait: Option<&LifecycleWait>,
+                 command: Option<CommandStatus>,
+                 step: Option<StepResult>| {
+        let command = command.map(|status| sent(wait.unwrap(), "1", 1, status));
+        word(&seen(state, wait, command.as_ref(), step.as_ref()))
     };
-    for wait in [Wait::Launch, Wait::Warm] {
+    for state in [WaitState::Pending, WaitState::WarmedPending] {
         for (command, step, expected) in [
             (None, None, "send"),
             (Some(Running), None, "heartbeat"),
@@ -153,12 +160,12 @@ fn what_comes_next_follows_from_wait_command_and_result() {
             (Some(Running), Some(step(failed(), GOOD)), "ABANDON"),
         ] {
             assert_eq!(
-                comes(wait, Some(&launch), command.clone(), step.clone()),
+                comes(state, Some(&launch), command.clone(), step.clone()),
                 expected,
                 "{command:?} {step:?}"
             );
         }
-        assert_eq!(comes(wait, None, None, None), "held");
+        assert_eq!(comes(state, None, None, None), "held");
     }
     for (command, step, expected) in [
         (None, None, "send"),
@@ -173,7 +180,7 @@ fn what_comes_next_follows_from_wait_command_and_result() {
     ] {
         assert_eq!(
             comes(
-                Wait::Terminate,
+                WaitState::Terminating,
                 Some(&terminate),
                 command.clone(),
                 step.clone()
@@ -182,8 +189,11 @@ fn what_comes_next_follows_from_wait_command_and_result() {
             "{command:?}"
         );
     }
-    assert_eq!(comes(Wait::Terminate, None, None, None), "held");
-    assert_eq!(comes(Wait::Retire, None, None, None), "CONTINUE");
+    assert_eq!(comes(WaitState::Terminating, None, None, None), "held");
+    assert_eq!(
+        comes(WaitState::WarmedTerminating, None, None, None),
+        "CONTINUE"
+    );
 }
 
 #[test]
@@ -196,10 +206,10 @@ fn a_direction_without_a_hook_is_not_ours() {
         terminate: None,
         ..fleet()
     };
-    for wait in Wait::ALL {
-        let run = run(wait.direction(), 0);
-        let ours = |fleet: &Fleet| next(fleet, seen(wait, Some(&run), None, None)).is_some();
-        let is_launch = wait.direction() == Direction::Launch;
+    for state in WaitState::ALL {
+        let wait = wait(state.direction(), 0);
+        let ours = |fleet: &Fleet| next(fleet, seen(state, Some(&wait), None, None)).is_some();
+        let is_launch = state.direction() == Direction::Launch;
         assert_eq!(
             (ours(&without_launch), ours(&without_terminate)),
             (!is_launch, is_launch)
@@ -209,37 +219,39 @@ fn a_direction_without_a_hook_is_not_ours() {
 
 #[test]
 fn only_the_runs_own_command_counts_and_of_several_the_oldest() {
-    let now = run(Direction::Launch, 0);
-    let earlier = Run {
+    let now = wait(Direction::Launch, 0);
+    let earlier = LifecycleWait {
         began: at(-60),
         ..now.clone()
     };
-    let other = Run {
+    let other = LifecycleWait {
         instance: id("i-00000000"),
         ..now.clone()
     };
-    let back = Run {
+    let back = LifecycleWait {
         direction: Direction::Terminate,
         ..now.clone()
     };
     let listed = [
-        sent(&earlier, "earlier", -50, State::Success),
-        sent(&other, "other", 1, State::Success),
-        sent(&back, "back", 1, State::Success),
-        sent(&now, "second", 3, State::Success),
+        sent(&earlier, "earlier", -50, CommandStatus::Success),
+        sent(&other, "other", 1, CommandStatus::Success),
+        sent(&back, "back", 1, CommandStatus::Success),
+        sent(&now, "second", 3, CommandStatus::Success),
         sent(&now, "first", 2, failed()),
     ];
-    let own = |listed| Own::of(&now, listed).map(|own| (own.first.id.as_str(), own.others_run));
+    let own = |listed| {
+        WaitCommands::of(&now, listed).map(|own| (own.first.id.as_str(), own.is_another_running))
+    };
     assert_eq!(own(&listed), Some(("first", false)));
     assert_eq!(own(&listed[..3]), None);
-    let running = listed.clone().map(|sent| Sent {
-        state: State::Running,
+    let running = listed.clone().map(|sent| Command {
+        status: CommandStatus::Running,
         ..sent
     });
     assert_eq!(own(&running), Some(("first", true)));
     assert_eq!(own(&running[4..]), Some(("first", false)));
-    for run in [now, earlier, other, back] {
-        assert!(run.comment().len() <= 100, "{}", run.comment());
+    for wait in [now, earlier, other, back] {
+        assert!(wait.comment().len() <= 100, "{}", wait.comment());
     }
 }
 
@@ -256,22 +268,25 @@ fn where_instances_return_to_the_warm_pool_nothing_is_done_on_its_ways() {
             ..fleet()
         },
     ] {
-        for wait in [Wait::Warm, Wait::Retire] {
-            for (run, command) in [
+        for state in [WaitState::WarmedPending, WaitState::WarmedTerminating] {
+            for (wait, command) in [
                 (None, None),
-                (Some(run(wait.direction(), 0)), Some(State::Success)),
+                (
+                    Some(wait(state.direction(), 0)),
+                    Some(CommandStatus::Success),
+                ),
             ] {
-                let command = command.map(|state| sent(run.as_ref().unwrap(), "1", 1, state));
-                let step = step(State::Success, GOOD);
-                let seen = seen(wait, run.as_ref(), command.as_ref(), Some(&step));
+                let command = command.map(|status| sent(wait.as_ref().unwrap(), "1", 1, status));
+                let step = step(CommandStatus::Success, GOOD);
+                let seen = seen(state, wait.as_ref(), command.as_ref(), Some(&step));
                 let next = next(
                     &fleet,
-                    Seen {
+                    Observed {
                         returns: true,
                         ..seen
                     },
                 );
-                assert!(matches!(next, Some(Next::Held(_))), "{wait:?} {next:?}");
+                assert!(matches!(next, Some(Next::Held(_))), "{state:?} {next:?}");
             }
         }
     }
@@ -279,18 +294,18 @@ fn where_instances_return_to_the_warm_pool_nothing_is_done_on_its_ways() {
 
 #[test]
 fn an_instance_does_not_serve_while_another_playbook_works_on_it() {
-    let run = run(Direction::Launch, 0);
+    let wait = wait(Direction::Launch, 0);
     let (first, step) = (
-        sent(&run, "1", 1, State::Success),
-        step(State::Success, GOOD),
+        sent(&wait, "1", 1, CommandStatus::Success),
+        step(CommandStatus::Success, GOOD),
     );
-    let seen = seen(Wait::Launch, Some(&run), Some(&first), Some(&step));
-    for (others_run, expected) in [(false, "CONTINUE"), (true, "heartbeat")] {
+    let seen = seen(WaitState::Pending, Some(&wait), Some(&first), Some(&step));
+    for (is_another_running, expected) in [(false, "CONTINUE"), (true, "heartbeat")] {
         assert_eq!(
-            word(&Seen {
-                commands: Some(Own {
+            word(&Observed {
+                commands: Some(WaitCommands {
                     first: &first,
-                    others_run
+                    is_another_running
                 }),
                 ..seen
             }),
@@ -299,50 +314,55 @@ fn an_instance_does_not_serve_while_another_playbook_works_on_it() {
     }
 }
 
-fn activity(description: &str, seconds: i64, stands: Standing) -> Activity {
-    Activity {
+fn activity(description: &str, seconds: i64, status: ActivityStatus) -> ScalingActivity {
+    ScalingActivity {
         description: description.to_owned(),
         cause: String::new(),
         started: at(seconds),
-        stands,
+        status,
     }
 }
 
 #[test]
 fn a_wait_begins_with_the_newest_open_activity_that_names_the_instance() {
-    use Standing::{Done, GivenUp, Open};
+    use ActivityStatus::{InProgress, Successful, Unsuccessful};
     let activities = [
         activity(
             "Launching a new EC2 instance: i-1234567890abcdef0",
             50,
-            Done,
+            Successful,
         ),
-        activity("Terminating EC2 instance: i-1234567890abcdef0", 20, Open),
+        activity(
+            "Terminating EC2 instance: i-1234567890abcdef0",
+            20,
+            InProgress,
+        ),
         activity(
             "Launching a new EC2 instance: i-1234567890abcdef0",
             10,
-            Open,
+            InProgress,
         ),
         activity(
             "Launching a new EC2 instance into warm pool: i-00000001",
             30,
-            Open,
+            InProgress,
         ),
         activity(
             "Terminating EC2 instance: i-00000002 - WaitingForELBConnectionDraining",
             40,
-            Open,
+            InProgress,
         ),
         activity(
             "Launching a new EC2 instance.  Status Reason: none",
             40,
-            Open,
+            InProgress,
         ),
-        activity("Terminating EC2 instance: i-00000003", 40, GivenUp),
+        activity("Terminating EC2 instance: i-00000003", 40, Unsuccessful),
         // A part of an id is none.
-        activity("Terminating EC2 instance: i-000000041", 40, Open),
+        activity("Terminating EC2 instance: i-000000041", 40, InProgress),
     ];
-    let began = |text: &str| Some(Run::of(&id(text), Wait::Launch, &activities)?.began);
+    let began =
+        |text: &str| Some(LifecycleWait::of(&id(text), WaitState::Pending, &activities)?.began);
     for (text, seconds) in [
         ("i-00000001", Some(30)),
         ("i-00000002", Some(40)),
@@ -360,7 +380,7 @@ const FROM_POOL: &str = "Launching a new EC2 instance from warm pool: i-12345678
 
 #[test]
 fn an_instance_whose_launch_was_given_up_has_no_logs_unless_anything_else_of_it_succeeded() {
-    use Standing::{Done, GivenUp, Open};
+    use ActivityStatus::{InProgress, Successful, Unsuccessful};
     let refused = "Status Reason: Instance failed to complete user's Lifecycle Action: …";
     let launch = format!("{LAUNCH}.  {refused}");
     let launch = launch.as_str();
@@ -371,53 +391,69 @@ fn an_instance_whose_launch_was_given_up_has_no_logs_unless_anything_else_of_it_
     let unhealthy = "At 2021-02-20T11:02:35Z an instance was taken out of service in response to an ELB system health check failure.";
     for (before, cause, expected) in [
         (vec![], "", "send"),
-        (vec![(LAUNCH, Done)], "", "send"),
-        (vec![(launch, GivenUp)], "", "CONTINUE"),
+        (vec![(LAUNCH, Successful)], "", "send"),
+        (vec![(launch, Unsuccessful)], "", "CONTINUE"),
         // The launch is given up later, or for another reason: it may have served by then.
-        (vec![(LAUNCH, Open)], failure, "CONTINUE"),
-        (vec![(LAUNCH, Open)], unhealthy, "send"),
-        (vec![(LAUNCH, GivenUp)], unhealthy, "send"),
+        (vec![(LAUNCH, InProgress)], failure, "CONTINUE"),
+        (vec![(LAUNCH, InProgress)], unhealthy, "send"),
+        (vec![(LAUNCH, Unsuccessful)], unhealthy, "send"),
         (
-            vec![(INTO_POOL, Done), (from_pool.as_str(), GivenUp)],
+            vec![(INTO_POOL, Successful), (from_pool.as_str(), Unsuccessful)],
             "",
             "CONTINUE",
         ),
         (
-            vec![(INTO_POOL, Done), (FROM_POOL, Open)],
+            vec![(INTO_POOL, Successful), (FROM_POOL, InProgress)],
             failure,
             "CONTINUE",
         ),
-        (vec![(INTO_POOL, Done), (FROM_POOL, Done)], "", "send"),
         (
-            vec![(FROM_POOL, Done), (from_pool.as_str(), GivenUp)],
+            vec![(INTO_POOL, Successful), (FROM_POOL, Successful)],
+            "",
+            "send",
+        ),
+        (
+            vec![(FROM_POOL, Successful), (from_pool.as_str(), Unsuccessful)],
             failure,
             "send",
         ),
-        (vec![(attached, GivenUp)], "", "send"),
-        (vec![(attached, Done), (launch, GivenUp)], failure, "send"),
-        (vec![(other, GivenUp)], "", "send"),
-        (vec![(launch, GivenUp), (other, Done)], "", "CONTINUE"),
+        (vec![(attached, Unsuccessful)], "", "send"),
+        (
+            vec![(attached, Successful), (launch, Unsuccessful)],
+            failure,
+            "send",
+        ),
+        (vec![(other, Unsuccessful)], "", "send"),
+        (
+            vec![(launch, Unsuccessful), (other, Successful)],
+            "",
+            "CONTINUE",
+        ),
     ] {
-        let terminating = activity("Terminating EC2 instance: i-1234567890abcdef0", 20, Open);
-        let mut activities = vec![Activity {
+        let terminating = activity(
+            "Terminating EC2 instance: i-1234567890abcdef0",
+            20,
+            InProgress,
+        );
+        let mut activities = vec![ScalingActivity {
             cause: cause.to_owned(),
             ..terminating
         }];
         activities.extend(
             before
                 .iter()
-                .map(|(description, stands)| activity(description, 10, *stands)),
+                .map(|(description, status)| activity(description, 10, *status)),
         );
-        let run = Run::of(&id(ID), Wait::Terminate, &activities).unwrap();
-        assert_eq!(run.began, at(20));
-        let past = Past::of(&id(ID), &activities);
-        let seen = Seen {
-            past,
-            ..seen(Wait::Terminate, Some(&run), None, None)
+        let wait = LifecycleWait::of(&id(ID), WaitState::Terminating, &activities).unwrap();
+        assert_eq!(wait.began, at(20));
+        let history = History::of(&id(ID), &activities);
+        let seen = Observed {
+            history,
+            ..seen(WaitState::Terminating, Some(&wait), None, None)
         };
         assert_eq!(word(&seen), expected, "{before:?} {cause:?}");
         assert_eq!(
-            word(&Seen {
+            word(&Observed {
                 returns: true,
                 ..seen
             }),
@@ -429,28 +465,31 @@ fn an_instance_whose_launch_was_given_up_has_no_logs_unless_anything_else_of_it_
 
 #[test]
 fn what_may_have_served_leaves_the_warm_pool_only_by_a_persons_hand() {
-    use Standing::{Done, Open};
+    use ActivityStatus::{InProgress, Successful};
     for (before, expected) in [
         (vec![], "CONTINUE"),
-        (vec![(INTO_POOL, Done)], "CONTINUE"),
-        (vec![(INTO_POOL, Done), (FROM_POOL, Done)], "held"),
-        (vec![(LAUNCH, Done)], "held"),
+        (vec![(INTO_POOL, Successful)], "CONTINUE"),
+        (
+            vec![(INTO_POOL, Successful), (FROM_POOL, Successful)],
+            "held",
+        ),
+        (vec![(LAUNCH, Successful)], "held"),
     ] {
         let mut activities = vec![activity(
             "Terminating EC2 instance: i-1234567890abcdef0",
             20,
-            Open,
+            InProgress,
         )];
         activities.extend(
             before
                 .iter()
-                .map(|(description, stands)| activity(description, 10, *stands)),
+                .map(|(description, status)| activity(description, 10, *status)),
         );
-        let past = Past::of(&id(ID), &activities);
+        let history = History::of(&id(ID), &activities);
         assert_eq!(
-            word(&Seen {
-                past,
-                ..seen(Wait::Retire, None, None, None)
+            word(&Observed {
+                history,
+                ..seen(WaitState::WarmedTerminating, None, None, None)
             }),
             expected,
             "{before:?}"
@@ -460,9 +499,9 @@ fn what_may_have_served_leaves_the_warm_pool_only_by_a_persons_hand() {
 
 #[test]
 fn an_order_says_all_that_its_document_needs() {
-    let order = Order::of(&fleet(), &run(Direction::Terminate, 0)).unwrap();
+    let order = CommandRequest::of(&fleet(), &wait(Direction::Terminate, 0)).unwrap();
     insta::assert_debug_snapshot!(order, @r#"
-    Order {
+    CommandRequest {
         document: "onair-logs",
         parameters: [
             (

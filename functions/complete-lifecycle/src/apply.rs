@@ -1,108 +1,114 @@
 //! What is done for one instance.
 
 use crate::Handler;
-use crate::gather::Waiting;
-use crate::report::Done;
+use crate::gather::WaitingInstance;
+use crate::report::InstanceOutcome;
 use futures::{StreamExt, TryStreamExt};
 use onair_aws::Error;
-use onair_aws::autoscaling::Action;
+use onair_aws::autoscaling::ActionOutcome;
 use onair_aws::s3::ReadOutcome;
-use onair_aws::ssm::Sending;
+use onair_aws::ssm::SendOutcome;
 use onair_core::complete_lifecycle::{
-    Next, Own, Receipt, Run, SavedFile, Seen, Verdict, check, next, verified,
+    Completion, LifecycleWait, Next, Observed, Receipt, SavedFile, WaitCommands, check, next,
+    verified,
 };
 
 /// The greatest manifest that is read.
 const MAX_MANIFEST_BYTES: usize = 1 << 20;
 
 /// Files of logs that S3 is asked for at a time.
-const HEADS_AT_ONCE: usize = 16;
+const CONCURRENT_HEADS: usize = 16;
 
 impl Handler {
     /// Does what comes next for this instance, or in a dry run says it.
     pub(crate) async fn deal_with(
         &self,
-        waiting: &Waiting,
-        commands: Option<Own<'_>>,
+        waiting: &WaitingInstance,
+        commands: Option<WaitCommands<'_>>,
         dry_run: bool,
-    ) -> Result<Done, Error> {
+    ) -> Result<InstanceOutcome, Error> {
         let fleet = &self.settings.fleet;
-        let Waiting {
+        let WaitingInstance {
             instance,
-            wait,
+            state,
             returns,
-            past,
-            run,
+            history,
+            wait,
         } = waiting;
-        let direction = wait.direction();
+        let direction = state.direction();
         let step = match (commands, fleet.document(direction)) {
-            (Some(Own { first, .. }), Some((_, step))) => {
-                self.ssm.result(first, instance, step).await?
+            (Some(WaitCommands { first, .. }), Some((_, step))) => {
+                self.ssm.step_result(first, instance, step).await?
             }
             _ => None,
         };
-        let (wait, returns, past) = (*wait, *returns, *past);
-        let seen = Seen {
-            wait,
+        let (state, returns, history) = (*state, *returns, *history);
+        let seen = Observed {
+            state,
             returns,
-            past,
-            run: run.as_ref(),
+            history,
+            wait: wait.as_ref(),
             commands,
             step: step.as_ref(),
         };
         let (next, hook) = match (next(fleet, seen), fleet.hook(direction)) {
             (Some(next), Some(hook)) => (next, hook),
-            (Some(Next::Held(why)), None) => return Ok(Done::Held(why)),
-            _ => return Ok(Done::Over),
+            (Some(Next::Held(why)), None) => return Ok(InstanceOutcome::Held(why)),
+            _ => return Ok(InstanceOutcome::NotWaiting),
         };
-        let verdict = match next {
-            Next::Held(why) => return Ok(Done::Held(why)),
+        let completion = match next {
+            Next::Held(why) => return Ok(InstanceOutcome::Held(why)),
             Next::Send(_) | Next::Heartbeat if dry_run => {
-                return Ok(Done::Would(commands.is_none()));
+                return Ok(InstanceOutcome::Would(commands.is_none()));
             }
             Next::Send(order) => {
-                return Ok(match self.ssm.send(instance, &order).await? {
-                    Sending::Taken(id) => Done::Sent(id),
-                    Sending::AgentMissing => Done::AgentMissing,
+                return Ok(match self.ssm.send_command(instance, &order).await? {
+                    SendOutcome::Sent(id) => InstanceOutcome::Sent(id),
+                    SendOutcome::AgentMissing => InstanceOutcome::AgentMissing,
                 });
             }
             Next::Heartbeat => {
                 return Ok(
                     match self
                         .autoscaling
-                        .heartbeat(&fleet.group, hook, instance)
+                        .record_heartbeat(&fleet.group, hook, instance)
                         .await?
                     {
-                        Action::Done => Done::Running,
-                        Action::Over => Done::Over,
+                        ActionOutcome::Done => InstanceOutcome::Running,
+                        ActionOutcome::NotWaiting => InstanceOutcome::NotWaiting,
                     },
                 );
             }
             Next::Verify(receipt) => {
-                let found = match run {
-                    Some(run) => self.saved(run, &receipt).await?,
+                let found = match wait {
+                    Some(wait) => self.saved(wait, &receipt).await?,
                     None => Err("nothing tells since when it waits".to_owned()),
                 };
                 verified(found.as_deref().map_err(String::as_str))
             }
-            Next::Complete(verdict) => verdict,
+            Next::Complete(completion) => completion,
         };
         if dry_run {
-            return Ok(Done::WouldEnd(verdict));
+            return Ok(InstanceOutcome::WouldComplete(completion));
         }
-        self.end(waiting, hook, verdict).await
+        self.end(waiting, hook, completion).await
     }
 
-    async fn end(&self, waiting: &Waiting, hook: &str, verdict: Verdict) -> Result<Done, Error> {
+    async fn end(
+        &self,
+        waiting: &WaitingInstance,
+        hook: &str,
+        completion: Completion,
+    ) -> Result<InstanceOutcome, Error> {
         let (group, instance) = (&self.settings.fleet.group, &waiting.instance);
         Ok(
             match self
                 .autoscaling
-                .complete(group, hook, instance, verdict.result())
+                .complete_lifecycle_action(group, hook, instance, completion.result())
                 .await?
             {
-                Action::Done => Done::Ended(verdict),
-                Action::Over => Done::Over,
+                ActionOutcome::Done => InstanceOutcome::Completed(completion),
+                ActionOutcome::NotWaiting => InstanceOutcome::NotWaiting,
             },
         )
     }
@@ -110,16 +116,16 @@ impl Handler {
     /// The files of logs that S3 has, all of them as the manifest says, or what is wrong.
     async fn saved(
         &self,
-        run: &Run,
+        wait: &LifecycleWait,
         receipt: &Receipt,
     ) -> Result<Result<Vec<SavedFile>, String>, Error> {
         let Some(terminate) = &self.settings.fleet.terminate else {
             return Ok(Err(String::new()));
         };
-        let (bucket, prefix) = (&terminate.bucket, run.log_prefix());
+        let (bucket, prefix) = (&terminate.bucket, wait.log_prefix());
         let manifest = match self
             .s3
-            .read(bucket, &run.manifest_key(receipt), MAX_MANIFEST_BYTES)
+            .read(bucket, &wait.manifest_key(receipt), MAX_MANIFEST_BYTES)
             .await?
         {
             ReadOutcome::Text(manifest) => manifest.text,
@@ -128,7 +134,7 @@ impl Handler {
                 return Ok(Err(format!("the manifest cannot be read: {why}")));
             }
         };
-        let files = match check(&manifest, receipt, &run.instance) {
+        let files = match check(&manifest, receipt, &wait.instance) {
             Ok(files) => files,
             Err(why) => return Ok(Err(why)),
         };
@@ -147,7 +153,7 @@ impl Handler {
         };
         let looks = futures::stream::iter(&files)
             .map(verify)
-            .buffered(HEADS_AT_ONCE);
+            .buffered(CONCURRENT_HEADS);
         let wrong = looks.try_filter_map(async |look| Ok(look.err()));
         let wrong = std::pin::pin!(wrong).try_next().await?;
         Ok(match wrong {

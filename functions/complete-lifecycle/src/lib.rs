@@ -17,12 +17,12 @@ use futures::StreamExt;
 use onair_aws::autoscaling::AutoScaling;
 use onair_aws::s3::S3;
 use onair_aws::ssm::Ssm;
-use onair_core::complete_lifecycle::{Look, Own, decode};
+use onair_core::complete_lifecycle::{Scope, WaitCommands, decode};
 use onair_lambda::{Error, Failure, Invocation, Report};
-use report::Entry;
+use report::InstanceReport;
 
 /// Instances that are dealt with at a time.
-const AT_ONCE: usize = 8;
+const CONCURRENT_INSTANCES: usize = 8;
 
 /// Looks after one group.
 #[derive(Debug)]
@@ -53,14 +53,14 @@ impl Handler {
         let request = decode(&invocation.event, &self.settings.fleet)
             .map_err(|error| Error::BadEvent(error.to_string()))?;
         let dry_run = request.dry_run || self.settings.dry_run;
-        let everywhere = request.look == Look::Everywhere;
-        let look = self.look(request.look, dry_run);
+        let everywhere = request.scope == Scope::Group;
+        let look = self.look(request.scope, dry_run);
         let look = invocation.deadline.run(look).await.ok_or_else(|| {
             Error::Incomplete("AWS did not answer in time; the schedule goes on".to_owned())
         })?;
         match look {
-            Ok(Found::Nowhere(why)) => Ok(Report::ignored(why)),
-            Ok(Found::NoGroup) => {
+            Ok(Handled::Ignored(why)) => Ok(Report::ignored(why)),
+            Ok(Handled::GroupNotFound) => {
                 let group = &self.settings.fleet.group;
                 Ok(Report::held_why(
                     "group",
@@ -68,47 +68,50 @@ impl Handler {
                     format!("there is no Auto Scaling group {group:?}"),
                 ))
             }
-            Ok(Found::Entries(entries)) => report::of(entries, everywhere, dry_run),
+            Ok(Handled::Instances(entries)) => report::of(entries, everywhere, dry_run),
             Err(error) if error.is_retryable() => Ok(report::busy(&error, everywhere)),
             Err(error) => Err(Error::from(error).into()),
         }
     }
 
-    async fn look(&self, look: Look, dry_run: bool) -> Result<Found, onair_aws::Error> {
+    async fn look(&self, scope: Scope, dry_run: bool) -> Result<Handled, onair_aws::Error> {
         let group = &self.settings.fleet.group;
-        let members = match look {
-            Look::Nowhere { why } => return Ok(Found::Nowhere(why)),
-            Look::At(instance) => self
+        let members = match scope {
+            Scope::Ignored { why } => return Ok(Handled::Ignored(why)),
+            Scope::Instance(instance) => self
                 .autoscaling
-                .instance(&instance)
+                .group_instance(&instance)
                 .await?
                 .into_iter()
                 .collect(),
-            Look::Everywhere => match self.autoscaling.members(group).await? {
+            Scope::Group => match self.autoscaling.group_instances(group).await? {
                 Some(members) => members,
-                None => return Ok(Found::NoGroup),
+                None => return Ok(Handled::GroupNotFound),
             },
         };
         let waiting = self.waiting(&members).await?;
         let commands = self.commands(&waiting).await?;
         let entries = futures::stream::iter(&waiting)
             .map(async |waiting| {
-                let listed = commands.get(&waiting.wait.direction());
-                let commands = waiting.run.as_ref().and_then(|run| Own::of(run, listed?));
+                let listed = commands.get(&waiting.state.direction());
+                let commands = waiting
+                    .wait
+                    .as_ref()
+                    .and_then(|wait| WaitCommands::of(wait, listed?));
                 let done = self.deal_with(waiting, commands, dry_run).await;
-                Entry::of(waiting, commands.map(|commands| commands.first), done)
+                InstanceReport::of(waiting, commands.map(|commands| commands.first), done)
             })
-            .buffer_unordered(AT_ONCE);
-        Ok(Found::Entries(entries.collect().await))
+            .buffer_unordered(CONCURRENT_INSTANCES);
+        Ok(Handled::Instances(entries.collect().await))
     }
 }
 
 /// What an event led to.
-enum Found {
+enum Handled {
     /// It is not for us.
-    Nowhere(String),
+    Ignored(String),
     /// The group is not there.
-    NoGroup,
+    GroupNotFound,
     /// The instances that wait, or waited.
-    Entries(Vec<Entry>),
+    Instances(Vec<InstanceReport>),
 }

@@ -1,17 +1,19 @@
 //! What is said of a run.
 
-use crate::gather::Waiting;
+use crate::gather::WaitingInstance;
 use onair_aws::Error as AwsError;
-use onair_core::complete_lifecycle::{Direction, InstanceId, Recap, Sent, Verdict, Wait};
+use onair_core::complete_lifecycle::{
+    Command, Completion, Direction, InstanceId, PlayRecap, WaitState,
+};
 use onair_core::metrics::Metric;
 use onair_lambda::{Error, Failure, Report};
 use serde::Serialize;
 
 /// What came of one instance.
 #[derive(Debug)]
-pub(crate) enum Done {
+pub(crate) enum InstanceOutcome {
     /// Its wait is over, by this.
-    Ended(Verdict),
+    Completed(Completion),
     /// It got this command.
     Sent(String),
     /// Its command is under way.
@@ -19,27 +21,27 @@ pub(crate) enum Done {
     /// It cannot get a command yet.
     AgentMissing,
     /// It did not wait any more.
-    Over,
+    NotWaiting,
     /// A safety rule said no.
     Held(String),
     /// In a dry run: it would get a command, or go on waiting for its own.
     Would(bool),
     /// In a dry run: its wait would be over, by this.
-    WouldEnd(Verdict),
+    WouldComplete(Completion),
 }
 
 /// What is said of one instance.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct InstanceReport {
     instance: InstanceId,
-    wait: Wait,
+    state: WaitState,
     command: Option<String>,
-    done: Result<Done, AwsError>,
+    done: Result<InstanceOutcome, AwsError>,
 }
 
 /// The same as JSON.
 #[derive(Serialize)]
-struct Figures {
+struct InstanceAnswer {
     instance: InstanceId,
     state: &'static str,
     outcome: &'static str,
@@ -48,38 +50,38 @@ struct Figures {
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    recap: Option<Recap>,
+    recap: Option<PlayRecap>,
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct LifecycleAnswer {
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
-    instances: Vec<Figures>,
+    instances: Vec<InstanceAnswer>,
 }
 
-impl Entry {
+impl InstanceReport {
     pub(crate) fn of(
-        waiting: &Waiting,
-        command: Option<&Sent>,
-        done: Result<Done, AwsError>,
+        waiting: &WaitingInstance,
+        command: Option<&Command>,
+        done: Result<InstanceOutcome, AwsError>,
     ) -> Self {
         let sent = match &done {
-            Ok(Done::Sent(id)) => Some(id.clone()),
+            Ok(InstanceOutcome::Sent(id)) => Some(id.clone()),
             _ => command.map(|command| command.id.clone()),
         };
         Self {
             instance: waiting.instance.clone(),
-            wait: waiting.wait,
+            state: waiting.state,
             command: sent,
             done,
         }
     }
 
-    fn figures(self) -> Figures {
+    fn answer(self) -> InstanceAnswer {
         let (outcome, why, recap) = match self.done {
-            Ok(Done::Ended(Verdict {
+            Ok(InstanceOutcome::Completed(Completion {
                 goes_on,
                 why,
                 recap,
@@ -88,7 +90,7 @@ impl Entry {
                 Some(why),
                 recap,
             ),
-            Ok(Done::WouldEnd(Verdict {
+            Ok(InstanceOutcome::WouldComplete(Completion {
                 goes_on,
                 why,
                 recap,
@@ -101,33 +103,33 @@ impl Entry {
                 Some(why),
                 recap,
             ),
-            Ok(Done::Sent(_)) => ("sent", None, None),
-            Ok(Done::Running) => ("running", None, None),
-            Ok(Done::AgentMissing) => (
+            Ok(InstanceOutcome::Sent(_)) => ("sent", None, None),
+            Ok(InstanceOutcome::Running) => ("running", None, None),
+            Ok(InstanceOutcome::AgentMissing) => (
                 "agent missing",
                 Some("SSM knows no agent of it, or not yet".to_owned()),
                 None,
             ),
-            Ok(Done::Over) => (
+            Ok(InstanceOutcome::NotWaiting) => (
                 "unchanged",
                 Some("it does not wait any more".to_owned()),
                 None,
             ),
-            Ok(Done::Held(why)) => ("held", Some(why), None),
-            Ok(Done::Would(true)) => ("would send", None, None),
-            Ok(Done::Would(false)) => ("running", None, None),
+            Ok(InstanceOutcome::Held(why)) => ("held", Some(why), None),
+            Ok(InstanceOutcome::Would(true)) => ("would send", None, None),
+            Ok(InstanceOutcome::Would(false)) => ("running", None, None),
             Err(error) if error.is_retryable() => ("later", Some(error.to_string()), None),
             Err(error) => ("failed", Some(error.to_string()), None),
         };
         let Self {
             instance,
-            wait,
+            state,
             command,
             ..
         } = self;
-        Figures {
+        InstanceAnswer {
             instance,
-            state: wait.state(),
+            state: state.as_str(),
             outcome,
             command,
             why,
@@ -135,7 +137,7 @@ impl Entry {
         }
     }
 
-    fn is(&self, what: fn(&Done) -> bool) -> bool {
+    fn is(&self, what: fn(&InstanceOutcome) -> bool) -> bool {
         self.done.as_ref().is_ok_and(what)
     }
 
@@ -144,7 +146,9 @@ impl Entry {
         match &self.done {
             Ok(done) => matches!(
                 done,
-                Done::Running | Done::AgentMissing | Done::Would(false)
+                InstanceOutcome::Running
+                    | InstanceOutcome::AgentMissing
+                    | InstanceOutcome::Would(false)
             ),
             Err(error) => error.is_retryable(),
         }
@@ -153,34 +157,42 @@ impl Entry {
 
 /// What is said of all of them; an error if any could not be dealt with.
 pub(crate) fn of(
-    mut entries: Vec<Entry>,
+    mut entries: Vec<InstanceReport>,
     everywhere: bool,
     dry_run: bool,
 ) -> Result<Report, Failure> {
     entries.sort_by(|a, b| a.instance.cmp(&b.instance));
     let metrics = metrics(&entries, everywhere);
-    let any = |what: fn(&Done) -> bool| entries.iter().any(|entry| entry.is(what));
+    let any = |what: fn(&InstanceOutcome) -> bool| entries.iter().any(|entry| entry.is(what));
     let outcome = match dry_run {
-        _ if any(|done| matches!(done, Done::Held(_))) => "held",
-        true if any(|done| matches!(done, Done::WouldEnd(_) | Done::Would(true))) => "planned",
-        false if any(|done| matches!(done, Done::Ended(_))) => "completed",
-        false if any(|done| matches!(done, Done::Sent(_))) => "sent",
-        false if entries.iter().any(Entry::waits) => "waiting",
+        _ if any(|done| matches!(done, InstanceOutcome::Held(_))) => "held",
+        true if any(|done| {
+            matches!(
+                done,
+                InstanceOutcome::WouldComplete(_) | InstanceOutcome::Would(true)
+            )
+        }) =>
+        {
+            "planned"
+        }
+        false if any(|done| matches!(done, InstanceOutcome::Completed(_))) => "completed",
+        false if any(|done| matches!(done, InstanceOutcome::Sent(_))) => "sent",
+        false if entries.iter().any(InstanceReport::waits) => "waiting",
         _ => "unchanged",
     };
-    let failed = |entry: &Entry| match &entry.done {
+    let failed = |entry: &InstanceReport| match &entry.done {
         Err(error) if !error.is_retryable() => Some(format!("{}: {error}", entry.instance)),
         _ => None,
     };
     let failed: Vec<String> = entries.iter().filter_map(failed).collect();
-    let instances: Vec<Figures> = entries.into_iter().map(Entry::figures).collect();
+    let instances: Vec<InstanceAnswer> = entries.into_iter().map(InstanceReport::answer).collect();
     let held = instances.iter().find(|figures| figures.outcome == "held");
     let why = held.and_then(|held| Some(format!("{}: {}", held.instance, held.why.as_ref()?)));
     if !failed.is_empty() {
         return Err(Failure::after(Error::Aws(failed.join("; ")), metrics));
     }
     Ok(Report::of(
-        &Answer {
+        &LifecycleAnswer {
             outcome,
             why,
             instances,
@@ -191,7 +203,7 @@ pub(crate) fn of(
 
 /// What is said where AWS asked for patience before anything could be seen.
 pub(crate) fn busy(error: &AwsError, everywhere: bool) -> Report {
-    let answer = Answer {
+    let answer = LifecycleAnswer {
         outcome: "waiting",
         why: Some(error.to_string()),
         instances: Vec::new(),
@@ -208,20 +220,20 @@ pub(crate) fn busy(error: &AwsError, everywhere: bool) -> Report {
 
 /// How many wait is said at each look at all, also if none does: an alarm needs to see that it is
 /// over.
-fn metrics(entries: &[Entry], everywhere: bool) -> Vec<Metric> {
-    let count = |what: &dyn Fn(&Entry) -> bool| {
+fn metrics(entries: &[InstanceReport], everywhere: bool) -> Vec<Metric> {
+    let count = |what: &dyn Fn(&InstanceReport) -> bool| {
         u64::try_from(entries.iter().filter(|entry| what(entry)).count()).unwrap_or(u64::MAX)
     };
-    let ended = |entry: &Entry, goes_on: bool| match &entry.done {
-        Ok(Done::Ended(verdict)) => verdict.goes_on == goes_on,
+    let ended = |entry: &InstanceReport, goes_on: bool| match &entry.done {
+        Ok(InstanceOutcome::Completed(completion)) => completion.goes_on == goes_on,
         _ => false,
     };
-    let is_terminate = |entry: &Entry| entry.wait.direction() == Direction::Terminate;
+    let is_terminate = |entry: &InstanceReport| entry.state.direction() == Direction::Terminate;
     let now = [
-        ("Waiting", count(&Entry::waits)),
+        ("Waiting", count(&InstanceReport::waits)),
         (
             "AgentMissing",
-            count(&|entry| entry.is(|done| matches!(done, Done::AgentMissing))),
+            count(&|entry| entry.is(|done| matches!(done, InstanceOutcome::AgentMissing))),
         ),
     ];
     let happened = [
@@ -229,7 +241,7 @@ fn metrics(entries: &[Entry], everywhere: bool) -> Vec<Metric> {
         ("Abandoned", count(&|entry| ended(entry, false))),
         (
             "CommandsSent",
-            count(&|entry| entry.is(|done| matches!(done, Done::Sent(_)))),
+            count(&|entry| entry.is(|done| matches!(done, InstanceOutcome::Sent(_)))),
         ),
         (
             "LogsUnverified",
@@ -237,7 +249,7 @@ fn metrics(entries: &[Entry], everywhere: bool) -> Vec<Metric> {
         ),
         (
             "Held",
-            count(&|entry| entry.is(|done| matches!(done, Done::Held(_)))),
+            count(&|entry| entry.is(|done| matches!(done, InstanceOutcome::Held(_)))),
         ),
     ];
     let now = now

@@ -1,11 +1,11 @@
 //! Since when an instance waits: the scaling activity that brought it into its state.
 
-use super::{Direction, InstanceId, Receipt, Wait};
+use super::{Direction, InstanceId, Receipt, WaitState};
 use chrono::{DateTime, Utc};
 
 /// A scaling activity of the group, as far as it matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Activity {
+pub struct ScalingActivity {
     /// Such as `Launching a new EC2 instance: i-…`, `Terminating EC2 instance: i-…`, `Launching a
     /// new EC2 instance into warm pool: i-…`, `… from warm pool: i-…` (as the user guide, and AWS's
     /// workshop on warm pools, show them).
@@ -16,23 +16,23 @@ pub struct Activity {
     /// When it began.
     pub started: DateTime<Utc>,
     /// How it stands.
-    pub stands: Standing,
+    pub status: ActivityStatus,
 }
 
 /// How a scaling activity stands (Auto Scaling API reference, Activity).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum ActivityStatus {
     /// It is neither done nor given up: `MidLifecycleAction` while a hook is waited for.
-    Open,
+    InProgress,
     /// It is done: `Successful`.
-    Done,
+    Successful,
     /// It was given up: `Cancelled` where a hook ended with `ABANDON`, or `Failed`.
-    GivenUp,
+    Unsuccessful,
 }
 
 /// One wait of one instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Run {
+pub struct LifecycleWait {
     /// Which instance.
     pub instance: InstanceId,
     /// For which hook it waits.
@@ -43,39 +43,43 @@ pub struct Run {
 
 /// What the group's scaling activities say of an instance's life so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Past {
+pub struct History {
     /// Its launch was given up.
-    pub is_refused: bool,
+    pub launch_was_abandoned: bool,
     /// Something of it succeeded that may have let it serve.
     pub may_have_served: bool,
 }
 
-impl Past {
+impl History {
     /// What the group's newest activities say. There may have been more.
-    pub fn of(instance: &InstanceId, activities: &[Activity]) -> Self {
-        let is_any = |what: fn(&Activity) -> bool| {
+    pub fn of(instance: &InstanceId, activities: &[ScalingActivity]) -> Self {
+        let is_any = |what: fn(&ScalingActivity) -> bool| {
             activities
                 .iter()
                 .any(|activity| activity.names(instance) && what(activity))
         };
         Self {
-            is_refused: is_any(Activity::says_that_a_launch_was_given_up),
-            may_have_served: is_any(Activity::may_have_led_to_service),
+            launch_was_abandoned: is_any(ScalingActivity::says_that_a_launch_was_given_up),
+            may_have_served: is_any(ScalingActivity::may_have_led_to_service),
         }
     }
 }
 
-impl Run {
+impl LifecycleWait {
     /// The run that this wait is, by the group's newest activities; `None` if no open one names the
     /// instance. If several do, the wait began with the last.
-    pub fn of(instance: &InstanceId, wait: Wait, activities: &[Activity]) -> Option<Self> {
+    pub fn of(
+        instance: &InstanceId,
+        state: WaitState,
+        activities: &[ScalingActivity],
+    ) -> Option<Self> {
         let open = activities
             .iter()
             .filter(|activity| activity.is_open_of(instance));
         let began = open.map(|activity| activity.started).max()?;
         Some(Self {
             instance: instance.clone(),
-            direction: wait.direction(),
+            direction: state.direction(),
             began,
         })
     }
@@ -108,10 +112,10 @@ impl Run {
     }
 }
 
-impl Activity {
+impl ScalingActivity {
     /// Whether it is what this instance waits in.
     pub fn is_open_of(&self, instance: &InstanceId) -> bool {
-        self.stands == Standing::Open && self.names(instance)
+        self.status == ActivityStatus::InProgress && self.names(instance)
     }
 
     fn names(&self, instance: &InstanceId) -> bool {
@@ -129,16 +133,20 @@ impl Activity {
     /// have let it serve before.
     fn says_that_a_launch_was_given_up(&self) -> bool {
         let is_launch = self.description.starts_with("Launching ");
-        match self.stands {
-            Standing::GivenUp => is_launch && self.description.contains("Lifecycle Action"),
-            Standing::Open => !is_launch && self.cause.contains("in response to a launch failure"),
-            Standing::Done => false,
+        match self.status {
+            ActivityStatus::Unsuccessful => {
+                is_launch && self.description.contains("Lifecycle Action")
+            }
+            ActivityStatus::InProgress => {
+                !is_launch && self.cause.contains("in response to a launch failure")
+            }
+            ActivityStatus::Successful => false,
         }
     }
 
     /// Whatever succeeded, unless it is known not to.
     fn may_have_led_to_service(&self) -> bool {
-        self.stands == Standing::Done
+        self.status == ActivityStatus::Successful
             && !self
                 .description
                 .starts_with("Launching a new EC2 instance into warm pool")

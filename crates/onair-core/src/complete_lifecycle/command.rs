@@ -1,13 +1,13 @@
 //! The commands that instances run, and how they stand.
 
 use super::{Direction, Launch, Terminate};
-use super::{Fleet, PLAYBOOK_DOCUMENT, PLAYBOOK_FOLDER, Run};
+use super::{Fleet, LifecycleWait, PLAYBOOK_DOCUMENT, PLAYBOOK_FOLDER};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
 /// A command to be sent to one instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Order {
+pub struct CommandRequest {
     /// The SSM document.
     pub document: String,
     /// The document's parameters.
@@ -16,23 +16,23 @@ pub struct Order {
     pub comment: String,
 }
 
-impl Order {
+impl CommandRequest {
     /// What is to be run before this instance goes on; `None` where the direction is not ours.
-    pub fn of(fleet: &Fleet, run: &Run) -> Option<Self> {
-        let (document, parameters) = match run.direction {
+    pub fn of(fleet: &Fleet, wait: &LifecycleWait) -> Option<Self> {
+        let (document, parameters) = match wait.direction {
             Direction::Launch => (
                 PLAYBOOK_DOCUMENT.to_owned(),
                 fleet.launch.as_ref().map(Launch::parameters)?,
             ),
             Direction::Terminate => {
                 let terminate = fleet.terminate.as_ref()?;
-                (terminate.document.clone(), terminate.parameters(run))
+                (terminate.document.clone(), terminate.parameters(wait))
             }
         };
         Some(Self {
             document,
             parameters,
-            comment: run.comment(),
+            comment: wait.comment(),
         })
     }
 }
@@ -77,10 +77,10 @@ impl Launch {
 }
 
 impl Terminate {
-    fn parameters(&self, run: &Run) -> Vec<(&'static str, String)> {
+    fn parameters(&self, wait: &LifecycleWait) -> Vec<(&'static str, String)> {
         vec![
             ("Bucket", self.bucket.clone()),
-            ("Prefix", run.log_prefix()),
+            ("Prefix", wait.log_prefix()),
             ("Directory", self.directory.clone()),
         ]
     }
@@ -88,7 +88,7 @@ impl Terminate {
 
 /// A command that was sent, as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sent {
+pub struct Command {
     /// SSM's id of it.
     pub id: String,
     /// The comment that it was sent with.
@@ -96,12 +96,12 @@ pub struct Sent {
     /// When it was asked for.
     pub requested: DateTime<Utc>,
     /// How it stands as a whole.
-    pub state: State,
+    pub status: CommandStatus,
 }
 
 /// How a command, or a step of it, stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub enum CommandStatus {
     /// It is under way, or about to be.
     Running,
     /// It is done.
@@ -113,7 +113,7 @@ pub enum State {
     },
 }
 
-impl State {
+impl CommandStatus {
     /// The meaning of a status and of its details (SSM User Guide, "Understanding command
     /// statuses"). What is not known is under way.
     pub fn of(status: &str, details: Option<&str>) -> Self {
@@ -132,29 +132,33 @@ impl State {
 
 /// The step that tells the result, as `GetCommandInvocation` has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct StepResult {
     /// How it stands.
-    pub state: State,
+    pub status: CommandStatus,
     /// Its first 24,000 characters.
     pub stdout: String,
 }
 
 /// A run's commands.
 #[derive(Debug, Clone, Copy)]
-pub struct Own<'a> {
+pub struct WaitCommands<'a> {
     /// The one that decides: the oldest, if several invocations sent one at the same moment.
-    pub first: &'a Sent,
+    pub first: &'a Command,
     /// Another one is under way.
-    pub others_run: bool,
+    pub is_another_running: bool,
 }
 
-impl<'a> Own<'a> {
+impl<'a> WaitCommands<'a> {
     /// The run's among those that are listed; `None` if there is none.
-    pub fn of(run: &Run, listed: &'a [Sent]) -> Option<Self> {
-        let comment = run.comment();
+    pub fn of(wait: &LifecycleWait, listed: &'a [Command]) -> Option<Self> {
+        let comment = wait.comment();
         let ours = || listed.iter().filter(|sent| sent.comment == comment);
         let first = ours().min_by(|a, b| (a.requested, &a.id).cmp(&(b.requested, &b.id)))?;
-        let others_run = ours().any(|sent| sent.id != first.id && sent.state == State::Running);
-        Some(Self { first, others_run })
+        let is_another_running =
+            ours().any(|sent| sent.id != first.id && sent.status == CommandStatus::Running);
+        Some(Self {
+            first,
+            is_another_running,
+        })
     }
 }

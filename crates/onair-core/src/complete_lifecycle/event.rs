@@ -11,20 +11,20 @@ pub use crate::event::BadEvent;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// Where to look.
-    pub look: Look,
+    pub scope: Scope,
     /// The event itself asks for the plan only.
     pub dry_run: bool,
 }
 
 /// Where to look.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Look {
+pub enum Scope {
     /// At this instance.
-    At(InstanceId),
+    Instance(InstanceId),
     /// At all that wait.
-    Everywhere,
+    Group,
     /// Nowhere: the event is not for us.
-    Nowhere {
+    Ignored {
         /// Why not.
         why: String,
     },
@@ -83,27 +83,27 @@ pub fn decode(event: &Value, fleet: &Fleet) -> Result<Request, BadEvent> {
                 .to_owned(),
         ));
     }
-    let nowhere = |why: &str| Look::Nowhere {
+    let ignored = |why: &str| Scope::Ignored {
         why: why.to_owned(),
     };
-    let look = match (source.as_str(), detail_type.as_str()) {
+    let scope = match (source.as_str(), detail_type.as_str()) {
         _ if by_hand => match onair.instance {
-            None => Look::Everywhere,
-            Some(instance) => Look::At(id("onair.instance", &instance)?),
+            None => Scope::Group,
+            Some(instance) => Scope::Instance(id("onair.instance", &instance)?),
         },
-        ("aws.events", "Scheduled Event") => Look::Everywhere,
+        ("aws.events", "Scheduled Event") => Scope::Group,
         ("aws.autoscaling", kind) => match direction(kind) {
-            None => nowhere("an event of Auto Scaling that is no lifecycle action"),
+            None => ignored("an event of Auto Scaling that is no lifecycle action"),
             Some(direction) => {
                 let detail: ActionDetail = read(&format!("the detail of an {kind}"), &detail)?;
                 match () {
                     () if detail.group != fleet.group => {
-                        nowhere("another group's lifecycle action")
+                        ignored("another group's lifecycle action")
                     }
                     () if fleet.hook(direction) != Some(detail.hook.as_str()) => {
-                        nowhere("a lifecycle action of another hook")
+                        ignored("a lifecycle action of another hook")
                     }
-                    () => Look::At(id("EC2InstanceId", &detail.instance)?),
+                    () => Scope::Instance(id("EC2InstanceId", &detail.instance)?),
                 }
             }
         },
@@ -116,18 +116,18 @@ pub fn decode(event: &Value, fleet: &Fleet) -> Result<Request, BadEvent> {
                 .flatten()
                 .any(|(document, _)| document == detail.document);
             match () {
-                () if !is_ours => nowhere("a command of another document"),
+                () if !is_ours => ignored("a command of another document"),
                 // A machine that is no EC2 instance.
                 () if detail.instance.starts_with("mi-") => {
-                    nowhere("a command on a machine outside EC2")
+                    ignored("a command on a machine outside EC2")
                 }
-                () => Look::At(id("instance-id", &detail.instance)?),
+                () => Scope::Instance(id("instance-id", &detail.instance)?),
             }
         }
-        _ => nowhere("an event that says nothing of an instance that waits"),
+        _ => ignored("an event that says nothing of an instance that waits"),
     };
     Ok(Request {
-        look,
+        scope,
         dry_run: onair.dry_run,
     })
 }

@@ -2,8 +2,8 @@
 
 use super::recap::is_cut_off;
 use super::{
-    Direction, Fleet, Order, Own, Past, Recap, Receipt, Rule, Run, SavedFile, Sent, State, Step,
-    Wait,
+    Command, CommandRequest, CommandStatus, Direction, Fleet, History, LifecycleWait, PlayRecap,
+    Receipt, Rule, SavedFile, StepResult, WaitCommands, WaitState,
 };
 use super::{recap, receipt};
 
@@ -11,29 +11,29 @@ use super::{recap, receipt};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     /// This command.
-    Send(Order),
+    Send(CommandRequest),
     /// Its end: the hook is asked to wait on.
     Heartbeat,
     /// A look at what S3 has of the logs; then [`verified`].
     Verify(Receipt),
     /// The hook's end.
-    Complete(Verdict),
+    Complete(Completion),
     /// Nothing, until a person has looked.
     Held(String),
 }
 
 /// How a hook ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
+pub struct Completion {
     /// `CONTINUE`, else `ABANDON`.
     pub goes_on: bool,
     /// In words.
     pub why: String,
     /// What the playbook did.
-    pub recap: Option<Recap>,
+    pub recap: Option<PlayRecap>,
 }
 
-impl Verdict {
+impl Completion {
     fn go_on(why: impl Into<String>) -> Self {
         Self {
             goes_on: true,
@@ -58,120 +58,129 @@ impl Verdict {
 
 /// What is known of an instance that waits.
 #[derive(Debug, Clone, Copy)]
-pub struct Seen<'a> {
+pub struct Observed<'a> {
     /// What it waits in.
-    pub wait: Wait,
+    pub state: WaitState,
     /// Its group lets instances return to its warm pool (`ReuseOnScaleIn`).
     pub returns: bool,
     /// What it did before.
-    pub past: Past,
+    pub history: History,
     /// This wait of it, if an open activity tells when it began.
-    pub run: Option<&'a Run>,
+    pub wait: Option<&'a LifecycleWait>,
     /// The run's own commands, if there are any.
-    pub commands: Option<Own<'a>>,
+    pub commands: Option<WaitCommands<'a>>,
     /// What SSM has of the first command's result, which may not be there yet.
-    pub step: Option<&'a Step>,
+    pub step: Option<&'a StepResult>,
 }
 
 /// What comes next for an instance of which this is known; `None` where the hook that it waits for
 /// is not ours.
-pub fn next(fleet: &Fleet, seen: Seen<'_>) -> Option<Next> {
-    let Seen {
-        wait,
+pub fn next(fleet: &Fleet, seen: Observed<'_>) -> Option<Next> {
+    let Observed {
+        state,
         returns,
-        past,
-        run,
+        history,
+        wait,
         commands,
         step,
     } = seen;
-    if wait.is_warm() && (returns || past.may_have_served) {
+    if state.is_warm() && (returns || history.may_have_served) {
         let why = "its group lets instances return to the warm pool, or did (ReuseOnScaleIn), so that it cannot be told \
                    whether it has served, and which hook it waits for";
         return Some(Next::Held(why.to_owned()));
     }
-    fleet.hook(wait.direction())?;
-    let goes_on = |why: &str| Some(Next::Complete(Verdict::go_on(why)));
-    if !wait.takes_a_command() {
+    fleet.hook(state.direction())?;
+    let goes_on = |why: &str| Some(Next::Complete(Completion::go_on(why)));
+    if !state.needs_command() {
         return goes_on("it leaves the warm pool, and has served nobody");
     }
-    let Some(run) = run else {
+    let Some(wait) = wait else {
         let why = "no scaling activity in progress names it, so that no command can be told to be its own";
         return Some(Next::Held(why.to_owned()));
     };
-    if wait == Wait::Terminate && past.is_refused && !past.may_have_served && !returns {
+    if state == WaitState::Terminating
+        && history.launch_was_abandoned
+        && !history.may_have_served
+        && !returns
+    {
         return goes_on("its launch was given up: it has served nobody, and has no logs");
     }
-    let Some(Own { first, others_run }) = commands else {
-        return Order::of(fleet, run).map(Next::Send);
+    let Some(WaitCommands {
+        first,
+        is_another_running,
+    }) = commands
+    else {
+        return CommandRequest::of(fleet, wait).map(Next::Send);
     };
     let stdout = step.map(|step| step.stdout.as_str()).unwrap_or_default();
-    Some(match (state(first, step), run.direction) {
-        (State::Running, _) => Next::Heartbeat,
+    Some(match (status(first, step), wait.direction) {
+        (CommandStatus::Running, _) => Next::Heartbeat,
         // It must not serve while a playbook works on it.
-        (State::Success, Direction::Launch) if others_run => Next::Heartbeat,
-        (State::Success, Direction::Launch) => {
+        (CommandStatus::Success, Direction::Launch) if is_another_running => Next::Heartbeat,
+        (CommandStatus::Success, Direction::Launch) => {
             Next::Complete(judge(fleet.launch.as_ref()?.rule, stdout))
         }
-        (State::Success, Direction::Terminate) => match receipt(stdout) {
+        (CommandStatus::Success, Direction::Terminate) => match receipt(stdout) {
             Ok(receipt) => Next::Verify(receipt),
-            Err(why) => Next::Complete(Verdict::abandon(why)),
+            Err(why) => Next::Complete(Completion::abandon(why)),
         },
-        (State::Failed { details }, Direction::Launch) => {
+        (CommandStatus::Failed { details }, Direction::Launch) => {
             let why = format!("the playbook's command ended without success: {details}");
-            Next::Complete(Verdict {
+            Next::Complete(Completion {
                 recap: recap(stdout),
-                ..Verdict::abandon(why)
+                ..Completion::abandon(why)
             })
         }
-        (State::Failed { details }, Direction::Terminate) => Next::Complete(Verdict::abandon(
-            format!("the command that saves the logs ended without success: {details}"),
-        )),
+        (CommandStatus::Failed { details }, Direction::Terminate) => {
+            Next::Complete(Completion::abandon(format!(
+                "the command that saves the logs ended without success: {details}"
+            )))
+        }
     })
 }
 
 /// The command's and the step's state are told apart from each other, and each may be ahead. A
 /// failure of either is one; a success is that of both, since the step is not all of its document.
-fn state(command: &Sent, step: Option<&Step>) -> State {
-    match (&command.state, step.map(|step| &step.state)) {
-        (failed @ State::Failed { .. }, _) | (_, Some(failed @ State::Failed { .. })) => {
-            failed.clone()
-        }
-        (State::Success, Some(State::Success)) => State::Success,
-        _ => State::Running,
+fn status(command: &Command, step: Option<&StepResult>) -> CommandStatus {
+    match (&command.status, step.map(|step| &step.status)) {
+        (failed @ CommandStatus::Failed { .. }, _)
+        | (_, Some(failed @ CommandStatus::Failed { .. })) => failed.clone(),
+        (CommandStatus::Success, Some(CommandStatus::Success)) => CommandStatus::Success,
+        _ => CommandStatus::Running,
     }
 }
 
 /// An exit code of 0 says that nothing failed, too, but not that anything was done, nor that
 /// nothing changed.
-fn judge(rule: Rule, stdout: &str) -> Verdict {
+fn judge(rule: Rule, stdout: &str) -> Completion {
     match recap(stdout) {
         Some(recap) => match rule.judge(&recap) {
-            Ok(()) => Verdict {
+            Ok(()) => Completion {
                 recap: Some(recap),
-                ..Verdict::go_on("the playbook passed")
+                ..Completion::go_on("the playbook passed")
             },
-            Err(why) => Verdict {
+            Err(why) => Completion {
                 recap: Some(recap),
-                ..Verdict::abandon(why)
+                ..Completion::abandon(why)
             },
         },
-        None if rule == Rule::NothingFailed && is_cut_off(stdout) => Verdict::go_on(
+        None if rule == Rule::NothingFailed && is_cut_off(stdout) => Completion::go_on(
             "the playbook ended well; its output is longer than SSM keeps, and its recap is lost",
         ),
-        None => Verdict::abandon("the output of the playbook has no recap"),
+        None => Completion::abandon("the output of the playbook has no recap"),
     }
 }
 
 /// How a hook ends whose logs S3 was asked for: `Ok` are the files, `Err` what is wrong.
-pub fn verified(found: Result<&[SavedFile], &str>) -> Verdict {
+pub fn verified(found: Result<&[SavedFile], &str>) -> Completion {
     match found {
         Ok(files) => {
             let bytes: u64 = files.iter().map(|file| file.bytes).sum();
-            Verdict::go_on(format!(
+            Completion::go_on(format!(
                 "{} files of logs with {bytes} bytes are in S3",
                 files.len()
             ))
         }
-        Err(why) => Verdict::abandon(format!("the logs cannot be verified: {why}")),
+        Err(why) => Completion::abandon(format!("the logs cannot be verified: {why}")),
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 /// The sum of a playbook's recap over its hosts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Recap {
+pub struct PlayRecap {
     /// Hosts that the playbook ran on: one, or it ran on nothing.
     pub hosts: u64,
     /// Tasks that are as they should be, changed or not.
@@ -28,8 +28,8 @@ pub enum Rule {
 
 impl Rule {
     /// `Err` says what is against it.
-    pub(super) fn judge(self, recap: &Recap) -> Result<(), String> {
-        let Recap {
+    pub(super) fn judge(self, recap: &PlayRecap) -> Result<(), String> {
+        let PlayRecap {
             hosts,
             changed,
             unreachable,
@@ -61,12 +61,12 @@ pub(super) fn is_cut_off(stdout: &str) -> bool {
 /// The last recap of an output. A recap is the line `PLAY RECAP ***` and a line `host : ok=3
 /// changed=1 …` for each host (Ansible's default callback). `None` if there is none, or if a line
 /// of it is not such a line: it may be cut off.
-pub fn recap(stdout: &str) -> Option<Recap> {
+pub fn recap(stdout: &str) -> Option<PlayRecap> {
     let lines: Vec<&str> = stdout.lines().collect();
     let start = lines
         .iter()
         .rposition(|line| line.starts_with("PLAY RECAP *"))?;
-    let mut recap = Recap::default();
+    let mut recap = PlayRecap::default();
     for line in lines[start + 1..]
         .iter()
         .take_while(|line| !line.trim().is_empty())
