@@ -5,7 +5,7 @@
 //! when ([`LifecycleWait`]), which command of ours is on them since then ([`LifecycleWait::comment`] tells it), what
 //! came of it ([`recap()`], [`check`]); and what follows is [`next`].
 
-mod action;
+mod activity;
 mod command;
 mod event;
 mod manifest;
@@ -13,7 +13,7 @@ mod names;
 mod plan;
 mod recap;
 
-pub use action::{ActivityStatus, History, LifecycleWait, ScalingActivity};
+pub use activity::{ActivityStatus, History, LifecycleWait, ScalingActivity};
 pub use command::{Command, CommandRequest, CommandStatus, StepResult, WaitCommands};
 pub use event::{BadEvent, Request, Scope, decode};
 pub use manifest::{Receipt, SavedFile, check, receipt};
@@ -21,7 +21,7 @@ pub use names::{
     InstanceId, is_bucket, is_directory, is_document, is_hook, is_playbook, is_variables,
 };
 pub use plan::{Completion, Next, Observed, next, verified};
-pub use recap::{PlayRecap, Rule, recap};
+pub use recap::{PassRule, PlayRecap, recap};
 
 /// The document of AWS that runs a playbook on an instance.
 pub const PLAYBOOK_DOCUMENT: &str = "AWS-ApplyAnsiblePlaybooks";
@@ -37,18 +37,18 @@ pub const PLAYBOOK_FOLDER: &str = "ansible/";
 
 /// Which group is looked after, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fleet {
+pub struct FleetPolicy {
     /// The Auto Scaling group's name.
     pub group: String,
     /// What is done before an instance serves; `None` where launches are not ours.
-    pub launch: Option<Launch>,
+    pub launch: Option<LaunchPolicy>,
     /// What is done before an instance goes; `None` where terminations are not ours.
-    pub terminate: Option<Terminate>,
+    pub terminate: Option<TerminatePolicy>,
 }
 
 /// What is done before an instance serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Launch {
+pub struct LaunchPolicy {
     /// The launch hook's name.
     pub hook: String,
     /// The bucket with the playbook, below [`PLAYBOOK_FOLDER`].
@@ -60,7 +60,7 @@ pub struct Launch {
     /// Look only whether the playbook would change anything.
     pub check_mode: bool,
     /// When an instance passes.
-    pub rule: Rule,
+    pub rule: PassRule,
     /// How long the playbook may run.
     pub timeout_seconds: u32,
     /// `k=v k=v`, for the playbook; may be empty.
@@ -69,7 +69,7 @@ pub struct Launch {
 
 /// What is done before an instance goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Terminate {
+pub struct TerminatePolicy {
     /// The terminate hook's name.
     pub hook: String,
     /// The bucket for access logs.
@@ -157,7 +157,7 @@ impl WaitState {
     }
 }
 
-impl Fleet {
+impl FleetPolicy {
     /// The name of this direction's hook; `None` where the direction is not ours.
     pub fn hook(&self, direction: Direction) -> Option<&str> {
         match direction {

@@ -2,27 +2,27 @@
 
 use chrono::{DateTime, Utc};
 use onair_core::complete_lifecycle::{
-    ActivityStatus, Command, CommandRequest, CommandStatus, Completion, Direction, Fleet, History,
-    InstanceId, Launch, LifecycleWait, Next, Observed, Rule, ScalingActivity, StepResult,
-    Terminate, WaitCommands, WaitState, check, is_bucket, is_directory, is_document, is_hook,
-    is_playbook, is_variables, next, recap, receipt,
+    ActivityStatus, Command, CommandRequest, CommandStatus, Completion, Direction, FleetPolicy,
+    History, InstanceId, LaunchPolicy, LifecycleWait, Next, Observed, PassRule, ScalingActivity,
+    StepResult, TerminatePolicy, WaitCommands, WaitState, check, is_bucket, is_directory,
+    is_document, is_hook, is_playbook, is_variables, next, recap, receipt,
 };
 use proptest::prelude::*;
 
-pub(crate) fn fleet() -> Fleet {
-    Fleet {
+pub(crate) fn fleet() -> FleetPolicy {
+    FleetPolicy {
         group: "web".to_owned(),
-        launch: Some(Launch {
+        launch: Some(LaunchPolicy {
             hook: "onair-launch".to_owned(),
             bucket: "fleet-bucket".to_owned(),
             region: "us-west-2".to_owned(),
             playbook: "web.yml".to_owned(),
             check_mode: false,
-            rule: Rule::NothingFailed,
+            rule: PassRule::NothingFailed,
             timeout_seconds: 1800,
             extra_variables: String::new(),
         }),
-        terminate: Some(Terminate {
+        terminate: Some(TerminatePolicy {
             hook: "onair-terminate".to_owned(),
             bucket: "fleet-bucket".to_owned(),
             document: "onair-logs".to_owned(),
@@ -198,17 +198,18 @@ fn what_comes_next_follows_from_wait_command_and_result() {
 
 #[test]
 fn a_direction_without_a_hook_is_not_ours() {
-    let without_launch = Fleet {
+    let without_launch = FleetPolicy {
         launch: None,
         ..fleet()
     };
-    let without_terminate = Fleet {
+    let without_terminate = FleetPolicy {
         terminate: None,
         ..fleet()
     };
     for state in WaitState::ALL {
         let wait = wait(state.direction(), 0);
-        let ours = |fleet: &Fleet| next(fleet, seen(state, Some(&wait), None, None)).is_some();
+        let ours =
+            |fleet: &FleetPolicy| next(fleet, seen(state, Some(&wait), None, None)).is_some();
         let is_launch = state.direction() == Direction::Launch;
         assert_eq!(
             (ours(&without_launch), ours(&without_terminate)),
@@ -259,11 +260,11 @@ fn only_the_runs_own_command_counts_and_of_several_the_oldest() {
 fn where_instances_return_to_the_warm_pool_nothing_is_done_on_its_ways() {
     for fleet in [
         fleet(),
-        Fleet {
+        FleetPolicy {
             launch: None,
             ..fleet()
         },
-        Fleet {
+        FleetPolicy {
             terminate: None,
             ..fleet()
         },

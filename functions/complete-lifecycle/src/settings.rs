@@ -1,6 +1,6 @@
 use onair_core::complete_lifecycle::{
-    Fleet, Launch, Rule, Terminate, is_bucket, is_directory, is_document, is_hook, is_playbook,
-    is_variables,
+    FleetPolicy, LaunchPolicy, PassRule, TerminatePolicy, is_bucket, is_directory, is_document,
+    is_hook, is_playbook, is_variables,
 };
 use onair_lambda::{Accepts, Environment, Error};
 
@@ -8,7 +8,7 @@ use onair_lambda::{Accepts, Environment, Error};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Everything that decisions depend on.
-    pub fleet: Fleet,
+    pub fleet: FleetPolicy,
     /// `DRY_RUN=true`: plan only, for every event.
     pub dry_run: bool,
 }
@@ -62,7 +62,7 @@ impl Settings {
             ));
         }
         Ok(Self {
-            fleet: Fleet {
+            fleet: FleetPolicy {
                 group,
                 launch,
                 terminate,
@@ -72,14 +72,14 @@ impl Settings {
     }
 }
 
-fn launch(env: &Environment, hook: String) -> Result<Launch, Error> {
+fn launch(env: &Environment, hook: String) -> Result<LaunchPolicy, Error> {
     let playbook = env.optional("PLAYBOOK_FILE", PLAYBOOK)?;
     let variables = env.optional("EXTRA_VARIABLES", VARIABLES)?;
     let rules = [
-        ("failed=0", Rule::NothingFailed),
-        ("changed=0", Rule::NothingChanged),
+        ("failed=0", PassRule::NothingFailed),
+        ("changed=0", PassRule::NothingChanged),
     ];
-    Ok(Launch {
+    Ok(LaunchPolicy {
         hook,
         bucket: env.required("PLAYBOOK_BUCKET", BUCKET)?,
         region: env.required("AWS_REGION", REGION)?,
@@ -91,9 +91,9 @@ fn launch(env: &Environment, hook: String) -> Result<Launch, Error> {
     })
 }
 
-fn terminate(env: &Environment, hook: String) -> Result<Terminate, Error> {
+fn terminate(env: &Environment, hook: String) -> Result<TerminatePolicy, Error> {
     let directory = env.optional("LOG_DIRECTORY", DIRECTORY)?;
-    Ok(Terminate {
+    Ok(TerminatePolicy {
         hook,
         bucket: env.required("LOG_BUCKET", BUCKET)?,
         document: env.required("LOG_DOCUMENT", DOCUMENT)?,

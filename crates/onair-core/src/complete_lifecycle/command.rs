@@ -1,7 +1,7 @@
 //! The commands that instances run, and how they stand.
 
-use super::{Direction, Launch, Terminate};
-use super::{Fleet, LifecycleWait, PLAYBOOK_DOCUMENT, PLAYBOOK_FOLDER};
+use super::{Direction, LaunchPolicy, TerminatePolicy};
+use super::{FleetPolicy, LifecycleWait, PLAYBOOK_DOCUMENT, PLAYBOOK_FOLDER};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
@@ -18,11 +18,11 @@ pub struct CommandRequest {
 
 impl CommandRequest {
     /// What is to be run before this instance goes on; `None` where the direction is not ours.
-    pub fn of(fleet: &Fleet, wait: &LifecycleWait) -> Option<Self> {
+    pub fn of(fleet: &FleetPolicy, wait: &LifecycleWait) -> Option<Self> {
         let (document, parameters) = match wait.direction {
             Direction::Launch => (
                 PLAYBOOK_DOCUMENT.to_owned(),
-                fleet.launch.as_ref().map(Launch::parameters)?,
+                fleet.launch.as_ref().map(LaunchPolicy::parameters)?,
             ),
             Direction::Terminate => {
                 let terminate = fleet.terminate.as_ref()?;
@@ -37,7 +37,7 @@ impl CommandRequest {
     }
 }
 
-impl Launch {
+impl LaunchPolicy {
     /// The agent reads region, bucket and key from a path-style address, and a key that ends in a
     /// slash is a folder (amazon-ssm-agent, `agent/s3util/s3uri.go`,
     /// `agent/plugins/downloadcontent`). It takes China's domain as well.
@@ -76,7 +76,7 @@ impl Launch {
     }
 }
 
-impl Terminate {
+impl TerminatePolicy {
     fn parameters(&self, wait: &LifecycleWait) -> Vec<(&'static str, String)> {
         vec![
             ("Bucket", self.bucket.clone()),

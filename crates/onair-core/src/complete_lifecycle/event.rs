@@ -1,6 +1,6 @@
 //! What tells to look: events of Auto Scaling and of SSM, the schedule, and people.
 
-use super::{Direction, Fleet, InstanceId};
+use super::{Direction, FleetPolicy, InstanceId};
 use crate::event::{Sent, read, sent};
 use serde::Deserialize;
 use serde_json::Value;
@@ -68,7 +68,7 @@ struct InvocationDetail {
 /// # Errors
 ///
 /// Anything that is not such an event.
-pub fn decode(event: &Value, fleet: &Fleet) -> Result<Request, BadEvent> {
+pub fn decode(event: &Value, fleet: &FleetPolicy) -> Result<Request, BadEvent> {
     let Sent {
         source,
         detail_type,

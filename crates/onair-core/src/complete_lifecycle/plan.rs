@@ -2,8 +2,8 @@
 
 use super::recap::is_cut_off;
 use super::{
-    Command, CommandRequest, CommandStatus, Direction, Fleet, History, LifecycleWait, PlayRecap,
-    Receipt, Rule, SavedFile, StepResult, WaitCommands, WaitState,
+    Command, CommandRequest, CommandStatus, Direction, FleetPolicy, History, LifecycleWait,
+    PassRule, PlayRecap, Receipt, SavedFile, StepResult, WaitCommands, WaitState,
 };
 use super::{recap, receipt};
 
@@ -75,7 +75,7 @@ pub struct Observed<'a> {
 
 /// What comes next for an instance of which this is known; `None` where the hook that it waits for
 /// is not ours.
-pub fn next(fleet: &Fleet, seen: Observed<'_>) -> Option<Next> {
+pub fn next(fleet: &FleetPolicy, seen: Observed<'_>) -> Option<Next> {
     let Observed {
         state,
         returns,
@@ -152,7 +152,7 @@ fn status(command: &Command, step: Option<&StepResult>) -> CommandStatus {
 
 /// An exit code of 0 says that nothing failed, too, but not that anything was done, nor that
 /// nothing changed.
-fn judge(rule: Rule, stdout: &str) -> Completion {
+fn judge(rule: PassRule, stdout: &str) -> Completion {
     match recap(stdout) {
         Some(recap) => match rule.judge(&recap) {
             Ok(()) => Completion {
@@ -164,7 +164,7 @@ fn judge(rule: Rule, stdout: &str) -> Completion {
                 ..Completion::abandon(why)
             },
         },
-        None if rule == Rule::NothingFailed && is_cut_off(stdout) => Completion::go_on(
+        None if rule == PassRule::NothingFailed && is_cut_off(stdout) => Completion::go_on(
             "the playbook ended well; its output is longer than SSM keeps, and its recap is lost",
         ),
         None => Completion::abandon("the output of the playbook has no recap"),

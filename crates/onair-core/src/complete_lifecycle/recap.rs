@@ -19,14 +19,14 @@ pub struct PlayRecap {
 
 /// When an instance passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rule {
+pub enum PassRule {
     /// Nothing failed, and the host was reached.
     NothingFailed,
     /// That, and nothing was, or would be, changed.
     NothingChanged,
 }
 
-impl Rule {
+impl PassRule {
     /// `Err` says what is against it.
     pub(super) fn judge(self, recap: &PlayRecap) -> Result<(), String> {
         let PlayRecap {
