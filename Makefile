@@ -1,7 +1,7 @@
-# Each target works after a clone. Python, npm and Cargo tools are pinned; Debian's packages are not. Python's programs go
-# into virtual environments below target/. Cargo's programs take minutes to compile, so they go below Cargo's own folder,
-# where the next clone finds them. Debian's packages are installed only if they are missing, and only by root (the pipelines)
-# or where sudo needs no password; otherwise the missing package is named.
+# Each target works after a clone. Python, npm and Cargo tools are pinned; Debian packages are not. Python programs are
+# installed in virtual environments below target/. Cargo programs take minutes to compile, so they are installed below
+# Cargo's own folder, where the next clone finds them. Debian packages are installed only if they are missing, and only by
+# root (the pipelines) or where sudo needs no password; otherwise an error names the missing package.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -21,22 +21,22 @@ BUILT := $(or $(CARGO_TARGET_DIR),target)
 FEATURES := $(shell sed -n '/^\[features\]/,/^$$/s/^\([a-z0-9]*\) = .*/\1/p' crates/onair-aws/Cargo.toml)
 FUNCTIONS := $(addprefix --package ,$(notdir $(wildcard functions/*)))
 
-# What was answered when it was deployed first, else the machine's own processor.
+# The answer of the first deployment, else the machine's own processor.
 DEPLOYED := $(shell sed -n 's/^parameter_overrides.*Architecture=[\\"]*\([a-z0-9_]*\).*/\1/p' samconfig.toml)
 ARCHITECTURE ?= $(or $(DEPLOYED),$(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64))
-# Seconds for each kind of input.
+# Seconds per kind of input.
 FUZZ_SECONDS ?= 60
-# Shortens a release build at the cost of speed and size. `make build` (for Lambda) takes it only with QUICK=1, and
-# `make deploy` and `make nightly` never.
+# Shortens a release build at the cost of speed and size. `make build` (for Lambda) uses it only with QUICK=1;
+# `make deploy` and `make nightly` do not use it.
 QUICK_PROFILE := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=0
 
-# Debian puts nginx where only root looks.
+# Debian installs nginx in /usr/sbin, which is in the PATH of root only.
 export PATH := $(TOOLS)/$(CARGO_DENY)/bin:$(TOOLS)/$(CARGO_FUZZ)/bin:$(CURDIR)/$(VENV)/bin:$(PATH):/usr/sbin
 export SAM_CLI_TELEMETRY ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# rustup fetches the version that rust-toolchain.toml names. Where it may not, an installed toolchain of that version
-# under the name `stable` does as well.
+# rustup downloads the version that rust-toolchain.toml names. Without a network, an installed toolchain `stable` of the
+# same version is used instead.
 RUST := $(shell sed -n 's/^channel = "\([0-9.]*\)"/\1/p' rust-toolchain.toml)
 ifeq ($(and $(RUST),$(findstring $(RUST),$(shell rustup toolchain list 2> /dev/null))),)
 ifneq ($(findstring rustc $(RUST) ,$(shell RUSTUP_TOOLCHAIN=stable rustc --version 2> /dev/null)),)
@@ -44,66 +44,66 @@ export RUSTUP_TOOLCHAIN := stable
 endif
 endif
 
-# $(call need,COMMAND,PACKAGE): the command works, or Debian's package is installed and then it does.
+# $(call need,COMMAND,PACKAGE): checks that the command works, and installs the Debian package if not.
 need = @$(1) > /dev/null 2>&1 || $(call install,$(2))
 install = { [ "$$(id -u)" = 0 ] && root= || root="sudo -n"; command -v apt-get > /dev/null && $$root true 2> /dev/null \
-	|| { echo "make: '$(firstword $(1))' is missing: install it, or what your system calls it" >&2; exit 1; }; \
+	|| { echo "make: '$(firstword $(1))' is missing: install this Debian package, or its equivalent on your system" >&2; exit 1; }; \
 	$$root apt-get update -q && $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(1); }
 
 .PHONY: help demo test test-rust test-player test-python test-template second-opinions prove check audit fuzz nightly nightly-build nightly-roles nightly-kills nightly-fuzz bench lock build deploy invoke cc player player-page deploy-player origin ansible log-script script deploy-playbook
 
-help: ## Print this
+help: ## Print this list of targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
 		printf '  make %-16s %s\n' "$$target" "$$text"; done
 
-# With SERVE=1 no function has a part in it, and the player's page has.
+# SERVE=1 needs the player's page, and no function.
 SERVING := $(filter-out 0,$(SERVE))
 
-demo: cc $(if $(SERVING),player-page) ## See it work on this machine: loopback AWS, the real programs, the story line by line; SERVE=1: a live stream to watch
+demo: cc $(if $(SERVING),player-page) ## Run the demo on this machine, with the real programs and loopback AWS; SERVE=1: serve a live stream
 	$(call need,ffmpeg -version,ffmpeg)
 	cargo build --package demo --package onair $(if $(SERVING),,$(FUNCTIONS))
 	$(BUILT)/debug/demo $(if $(SERVING),--serve $(PLAYER_PAGE))
 
 test: test-rust test-player test-python test-template second-opinions ## Run every test: the five targets below
 
-# Stories wait for clocks and retries most of their time, so more of them run at once than there are processors.
-test-rust: cc player player-page origin ansible ## Rust tests; a real player, a real origin, a real Ansible
+# Stories mostly wait for clocks and retries, so more of them run at once than there are processors.
+test-rust: cc player player-page origin ansible ## Run the Rust tests, also those with a real player, origin and Ansible
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$(($$(nproc) * 2))} cargo test --workspace
 	cargo test --workspace --test player --test origin -- --ignored --test-threads 1
 
-test-player: cc player player-page ## The page and the demo's stream in Chromium
+test-player: cc player player-page ## Test the player's page and the demo's stream in Chromium
 	cargo build --package demo --package onair
 	node tests/player/page.mjs
 	node tests/player/demo.mjs $(BUILT)/debug/demo
 
-test-python: cc ansible $(VENV)/ready ## boto3 on the stand-in, the playbook, the SQL of the documents, the pipelines
+test-python: cc ansible $(VENV)/ready ## Test boto3 on the stand-in, the playbook, the SQL of the documents, the pipelines
 	cargo build --package stand-in --examples --package onair
 	ONAIR_PROGRAM=$(abspath $(BUILT)/debug/onair) python -m pytest tests/clients tests/ansible tests/athena tests/pipelines
 
-# The tests of one file run in one process: they share a stack.
-test-template: cc log-script $(VENV)/ready ## The template, and sam build of all functions
+# The tests of one file run in one process, because they share a stack.
+test-template: cc log-script $(VENV)/ready ## Test the template, and sam build of all functions
 	$(QUICK_PROFILE) python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope -m "build or not build" tests/template
 
-second-opinions: cc $(VENV)/ready ## Stories against moto, under the roles of the template
+second-opinions: cc $(VENV)/ready ## Run stories against moto, under the roles of the template
 	python tests/template/second_opinions.py
 
-prove: cc $(VENV)/ready ## The same, and record in tests/template/proven.json which statements are proven to be needed
+prove: cc $(VENV)/ready ## As second-opinions, and record the needed statements of the roles in tests/template/proven.json
 	python tests/template/second_opinions.py --write
 
-check: cc $(TOOLS)/$(CARGO_DENY)/ready ## Format, lints, licences and banned crates, documentation: nothing may be found
+check: cc $(TOOLS)/$(CARGO_DENY)/ready ## Check format, lints, licences, banned crates and documentation
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	@[ "$(words $(FEATURES))" -ge 6 ] || { echo "make: the features of onair-aws are not found" >&2; exit 1; }
+	@[ "$(words $(FEATURES))" -ge 6 ] || { echo "make: crates/onair-aws/Cargo.toml: found fewer than 6 features" >&2; exit 1; }
 	for feature in $(FEATURES); do \
 		cargo clippy --quiet --package onair-aws --features $$feature --locked -- -D warnings; done
 	cargo deny --locked check bans licenses sources
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
 
-audit: cc $(TOOLS)/$(CARGO_DENY)/ready ## Look for known vulnerabilities in the crates used: needs GitHub
+audit: cc $(TOOLS)/$(CARGO_DENY)/ready ## Check the crates for known vulnerabilities (needs access to GitHub)
 	cargo deny --locked check advisories
 
-# On stable Rust: coverage is a pass of LLVM that needs no nightly compiler, the sanitizers would (fuzz/src/lib.rs).
-fuzz: cc $(TOOLS)/$(CARGO_FUZZ)/ready ## Feed broken input to the core: make fuzz FUZZ_SECONDS=600
+# On stable Rust: coverage is an LLVM pass that needs no nightly compiler. Sanitizers would need one (fuzz/src/lib.rs).
+fuzz: cc $(TOOLS)/$(CARGO_FUZZ)/ready ## Fuzz the core with malformed input: make fuzz FUZZ_SECONDS=600
 	$(call need,c++ --version,g++)
 	@export $(QUICK_PROFILE) CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_OPT_LEVEL=3; \
 	options=(--sanitizer none --features libfuzzer); \
@@ -115,24 +115,24 @@ fuzz: cc $(TOOLS)/$(CARGO_FUZZ)/ready ## Feed broken input to the core: make fuz
 			-max_len=8192 -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 -verbosity=0 \
 			-artifact_prefix=fuzz/artifacts/$$1- > target/fuzz/$$1.log 2>&1 \
 			|| { grep -a -A2 panicked target/fuzz/$$1.log || true; tail -n 30 target/fuzz/$$1.log; \
-				echo "fuzz: repeat it: ONAIR_FUZZ_INPUT=$$1 cargo fuzz run $${options[*]} input fuzz/artifacts/$$1-..." >&2; return 1; }; \
-		sed -n "s/^stat::number_of_executed_units: */fuzz: $$1: nothing found in inputs tried: /p" target/fuzz/$$1.log; \
+				echo "fuzz: reproduce with: ONAIR_FUZZ_INPUT=$$1 cargo fuzz run $${options[*]} input fuzz/artifacts/$$1-..." >&2; return 1; }; \
+		sed -n "s/^stat::number_of_executed_units: */fuzz: $$1: no failure; inputs tried: /p" target/fuzz/$$1.log; \
 	}; \
 	mkdir -p fuzz/artifacts; running=(); failed=0; \
 	for folder in fuzz/seeds/*; do try $${folder##*/} & running+=($$!); done; \
 	for process in "$${running[@]}"; do wait $$process || failed=1; done; \
 	exit $$failed
 
-nightly: nightly-build nightly-roles nightly-kills nightly-fuzz ## What takes long: the true release build, every statement of the roles, publish-live killed 1,000 times beside ffmpeg, and 15 minutes of fuzzing per kind of input. Runs every night on GitHub
+nightly: nightly-build nightly-roles nightly-kills nightly-fuzz ## Run the slow checks: optimised release build, all statements of the roles, 1,000 kills of publish-live, 15 minutes of fuzzing per input
 
 nightly-build: cc $(VENV)/ready
 	python -m pytest -m build tests/template
 
-# A pipeline keeps no file: what the record lacks is in its log, and the run fails until it is committed.
+# A pipeline keeps no file: the log has the missing statements, and the run fails until they are committed.
 nightly-roles: cc $(VENV)/ready
 	python tests/template/second_opinions.py --all
 	@git --no-pager diff --exit-code HEAD -- tests/template/proven.json \
-		|| { echo "make: tests/template/proven.json differs from the commit: commit it as it is now" >&2; exit 1; }
+		|| { echo "make: tests/template/proven.json differs from the commit: commit the new version" >&2; exit 1; }
 
 nightly-kills: cc
 	$(call need,ffmpeg -version,ffmpeg)
@@ -141,7 +141,7 @@ nightly-kills: cc
 nightly-fuzz:
 	$(MAKE) fuzz FUZZ_SECONDS=900
 
-bench: cc $(VENV_BENCH)/ready ## Measure beside s5cmd, rclone, the AWS CLI, boto3 and GoAccess: make bench BENCH="deleting --runs 3"
+bench: cc $(VENV_BENCH)/ready ## Compare with s5cmd, rclone, the AWS CLI, boto3 and GoAccess: make bench BENCH="deleting --runs 3"
 	$(call need,rclone version,rclone)
 	$(call need,command -v incrond,incron)
 	$(call need,goaccess --version,goaccess)
@@ -149,61 +149,62 @@ bench: cc $(VENV_BENCH)/ready ## Measure beside s5cmd, rclone, the AWS CLI, boto
 	PATH="$(CURDIR)/$(VENV_BENCH)/bin:$$PATH" ONAIR_BENCH_PYTHON="$(CURDIR)/$(VENV_BENCH)/bin/python" \
 		$(BUILT)/release/bench $(BENCH)
 
-# Locks wheels for all platforms, so one file serves every machine. --no-deps: pip would otherwise resolve extras again,
-# unpinned.
-lock: $(VENV_LOCK)/ready ## Resolve the Python packages after a change to a requirements.in; versions stay unless UPGRADE=1
+# Locks wheels for all platforms, so that one file works on every machine. pip installs with --no-deps: it would resolve
+# extras again, unpinned.
+lock: $(VENV_LOCK)/ready ## Lock the Python packages after a change of a requirements.in; UPGRADE=1 takes new versions
 	for list in tests/requirements bench/requirements tests/lock; do \
 		$(VENV_LOCK)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-build \
 			$(if $(UPGRADE),--upgrade) --custom-compile-command "make lock" $$list.in --output-file $$list.txt; \
 	done
 
-# CloudFormation gets template.yaml as it is: no step inserts a file.
+# CloudFormation gets template.yaml unchanged: no later step inserts a file.
 script: $(VENV)/ready ## Copy the programs in functions/complete-lifecycle/instance into template.yaml
 	python tests/template/programs.py
 
-build: cc $(VENV)/ready ## Build the functions for Lambda: make build ARCHITECTURE=arm64; QUICK=1: only to see that they build
+build: cc $(VENV)/ready ## Build the functions for Lambda: make build ARCHITECTURE=arm64; QUICK=1: unoptimised, as a test
 	$(if $(filter-out 0,$(QUICK)),$(QUICK_PROFILE)) sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 
 deploy: override QUICK := 0
-deploy: build ## Deploy to the AWS account of your credentials; asks for the parameters until samconfig.toml has them
+deploy: build ## Deploy with your AWS credentials; asks for parameters that samconfig.toml does not have
 	@[ "$(or $(DEPLOYED),$(ARCHITECTURE))" = "$(ARCHITECTURE)" ] \
-		|| { echo "make: samconfig.toml says $(DEPLOYED), and this is built for $(ARCHITECTURE)" >&2; exit 1; }
+		|| { echo "make: samconfig.toml has Architecture=$(DEPLOYED), but the build is for $(ARCHITECTURE): use one of them for both" >&2; exit 1; }
 	sam deploy $(if $(DEPLOYED),,--guided --parameter-overrides Architecture=$(ARCHITECTURE))
 
-invoke: cc $(VENV)/ready ## Run a function here on an event, dry unless DRY_RUN=false: make invoke CASE=prune-recording/recording-end
+invoke: cc $(VENV)/ready ## Run a function on this machine, as a dry run unless DRY_RUN=false: make invoke CASE=prune-recording/recording-end
 	tests/invoke.sh $(CASE)
 
-# aws-lc, the cryptography under TLS, is C.
+# aws-lc, the cryptography library for TLS, is written in C.
 cc:
-	@cargo --version > /dev/null || { echo "make: Rust is missing: install it by https://rustup.rs" >&2; exit 1; }
+	@cargo --version > /dev/null || { echo "make: Rust is missing: install it from https://rustup.rs" >&2; exit 1; }
 	$(call need,cc --version,gcc libc6-dev)
 
-# What the stories of tests/player are watched with.
+# The programs that the stories of tests/player need.
 player: $(PLAYER)/ready
 	$(call need,chromium --version,chromium)
 	$(call need,ffmpeg -version,ffmpeg)
 	$(call need,node --version,nodejs)
 
-# What the stories of tests/origin run: the programs that origin/ configures.
+# The programs that origin/ configures, which the stories of tests/origin run.
 origin:
 	$(call need,nginx -v,nginx)
 	$(call need,ls /usr/lib/nginx/modules/ngx_rtmp_module.so,libnginx-mod-rtmp)
 	$(call need,ffmpeg -version,ffmpeg)
 
-# What tests/ansible and an instance of tests/origin run: the playbook of ansible/ and the program that it configures.
+# Ansible, and the programs that the playbook configures: for tests/ansible and an instance of tests/origin.
 ansible:
 	$(call need,ansible-playbook --version,ansible-core)
 	$(call need,nginx -v,nginx)
 	$(call need,logrotate --version,logrotate)
 
-# What tests/template reads and runs the log script with. The virtual environment has shellcheck, but not for Linux on arm64.
+# Programs that check and run the log script in tests/template. The virtual environment has no shellcheck for Linux on
+# arm64.
 log-script: $(VENV)/ready
 	$(call need,shellcheck --version,shellcheck)
 	$(call need,nginx -v,nginx)
 
 player-page: $(PLAYER_PAGE)/index.html ## Build the player's page, static files for any web server, into target/player-page
 
-# A folder made anew and moved: what was renamed or deleted is not left behind, and nothing half done is ever served.
+# A new folder replaces the old one at once: no renamed or deleted file remains, and no incomplete folder is served.
 $(PLAYER_PAGE)/index.html: $(PLAYER_PAGE_NPM)/ready $(wildcard player/*.html player/*.css player/*.js player/*.svg)
 	@for file in $(filter %.js,$^); do node --check "$$file"; done
 	rm -rf $(@D) $(@D).new
@@ -220,11 +221,12 @@ STACK ?= $(or $(shell sed -n 's/^stack_name *= *"\(.*\)"/\1/p' samconfig.toml | 
 stack = aws cloudformation describe-stacks --stack-name $(STACK) \
 	--query "Stacks[0].Outputs[?OutputKey=='$(1)'].OutputValue" --output text
 
-# Beside the pair's playlist, because CloudFront may read nothing of that bucket but the pair's folder; in the live bucket
-# in a folder of its own, where the transcoder cannot write and nothing expires. Each kind has its own command, since `aws s3 cp` gives what it copies one Content-Type; its own guess is the machine's (mime.types), and
-# a browser runs no module of a wrong type. The page goes last: what it names is there by then. Nothing is kept long:
-# CloudFront does not keep it longer than the steering manifest or a live playlist, and browsers ask again by ETag.
-deploy-player: player-page ## Put the player's page beside the stack's streams: make deploy-player STACK=on-air
+# Target: beside the pair's playlist, because CloudFront may read only the pair's folder of that bucket. In the live bucket
+# the page has its own folder, where the transcoder cannot write and nothing expires. Each file type has its own command,
+# because `aws s3 cp` sets one Content-Type for all files; its own guess depends on the machine (mime.types), and a browser
+# runs no module of a wrong type. The page is uploaded last, after all that it names. Caches keep nothing for long:
+# CloudFront as long as the steering manifest or a live playlist, and browsers revalidate by ETag.
+deploy-player: player-page ## Upload the player's page to the stack's buckets: make deploy-player STACK=on-air
 	@aws --version > /dev/null || { echo "make: the AWS CLI is missing: install its version 2" >&2; exit 1; }
 	@put() { aws s3 cp --only-show-errors --recursive --exclude '*' --include "$$2" --content-type "$$3" \
 		--cache-control 'public, max-age=60' $(PLAYER_PAGE) "$$1"; }; \
@@ -233,7 +235,7 @@ deploy-player: player-page ## Put the player's page beside the stack's streams: 
 		put "$$1" '*.txt' 'text/plain; charset=utf-8'; put "$$1" '*.html' 'text/html; charset=utf-8'; echo "$$2"; }; \
 	pair=$$($(call stack,PairPlayerUrl)); live=$$($(call stack,LivePlayerPageUrl)); \
 	[[ $$pair$$live == *https://* ]] || { echo "make: the stack '$(STACK)' has neither a pair nor a live bucket:" \
-		"deploy one, or name another stack by STACK=" >&2; exit 1; }; \
+		"set Pair or LivePrefix, or name another stack with STACK=" >&2; exit 1; }; \
 	if [[ $$pair == https://*/*/index.m3u8 ]]; then \
 		bucket=$$($(call stack,PairPublicBucketName)); folder=$${pair%/index.m3u8}/player; \
 		page "s3://$$bucket/$${folder#https://*/}" "$$folder/index.html"; \
@@ -242,13 +244,13 @@ deploy-player: player-page ## Put the player's page beside the stack's streams: 
 		bucket=$$($(call stack,LiveBucketName)); page "s3://$$bucket/player" "$$live"; \
 	fi
 
-# What the playbook takes from origin/ lies beside it there. Systems Manager fetches the whole folder, so what is no longer
-# a part of it goes; anybody's own files beside it go, too. The playbook itself is put last: what it names is there by then.
-deploy-playbook: ## Put ansible/ where the stack's instances fetch it: make deploy-playbook STACK=on-air
+# Files that the playbook uses from origin/ are uploaded beside it. Systems Manager downloads the whole folder, so obsolete
+# files are deleted, and so are other files in it. The playbook itself is uploaded last, after all that it names.
+deploy-playbook: ## Upload ansible/ to the bucket of the stack's instances: make deploy-playbook STACK=on-air
 	@aws --version > /dev/null || { echo "make: the AWS CLI is missing: install its version 2" >&2; exit 1; }
 	@bucket=$$($(call stack,FleetBucketName)); \
-	[[ $$bucket =~ ^[a-z0-9][a-z0-9.-]+$$ ]] || { echo "make: the stack '$(STACK)' has no fleet: deploy one by AutoScalingGroup" \
-		"or WebSubnets, or name another stack by STACK=" >&2; exit 1; }; \
+	[[ $$bucket =~ ^[a-z0-9][a-z0-9.-]+$$ ]] || { echo "make: the stack '$(STACK)' has no fleet: set AutoScalingGroup" \
+		"or WebSubnets, or name another stack with STACK=" >&2; exit 1; }; \
 	folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	mkdir -p "$$folder/origin/nginx" "$$folder/templates"; \
 	cp ansible/*.yml "$$folder"; cp ansible/templates/* "$$folder/templates"; \
@@ -277,8 +279,8 @@ $(VENV_LOCK)/ready: tests/lock.txt
 	$*/bin/pip check
 	touch $@
 
-# The folder's name is what `cargo install` takes, so each version has its own. Unoptimised, a tool is there in a third of
-# the time.
+# The folder's name is the argument of `cargo install`, so each version has its own folder. An unoptimised build takes a
+# third of the time.
 $(TOOLS)/cargo-%/ready:
 	cargo install --quiet --debug --locked --root $(@D) cargo-$*
 	touch $@
