@@ -6,7 +6,7 @@ use base64::prelude::BASE64_STANDARD;
 use chrono::TimeDelta;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use onair_core::complete_lifecycle::{self, Fleet, Launch, Rule};
+use onair_core::complete_lifecycle::{self, FleetPolicy, LaunchPolicy, PassRule};
 use onair_core::count_viewers::event::{self as count_viewers, LogSource};
 use onair_core::pair::trigger::{self as pair, Trigger};
 use onair_core::pair::{CutBy, Pair, Sides, Source};
@@ -57,17 +57,17 @@ fn count(event: &Value) -> Outcome {
 
 fn lifecycle(event: &Value) -> Outcome {
     use complete_lifecycle::Scope;
-    let launch = Launch {
+    let launch = LaunchPolicy {
         hook: "onair-launch".to_owned(),
         bucket: "playbooks".to_owned(),
         region: "us-west-2".to_owned(),
         playbook: "web.yml".to_owned(),
         check_mode: false,
-        rule: Rule::NothingFailed,
+        rule: PassRule::NothingFailed,
         timeout_seconds: 1800,
         extra_variables: String::new(),
     };
-    let fleet = Fleet {
+    let fleet = FleetPolicy {
         group: "my-asg".to_owned(),
         launch: Some(launch),
         terminate: None,
