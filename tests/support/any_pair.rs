@@ -1,5 +1,5 @@
-//! A pair to tell a story on: all of it stood in for, or with any other S3, MediaPackage and
-//! MediaLive that the environment names.
+//! A pair for stories: on the stand-ins, or on any other S3, MediaPackage and MediaLive that the
+//! environment names.
 
 use crate::pair::{
     ALERT, CHANNELS, CONTROL, ENDPOINTS, INDEX, PUBLIC, STATE, STEERING, Stage, variants,
@@ -13,23 +13,23 @@ use serde_json::{Value, json};
 use std::env;
 use tokio::sync::{Mutex, MutexGuard};
 
-/// All stories have one pair there, since the role is that pair's.
+/// The stories share one pair there, because the role is made for that pair.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
-/// A pair named `show`, as it is before the first event.
+/// A pair named `show` before its first event.
 pub struct AnyPair {
-    /// The function whose story it is.
+    /// The function that the story is about.
     stem: &'static str,
     stage: Stage,
     elsewhere: Option<Elsewhere>,
 }
 
-/// What the environment names: moto.
+/// The services that the environment names: moto.
 ///
-/// It has no streams; the URLs of its endpoints lead nowhere. The streams are the stage's, behind
-/// `SIDE_A_BASE_URL`, and whether an endpoint of moto's is there or denied makes no difference to
-/// them. So what viewers get of a side that was cut, and attributes of an endpoint that no SDK
-/// knows, are told of on the stand-in only.
+/// moto has no streams, and the URLs of its endpoints do not work. The streams are those of the
+/// stage, behind `SIDE_A_BASE_URL`. They do not depend on whether an endpoint of moto exists or is
+/// denied. So two things are only tested on the stand-in: what viewers get of a cut side, and
+/// attributes of an endpoint that no SDK knows.
 struct Elsewhere {
     endpoint: String,
     region: String,
@@ -42,7 +42,7 @@ struct Elsewhere {
     _alone: MutexGuard<'static, ()>,
 }
 
-/// All that On Air can change, as it is.
+/// Everything that On Air can change.
 #[derive(Debug, PartialEq)]
 pub struct AnyPairSnapshot {
     /// The state, the playlist and the steering manifest.
@@ -51,9 +51,9 @@ pub struct AnyPairSnapshot {
 }
 
 impl AnyPair {
-    /// The pair for a story of this function, which alone runs with the function's credentials, as
-    /// `tests/template/second_opinion.py` sets them; others that prepare something run with the
-    /// administrator's.
+    /// The pair for a story about this function. Only this function runs with the function's
+    /// credentials, which `tests/template/second_opinion.py` sets. Other functions prepare
+    /// something and run as the administrator.
     pub async fn of(stem: &'static str) -> Self {
         let stage = Stage::new();
         let elsewhere = match env::var("ONAIR_S3_ENDPOINT") {
@@ -67,7 +67,7 @@ impl AnyPair {
         }
     }
 
-    /// Runs one of the pair's functions once, and answers.
+    /// Runs one of the pair's functions once, and returns its answer.
     pub async fn run(&self, stem: &str, settings: &[(&str, &str)], event: Value) -> Value {
         let mut all: Vec<(&str, String)> = Vec::new();
         if let Some(elsewhere) = &self.elsewhere {
@@ -111,11 +111,11 @@ impl AnyPair {
         response(self.stage.call(stem, &given, event).await)
     }
 
-    /// Lets `publish-playlist` run for the first time.
+    /// Runs `publish-playlist` for the first time.
     ///
     /// # Panics
     ///
-    /// If it publishes nothing.
+    /// If nothing was published.
     pub async fn publish(&self) {
         let answer = self
             .run(
@@ -135,7 +135,7 @@ impl AnyPair {
         }
     }
 
-    /// Clears it.
+    /// Clears the alert of [`set_alert`](Self::set_alert).
     pub async fn clear_alert(&self, side: usize) {
         match &self.elsewhere {
             None => self.stage.medialive.clear_alert(CHANNELS[side], 0, ALERT),
@@ -143,7 +143,7 @@ impl AnyPair {
         }
     }
 
-    /// The side's endpoint (0 is A), as far as stories look at it.
+    /// The side's endpoint (0 is A), with the attributes that stories compare.
     pub async fn endpoint(&self, side: usize) -> Option<Value> {
         match &self.elsewhere {
             None => self.stage.mediapackage.endpoint(ENDPOINTS[side]),
@@ -151,7 +151,7 @@ impl AnyPair {
         }
     }
 
-    /// Makes the side's endpoint again, as a person may.
+    /// Creates the side's endpoint again, as an operator may.
     pub async fn recreate_endpoint(&self, side: usize) {
         match &self.elsewhere {
             None => drop(self.stage.mediapackage.create(&json!({
@@ -161,7 +161,7 @@ impl AnyPair {
         }
     }
 
-    /// Puts a text into the place of a published object.
+    /// Replaces a published object by a text.
     pub async fn put_public(&self, key: &str, text: &str) {
         match &self.elsewhere {
             None => self.stage.s3.put(PUBLIC, key, text.to_owned()),
@@ -169,7 +169,7 @@ impl AnyPair {
         }
     }
 
-    /// Takes away what was published.
+    /// Deletes the published objects.
     pub async fn unpublish(&self) {
         for key in [INDEX, STEERING] {
             match &self.elsewhere {
@@ -179,22 +179,22 @@ impl AnyPair {
         }
     }
 
-    /// The playlist. Nothing if there is none yet.
+    /// The published playlist, if it exists.
     pub async fn index(&self) -> Option<StoredObject> {
         self.get(PUBLIC, INDEX).await
     }
 
-    /// The steering manifest. Null if there is none yet.
+    /// The steering manifest, or null if it does not exist.
     pub async fn steering(&self) -> Value {
         self.json(PUBLIC, STEERING).await
     }
 
-    /// The state document. Null if there is none yet.
+    /// The state document, or null if it does not exist.
     pub async fn state(&self) -> Value {
         self.json(CONTROL, STATE).await
     }
 
-    /// The variants of the published playlist, each with its pathway and its URL.
+    /// The variants of the published playlist, each with its pathway and URL.
     pub async fn variants(&self) -> Vec<(String, String)> {
         self.index()
             .await
@@ -202,7 +202,7 @@ impl AnyPair {
             .unwrap_or_default()
     }
 
-    /// All that On Air can change, to see whether it did.
+    /// Everything that On Air can change, to compare it later.
     pub async fn snapshot(&self) -> AnyPairSnapshot {
         AnyPairSnapshot {
             objects: [
@@ -221,7 +221,7 @@ impl AnyPair {
             .unwrap_or_default()
     }
 
-    /// An object, by the bucket's name in stories.
+    /// An object, by the name that stories give its bucket.
     async fn get(&self, bucket: &str, key: &str) -> Option<StoredObject> {
         if let Some(elsewhere) = &self.elsewhere {
             return elsewhere.get(bucket, key).await;
@@ -237,7 +237,8 @@ impl AnyPair {
 }
 
 impl Elsewhere {
-    /// What this address has, emptied of what an earlier story left and with two endpoints.
+    /// The services at this address, without the objects of an earlier story and with two
+    /// endpoints.
     async fn at(endpoint: String) -> Self {
         let alone = ONE_AT_A_TIME.lock().await;
         let var = |name: &str| env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
@@ -283,7 +284,7 @@ impl Elsewhere {
             elsewhere.delete(bucket, key).await;
         }
         for side in [0, 1] {
-            // It is not there at the first story.
+            // Before the first story the endpoint does not exist.
             let _ = elsewhere
                 .mediapackage
                 .delete_origin_endpoint()
@@ -296,7 +297,7 @@ impl Elsewhere {
         elsewhere
     }
 
-    /// The bucket's name here.
+    /// The name of the bucket at these services.
     fn bucket(&self, bucket: &str) -> &str {
         &self.buckets[usize::from(bucket == PUBLIC)]
     }
@@ -351,7 +352,7 @@ impl Elsewhere {
         }))
     }
 
-    /// In AWS no call does this; what stands for it is in `tests/template/moto_gaps.py`.
+    /// AWS has no such call. `tests/template/moto_gaps.py` sets alerts by this one.
     async fn set_alerts(&self, side: usize, alerts: &[&str]) {
         let named = |alert: &&str| {
             InputAttachment::builder()

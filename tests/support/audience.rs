@@ -1,78 +1,73 @@
-//! A simulated audience, of which it is known who was there when, and the access logs that it
-//! leaves.
+//! Simulated viewers whose presence is known, and the access logs of their requests.
 
 use scenes::access_log::{self, Request};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use scenes::access_log::CLOUDFRONT_HEAD;
 
-/// The first moment of the logs: 2026-01-01T00:00:00Z.
+/// The begin of the logs: 2026-01-01T00:00:00Z.
 pub const BEGIN_S: i64 = 1_767_225_600;
 
-/// Somebody who watches one stream for a while, from one address or two servers' logs.
+/// A viewer who plays one stream for some time, from one address.
 #[derive(Debug, Clone)]
 pub struct SimulatedViewer {
-    /// His address, as all servers see it.
+    /// The client address that all servers log.
     pub address: String,
-    /// His player.
+    /// The user agent of the player.
     pub agent: String,
-    /// His player's session.
+    /// The session id of the player.
     pub sid: String,
-    /// What he watches.
     pub stream: &'static str,
-    /// His first request, in seconds after [`BEGIN_S`].
+    /// The first request, in seconds after [`BEGIN_S`].
     pub from_s: i64,
-    /// His last.
+    /// The last request, in seconds after [`BEGIN_S`].
     pub to_s: i64,
-    /// The time between two requests at most.
+    /// The longest time between two requests.
     pub every_s: i64,
 }
 
-/// All of them.
+/// All simulated viewers of a test.
 #[derive(Debug, Clone)]
 pub struct SimulatedAudience {
-    /// Whoever watched.
     pub viewers: Vec<SimulatedViewer>,
-    /// How long the logs are, in minutes.
+    /// The length of the logs in minutes.
     pub minutes: i64,
     /// Minutes of which all logs are lost.
     pub lost: BTreeSet<i64>,
 }
 
-/// A line of a log, and which server wrote it.
+/// A line of a log, and the number of the server that wrote it.
 #[derive(Debug, Clone)]
 pub struct LogLine {
     /// In seconds after [`BEGIN_S`].
     pub at_s: i64,
-    /// From 0.
     pub server: usize,
-    /// Without its end.
+    /// The line without its newline.
     pub text: String,
 }
 
-/// Numbers that look random, and are the same each time (Knuth, MMIX).
+/// Pseudo-random numbers, the same for each seed (Knuth, MMIX).
 pub struct SeededRandom(u64);
 
 impl SeededRandom {
-    /// One row of numbers for each seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The next, below `end`.
+    /// The next number below `end`.
     ///
     /// # Panics
     ///
-    /// If nothing is below it.
+    /// If `end` is 0.
     pub fn below(&mut self, end: i64) -> i64 {
         i64::try_from(self.roll(u64::try_from(end).unwrap_or_default())).unwrap_or_default()
     }
 
-    /// The same without a sign.
+    /// The next number below `sides`.
     ///
     /// # Panics
     ///
-    /// If nothing is below it.
+    /// If `sides` is 0.
     pub fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self
             .0
@@ -81,7 +76,7 @@ impl SeededRandom {
         (self.0 >> 33) % sides
     }
 
-    /// Brings things into another order.
+    /// Shuffles a slice.
     pub fn shuffle<T>(&mut self, things: &mut [T]) {
         for last in (1..things.len()).rev() {
             let other = self.below(i64::try_from(last).unwrap_or_default() + 1);
@@ -94,7 +89,7 @@ const STREAMS: [&str; 3] = ["live/show", "live/other", "news"];
 const RENDITIONS: [&str; 3] = ["720p", "480p", "audio"];
 
 impl SimulatedAudience {
-    /// So many viewers of three streams in so many minutes.
+    /// This many viewers of three streams in this many minutes.
     pub fn new(viewers: usize, minutes: i64, seed: u64) -> Self {
         let mut dice = SeededRandom::new(seed);
         let viewer = |number: usize| {
@@ -121,13 +116,13 @@ impl SimulatedAudience {
         }
     }
 
-    /// How many were there at the end of each minute, by stream: who had come before it, and did
-    /// not go longer than the window before. Without zeros.
+    /// The expected viewers at the end of each minute, by stream: those with a request in the
+    /// window before. Streams without viewers are left out.
     ///
     /// # Panics
     ///
-    /// If a viewer pauses for as long as the window, or if it looks back into minutes whose logs
-    /// are lost.
+    /// If a viewer pauses for as long as the window, or if a window includes minutes whose logs are
+    /// lost.
     pub fn truth(&self, window_s: i64) -> BTreeMap<(String, String), u64> {
         assert!(self.lost.is_empty() || window_s <= 60);
         let mut truth = BTreeMap::new();
@@ -145,8 +140,7 @@ impl SimulatedAudience {
         truth
     }
 
-    /// The lines of all servers, in the order of time. Each viewer goes from one server to the
-    /// other now and then.
+    /// The lines of all servers, ordered by time. Viewers change between the servers.
     pub fn lines(
         &self,
         servers: usize,
@@ -173,7 +167,7 @@ impl SimulatedAudience {
                 });
             }
         }
-        // Somebody looks for something else in each minute, so that there is a log of it.
+        // A request for another file in each minute, so that every minute has a log.
         let mut stranger = self.viewers[0].clone();
         stranger.address = "192.0.2.200".to_owned();
         for minute in 0..self.minutes {
@@ -207,18 +201,18 @@ impl SimulatedViewer {
     }
 }
 
-/// When a minute begins, as the figures say it.
+/// The begin of a minute, as figures have it.
 pub fn at(minute: i64) -> String {
     let begins = chrono::DateTime::from_timestamp(BEGIN_S + minute * 60, 0).unwrap_or_default();
     begins.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// As nginx and Apache write it, here in the time of Newfoundland.
+/// The line of nginx and Apache, here in the time zone of Newfoundland.
 pub fn combined(viewer: &SimulatedViewer, at_s: i64, path: &str) -> String {
     access_log::combined(&viewer.request(at_s, path), -12_600)
 }
 
-/// As nginx writes it behind a proxy, in its example `main`.
+/// The line of nginx behind a proxy, in its example format `main`.
 pub fn forwarded(viewer: &SimulatedViewer, at_s: i64, path: &str) -> String {
     let line = combined(
         &SimulatedViewer {
@@ -228,11 +222,11 @@ pub fn forwarded(viewer: &SimulatedViewer, at_s: i64, path: &str) -> String {
         at_s,
         path,
     );
-    // What somebody says of himself comes first.
+    // The part that a client can forge comes first.
     format!(r#"{line} "198.51.100.{}, {}""#, at_s % 200, viewer.address)
 }
 
-/// As CloudFront writes it. The session of the player is in the query.
+/// The line of CloudFront. The session of the player is in the query.
 pub fn cloudfront(viewer: &SimulatedViewer, at_s: i64, path: &str) -> String {
     let query = format!("CMCD=br%253D3200%252Csid%253D%2522{}%2522", viewer.sid);
     access_log::cloudfront(&Request {
@@ -241,12 +235,12 @@ pub fn cloudfront(viewer: &SimulatedViewer, at_s: i64, path: &str) -> String {
     })
 }
 
-/// As an Application Load Balancer writes it.
+/// The line of an Application Load Balancer.
 pub fn alb(viewer: &SimulatedViewer, at_s: i64, path: &str) -> String {
     access_log::alb(&viewer.request(at_s, path))
 }
 
-/// As the proxy of `origin/` writes it.
+/// The line of the proxy of `origin/`.
 pub fn onair(viewer: &SimulatedViewer, at_s: i64, path: &str) -> String {
     access_log::onair(&viewer.request(at_s, path))
 }

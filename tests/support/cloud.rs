@@ -1,4 +1,4 @@
-//! An S3 to tell a story on: the stand-in, or any other that the environment names.
+//! An S3 for stories: the stand-in, or any other that the environment names.
 
 use crate::{BUCKET, VERSIONED};
 use aws_sdk_s3::Client;
@@ -11,7 +11,7 @@ use stand_in::{ACCESS_KEY_ID, Object, REGION, S3, SECRET_ACCESS_KEY, Versioning}
 use std::collections::BTreeMap;
 use std::env;
 
-/// Puts of a recording in flight at once.
+/// Concurrent puts of a recording.
 const PUTS_IN_FLIGHT: usize = 16;
 
 /// An S3 with the two buckets of the stories.
@@ -26,20 +26,17 @@ pub struct Cloud {
 /// An object as a reader gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredObject {
-    /// The body.
     pub text: String,
-    /// `Content-Type`
     pub content_type: Option<String>,
-    /// `Cache-Control`
     pub cache_control: Option<String>,
     /// The user's metadata.
     pub metadata: BTreeMap<String, String>,
 }
 
 impl Cloud {
-    /// The S3 that `ONAIR_S3_ENDPOINT` names, with its administrator's and the function's
-    /// credentials, as `tests/template/second_opinion.py` sets them; without it a stand-in of the
-    /// story's own.
+    /// The S3 at `ONAIR_S3_ENDPOINT`, with the credentials of its administrator and of the
+    /// function, which `tests/template/second_opinion.py` sets. Without the variable, the story
+    /// gets its own stand-in.
     pub async fn any() -> Self {
         let Ok(endpoint) = env::var("ONAIR_S3_ENDPOINT") else {
             return Self::stand_in();
@@ -73,7 +70,7 @@ impl Cloud {
         cloud
     }
 
-    /// A stand-in of the story's own.
+    /// A stand-in for this story only.
     pub fn stand_in() -> Self {
         let s3 = S3::start();
         s3.create_bucket(BUCKET, Versioning::Off);
@@ -113,7 +110,7 @@ impl Cloud {
         }
     }
 
-    /// The stand-in, for what only a stand-in can do.
+    /// The stand-in, for stories that only a stand-in supports.
     ///
     /// # Panics
     ///
@@ -124,7 +121,7 @@ impl Cloud {
             .unwrap_or_else(|| panic!("this story needs the stand-in"))
     }
 
-    /// What a function needs to know to work here.
+    /// The environment that a function needs to use this S3.
     pub fn environment(&self) -> Vec<(String, String)> {
         let token = self.function.session_token().unwrap_or_default();
         let values = [
@@ -139,7 +136,7 @@ impl Cloud {
             .collect()
     }
 
-    /// Puts a whole recording.
+    /// Puts all objects of a recording.
     pub async fn put_recording(&self, bucket: &str, recording: &Recording) {
         if let Some(s3) = &self.stand_in {
             return recording.put_into(s3, bucket);
@@ -154,7 +151,7 @@ impl Cloud {
             .await;
     }
 
-    /// Puts an object that is nothing but its text.
+    /// Puts an object that has only a text.
     pub async fn put(&self, bucket: &str, key: &str, text: &str) {
         self.put_object(
             bucket,
@@ -167,7 +164,7 @@ impl Cloud {
         .await;
     }
 
-    /// Puts an object that is nothing but its bytes.
+    /// Puts an object that has only a body.
     pub async fn put_bytes(&self, bucket: &str, key: &str, bytes: Vec<u8>) {
         self.put_object(
             bucket,
@@ -221,7 +218,7 @@ impl Cloud {
             .collect()
     }
 
-    /// The folders under `media/hls/` of a recording that have something in them.
+    /// The folders under `media/hls/` of a recording that are not empty.
     pub async fn renditions(&self, bucket: &str, recording: &Recording) -> Vec<String> {
         let prefix = format!("{}/media/hls/", recording.prefix);
         let keys = self.sizes(bucket, &prefix).await;
@@ -233,7 +230,7 @@ impl Cloud {
         names
     }
 
-    /// How many versions and delete markers there are under a prefix.
+    /// The number of versions and of delete markers under a prefix.
     pub async fn versions(&self, bucket: &str, prefix: &str) -> (usize, usize) {
         let answer = self
             .client
@@ -246,7 +243,7 @@ impl Cloud {
         (answer.versions().len(), answer.delete_markers().len())
     }
 
-    /// An object of a recording, by its path there.
+    /// An object of a recording, by its path below the recording's prefix.
     pub async fn get(&self, bucket: &str, recording: &Recording, path: &str) -> StoredObject {
         let key = format!("{}/{path}", recording.prefix);
         let answer = self

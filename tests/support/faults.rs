@@ -1,4 +1,4 @@
-//! Fault-injection driver: fails every request of a run once in every way.
+//! Fault injection: fails every request of a run once in every way.
 
 use futures::{FutureExt, StreamExt, stream};
 use serde_json::Value;
@@ -6,20 +6,20 @@ use stand_in::{Answer, Call, Fault, Function, Traffic};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 
-/// Runs at a time. They mostly wait for retries.
+/// Concurrent runs. They mostly wait for retries.
 const AT_ONCE: usize = 6;
 
-/// What goes wrong at one request.
+/// The disruption of one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Disruption {
-    /// The service answers otherwise than it should, or not at all.
+    /// The service answers with an error, or not at all.
     Fault(Fault),
-    /// The process is killed while it waits for the answer. The fault holds the request, before or
+    /// The process is killed while it waits for the answer. The fault holds the request before or
     /// after its effect.
     Kill(Fault),
 }
 
-/// What can go wrong with a request to any service. The code of an error is the service's own.
+/// Every disruption of a request to any service. The service chooses the code of an error.
 pub fn usual() -> Vec<Disruption> {
     vec![
         Disruption::Fault(Fault::status(500)),
@@ -50,31 +50,26 @@ impl Disruption {
     }
 }
 
-/// A function in a world of its own, and the event that it is about to get.
+/// A function in its own world, and its next event.
 pub struct PreparedRun<W> {
-    /// Where all that the function changes is kept.
+    /// The services with everything that the function changes.
     pub world: W,
     /// The world's traffic. The next request has index 0.
     pub traffic: Traffic,
-    /// The function.
     pub function: Function,
-    /// What it is invoked with.
     pub event: Value,
 }
 
-/// A run in which one request went wrong, and what the function answered.
+/// A run with one disrupted request, and the function's answer.
 pub struct DisruptedRun<W> {
-    /// The world after it.
+    /// The world after the run.
     pub world: W,
-    /// The function. It has ended if it was killed.
+    /// The function. Its process has ended if it was killed.
     pub function: Function,
-    /// What it was invoked with.
     pub event: Value,
-    /// What went wrong.
     pub disruption: Disruption,
-    /// The request that went wrong.
+    /// The disrupted request.
     pub call: Call,
-    /// What the function answered.
     pub answer: Answer,
 }
 
@@ -95,7 +90,7 @@ impl<W> fmt::Display for DisruptedRun<W> {
 }
 
 impl<W> DisruptedRun<W> {
-    /// Invokes the function while one request goes wrong.
+    /// Invokes the function and disrupts one request.
     async fn at(run: PreparedRun<W>, request: usize, disruption: Disruption) -> Self {
         let PreparedRun {
             world,
@@ -137,8 +132,8 @@ impl<W> DisruptedRun<W> {
     }
 }
 
-/// Runs once undisturbed to see which requests a run makes. Then, for every request and every
-/// disruption, runs anew in a world of its own, and checks what came of it. Returns the requests.
+/// Runs once undisturbed to record the requests of a run. Then, for every request and every
+/// disruption, runs again in a new world and checks the result. Returns the requests.
 ///
 /// `undisturbed` checks the first run and returns the expected end state. `check` verifies the
 /// invariant after a disrupted run, repeats the run, and verifies the invariant again.

@@ -1,4 +1,4 @@
-//! An Auto Scaling group to tell a story on, and its function.
+//! An Auto Scaling group for stories, and its function.
 
 use crate::{binary, event};
 use scenes::fleet;
@@ -10,7 +10,7 @@ pub use scenes::fleet::{
     DOCUMENT, FLEET, GROUP, INSTANCE, LAUNCH, OTHER, PLAYBOOKS, TERMINATE, base64_sha256, playbook,
 };
 
-/// A group named as in the documented events, without instances.
+/// A group with the name of the documented events, without instances.
 pub struct Fleet(fleet::Fleet);
 
 impl Deref for Fleet {
@@ -28,7 +28,7 @@ impl Default for Fleet {
 }
 
 impl Fleet {
-    /// A group in which both instances' agents are known.
+    /// A group in which the agents of both instances are registered.
     pub fn new() -> Self {
         let fleet = fleet::Fleet::new();
         fleet.ssm.register(INSTANCE);
@@ -36,23 +36,22 @@ impl Fleet {
         Self(fleet)
     }
 
-    /// Starts the function with these settings beside the usual ones.
+    /// Starts the function with these settings in addition to the usual ones.
     pub fn start(&self, settings: &[(&str, &str)]) -> Function {
         Function::start(&binary("complete-lifecycle"), self.environment(settings))
     }
 
-    /// Invokes a function that has just been started.
+    /// Starts the function and invokes it once.
     pub async fn call(&self, settings: &[(&str, &str)], event: Value) -> Answer {
         self.start(settings).invoke(event).await
     }
 
-    /// What becomes of all commands when every agent does as it should: playbooks change something,
-    /// logs are saved.
+    /// Runs all open commands successfully: playbooks report a change, logs are saved.
     pub fn agents(&self) -> Vec<Command> {
         self.ssm.run(|command| self.agent(command))
     }
 
-    /// What an agent does that is well.
+    /// The result of a successful command.
     pub fn agent(&self, command: &Command) -> CommandResult {
         match command.document.as_str() {
             PLAYBOOKS => CommandResult {
@@ -66,7 +65,7 @@ impl Fleet {
         }
     }
 
-    /// How the waits of an instance ended, in their order.
+    /// The results of an instance's completed lifecycle actions, in order.
     pub fn results(&self, instance: &str) -> Vec<String> {
         let completed = self.autoscaling.completed().into_iter();
         completed
@@ -75,7 +74,7 @@ impl Fleet {
             .collect()
     }
 
-    /// The names of the calls since they were last forgotten.
+    /// The operations of all calls since they were last reset.
     pub fn operations(&self) -> Vec<String> {
         self.traffic
             .calls()
@@ -85,22 +84,22 @@ impl Fleet {
     }
 }
 
-/// `launch.json`, of this instance.
+/// The event `launch.json` for this instance.
 pub fn launched(instance: &str) -> Value {
     fleet::lifecycle(event("complete-lifecycle/launch.json"), instance)
 }
 
-/// `terminate.json`, of this instance.
+/// The event `terminate.json` for this instance.
 pub fn terminating(instance: &str) -> Value {
     fleet::lifecycle(event("complete-lifecycle/terminate.json"), instance)
 }
 
-/// `command-invocation.json`, of this command.
+/// The event `command-invocation.json` for this command.
 pub fn invocation(command: &Command) -> Value {
     fleet::invocation(event("complete-lifecycle/command-invocation.json"), command)
 }
 
-/// `schedule.json`.
+/// The event of the schedule.
 pub fn tick() -> Value {
     event("complete-lifecycle/schedule.json")
 }

@@ -1,4 +1,4 @@
-//! What the stories are told with: an S3, recordings in it, the real binaries, the event files.
+//! Support for the stories: an S3, recordings, the real binaries, the event files.
 
 pub mod any_pair;
 pub mod audience;
@@ -19,11 +19,11 @@ use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// A second bucket, which keeps versions.
+/// A second bucket, which is versioned.
 pub const VERSIONED: &str = "second-channel-recordings";
 
-/// A binary of this build: a function's, or a program's. It is there because its package has an
-/// integration test of its own, for which cargo builds it.
+/// A binary of this build: a function or a program. Cargo builds it for the integration test of its
+/// package.
 ///
 /// # Panics
 ///
@@ -36,7 +36,7 @@ pub fn binary(name: &str) -> PathBuf {
 ///
 /// # Panics
 ///
-/// If it is not there, or not JSON.
+/// If it does not exist, or is not JSON.
 pub fn event(file: &str) -> Value {
     scenes::event(file).unwrap_or_else(|error| panic!("{error:#}"))
 }
@@ -59,7 +59,7 @@ pub fn object_created(bucket: &str, recording: &Recording) -> Value {
     )
 }
 
-/// A recording of its own for a story, so that stories can share a bucket.
+/// A recording with its own prefix for each story, so that stories can share a bucket.
 pub fn recording(story: &str) -> Recording {
     let mut recording = Recording::default();
     for rendition in &mut recording.renditions {
@@ -69,12 +69,12 @@ pub fn recording(story: &str) -> Recording {
     recording
 }
 
-/// Invokes a function that has just been started with these settings.
+/// Starts `prune-recording` with these settings and invokes it once.
 pub async fn prune(cloud: &Cloud, settings: &[(&str, &str)], event: Value) -> Answer {
     start(cloud, settings).invoke(event).await
 }
 
-/// Starts `prune-recording` with these settings beside the usual ones.
+/// Starts `prune-recording` with these settings in addition to the usual ones.
 pub fn start(cloud: &Cloud, settings: &[(&str, &str)]) -> Function {
     let usual = [(
         "RECORDING_BUCKETS".to_owned(),
@@ -89,11 +89,11 @@ pub fn start(cloud: &Cloud, settings: &[(&str, &str)]) -> Function {
     )
 }
 
-/// What the function answered.
+/// The function's result.
 ///
 /// # Panics
 ///
-/// If it failed instead.
+/// If the function failed.
 pub fn response(answer: Answer) -> Value {
     answer.into_response()
 }
@@ -102,7 +102,7 @@ pub fn response(answer: Answer) -> Value {
 ///
 /// # Panics
 ///
-/// If it reported none.
+/// If the function did not report an error.
 pub fn error(answer: Answer) -> (String, String) {
     match answer {
         Answer::Error {
@@ -113,11 +113,11 @@ pub fn error(answer: Answer) -> (String, String) {
     }
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 ///
 /// # Panics
 ///
-/// If it is not within this time.
+/// If it does not hold within this time.
 pub fn wait_until(what: &str, limit: Duration, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {

@@ -1,4 +1,4 @@
-//! A pair to tell a story on, and what viewers see of it.
+//! A pair for stories, and the view of its viewers.
 
 use crate::{binary, event, response};
 use scenes::pair;
@@ -12,10 +12,10 @@ use std::time::{Duration, SystemTime};
 pub use scenes::pair::{ALERT, CHANNELS, CONTROL, ENDPOINTS, INDEX, PUBLIC, STATE, STEERING};
 pub use scenes::time;
 
-/// Calls that a [`ViewerMonitor`] sees: more than any run makes.
+/// The calls that a [`ViewerMonitor`] checks: more than any run makes.
 const WATCHED_CALLS: usize = 150;
 
-/// A pair named `show`, as it is before the first event, and its functions.
+/// A pair named `show` before its first event, and its functions.
 pub struct Stage(pair::Pair);
 
 impl Deref for Stage {
@@ -27,7 +27,7 @@ impl Deref for Stage {
 }
 
 impl Stage {
-    /// Both sides with the same stream, in short segments so that a story need not wait long.
+    /// Both sides have the same stream, in short segments so that a story is quick.
     pub fn new() -> Self {
         let live = || SyntheticStream {
             segment_ms: 500,
@@ -38,23 +38,23 @@ impl Stage {
         Self::with(live(), live())
     }
 
-    /// Each side with a stream of its own.
+    /// Each side has its own stream.
     pub fn with(a: SyntheticStream, b: SyntheticStream) -> Self {
         Self(pair::Pair::with([a, b]))
     }
 
-    /// Both sides with the same stream, and published.
+    /// Both sides have the same stream, and the playlist is published.
     pub async fn published(settings: &[(&str, &str)]) -> Self {
         let stage = Self::new();
         stage.publish(settings).await;
         stage
     }
 
-    /// Lets `publish-playlist` run.
+    /// Runs `publish-playlist`.
     ///
     /// # Panics
     ///
-    /// If it publishes nothing.
+    /// If nothing was published.
     pub async fn publish(&self, settings: &[(&str, &str)]) -> Value {
         let answer = self
             .call(
@@ -68,7 +68,8 @@ impl Stage {
         answer
     }
 
-    /// Everything as before the first event, but endpoints have new URLs. Streams and alerts stay.
+    /// Restores the state before the first event, but endpoints get new URLs. Streams and alerts
+    /// stay.
     pub fn renew(&self) {
         for bucket in [CONTROL, PUBLIC] {
             for key in self.s3.keys(bucket, "") {
@@ -87,17 +88,17 @@ impl Stage {
         Function::start(&binary(stem), self.environment(&settings))
     }
 
-    /// Invokes a function that has just been started.
+    /// Starts a function and invokes it once.
     pub async fn call(&self, stem: &str, settings: &[(&str, &str)], event: Value) -> Answer {
         self.start(stem, settings).invoke(event).await
     }
 
-    /// Puts another state document into its place.
+    /// Replaces the state document.
     pub fn put_state(&self, state: &Value) {
         self.s3.put(CONTROL, STATE, state.to_string());
     }
 
-    /// Moves the times back at which the sides became what they are.
+    /// Moves the times of all changes of the sides back by an hour.
     pub fn an_hour_passes(&self) {
         let mut state = self.state();
         for side in ["A", "B"] {
@@ -109,7 +110,7 @@ impl Stage {
         self.put_state(&state);
     }
 
-    /// A published text. Empty if there is none yet.
+    /// A published text, or an empty one if it does not exist.
     pub fn public(&self, name: &str) -> String {
         self.text(PUBLIC, &format!("show/{name}"))
     }
@@ -125,7 +126,7 @@ impl Stage {
     }
 }
 
-/// All that On Air can change, as it is.
+/// Everything that On Air can change.
 #[derive(Debug, PartialEq)]
 pub struct PairSnapshot {
     buckets: [Snapshot; 2],
@@ -133,7 +134,7 @@ pub struct PairSnapshot {
 }
 
 impl Stage {
-    /// All that On Air can change, to see whether it did.
+    /// Everything that On Air can change, to compare it later.
     pub fn snapshot(&self) -> PairSnapshot {
         PairSnapshot {
             buckets: [CONTROL, PUBLIC].map(|bucket| self.s3.snapshot(bucket)),
@@ -141,8 +142,8 @@ impl Stage {
         }
     }
 
-    /// The same without which times, reasons and addresses they are, so that it can be compared
-    /// with another stage's. Addresses are numbered in the order in which they are named.
+    /// The same without times, reasons and addresses, to compare it with another stage. Addresses
+    /// are numbered in the order in which they appear.
     pub fn picture(&self) -> Value {
         let documents = [(CONTROL, STATE), (PUBLIC, INDEX), (PUBLIC, STEERING)].map(|(bucket, key)| {
             self.s3.object(bucket, key).map(|object| {
@@ -175,7 +176,7 @@ impl Stage {
         picture
     }
 
-    /// From now on looks at every call whether viewers have somewhere to go. The next call has
+    /// Checks before every further call whether viewers can play the stream. The next call has
     /// index 0.
     pub fn monitor_viewers(&self) -> ViewerMonitor {
         let (view, seen) = (ViewerView::of(self), Arc::default());
@@ -189,26 +190,25 @@ impl Stage {
         ViewerMonitor { view, seen }
     }
 
-    /// The base URLs of the endpoints that there are, whether they are denied or not. `None` for
-    /// one that is gone.
+    /// The base URLs of existing endpoints, denied ones included. `None` for a deleted one.
     pub fn bases(&self) -> [Option<String>; 2] {
         ENDPOINTS.map(|endpoint| self.mediapackage.endpoint(endpoint).as_ref().map(base))
     }
 
-    /// The variants of the published playlist, each with its pathway and its URL.
+    /// The variants of the published playlist, each with its pathway and URL.
     pub fn variants(&self) -> Vec<(String, String)> {
         variants(&self.public("index.m3u8"))
     }
 }
 
-/// Sees to it that at every call, and at the end, viewers have somewhere to go.
+/// Checks that viewers can play the stream before every call, and at the end.
 pub struct ViewerMonitor {
     view: ViewerView,
     seen: Arc<Mutex<Vec<String>>>,
 }
 
 impl ViewerMonitor {
-    /// What was wrong, and when.
+    /// What viewers could not play, and when.
     pub fn breaches(&self) -> Vec<String> {
         self.view.look("at the end", &self.seen);
         self.seen
@@ -218,7 +218,7 @@ impl ViewerMonitor {
     }
 }
 
-/// Sees what viewers see, at one moment.
+/// What viewers can play at one time.
 #[derive(Clone)]
 struct ViewerView {
     buckets: Buckets,
@@ -298,7 +298,7 @@ impl ViewerView {
     }
 }
 
-/// The variants of a playlist, each with its pathway and its URL.
+/// The variants of a playlist, each with its pathway and URL.
 pub fn variants(playlist: &str) -> Vec<(String, String)> {
     let lines: Vec<&str> = playlist.lines().collect();
     let streams = lines
@@ -314,7 +314,7 @@ pub fn variants(playlist: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The value of an attribute of a tag, without quotes. Empty if there is none.
+/// The value of an attribute of a tag without quotes, or an empty text.
 pub fn attribute<'a>(tag: &'a str, name: &str) -> &'a str {
     let after = |separator: char| {
         tag.split_once(&format!("{separator}{name}="))
@@ -327,7 +327,7 @@ pub fn attribute<'a>(tag: &'a str, name: &str) -> &'a str {
     }
 }
 
-/// What the URLs of an endpoint begin with.
+/// The beginning of the URLs of an endpoint.
 fn base(endpoint: &Value) -> String {
     let url = endpoint["url"].as_str().unwrap_or_default();
     url.rsplit_once('/')
@@ -335,8 +335,8 @@ fn base(endpoint: &Value) -> String {
         .unwrap_or_default()
 }
 
-/// The path of a file with one certificate. To read all that a machine trusts is most of what a
-/// debug build does when it starts, and nothing here is https.
+/// The path of a file with one certificate. A debug build needs most of its start to read all
+/// trusted certificates of a machine, and nothing here uses HTTPS.
 fn certificate() -> &'static str {
     static PATH: OnceLock<String> = OnceLock::new();
     PATH.get_or_init(|| {
@@ -356,7 +356,7 @@ fn certificate() -> &'static str {
     })
 }
 
-/// The ids that endpoints have in their URLs and ARNs, by numbers.
+/// Replaces the ids in URLs and ARNs of endpoints by numbers.
 fn numbered(text: &str) -> String {
     let mut numbers = HashMap::new();
     let id = |part: &&str| part.len() == 32 && part.chars().all(|c| c.is_ascii_hexdigit());
@@ -371,7 +371,7 @@ fn numbered(text: &str) -> String {
     numbered
 }
 
-/// Leaves of these members only that they are there, at any depth.
+/// Replaces the values of these members, at any depth.
 fn blur(value: &mut Value, names: &[&str]) {
     match value {
         Value::Object(members) => {
@@ -393,44 +393,44 @@ impl Default for Stage {
     }
 }
 
-/// `alert-set.json`, for this side (0 is A) and for now.
+/// The event `alert-set.json` for this side (0 is A) with the present time.
 pub fn alert_set(side: usize) -> Value {
     pair::alert(event("fail-over/alert-set.json"), side)
 }
 
-/// `alert-cleared.json`, for this side (0 is A) and for now.
+/// The event `alert-cleared.json` for this side (0 is A) with the present time.
 pub fn alert_cleared(side: usize) -> Value {
     pair::alert(event("fail-back/alert-cleared.json"), side)
 }
 
-/// `alarm.json`, for this side (0 is A) and for now.
+/// The event `alarm.json` for this side (0 is A) with the present time.
 pub fn alarm(side: usize) -> Value {
     pair::alarm(event("fail-over/alarm.json"), side)
 }
 
-/// `alarm-ok.json`, for this side (0 is A) and for now.
+/// The event `alarm-ok.json` for this side (0 is A) with the present time.
 pub fn alarm_ok(side: usize) -> Value {
     pair::alarm(event("fail-back/alarm-ok.json"), side)
 }
 
-/// `by-hand.json`, for this side (0 is A).
+/// The event `by-hand.json` for this side (0 is A).
 pub fn by_hand(side: usize) -> Value {
     let mut event = event("fail-over/by-hand.json");
     event["onair"]["side"] = ["A", "B"][side].into();
     event
 }
 
-/// What the function reported to CloudWatch last. Null if it reported nothing.
+/// The last metrics line of the function, or null.
 pub fn metrics(function: &Function) -> Value {
     scenes::lambda::metrics(function).pop().unwrap_or_default()
 }
 
-/// The time, as events tell it.
+/// The present time in the format of events.
 pub fn now() -> String {
     time(SystemTime::now())
 }
 
-/// The time that long ago, as events tell it.
+/// A past time in the format of events.
 pub fn ago(time: Duration) -> String {
     self::time(SystemTime::now() - time)
 }

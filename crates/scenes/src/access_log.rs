@@ -1,22 +1,21 @@
-//! Requests of viewers, as web servers log them.
+//! Access log lines of viewers' requests, in the formats of several servers.
 
 use chrono::{DateTime, FixedOffset, Utc};
 use serde_json::Value;
 
-/// One request.
+/// A request in an access log.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
-    /// When it was answered, Unix time.
+    /// The time of the response, in Unix seconds.
     pub at_s: i64,
-    /// The viewer's address.
     pub address: &'a str,
-    /// The viewer's player.
+    /// The user agent of the player.
     pub agent: &'a str,
-    /// The path, with a slash at its beginning.
+    /// The path with a leading slash.
     pub path: &'a str,
-    /// The query, without its question mark. Empty if there is none. Only CloudFront logs it.
+    /// The query without its question mark, or an empty text. Only CloudFront logs it.
     pub query: &'a str,
-    /// The size of the answer.
+    /// The size of the response.
     pub bytes: u32,
 }
 
@@ -35,7 +34,7 @@ pub const CLOUDFRONT_HEAD: &str = "#Version: 1.0\n#Fields: date time x-edge-loca
     cs-uri-stem sc-status cs(Referer) cs(User-Agent) cs-uri-query cs(Cookie) x-edge-result-type x-edge-request-id \
     x-host-header cs-protocol cs-bytes time-taken x-forwarded-for\n";
 
-/// As nginx and Apache write it, in a time zone so many seconds east of Greenwich.
+/// The line of nginx and Apache, in a time zone this many seconds east of Greenwich.
 pub fn combined(request: &Request<'_>, east_s: i32) -> String {
     let Request {
         address,
@@ -56,7 +55,7 @@ pub fn combined(request: &Request<'_>, east_s: i32) -> String {
     format!(r#"{address} - - [{at}] "GET {path} HTTP/1.1" 200 {bytes} "-" "{agent}""#)
 }
 
-/// As CloudFront writes it.
+/// The line of CloudFront.
 pub fn cloudfront(request: &Request<'_>) -> String {
     let Request {
         address,
@@ -75,7 +74,7 @@ pub fn cloudfront(request: &Request<'_>) -> String {
     )
 }
 
-/// As an Application Load Balancer writes it.
+/// The line of an Application Load Balancer.
 pub fn alb(request: &Request<'_>) -> String {
     let Request {
         address,
@@ -95,7 +94,7 @@ pub fn alb(request: &Request<'_>) -> String {
     )
 }
 
-/// As the proxy of `origin/` writes it.
+/// The line of the proxy of `origin/`.
 pub fn onair(request: &Request<'_>) -> String {
     let Request {
         address,
@@ -109,7 +108,7 @@ pub fn onair(request: &Request<'_>) -> String {
     )
 }
 
-/// A documented event of S3, for the log of this key.
+/// A documented event of S3 for the log with this key.
 pub fn delivered(mut event: Value, bucket: &str, key: &str) -> Value {
     event["detail"]["bucket"]["name"] = bucket.into();
     event["detail"]["object"]["key"] = key.into();

@@ -1,4 +1,4 @@
-//! Web servers in an Auto Scaling group, their agents, and the bucket that their logs go to.
+//! Web servers in an Auto Scaling group, their agents, and the bucket of their logs.
 
 use crate::lambda::{self, Environment};
 use base64::Engine as _;
@@ -9,9 +9,7 @@ use stand_in::{AutoScaling, Command, CommandResult, Object, S3, Ssm, Traffic, Ve
 
 /// The group of the documented events.
 pub const GROUP: &str = "my-asg";
-/// Its launch hook.
 pub const LAUNCH: &str = "onair-launch";
-/// Its terminate hook.
 pub const TERMINATE: &str = "onair-terminate";
 /// The bucket of the playbook and of the logs.
 pub const FLEET: &str = "onair-fleet";
@@ -21,18 +19,15 @@ pub const DOCUMENT: &str = "onair-logs";
 pub const PLAYBOOKS: &str = "AWS-ApplyAnsiblePlaybooks";
 /// The instance of the documented events.
 pub const INSTANCE: &str = "i-1234567890abcdef0";
-/// Another one.
+/// Another instance.
 pub const OTHER: &str = "i-0fedcba0987654321";
 
-/// A group named as in the documented events, without instances.
+/// A group with the name of the documented events, without instances.
 pub struct Fleet {
-    /// Every call to all of these.
+    /// The calls to all services of the group.
     pub traffic: Traffic,
-    /// The group.
     pub autoscaling: AutoScaling,
-    /// Commands and agents.
     pub ssm: Ssm,
-    /// The bucket.
     pub s3: S3,
 }
 
@@ -43,7 +38,7 @@ impl Default for Fleet {
 }
 
 impl Fleet {
-    /// A group in which no instance's agent is known yet.
+    /// A group without registered agents.
     pub fn new() -> Self {
         let traffic = Traffic::default();
         let autoscaling = AutoScaling::start(&traffic);
@@ -60,7 +55,7 @@ impl Fleet {
         }
     }
 
-    /// What `complete-lifecycle` needs to know, and settings that win over that.
+    /// The environment of `complete-lifecycle`. `settings` override the usual values.
     pub fn environment(&self, settings: &[(&str, &str)]) -> Environment {
         let usual = [
             (
@@ -79,7 +74,7 @@ impl Fleet {
         lambda::environment(usual, settings)
     }
 
-    /// An instance that launched without the hook, and serves.
+    /// Adds an instance that launched without the hook, and that serves.
     pub fn serving(&self, instance: &str) {
         self.autoscaling.launch(GROUP, instance);
         self.autoscaling.finish(instance);
@@ -98,7 +93,7 @@ impl Fleet {
         self.receipt(command, &manifest.to_string(), files.len(), bytes)
     }
 
-    /// Puts a manifest of this text, and ends as the document does.
+    /// Puts a manifest with this text, and prints the receipt as the document does.
     pub fn receipt(
         &self,
         command: &Command,
@@ -122,7 +117,7 @@ impl Fleet {
         }
     }
 
-    /// Puts a file where the command wants it.
+    /// Puts a file below the prefix of the command.
     pub fn put_log(&self, command: &Command, name: &str, body: &[u8]) {
         let prefix = command
             .parameters
@@ -150,12 +145,12 @@ impl Fleet {
     }
 }
 
-/// SHA-256 as S3 writes it.
+/// The SHA-256 in the format of S3.
 pub fn base64_sha256(body: &[u8]) -> String {
     BASE64_STANDARD.encode(Sha256::digest(body))
 }
 
-/// The output of `ansible-playbook -v` with one host, to its end.
+/// The complete output of `ansible-playbook -v` for one host.
 pub fn playbook(changed: u32, unreachable: u32, failed: u32) -> String {
     format!(
         "Running Ansible in /var/lib/amazon/ssm/{INSTANCE}/document/orchestration\n\
@@ -166,13 +161,13 @@ pub fn playbook(changed: u32, unreachable: u32, failed: u32) -> String {
     )
 }
 
-/// A documented event of a lifecycle hook, for this instance.
+/// A documented event of a lifecycle hook for this instance.
 pub fn lifecycle(mut event: Value, instance: &str) -> Value {
     event["detail"]["EC2InstanceId"] = instance.into();
     event
 }
 
-/// A documented event of a command, for this one as it is.
+/// A documented event of a command, with the command's present status.
 pub fn invocation(mut event: Value, command: &Command) -> Value {
     event["detail"]["command-id"] = command.id.clone().into();
     event["detail"]["document-name"] = command.document.clone().into();

@@ -1,4 +1,4 @@
-//! Functions as Lambda runs them.
+//! Functions that run as in Lambda.
 
 use crate::binary;
 use anyhow::{Result, bail, ensure};
@@ -8,17 +8,16 @@ use std::ops::Deref;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How many of its last lines are shown of a function that gave no answer.
+/// How many log lines an error shows of a function that did not answer.
 const LAST_LINES: usize = 3;
-/// The longest that a function may take to start.
+/// The longest time that a function may need to start.
 const START_LIMIT: Duration = Duration::from_secs(20);
-/// How often it is asked whether it has started.
+/// The interval of the check whether it has started.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// The environment of a function: names and values.
 pub type Environment = Vec<(String, String)>;
 
-/// What a scene gives to every function, and settings that win over it.
+/// The environment of a scene for a function. `settings` override the usual values.
 pub fn environment<const N: usize>(
     usual: [(&str, String); N],
     settings: &[(&str, &str)],
@@ -44,12 +43,12 @@ impl Lambda {
     ///
     /// # Errors
     ///
-    /// It has not been built.
+    /// The binary has not been built.
     pub fn start(stem: &str, environment: Environment) -> Result<Self> {
         Ok(Self::start_binary(stem, &binary(stem)?, environment))
     }
 
-    /// Starts any binary that asks for events as a function does.
+    /// Starts any binary that requests events as a function does.
     ///
     /// # Panics
     ///
@@ -61,12 +60,12 @@ impl Lambda {
         }
     }
 
-    /// Waits until the function has started, which is when it asks for its first event. Returns how
-    /// long that took.
+    /// Waits until the function requests its first event, which ends its start. Returns the
+    /// duration of the start.
     ///
     /// # Errors
     ///
-    /// It takes too long.
+    /// The start takes too long.
     pub async fn started(&self) -> Result<Duration> {
         loop {
             if let Some(at) = self.function.first_next_at() {
@@ -83,7 +82,7 @@ impl Lambda {
         }
     }
 
-    /// Sends an event; returns the function's answer, and how long that took.
+    /// Sends an event, and returns the function's answer and its duration.
     ///
     /// # Errors
     ///
@@ -117,7 +116,7 @@ impl Lambda {
         }
     }
 
-    /// Sends an event to which the answer has to have this outcome. Returns how long that took.
+    /// Sends an event whose answer must have this outcome. Returns the duration.
     ///
     /// # Errors
     ///
@@ -132,7 +131,7 @@ impl Lambda {
         Ok(elapsed)
     }
 
-    /// What the process wrote last, to tell why it gave no answer.
+    /// The last lines of the process, for the error of a function that did not answer.
     fn last_lines(&self) -> String {
         let lines = [self.function.stdout(), self.function.stderr()].concat();
         let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
@@ -154,7 +153,7 @@ impl Deref for Lambda {
     }
 }
 
-/// The lines of metrics that a function wrote so far, the oldest first.
+/// The metrics lines of a function, the oldest first.
 pub fn metrics(function: &Function) -> Vec<Value> {
     let lines = function
         .stdout()
@@ -163,14 +162,14 @@ pub fn metrics(function: &Function) -> Vec<Value> {
     lines.filter(|line| line.get("_aws").is_some()).collect()
 }
 
-/// The metric lines of an earlier minute.
+/// The metrics lines that are for an earlier minute.
 pub fn past_metrics(function: &Function) -> Vec<Value> {
     let mut lines = metrics(function);
     lines.retain(|line| line.get("minute").is_some());
     lines
 }
 
-/// The message of a log line; another line as it is.
+/// The message of a log line, or a line that is not JSON as it is.
 fn message(line: &str) -> String {
     let message = |line: &Value| line["message"].as_str().map(str::to_owned);
     serde_json::from_str(line)

@@ -1,4 +1,4 @@
-//! Worlds in which On Air runs on one machine, for stories, demo and bench.
+//! Scenes for stories, demo and bench: worlds in which On Air runs on one machine.
 //!
 //! - [`pair`]: a live show that runs twice.
 //! - [`fleet`]: web servers in an Auto Scaling group.
@@ -8,7 +8,7 @@
 //! - [`lambda`]: functions as Lambda runs them.
 //! - [`program`]: `onair`, and other programs beside it.
 //!
-//! All of AWS is the stand-in. The binaries are those of the build that this runs in.
+//! The stand-in replaces all of AWS. The binaries are those of the same build.
 
 pub mod access_log;
 pub mod fleet;
@@ -25,7 +25,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// The project's folder.
+/// The root folder of the project.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .ancestors()
@@ -34,12 +34,12 @@ pub fn root() -> PathBuf {
         .unwrap_or_default()
 }
 
-/// A binary of this build, by its name. A program has it in its own folder, a test in the folder
+/// A binary of this build, by its name. A program finds it in its own folder, a test in the folder
 /// above `deps`.
 ///
 /// # Errors
 ///
-/// It has not been built.
+/// The binary has not been built.
 pub fn binary(name: &str) -> Result<PathBuf> {
     let own = env::current_exe().context("the path of this program is not known")?;
     let folder = own.parent().context("this program has no folder")?;
@@ -61,7 +61,7 @@ pub fn binary(name: &str) -> Result<PathBuf> {
 ///
 /// # Errors
 ///
-/// It does not exist, or is not JSON.
+/// The file does not exist, or is not JSON.
 pub fn event(file: &str) -> Result<Value> {
     let path = root().join("events").join(file);
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
@@ -72,13 +72,13 @@ pub fn event(file: &str) -> Result<Value> {
 ///
 /// # Errors
 ///
-/// The event has none there.
+/// The event has no text there.
 pub fn text<'a>(event: &'a Value, pointer: &str) -> Result<&'a str> {
     let text = event.pointer(pointer).and_then(Value::as_str);
     text.with_context(|| format!("the event has no text at {pointer}"))
 }
 
-/// A time as events have it.
+/// A time in the format of events.
 pub fn time(at: SystemTime) -> String {
     DateTime::<Utc>::from(at).to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }

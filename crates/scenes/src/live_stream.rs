@@ -1,4 +1,4 @@
-//! A live stream: a folder into which a transcoder writes, and the bucket that it is published to.
+//! A live stream: the folder of a transcoder, and the bucket to which it is published.
 
 use crate::program::{CREDENTIALS, onair};
 use anyhow::Result;
@@ -9,43 +9,42 @@ use tempfile::TempDir;
 
 /// The bucket that viewers read.
 pub const BUCKET: &str = "onair-live";
-/// The stream's folder there.
+/// The prefix of the stream in the bucket.
 pub const FOLDER: &str = "live";
 
-/// A stream of which nothing has been published yet. Its folder is deleted when this is dropped.
+/// A stream before its first publication. Its folder is deleted when this is dropped.
 pub struct LiveStream {
-    /// The bucket.
     pub s3: S3,
-    /// What the transcoder writes into.
+    /// The folder of the transcoder.
     pub dir: TempDir,
 }
 
 impl LiveStream {
-    /// An empty folder, and an empty bucket in this S3.
+    /// Creates an empty folder, and an empty bucket in this S3.
     ///
     /// # Errors
     ///
-    /// The folder cannot be made.
+    /// The folder cannot be created.
     pub fn new(s3: S3) -> Result<Self> {
         s3.create_bucket(BUCKET, Versioning::Off);
         let dir = tempfile::Builder::new().prefix("onair-").tempdir()?;
         Ok(Self { s3, dir })
     }
 
-    /// A published text, by its path in the stream's folder. Empty if it is not there.
+    /// A published text by its path below the prefix, or an empty one if it does not exist.
     pub fn text(&self, path: &str) -> String {
         self.s3
             .text(BUCKET, &format!("{FOLDER}/{path}"))
             .unwrap_or_default()
     }
 
-    /// The published playlist of a rendition. Empty if it is not there.
+    /// The published playlist of a rendition, or an empty text if it does not exist.
     pub fn playlist(&self, rendition: &str) -> String {
         self.text(&format!("{rendition}/index.m3u8"))
     }
 }
 
-/// `onair publish-live`, which publishes a folder to the stream's in this S3.
+/// The command `onair publish-live` for this folder and S3.
 ///
 /// # Errors
 ///

@@ -6,41 +6,38 @@ use serde_json::{Value, json};
 use stand_in::{MediaLive, MediaPackage, S3, Site, SyntheticStream, Traffic, Versioning};
 use std::time::SystemTime;
 
-/// The channels' ids, as the documented events name them.
+/// The ids of the channels in the documented events.
 pub const CHANNELS: [&str; 2] = ["123456", "654321"];
-/// The endpoints' ids.
+/// The ids of the endpoints.
 pub const ENDPOINTS: [&str; 2] = ["show-a-hls", "show-b-hls"];
-/// The alarms' names.
+/// The names of the alarms.
 pub const ALARMS: [&str; 2] = ["onair-show-side-a", "onair-show-side-b"];
-/// The private bucket.
 pub const CONTROL: &str = "onair-control";
 /// The bucket that viewers read.
 pub const PUBLIC: &str = "onair-public";
-/// The state, in the private bucket.
+/// The key of the state in the control bucket.
 pub const STATE: &str = "pairs/show/state.json";
-/// The playlist, in the public bucket.
+/// The key of the playlist in the public bucket.
 pub const INDEX: &str = "show/index.m3u8";
-/// The steering manifest, in the public bucket.
+/// The key of the steering manifest in the public bucket.
 pub const STEERING: &str = "show/steering.json";
-/// An alert of a lost input.
+/// An alert that reports a lost input.
 pub const ALERT: &str = "Video Not Detected";
 
-/// A pair named `show`, as it is before the first event.
+/// A pair named `show` before its first event.
 pub struct Pair {
-    /// Every call to all of these.
+    /// The calls to all services of the pair.
     pub traffic: Traffic,
-    /// The two buckets.
+    /// The S3 with the control bucket and the public bucket.
     pub s3: S3,
-    /// The endpoints.
     pub mediapackage: MediaPackage,
-    /// The channels.
     pub medialive: MediaLive,
-    /// What viewers get.
+    /// The web server of the public bucket.
     pub site: Site,
 }
 
 impl Pair {
-    /// Each side with a stream of its own, A first.
+    /// Each side has its own stream, A first.
     pub fn with(streams: [SyntheticStream; 2]) -> Self {
         let traffic = Traffic::default();
         let s3 = S3::builder().traffic(&traffic).start();
@@ -63,7 +60,7 @@ impl Pair {
         }
     }
 
-    /// What a function of the pair needs to know, and settings that win over that.
+    /// The environment of a function of the pair. `settings` override the usual values.
     pub fn environment(&self, settings: &[(&str, &str)]) -> Environment {
         let usual = [
             ("AWS_ENDPOINT_URL_S3", self.s3.endpoint_url()),
@@ -93,17 +90,17 @@ impl Pair {
         format!("{}/{PUBLIC}/{INDEX}", self.site.url())
     }
 
-    /// The text of an object. Empty if there is none.
+    /// The text of an object, or an empty one if it does not exist.
     pub fn text(&self, bucket: &str, key: &str) -> String {
         self.s3.text(bucket, key).unwrap_or_default()
     }
 
-    /// The steering manifest. Null if there is none.
+    /// The steering manifest, or null if it does not exist.
     pub fn steering(&self) -> Value {
         self.text(PUBLIC, STEERING).parse().unwrap_or_default()
     }
 
-    /// The state document. Null if there is none.
+    /// The state document, or null if it does not exist.
     pub fn state(&self) -> Value {
         self.text(CONTROL, STATE).parse().unwrap_or_default()
     }
@@ -117,8 +114,8 @@ pub fn channel_arn(side: usize) -> String {
     )
 }
 
-/// The endpoint of a side (0 is A), with all that On Air must not lose. No SDK knows two of its
-/// attributes.
+/// The endpoint of a side (0 is A), with all attributes that On Air must keep. Two of them are
+/// unknown to every SDK.
 pub fn definition(side: usize) -> Value {
     json!({
         "id": ENDPOINTS[side],
@@ -132,14 +129,14 @@ pub fn definition(side: usize) -> Value {
     })
 }
 
-/// A documented event of MediaLive, as it would come now for a side (0 is A).
+/// A documented event of MediaLive for a side (0 is A) with the present time.
 pub fn alert(mut event: Value, side: usize) -> Value {
     event["time"] = time(SystemTime::now()).into();
     event["detail"]["channel_arn"] = channel_arn(side).into();
     event
 }
 
-/// A documented event of CloudWatch, as it would come now for a side (0 is A).
+/// A documented event of CloudWatch for a side (0 is A) with the present time.
 pub fn alarm(mut event: Value, side: usize) -> Value {
     event["time"] = time(SystemTime::now()).into();
     event["detail"]["alarmName"] = ALARMS[side].into();

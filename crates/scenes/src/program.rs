@@ -1,4 +1,4 @@
-//! Programs that run for as long as a scene needs them.
+//! Programs that run for the time of a scene.
 
 use crate::binary;
 use anyhow::Result;
@@ -7,7 +7,7 @@ use std::io;
 use std::ops::{Deref, DerefMut};
 use std::process::{Child, Command};
 
-/// What a program that uses an SDK of AWS needs in its environment, beside an endpoint's URL.
+/// The environment that a program with an AWS SDK needs, in addition to an endpoint URL.
 pub const CREDENTIALS: [(&str, &str); 4] = [
     ("AWS_REGION", REGION),
     ("AWS_DEFAULT_REGION", REGION),
@@ -15,7 +15,7 @@ pub const CREDENTIALS: [(&str, &str); 4] = [
     ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY),
 ];
 
-/// A command of On Air, as an operator enters it.
+/// A subcommand of `onair`.
 ///
 /// # Errors
 ///
@@ -30,18 +30,13 @@ pub fn onair(subcommand: &str) -> Result<Command> {
 pub struct Program(Child);
 
 impl Program {
-    /// Starts it.
-    ///
-    /// # Errors
-    ///
-    /// The program does not exist, or cannot be run.
     pub fn start(command: &mut Command) -> io::Result<Self> {
         command.spawn().map(Self)
     }
 
-    /// Ends it as `kill -9` does, and waits for its end.
+    /// Kills the process as `kill -9` does, and waits for its end.
     pub fn kill(&mut self) {
-        // What has ended already needs no killing.
+        // The process may have ended before.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

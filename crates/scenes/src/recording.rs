@@ -8,16 +8,14 @@ use stand_in::{S3, Snapshot, Versioning};
 /// The bucket of the documented events.
 pub const BUCKET: &str = "r2s3-dev-channel-1-recordings";
 
-/// A bucket that `prune-recording` is responsible for.
+/// A bucket that `prune-recording` may prune.
 pub struct Archive {
-    /// Where it is.
     pub s3: S3,
-    /// Its name.
     pub bucket: String,
 }
 
 impl Archive {
-    /// Makes the bucket, empty and without versions.
+    /// Creates an empty bucket without versioning.
     pub fn new(s3: S3, bucket: &str) -> Self {
         s3.create_bucket(bucket, Versioning::Off);
         Self {
@@ -26,7 +24,7 @@ impl Archive {
         }
     }
 
-    /// What `prune-recording` needs to know, and settings that win over that.
+    /// The environment of `prune-recording`. `settings` override the usual values.
     pub fn environment(&self, settings: &[(&str, &str)]) -> Environment {
         let usual = [
             ("AWS_ENDPOINT_URL_S3", self.s3.endpoint_url()),
