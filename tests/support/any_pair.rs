@@ -1,16 +1,16 @@
 //! A pair for stories: on the stand-ins, or on any other S3, MediaPackage and MediaLive that the
 //! environment names.
 
+use crate::external::{External, stored, variable};
 use crate::pair::{
     ALERT, CHANNELS, CONTROL, ENDPOINTS, INDEX, PUBLIC, STATE, STEERING, Stage, variants,
 };
 use crate::{StoredObject, event, response};
 use aws_sdk_medialive::types::InputAttachment;
 use aws_sdk_mediapackage::types::HlsPackage;
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::config::{BehaviorVersion, Region};
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use serde_json::{Value, json};
-use std::env;
 use tokio::sync::{Mutex, MutexGuard};
 
 /// The stories share one pair there, because the role is made for that pair.
@@ -21,7 +21,7 @@ pub struct AnyPair {
     /// The function that the story is about.
     stem: &'static str,
     stage: Stage,
-    elsewhere: Option<Elsewhere>,
+    external: Option<ExternalPair>,
 }
 
 /// The services that the environment names: moto.
@@ -30,11 +30,8 @@ pub struct AnyPair {
 /// stage, behind `SIDE_A_BASE_URL`. They do not depend on whether an endpoint of moto exists or is
 /// denied. So two things are only tested on the stand-in: what viewers get of a cut side, and
 /// attributes of an endpoint that no SDK knows.
-struct Elsewhere {
-    endpoint: String,
-    region: String,
-    admin: Credentials,
-    function: Credentials,
+struct ExternalPair {
+    services: External,
     buckets: [String; 2],
     s3: aws_sdk_s3::Client,
     mediapackage: aws_sdk_mediapackage::Client,
@@ -56,59 +53,61 @@ impl AnyPair {
     /// something and run as the administrator.
     pub async fn of(stem: &'static str) -> Self {
         let stage = Stage::new();
-        let elsewhere = match env::var("ONAIR_S3_ENDPOINT") {
-            Ok(endpoint) => Some(Elsewhere::at(endpoint).await),
-            Err(_) => None,
+        let external = match External::from_environment() {
+            Some(services) => Some(ExternalPair::new(services).await),
+            None => None,
         };
         Self {
             stem,
             stage,
-            elsewhere,
+            external,
         }
     }
 
     /// Runs one of the pair's functions once, and returns its answer.
     pub async fn run(&self, stem: &str, settings: &[(&str, &str)], event: Value) -> Value {
-        let mut all: Vec<(&str, String)> = Vec::new();
-        if let Some(elsewhere) = &self.elsewhere {
-            let credentials = if stem == self.stem {
-                &elsewhere.function
-            } else {
-                &elsewhere.admin
-            };
-            let [control, public] = elsewhere.buckets.clone();
-            all = vec![
-                ("AWS_ENDPOINT_URL_S3", elsewhere.endpoint.clone()),
-                ("AWS_ENDPOINT_URL_MEDIAPACKAGE", elsewhere.endpoint.clone()),
-                ("AWS_ENDPOINT_URL_MEDIALIVE", elsewhere.endpoint.clone()),
-                ("AWS_REGION", elsewhere.region.clone()),
-                ("AWS_ACCESS_KEY_ID", credentials.access_key_id().to_owned()),
-                (
-                    "AWS_SECRET_ACCESS_KEY",
-                    credentials.secret_access_key().to_owned(),
-                ),
-                ("CONTROL_BUCKET", control),
-                ("PUBLIC_BUCKET", public),
-                (
-                    "SIDE_A_BASE_URL",
-                    self.stage.mediapackage.cdn_url(ENDPOINTS[0]),
-                ),
-                (
-                    "SIDE_B_BASE_URL",
-                    self.stage.mediapackage.cdn_url(ENDPOINTS[1]),
-                ),
-            ];
-            let token = credentials
-                .session_token()
-                .map(|token| ("AWS_SESSION_TOKEN", token.to_owned()));
-            all.extend(token);
-        }
-        let mut given: Vec<(&str, &str)> = all
+        let external = match &self.external {
+            Some(external) => self.external_environment(external, stem),
+            None => Vec::new(),
+        };
+        let mut all: Vec<(&str, &str)> = external
             .iter()
             .map(|(name, value)| (*name, value.as_str()))
             .collect();
-        given.extend(settings);
-        response(self.stage.call(stem, &given, event).await)
+        all.extend(settings);
+        response(self.stage.call(stem, &all, event).await)
+    }
+
+    /// The environment of a function with external services.
+    fn external_environment(
+        &self,
+        external: &ExternalPair,
+        stem: &str,
+    ) -> Vec<(&'static str, String)> {
+        let External {
+            endpoint,
+            region,
+            admin,
+            function,
+        } = &external.services;
+        let user = if stem == self.stem { function } else { admin };
+        let [control, public] = external.buckets.clone();
+        let [base_a, base_b] = ENDPOINTS.map(|id| self.stage.mediapackage.cdn_url(id));
+        let mut environment = vec![
+            ("AWS_ENDPOINT_URL_S3", endpoint.clone()),
+            ("AWS_ENDPOINT_URL_MEDIAPACKAGE", endpoint.clone()),
+            ("AWS_ENDPOINT_URL_MEDIALIVE", endpoint.clone()),
+            ("AWS_REGION", region.clone()),
+            ("AWS_ACCESS_KEY_ID", user.access_key_id().to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", user.secret_access_key().to_owned()),
+            ("CONTROL_BUCKET", control),
+            ("PUBLIC_BUCKET", public),
+            ("SIDE_A_BASE_URL", base_a),
+            ("SIDE_B_BASE_URL", base_b),
+        ];
+        let token = user.session_token();
+        environment.extend(token.map(|token| ("AWS_SESSION_TOKEN", token.to_owned())));
+        environment
     }
 
     /// Runs `publish-playlist` for the first time.
@@ -129,52 +128,52 @@ impl AnyPair {
 
     /// Sets an alert of a lost input on the side's channel (0 is A).
     pub async fn set_alert(&self, side: usize) {
-        match &self.elsewhere {
+        match &self.external {
             None => self.stage.medialive.set_alert(CHANNELS[side], 0, ALERT),
-            Some(elsewhere) => elsewhere.set_alerts(side, &[ALERT]).await,
+            Some(external) => external.set_alerts(side, &[ALERT]).await,
         }
     }
 
     /// Clears the alert of [`set_alert`](Self::set_alert).
     pub async fn clear_alert(&self, side: usize) {
-        match &self.elsewhere {
+        match &self.external {
             None => self.stage.medialive.clear_alert(CHANNELS[side], 0, ALERT),
-            Some(elsewhere) => elsewhere.set_alerts(side, &[]).await,
+            Some(external) => external.set_alerts(side, &[]).await,
         }
     }
 
     /// The side's endpoint (0 is A), with the attributes that stories compare.
     pub async fn endpoint(&self, side: usize) -> Option<Value> {
-        match &self.elsewhere {
+        match &self.external {
             None => self.stage.mediapackage.endpoint(ENDPOINTS[side]),
-            Some(elsewhere) => elsewhere.endpoint(side).await,
+            Some(external) => external.endpoint(side).await,
         }
     }
 
     /// Creates the side's endpoint again, as an operator may.
     pub async fn recreate_endpoint(&self, side: usize) {
-        match &self.elsewhere {
+        match &self.external {
             None => drop(self.stage.mediapackage.create(&json!({
                 "id": ENDPOINTS[side], "channelId": CHANNELS[side], "hlsPackage": {},
             }))),
-            Some(elsewhere) => elsewhere.create(side).await,
+            Some(external) => external.create(side).await,
         }
     }
 
     /// Replaces a published object by a text.
     pub async fn put_public(&self, key: &str, text: &str) {
-        match &self.elsewhere {
+        match &self.external {
             None => self.stage.s3.put(PUBLIC, key, text.to_owned()),
-            Some(elsewhere) => elsewhere.put(key, text).await,
+            Some(external) => external.put(key, text).await,
         }
     }
 
     /// Deletes the published objects.
     pub async fn unpublish(&self) {
         for key in [INDEX, STEERING] {
-            match &self.elsewhere {
+            match &self.external {
                 None => self.stage.s3.delete(PUBLIC, key),
-                Some(elsewhere) => elsewhere.delete(PUBLIC, key).await,
+                Some(external) => external.delete(PUBLIC, key).await,
             }
         }
     }
@@ -223,8 +222,8 @@ impl AnyPair {
 
     /// An object, by the name that stories give its bucket.
     async fn get(&self, bucket: &str, key: &str) -> Option<StoredObject> {
-        if let Some(elsewhere) = &self.elsewhere {
-            return elsewhere.get(bucket, key).await;
+        if let Some(external) = &self.external {
+            return external.get(bucket, key).await;
         }
         let object = self.stage.s3.object(bucket, key)?;
         Some(StoredObject {
@@ -236,65 +235,32 @@ impl AnyPair {
     }
 }
 
-impl Elsewhere {
-    /// The services at this address, without the objects of an earlier story and with two
-    /// endpoints.
-    async fn at(endpoint: String) -> Self {
+impl ExternalPair {
+    /// The services without the objects of an earlier story, and with two endpoints.
+    async fn new(services: External) -> Self {
         let alone = ONE_AT_A_TIME.lock().await;
-        let var = |name: &str| env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
-        let credentials = |who: &str, token: Option<String>| {
-            let key = |what: &str| var(&format!("ONAIR_{who}_{what}"));
-            Credentials::new(
-                key("ACCESS_KEY_ID"),
-                key("SECRET_ACCESS_KEY"),
-                token,
-                None,
-                "environment",
-            )
-        };
-        let (region, admin) = (var("ONAIR_REGION"), credentials("ADMIN", None));
-        let s3 = aws_sdk_s3::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(region.clone()))
-            .endpoint_url(&endpoint)
-            .force_path_style(true)
-            .credentials_provider(admin.clone());
-        let mediapackage = aws_sdk_mediapackage::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(region.clone()))
-            .endpoint_url(&endpoint)
-            .credentials_provider(admin.clone());
-        let medialive = aws_sdk_medialive::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(region.clone()))
-            .endpoint_url(&endpoint)
-            .credentials_provider(admin.clone());
-        let elsewhere = Self {
-            endpoint,
-            region,
-            admin,
-            function: credentials("FUNCTION", Some(var("ONAIR_FUNCTION_SESSION_TOKEN"))),
-            buckets: [var("ONAIR_CONTROL_BUCKET"), var("ONAIR_PUBLIC_BUCKET")],
-            s3: aws_sdk_s3::Client::from_conf(s3.build()),
-            mediapackage: aws_sdk_mediapackage::Client::from_conf(mediapackage.build()),
-            medialive: aws_sdk_medialive::Client::from_conf(medialive.build()),
+        let external = Self {
+            buckets: [
+                variable("ONAIR_CONTROL_BUCKET"),
+                variable("ONAIR_PUBLIC_BUCKET"),
+            ],
+            s3: services.admin_s3(),
+            mediapackage: mediapackage_client(&services),
+            medialive: medialive_client(&services),
+            services,
             _alone: alone,
         };
         for (bucket, key) in [(CONTROL, STATE), (PUBLIC, INDEX), (PUBLIC, STEERING)] {
-            elsewhere.delete(bucket, key).await;
+            external.delete(bucket, key).await;
         }
-        for side in [0, 1] {
+        for (side, id) in ENDPOINTS.into_iter().enumerate() {
             // Before the first story the endpoint does not exist.
-            let _ = elsewhere
-                .mediapackage
-                .delete_origin_endpoint()
-                .id(ENDPOINTS[side])
-                .send()
-                .await;
-            elsewhere.create(side).await;
-            elsewhere.set_alerts(side, &[]).await;
+            let deletion = external.mediapackage.delete_origin_endpoint().id(id);
+            let _ = deletion.send().await;
+            external.create(side).await;
+            external.set_alerts(side, &[]).await;
         }
-        elsewhere
+        external
     }
 
     /// The name of the bucket at these services.
@@ -402,25 +368,24 @@ impl Elsewhere {
             Err(error) if error.code() == Some("NoSuchKey") => return None,
             answer => answer.unwrap_or_else(|error| panic!("{key}: {error:?}")),
         };
-        let (content_type, cache_control) =
-            (answer.content_type.clone(), answer.cache_control.clone());
-        let metadata = answer
-            .metadata
-            .clone()
-            .unwrap_or_default()
-            .into_iter()
-            .collect();
-        let body = answer
-            .body
-            .collect()
-            .await
-            .unwrap_or_else(|error| panic!("{key}: {error:?}"));
-        let text = String::from_utf8_lossy(&body.to_vec()).into_owned();
-        Some(StoredObject {
-            text,
-            content_type,
-            cache_control,
-            metadata,
-        })
+        Some(stored(key, answer).await)
     }
+}
+
+fn mediapackage_client(services: &External) -> aws_sdk_mediapackage::Client {
+    let config = aws_sdk_mediapackage::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(services.region.clone()))
+        .endpoint_url(&services.endpoint)
+        .credentials_provider(services.admin.clone());
+    aws_sdk_mediapackage::Client::from_conf(config.build())
+}
+
+fn medialive_client(services: &External) -> aws_sdk_medialive::Client {
+    let config = aws_sdk_medialive::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(services.region.clone()))
+        .endpoint_url(&services.endpoint)
+        .credentials_provider(services.admin.clone());
+    aws_sdk_medialive::Client::from_conf(config.build())
 }

@@ -95,11 +95,12 @@ impl SimulatedAudience {
         let viewer = |number: usize| {
             let from_s = dice.below(minutes * 60);
             let stays_s = dice.below(400);
-            let six = number.is_multiple_of(7);
+            let is_ipv6 = number.is_multiple_of(7);
             SimulatedViewer {
-                address: match six {
-                    true => format!("2001:db8::{number:x}"),
-                    false => format!("10.{}.{}.{}", number >> 16, number >> 8 & 255, number & 255),
+                address: if is_ipv6 {
+                    format!("2001:db8::{number:x}")
+                } else {
+                    format!("10.{}.{}.{}", number >> 16, number >> 8 & 255, number & 255)
                 },
                 agent: format!("Player/{} (a \"quoted\" one)", number % 5),
                 sid: format!("6e2fb550-{number:x}"),

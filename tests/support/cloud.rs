@@ -1,15 +1,15 @@
 //! An S3 for stories: the stand-in, or any other that the environment names.
 
+use crate::external::{External, s3_client, stored};
 use crate::{BUCKET, VERSIONED};
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::config::Credentials;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use futures::{StreamExt, stream};
 use stand_in::ivs::Recording;
 use stand_in::{ACCESS_KEY_ID, Object, REGION, S3, SECRET_ACCESS_KEY, Versioning};
 use std::collections::BTreeMap;
-use std::env;
 
 /// Concurrent puts of a recording.
 const PUTS_IN_FLIGHT: usize = 16;
@@ -38,23 +38,16 @@ impl Cloud {
     /// function, which `tests/template/second_opinion.py` sets. Without the variable, the story
     /// gets its own stand-in.
     pub async fn any() -> Self {
-        let Ok(endpoint) = env::var("ONAIR_S3_ENDPOINT") else {
+        let Some(external) = External::from_environment() else {
             return Self::stand_in();
         };
-        let var = |name: &str| env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
-        let credentials = |who: &str, token: Option<String>| {
-            let key = |what: &str| var(&format!("ONAIR_{who}_{what}"));
-            Credentials::new(
-                key("ACCESS_KEY_ID"),
-                key("SECRET_ACCESS_KEY"),
-                token,
-                None,
-                "environment",
-            )
+        let cloud = Self {
+            client: external.admin_s3(),
+            stand_in: None,
+            endpoint: external.endpoint,
+            function: external.function,
+            region: external.region,
         };
-        let admin = credentials("ADMIN", None);
-        let function = credentials("FUNCTION", Some(var("ONAIR_FUNCTION_SESSION_TOKEN")));
-        let cloud = Self::new(None, endpoint, var("ONAIR_REGION"), admin, function);
         let enabled = VersioningConfiguration::builder()
             .status(BucketVersioningStatus::Enabled)
             .build();
@@ -77,36 +70,12 @@ impl Cloud {
         s3.create_bucket(VERSIONED, Versioning::Enabled);
         let credentials =
             Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "stand-in");
-        let endpoint = s3.endpoint_url();
-        Self::new(
-            Some(s3),
-            endpoint,
-            REGION.to_owned(),
-            credentials.clone(),
-            credentials,
-        )
-    }
-
-    fn new(
-        stand_in: Option<S3>,
-        endpoint: String,
-        region: String,
-        admin: Credentials,
-        function: Credentials,
-    ) -> Self {
-        let config = aws_sdk_s3::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(region.clone()))
-            .endpoint_url(&endpoint)
-            .force_path_style(true)
-            .credentials_provider(admin)
-            .build();
         Self {
-            stand_in,
-            endpoint,
-            function,
-            region,
-            client: Client::from_conf(config),
+            endpoint: s3.endpoint_url(),
+            client: s3_client(&s3.endpoint_url(), REGION, &credentials),
+            stand_in: Some(s3),
+            function: credentials,
+            region: REGION.to_owned(),
         }
     }
 
@@ -254,25 +223,6 @@ impl Cloud {
             .send()
             .await;
         let answer = answer.unwrap_or_else(|error| panic!("{key}: {error:?}"));
-        let (content_type, cache_control) =
-            (answer.content_type.clone(), answer.cache_control.clone());
-        let metadata = answer
-            .metadata
-            .clone()
-            .unwrap_or_default()
-            .into_iter()
-            .collect();
-        let body = answer
-            .body
-            .collect()
-            .await
-            .unwrap_or_else(|error| panic!("{key}: {error:?}"));
-        let text = String::from_utf8_lossy(&body.to_vec()).into_owned();
-        StoredObject {
-            text,
-            content_type,
-            cache_control,
-            metadata,
-        }
+        stored(&key, answer).await
     }
 }

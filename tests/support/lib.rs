@@ -3,6 +3,7 @@
 pub mod any_pair;
 pub mod audience;
 pub mod cloud;
+mod external;
 pub mod faults;
 pub mod fleet;
 pub mod pair;

@@ -179,15 +179,15 @@ impl Stage {
     /// Checks before every further call whether viewers can play the stream. The next call has
     /// index 0.
     pub fn monitor_viewers(&self) -> ViewerMonitor {
-        let (view, seen) = (ViewerView::of(self), Arc::default());
+        let (view, breaches) = (ViewerView::of(self), Arc::default());
         self.traffic.reset_calls();
         for call in 0..WATCHED_CALLS {
-            let (view, seen) = (view.clone(), Arc::clone(&seen));
+            let (view, breaches) = (view.clone(), Arc::clone(&breaches));
             self.traffic.before_call(call, move || {
-                view.look(&format!("before call {call}"), &seen)
+                view.record(&format!("before call {call}"), &breaches)
             });
         }
-        ViewerMonitor { view, seen }
+        ViewerMonitor { view, breaches }
     }
 
     /// The base URLs of existing endpoints, denied ones included. `None` for a deleted one.
@@ -204,14 +204,14 @@ impl Stage {
 /// Checks that viewers can play the stream before every call, and at the end.
 pub struct ViewerMonitor {
     view: ViewerView,
-    seen: Arc<Mutex<Vec<String>>>,
+    breaches: Arc<Mutex<Vec<String>>>,
 }
 
 impl ViewerMonitor {
     /// What viewers could not play, and when.
     pub fn breaches(&self) -> Vec<String> {
-        self.view.look("at the end", &self.seen);
-        self.seen
+        self.view.record("at the end", &self.breaches);
+        self.breaches
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -233,69 +233,91 @@ impl ViewerView {
         }
     }
 
-    fn look(&self, when: &str, seen: &Mutex<Vec<String>>) {
+    fn record(&self, when: &str, breaches: &Mutex<Vec<String>>) {
         if let Err(breach) = self.check() {
-            seen.lock()
+            breaches
+                .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(format!("{when}: {breach}"));
         }
     }
 
     fn check(&self) -> Result<(), String> {
-        let endpoints = ENDPOINTS
-            .into_iter()
-            .filter_map(|endpoint| self.endpoints.endpoint(endpoint));
-        let serving: Vec<String> = endpoints
-            .filter(|endpoint| endpoint["origination"] != "DENY")
-            .map(|endpoint| base(&endpoint))
-            .collect();
-        let serves = |url: &str| serving.iter().any(|base| url.starts_with(base));
+        let serving = self.serving();
         if serving.is_empty() {
             return Err("both sides are cut".to_owned());
         }
-        if let Some(state) = self.buckets.text(CONTROL, STATE) {
-            let state: Value = state
-                .parse()
-                .map_err(|error| format!("the state: {error}"))?;
-            let first = state["first"].as_str().unwrap_or_default();
-            if state["sides"][first]["status"] != "live" {
-                return Err(format!("the first side is not live: {state}"));
-            }
-        }
+        self.check_active_side()?;
         let Some(index) = self.buckets.text(PUBLIC, INDEX) else {
             return Ok(());
         };
         let variants = variants(&index);
-        if !variants.iter().any(|(_, url)| serves(url)) {
-            return Err(format!("the playlist names nothing that serves: {index}"));
+        if !variants.iter().any(|(_, url)| is_served(&serving, url)) {
+            return Err(format!(
+                "no variant of the playlist is on a serving endpoint: {index}"
+            ));
         }
         let Some(steering) = self.buckets.text(PUBLIC, STEERING) else {
             return Ok(());
         };
-        let steering: Value = steering
-            .parse()
-            .map_err(|error| format!("the steering manifest: {error}"))?;
-        let first = steering["PATHWAY-PRIORITY"][0].as_str().unwrap_or_default();
-        let mut urls: Vec<String> = variants
-            .into_iter()
-            .filter(|(pathway, _)| pathway == first)
-            .map(|(_, url)| url)
-            .collect();
-        let clones = steering["PATHWAY-CLONES"].as_array().into_iter().flatten();
-        for clone in clones.filter(|clone| clone["ID"] == first) {
-            let of_clone = clone["URI-REPLACEMENT"]["PER-VARIANT-URIS"]
-                .as_object()
-                .into_iter()
-                .flatten();
-            urls.extend(of_clone.filter_map(|(_, url)| url.as_str().map(str::to_owned)));
+        let urls = steered_to(&steering, variants)?;
+        if urls.is_empty() || !urls.iter().all(|url| is_served(&serving, url)) {
+            return Err(format!(
+                "the first pathway is not on a serving endpoint: {steering} {index}"
+            ));
         }
-        match urls.iter().all(|url| serves(url)) && !urls.is_empty() {
-            true => Ok(()),
-            false => Err(format!(
-                "viewers are steered to what does not serve: {steering} {index}"
-            )),
-        }
+        Ok(())
     }
+
+    /// The base URLs of the endpoints that exist and are not denied.
+    fn serving(&self) -> Vec<String> {
+        ENDPOINTS
+            .into_iter()
+            .filter_map(|endpoint| self.endpoints.endpoint(endpoint))
+            .filter(|endpoint| endpoint["origination"] != "DENY")
+            .map(|endpoint| base(&endpoint))
+            .collect()
+    }
+
+    fn check_active_side(&self) -> Result<(), String> {
+        let Some(state) = self.buckets.text(CONTROL, STATE) else {
+            return Ok(());
+        };
+        let state: Value = state
+            .parse()
+            .map_err(|error| format!("the state: {error}"))?;
+        let active = state["first"].as_str().unwrap_or_default();
+        if state["sides"][active]["status"] != "live" {
+            return Err(format!("the active side is not live: {state}"));
+        }
+        Ok(())
+    }
+}
+
+fn is_served(serving: &[String], url: &str) -> bool {
+    serving.iter().any(|base| url.starts_with(base))
+}
+
+/// The URLs of the pathway that a steering manifest puts first: its variants and its clones.
+fn steered_to(steering: &str, variants: Vec<(String, String)>) -> Result<Vec<String>, String> {
+    let steering: Value = steering
+        .parse()
+        .map_err(|error| format!("the steering manifest: {error}"))?;
+    let first = steering["PATHWAY-PRIORITY"][0].as_str().unwrap_or_default();
+    let mut urls: Vec<String> = variants
+        .into_iter()
+        .filter(|(pathway, _)| pathway == first)
+        .map(|(_, url)| url)
+        .collect();
+    let clones = steering["PATHWAY-CLONES"].as_array().into_iter().flatten();
+    for clone in clones.filter(|clone| clone["ID"] == first) {
+        let of_clone = clone["URI-REPLACEMENT"]["PER-VARIANT-URIS"]
+            .as_object()
+            .into_iter()
+            .flatten();
+        urls.extend(of_clone.filter_map(|(_, url)| url.as_str().map(str::to_owned)));
+    }
+    Ok(urls)
 }
 
 /// The variants of a playlist, each with its pathway and URL.
@@ -376,9 +398,10 @@ fn blur(value: &mut Value, names: &[&str]) {
     match value {
         Value::Object(members) => {
             for (name, value) in members {
-                match names.contains(&name.as_str()) {
-                    true => *value = "some".into(),
-                    false => blur(value, names),
+                if names.contains(&name.as_str()) {
+                    *value = "some".into();
+                } else {
+                    blur(value, names);
                 }
             }
         }
