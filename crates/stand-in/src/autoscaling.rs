@@ -18,6 +18,11 @@ use xml::Xml;
 
 pub use groups::Groups;
 
+const API: rest::Api = rest::Api {
+    service: "autoscaling",
+    usual_code,
+};
+
 /// A running Auto Scaling, which stops when dropped. It dereferences to its content, the
 /// [`Groups`].
 ///
@@ -115,15 +120,7 @@ async fn answer(groups: Groups, traffic: Traffic, request: Request<Bytes>) -> Ha
         ..CallTarget::default()
     };
     let act = || groups.act(&operation, &form);
-    let outcome = rest::pass(
-        "autoscaling",
-        &traffic,
-        request.headers(),
-        target,
-        usual_code,
-        act,
-    )
-    .await?;
+    let outcome = rest::pass(API, &traffic, request.headers(), target, act).await?;
     let (status, body) = match outcome {
         Ok(result) => (StatusCode::OK, xml::response(&operation, result)),
         Err(ServiceError {

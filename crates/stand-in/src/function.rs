@@ -65,23 +65,8 @@ impl Function {
         // Files, because a pipe can still hold output when the answer has arrived.
         let (stdout, stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
         let mut command = Command::new(binary);
+        set_lambda_environment(&mut command, &name, &api.address());
         command
-            .env_clear()
-            .env("AWS_LAMBDA_RUNTIME_API", api.address())
-            .env("AWS_LAMBDA_FUNCTION_NAME", &*name)
-            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
-            .env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{name}"))
-            .env(
-                "AWS_LAMBDA_LOG_STREAM_NAME",
-                "2020/01/01/[$LATEST]00000000000000000000000000000000",
-            )
-            .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
-            .env("_HANDLER", "bootstrap")
-            .env("AWS_REGION", REGION)
-            .env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
-            .env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)
-            .env("AWS_EC2_METADATA_DISABLED", "true")
             .envs(env)
             .stdin(Stdio::null())
             .stdout(stdout.try_clone()?)
@@ -200,6 +185,27 @@ pub fn start_fails(binary: &Path, settings: &[(&str, &str)]) -> String {
         assert!(log.contains(part), "{settings:?}: no {part} in {log}");
     }
     log
+}
+
+/// Replaces the inherited environment by the one of Lambda, with the stand-in's credentials.
+fn set_lambda_environment(command: &mut Command, name: &str, runtime_api: &str) {
+    command
+        .env_clear()
+        .env("AWS_LAMBDA_RUNTIME_API", runtime_api)
+        .env("AWS_LAMBDA_FUNCTION_NAME", name)
+        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+        .env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{name}"))
+        .env(
+            "AWS_LAMBDA_LOG_STREAM_NAME",
+            "2020/01/01/[$LATEST]00000000000000000000000000000000",
+        )
+        .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
+        .env("_HANDLER", "bootstrap")
+        .env("AWS_REGION", REGION)
+        .env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
+        .env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)
+        .env("AWS_EC2_METADATA_DISABLED", "true");
 }
 
 /// Waits for the end of the process, which ends every invocation.

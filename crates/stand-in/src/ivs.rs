@@ -10,6 +10,8 @@ use crate::{Buckets, Object};
 
 /// The length of a segment in milliseconds. Real segments end at the first key frame after 10 s.
 const SEGMENT_MS: u64 = 10_000;
+const PLAYLIST: &str = "application/x-mpegURL";
+const JSON: &str = "application/json";
 /// The prefix of the recording in AWS's documented events.
 const DOCUMENTED_PREFIX: &str = "ivs/v1/123456789012/AbCdef1G2hij/2020/6/23/20/12/j8Z9O91ndcVs";
 
@@ -71,81 +73,82 @@ impl Default for Recording {
 impl Recording {
     /// All objects of the recording with their keys.
     pub fn objects(&self) -> Vec<(String, Object)> {
-        let text = |path: &str, body: String, content_type: &str| {
-            let object = Object {
-                body: body.into(),
-                content_type: Some(content_type.to_owned()),
-                ..Object::default()
-            };
-            (format!("{}/{path}", self.prefix), object)
-        };
-        let sized = |path: String, size_bytes: u64, content_type: &str| {
-            let object = Object {
-                size_bytes,
-                content_type: Some(content_type.to_owned()),
-                ..Object::default()
-            };
-            (format!("{}/{path}", self.prefix), object)
-        };
-        const PLAYLIST: &str = "application/x-mpegURL";
-        let mut objects = vec![
-            text(
-                "events/recording-started.json",
-                self.metadata("RECORDING_STARTED").to_string(),
-                "application/json",
-            ),
-            text(
-                "events/recording-ended.json",
-                self.metadata("RECORDING_ENDED").to_string(),
-                "application/json",
-            ),
+        let mut objects = self.metadata_objects();
+        objects.extend(self.entry_playlists());
+        for rendition in &self.renditions {
+            objects.extend(self.rendition_objects(rendition));
+        }
+        objects.extend((0..self.thumbnails).map(|n| {
+            let path = format!("media/thumbnails/thumb{n}.jpg");
+            self.sized(&path, 90_000, "image/jpeg")
+        }));
+        objects
+    }
+
+    fn metadata_objects(&self) -> Vec<(String, Object)> {
+        let started = self.metadata("RECORDING_STARTED").to_string();
+        let ended = self.metadata("RECORDING_ENDED").to_string();
+        vec![
+            self.text("events/recording-started.json", started, JSON),
+            self.text("events/recording-ended.json", ended, JSON),
             // No document names this empty object, but the real recording has it.
-            text(
+            self.text(
                 "events/ivs-check",
                 String::new(),
                 "application/octet-stream",
             ),
-            text(
-                "media/hls/master.m3u8",
-                self.multivariant("playlist.m3u8"),
-                PLAYLIST,
-            ),
-            text(
-                "media/hls/byte-range-multivariant.m3u8",
-                self.multivariant("byte-range-variant.m3u8"),
-                PLAYLIST,
-            ),
-        ];
-        for Rendition {
-            name,
-            segment_bytes,
-            ..
-        } in &self.renditions
-        {
-            let folder = format!("media/hls/{name}");
-            objects.push(text(
+        ]
+    }
+
+    fn entry_playlists(&self) -> [(String, Object); 2] {
+        [
+            ("master.m3u8", "playlist.m3u8"),
+            ("byte-range-multivariant.m3u8", "byte-range-variant.m3u8"),
+        ]
+        .map(|(name, media_playlist)| {
+            let text = self.multivariant(media_playlist);
+            self.text(&format!("media/hls/{name}"), text, PLAYLIST)
+        })
+    }
+
+    fn rendition_objects(&self, rendition: &Rendition) -> Vec<(String, Object)> {
+        let folder = format!("media/hls/{}", rendition.name);
+        let byte_ranges = self.byte_range_playlist(rendition.segment_bytes);
+        let mut objects = vec![
+            self.text(
                 &format!("{folder}/playlist.m3u8"),
                 self.media_playlist(),
                 PLAYLIST,
-            ));
-            let byte_ranges = self.byte_range_playlist(*segment_bytes);
-            objects.push(text(
+            ),
+            self.text(
                 &format!("{folder}/byte-range-variant.m3u8"),
                 byte_ranges,
                 PLAYLIST,
-            ));
-            let segment = |n| sized(format!("{folder}/{n}.ts"), *segment_bytes, "video/MP2T");
-            objects.extend((0..self.segments).map(segment));
-        }
-        let thumbnail = |n| {
-            sized(
-                format!("media/thumbnails/thumb{n}.jpg"),
-                90_000,
-                "image/jpeg",
-            )
-        };
-        objects.extend((0..self.thumbnails).map(thumbnail));
+            ),
+        ];
+        objects.extend((0..self.segments).map(|n| {
+            let path = format!("{folder}/{n}.ts");
+            self.sized(&path, rendition.segment_bytes, "video/MP2T")
+        }));
         objects
+    }
+
+    fn text(&self, path: &str, body: String, content_type: &str) -> (String, Object) {
+        let object = Object {
+            body: body.into(),
+            content_type: Some(content_type.to_owned()),
+            ..Object::default()
+        };
+        (format!("{}/{path}", self.prefix), object)
+    }
+
+    fn sized(&self, path: &str, size_bytes: u64, content_type: &str) -> (String, Object) {
+        let object = Object {
+            size_bytes,
+            content_type: Some(content_type.to_owned()),
+            ..Object::default()
+        };
+        (format!("{}/{path}", self.prefix), object)
     }
 
     /// Puts the recording into a bucket.

@@ -70,6 +70,37 @@ impl Variant {
             more: String::new(),
         }
     }
+
+    fn stream_inf(&self, has_audio_group: bool) -> String {
+        let Self {
+            bandwidth_bps,
+            resolution,
+            frame_rate,
+            codecs,
+            more,
+        } = self;
+        let mut tag = format!(
+            "#EXT-X-STREAM-INF:BANDWIDTH={bandwidth_bps},AVERAGE-BANDWIDTH={bandwidth_bps},\
+             RESOLUTION={resolution},FRAME-RATE={frame_rate},CODECS=\"{codecs}\""
+        );
+        if has_audio_group {
+            tag.push_str(",AUDIO=\"audio_0\"");
+        }
+        if !more.is_empty() {
+            let _ = write!(tag, ",{more}");
+        }
+        tag
+    }
+
+    fn iframe_stream_inf(&self, uri: &str) -> String {
+        let bandwidth_bps = self.bandwidth_bps / 10;
+        let resolution = &self.resolution;
+        let codec = self.codecs.split(',').next().unwrap_or_default();
+        format!(
+            "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={bandwidth_bps},RESOLUTION={resolution},\
+             CODECS=\"{codec}\",URI=\"{uri}\""
+        )
+    }
 }
 
 impl Default for SyntheticStream {
@@ -145,46 +176,13 @@ impl SyntheticStream {
             );
         }
         for (number, variant) in (1..).zip(&self.variants) {
-            let Variant {
-                bandwidth_bps,
-                resolution,
-                frame_rate,
-                codecs,
-                more,
-            } = variant;
-            let _ = write!(
-                text,
-                "#EXT-X-STREAM-INF:BANDWIDTH={bandwidth_bps},AVERAGE-BANDWIDTH={bandwidth_bps},\
-                 RESOLUTION={resolution},FRAME-RATE={frame_rate},CODECS=\"{codecs}\""
-            );
-            if self.has_audio_group {
-                text.push_str(",AUDIO=\"audio_0\"");
-            }
-            if !more.is_empty() {
-                let _ = write!(text, ",{more}");
-            }
-            let _ = writeln!(text, "\n{manifest}_{number}.m3u8");
+            let tag = variant.stream_inf(self.has_audio_group);
+            let _ = writeln!(text, "{tag}\n{manifest}_{number}.m3u8");
         }
         if self.has_iframe_playlists {
-            for (
-                number,
-                Variant {
-                    bandwidth_bps,
-                    resolution,
-                    codecs,
-                    ..
-                },
-            ) in (1..).zip(&self.variants)
-            {
-                let (bandwidth_bps, codec) = (
-                    bandwidth_bps / 10,
-                    codecs.split(',').next().unwrap_or_default(),
-                );
-                let _ = writeln!(
-                    text,
-                    "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={bandwidth_bps},RESOLUTION={resolution},\
-                     CODECS=\"{codec}\",URI=\"{manifest}_iframe_{number}.m3u8\""
-                );
+            for (number, variant) in (1..).zip(&self.variants) {
+                let tag = variant.iframe_stream_inf(&format!("{manifest}_iframe_{number}.m3u8"));
+                let _ = writeln!(text, "{tag}");
             }
         }
         text
@@ -194,53 +192,64 @@ impl SyntheticStream {
     fn media_playlist(&self, name: &str, timeline: &Timeline, now: SystemTime) -> Option<File> {
         let edge = timeline.edge(self.segment_ms, now)?;
         let first = (edge + 1).saturating_sub(self.window_segments);
-        let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:4\n");
-        // RFC 8216, 4.3.3.1: no rounded EXTINF may exceed the target duration.
-        let target_s = ((self.segment_ms + 500) / 1000).max(1);
-        let _ = writeln!(text, "#EXT-X-TARGETDURATION:{target_s}");
-        let _ = writeln!(
-            text,
-            "#EXT-X-MEDIA-SEQUENCE:{}",
-            first + self.sequence_offset
-        );
-        let breaks = timeline.breaks(first.saturating_sub(1), self.segment_ms);
-        if breaks > 0 {
-            let _ = writeln!(text, "#EXT-X-DISCONTINUITY-SEQUENCE:{breaks}");
-        }
+        let mut text = self.media_playlist_head(first, timeline);
         if name.contains("_iframe_") {
             text.push_str("#EXT-X-I-FRAMES-ONLY\n");
         }
         for sequence in first..=edge {
-            let before = sequence.saturating_sub(1);
-            if timeline.breaks(sequence, self.segment_ms) > timeline.breaks(before, self.segment_ms)
-            {
-                text.push_str("#EXT-X-DISCONTINUITY\n");
-            }
-            if self.has_program_date_time {
-                let complete = timeline.complete(sequence, self.segment_ms);
-                let start = iso8601(complete - Duration::from_millis(self.segment_ms));
-                let _ = writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:{start}");
-            }
-            let (s, ms) = (self.segment_ms / 1000, self.segment_ms % 1000);
-            let number = sequence + self.sequence_offset;
-            let _ = writeln!(text, "#EXTINF:{s}.{ms:03},\n{name}_{number}.ts");
+            text.push_str(&self.segment_lines(name, sequence, timeline));
         }
         let mut file = File::new(PLAYLIST, "max-age=1", text);
         if self.has_manifest_headers {
-            let number = edge + self.sequence_offset;
-            let updated_ms = unix_ms(timeline.complete(edge, self.segment_ms));
-            file.headers.extend([
-                (
-                    HeaderName::from_static("x-mediapackage-manifest-last-sequence"),
-                    number.to_string(),
-                ),
-                (
-                    HeaderName::from_static("x-mediapackage-manifest-last-updated"),
-                    updated_ms.to_string(),
-                ),
-            ]);
+            file.headers.extend(self.manifest_headers(edge, timeline));
         }
         Some(file)
+    }
+
+    fn media_playlist_head(&self, first: u64, timeline: &Timeline) -> String {
+        let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:4\n");
+        // RFC 8216, 4.3.3.1: no rounded EXTINF may exceed the target duration.
+        let target_s = ((self.segment_ms + 500) / 1000).max(1);
+        let sequence = first + self.sequence_offset;
+        let _ = writeln!(text, "#EXT-X-TARGETDURATION:{target_s}");
+        let _ = writeln!(text, "#EXT-X-MEDIA-SEQUENCE:{sequence}");
+        let breaks = timeline.breaks(first.saturating_sub(1), self.segment_ms);
+        if breaks > 0 {
+            let _ = writeln!(text, "#EXT-X-DISCONTINUITY-SEQUENCE:{breaks}");
+        }
+        text
+    }
+
+    fn segment_lines(&self, name: &str, sequence: u64, timeline: &Timeline) -> String {
+        let mut text = String::new();
+        let before = sequence.saturating_sub(1);
+        if timeline.breaks(sequence, self.segment_ms) > timeline.breaks(before, self.segment_ms) {
+            text.push_str("#EXT-X-DISCONTINUITY\n");
+        }
+        if self.has_program_date_time {
+            let complete = timeline.complete(sequence, self.segment_ms);
+            let start = iso8601(complete - Duration::from_millis(self.segment_ms));
+            let _ = writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:{start}");
+        }
+        let (s, ms) = (self.segment_ms / 1000, self.segment_ms % 1000);
+        let number = sequence + self.sequence_offset;
+        let _ = writeln!(text, "#EXTINF:{s}.{ms:03},\n{name}_{number}.ts");
+        text
+    }
+
+    fn manifest_headers(&self, edge: u64, timeline: &Timeline) -> [(HeaderName, String); 2] {
+        let number = edge + self.sequence_offset;
+        let updated_ms = unix_ms(timeline.complete(edge, self.segment_ms));
+        [
+            (
+                HeaderName::from_static("x-mediapackage-manifest-last-sequence"),
+                number.to_string(),
+            ),
+            (
+                HeaderName::from_static("x-mediapackage-manifest-last-updated"),
+                updated_ms.to_string(),
+            ),
+        ]
     }
 }
 

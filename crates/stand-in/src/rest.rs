@@ -116,15 +116,11 @@ async fn answer(
         key,
         ..CallTarget::default()
     };
-    let outcome = pass(
+    let api = Api {
         service,
-        &traffic,
-        request.headers(),
-        target,
         usual_code,
-        act,
-    )
-    .await?;
+    };
+    let outcome = pass(api, &traffic, request.headers(), target, act).await?;
     let (head, body) = match outcome {
         Ok((status, body)) => (Response::builder().status(status), body),
         Err(ServiceError {
@@ -149,21 +145,26 @@ async fn answer(
         .map_err(io::Error::other)
 }
 
+/// A service and its error codes.
+pub(crate) struct Api {
+    pub(crate) service: &'static str,
+    pub(crate) usual_code: fn(StatusCode) -> &'static str,
+}
+
 /// Runs a request: a planned fault, an error in its signature, or what `act` does.
 pub(crate) async fn pass<T>(
-    service: &'static str,
+    api: Api,
     traffic: &Traffic,
     headers: &HeaderMap,
     target: CallTarget,
-    usual_code: fn(StatusCode) -> &'static str,
     act: impl FnOnce() -> Result<T, ServiceError>,
 ) -> io::Result<Result<T, ServiceError>> {
-    let arrival = traffic.arrive(service);
+    let arrival = traffic.arrive(api.service);
     let outcome = match traffic.before(&arrival, target).await {
-        Ok(()) => check_signature(service, headers).and_then(|()| act()),
+        Ok(()) => check_signature(api.service, headers).and_then(|()| act()),
         Err(InjectedFailure::Status(status, code)) => {
             let code = if code.is_empty() {
-                usual_code(status)
+                (api.usual_code)(status)
             } else {
                 code
             };

@@ -61,7 +61,7 @@ impl Answer {
 /// A running Runtime API for one function, which stops when dropped.
 pub struct RuntimeApi {
     server: Server,
-    desk: Arc<InvocationQueue>,
+    invocations: Arc<InvocationQueue>,
 }
 
 /// The queues of invocations: some wait for a request of the function, some for its answer.
@@ -89,19 +89,22 @@ struct Invocation {
 impl RuntimeApi {
     /// Starts a Runtime API for the function of this name.
     pub fn start(function_name: &str) -> Self {
-        let desk = Arc::new(InvocationQueue {
+        let queue = Arc::new(InvocationQueue {
             function_arn: format!("arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{function_name}"),
             counter: Mutex::default(),
             queued: Notify::new(),
         });
         let server = Server::start("runtime-api", None, {
-            let desk = Arc::clone(&desk);
+            let queue = Arc::clone(&queue);
             move |request| {
-                let desk = Arc::clone(&desk);
-                async move { desk.answer(request).await }
+                let queue = Arc::clone(&queue);
+                async move { queue.answer(request).await }
             }
         });
-        Self { server, desk }
+        Self {
+            server,
+            invocations: queue,
+        }
     }
 
     /// The value of `AWS_LAMBDA_RUNTIME_API`: host and port.
@@ -117,7 +120,7 @@ impl RuntimeApi {
         time_limit: Duration,
     ) -> impl Future<Output = Answer> + Send + use<> {
         let (answer, answered) = oneshot::channel();
-        let mut counter = lock(&self.desk.counter);
+        let mut counter = lock(&self.invocations.counter);
         match counter.end.clone() {
             Some(end) => {
                 let _ = answer.send(end);
@@ -132,8 +135,9 @@ impl RuntimeApi {
                     time_limit,
                 };
                 counter.queue.push_back(invocation);
-                self.desk.queued.notify_one();
-                let expiry = Arc::clone(&self.desk).expire(request_id, START_LIMIT + time_limit);
+                self.invocations.queued.notify_one();
+                let expiry =
+                    Arc::clone(&self.invocations).expire(request_id, START_LIMIT + time_limit);
                 self.server.runtime().spawn(expiry);
             }
         }
@@ -142,14 +146,14 @@ impl RuntimeApi {
 
     /// When the function first requested an invocation, which ends its start.
     pub fn first_next_at(&self) -> Option<Instant> {
-        lock(&self.desk.counter).first_next_at
+        lock(&self.invocations.counter).first_next_at
     }
 
     /// Returns a function that answers all waiting and future invocations. Only its first call has
     /// an effect.
     pub(crate) fn end(&self) -> impl Fn(Answer) + Send + use<> {
-        let desk = Arc::clone(&self.desk);
-        move |answer| desk.end(&answer)
+        let queue = Arc::clone(&self.invocations);
+        move |answer| queue.end(&answer)
     }
 
     /// The runtime of the server.
@@ -170,29 +174,15 @@ impl InvocationQueue {
         match (request.method(), path.as_slice()) {
             (&Method::GET, ["invocation", "next"]) => self.next().await,
             (&Method::POST, ["invocation", request_id, "response"]) => {
-                let body = request.body();
-                let answer = match serde_json::from_slice(body) {
-                    Ok(response) => Answer::Response(response),
-                    // The error type that Lambda itself reports for this.
-                    Err(error) => Answer::Error {
-                        error_type: "Runtime.InvalidResponse".to_owned(),
-                        error_message: format!(
-                            "the response is not JSON ({error}): {}",
-                            String::from_utf8_lossy(body)
-                        ),
-                    },
-                };
-                accepted(self.settle(request_id, answer))
+                accepted(self.settle(request_id, response(request.body())))
             }
             (&Method::POST, ["invocation", request_id, "error"]) => {
                 let (error_type, error_message) = report(request.body());
-                accepted(self.settle(
-                    request_id,
-                    Answer::Error {
-                        error_type,
-                        error_message,
-                    },
-                ))
+                let answer = Answer::Error {
+                    error_type,
+                    error_message,
+                };
+                accepted(self.settle(request_id, answer))
             }
             (&Method::POST, ["init", "error"]) => {
                 let (error_type, error_message) = report(request.body());
@@ -238,7 +228,7 @@ impl InvocationQueue {
                 "Lambda-Runtime-Trace-Id",
                 "Root=1-00000000-000000000000000000000000;Sampled=0",
             );
-        say(head, event)
+        respond(head, event)
     }
 
     async fn expire(self: Arc<Self>, request_id: String, time_limit: Duration) {
@@ -266,6 +256,20 @@ impl InvocationQueue {
     }
 }
 
+fn response(body: &[u8]) -> Answer {
+    match serde_json::from_slice(body) {
+        Ok(response) => Answer::Response(response),
+        // The error type that Lambda itself reports for this.
+        Err(error) => Answer::Error {
+            error_type: "Runtime.InvalidResponse".to_owned(),
+            error_message: format!(
+                "the response is not JSON ({error}): {}",
+                String::from_utf8_lossy(body)
+            ),
+        },
+    }
+}
+
 fn report(body: &[u8]) -> (String, String) {
     let report: Value = serde_json::from_slice(body).unwrap_or_default();
     let field = |name: &str| report[name].as_str().unwrap_or_default().to_owned();
@@ -274,7 +278,7 @@ fn report(body: &[u8]) -> (String, String) {
 
 fn accepted(known: bool) -> HandlerResult {
     if known {
-        return say(
+        return respond(
             Response::builder().status(StatusCode::ACCEPTED),
             r#"{"status": "OK"}"#,
         );
@@ -284,10 +288,10 @@ fn accepted(known: bool) -> HandlerResult {
 
 fn refuse(status: StatusCode, error_type: &str) -> HandlerResult {
     let report = json!({"errorType": error_type, "errorMessage": "refused by the Runtime API"});
-    say(Response::builder().status(status), report.to_string())
+    respond(Response::builder().status(status), report.to_string())
 }
 
-fn say(head: Builder, body: impl Into<Bytes>) -> HandlerResult {
+fn respond(head: Builder, body: impl Into<Bytes>) -> HandlerResult {
     head.header(CONTENT_TYPE, "application/json")
         .body(whole(body))
         .map_err(io::Error::other)

@@ -17,6 +17,11 @@ use crate::{lock, rest};
 
 pub use commands::{Command, CommandResult, Commands, PLAYBOOK_PARAMETERS};
 
+const API: rest::Api = rest::Api {
+    service: "ssm",
+    usual_code,
+};
+
 /// A running Systems Manager, which stops when dropped. It dereferences to its content, the
 /// [`Commands`].
 ///
@@ -53,7 +58,7 @@ async fn answer(commands: Commands, traffic: Traffic, request: Request<Bytes>) -
         ..CallTarget::default()
     };
     let act = || commands.act(&operation, &input);
-    let outcome = rest::pass("ssm", &traffic, request.headers(), target, usual_code, act).await?;
+    let outcome = rest::pass(API, &traffic, request.headers(), target, act).await?;
     let (status, body) = match outcome {
         Ok(body) => (StatusCode::OK, body),
         Err(ServiceError {

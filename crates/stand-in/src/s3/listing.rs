@@ -20,7 +20,7 @@ pub(super) fn objects_v2(
     bucket: &Bucket,
     input: ListObjectsV2Input,
 ) -> S3Result<ListObjectsV2Output> {
-    let asked = ListParameters::new(
+    let parameters = ListParameters::new(
         &input.prefix,
         &input.delimiter,
         input.max_keys,
@@ -31,8 +31,8 @@ pub(super) fn objects_v2(
         .as_deref()
         .map(continue_after)
         .transpose()?;
-    let page = asked
-        .window(
+    let page = parameters
+        .page_bounds(
             token.as_ref().or(input.start_after.as_ref()),
             None,
             Versions::Current,
@@ -42,15 +42,17 @@ pub(super) fn objects_v2(
         key_count: i32::try_from(page.entries.len()).ok(),
         next_continuation_token: page.next().map(|(name, _)| continuation_token(name)),
         is_truncated: Some(page.is_truncated),
-        contents: Some(asked.objects(&page)),
-        common_prefixes: Some(asked.common_prefixes(&page)),
-        max_keys: Some(asked.max_keys),
-        prefix: Some(asked.text(asked.prefix)),
-        delimiter: asked.delimiter.map(|delimiter| asked.text(delimiter)),
+        contents: Some(parameters.objects(&page)),
+        common_prefixes: Some(parameters.common_prefixes(&page)),
+        max_keys: Some(parameters.max_keys),
+        prefix: Some(parameters.text(parameters.prefix)),
+        delimiter: parameters
+            .delimiter
+            .map(|delimiter| parameters.text(delimiter)),
         start_after: input
             .start_after
             .as_deref()
-            .map(|start_after| asked.text(start_after)),
+            .map(|start_after| parameters.text(start_after)),
         name: Some(input.bucket),
         continuation_token: input.continuation_token,
         encoding_type: input.encoding_type.clone(),
@@ -59,29 +61,31 @@ pub(super) fn objects_v2(
 }
 
 pub(super) fn objects(bucket: &Bucket, input: ListObjectsInput) -> S3Result<ListObjectsOutput> {
-    let asked = ListParameters::new(
+    let parameters = ListParameters::new(
         &input.prefix,
         &input.delimiter,
         input.max_keys,
         input.encoding_type.as_ref(),
     )?;
-    let page = asked
-        .window(input.marker.as_ref(), None, Versions::Current)
+    let page = parameters
+        .page_bounds(input.marker.as_ref(), None, Versions::Current)
         .page(bucket);
     Ok(ListObjectsOutput {
         // S3 API reference, ListObjects: "returned only if you have the delimiter request parameter
         // specified".
         next_marker: page
             .next()
-            .filter(|_| asked.delimiter.is_some())
-            .map(|(name, _)| asked.text(name)),
+            .filter(|_| parameters.delimiter.is_some())
+            .map(|(name, _)| parameters.text(name)),
         is_truncated: Some(page.is_truncated),
-        contents: Some(asked.objects(&page)),
-        common_prefixes: Some(asked.common_prefixes(&page)),
-        max_keys: Some(asked.max_keys),
-        prefix: Some(asked.text(asked.prefix)),
-        marker: Some(asked.text(input.marker.as_deref().unwrap_or_default())),
-        delimiter: asked.delimiter.map(|delimiter| asked.text(delimiter)),
+        contents: Some(parameters.objects(&page)),
+        common_prefixes: Some(parameters.common_prefixes(&page)),
+        max_keys: Some(parameters.max_keys),
+        prefix: Some(parameters.text(parameters.prefix)),
+        marker: Some(parameters.text(input.marker.as_deref().unwrap_or_default())),
+        delimiter: parameters
+            .delimiter
+            .map(|delimiter| parameters.text(delimiter)),
         name: Some(input.bucket),
         encoding_type: input.encoding_type.clone(),
         ..ListObjectsOutput::default()
@@ -92,61 +96,63 @@ pub(super) fn versions(
     bucket: &Bucket,
     input: ListObjectVersionsInput,
 ) -> S3Result<ListObjectVersionsOutput> {
-    let asked = ListParameters::new(
+    let parameters = ListParameters::new(
         &input.prefix,
         &input.delimiter,
         input.max_keys,
         input.encoding_type.as_ref(),
     )?;
-    let key_marker = input
-        .key_marker
-        .as_ref()
-        .filter(|marker| !marker.is_empty());
-    let version_id_marker = input
-        .version_id_marker
-        .as_ref()
-        .filter(|marker| !marker.is_empty());
-    if version_id_marker.is_some() && key_marker.is_none() {
-        return Err(s3_error!(
-            InvalidArgument,
-            "A version-id marker cannot be specified without a key marker."
-        ));
-    }
-    let page = asked
-        .window(key_marker, version_id_marker, Versions::All)
+    let (key_marker, version_id_marker) = markers(&input)?;
+    let page = parameters
+        .page_bounds(key_marker, version_id_marker, Versions::All)
         .page(bucket);
     let (markers, versions): (Vec<_>, Vec<_>) = page
         .versions()
         .partition(|(_, stored, _)| stored.is_delete_marker());
+    let (markers, versions) = (markers.into_iter(), versions.into_iter());
     let next = page.next();
     Ok(ListObjectVersionsOutput {
-        next_key_marker: next.map(|(name, _)| asked.text(name)),
+        next_key_marker: next.map(|(name, _)| parameters.text(name)),
         next_version_id_marker: next
             .and_then(|(_, stored)| stored)
             .map(StoredVersion::version_id),
         is_truncated: Some(page.is_truncated),
         versions: Some(
             versions
-                .into_iter()
-                .map(|version| asked.version(version))
+                .map(|version| parameters.version(version))
                 .collect(),
         ),
         delete_markers: Some(
             markers
-                .into_iter()
-                .map(|marker| asked.delete_marker(marker))
+                .map(|marker| parameters.delete_marker(marker))
                 .collect(),
         ),
-        common_prefixes: Some(asked.common_prefixes(&page)),
-        max_keys: Some(asked.max_keys),
-        prefix: Some(asked.text(asked.prefix)),
-        delimiter: asked.delimiter.map(|delimiter| asked.text(delimiter)),
-        key_marker: Some(asked.text(input.key_marker.as_deref().unwrap_or_default())),
+        common_prefixes: Some(parameters.common_prefixes(&page)),
+        max_keys: Some(parameters.max_keys),
+        prefix: Some(parameters.text(parameters.prefix)),
+        delimiter: parameters
+            .delimiter
+            .map(|delimiter| parameters.text(delimiter)),
+        key_marker: Some(parameters.text(input.key_marker.as_deref().unwrap_or_default())),
         version_id_marker: Some(input.version_id_marker.clone().unwrap_or_default()),
         name: Some(input.bucket),
         encoding_type: input.encoding_type.clone(),
         ..ListObjectVersionsOutput::default()
     })
+}
+
+/// The key and the version after which a page begins.
+fn markers(input: &ListObjectVersionsInput) -> S3Result<(Option<&String>, Option<&String>)> {
+    let key_marker = input.key_marker.as_ref().filter(|key| !key.is_empty());
+    let version_id_marker = input.version_id_marker.as_ref();
+    let version_id_marker = version_id_marker.filter(|version| !version.is_empty());
+    if version_id_marker.is_some() && key_marker.is_none() {
+        return Err(s3_error!(
+            InvalidArgument,
+            "A version-id marker cannot be specified without a key marker."
+        ));
+    }
+    Ok((key_marker, version_id_marker))
 }
 
 /// In hexadecimal, so that no client can mistake it for a key.
@@ -218,7 +224,7 @@ impl<'a> ListParameters<'a> {
         })
     }
 
-    fn window<'w>(
+    fn page_bounds<'w>(
         &'w self,
         after: Option<&'w String>,
         after_version: Option<&'w String>,

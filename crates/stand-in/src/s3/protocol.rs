@@ -1,5 +1,6 @@
 //! The operations of S3.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -12,7 +13,7 @@ use s3s::dto::*;
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 use sha2::{Digest as _, Sha256};
 
-use super::bucket::{Bucket, Content, StoredVersion};
+use super::bucket::{Bucket, Content, Deletion, StoredVersion};
 use super::listing;
 use super::object;
 use super::{Buckets, Versioning, precondition};
@@ -211,15 +212,7 @@ impl S3 for Protocol {
         &self,
         req: S3Request<PutObjectInput>,
     ) -> S3Result<S3Response<PutObjectOutput>> {
-        let text = |value: &HeaderValue| value.to_str().map(str::to_owned).ok();
-        let expires = req.headers.get("expires").and_then(text);
-        let encryption = req
-            .headers
-            .iter()
-            .filter(|(name, _)| name.as_str().starts_with(ENCRYPTION));
-        let encryption = encryption
-            .filter_map(|(name, value)| Some((name.to_string(), text(value)?)))
-            .collect();
+        let headers = req.headers;
         let input = req.input;
         self.0.put_refusal(&input.bucket, &input.key)?;
         let mut body = input.body.map(s3s::Body::from).unwrap_or_default();
@@ -227,16 +220,15 @@ impl S3 for Protocol {
             .store_all_limited(MAX_PUT_BYTES)
             .await
             .map_err(|error| s3_error!(IncompleteBody, "the body cannot be read: {error}"))?;
-        let checksum_sha256 = input.checksum_sha256;
-        if checksum_sha256
-            .as_ref()
-            .is_some_and(|stated| *stated != sha256(&body))
+        if let Some(stated) = &input.checksum_sha256
+            && *stated != sha256(&body)
         {
             return Err(s3_error!(
                 BadDigest,
                 "The SHA256 you specified did not match the calculated checksum."
             ));
         }
+        let (name, key) = (input.bucket, input.key);
         let object = object::Object {
             body,
             content_type: input.content_type,
@@ -247,22 +239,19 @@ impl S3 for Protocol {
                 .as_deref()
                 .and_then(without_aws_chunked),
             content_language: input.content_language,
-            expires,
-            encryption,
-            checksum_sha256,
+            expires: header_text(headers.get("expires")),
+            encryption: encryption(&headers),
+            checksum_sha256: input.checksum_sha256,
             storage_class: input.storage_class.map(|class| class.as_str().to_owned()),
             metadata: input.metadata.unwrap_or_default().into_iter().collect(),
             ..object::Object::default()
         }
         .stored();
         let e_tag = Some(ETag::Strong(object.etag.trim_matches('"').to_owned()));
-        let version_id = self.0.write(&input.bucket, |bucket| {
-            precondition::put(
-                bucket.current(&input.key),
-                input.if_match.as_ref(),
-                input.if_none_match.as_ref(),
-            )?;
-            Ok(bucket.put(&input.key, Content::Whole(Arc::new(object))))
+        let (if_match, if_none_match) = (input.if_match.as_ref(), input.if_none_match.as_ref());
+        let version_id = self.0.write(&name, |bucket| {
+            precondition::put(bucket.current(&key), if_match, if_none_match)?;
+            Ok(bucket.put(&key, Content::Whole(Arc::new(object))))
         })?;
         Ok(S3Response::new(PutObjectOutput {
             e_tag,
@@ -298,56 +287,14 @@ impl S3 for Protocol {
     ) -> S3Result<S3Response<DeleteObjectsOutput>> {
         let DeleteObjectsInput { bucket, delete, .. } = req.input;
         self.0.read(&bucket, |_| Ok(()))?;
-        if !has_checksum(&req.headers) {
-            return Err(s3_error!(
-                InvalidRequest,
-                "Missing required header for this request: Content-MD5 OR x-amz-checksum-*"
-            ));
-        }
-        if delete.objects.is_empty() || delete.objects.len() > MAX_DELETES {
-            return Err(s3_error!(
-                MalformedXML,
-                "The XML you provided was not well-formed or did not validate against our published schema"
-            ));
-        }
-        if delete
-            .objects
-            .iter()
-            .any(|object| object.last_modified_time.is_some() || object.size.is_some())
-        {
-            return Err(unsupported_delete());
-        }
+        check_deletes(&req.headers, &delete)?;
         let arrival = req.extensions.get::<Arc<Arrival>>();
         let (mut deleted, mut errors) = (Vec::new(), Vec::new());
         for (n, object) in delete.objects.into_iter().enumerate() {
-            let condition = object.e_tag.map(|etag| match etag.value() {
-                "*" => ETagCondition::Any,
-                _ => ETagCondition::ETag(etag),
-            });
-            let outcome = match arrival.and_then(|arrival| arrival.fails_key(n)) {
-                Some(code) => Err(super::refused(code)),
-                None => self.0.remove(
-                    &bucket,
-                    &object.key,
-                    object.version_id.as_deref(),
-                    condition.as_ref(),
-                ),
-            };
-            match outcome {
-                Ok(deletion) => deleted.push(DeletedObject {
-                    key: Some(object.key),
-                    version_id: object.version_id,
-                    delete_marker: deletion.is_delete_marker.then_some(true),
-                    delete_marker_version_id: deletion
-                        .version_id
-                        .filter(|_| deletion.is_delete_marker),
-                }),
-                Err(error) => errors.push(s3s::dto::Error {
-                    key: Some(object.key),
-                    version_id: object.version_id,
-                    code: Some(error.code().as_str().to_owned()),
-                    message: error.message().map(str::to_owned),
-                }),
+            let planned = arrival.and_then(|arrival| arrival.fails_key(n));
+            match self.delete_one(&bucket, &object, planned) {
+                Ok(deletion) => deleted.push(deleted_object(object, deletion)),
+                Err(error) => errors.push(delete_error(object, &error)),
             }
         }
         if delete.quiet == Some(true) {
@@ -359,6 +306,79 @@ impl S3 for Protocol {
             ..DeleteObjectsOutput::default()
         }))
     }
+}
+
+impl Protocol {
+    /// Deletes one object of a `DeleteObjects`, unless a fault is planned for it.
+    fn delete_one(
+        &self,
+        bucket: &str,
+        object: &ObjectIdentifier,
+        planned: Option<&'static str>,
+    ) -> S3Result<Deletion> {
+        if let Some(code) = planned {
+            return Err(super::refused(code));
+        }
+        let condition = object.e_tag.clone().map(|etag| match etag.value() {
+            "*" => ETagCondition::Any,
+            _ => ETagCondition::ETag(etag),
+        });
+        let version_id = object.version_id.as_deref();
+        self.0
+            .remove(bucket, &object.key, version_id, condition.as_ref())
+    }
+}
+
+fn check_deletes(headers: &HeaderMap, delete: &Delete) -> S3Result<()> {
+    if !has_checksum(headers) {
+        return Err(s3_error!(
+            InvalidRequest,
+            "Missing required header for this request: Content-MD5 OR x-amz-checksum-*"
+        ));
+    }
+    if delete.objects.is_empty() || delete.objects.len() > MAX_DELETES {
+        return Err(s3_error!(
+            MalformedXML,
+            "The XML you provided was not well-formed or did not validate against our published schema"
+        ));
+    }
+    let mut objects = delete.objects.iter();
+    if objects.any(|object| object.last_modified_time.is_some() || object.size.is_some()) {
+        return Err(unsupported_delete());
+    }
+    Ok(())
+}
+
+fn deleted_object(object: ObjectIdentifier, deletion: Deletion) -> DeletedObject {
+    let is_delete_marker = deletion.is_delete_marker;
+    DeletedObject {
+        key: Some(object.key),
+        version_id: object.version_id,
+        delete_marker: is_delete_marker.then_some(true),
+        delete_marker_version_id: deletion.version_id.filter(|_| is_delete_marker),
+    }
+}
+
+fn delete_error(object: ObjectIdentifier, error: &S3Error) -> s3s::dto::Error {
+    s3s::dto::Error {
+        key: Some(object.key),
+        version_id: object.version_id,
+        code: Some(error.code().as_str().to_owned()),
+        message: error.message().map(str::to_owned),
+    }
+}
+
+fn header_text(value: Option<&HeaderValue>) -> Option<String> {
+    value?.to_str().map(str::to_owned).ok()
+}
+
+/// The headers that describe how an object is encrypted.
+fn encryption(headers: &HeaderMap) -> BTreeMap<String, String> {
+    headers
+        .iter()
+        .filter(|(name, _)| name.as_str().starts_with(ENCRYPTION))
+        .filter_map(|(name, value)| Some((name.to_string(), header_text(Some(value))?)))
+        .collect()
 }
 
 /// The object to read, or the error (S3 user guide, "Working with delete markers").

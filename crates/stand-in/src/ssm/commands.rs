@@ -188,31 +188,11 @@ impl Content {
                 format!("document {name} does not exist"),
             ));
         };
-        let instances =
-            texts(&input["InstanceIds"]).filter(|instances| (1..=50).contains(&instances.len()));
-        // The stand-in sends a command to one instance only.
-        let Some([instance]) = instances.as_deref() else {
-            return Err(ServiceError::coded(
-                "ValidationException",
-                "InstanceIds must be a list of one",
-            ));
-        };
+        let instance = only_instance(input)?;
         let comment = input["Comment"].as_str().unwrap_or_default();
-        if comment.chars().count() > 100 {
-            return Err(ServiceError::coded(
-                "ValidationException",
-                "comment: at most 100 characters",
-            ));
-        }
-        let timeout = input["TimeoutSeconds"].as_i64().unwrap_or(3600);
-        if !(30..=2_592_000).contains(&timeout) {
-            return Err(ServiceError::coded(
-                "ValidationException",
-                "timeoutSeconds: from 30 to 2592000",
-            ));
-        }
+        check_limits(comment, input["TimeoutSeconds"].as_i64())?;
         let parameters = parameters(&input["Parameters"], &known)?;
-        if !self.registered.contains(instance) {
+        if !self.registered.contains(&instance) {
             return Err(ServiceError::coded(
                 "InvalidInstanceId",
                 "Instances not in a valid state for account",
@@ -220,7 +200,7 @@ impl Content {
         }
         let command = Command {
             id: format!("0b4cf1a6-6d3e-4c2b-9a51-{:012x}", self.commands.len() + 1),
-            instance: instance.clone(),
+            instance,
             document: name.to_owned(),
             parameters,
             comment: comment.to_owned(),
@@ -238,38 +218,8 @@ impl Content {
     }
 
     pub(super) fn list(&self, input: &Value) -> Result<Value, ServiceError> {
-        let invalid = |message: &str| ServiceError::coded("InvalidFilterKey", message);
-        let mut found: Vec<&Sent> = self.commands.iter().collect();
-        for filter in input["Filters"].as_array().into_iter().flatten() {
-            let value = filter["value"].as_str().unwrap_or_default();
-            match filter["key"].as_str().unwrap_or_default() {
-                "DocumentName" => found.retain(|sent| sent.command.document == value),
-                "Status" => found.retain(|sent| sent.command.status.0 == value),
-                "InvokedAfter" => {
-                    let after = from_iso8601(value)
-                        .ok_or_else(|| invalid("InvokedAfter must be a time"))?;
-                    found.retain(|sent| sent.requested >= after);
-                }
-                _ => return Err(invalid("the stand-in does not know this filter")),
-            }
-        }
-        if let Some(instance) = input["InstanceId"].as_str() {
-            // SSM API reference, CommandFilter: a node's id cannot be specified while a command is
-            // pending.
-            found.retain(|sent| {
-                sent.command.instance == instance && sent.command.status.0 != "Pending"
-            });
-        }
-        let max = input["MaxResults"]
-            .as_u64()
-            .and_then(|max| usize::try_from(max).ok())
-            .unwrap_or(PAGE);
-        if !(1..=PAGE).contains(&max) {
-            return Err(ServiceError::coded(
-                "ValidationException",
-                "maxResults: from 1 to 50",
-            ));
-        }
+        let found = self.filtered(input)?;
+        let max = page_size(input)?;
         let start = match input["NextToken"].as_str() {
             Some(token) => token
                 .parse()
@@ -292,6 +242,33 @@ impl Content {
         Ok(answer)
     }
 
+    /// The commands that the filters of a `ListCommands` select, the oldest first.
+    fn filtered(&self, input: &Value) -> Result<Vec<&Sent>, ServiceError> {
+        let invalid = |message: &str| ServiceError::coded("InvalidFilterKey", message);
+        let mut found: Vec<&Sent> = self.commands.iter().collect();
+        for filter in input["Filters"].as_array().into_iter().flatten() {
+            let value = filter["value"].as_str().unwrap_or_default();
+            match filter["key"].as_str().unwrap_or_default() {
+                "DocumentName" => found.retain(|sent| sent.command.document == value),
+                "Status" => found.retain(|sent| sent.command.status.0 == value),
+                "InvokedAfter" => {
+                    let after = from_iso8601(value)
+                        .ok_or_else(|| invalid("InvokedAfter must be a time"))?;
+                    found.retain(|sent| sent.requested >= after);
+                }
+                _ => return Err(invalid("the stand-in does not know this filter")),
+            }
+        }
+        if let Some(instance) = input["InstanceId"].as_str() {
+            // SSM API reference, CommandFilter: a node's id cannot be specified while a command is
+            // pending.
+            found.retain(|sent| {
+                sent.command.instance == instance && sent.command.status.0 != "Pending"
+            });
+        }
+        Ok(found)
+    }
+
     pub(super) fn result(&self, input: &Value) -> Result<Value, ServiceError> {
         let field = |name: &str| input[name].as_str().unwrap_or_default();
         let is_it = |sent: &&Sent| {
@@ -310,19 +287,9 @@ impl Content {
             status,
             ..
         } = &sent.command;
-        let steps = self
-            .document(document)
-            .map(|(steps, _)| steps)
-            .unwrap_or_default();
-        let step = match (input["PluginName"].as_str(), steps.as_slice()) {
-            (None, [only]) => only.clone(),
-            (Some(name), steps) if steps.iter().any(|step| step == name) => name.to_owned(),
-            _ => return Err(ServiceError::coded("InvalidPluginName", "")),
-        };
-        // A step has no name before it begins (as users of the API report).
-        if status.0 == "Pending" && input["PluginName"].is_string() {
-            return Err(ServiceError::coded("InvalidPluginName", ""));
-        }
+        let documented = self.document(document);
+        let steps = documented.map(|(steps, _)| steps).unwrap_or_default();
+        let step = requested_step(input, &steps, &status.0)?;
         // Only the last step has an output. A step that has not ended has the response code -1.
         let stdout = if steps.last() == Some(&step) {
             limited(&sent.stdout)
@@ -377,6 +344,57 @@ impl Sent {
             "CompletedCount": completed,
         })
     }
+}
+
+fn only_instance(input: &Value) -> Result<String, ServiceError> {
+    let instances = texts(&input["InstanceIds"]).unwrap_or_default();
+    // The stand-in sends a command to one instance only.
+    <[String; 1]>::try_from(instances)
+        .map(|[instance]| instance)
+        .map_err(|_| {
+            ServiceError::coded("ValidationException", "InstanceIds must be a list of one")
+        })
+}
+
+fn check_limits(comment: &str, timeout_s: Option<i64>) -> Result<(), ServiceError> {
+    let invalid = |message: &str| Err(ServiceError::coded("ValidationException", message));
+    if comment.chars().count() > 100 {
+        return invalid("comment: at most 100 characters");
+    }
+    if !(30..=2_592_000).contains(&timeout_s.unwrap_or(3600)) {
+        return invalid("timeoutSeconds: from 30 to 2592000");
+    }
+    Ok(())
+}
+
+fn page_size(input: &Value) -> Result<usize, ServiceError> {
+    let max = input["MaxResults"]
+        .as_u64()
+        .and_then(|max| usize::try_from(max).ok())
+        .unwrap_or(PAGE);
+    if !(1..=PAGE).contains(&max) {
+        return Err(ServiceError::coded(
+            "ValidationException",
+            "maxResults: from 1 to 50",
+        ));
+    }
+    Ok(max)
+}
+
+/// The step whose result is requested. Without a name, the document must have one step.
+fn requested_step(input: &Value, steps: &[String], status: &str) -> Result<String, ServiceError> {
+    let unknown = || ServiceError::coded("InvalidPluginName", "");
+    let Some(name) = input["PluginName"].as_str() else {
+        let [only] = steps else {
+            return Err(unknown());
+        };
+        return Ok(only.clone());
+    };
+    // A step has no name before it begins (as users of the API report).
+    if status == "Pending" || !steps.iter().any(|step| step == name) {
+        return Err(unknown());
+    }
+    Ok(name.to_owned())
 }
 
 /// The agent truncates an output and marks its end.
