@@ -322,7 +322,10 @@ fn a_second_publisher_is_refused() {
     let output = command.stderr(Stdio::piped()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("index.m3u8 is another publisher's"), "{said}");
+    assert!(
+        said.contains("index.m3u8 belongs to another publisher"),
+        "{said}"
+    );
     for encoder in [&mut encoder, &mut other_encoder] {
         encoder.kill().unwrap();
         encoder.wait().unwrap();

@@ -1,5 +1,8 @@
-//! From a transcoder's disk to S3: what is put there, in which order, so that no playlist is ever
-//! ahead of what it names.
+//! Publishes a transcoder's disk to S3: which object is uploaded next, so that a visible playlist
+//! never names an object that is not stored.
+//!
+//! Modules import each other in one direction: [`names`], [`media_playlist`], [`window`], `objects`,
+//! `published`, [`vod`], `rendition`, [`publisher`].
 
 pub mod job;
 pub mod media_playlist;
@@ -7,7 +10,6 @@ pub mod names;
 mod objects;
 mod published;
 pub mod publisher;
-mod queue;
 mod rendition;
 pub mod vod;
 pub mod window;

@@ -1,7 +1,9 @@
 //! Publishing live in any order of events: a model of a transcoder's disk and of S3 around the
 //! state machine, and what must hold at every moment.
 
-use onair_core::publish_live::job::{Job, LivePolicy, OnLost, Outcome};
+use onair_core::publish_live::job::{
+    FinishedJob, Job, LivePolicy, OnLost, RetryLater, StoredText, UploadError,
+};
 use onair_core::publish_live::media_playlist::MediaPlaylist;
 use onair_core::publish_live::names::{FileId, file_of};
 use onair_core::publish_live::publisher::LivePublisher;
@@ -180,7 +182,7 @@ impl World {
                     .playlist_read(&path, text, &files, self.now)
                     .unwrap();
             }
-            Event::Gone(path) => self.publisher.playlist_gone(&path, self.now),
+            Event::Gone(path) => self.publisher.playlist_removed(&path, self.now),
         }
     }
 
@@ -211,35 +213,51 @@ impl World {
         }
     }
 
-    /// Does in S3 what a job asks for; what comes of it.
-    fn perform(&mut self, job: &Job) -> Outcome {
+    /// Does in S3 what a job asks for.
+    fn perform(&mut self, job: Job) -> FinishedJob {
         match job {
-            Job::ReadPublished(name) => Outcome::Recalled(
-                self.s3
-                    .get(name)
-                    .cloned()
-                    .map(|text| (text, Duration::ZERO)),
-            ),
-            Job::Upload { path, file, name } => match self.disk.get(path) {
-                Some((known, content)) if known == file => {
-                    let before = self.s3.insert(name.clone(), content.clone());
-                    assert!(
-                        before.is_none_or(|before| before == *content),
-                        "{name} means two contents"
-                    );
-                    Outcome::Done
+            Job::ReadPublished(name) => {
+                let stored = self.s3.get(&name).cloned().map(|text| StoredText {
+                    text,
+                    age: Duration::ZERO,
+                });
+                FinishedJob::ReadPublished {
+                    name,
+                    result: Ok(stored),
                 }
-                _ => Outcome::Permanent("it is gone".to_owned()),
-            },
+            }
+            Job::Upload { path, file, name } => {
+                let result = self.upload(&path, file, &name);
+                FinishedJob::Upload { name, result }
+            }
             Job::Publish { name, text } => {
                 self.s3.insert(name.clone(), text.clone());
-                Outcome::Done
+                FinishedJob::Publish {
+                    name,
+                    text,
+                    result: Ok(()),
+                }
             }
             Job::Delete(names) => {
                 names.iter().for_each(|name| drop(self.s3.remove(name)));
-                Outcome::Done
+                FinishedJob::Delete {
+                    names,
+                    result: Ok(()),
+                }
             }
         }
+    }
+
+    fn upload(&mut self, path: &str, file: FileId, name: &str) -> Result<(), UploadError> {
+        let Some((_, content)) = self.disk.get(path).filter(|(known, _)| *known == file) else {
+            return Err(UploadError::Permanent("the file was deleted".to_owned()));
+        };
+        let before = self.s3.insert(name.to_owned(), content.clone());
+        assert!(
+            before.is_none_or(|before| before == *content),
+            "{name} means two contents"
+        );
+        Ok(())
     }
 
     fn end(&mut self, which: usize, how: End) {
@@ -247,19 +265,15 @@ impl World {
             return;
         }
         let job = self.busy.remove(which % self.busy.len());
-        let failed = Outcome::Failed {
-            why: "on purpose".to_owned(),
-            pause: Duration::from_millis(500),
-        };
-        let outcome = match how {
-            End::Failed => failed,
-            End::Done => self.perform(&job),
+        let finished = match how {
+            End::Failed => failed(job),
+            End::Done => self.perform(job),
             End::Unheard => {
-                self.perform(&job);
-                failed
+                self.perform(job.clone());
+                failed(job)
             }
         };
-        self.publisher.done(job, outcome, self.now);
+        self.publisher.done(finished, self.now);
         self.check();
     }
 
@@ -284,7 +298,7 @@ impl World {
             Action::Kill => {
                 for (number, job) in std::mem::take(&mut self.busy).into_iter().enumerate() {
                     if number % 2 == 0 {
-                        self.perform(&job);
+                        self.perform(job);
                         self.check();
                     }
                 }
@@ -468,7 +482,7 @@ impl World {
             while let Some(job) = self.publisher.next(self.now) {
                 self.busy.push(job);
             }
-            if self.busy.is_empty() && self.publisher.is_idle(self.now) {
+            if self.busy.is_empty() && self.publisher.is_idle() {
                 break;
             }
             while !self.busy.is_empty() {
@@ -477,10 +491,37 @@ impl World {
             self.now += Duration::from_secs(1);
         }
         assert!(
-            self.publisher.is_idle(self.now),
+            self.publisher.is_idle(),
             "it never comes to rest: {:#?}",
             self.publisher
         );
+    }
+}
+
+/// The result of a job that failed and may succeed later.
+fn failed(job: Job) -> FinishedJob {
+    let failure = RetryLater {
+        cause: "on purpose".to_owned(),
+        pause: Duration::from_millis(500),
+    };
+    match job {
+        Job::ReadPublished(name) => FinishedJob::ReadPublished {
+            name,
+            result: Err(failure),
+        },
+        Job::Upload { name, .. } => FinishedJob::Upload {
+            name,
+            result: Err(UploadError::Retry(failure)),
+        },
+        Job::Publish { name, text } => FinishedJob::Publish {
+            name,
+            text,
+            result: Err(failure),
+        },
+        Job::Delete(names) => FinishedJob::Delete {
+            names,
+            result: Err(failure),
+        },
     }
 }
 

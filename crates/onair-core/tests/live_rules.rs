@@ -1,8 +1,10 @@
 //! LivePolicy of publishing live, each on a stream of a few segments.
 
-use onair_core::publish_live::job::{Job, LivePolicy, OnLost, Outcome};
+use onair_core::publish_live::job::{
+    FinishedJob, Job, LivePolicy, OnLost, RetryLater, StoredText, UploadError,
+};
 use onair_core::publish_live::names::FileId;
-use onair_core::publish_live::publisher::LivePublisher;
+use onair_core::publish_live::publisher::{LivePublisher, RefusedPlaylist};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -14,10 +16,10 @@ struct Stream {
     publisher: LivePublisher,
     files: BTreeMap<String, FileId>,
     bucket: BTreeMap<String, String>,
-    /// Files that cannot be put.
-    permanent: Vec<&'static str>,
-    /// Playlists that S3 refuses.
-    refused: bool,
+    /// Files that are rewritten before they can be read.
+    rewritten: Vec<&'static str>,
+    /// Whether S3 refuses playlists.
+    is_refusing: bool,
 }
 
 impl Stream {
@@ -26,8 +28,8 @@ impl Stream {
             publisher: publisher(),
             files: BTreeMap::new(),
             bucket: BTreeMap::new(),
-            permanent: Vec::new(),
-            refused: false,
+            rewritten: Vec::new(),
+            is_refusing: false,
         };
         files
             .iter()
@@ -45,7 +47,7 @@ impl Stream {
         );
     }
 
-    fn read(&mut self, path: &str, text: &str, at_s: u64) -> Result<(), String> {
+    fn read(&mut self, path: &str, text: &str, at_s: u64) -> Result<(), RefusedPlaylist> {
         let read = self
             .publisher
             .playlist_read(path, text, &self.files, Duration::from_secs(at_s));
@@ -57,33 +59,51 @@ impl Stream {
     fn work(&mut self, at_s: u64) {
         let now = Duration::from_secs(at_s);
         while let Some(job) = self.publisher.next(now) {
-            let outcome = match &job {
-                Job::ReadPublished(name) => Outcome::Recalled(
-                    self.bucket
-                        .get(name)
-                        .map(|text| (text.clone(), Duration::from_secs(1))),
-                ),
-                Job::Upload { path, .. } if self.permanent.contains(&path.as_str()) => {
-                    Outcome::Permanent(format!("{path} was written again"))
+            let finished = self.perform(job);
+            self.publisher.done(finished, now);
+        }
+    }
+
+    fn perform(&mut self, job: Job) -> FinishedJob {
+        match job {
+            Job::ReadPublished(name) => {
+                let stored = self.bucket.get(&name).map(|text| StoredText {
+                    text: text.clone(),
+                    age: Duration::from_secs(1),
+                });
+                FinishedJob::ReadPublished {
+                    name,
+                    result: Ok(stored),
                 }
-                Job::Publish { .. } if self.refused => Outcome::Failed {
-                    why: "refused".to_owned(),
-                    pause: Duration::from_secs(1),
-                },
-                Job::Upload { name, .. } => {
+            }
+            Job::Upload { path, name, .. } => {
+                let result = if self.rewritten.contains(&path.as_str()) {
+                    Err(UploadError::Permanent(format!("{path} was rewritten")))
+                } else {
                     self.bucket.insert(name.clone(), "content".to_owned());
-                    Outcome::Done
-                }
-                Job::Publish { name, text } => {
+                    Ok(())
+                };
+                FinishedJob::Upload { name, result }
+            }
+            Job::Publish { name, text } => {
+                let result = if self.is_refusing {
+                    Err(RetryLater {
+                        cause: "refused".to_owned(),
+                        pause: Duration::from_secs(1),
+                    })
+                } else {
                     self.bucket.insert(name.clone(), text.clone());
-                    Outcome::Done
+                    Ok(())
+                };
+                FinishedJob::Publish { name, text, result }
+            }
+            Job::Delete(names) => {
+                names.iter().for_each(|name| drop(self.bucket.remove(name)));
+                FinishedJob::Delete {
+                    names,
+                    result: Ok(()),
                 }
-                Job::Delete(names) => {
-                    names.iter().for_each(|name| drop(self.bucket.remove(name)));
-                    Outcome::Done
-                }
-            };
-            self.publisher.done(job, outcome, now);
+            }
         }
     }
 
@@ -182,7 +202,7 @@ fn the_longest_window_keeps_everything() {
 fn a_named_file_that_is_gone_is_no_new_beginning() {
     let text = playlist(5, &segments(&["5.ts", "6.ts", "7.ts"]));
     let mut stream = Stream::new(&[("5.ts", 5), ("6.ts", 6), ("7.ts", 7)]);
-    stream.permanent = vec!["6.ts"];
+    stream.rewritten = vec!["6.ts"];
     stream.read("index.m3u8", &text, 0).unwrap();
     stream.work(10);
     let before = stream.visible().to_owned();
@@ -238,7 +258,7 @@ fn what_is_over_keeps_its_segments_and_counts_as_published() {
     for name in ["a.m3u8", "b.m3u8"] {
         stream.read(name, &shared, 0).unwrap();
     }
-    stream.publisher.playlist_gone("b.m3u8", Duration::ZERO);
+    stream.publisher.playlist_removed("b.m3u8", Duration::ZERO);
     (0..200).step_by(10).for_each(|at_s| stream.work(at_s));
     assert_eq!(stream.publisher.renditions().count(), 1);
     stream
@@ -312,7 +332,7 @@ fn a_file_that_comes_before_s3_does_is_no_new_beginning() {
 #[test]
 fn a_gap_stays_one_though_its_file_was_written_again() {
     let mut stream = Stream::new(&[("5.ts", 5), ("6.ts", 6), ("7.ts", 7), ("8.ts", 8)]);
-    stream.permanent = vec!["6.ts"];
+    stream.rewritten = vec!["6.ts"];
     stream
         .read(
             "index.m3u8",
@@ -321,7 +341,7 @@ fn a_gap_stays_one_though_its_file_was_written_again() {
         )
         .unwrap();
     stream.work(10);
-    stream.permanent.clear();
+    stream.rewritten.clear();
     stream.write("6.ts", 66);
     stream
         .read(
@@ -340,12 +360,12 @@ fn a_gap_stays_one_though_its_file_was_written_again() {
 #[test]
 fn a_file_that_is_late_is_waited_for() {
     let mut stream = Stream::new(&[("0.ts", 1)]);
-    stream.refused = true;
+    stream.is_refusing = true;
     stream
         .read("index.m3u8", &playlist(0, &segments(&["0.ts"])), 0)
         .unwrap();
     (1..60).for_each(|at_s| stream.work(at_s));
-    stream.refused = false;
+    stream.is_refusing = false;
     stream
         .read("index.m3u8", &playlist(0, &segments(&["0.ts", "1.ts"])), 60)
         .unwrap();
@@ -359,7 +379,7 @@ fn a_file_that_is_late_is_waited_for() {
     );
     assert_eq!(
         stream.publisher.take_gaps(),
-        ["index.m3u8: 1.ts is not there"]
+        ["index.m3u8: 1.ts does not exist"]
     );
 }
 
@@ -464,10 +484,10 @@ fn a_playlist_that_makes_no_sense_is_refused_and_the_last_one_stays() {
     let before = stream.visible().to_owned();
     let whole = playlist(0, &segments(&["0.ts"]));
     for (text, why) in [
-        (playlist(u64::MAX, &segments(&["0.ts"])), "make no sense"),
+        (playlist(u64::MAX, &segments(&["0.ts"])), "out of range"),
         (
             whole.replace("DURATION:2", "DURATION:18446744073709551615"),
-            "make no sense",
+            "out of range",
         ),
         (
             whole.replace("#EXTINF", "#EXT-X-BYTERANGE:5@0\n#EXTINF"),
@@ -475,18 +495,19 @@ fn a_playlist_that_makes_no_sense_is_refused_and_the_last_one_stays() {
         ),
         (
             playlist(0, &segments(&["../0.ts"])),
-            "\"../0.ts\" leads out of the folder",
+            "\"../0.ts\" leads out of the published folder",
         ),
         (
             playlist(0, &segments(&["/etc/passwd"])),
-            "leads out of the folder",
+            "leads out of the published folder",
         ),
         (
             playlist(0, &segments(&["a//0.ts"])),
-            "leads out of the folder",
+            "leads out of the published folder",
         ),
     ] {
         let refused = stream.read("index.m3u8", &text, 1).unwrap_err();
+        let refused = refused.to_string();
         assert!(refused.contains(why), "{refused}");
         assert_eq!(stream.visible(), before);
     }
@@ -534,7 +555,7 @@ fn what_is_over_is_forgotten_and_may_begin_again() {
         .unwrap();
     stream
         .publisher
-        .playlist_gone("index.m3u8", Duration::from_secs(10));
+        .playlist_removed("index.m3u8", Duration::from_secs(10));
     (10..200).step_by(10).for_each(|at_s| stream.work(at_s));
     assert!(stream.visible().ends_with("#EXT-X-ENDLIST\n"));
     assert_eq!(stream.publisher.renditions().count(), 0);

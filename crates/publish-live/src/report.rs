@@ -1,55 +1,56 @@
-//! What is said of the work: in the log, and as figures now and then.
+//! Reports the daemon's work: log lines for people, and metrics.
 
 use crate::settings::{LogOutput, Settings};
 use onair_core::metrics::{Metric, embedded_metrics};
-use onair_core::publish_live::job::{Job, Outcome};
-use onair_core::publish_live::publisher::{LivePublisher, PublishLag};
+use onair_core::publish_live::job::{FinishedJob, RetryLater, UploadError};
+use onair_core::publish_live::publisher::{LivePublisher, PublishLag, RenditionStatus};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A playlist that has been waiting for so long is behind.
-const BEHIND: Duration = Duration::from_secs(10);
-/// What happens again and again is said so often.
-const LOG_INTERVAL: Duration = Duration::from_secs(10);
+/// A playlist that has been waiting for longer is behind.
+const BEHIND_AFTER: Duration = Duration::from_secs(10);
+/// Interval between two throttled log lines of one kind.
+const THROTTLE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Says what happens.
+/// Writes the log and the metrics.
 #[derive(Debug)]
 pub(crate) struct Reporter {
     log: LogOutput,
-    failed: LogThrottle,
-    /// The same of deletions, which nobody else would notice.
-    undeleted: LogThrottle,
-    permanent: LogThrottle,
-    lost: LogThrottle,
-    /// Since when nothing has gone well.
-    fails_since: Option<Duration>,
-    /// Playlists that were published.
+    failures: LogThrottle,
+    /// Failed deletions have a throttle of their own, or the log could hide them.
+    failed_deletes: LogThrottle,
+    permanent_failures: LogThrottle,
+    gap_lines: LogThrottle,
+    /// Since when every request has failed.
+    failing_since: Option<Duration>,
+    /// Playlists that were published at least once.
     published: BTreeSet<String>,
+    /// Gaps since the last report.
     gaps: usize,
 }
 
-/// What may come in crowds: one of them is let through in ten seconds.
+/// Lets one line through in each interval, and counts the others.
 #[derive(Debug, Default)]
 struct LogThrottle {
     last: Option<Duration>,
-    held_back: usize,
+    suppressed: usize,
 }
 
 impl LogThrottle {
-    /// How many were held back before this one, if this one is let through, in words.
-    fn more(&mut self, now: Duration) -> Option<String> {
+    /// The suffix of a line that may be written now: how many were suppressed before it.
+    fn suffix(&mut self, now: Duration) -> Option<String> {
         if self
             .last
-            .is_some_and(|last| now.saturating_sub(last) < LOG_INTERVAL)
+            .is_some_and(|last| now.saturating_sub(last) < THROTTLE_INTERVAL)
         {
-            self.held_back += 1;
+            self.suppressed += 1;
             return None;
         }
         self.last = Some(now);
-        Some(match std::mem::take(&mut self.held_back) {
+        Some(match std::mem::take(&mut self.suppressed) {
             0 => String::new(),
-            count => format!(" (and {count} others since the last line like this)"),
+            count => format!(" (and {count} similar lines were suppressed)"),
         })
     }
 }
@@ -58,143 +59,165 @@ impl Reporter {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             log: settings.log,
-            failed: LogThrottle::default(),
-            undeleted: LogThrottle::default(),
-            permanent: LogThrottle::default(),
-            lost: LogThrottle::default(),
-            fails_since: None,
+            failures: LogThrottle::default(),
+            failed_deletes: LogThrottle::default(),
+            permanent_failures: LogThrottle::default(),
+            gap_lines: LogThrottle::default(),
+            failing_since: None,
             published: BTreeSet::new(),
             gaps: 0,
         }
     }
 
-    /// Says what came of a job.
-    pub(crate) fn note(&mut self, job: &Job, outcome: &Outcome, now: Duration) {
-        let name = match job {
-            Job::ReadPublished(name) | Job::Upload { name, .. } | Job::Publish { name, .. } => {
-                name.as_str()
-            }
-            Job::Delete(_) => "",
-        };
-        match outcome {
-            Outcome::Done | Outcome::Recalled(_) => {
-                tracing::debug!(object.name = name, "done");
-                if let Some(since) = self
-                    .fails_since
-                    .take()
-                    .filter(|since| now.saturating_sub(*since) > BEHIND)
-                {
-                    tracing::info!(
-                        "S3 answers again, after {} s",
-                        now.saturating_sub(since).as_secs()
-                    );
-                }
-                if matches!(job, Job::Publish { .. }) && self.published.insert(name.to_owned()) {
-                    tracing::info!(playlist.path = name, "it is published");
-                }
-            }
-            Outcome::Failed { why, .. } => {
-                let kind = match job {
-                    Job::Delete(_) => &mut self.undeleted,
-                    _ => {
-                        self.fails_since.get_or_insert(now);
-                        &mut self.failed
-                    }
-                };
-                if let Some(more) = kind.more(now) {
-                    tracing::warn!(
-                        object.name = name,
-                        "it failed, and is tried again: {why}{more}"
-                    );
-                }
-            }
-            Outcome::Permanent(why) => {
-                if let Some(more) = self.permanent.more(now) {
-                    tracing::warn!(object.name = name, "it will not be published: {why}{more}");
-                }
-            }
+    pub(crate) fn finished(&mut self, job: &FinishedJob, now: Duration) {
+        match job {
+            FinishedJob::ReadPublished { name, result } => match result {
+                Ok(_) => self.succeeded(name, now),
+                Err(failed) => self.retried("read", name, failed, now),
+            },
+            FinishedJob::Upload { name, result } => match result {
+                Ok(()) => self.succeeded(name, now),
+                Err(UploadError::Retry(failed)) => self.retried("upload", name, failed, now),
+                Err(UploadError::Permanent(cause)) => self.given_up(name, cause, now),
+            },
+            FinishedJob::Publish { name, result, .. } => match result {
+                Ok(()) => self.playlist_published(name, now),
+                Err(failed) => self.retried("publish", name, failed, now),
+            },
+            FinishedJob::Delete { names, result } => match result {
+                Ok(()) => self.succeeded("", now),
+                Err(failed) => self.delete_failed(names.len(), failed, now),
+            },
         }
     }
 
-    /// Says of which segments viewers are told that they are not there.
+    fn succeeded(&mut self, name: &str, now: Duration) {
+        tracing::debug!(object.name = name, "request for {name} succeeded");
+        let Some(since) = self.failing_since.take() else {
+            return;
+        };
+        let outage = now.saturating_sub(since);
+        if outage > BEHIND_AFTER {
+            let seconds = outage.as_secs();
+            tracing::info!("S3 answers again, after {seconds} s");
+        }
+    }
+
+    fn playlist_published(&mut self, name: &str, now: Duration) {
+        self.succeeded(name, now);
+        if self.published.insert(name.to_owned()) {
+            tracing::info!(playlist.path = name, "playlist {name} published");
+        }
+    }
+
+    fn retried(&mut self, operation: &str, name: &str, failed: &RetryLater, now: Duration) {
+        self.failing_since.get_or_insert(now);
+        if let Some(suffix) = self.failures.suffix(now) {
+            let cause = &failed.cause;
+            tracing::warn!(
+                object.name = name,
+                "{operation} failed, retrying: {name}: {cause}{suffix}"
+            );
+        }
+    }
+
+    fn given_up(&mut self, name: &str, cause: &str, now: Duration) {
+        if let Some(suffix) = self.permanent_failures.suffix(now) {
+            tracing::warn!(
+                object.name = name,
+                "upload failed permanently: {name}: {cause}{suffix}"
+            );
+        }
+    }
+
+    fn delete_failed(&mut self, count: usize, failed: &RetryLater, now: Duration) {
+        if let Some(suffix) = self.failed_deletes.suffix(now) {
+            let cause = &failed.cause;
+            tracing::warn!("delete of {count} segments failed, retrying: {cause}{suffix}");
+        }
+    }
+
+    /// Reports segments that became gaps.
     pub(crate) fn gaps(&mut self, gaps: Vec<String>, now: Duration) {
         self.gaps += gaps.len();
         for gap in gaps {
-            if let Some(more) = self.lost.more(now) {
-                tracing::warn!("viewers get a gap: {gap}{more}");
+            if let Some(suffix) = self.gap_lines.suffix(now) {
+                tracing::warn!("segment replaced by a gap: {gap}{suffix}");
             }
         }
     }
 
-    /// Figures since the last time: for people as lines, for CloudWatch as embedded metrics on
+    /// Reports figures since the last time: as log lines for people, or as embedded metrics on
     /// standard output.
     pub(crate) fn report(&mut self, publisher: &mut LivePublisher, now: Duration) {
         let lags = publisher.take_lags();
-        let is_behind = |since: Duration| now.saturating_sub(since) > BEHIND;
-        let behind: Vec<String> = publisher
-            .renditions()
-            .filter(|(_, progress)| progress.waits_since.is_some_and(is_behind))
-            .map(|(playlist, progress)| {
-                let cause = progress
-                    .cause
-                    .map(|why| format!(": {why}"))
-                    .unwrap_or_default();
-                format!("{playlist}, {} files to go{cause}", progress.to_upload)
-            })
-            .collect();
-        for playlist in &behind {
-            tracing::warn!("viewers are behind: {playlist}");
+        let is_behind = |status: &RenditionStatus| {
+            let since = status.waits_since;
+            since.is_some_and(|since| now.saturating_sub(since) > BEHIND_AFTER)
+        };
+        let mut behind = 0;
+        for (path, status) in publisher.renditions() {
+            if is_behind(&status) {
+                behind += 1;
+                warn_behind(path, &status);
+            }
         }
-        for (playlist, missing) in publisher.waiting(now.saturating_sub(BEHIND)) {
+        let before = now.saturating_sub(BEHIND_AFTER);
+        for (path, missing) in publisher.waiting_multivariants(before) {
             let missing = missing.join(", ");
             tracing::warn!(
-                playlist.path = playlist,
-                "it waits for what nobody has published yet: {missing}"
+                playlist.path = path,
+                "playlist {path} waits for playlists that are not published yet: {missing}"
             );
         }
-        if self.gaps > 0 {
-            tracing::warn!(
-                "viewers were told of {} gaps since the last report",
-                self.gaps
-            );
+        let gaps = std::mem::take(&mut self.gaps);
+        if gaps > 0 {
+            tracing::warn!("{gaps} segments were replaced by gaps since the last report");
         }
         match self.log {
-            LogOutput::Text => say(&lags),
-            LogOutput::Json => measure(&lags, behind.len(), self.gaps),
+            LogOutput::Text => log_lags(&lags),
+            LogOutput::Json => print_metrics(&lags, behind, gaps),
         }
-        self.gaps = 0;
     }
 
-    /// Says what is left undone at the end.
-    pub(crate) fn left(&self, publisher: &LivePublisher) {
-        let waiting = publisher
-            .renditions()
-            .filter(|(_, progress)| progress.waits_since.is_some());
-        for (playlist, progress) in waiting {
-            let files = progress.to_upload;
-            tracing::warn!(
-                playlist.path = playlist,
-                files,
-                "its newest version was left behind"
-            );
+    /// Reports the playlists whose newest version is not published when the daemon stops.
+    pub(crate) fn stopped(&self, publisher: &LivePublisher) {
+        for (path, status) in publisher.renditions() {
+            if status.waits_since.is_some() {
+                tracing::warn!(
+                    playlist.path = path,
+                    files = status.to_upload,
+                    "playlist {path} stopped before its newest version was published"
+                );
+            }
         }
-        tracing::info!("stopped");
+        tracing::info!("publish-live stopped");
     }
 }
 
-fn say(lags: &[PublishLag]) {
+fn warn_behind(path: &str, status: &RenditionStatus) {
+    let files = status.to_upload;
+    let cause = status.cause.as_ref();
+    let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+    tracing::warn!(
+        playlist.path = path,
+        "playlist {path} is behind, {files} files to upload{cause}"
+    );
+}
+
+fn log_lags(lags: &[PublishLag]) {
     let Some(worst) = lags.iter().max_by_key(|lag| lag.playlist) else {
         return;
     };
     tracing::info!(
-        "{} times a new segment was published, at most {} ms after it was closed ({})",
+        "{} segments published, at most {} ms after they were closed ({})",
         lags.len(),
         worst.playlist.as_millis(),
         worst.rendition
     );
 }
 
-fn measure(lags: &[PublishLag], behind: usize, gaps: usize) {
+fn print_metrics(lags: &[PublishLag], behind: usize, gaps: usize) {
     let count = |count| u64::try_from(count).unwrap_or(u64::MAX);
     let time = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -210,7 +233,7 @@ fn measure(lags: &[PublishLag], behind: usize, gaps: usize) {
         .into_iter()
         .filter(|metric| !metric.values.is_empty())
         .collect();
-    // Who does not read the figures any more is no reason to end the stream.
+    // The stream goes on when the reader of standard output has closed it.
     let _ = writeln!(
         std::io::stdout(),
         "{}",

@@ -84,26 +84,26 @@ pub struct Arguments {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum OnLostArgument {
-    /// Players are told that the segment is missing (EXT-X-GAP)
+    /// The playlist marks the segment as missing (EXT-X-GAP), and players skip it
     Gap,
     /// The playlist waits until the transcoder no longer names the segment
     Hold,
 }
 
-/// How to log.
+/// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogOutput {
-    /// Lines for people
+    /// Lines for people to read
     Text,
     /// One JSON object per line, and metrics for CloudWatch on standard output
     Json,
 }
 
-/// Where to publish.
+/// The bucket and the prefix that are published to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LiveTarget {
     pub(crate) bucket: String,
-    /// Empty, or with a slash at its end.
+    /// Empty, or with a slash at the end.
     pub(crate) prefix: String,
 }
 
@@ -113,16 +113,17 @@ impl Display for LiveTarget {
     }
 }
 
-/// What the user decided.
+/// The arguments, checked.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) dir: PathBuf,
     pub(crate) target: LiveTarget,
-    pub(crate) keep: Option<Duration>,
+    /// `None` keeps everything.
+    pub(crate) delete_after: Option<Duration>,
     pub(crate) on_lost: OnLost,
     pub(crate) log: LogOutput,
     pub(crate) report_every: Duration,
-    /// Who publishes: this folder of this machine.
+    /// The name of the publisher: this folder on this machine.
     pub(crate) publisher: String,
 }
 
@@ -134,15 +135,15 @@ impl Arguments {
 
 impl From<Arguments> for Settings {
     fn from(arguments: Arguments) -> Self {
-        // One that is not there is said not to be there by who watches it.
+        // The folder watcher reports a folder that does not exist.
         let dir = arguments.dir.canonicalize().unwrap_or(arguments.dir);
         Self {
-            publisher: publisher(&dir),
+            publisher: publisher_name(&dir),
             log: arguments.log,
             report_every: Duration::from_secs(arguments.report_every),
             dir,
             target: arguments.target,
-            keep: (!arguments.keep).then(|| Duration::from_secs(arguments.keep_window)),
+            delete_after: (!arguments.keep).then(|| Duration::from_secs(arguments.keep_window)),
             on_lost: match arguments.on_lost {
                 OnLostArgument::Gap => OnLost::Gap,
                 OnLostArgument::Hold => OnLost::Hold,
@@ -151,17 +152,17 @@ impl From<Arguments> for Settings {
     }
 }
 
-/// The same for each process that publishes this folder from this machine, and for no other.
-/// Machines that are copies of one image may have one ID, so their name is in it, too.
-fn publisher(dir: &Path) -> String {
+/// The name that all processes have which publish this folder from this machine. Machines that are
+/// copies of one image may have the same ID, so that the name contains the host name as well.
+fn publisher_name(dir: &Path) -> String {
     let line = |path| {
         fs::read_to_string(path)
             .map(|text| text.trim().to_owned())
             .unwrap_or_default()
     };
     let (host, id) = (line("/proc/sys/kernel/hostname"), line("/etc/machine-id"));
-    // Viewers may see it, and the ID is nobody's business (machine-id(5)): its beginning tells
-    // machines apart.
+    // Viewers can read the name, and the ID is confidential (machine-id(5)): its first characters
+    // distinguish machines.
     let id = id.get(..8).unwrap_or_default();
     // User metadata is ASCII.
     utf8_percent_encode(
@@ -171,7 +172,7 @@ fn publisher(dir: &Path) -> String {
     .to_string()
 }
 
-/// A flag takes no value; its variable does.
+/// The value of a flag's variable. The flag itself has no value.
 fn switch(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "t" | "yes" | "y" | "on" | "1" => Ok(true),
@@ -197,7 +198,7 @@ fn seconds(
     }
 }
 
-/// With DIR in a variable and TARGET as the only argument, clap reads TARGET as DIR.
+/// If DIR is set by a variable and TARGET is the only argument, clap reads TARGET as DIR.
 fn folder(dir: PathBuf) -> Result<PathBuf, &'static str> {
     if dir.to_string_lossy().starts_with("s3://") {
         return Err(
@@ -214,8 +215,8 @@ fn target(text: &str) -> Result<LiveTarget, &'static str> {
     let (bucket, prefix) = url.split_once('/').unwrap_or((url, ""));
     if !is_bucket(bucket) {
         return Err(
-            "expected a bucket's name of 3 to 63 lower-case letters, digits, dots and hyphens, which begins \
-                    and ends with a letter or a digit, as in s3://my-bucket/live",
+            "expected a bucket name of 3 to 63 lower-case letters, digits, dots and hyphens that begins \
+             and ends with a letter or a digit, as in s3://my-bucket/live",
         );
     }
     let prefix = prefix.trim_end_matches('/');
@@ -236,7 +237,7 @@ fn target(text: &str) -> Result<LiveTarget, &'static str> {
     })
 }
 
-/// S3's rules for the name of a general purpose bucket, without its reserved prefixes and suffixes.
+/// S3's rules for names of general purpose buckets, without the reserved prefixes and suffixes.
 fn is_bucket(name: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let ends = [name.bytes().next(), name.bytes().next_back()];

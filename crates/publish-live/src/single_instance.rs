@@ -1,4 +1,4 @@
-//! One daemon on this machine for a folder and a target.
+//! Allows one daemon on this machine for a folder and a target.
 
 use crate::Error;
 use crate::settings::Settings;
@@ -7,19 +7,19 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
-/// Nobody else on this machine publishes the same as long as this is held: the system takes it back
-/// however the process ends.
+/// The lock that allows one process per folder and target. Linux releases it however the process
+/// ends.
 #[derive(Debug)]
 pub(crate) struct SingleInstance {
     _listener: UnixListener,
 }
 
-/// Claims to be the only one: by a name for a socket, for which no file is needed and no right to
-/// write one.
+/// Takes the lock: the abstract name of a socket, which needs no file and no permission to write
+/// one. The name must never change, so that a daemon of an earlier version is noticed.
 pub(crate) fn claim(settings: &Settings) -> Result<SingleInstance, Error> {
     let Settings { dir, target, .. } = settings;
     let target = target.to_string();
-    // Elsewhere the same bucket is another one.
+    // Another endpoint has another bucket of the same name.
     let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"].map(|name| env::var(name).ok());
     let mut hasher = DefaultHasher::new();
     (dir, &target, endpoint).hash(&mut hasher);
@@ -29,12 +29,13 @@ pub(crate) fn claim(settings: &Settings) -> Result<SingleInstance, Error> {
         Ok(listener) => Ok(SingleInstance {
             _listener: listener,
         }),
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(Error::Twice {
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(Error::AlreadyRunning {
             dir: dir.display().to_string(),
             target,
         }),
         Err(error) => Err(Error::Folder(format!(
-            "a name for a socket cannot be had: {error}"
+            "{} cannot be locked: {error}",
+            dir.display()
         ))),
     }
 }

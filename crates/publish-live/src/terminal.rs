@@ -1,4 +1,4 @@
-//! One line for each rendition, always the present one, to somebody at a terminal.
+//! Shows one line for each rendition on a terminal, below the log.
 
 use crate::settings::LogOutput;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
-/// The terminal on standard error. If that is none, or the log is for machines, nothing is shown.
+/// The terminal on standard error. Shows nothing if standard error is not a terminal, or if the log
+/// is JSON.
 #[derive(Debug)]
 pub struct Terminal {
     lines: MultiProgress,
@@ -15,7 +16,6 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Nothing is shown yet.
     pub(crate) fn new(log: LogOutput) -> Self {
         let lines = match log {
             LogOutput::Text => MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
@@ -27,13 +27,13 @@ impl Terminal {
         }
     }
 
-    /// Writes the log above what is shown.
+    /// A writer for the log, above the lines of the renditions.
     pub(crate) fn writer(&self) -> impl Fn() -> TerminalWriter + Send + Sync + use<> {
         let lines = self.lines.clone();
         move || TerminalWriter(lines.clone())
     }
 
-    /// Shows how each rendition is.
+    /// Shows the present state of each rendition.
     pub(crate) fn show(&mut self, publisher: &LivePublisher, now: Duration) {
         if self.lines.is_hidden() {
             return;
@@ -46,7 +46,7 @@ impl Terminal {
             }
             is_known
         });
-        for (name, progress) in known {
+        for (name, status) in known {
             let line = self.renditions.entry(name.to_owned()).or_insert_with(|| {
                 let line = self.lines.add(ProgressBar::no_length());
                 match ProgressStyle::with_template("{wide_msg}") {
@@ -54,45 +54,45 @@ impl Terminal {
                     Err(_) => line,
                 }
             });
-            line.set_message(format!("{name}  {}", words(&progress, now)));
+            line.set_message(format!("{name}  {}", describe(&status, now)));
         }
     }
 
-    /// Shows nothing any more.
+    /// Removes the lines.
     pub(crate) fn clear(&self) {
-        // Who has closed the terminal sees nothing of it.
+        // The terminal may be closed.
         let _ = self.lines.clear();
     }
 }
 
-fn words(progress: &RenditionStatus, now: Duration) -> String {
-    let newest = progress.newest.as_deref().unwrap_or("nothing yet");
-    let lag = progress
+fn describe(status: &RenditionStatus, now: Duration) -> String {
+    let newest = status.newest.as_deref().unwrap_or("nothing yet");
+    let lag = status
         .lag
         .map(|lag| format!(", {} ms after it was closed", lag.as_millis()));
-    let queue = match (progress.to_upload, progress.waits_since) {
-        (0, None) if progress.has_ended => ", ended".to_owned(),
+    let queue = match (status.to_upload, status.waits_since) {
+        (0, None) if status.has_ended => ", ended".to_owned(),
         (_, None) => String::new(),
         (files, Some(since)) => {
             let seconds = now.saturating_sub(since).as_secs();
-            let cause = progress
+            let cause = status
                 .cause
                 .as_ref()
-                .map(|why| format!(": {why}"))
+                .map(|cause| format!(": {cause}"))
                 .unwrap_or_default();
-            format!("; {files} files to go, behind for {seconds} s{cause}")
+            format!("; {files} files to upload, behind for {seconds} s{cause}")
         }
     };
     format!("{newest}{}{queue}", lag.unwrap_or_default())
 }
 
-/// Standard error above the lines that are shown.
+/// Writes to standard error, above the lines of the renditions.
 #[derive(Debug)]
 pub(crate) struct TerminalWriter(MultiProgress);
 
 impl Write for TerminalWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Who does not read the log any more is no reason to end the stream.
+        // The stream goes on when the reader of the log has closed it.
         let _ = self.0.suspend(|| io::stderr().write_all(bytes));
         Ok(bytes.len())
     }
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_says_what_viewers_see_and_what_is_left() {
+    fn a_line_shows_what_viewers_see_and_what_is_left() {
         let at = RenditionStatus {
             newest: Some("12.mwql1xyw.ts".to_owned()),
             lag: Some(Duration::from_millis(61)),
@@ -117,9 +117,12 @@ mod tests {
             has_ended: false,
         };
         let now = Duration::from_secs(60);
-        assert_eq!(words(&at, now), "12.mwql1xyw.ts, 61 ms after it was closed");
         assert_eq!(
-            words(
+            describe(&at, now),
+            "12.mwql1xyw.ts, 61 ms after it was closed"
+        );
+        assert_eq!(
+            describe(
                 &RenditionStatus {
                     has_ended: true,
                     lag: None,
@@ -129,9 +132,12 @@ mod tests {
             ),
             "12.mwql1xyw.ts, ended"
         );
-        let (waits_since, cause) = (Some(Duration::from_secs(48)), Some("S3 is away".to_owned()));
+        let (waits_since, cause) = (
+            Some(Duration::from_secs(48)),
+            Some("S3 does not answer".to_owned()),
+        );
         assert_eq!(
-            words(
+            describe(
                 &RenditionStatus {
                     waits_since,
                     cause,
@@ -142,7 +148,7 @@ mod tests {
                 },
                 now
             ),
-            "nothing yet; 3 files to go, behind for 12 s: S3 is away"
+            "nothing yet; 3 files to upload, behind for 12 s: S3 does not answer"
         );
     }
 }

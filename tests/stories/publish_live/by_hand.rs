@@ -90,7 +90,7 @@ fn key(live: &Live, path: &Path) -> String {
     };
     format!(
         "live/{}",
-        file.published(
+        file.published_name(
             path.strip_prefix(live.dir.path())
                 .unwrap()
                 .to_str()
@@ -410,7 +410,7 @@ fn a_playlist_that_waits_for_what_nobody_writes_is_named() {
         .find(|line| line.contains("waits for"));
     let named = named.unwrap();
     assert!(
-        named.contains("published yet: sd/index.m3u8") && named.contains("master.m3u8"),
+        named.contains("not published yet: sd/index.m3u8") && named.contains("master.m3u8"),
         "{named}"
     );
 }

@@ -1,66 +1,110 @@
-//! What is to be done, and what came of it.
+//! The requests to S3 that the publisher asks for, and the result of each kind.
 
 use super::names::FileId;
 use std::time::Duration;
 
-/// What the user decided.
+/// The operator's choices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LivePolicy {
-    /// What becomes of a segment that cannot be published.
+    /// Treatment of a segment that cannot be published.
     pub on_lost: OnLost,
-    /// How long objects stay that no playlist names any more; `None` for ever.
+    /// Time until a segment that no playlist names any more is deleted. `None` keeps everything,
+    /// with VOD playlists.
     pub delete_after: Option<Duration>,
 }
 
-/// What becomes of a segment that cannot be published.
+/// Treatment of a segment that cannot be published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnLost {
-    /// Players are told that it is not there (`EXT-X-GAP`).
+    /// The playlist marks it as missing (`EXT-X-GAP`), and players skip it.
     Gap,
-    /// The playlist waits until the transcoder names it no more.
+    /// The playlist waits until the transcoder no longer names the segment.
     Hold,
 }
 
-/// Something to do.
+/// One request to S3.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Job {
-    /// Read what an earlier process has published under this name.
+    /// Read the playlist that an earlier process published under this name.
     ReadPublished(String),
-    /// Put this content of this file under this name.
+    /// Upload a file.
     Upload {
-        /// The file.
+        /// Path of the file in the transcoder's folder.
         path: String,
-        /// Its content.
+        /// The content to upload. A newer content of the same file has another name.
         file: FileId,
-        /// Where to.
+        /// Name of the object.
         name: String,
     },
-    /// Put this text under this name.
+    /// Write a playlist.
     Publish {
-        /// Where to.
+        /// Name of the object.
         name: String,
-        /// The playlist.
+        /// Content of the playlist.
         text: String,
     },
-    /// Delete these.
+    /// Delete the objects with these names.
     Delete(Vec<String>),
 }
 
-/// What came of a job.
+/// A job that was tried, with the result that its kind can have.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// It is done.
-    Done,
-    /// It is done, and this was there, written so long ago.
-    Recalled(Option<(String, Duration)>),
-    /// It failed; it is worth another try after this time.
-    Failed {
-        /// Why.
-        why: String,
-        /// How long to wait.
-        pause: Duration,
+pub enum FinishedJob {
+    /// Result of [`Job::ReadPublished`].
+    ReadPublished {
+        /// Name of the object.
+        name: String,
+        /// The playlist, or `None` if there is no such object.
+        result: Result<Option<StoredText>, RetryLater>,
     },
-    /// It will always fail: the file is gone or another one by now, or S3 refuses it for what it
-    /// is.
+    /// Result of [`Job::Upload`].
+    Upload {
+        /// Name of the object.
+        name: String,
+        /// Whether the object is stored.
+        result: Result<(), UploadError>,
+    },
+    /// Result of [`Job::Publish`].
+    Publish {
+        /// Name of the object.
+        name: String,
+        /// Content of the playlist that was sent.
+        text: String,
+        /// Whether viewers see it.
+        result: Result<(), RetryLater>,
+    },
+    /// Result of [`Job::Delete`].
+    Delete {
+        /// Names of the objects.
+        names: Vec<String>,
+        /// Whether all of them are deleted.
+        result: Result<(), RetryLater>,
+    },
+}
+
+/// A playlist that an earlier process published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredText {
+    /// Content of the object. It may be something other than a playlist.
+    pub text: String,
+    /// Time since the object was written, by S3's clock.
+    pub age: Duration,
+}
+
+/// A failure that the same request may not meet again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryLater {
+    /// Cause of the failure, for the log.
+    pub cause: String,
+    /// Time to wait before the next try.
+    pub pause: Duration,
+}
+
+/// The reasons for which an upload fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UploadError {
+    /// The upload is tried again.
+    Retry(RetryLater),
+    /// No retry can succeed: the file was deleted, or has another content by now.
     Permanent(String),
 }

@@ -1,9 +1,9 @@
-//! One media playlist as it lay on the transcoder's disk at one moment.
+//! A media playlist, as one snapshot of what the transcoder wrote or as what viewers see.
 //!
-//! Every line that is not known here comes through unchanged: what is published is the transcoder's
-//! own playlist, with other numbers where they would go back.
+//! Every line that is not understood is kept unchanged. What is published is the transcoder's own
+//! playlist, with other numbers where its own would go back.
 
-use super::names::{file_of, is_absolute, written};
+use super::names::{file_of, is_absolute, written_name};
 use crate::playlist::with_uri;
 use quick_m3u8::config::{ParsingOptions, ParsingOptionsBuilder};
 use quick_m3u8::tag::KnownTag;
@@ -11,78 +11,95 @@ use quick_m3u8::tag::hls::{EnumeratedString, Key, Method, Tag};
 use quick_m3u8::{HlsLine, Reader};
 use std::collections::BTreeSet;
 
-/// An hour: no player waits so long for a segment.
+/// An hour: players do not wait that long for a segment.
 const MAX_TARGET_S: u64 = 3_600;
-/// What JavaScript can count (2^53): players do not go farther.
+/// The greatest integer that JavaScript counts exactly (2^53), which limits players.
 const MAX_NUMBER: u64 = 1 << 53;
 
-/// A media playlist, understood.
+/// A parsed media playlist.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MediaPlaylist {
-    /// `EXT-X-VERSION`.
+    /// Protocol version (`EXT-X-VERSION`).
     pub version: u64,
-    /// `EXT-X-TARGETDURATION`, in seconds.
+    /// Longest segment, in seconds (`EXT-X-TARGETDURATION`).
     pub target_s: u64,
-    /// `EXT-X-MEDIA-SEQUENCE`: the number of the first segment.
+    /// Number of the first segment (`EXT-X-MEDIA-SEQUENCE`).
     pub sequence: u64,
-    /// `EXT-X-DISCONTINUITY-SEQUENCE`.
+    /// Number of discontinuities before the first segment (`EXT-X-DISCONTINUITY-SEQUENCE`).
     pub discontinuity_sequence: u64,
-    /// `EXT-X-ENDLIST`: nothing comes after it.
+    /// No segment will be added (`EXT-X-ENDLIST`).
     pub ended: bool,
-    /// Tags that hold for the whole playlist, as they are written.
+    /// Tags that apply to the whole playlist, as they are written.
     pub header: Vec<String>,
-    /// The segments.
+    /// Its segments, the oldest first.
     pub segments: Vec<Segment>,
 }
 
-/// A text is no media playlist that can be published.
+/// The reasons for which a text is not a media playlist that can be published.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MediaPlaylistError {
-    /// It is a multivariant playlist.
-    #[error("it is a multivariant playlist")]
+    /// The text is a multivariant playlist.
+    #[error("this is a multivariant playlist")]
     Multivariant,
-    /// It is not whole yet, or there is something in it that cannot be published piece by piece.
-    #[error("{0}")]
-    Unusable(String),
+    /// The first line is not `#EXTM3U`: the file is not a playlist, or is not complete.
+    #[error("the first line is not #EXTM3U")]
+    NoHeader,
+    /// A line cannot be parsed, or cannot be published segment by segment.
+    #[error("line {number}: {why}")]
+    Line {
+        /// Number of the line, from 1.
+        number: usize,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The tag is missing, so that the playlist is not complete yet.
+    #[error("EXT-X-TARGETDURATION is missing")]
+    NoTargetDuration,
+    /// A number is greater than any player accepts.
+    #[error("EXT-X-TARGETDURATION or a sequence number is out of range")]
+    OutOfRange,
+    /// The segments are parts of one file that grows.
+    #[error("EXT-X-BYTERANGE needs a file for each segment, not one file that grows")]
+    ByteRange,
 }
 
-/// A segment, with all that a player needs to know of it.
+/// A segment, with everything that a player needs to know about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Segment {
-    /// Where it is, as it is written.
+    /// URI of the segment. In a snapshot that is published, the URI of the published object.
     pub uri: String,
-    /// The same as the transcoder wrote it, whatever it is published as.
+    /// The URI that the transcoder wrote.
     pub written_as: String,
-    /// In seconds.
+    /// Duration in seconds (`EXTINF`).
     pub duration_s: f64,
-    /// The tags that stand before it and hold for it alone, as they are written.
+    /// The tags that apply to this segment alone, as they are written.
     pub tags: Vec<String>,
-    /// It does not continue what was before it.
+    /// The segment does not continue the one before (`EXT-X-DISCONTINUITY`).
     pub discontinuity: bool,
-    /// It is not there, and players are told so (`EXT-X-GAP`).
+    /// The segment is not available, and players skip it (`EXT-X-GAP`).
     pub gap: bool,
-    /// The keys that it is encrypted with (`EXT-X-KEY`): one for each key format.
+    /// The keys of the encryption (`EXT-X-KEY`), one for each key format.
     pub keys: Vec<ResourceTag>,
-    /// The initialization section that it needs (`EXT-X-MAP`).
+    /// The initialization section (`EXT-X-MAP`).
     pub map: Option<ResourceTag>,
-    /// That stands before all keys, so it is not encrypted with them (RFC 8216bis, 4.4.4.5).
+    /// `EXT-X-MAP` is before all keys, so that the section is not encrypted (RFC 8216bis, 4.4.4.5).
     pub map_is_clear: bool,
 }
 
-/// A tag that names a file which segments need.
+/// A tag that names a file which segments need: a key or an initialization section.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceTag {
     /// The tag, as it is written.
     pub tag: String,
-    /// The URI in it. A key may have none that leads anywhere.
+    /// The URI in the tag. Some keys have none.
     pub uri: Option<String>,
-    /// `KEYFORMAT`; empty for a map.
+    /// `KEYFORMAT`, empty for an initialization section.
     format: String,
 }
 
 impl ResourceTag {
-    /// The same with another URI.
-    pub fn at(&self, uri: &str) -> Self {
+    /// The same tag with another URI.
+    pub fn with_uri(&self, uri: &str) -> Self {
         let tag = match &self.uri {
             Some(was) => with_uri(&self.tag, was, uri),
             None => self.tag.clone(),
@@ -96,65 +113,39 @@ impl ResourceTag {
 }
 
 impl MediaPlaylist {
-    /// Reads a media playlist.
+    /// Parses a media playlist.
     ///
     /// # Errors
     ///
     /// [`MediaPlaylistError`]
     pub fn parse(text: &str) -> Result<Self, MediaPlaylistError> {
-        let mut reading = PlaylistReader::default();
-        let mut lines = text.lines();
-        if lines
-            .next()
-            .map(|line| line.trim_start_matches('\u{feff}').trim_end())
-            != Some("#EXTM3U")
-        {
-            return Err(MediaPlaylistError::Unusable(
-                "it does not begin with #EXTM3U".to_owned(),
-            ));
-        }
-        for (number, line) in lines.enumerate() {
-            let read = reading.line(line.trim_end());
-            read.map_err(|why| {
-                MediaPlaylistError::Unusable(format!("line {}: {why}", number + 2))
-            })?;
-        }
-        let PlaylistReader {
-            snapshot,
-            target_s,
-            is_multivariant,
-            ..
-        } = reading;
-        if is_multivariant {
+        let reader = PlaylistReader::read(text)?;
+        if reader.is_multivariant {
             return Err(MediaPlaylistError::Multivariant);
         }
-        let unusable = |why: &str| MediaPlaylistError::Unusable(why.to_owned());
-        let target_s = target_s.ok_or_else(|| unusable("it has no EXT-X-TARGETDURATION"))?;
-        if target_s > MAX_TARGET_S
-            || snapshot.sequence.max(snapshot.discontinuity_sequence) > MAX_NUMBER
-        {
-            return Err(unusable(
-                "its EXT-X-TARGETDURATION or its numbers make no sense",
-            ));
-        }
-        let has_parts = |segment: &Segment| {
-            segment
-                .tags
-                .iter()
-                .any(|tag| tag.starts_with("#EXT-X-BYTERANGE"))
-        };
-        if !snapshot.ended && snapshot.segments.iter().any(has_parts) {
-            return Err(unusable(
-                "EXT-X-BYTERANGE: it needs a file for each segment, not one that grows",
-            ));
-        }
-        Ok(Self {
+        let target_s = reader
+            .target_s
+            .ok_or(MediaPlaylistError::NoTargetDuration)?;
+        let playlist = Self {
             target_s,
-            ..snapshot
-        })
+            ..reader.playlist
+        };
+        let highest = playlist.sequence.max(playlist.discontinuity_sequence);
+        if target_s > MAX_TARGET_S || highest > MAX_NUMBER {
+            return Err(MediaPlaylistError::OutOfRange);
+        }
+        if !playlist.ended && playlist.segments.iter().any(Segment::is_byte_range) {
+            return Err(MediaPlaylistError::ByteRange);
+        }
+        Ok(playlist)
     }
 
-    /// What its segments need, each once, in their order: URIs as they are written.
+    /// The number after the last segment.
+    pub fn end(&self) -> u64 {
+        self.sequence + self.segments.len() as u64
+    }
+
+    /// The URIs that its segments need, each once, in their order.
     pub fn needs(&self) -> Vec<&str> {
         let mut known = BTreeSet::new();
         self.segments
@@ -164,38 +155,41 @@ impl MediaPlaylist {
             .collect()
     }
 
-    /// A URI that leads out of the folder that this playlist is in, to what nobody publishes. A key
-    /// may be anywhere on the host.
-    pub fn leads_out(&self, playlist: &str) -> Option<&str> {
+    /// A URI that leads out of the published folder, and not to another host. A key may have an
+    /// absolute path.
+    pub fn uri_outside_folder(&self, playlist: &str) -> Option<&str> {
         let keys = || self.segments.iter().flat_map(|segment| &segment.keys);
         let is_key = |uri: &str| keys().any(|key| key.uri.as_deref() == Some(uri));
-        let is_astray = |uri: &&str| file_of(playlist, uri).is_none() && !is_absolute(uri);
-        let mut astray = self.needs().into_iter().filter(is_astray);
-        astray.find(|uri| !uri.starts_with('/') || !is_key(uri))
+        let is_outside = |uri: &&str| file_of(playlist, uri).is_none() && !is_absolute(uri);
+        let mut outside = self.needs().into_iter().filter(is_outside);
+        outside.find(|uri| !uri.starts_with('/') || !is_key(uri))
     }
 }
 
 impl Segment {
-    /// What it needs, itself last. A gap needs nothing.
+    /// The URIs that a player needs for this segment, its own last. A gap needs none.
     pub fn needs(&self) -> impl Iterator<Item = &str> {
-        let attached = self
-            .map
-            .iter()
-            .chain(&self.keys)
-            .filter_map(|attached| attached.uri.as_deref());
-        attached.chain([self.uri.as_str()]).filter(|_| !self.gap)
+        let resources = self.map.iter().chain(&self.keys);
+        let resources = resources.filter_map(|resource| resource.uri.as_deref());
+        resources.chain([self.uri.as_str()]).filter(|_| !self.gap)
     }
 
-    /// Whether it is what is published as another one, and its file is not there any more.
+    /// Whether this is the segment that is published as another one, and its file was deleted.
     pub fn is_absent_of(&self, published: &Self) -> bool {
-        self.uri == self.written_as && written(&published.uri) == self.written_as
+        self.uri == self.written_as && written_name(&published.uri) == self.written_as
     }
 
-    /// Gives what is named under a name for the time being the one under which it is published.
+    fn is_byte_range(&self) -> bool {
+        self.tags
+            .iter()
+            .any(|tag| tag.starts_with("#EXT-X-BYTERANGE"))
+    }
+
+    /// Replaces each URI by the one under which its file is published, if `published` has one.
     pub fn rename(&mut self, mut published: impl FnMut(&str) -> Option<String>) {
-        for attached in self.map.iter_mut().chain(&mut self.keys) {
-            if let Some(uri) = attached.uri.as_deref().and_then(&mut published) {
-                *attached = attached.at(&uri);
+        for resource in self.map.iter_mut().chain(&mut self.keys) {
+            if let Some(uri) = resource.uri.as_deref().and_then(&mut published) {
+                *resource = resource.with_uri(&uri);
             }
         }
         if let Some(uri) = published(&self.uri) {
@@ -203,9 +197,9 @@ impl Segment {
         }
     }
 
-    /// The tags that name what it needs, behind a segment with these keys and this map, in the
-    /// order in which a player applies them.
-    pub fn attached(&self, keys: &[ResourceTag], map: &Option<ResourceTag>) -> Vec<String> {
+    /// The tags for its keys and its initialization section, after a segment with these keys and
+    /// this section, in the order in which a player applies them.
+    pub fn resource_tags(&self, keys: &[ResourceTag], map: &Option<ResourceTag>) -> Vec<String> {
         let new_map = self.map.iter().filter(|_| self.map != *map);
         let (before_keys, after_keys) = if self.map_is_clear { (1, 0) } else { (0, 1) };
         let mut tags: Vec<String> = new_map
@@ -224,18 +218,44 @@ impl Segment {
     }
 }
 
+/// The files that a media playlist at this path names.
+pub fn files_of(path: &str, text: &str) -> Vec<String> {
+    let Ok(playlist) = MediaPlaylist::parse(text) else {
+        return Vec::new();
+    };
+    playlist
+        .needs()
+        .into_iter()
+        .filter_map(|uri| file_of(path, uri))
+        .collect()
+}
+
 #[derive(Default)]
 struct PlaylistReader {
-    snapshot: MediaPlaylist,
+    playlist: MediaPlaylist,
     target_s: Option<u64>,
     next: Segment,
-    /// A tag of a segment has come: what is unknown from here on belongs to segments.
+    /// A tag of a segment was read: from here on, unknown tags belong to segments.
     in_segments: bool,
     has_duration: bool,
     is_multivariant: bool,
 }
 
 impl PlaylistReader {
+    fn read(text: &str) -> Result<Self, MediaPlaylistError> {
+        let mut reader = Self::default();
+        let mut lines = text.lines();
+        let first = lines.next().unwrap_or_default();
+        if first.trim_start_matches('\u{feff}').trim_end() != "#EXTM3U" {
+            return Err(MediaPlaylistError::NoHeader);
+        }
+        for (number, line) in (2..).zip(lines) {
+            let read = reader.line(line.trim_end());
+            read.map_err(|why| MediaPlaylistError::Line { number, why })?;
+        }
+        Ok(reader)
+    }
+
     fn line(&mut self, text: &str) -> Result<(), String> {
         const OPTIONS: fn() -> ParsingOptions = || {
             ParsingOptionsBuilder::new()
@@ -248,13 +268,15 @@ impl PlaylistReader {
             Ok(Some(HlsLine::Uri(uri))) => self.segment(&uri),
             Ok(Some(HlsLine::KnownTag(KnownTag::Hls(tag)))) => self.tag(tag, text),
             Ok(Some(HlsLine::KnownTag(_) | HlsLine::UnknownTag(_) | HlsLine::Comment(_))) => {
-                match self.in_segments {
-                    true => self.next.tags.push(text.to_owned()),
-                    false => self.snapshot.header.push(text.to_owned()),
-                }
+                let tags = if self.in_segments {
+                    &mut self.next.tags
+                } else {
+                    &mut self.playlist.header
+                };
+                tags.push(text.to_owned());
                 Ok(())
             }
-            Err(error) => Err(format!("{text:?} cannot be understood: {}", error.error)),
+            Err(error) => Err(format!("{text:?} cannot be parsed: {}", error.error)),
         }
     }
 
@@ -265,51 +287,44 @@ impl PlaylistReader {
         if !std::mem::take(&mut self.has_duration) {
             return Err(format!("{uri:?} has no EXTINF"));
         }
-        let Segment {
-            keys,
-            map,
-            map_is_clear,
-            ..
-        } = &self.next;
-        let (keys, map, map_is_clear) = (keys.clone(), map.clone(), *map_is_clear);
+        // Keys and the initialization section apply until the next tag of their kind.
         let next = Segment {
-            keys,
-            map,
-            map_is_clear,
+            keys: self.next.keys.clone(),
+            map: self.next.map.clone(),
+            map_is_clear: self.next.map_is_clear,
             ..Segment::default()
         };
         let segment = std::mem::replace(&mut self.next, next);
-        let (uri, written_as) = (uri.to_owned(), uri.to_owned());
-        self.snapshot.segments.push(Segment {
-            uri,
-            written_as,
+        self.playlist.segments.push(Segment {
+            uri: uri.to_owned(),
+            written_as: uri.to_owned(),
             ..segment
         });
         Ok(())
     }
 
     fn tag(&mut self, tag: Tag, text: &str) -> Result<(), String> {
-        let snapshot = &mut self.snapshot;
-        let refused = |tag: &str| Err(format!("{tag} cannot be published piece by piece"));
+        let playlist = &mut self.playlist;
+        let refused = |tag: &str| Err(format!("{tag} cannot be published segment by segment"));
         match tag {
-            Tag::Version(version) => snapshot.version = version.version(),
+            Tag::Version(version) => playlist.version = version.version(),
             Tag::Targetduration(target) => self.target_s = Some(target.target_duration()),
-            Tag::MediaSequence(sequence) => snapshot.sequence = sequence.media_sequence(),
+            Tag::MediaSequence(sequence) => playlist.sequence = sequence.media_sequence(),
             Tag::DiscontinuitySequence(sequence) => {
-                snapshot.discontinuity_sequence = sequence.discontinuity_sequence();
+                playlist.discontinuity_sequence = sequence.discontinuity_sequence();
             }
-            Tag::Endlist(_) => snapshot.ended = true,
-            // A window that slides is neither of these; what is kept gets its own.
+            Tag::Endlist(_) => playlist.ended = true,
+            // A sliding window is neither EVENT nor VOD. The VOD playlist gets a type of its own.
             Tag::PlaylistType(_) | Tag::M3u(_) => {}
-            // Parts and hints name what is not closed yet. Without them it is a playlist of whole
-            // segments.
+            // Parts and hints name files that are still open. Without them this is a playlist of
+            // complete segments.
             Tag::PartInf(_)
             | Tag::ServerControl(_)
             | Tag::Part(_)
             | Tag::PreloadHint(_)
             | Tag::RenditionReport(_) => {}
             Tag::IndependentSegments(_) | Tag::Start(_) | Tag::IFramesOnly(_) => {
-                snapshot.header.push(text.to_owned());
+                playlist.header.push(text.to_owned());
             }
             Tag::Skip(_) => return refused("EXT-X-SKIP"),
             Tag::Define(_) => return refused("EXT-X-DEFINE"),
@@ -348,7 +363,7 @@ impl PlaylistReader {
         }
     }
 
-    /// A key holds until the next of its format; none at all is METHOD=NONE (RFC 8216bis, 4.4.4.4).
+    /// A key applies until the next of its format, or until METHOD=NONE (RFC 8216bis, 4.4.4.4).
     fn key(&mut self, key: &Key, text: &str) {
         if key.method() == EnumeratedString::Known(Method::None) {
             self.next.keys.clear();

@@ -1,24 +1,23 @@
-//! Names: of files in the folder, of objects in the bucket, and in playlists.
+//! Names of files in the folder, of objects in the bucket, and of both in playlists.
 
-use super::media_playlist::MediaPlaylist;
 use percent_encoding::percent_decode_str;
 
-/// What tells one content of a file from another: whoever writes it again changes one of these.
+/// Identifies one content of a file: writing the file again changes its size or its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId {
-    /// Its size, in bytes.
+    /// Size of the file, in bytes.
     pub size_bytes: u64,
-    /// When it was written, Unix time in milliseconds.
+    /// When the file was written, in milliseconds of Unix time.
     pub modified_ms: u64,
 }
 
 impl FileId {
-    /// The name under which this content is published, `name` being the file's: it has the time in
-    /// it, so that no name ever means two contents. Transcoders that begin again use theirs again,
-    /// and caches keep a segment for long.
+    /// The name under which this content of the file `name` is published. It contains the time, so
+    /// that a name never means two contents: a transcoder that restarts uses its names again, and
+    /// caches keep a segment for a year.
     ///
     /// `720p/12.ts` -> `720p/12.lx3k9f2a.ts`
-    pub fn published(self, name: &str) -> String {
+    pub fn published_name(self, name: &str) -> String {
         let time = base36(self.modified_ms);
         let (path, rest) = path_and_rest(name);
         match extension(path) {
@@ -28,17 +27,17 @@ impl FileId {
     }
 }
 
-/// The file's own name of one under which it is published.
+/// The name of the file that is published under a name.
 ///
 /// `720p/12.lx3k9f2a.ts` -> `720p/12.ts`
-pub fn written(published: &str) -> String {
+pub fn written_name(published: &str) -> String {
     let (path, rest) = path_and_rest(published);
     let Some(end) = extension(path) else {
         return published.to_owned();
     };
     match extension(&path[..end]) {
         Some(time) => format!("{}{}{rest}", &path[..time], &path[end..]),
-        // A file without an extension has none but the time.
+        // The file has no extension: the time is the only one.
         None => format!("{}{rest}", &path[..end]),
     }
 }
@@ -71,7 +70,7 @@ fn base36(mut number: u64) -> String {
     }
 }
 
-/// Whether a URI leads to where others publish: it has a scheme (RFC 3986, 3.1).
+/// Whether a URI has a scheme (RFC 3986, 3.1), so that it leads to another host.
 pub fn is_absolute(uri: &str) -> bool {
     uri.split_once(':').is_some_and(|(scheme, _)| {
         scheme.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -81,8 +80,8 @@ pub fn is_absolute(uri: &str) -> bool {
     })
 }
 
-/// The file that a playlist names by this URI. `None` if it leads elsewhere: to another host, or
-/// out of the folder.
+/// The path of the file that a playlist names by this URI. `None` if the URI leads to another host
+/// or out of the folder.
 ///
 /// Paths are relative to the folder, with `/` between their parts.
 pub fn file_of(playlist: &str, uri: &str) -> Option<String> {
@@ -106,32 +105,19 @@ pub fn file_of(playlist: &str, uri: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// The files that a media playlist names.
-pub fn files_of(playlist: &str, text: &str) -> Vec<String> {
-    let Ok(snapshot) = MediaPlaylist::parse(text) else {
-        return Vec::new();
-    };
-    snapshot
-        .needs()
-        .into_iter()
-        .filter_map(|uri| file_of(playlist, uri))
-        .collect()
-}
-
-/// What an object is, by its name.
+/// The role of a file in a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FileKind {
-    /// A playlist.
+    /// A media playlist or a multivariant playlist.
     Playlist,
-    /// A segment: a playlist will name it in a moment.
+    /// A segment, which a playlist names soon after.
     Segment,
-    /// What players fetch if a playlist names it, and what may be no part of a stream otherwise: a
-    /// key, a film.
+    /// A key or a film: part of the stream only if a playlist names it.
     Other,
 }
 
-/// What a file is, by its name, if it is anything of a stream, and its Content-Type (RFC 8216bis,
-/// 10; the IANA's registry).
+/// The role and the Content-Type of a file, by its extension (RFC 8216bis, 10; IANA's registry).
+/// `None` if it is not a file of a stream.
 pub fn file_kind(path: &str) -> Option<(FileKind, &'static str)> {
     let (_, extension) = path.rsplit_once('.')?;
     let (kind, content_type) = match extension.to_ascii_lowercase().as_str() {
@@ -157,28 +143,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_name_means_two_contents() {
+    fn a_name_never_means_two_contents() {
         let file = FileId {
             size_bytes: 1,
             modified_ms: 1_700_000_000_123,
         };
-        assert_eq!(file.published("720p/12.ts"), "720p/12.loyw3v5n.ts");
-        assert_eq!(file.published("a.b/init"), "a.b/init.loyw3v5n");
-        assert_eq!(file.published(".hidden"), ".hidden.loyw3v5n");
+        assert_eq!(file.published_name("720p/12.ts"), "720p/12.loyw3v5n.ts");
+        assert_eq!(file.published_name("a.b/init"), "a.b/init.loyw3v5n");
+        assert_eq!(file.published_name(".hidden"), ".hidden.loyw3v5n");
         assert_eq!(
             FileId {
                 size_bytes: 0,
                 modified_ms: 0
             }
-            .published("a.ts"),
+            .published_name("a.ts"),
             "a.0.ts"
         );
         assert_eq!(
-            file.published("a/12.ts?v=1.5/x"),
+            file.published_name("a/12.ts?v=1.5/x"),
             "a/12.loyw3v5n.ts?v=1.5/x"
         );
         for name in ["720p/12.ts", "a.b/init", "12.ts?v=1.5"] {
-            assert_eq!(written(&file.published(name)), name);
+            assert_eq!(written_name(&file.published_name(name)), name);
         }
     }
 

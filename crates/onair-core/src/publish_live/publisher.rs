@@ -1,72 +1,92 @@
-//! What is to be done next: a state that is told what happens on the disk and in the bucket, and
-//! asked for the next job.
+//! The publisher: it is given each change on the disk and each result from S3, and is asked for the
+//! next job.
 //!
-//! No playlist is put before all that it names is known to be there; a newer one takes the place of
-//! one that waits. Renditions wait for nothing of each other.
+//! A playlist is published only after everything that it names is in S3. A newer playlist replaces
+//! one that waits. Renditions do not wait for each other.
 
-use super::job::{Job, LivePolicy, Outcome};
-use super::media_playlist::{MediaPlaylist, MediaPlaylistError, Segment};
+use super::job::{FinishedJob, Job, LivePolicy, RetryLater, StoredText, UploadError};
+use super::media_playlist::{MediaPlaylist, MediaPlaylistError};
 use super::names::{FileId, FileKind, file_kind, file_of};
-use super::objects::{LiveObject, LiveObjects};
-use super::published::{PublishedPlaylist, ReadBack};
-use super::rendition::LiveRendition;
-pub use super::rendition::RenditionStatus;
-use super::vod::{self, VodState, is_vod_name, vod_name};
+use super::objects::LiveObjects;
+use super::published::PublishedPlaylist;
+use super::rendition::{Context, LiveRendition};
+pub use super::rendition::{PublishLag, RenditionStatus};
+use super::vod::{is_vod_name, vod_multivariant, vod_name};
 use crate::playlist::MultivariantPlaylist;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::time::Duration;
 
-/// The state.
+/// Uploads of one rendition that are in flight at a time: a slow rendition leaves the others their
+/// share.
+const MAX_UPLOADS_PER_RENDITION: usize = 4;
+/// The most objects that one request deletes (S3 API reference, DeleteObjects).
+const MAX_DELETES_PER_REQUEST: usize = 1_000;
+
+/// The state of one published folder, and the decision on the next job. It has no clock and no
+/// network: `now` is the time since the process started.
 #[derive(Debug)]
 pub struct LivePublisher {
-    pub(super) policy: LivePolicy,
-    pub(super) objects: LiveObjects,
-    /// Every playlist that is put, by its name.
-    pub(super) documents: BTreeMap<String, PublishedPlaylist>,
-    pub(super) renditions: BTreeMap<String, LiveRendition>,
-    pub(super) multivariants: BTreeMap<String, LiveMultivariant>,
-    pub(super) pending_deletes: VecDeque<(Duration, String)>,
-    /// What the visible playlists of streams name that are over, by playlist.
-    pub(super) ended: BTreeMap<String, BTreeSet<String>>,
-    /// What is being deleted: until that is done, nothing is put under the same name.
-    pub(super) deleting: BTreeSet<String>,
-    /// Whose turn it was last.
-    pub(super) last_served: String,
+    policy: LivePolicy,
+    objects: LiveObjects,
+    /// The playlists in S3, by name.
+    published: BTreeMap<String, PublishedPlaylist>,
+    renditions: BTreeMap<String, LiveRendition>,
+    multivariants: BTreeMap<String, LiveMultivariant>,
+    /// In the order in which they are due.
+    pending_deletes: VecDeque<PendingDelete>,
+    /// The names in the visible playlists of streams that have ended, by playlist.
+    ended: BTreeMap<String, BTreeSet<String>>,
+    /// Objects that are being deleted. Until then nothing is uploaded under the same name.
+    deleting: BTreeSet<String>,
+    /// The rendition that was served last. Renditions take turns.
+    last_served: String,
     lags: Vec<PublishLag>,
-    /// Why viewers were told of a gap, each time since this was asked last.
-    pub(super) gaps: Vec<String>,
-}
-
-/// How far viewers were behind the transcoder when a playlist was published.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublishLag {
-    /// The playlist.
-    pub rendition: String,
-    /// From when its newest segment was closed until that was there.
-    pub object: Duration,
-    /// From when its newest segment was closed until the playlist named it.
-    pub playlist: Duration,
+    gaps: Vec<String>,
 }
 
 #[derive(Debug)]
-pub(super) struct LiveMultivariant {
-    pub(super) text: String,
-    /// The playlists that must be visible before it.
-    pub(super) names: Vec<String>,
-    /// When it was read first.
-    pub(super) since: Duration,
+struct PendingDelete {
+    due_at: Duration,
+    name: String,
 }
 
-/// Who refuses a playlist for what it is will hardly take it the next second.
-const PERMANENT: Duration = Duration::from_secs(5);
+#[derive(Debug)]
+struct LiveMultivariant {
+    text: String,
+    /// The playlists that must be visible before it.
+    names: Vec<String>,
+    first_read_at: Duration,
+}
 
+/// The reasons for which a playlist that was read is not published.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RefusedPlaylist {
+    /// With VOD playlists, their names are reserved.
+    #[error("with --keep this is the name of a VOD playlist")]
+    VodName,
+    /// The media playlist is not complete, or cannot be published.
+    #[error(transparent)]
+    Media(#[from] MediaPlaylistError),
+    /// The multivariant playlist cannot be parsed.
+    #[error("{0}")]
+    Multivariant(String),
+    /// The last line has no line end, and names a file that does not exist.
+    #[error("the last line is cut off: it has no line end, and names no known file")]
+    CutOff,
+    /// A URI leads out of the folder, so that its file is not published.
+    #[error("{0:?} leads out of the published folder")]
+    OutsideFolder(String),
+}
+
+/// What happens on the disk.
 impl LivePublisher {
-    /// Nothing has happened yet.
+    /// A publisher that knows no file and no playlist.
     pub fn new(policy: LivePolicy) -> Self {
         Self {
             policy,
             objects: LiveObjects::default(),
-            documents: BTreeMap::new(),
+            published: BTreeMap::new(),
             renditions: BTreeMap::new(),
             multivariants: BTreeMap::new(),
             pending_deletes: VecDeque::new(),
@@ -78,420 +98,583 @@ impl LivePublisher {
         }
     }
 
-    /// A file was closed, or moved to where it is. An empty one is none yet, and what may be no
-    /// part of the stream is one as soon as a playlist names it.
+    /// Takes a file that was closed, or moved to this path. An empty file is ignored: the transcoder
+    /// will fill it. A file other than a segment is ignored until a playlist names it.
     pub fn file_closed(&mut self, path: &str, file: FileId, now: Duration) {
         let is_segment = file_kind(path).is_some_and(|(kind, _)| kind == FileKind::Segment);
-        let is_wanted = is_segment
-            || self
-                .renditions
-                .values()
-                .any(|known| known.unknown.contains(path));
+        let mut renditions = self.renditions.values();
+        let is_wanted = is_segment || renditions.any(|rendition| rendition.waits_for_file(path));
         if is_wanted && file.size_bytes > 0 {
-            self.object(path, file, now);
+            self.add_file(path, file, now);
         }
     }
 
-    /// A playlist was read. `files` are those of the files it names that are there and not empty.
+    /// Takes a playlist that was read. `files` are the files that it names, if they exist and are
+    /// not empty.
     ///
     /// # Errors
     ///
-    /// Why it cannot be published. What was read of it before stays.
+    /// [`RefusedPlaylist`]. Then the last good version stays.
     pub fn playlist_read(
         &mut self,
         path: &str,
         text: &str,
         files: &BTreeMap<String, FileId>,
         now: Duration,
-    ) -> Result<(), String> {
-        let keeps = self.policy.delete_after.is_none();
-        if keeps && is_vod_name(path) {
-            return Err("with --keep, this is the name of the playlist of all that was".to_owned());
+    ) -> Result<(), RefusedPlaylist> {
+        if self.makes_vod() && is_vod_name(path) {
+            return Err(RefusedPlaylist::VodName);
         }
-        let mut snapshot = match MediaPlaylist::parse(text) {
-            Ok(snapshot) => snapshot,
-            Err(MediaPlaylistError::Multivariant) => {
-                return self.multivariant_read(path, text, now);
+        match MediaPlaylist::parse(text) {
+            Ok(snapshot) => {
+                check(path, text, &snapshot, files)?;
+                self.snapshot_read(path, snapshot, files, now);
+                Ok(())
             }
-            Err(MediaPlaylistError::Unusable(why)) => return Err(why),
-        };
-        if let Some(uri) = snapshot.leads_out(path) {
-            return Err(format!(
-                "{uri:?} leads out of the folder, where nothing is published from"
-            ));
+            Err(MediaPlaylistError::Multivariant) => self.multivariant_read(path, text, now),
+            Err(error) => Err(error.into()),
         }
-        // A disk that is full cuts a name off as it does anything else.
-        let last = snapshot
-            .segments
-            .last()
-            .and_then(|segment| file_of(path, &segment.uri));
-        if !text.ends_with('\n') && last.is_some_and(|last| !files.contains_key(&last)) {
-            return Err("it is cut off".to_owned());
-        }
-        let mut unknown = BTreeSet::new();
-        for segment in &mut snapshot.segments {
-            self.as_published(path, segment, files, now, &mut unknown);
-        }
-        if self.ended.remove(path).is_some() {
-            self.documents.remove(path);
-            self.documents.remove(&vod_name(path));
-        }
-        let document = self.documents.entry(path.to_owned()).or_default();
-        let rendition = self.renditions.entry(path.to_owned()).or_default();
-        rendition.gone_since = None;
-        rendition.unknown = unknown;
-        match rendition.is_recalled {
-            true => rendition.follow(&snapshot, now, document),
-            false => {
-                rendition.waits_since.get_or_insert(now);
-                rendition.unread = Some((snapshot, now));
-            }
-        }
-        if keeps {
-            rendition.vod.get_or_insert_default();
-            self.documents.entry(vod_name(path)).or_default();
-        }
-        rendition.refresh(path, &self.objects, now);
-        Ok(())
     }
 
-    fn multivariant_read(&mut self, path: &str, text: &str, now: Duration) -> Result<(), String> {
-        let last = text.lines().last().and_then(|line| file_of(path, line));
-        if !text.ends_with('\n') && !last.is_some_and(|last| self.documents.contains_key(&last)) {
-            return Err(
-                "it is cut off: its last line has no end, and names nothing that is there"
-                    .to_owned(),
-            );
+    fn snapshot_read(
+        &mut self,
+        path: &str,
+        mut snapshot: MediaPlaylist,
+        files: &BTreeMap<String, FileId>,
+        now: Duration,
+    ) {
+        let unknown = self.rename_files(path, &mut snapshot, files, now);
+        let makes_vod = self.makes_vod();
+        if self.ended.remove(path).is_some() {
+            self.published.remove(path);
+            self.published.remove(&vod_name(path));
         }
-        let playlist = MultivariantPlaylist::parse(text).map_err(|error| error.to_string())?;
+        if makes_vod {
+            self.published.entry(vod_name(path)).or_default();
+        }
+        let published = self.published.entry(path.to_owned()).or_default();
+        let rendition = self.renditions.entry(path.to_owned());
+        let rendition = rendition.or_insert_with(|| LiveRendition::new(path, makes_vod));
+        let context = Context {
+            objects: &self.objects,
+            now,
+        };
+        rendition.snapshot_read(snapshot, unknown, published, context);
+    }
+
+    /// Replaces the URIs of a snapshot by those under which the files are published. Returns the
+    /// files that do not exist yet.
+    fn rename_files(
+        &mut self,
+        path: &str,
+        snapshot: &mut MediaPlaylist,
+        files: &BTreeMap<String, FileId>,
+        now: Duration,
+    ) -> BTreeSet<String> {
+        let mut unknown = BTreeSet::new();
+        let mut published = |uri: &str| {
+            let file_path = file_of(path, uri)?;
+            let file = files.get(&file_path).copied();
+            let Some(file) = file.or_else(|| self.objects.newest(&file_path)) else {
+                unknown.insert(file_path);
+                return None;
+            };
+            self.add_file(&file_path, file, now);
+            self.objects.set_named(&file.published_name(&file_path));
+            Some(file.published_name(uri))
+        };
+        for segment in &mut snapshot.segments {
+            segment.rename(&mut published);
+        }
+        unknown
+    }
+
+    fn add_file(&mut self, path: &str, file: FileId, now: Duration) {
+        if !self.objects.insert(path, file, now) {
+            return;
+        }
+        let name = file.published_name(path);
+        let mut renditions = self.renditions.values();
+        if renditions.any(|rendition| rendition.is_visible(&name)) {
+            self.objects.set_stored(&name);
+        }
+        let context = Context {
+            objects: &self.objects,
+            now,
+        };
+        let mut is_named = false;
+        for rendition in self.renditions.values_mut() {
+            is_named |= rendition.file_closed(path, file, context);
+        }
+        if is_named {
+            self.objects.set_named(&name);
+        }
+    }
+
+    fn multivariant_read(
+        &mut self,
+        path: &str,
+        text: &str,
+        now: Duration,
+    ) -> Result<(), RefusedPlaylist> {
+        let last = text.lines().last().and_then(|line| file_of(path, line));
+        if !text.ends_with('\n') && !last.is_some_and(|last| self.published.contains_key(&last)) {
+            return Err(RefusedPlaylist::CutOff);
+        }
+        let playlist = MultivariantPlaylist::parse(text)
+            .map_err(|error| RefusedPlaylist::Multivariant(error.to_string()))?;
         let names = playlist
             .playable_uris()
             .filter_map(|uri| file_of(path, uri))
             .collect();
-        self.multivariant(path.to_owned(), text.to_owned(), names, now);
-        if self.policy.delete_after.is_none() {
-            let (text, names) = vod::multivariant(path, &playlist);
-            self.multivariant(vod_name(path), text, names, now);
+        self.set_multivariant(path.to_owned(), text.to_owned(), names, now);
+        if self.makes_vod() {
+            let (text, names) = vod_multivariant(path, &playlist);
+            self.set_multivariant(vod_name(path), text, names, now);
         }
         Ok(())
     }
 
-    fn multivariant(&mut self, name: String, text: String, names: Vec<String>, now: Duration) {
-        self.documents.entry(name.clone()).or_default();
-        let since = self
-            .multivariants
-            .get(&name)
-            .map_or(now, |known| known.since);
-        self.multivariants
-            .insert(name, LiveMultivariant { text, names, since });
+    fn set_multivariant(&mut self, name: String, text: String, names: Vec<String>, now: Duration) {
+        self.published.entry(name.clone()).or_default();
+        let before = self.multivariants.get(&name);
+        let multivariant = LiveMultivariant {
+            text,
+            names,
+            first_read_at: before.map_or(now, |before| before.first_read_at),
+        };
+        self.multivariants.insert(name, multivariant);
     }
 
-    /// A playlist is gone from the disk. If it does not come back, nothing comes after what is
-    /// published of it.
-    pub fn playlist_gone(&mut self, path: &str, now: Duration) {
+    /// Takes the removal of a playlist from the disk. If the playlist does not return, the stream
+    /// ends.
+    pub fn playlist_removed(&mut self, path: &str, now: Duration) {
         if let Some(rendition) = self.renditions.get_mut(path) {
-            rendition.gone_since.get_or_insert(now);
+            rendition.playlist_removed(now);
         }
     }
 
-    /// Gives a segment the URIs under which it is published. `unknown` gets the files that are not
-    /// there yet.
-    fn as_published(
-        &mut self,
-        playlist: &str,
-        segment: &mut Segment,
-        files: &BTreeMap<String, FileId>,
-        now: Duration,
-        unknown: &mut BTreeSet<String>,
-    ) {
-        let published = |uri: &str| {
-            let path = file_of(playlist, uri)?;
-            let Some(file) = files
-                .get(&path)
-                .copied()
-                .or_else(|| self.objects.newest(&path))
-            else {
-                unknown.insert(path);
-                return None;
+    fn makes_vod(&self) -> bool {
+        self.policy.delete_after.is_none()
+    }
+}
+
+/// Checks that a snapshot is complete and stays in the published folder.
+fn check(
+    path: &str,
+    text: &str,
+    snapshot: &MediaPlaylist,
+    files: &BTreeMap<String, FileId>,
+) -> Result<(), RefusedPlaylist> {
+    if let Some(uri) = snapshot.uri_outside_folder(path) {
+        return Err(RefusedPlaylist::OutsideFolder(uri.to_owned()));
+    }
+    // A full disk cuts a name off like everything else.
+    let last = snapshot.segments.last();
+    let last = last.and_then(|segment| file_of(path, &segment.uri));
+    if !text.ends_with('\n') && last.is_some_and(|last| !files.contains_key(&last)) {
+        return Err(RefusedPlaylist::CutOff);
+    }
+    Ok(())
+}
+
+/// The next job.
+impl LivePublisher {
+    /// The most urgent job that can start now. What viewers wait for has priority.
+    pub fn next(&mut self, now: Duration) -> Option<Job> {
+        self.next_read(now)
+            .or_else(|| self.next_playlist(now))
+            .or_else(|| self.next_upload(now))
+            .or_else(|| self.next_delete(now))
+    }
+
+    fn next_read(&mut self, now: Duration) -> Option<Job> {
+        let mut published = self.published.iter_mut();
+        let (name, due) = published.find(|(_, published)| published.is_read_due(now))?;
+        due.begin_read();
+        Some(Job::ReadPublished(name.clone()))
+    }
+
+    fn next_playlist(&mut self, now: Duration) -> Option<Job> {
+        let (name, text) = self
+            .ready_live_playlist(now)
+            .or_else(|| self.ready_multivariant(now))
+            .or_else(|| self.ready_vod_playlist(now))?;
+        self.published.get_mut(&name)?.begin_write();
+        Some(Job::Publish { name, text })
+    }
+
+    fn ready_live_playlist(&mut self, now: Duration) -> Option<(String, String)> {
+        let context = Context {
+            objects: &self.objects,
+            now,
+        };
+        for (name, rendition) in &mut self.renditions {
+            let Some(published) = writable(&self.published, name, now) else {
+                continue;
             };
-            self.object(&path, file, now);
-            self.objects.named(&file.published(&path));
-            Some(file.published(uri))
-        };
-        segment.rename(published);
+            rendition.end_if_removed(now, published);
+            self.gaps
+                .extend(rendition.give_up_lost(self.policy.on_lost, context));
+            if let Some(text) = rendition.ready_playlist(&self.objects) {
+                return Some((name.clone(), text));
+            }
+        }
+        None
     }
 
-    fn object(&mut self, path: &str, file: FileId, now: Duration) {
-        if !self.objects.insert(path, file, now) {
-            return;
-        }
-        let name = file.published(path);
-        if self
+    fn ready_multivariant(&self, now: Duration) -> Option<(String, String)> {
+        let (name, multivariant) = self.multivariants.iter().find(|(name, multivariant)| {
+            writable(&self.published, name, now)
+                .is_some_and(|published| !published.shows(&multivariant.text))
+                && self.missing_playlists(multivariant).next().is_none()
+        })?;
+        Some((name.clone(), multivariant.text.clone()))
+    }
+
+    fn ready_vod_playlist(&mut self, now: Duration) -> Option<(String, String)> {
+        let context = Context {
+            objects: &self.objects,
+            now,
+        };
+        let mut renditions = self.renditions.iter_mut();
+        renditions.find_map(|(path, rendition)| {
+            let name = vod_name(path);
+            writable(&self.published, &name, now)?;
+            Some((name, rendition.ready_vod(context)?))
+        })
+    }
+
+    fn next_upload(&mut self, now: Duration) -> Option<Job> {
+        self.sweep(now);
+        let after = self
             .renditions
-            .values()
-            .any(|rendition| rendition.named.contains(&name))
-        {
-            self.objects.found(&name);
-        }
-        // A playlist may have named it before it was there.
-        for (playlist, rendition) in &mut self.renditions {
-            if rendition.unknown.remove(path) {
-                let published = |uri: &str| {
-                    (file_of(playlist, uri).as_deref() == Some(path)).then(|| file.published(uri))
-                };
-                rendition.window.rename(published);
-                let unread = rendition
-                    .unread
-                    .iter_mut()
-                    .flat_map(|(snapshot, _)| &mut snapshot.segments);
-                unread.for_each(|segment| segment.rename(published));
-                self.objects.named(&name);
-                rendition.refresh(playlist, &self.objects, now);
-            }
-        }
-    }
-
-    /// Takes note of what came of a job.
-    pub fn done(&mut self, job: Job, outcome: Outcome, now: Duration) {
-        match job {
-            Job::ReadPublished(name) => self.recalled(&name, outcome, now),
-            Job::Upload { name, .. } => {
-                if let Outcome::Failed { why, .. } = &outcome {
-                    let waiting = self
-                        .renditions
-                        .values_mut()
-                        .filter(|known| known.waits_for(&name));
-                    waiting.for_each(|known| known.cause = Some(why.clone()));
-                }
-                if self.objects.uploaded(&name, outcome, now) {
-                    self.renditions
-                        .values_mut()
-                        .for_each(|rendition| rendition.found(&name));
-                }
-            }
-            Job::Publish { name, text } => self.published(&name, text, outcome, now),
-            Job::Delete(names) => {
-                self.deleting.clear();
-                if let Outcome::Failed { pause, .. } = outcome {
-                    for name in names.into_iter().rev() {
-                        self.pending_deletes
-                            .push_front((now.saturating_add(pause), name));
-                    }
-                }
-            }
-        }
-    }
-
-    fn recalled(&mut self, name: &str, outcome: Outcome, now: Duration) {
-        let Some(document) = self.documents.get_mut(name) else {
-            return;
-        };
-        let failed = match outcome {
-            Outcome::Recalled(Some((text, age))) => {
-                (document.visible, document.age) = (Some(text), age);
-                None
-            }
-            outcome => failure(outcome),
-        };
-        document.recalled = if failed.is_some() {
-            ReadBack::Due
+            .range::<String, _>((Excluded(&self.last_served), Unbounded));
+        let before = self.renditions.range::<String, _>(..=&self.last_served);
+        let found = after.chain(before).find_map(|(path, rendition)| {
+            Some((path.clone(), self.next_upload_of(rendition, now)?))
+        });
+        let name = if let Some((path, name)) = found {
+            self.last_served = path;
+            name
         } else {
-            ReadBack::Done
+            // A playlist will soon name a segment that was just closed.
+            self.objects
+                .first_unnamed(now, MAX_UPLOADS_PER_RENDITION, &self.deleting)?
         };
-        let pause = failed.as_ref().map_or(Duration::ZERO, |(_, pause)| *pause);
-        document.not_before = now.saturating_add(pause);
-        // A transcoder may have given a playlist of its own the name of a VOD playlist.
-        let is_own = self.renditions.contains_key(name);
-        let is_its = |path: &&String| *path == name || !is_own && vod_name(path) == name;
-        let Some(path) = self.renditions.keys().find(is_its).cloned() else {
+        self.objects.begin_upload(name)
+    }
+
+    /// The first object of a rendition that is due, unless enough objects before it are in flight.
+    fn next_upload_of(&self, rendition: &LiveRendition, now: Duration) -> Option<String> {
+        let mut in_flight = 0;
+        for name in rendition.missing() {
+            if self.objects.is_in_flight(name) {
+                in_flight += 1;
+            } else if self.objects.is_due(name, now) && !self.deleting.contains(name) {
+                return Some(name.clone());
+            }
+            if in_flight == MAX_UPLOADS_PER_RENDITION {
+                break;
+            }
+        }
+        None
+    }
+
+    /// One request at a time, and no object that a playlist names again.
+    fn next_delete(&mut self, now: Duration) -> Option<Job> {
+        if !self.deleting.is_empty() {
+            return None;
+        }
+        let pending = self.pending_deletes.iter();
+        let due = pending.take_while(|delete| delete.due_at <= now).count();
+        let due = due.min(MAX_DELETES_PER_REQUEST);
+        let due = self.pending_deletes.drain(..due);
+        let mut names: Vec<String> = due.map(|delete| delete.name).collect();
+        names.retain(|name| !self.objects.contains(name) && !self.is_used(name));
+        if names.is_empty() {
+            return None;
+        }
+        self.deleting = names.iter().cloned().collect();
+        Some(Job::Delete(names))
+    }
+
+    /// Once a minute, forgets files that no playlist needs, and streams that have ended.
+    fn sweep(&mut self, now: Duration) {
+        let Self {
+            objects,
+            renditions,
+            published,
+            ..
+        } = self;
+        let is_needed = |name: &str| renditions.values().any(|rendition| rendition.uses(name));
+        if !objects.sweep(now, is_needed) {
             return;
-        };
-        match (failed, self.renditions.get_mut(&path)) {
-            (Some((why, _)), Some(rendition)) => rendition.cause = Some(why),
-            _ => self.adopt(&path, now),
+        }
+        let finished = renditions.iter().filter(|(name, rendition)| {
+            published.get(*name).is_some_and(|published| {
+                !published.is_write_in_flight() && rendition.is_finished(now, published)
+            })
+        });
+        let finished: Vec<String> = finished.map(|(name, _)| name.clone()).collect();
+        for name in finished {
+            self.forget_rendition(name);
         }
     }
 
-    /// A rendition goes on when all that was published of it is known.
+    fn forget_rendition(&mut self, path: String) {
+        for name in [path.clone(), vod_name(&path)] {
+            if let Some(published) = self.published.get_mut(&name) {
+                published.forget_text();
+            }
+        }
+        if let Some(rendition) = self.renditions.remove(&path) {
+            self.ended.insert(path, rendition.visible_names().clone());
+        }
+    }
+}
+
+fn writable<'a>(
+    published: &'a BTreeMap<String, PublishedPlaylist>,
+    name: &str,
+    now: Duration,
+) -> Option<&'a PublishedPlaylist> {
+    let published = published.get(name)?;
+    published.is_writable(now).then_some(published)
+}
+
+/// The results of jobs.
+impl LivePublisher {
+    /// Takes the result of a job.
+    pub fn done(&mut self, job: FinishedJob, now: Duration) {
+        match job {
+            FinishedJob::ReadPublished { name, result } => self.read_done(&name, result, now),
+            FinishedJob::Upload { name, result } => self.upload_done(&name, result, now),
+            FinishedJob::Publish { name, text, result } => {
+                self.publish_done(&name, text, result, now);
+            }
+            FinishedJob::Delete { names, result } => self.delete_done(names, result, now),
+        }
+    }
+
+    fn read_done(
+        &mut self,
+        name: &str,
+        result: Result<Option<StoredText>, RetryLater>,
+        now: Duration,
+    ) {
+        let Some(published) = self.published.get_mut(name) else {
+            return;
+        };
+        let read = published.end_read(result, now);
+        let Some(path) = self.rendition_of(name) else {
+            return;
+        };
+        match read {
+            Ok(()) => self.adopt(&path, now),
+            Err(cause) => {
+                if let Some(rendition) = self.renditions.get_mut(&path) {
+                    rendition.request_failed(cause);
+                }
+            }
+        }
+    }
+
+    /// The rendition whose live or VOD playlist has this name. A transcoder may have given a
+    /// playlist of its own the name of a VOD playlist.
+    fn rendition_of(&self, name: &str) -> Option<String> {
+        if self.renditions.contains_key(name) {
+            return Some(name.to_owned());
+        }
+        let mut paths = self.renditions.keys();
+        paths.find(|path| vod_name(path) == name).cloned()
+    }
+
+    /// Lets a rendition continue, if everything that was published of it has been read.
     fn adopt(&mut self, path: &str, now: Duration) {
-        let known = |name: &str| {
-            self.documents
-                .get(name)
-                .filter(|known| known.recalled == ReadBack::Done)
-        };
-        let (Some(document), Some(rendition)) = (known(path), self.renditions.get_mut(path)) else {
+        let Some(rendition) = self.renditions.get_mut(path) else {
             return;
         };
-        // What was there and is no playlist of ours is overwritten.
-        let text = |known: &PublishedPlaylist| MediaPlaylist::parse(known.visible.as_deref()?).ok();
-        let all = match rendition.vod.is_some().then(|| known(&vod_name(path))) {
-            Some(None) => return,
-            Some(Some(all)) => text(all),
-            None => None,
+        let published = &self.published;
+        let read = |name: &str| published.get(name).filter(|published| published.is_read());
+        let Some(live) = read(path) else {
+            return;
         };
-        rendition.adopt(path, text(document), all, (now, document.age));
-        rendition
-            .named
-            .iter()
-            .for_each(|name| self.objects.found(name));
-        if let Some((snapshot, read)) = rendition.unread.take() {
-            rendition.follow(&snapshot, read, document);
+        let vod = if rendition.has_vod() {
+            let Some(vod) = read(&vod_name(path)) else {
+                return;
+            };
+            vod.media_playlist()
+        } else {
+            None
+        };
+        let context = Context {
+            objects: &self.objects,
+            now,
+        };
+        rendition.adopt(live, vod, context);
+        for name in rendition.visible_names() {
+            self.objects.set_stored(name);
         }
-        rendition.refresh(path, &self.objects, now);
     }
 
-    fn published(&mut self, name: &str, text: String, outcome: Outcome, now: Duration) {
-        let Some(document) = self.documents.get_mut(name) else {
+    fn upload_done(&mut self, name: &str, result: Result<(), UploadError>, now: Duration) {
+        if let Err(UploadError::Retry(failed)) = &result {
+            for rendition in self.renditions.values_mut() {
+                rendition.upload_failed(name, &failed.cause);
+            }
+        }
+        self.objects.end_upload(name, result, now);
+        if self.objects.is_stored(name) {
+            for rendition in self.renditions.values_mut() {
+                rendition.object_stored(name);
+            }
+        }
+    }
+
+    fn publish_done(
+        &mut self,
+        name: &str,
+        text: String,
+        result: Result<(), RetryLater>,
+        now: Duration,
+    ) {
+        let Some(published) = self.published.get_mut(name) else {
             return;
         };
-        document.busy = false;
-        if let Some((why, pause)) = failure(outcome) {
-            document.not_before = now.saturating_add(pause);
-            if let Some(rendition) = self.renditions.get_mut(name) {
-                rendition.cause = Some(why);
+        match published.end_write(text, result, now) {
+            Ok(()) => self.playlist_visible(name, now),
+            Err(cause) => {
+                if let Some(rendition) = self.renditions.get_mut(name) {
+                    rendition.request_failed(cause);
+                }
             }
-            return;
         }
-        let visible = MediaPlaylist::parse(&text).ok();
-        document.visible = Some(text);
-        let Some(visible) = visible else { return };
+    }
+
+    /// Records that viewers see the playlist of this name.
+    fn playlist_visible(&mut self, name: &str, now: Duration) {
+        let Some(published) = self.published.get(name) else {
+            return;
+        };
+        let Some(playlist) = published.media_playlist() else {
+            return;
+        };
+        let context = Context {
+            objects: &self.objects,
+            now,
+        };
         if let Some(rendition) = self.renditions.get_mut(name) {
-            let newest = visible
-                .segments
-                .last()
-                .and_then(|segment| file_of(name, &segment.uri));
-            if let Some(newest) = newest.filter(|newest| !rendition.named.contains(newest))
-                && let Some(LiveObject {
-                    since,
-                    there_since: Some(there),
-                    ..
-                }) = self.objects.get(&newest)
-            {
-                let (object, playlist) = (there.saturating_sub(*since), now.saturating_sub(*since));
-                self.lags.push(PublishLag {
-                    rendition: name.to_owned(),
-                    object,
-                    playlist,
-                });
-                rendition.lag = Some(playlist);
-            }
-            let gone = rendition.now_visible(name, &visible, document, now);
-            rendition.refresh(name, &self.objects, now);
-            self.no_longer_named(gone, now);
-        } else if let Some((path, kept)) = self
-            .renditions
-            .iter_mut()
-            .find(|(path, _)| vod_name(path) == name)
+            let change = rendition.playlist_published(&playlist, published, context);
+            self.lags.extend(change.lag);
+            self.delete_later(change.dropped, now);
+        } else if let Some(path) = self.rendition_of(name)
+            && let Some(rendition) = self.renditions.get_mut(&path)
         {
-            kept.vod = Some(VodState::of(&visible));
-            kept.refresh(path, &self.objects, now);
+            rendition.vod_published(&playlist, context);
         }
     }
 
-    /// What a playlist named before: unless another one needs it, it goes in a while.
-    fn no_longer_named(&mut self, gone: Vec<String>, now: Duration) {
-        let gone: Vec<String> = gone
-            .into_iter()
-            .filter(|name| !self.involves(name))
-            .collect();
-        for name in gone {
+    /// Plans the deletion of objects that no playlist names any more.
+    fn delete_later(&mut self, dropped: Vec<String>, now: Duration) {
+        for name in dropped {
+            if self.is_used(&name) {
+                continue;
+            }
             self.objects.forget(&name);
-            if let Some(keep) = self.policy.delete_after {
+            if let Some(keep_window) = self.policy.delete_after {
+                let due_at = now.saturating_add(keep_window);
                 self.pending_deletes
-                    .push_back((now.saturating_add(keep), name));
+                    .push_back(PendingDelete { due_at, name });
             }
         }
     }
 
-    /// Whether a playlist needs an object, or names it.
-    pub(super) fn involves(&self, name: &str) -> bool {
-        self.renditions
-            .values()
-            .any(|rendition| rendition.involves(name))
-            || self.ended.values().any(|named| named.contains(name))
+    fn delete_done(&mut self, names: Vec<String>, result: Result<(), RetryLater>, now: Duration) {
+        self.deleting.clear();
+        if let Err(failed) = result {
+            let due_at = now.saturating_add(failed.pause);
+            for name in names.into_iter().rev() {
+                self.pending_deletes
+                    .push_front(PendingDelete { due_at, name });
+            }
+        }
     }
+}
 
-    /// Whether everything is published that was read, and can be.
-    pub fn is_idle(&mut self, now: Duration) -> bool {
-        let objects = &self.objects;
-        let is_kept = self
-            .renditions
-            .iter_mut()
-            .all(|(name, rendition)| rendition.vod_due(name, objects, now).is_none());
-        let is_up_to_date = |(name, rendition): (&String, &LiveRendition)| {
-            self.documents
-                .get(name)
-                .is_some_and(|document| rendition.is_up_to_date(document))
-        };
-        is_kept
-            && self.documents.values().all(|document| !document.busy)
-            && self.renditions.iter().all(is_up_to_date)
+/// What the log, the metrics and the terminal show.
+impl LivePublisher {
+    /// Whether everything that was read is published, or cannot be published.
+    pub fn is_idle(&self) -> bool {
+        let is_in_flight = self
+            .published
+            .values()
+            .any(PublishedPlaylist::is_write_in_flight);
+        !is_in_flight
+            && self.renditions.iter().all(|(name, rendition)| {
+                let published = self.published.get(name);
+                published.is_some_and(|published| rendition.is_up_to_date(published))
+                    && !rendition.is_vod_due(&self.objects)
+            })
             && self.multivariants.iter().all(|(name, multivariant)| {
-                self.documents
-                    .get(name)
-                    .is_some_and(|document| document.has(&multivariant.text))
-                    || self.missing(multivariant).next().is_some()
+                self.is_shown(name, multivariant)
+                    || self.missing_playlists(multivariant).next().is_some()
             })
     }
 
-    /// What a multivariant playlist waits for.
-    pub(super) fn missing<'a>(
-        &self,
-        multivariant: &'a LiveMultivariant,
-    ) -> impl Iterator<Item = &'a str> {
-        let is_visible = |name: &str| {
-            self.documents
-                .get(name)
-                .is_some_and(|document| document.visible.is_some())
-        };
-        multivariant
-            .names
-            .iter()
-            .map(String::as_str)
-            .filter(move |name| !is_visible(name))
+    /// The multivariant playlists that were first read before this time and are not published yet,
+    /// each with the playlists that it waits for.
+    pub fn waiting_multivariants(&self, before: Duration) -> BTreeMap<&str, Vec<&str>> {
+        let waiting = self.multivariants.iter().filter(|(name, multivariant)| {
+            multivariant.first_read_at < before && !self.is_shown(name, multivariant)
+        });
+        waiting
+            .map(|(name, multivariant)| {
+                let missing = self.missing_playlists(multivariant).collect();
+                (name.as_str(), missing)
+            })
+            .filter(|(_, missing): &(_, Vec<&str>)| !missing.is_empty())
+            .collect()
     }
 
-    /// The multivariant playlists that have been waiting since before this time, and what for.
-    pub fn waiting(&self, since: Duration) -> impl Iterator<Item = (&str, Vec<&str>)> {
-        let waiting = self
-            .multivariants
-            .iter()
-            .filter(move |(name, multivariant)| {
-                let is_visible = self
-                    .documents
-                    .get(*name)
-                    .is_some_and(|known| known.has(&multivariant.text));
-                multivariant.since < since && !is_visible
-            });
-        let missing = waiting
-            .map(|(name, multivariant)| (name.as_str(), self.missing(multivariant).collect()));
-        missing.filter(|(_, missing): &(_, Vec<&str>)| !missing.is_empty())
-    }
-
-    /// What was measured since this was asked last.
+    /// The lags since the last call.
     pub fn take_lags(&mut self) -> Vec<PublishLag> {
         std::mem::take(&mut self.lags)
     }
 
-    /// Why viewers are told of gaps that they were not told of when this was asked last.
+    /// The segments that became gaps since the last call, each with the reason.
     pub fn take_gaps(&mut self) -> Vec<String> {
         std::mem::take(&mut self.gaps)
     }
 
-    /// How each rendition is.
+    /// The state of each rendition, by the path of its playlist.
     pub fn renditions(&self) -> impl Iterator<Item = (&str, RenditionStatus)> {
-        let objects = &self.objects;
-        self.renditions
-            .iter()
-            .map(|(name, rendition)| (name.as_str(), rendition.progress(objects)))
+        let renditions = self.renditions.iter();
+        renditions.map(|(name, rendition)| (name.as_str(), rendition.status(&self.objects)))
     }
-}
 
-/// Why something about a playlist failed, and how long to wait before the next try.
-fn failure(outcome: Outcome) -> Option<(String, Duration)> {
-    match outcome {
-        Outcome::Done | Outcome::Recalled(_) => None,
-        Outcome::Failed { why, pause } => Some((why, pause)),
-        Outcome::Permanent(why) => Some((why, PERMANENT)),
+    fn is_shown(&self, name: &str, multivariant: &LiveMultivariant) -> bool {
+        let published = self.published.get(name);
+        published.is_some_and(|published| published.shows(&multivariant.text))
+    }
+
+    /// The playlists that must be visible before a multivariant playlist, and are not.
+    fn missing_playlists<'a>(
+        &self,
+        multivariant: &'a LiveMultivariant,
+    ) -> impl Iterator<Item = &'a str> {
+        let is_visible = |name: &str| {
+            let published = self.published.get(name);
+            published.is_some_and(PublishedPlaylist::is_visible)
+        };
+        let names = multivariant.names.iter().map(String::as_str);
+        names.filter(move |name| !is_visible(name))
+    }
+
+    /// Whether a playlist needs an object or names it.
+    fn is_used(&self, name: &str) -> bool {
+        let mut renditions = self.renditions.values();
+        renditions.any(|rendition| rendition.uses(name))
+            || self.ended.values().any(|names| names.contains(name))
     }
 }

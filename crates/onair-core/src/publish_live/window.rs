@@ -1,17 +1,19 @@
-//! What viewers see of a rendition: one window that slides on, whatever the transcoder does.
+//! The window that viewers see of a rendition. It only slides forward, whatever the transcoder
+//! writes.
 //!
-//! A transcoder that begins again counts from the start, often under the same file names. Viewers'
-//! numbers never go back (RFC 8216bis, 6.2.1 and 6.2.2): what came from before stays in the window
-//! while there is room, and what comes now follows behind a discontinuity.
+//! A transcoder that restarts counts from the start again, often under the same file names. The
+//! numbers that viewers see never go back (RFC 8216bis, 6.2.1 and 6.2.2): the segments of the
+//! previous run stay in the window while there is room, and the new ones follow after a
+//! discontinuity.
 
 use super::media_playlist::{MediaPlaylist, Segment};
-use super::names::written;
+use super::names::written_name;
 use std::collections::VecDeque;
 
-/// How much is remembered of what has left the window, in seconds: a day.
-const REMEMBERED_S: f64 = 86_400.0;
+/// How much of the segments that left the window is remembered, in seconds: a day.
+const MAX_HISTORY_S: f64 = 86_400.0;
 
-/// The window that is published of a rendition, and what was in it before.
+/// The segments that are published of a rendition, and with VOD playlists those before them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SlidingWindow {
     version: u64,
@@ -21,18 +23,18 @@ pub struct SlidingWindow {
     discontinuity_sequence: u64,
     entries: VecDeque<WindowSegment>,
     ended: bool,
-    /// How many segments the transcoder's window has had at most.
-    window: usize,
+    /// The most segments that the transcoder's own window had.
+    max_len: usize,
     run: Option<TranscoderRun>,
-    /// What has left the window, if that is to be remembered.
-    past: Option<WindowHistory>,
+    /// The segments that left the window, if there is a VOD playlist.
+    history: Option<WindowHistory>,
 }
 
-/// What has left the window.
+/// The segments that left the window.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct WindowHistory {
-    /// The number of its first segment, counted over all of it: the window's own unless something
-    /// was missed.
+    /// The number of its first segment in the VOD playlist. It equals the number in the window
+    /// unless segments were missed.
     sequence: u64,
     discontinuity_sequence: u64,
     segments: VecDeque<Segment>,
@@ -42,52 +44,53 @@ struct WindowHistory {
 #[derive(Debug, Clone, PartialEq)]
 struct WindowSegment {
     segment: Segment,
-    /// It is from the transcoder's present run.
-    is_present: bool,
-    /// Viewers have seen it: what it needs stays the same.
+    /// The segment is from the transcoder's present run.
+    is_of_present_run: bool,
+    /// Viewers have seen the segment, so that its files stay the same.
     is_shown: bool,
 }
 
-/// The transcoder's present run.
+/// The numbers of one run of the transcoder.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct TranscoderRun {
-    /// What is added to its numbers.
+    /// The difference between a number in the window and the transcoder's.
     offset: i128,
-    /// The number of its first segment, if that does not continue what was before.
+    /// The number in the window of its first segment, if that starts after a discontinuity.
     break_at: Option<i128>,
 }
 
 impl SlidingWindow {
-    /// What an earlier process has published: the window, and all that was, if that is remembered.
-    pub fn adopt(published: MediaPlaylist, all: Option<MediaPlaylist>) -> Self {
-        let past = all.map(|all| WindowHistory::before(all, &published));
+    /// Continues what an earlier process published: the live playlist, and the VOD playlist if there
+    /// is one.
+    pub fn adopt(published: MediaPlaylist, vod: Option<MediaPlaylist>) -> Self {
+        let history = vod.map(|vod| WindowHistory::before(vod, &published));
         let entry = |segment| WindowSegment {
             segment,
-            is_present: false,
+            is_of_present_run: false,
             is_shown: true,
         };
         let entries: VecDeque<WindowSegment> = published.segments.into_iter().map(entry).collect();
         Self {
-            past,
+            history,
             version: published.version,
             target_s: published.target_s,
             header: published.header,
             sequence: published.sequence,
             discontinuity_sequence: published.discontinuity_sequence,
             ended: published.ended,
-            window: entries.len(),
+            max_len: entries.len(),
             entries,
             run: None,
         }
     }
 
-    /// The window after a new snapshot, whose URIs are those under which its files are published:
-    /// no two contents have the same. If the transcoder begins again, what was before leaves the
-    /// window at once when `is_over`: whoever was watching that is not any more.
-    pub fn follow(&self, snapshot: &MediaPlaylist, is_over: bool) -> Self {
+    /// The window after a new snapshot of the transcoder's playlist. Its URIs are those under which
+    /// the files are published, so that two contents never have the same URI. `is_new_show`: if the
+    /// transcoder restarted, the segments of its previous run leave the window at once.
+    pub fn follow(&self, snapshot: &MediaPlaylist, is_new_show: bool) -> Self {
         let mut next = self.clone();
-        // Without a segment it says nothing of where it is: it was cut off, or comes before the
-        // first.
+        // A snapshot without segments has no position: it was cut off, or precedes the first
+        // segment.
         if snapshot.segments.is_empty() {
             next.ended |= snapshot.ended;
             return next;
@@ -96,24 +99,16 @@ impl SlidingWindow {
         next.target_s = snapshot.target_s.max(self.target_s);
         next.header.clone_from(&snapshot.header);
         next.ended = snapshot.ended;
-        next.window = self.window.max(snapshot.segments.len());
+        next.max_len = self.max_len.max(snapshot.segments.len());
         let run = self
             .continues(snapshot)
             .unwrap_or_else(|| next.begin_run(snapshot));
         next.run = Some(run);
-        if is_over && run.break_at == Some(self.end()) {
+        if is_new_show && run.break_at == Some(self.end()) {
             while next.drop_first() {}
         }
         if self.entries.is_empty() {
-            let first = u64::try_from(run.published(snapshot.sequence)).unwrap_or_default();
-            next.sequence = self.sequence.max(first);
-            next.discontinuity_sequence = self
-                .discontinuity_sequence
-                .max(snapshot.discontinuity_sequence);
-            if let Some(past) = next.past.as_mut().filter(|past| past.segments.is_empty()) {
-                past.sequence = next.sequence;
-                past.discontinuity_sequence = next.discontinuity_sequence;
-            }
+            next.start_at(run.published(snapshot.sequence), snapshot);
         }
         for (number, segment) in (snapshot.sequence..).zip(&snapshot.segments) {
             next.add(run.published(number), segment.clone());
@@ -122,7 +117,21 @@ impl SlidingWindow {
         next
     }
 
-    /// The run that this snapshot continues, if it continues one.
+    /// Gives an empty window its first numbers.
+    fn start_at(&mut self, first: i128, snapshot: &MediaPlaylist) {
+        self.sequence = self.sequence.max(u64::try_from(first).unwrap_or_default());
+        self.discontinuity_sequence = self
+            .discontinuity_sequence
+            .max(snapshot.discontinuity_sequence);
+        if let Some(history) = &mut self.history
+            && history.segments.is_empty()
+        {
+            history.sequence = self.sequence;
+            history.discontinuity_sequence = self.discontinuity_sequence;
+        }
+    }
+
+    /// The run of which this is a later snapshot, if there is one.
     fn continues(&self, snapshot: &MediaPlaylist) -> Option<TranscoderRun> {
         if self.entries.is_empty() {
             return Some(self.run.unwrap_or(TranscoderRun {
@@ -133,8 +142,7 @@ impl SlidingWindow {
         if let Some(run) = self.run {
             return self.agrees(run, snapshot).then_some(run);
         }
-        // An earlier process has published this: where the two have a segment in common, they go
-        // on.
+        // An earlier process published this window: a segment that both have shows the offset.
         let numbered = (snapshot.sequence..).zip(&snapshot.segments);
         let mut runs = numbered.flat_map(|(number, segment)| {
             let places = (self.sequence..).zip(&self.entries);
@@ -149,21 +157,14 @@ impl SlidingWindow {
         runs.find(|run| self.agrees(*run, snapshot))
     }
 
-    /// Whether a snapshot goes on from what is published: does not contradict it, nor lies before
-    /// or behind it.
+    /// Whether a snapshot continues the window: it overlaps or adjoins the window, and does not
+    /// contradict it.
     fn agrees(&self, run: TranscoderRun, snapshot: &MediaPlaylist) -> bool {
         let after = run.published(snapshot.sequence) + snapshot.segments.len() as i128;
-        let is_same = |(number, segment): (u64, &Segment)| match self.at(run.published(number)) {
-            None => true,
-            Some(entry) if entry.segment.uri == segment.uri => true,
-            // What was there may be gone from the disk, and what was never there may have turned
-            // up, too late: unless there is less than before, which is a transcoder that began
-            // again.
-            Some(WindowSegment { segment: known, .. }) => {
-                let is_rewritten = after >= self.end() && written(&known.uri) == segment.written_as;
-                segment.is_absent_of(known)
-                    || known.gap && (known.uri == segment.written_as || is_rewritten)
-            }
+        let reaches_end = after >= self.end();
+        let is_same = |(number, segment): (u64, &Segment)| {
+            let published = self.at(run.published(number));
+            published.is_none_or(|entry| is_same_segment(&entry.segment, segment, reaches_end))
         };
         let adjoins =
             run.published(snapshot.sequence) <= self.end() && after > i128::from(self.sequence);
@@ -172,7 +173,7 @@ impl SlidingWindow {
 
     fn begin_run(&mut self, snapshot: &MediaPlaylist) -> TranscoderRun {
         for entry in &mut self.entries {
-            entry.is_present = false;
+            entry.is_of_present_run = false;
         }
         TranscoderRun {
             offset: self.end() - i128::from(snapshot.sequence),
@@ -182,7 +183,7 @@ impl SlidingWindow {
 
     fn add(&mut self, number: i128, mut segment: Segment) {
         if let Some(entry) = self.at_mut(number) {
-            // What was said once stays so: it is a gap, or it begins a run.
+            // What was published once stays: the segment is a gap, or starts after a discontinuity.
             segment.discontinuity |= entry.segment.discontinuity;
             segment.gap |= entry.segment.gap;
             if entry.segment.gap || entry.is_shown {
@@ -194,46 +195,47 @@ impl SlidingWindow {
             }
             *entry = WindowSegment {
                 segment,
-                is_present: true,
+                is_of_present_run: true,
                 ..*entry
             };
             return;
         }
         if number != self.end() {
-            // Long gone.
+            // The segment left the window long ago.
             return;
         }
         segment.discontinuity |= self.run.is_some_and(|run| run.break_at == Some(number));
         self.entries.push_back(WindowSegment {
             segment,
-            is_present: true,
+            is_of_present_run: true,
             is_shown: false,
         });
     }
 
-    /// Says of the segments with such URIs, which nobody has seen yet, that they will never be
-    /// there. Whether there were any.
-    pub fn lose(&mut self, is_it: impl Fn(&str) -> bool) -> bool {
-        let past = self.past.iter_mut().flat_map(|past| &mut past.segments);
-        let all = past.chain(self.entries.iter_mut().map(|entry| &mut entry.segment));
-        let lost = all.filter(|segment| !segment.gap && is_it(&segment.uri));
+    /// Makes the segments with these URIs gaps. Viewers have not seen them yet. Returns whether there
+    /// were any.
+    pub fn lose(&mut self, is_lost: impl Fn(&str) -> bool) -> bool {
+        let history = self.history.iter_mut();
+        let history = history.flat_map(|history| &mut history.segments);
+        let all = history.chain(self.entries.iter_mut().map(|entry| &mut entry.segment));
+        let lost = all.filter(|segment| !segment.gap && is_lost(&segment.uri));
         lost.map(|segment| segment.gap = true).count() > 0
     }
 
-    /// Says the same of all segments that need something under a name (`is_it`), that nobody has
-    /// seen, and that the transcoder names no more: nobody waits for them. Whether there were any.
-    pub fn lose_previous_run(&mut self, is_it: impl Fn(&str) -> bool) -> bool {
+    /// Makes the segments of the previous run that need one of these URIs gaps, if viewers have not
+    /// seen them. Returns whether there were any.
+    pub fn lose_previous_run(&mut self, is_lost: impl Fn(&str) -> bool) -> bool {
         let previous_run = self
             .entries
             .iter_mut()
-            .filter(|entry| !entry.is_present && !entry.is_shown);
+            .filter(|entry| !entry.is_of_present_run && !entry.is_shown);
         let lost =
-            previous_run.filter(|entry| !entry.segment.gap && entry.segment.needs().any(&is_it));
+            previous_run.filter(|entry| !entry.segment.gap && entry.segment.needs().any(&is_lost));
         lost.map(|entry| entry.segment.gap = true).count() > 0
     }
 
-    /// Viewers have seen all before this number.
-    pub fn shown(&mut self, end: u64) {
+    /// Records that viewers have seen all segments before this number.
+    pub fn set_shown(&mut self, end: u64) {
         let count = usize::try_from(end.saturating_sub(self.sequence)).unwrap_or(usize::MAX);
         self.entries
             .iter_mut()
@@ -241,15 +243,15 @@ impl SlidingWindow {
             .for_each(|entry| entry.is_shown = true);
     }
 
-    /// Says that nothing comes after it, though the transcoder does not.
+    /// Ends the stream, although the transcoder did not write `EXT-X-ENDLIST`.
     pub fn finish(&mut self) {
         self.ended = true;
         self.entries
             .iter_mut()
-            .for_each(|entry| entry.is_present = false);
+            .for_each(|entry| entry.is_of_present_run = false);
     }
 
-    /// Gives what is named under a name for the time being the one under which it is published.
+    /// Replaces each URI that has no published name yet, if `published` has one.
     pub fn rename(&mut self, published: impl Fn(&str) -> Option<String>) {
         let unseen = self
             .entries
@@ -258,18 +260,24 @@ impl SlidingWindow {
         unseen.for_each(|entry| entry.segment.rename(&published));
     }
 
-    /// Lets go of what the transcoder has let go of. What is from before its present run stays
-    /// while there is room.
+    /// Drops the segments that the transcoder dropped. Those of the previous run stay while there is
+    /// room.
     fn slide(&mut self, first: i128) {
-        let first_present = self.entries.iter().position(|entry| entry.is_present);
+        let first_present = self
+            .entries
+            .iter()
+            .position(|entry| entry.is_of_present_run);
         let first_present = first_present.map(|place| i128::from(self.sequence) + place as i128);
         if first_present.is_some_and(|present| first > present)
             || first_present == Some(i128::from(self.sequence))
         {
             while i128::from(self.sequence) < first && self.drop_first() {}
         }
-        while self.entries.len() > self.window
-            && self.entries.front().is_some_and(|entry| !entry.is_present)
+        while self.entries.len() > self.max_len
+            && self
+                .entries
+                .front()
+                .is_some_and(|entry| !entry.is_of_present_run)
         {
             self.drop_first();
         }
@@ -281,13 +289,13 @@ impl SlidingWindow {
         };
         self.sequence += 1;
         self.discontinuity_sequence += u64::from(entry.segment.discontinuity);
-        if let Some(past) = &mut self.past {
-            past.push(entry.segment);
+        if let Some(history) = &mut self.history {
+            history.push(entry.segment);
         }
         true
     }
 
-    /// The number behind the last.
+    /// The number after the last segment.
     fn end(&self) -> i128 {
         i128::from(self.sequence) + self.entries.len() as i128
     }
@@ -302,139 +310,170 @@ impl SlidingWindow {
             .get_mut(usize::try_from(number - i128::from(self.sequence)).ok()?)
     }
 
-    /// What is in the window.
+    /// The segments in the window, the oldest first.
     pub fn segments(&self) -> impl Iterator<Item = &Segment> + Clone {
         self.entries.iter().map(|entry| &entry.segment)
     }
 
-    /// The number of the first segment.
+    /// The number of the first segment in the window.
     pub fn sequence(&self) -> u64 {
         self.sequence
     }
 
-    /// How long a segment is at most, in seconds.
+    /// The longest duration of a segment, in seconds.
     pub fn target_s(&self) -> u64 {
         self.target_s
     }
 
-    /// Nothing comes after it.
+    /// Whether no segment will be added.
     pub fn has_ended(&self) -> bool {
         self.ended
     }
 
-    /// The playlist.
+    /// The live playlist.
     pub fn render(&self) -> String {
-        let (sequence, discontinuities) = (self.sequence, self.discontinuity_sequence);
-        self.render_as("", sequence, discontinuities, self.segments(), self.ended)
+        let numbers = FirstNumbers {
+            sequence: self.sequence,
+            discontinuities: self.discontinuity_sequence,
+        };
+        let segments: Vec<&Segment> = self.segments().collect();
+        self.render_segments(&segments, numbers, PlaylistType::Live { ended: self.ended })
     }
 
-    /// What has left the window, from this number of the playlist of all on, with its numbers
-    /// there.
-    pub fn past(&self, first: u64) -> impl Iterator<Item = (u64, &Segment)> {
-        self.past.iter().flat_map(move |past| {
-            let start = usize::try_from(first.saturating_sub(past.sequence)).unwrap_or(usize::MAX);
-            let start = start.min(past.segments.len());
-            (past.sequence + start as u64..).zip(past.segments.range(start..))
+    /// The segments that left the window, with their numbers in the VOD playlist, from `first` on.
+    pub fn history(&self, first: u64) -> impl Iterator<Item = (u64, &Segment)> {
+        self.history.iter().flat_map(move |history| {
+            let skipped = first.saturating_sub(history.sequence);
+            let start = usize::try_from(skipped).unwrap_or(usize::MAX);
+            let start = start.min(history.segments.len());
+            (history.sequence + start as u64..).zip(history.segments.range(start..))
         })
     }
 
-    /// The number that a number of the window has in the playlist of all, if that is remembered.
-    pub fn number_in_all(&self, number: u64) -> Option<u64> {
-        let past = self.past.as_ref()?;
-        (past.sequence + past.segments.len() as u64 + number).checked_sub(self.sequence)
+    /// The number in the VOD playlist of a number in the window, if there is a VOD playlist.
+    pub fn number_in_vod(&self, number: u64) -> Option<u64> {
+        let history = self.history.as_ref()?;
+        (history.end() + number).checked_sub(self.sequence)
     }
 
-    /// The playlist of all that was and is, up to this number of it, if it is remembered.
-    pub fn render_all(&self, end: u64) -> Option<String> {
-        let past = self.past.as_ref()?;
-        let length = usize::try_from(end.saturating_sub(past.sequence)).unwrap_or(usize::MAX);
-        let segments = past.segments.iter().chain(self.segments());
-        let ended = self.ended && length >= segments.clone().count();
-        let segments = segments.take(length);
-        let kind = if ended {
-            "#EXT-X-PLAYLIST-TYPE:VOD"
-        } else {
-            ""
+    /// The VOD playlist up to this number of it, if there is one.
+    pub fn render_vod(&self, end: u64) -> Option<String> {
+        let history = self.history.as_ref()?;
+        let length = end.saturating_sub(history.sequence);
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let all: Vec<&Segment> = history.segments.iter().chain(self.segments()).collect();
+        let numbers = FirstNumbers {
+            sequence: history.sequence,
+            discontinuities: history.discontinuity_sequence,
         };
-        Some(self.render_as(
-            kind,
-            past.sequence,
-            past.discontinuity_sequence,
-            segments,
-            ended,
-        ))
+        let kind = if self.ended && length >= all.len() {
+            PlaylistType::Vod
+        } else {
+            PlaylistType::Live { ended: false }
+        };
+        Some(self.render_segments(&all[..length.min(all.len())], numbers, kind))
     }
 
-    fn render_as<'a>(
+    fn render_segments(
         &self,
-        kind: &str,
-        sequence: u64,
-        discontinuity_sequence: u64,
-        segments: impl Iterator<Item = &'a Segment> + Clone,
-        ended: bool,
+        segments: &[&Segment],
+        first: FirstNumbers,
+        kind: PlaylistType,
     ) -> String {
-        // RFC 8216bis, 8: EXT-X-GAP needs 8.
-        let has_gap = segments.clone().any(|segment| segment.gap);
-        let version = if has_gap {
+        // RFC 8216bis, 8: EXT-X-GAP needs version 8.
+        let version = if segments.iter().any(|segment| segment.gap) {
             self.version.max(8)
         } else {
             self.version
         };
         let mut lines = vec!["#EXTM3U".to_owned(), format!("#EXT-X-VERSION:{version}")];
-        lines.extend((!kind.is_empty()).then(|| kind.to_owned()));
+        if kind == PlaylistType::Vod {
+            lines.push("#EXT-X-PLAYLIST-TYPE:VOD".to_owned());
+        }
         lines.extend(self.header.iter().cloned());
         lines.push(format!("#EXT-X-TARGETDURATION:{}", self.target_s));
-        lines.push(format!("#EXT-X-MEDIA-SEQUENCE:{sequence}"));
-        if discontinuity_sequence > 0 {
-            lines.push(format!(
-                "#EXT-X-DISCONTINUITY-SEQUENCE:{discontinuity_sequence}"
-            ));
+        lines.push(format!("#EXT-X-MEDIA-SEQUENCE:{}", first.sequence));
+        if first.discontinuities > 0 {
+            let number = first.discontinuities;
+            lines.push(format!("#EXT-X-DISCONTINUITY-SEQUENCE:{number}"));
         }
-        let (mut keys, mut map) = (&Vec::new(), &None);
-        for segment in segments {
-            if segment.discontinuity {
-                lines.push("#EXT-X-DISCONTINUITY".to_owned());
-            }
-            // Nobody fetches what a gap would need, and it may not be there either.
-            if !segment.gap {
-                lines.extend(segment.attached(keys, map));
-                (keys, map) = (&segment.keys, &segment.map);
-            }
-            if segment.gap {
-                lines.push("#EXT-X-GAP".to_owned());
-            }
-            lines.extend(segment.tags.iter().cloned());
-            lines.push(segment.uri.clone());
-        }
-        if ended {
+        push_segments(&mut lines, segments);
+        if kind != (PlaylistType::Live { ended: false }) {
             lines.push("#EXT-X-ENDLIST".to_owned());
         }
         lines.join("\n") + "\n"
     }
 }
 
+#[derive(Clone, Copy, PartialEq)]
+enum PlaylistType {
+    Live { ended: bool },
+    Vod,
+}
+
+/// The numbers of the first segment of a playlist.
+#[derive(Clone, Copy)]
+struct FirstNumbers {
+    sequence: u64,
+    discontinuities: u64,
+}
+
+fn push_segments(lines: &mut Vec<String>, segments: &[&Segment]) {
+    let (mut keys, mut map) = (&Vec::new(), &None);
+    for segment in segments {
+        if segment.discontinuity {
+            lines.push("#EXT-X-DISCONTINUITY".to_owned());
+        }
+        if segment.gap {
+            // Players do not fetch the key and the section of a gap, and these may be missing.
+            lines.push("#EXT-X-GAP".to_owned());
+        } else {
+            lines.extend(segment.resource_tags(keys, map));
+            (keys, map) = (&segment.keys, &segment.map);
+        }
+        lines.extend(segment.tags.iter().cloned());
+        lines.push(segment.uri.clone());
+    }
+}
+
+/// Whether a segment of a snapshot is the published one under the same number. `reaches_end`: the
+/// snapshot is not behind the window.
+fn is_same_segment(published: &Segment, segment: &Segment, reaches_end: bool) -> bool {
+    if published.uri == segment.uri || segment.is_absent_of(published) {
+        return true;
+    }
+    // The file of a gap may appear later. But a snapshot behind the window with another file is
+    // from a transcoder that restarted.
+    let is_rewritten = reaches_end && written_name(&published.uri) == segment.written_as;
+    published.gap && (published.uri == segment.written_as || is_rewritten)
+}
+
 impl WindowHistory {
-    /// What of all that was comes before a window. No two segments have the same name, gaps aside.
-    fn before(mut all: MediaPlaylist, window: &MediaPlaylist) -> Self {
+    /// The part of a VOD playlist before a window. Segments other than gaps have distinct names.
+    fn before(mut vod: MediaPlaylist, window: &MediaPlaylist) -> Self {
         let names = |segments: &[Segment]| -> Vec<String> {
             segments.iter().map(|segment| segment.uri.clone()).collect()
         };
-        let (known, window) = (names(&all.segments), names(&window.segments));
+        let (known, window) = (names(&vod.segments), names(&window.segments));
         let shortest = known.len().saturating_sub(window.len());
         let end = (shortest..known.len()).find(|end| window.starts_with(&known[*end..]));
-        all.segments.truncate(end.unwrap_or(known.len()));
+        vod.segments.truncate(end.unwrap_or(known.len()));
         Self {
-            sequence: all.sequence,
-            discontinuity_sequence: all.discontinuity_sequence,
-            duration_s: all.segments.iter().map(|segment| segment.duration_s).sum(),
-            segments: all.segments.into(),
+            sequence: vod.sequence,
+            discontinuity_sequence: vod.discontinuity_sequence,
+            duration_s: vod.segments.iter().map(|segment| segment.duration_s).sum(),
+            segments: vod.segments.into(),
         }
+    }
+
+    fn end(&self) -> u64 {
+        self.sequence + self.segments.len() as u64
     }
 
     fn push(&mut self, segment: Segment) {
         self.duration_s += segment.duration_s;
         self.segments.push_back(segment);
-        while self.duration_s > REMEMBERED_S
+        while self.duration_s > MAX_HISTORY_S
             && let Some(first) = self.segments.pop_front()
         {
             self.duration_s -= first.duration_s;
@@ -473,27 +512,27 @@ mod tests {
 
     /// Promise P73.
     #[test]
-    fn a_transcoder_that_begins_again_goes_on_behind_what_was_or_alone() {
+    fn a_transcoder_that_restarts_continues_the_window_or_starts_a_new_one() {
         let before = SlidingWindow::adopt(MediaPlaylist::default(), Some(MediaPlaylist::default()))
             .follow(&snapshot(5, &["a", "b", "c"]), false);
-        for (is_over, expected) in [(false, &["b", "c", "x"][..]), (true, &["x"])] {
-            let again = before.follow(&snapshot(0, &["x"]), is_over);
+        for (is_new_show, expected) in [(false, &["b", "c", "x"][..]), (true, &["x"])] {
+            let again = before.follow(&snapshot(0, &["x"]), is_new_show);
             assert_eq!(names(&again), expected);
             assert_eq!(again.sequence(), 9 - expected.len() as u64);
             let last = again.segments().last().unwrap();
             assert!(last.discontinuity && !again.render().contains("DISCONTINUITY-SEQUENCE"));
-            let later = again.follow(&snapshot(1, &["y", "z", "w"]), is_over);
+            let later = again.follow(&snapshot(1, &["y", "z", "w"]), is_new_show);
             assert_eq!((names(&later), later.sequence()), (vec!["y", "z", "w"], 9));
             assert!(later.render().contains("#EXT-X-DISCONTINUITY-SEQUENCE:1\n"));
-            let all = later.render_all(12).unwrap();
-            assert_eq!(all.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
+            let vod = later.render_vod(12).unwrap();
+            assert_eq!(vod.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
             assert_eq!(
-                all.lines().filter(|line| !line.starts_with('#')).count(),
+                vod.lines().filter(|line| !line.starts_with('#')).count(),
                 7,
-                "{all}"
+                "{vod}"
             );
         }
-        // Who goes on does so, however long it took.
+        // A transcoder that resumes is continued, whatever the pause.
         assert_eq!(
             names(&before.follow(&snapshot(6, &["b", "c", "d"]), true)),
             ["b", "c", "d"]

@@ -78,23 +78,23 @@ fn a_wrong_argument_is_repeated_with_what_is_accepted() {
         ),
         (
             &["publish-live", ".", "s3://BUCKET/live"],
-            &["'s3://BUCKET/live'", "expected a bucket's name"],
+            &["'s3://BUCKET/live'", "expected a bucket name"],
         ),
         (
             &["publish-live", ".", "s3://b ucket/x"],
-            &["'s3://b ucket/x'", "expected a bucket's name"],
+            &["'s3://b ucket/x'", "expected a bucket name"],
         ),
         (
             &["publish-live", ".", "s3://bucket?x/y#z"],
-            &["expected a bucket's name", "3 to 63"],
+            &["expected a bucket name", "3 to 63"],
         ),
         (
             &["publish-live", ".", "s3://-bucket"],
-            &["expected a bucket's name"],
+            &["expected a bucket name"],
         ),
         (
             &["publish-live", ".", "s3://bu"],
-            &["expected a bucket's name"],
+            &["expected a bucket name"],
         ),
         (
             &["publish-live", ".", "s3://bucket/.."],
