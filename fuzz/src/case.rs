@@ -1,8 +1,8 @@
 //! A recording and a retention policy as one text: a seed can be read, and a mutation of it stays
 //! valid.
 
-use onair_core::prune_recording::plan::RetentionPolicy;
-use onair_core::prune_recording::recording::Inventory;
+use onair_core::prune_recording::plan::{RetentionPolicy, Versions};
+use onair_core::prune_recording::recording::{Inventory, Versioning};
 use onair_core::prune_recording::removed::REMOVED;
 use onair_core::prune_recording::rule::Rule;
 use onair_core::prune_recording::{ENDED, ENTRY_PLAYLISTS, HLS, STARTED};
@@ -25,6 +25,7 @@ impl Case {
             folders: BTreeSet::new(),
             other_playlists: BTreeSet::new(),
             removed: String::new(),
+            versioning: Versioning::Off,
         };
         let mut policy = None;
         for section in text.strip_prefix("== ")?.split("\n== ") {
@@ -70,5 +71,6 @@ fn parse_policy(settings: &str) -> Option<RetentionPolicy> {
     Some(RetentionPolicy {
         rule,
         delete_thumbnails: of("THUMBNAILS") == Some("delete"),
+        versions: Versions::Current,
     })
 }

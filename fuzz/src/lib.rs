@@ -19,7 +19,7 @@ use onair_core::pair::freshness::{PlaylistProbe, media_sequence_offset, understa
 use onair_core::pair::state::PairState;
 use onair_core::playlist::MultivariantPlaylist;
 use onair_core::prune_recording::event::{Trigger, decode};
-use onair_core::prune_recording::plan::{Deletion, Plan, plan as decide};
+use onair_core::prune_recording::plan::{Deletion, Plan, RetentionPolicy, Rewrite, plan as decide};
 use onair_core::prune_recording::recording::Inventory;
 use onair_core::prune_recording::{ENDED, ENTRY_PLAYLISTS, HLS, THUMBNAILS};
 use onair_core::publish_playlist::{SidePlaylist, index, steering};
@@ -212,8 +212,8 @@ pub fn log(bytes: &[u8]) -> LineCounts {
     line_counts
 }
 
-/// A plan deletes whole folders of the recording and nothing that is still named, and carrying it
-/// out leaves nothing to do.
+/// A plan deletes whole folders of the recording and nothing that a playlist still names. A second
+/// run finds nothing to do.
 pub fn plan(bytes: &[u8]) {
     let Some(Case { inventory, policy }) = std::str::from_utf8(bytes).ok().and_then(Case::parse)
     else {
@@ -222,121 +222,122 @@ pub fn plan(bytes: &[u8]) {
     let Ok(plan) = decide(&inventory, &policy) else {
         return;
     };
-    let Plan {
-        kept,
-        must_play,
-        must_hold_media,
-        rewrites,
-        deletions,
-    } = &plan;
-    for Deletion { folder, .. } in deletions {
-        let name = folder
-            .strip_prefix(HLS)
-            .and_then(|path| path.strip_suffix('/'));
-        let is_rendition =
-            name.is_some_and(|name| !matches!(name, "" | "." | "..") && !name.contains('/'));
-        let is_thumbnails = policy.delete_thumbnails && THUMBNAILS.contains(&folder.as_str());
-        assert!(is_rendition || is_thumbnails, "{folder:?} would be deleted");
-        let mut needed = must_play.iter().chain(must_hold_media);
+    check_deletions(&plan, &policy);
+    check_rewrites(&plan, &inventory);
+
+    let end = end_of(&plan, &inventory);
+    check_playlists(&plan, &end, &known_folders(&inventory));
+    check_removed_list(&plan, &end);
+    let again = decide(&end, &policy).unwrap_or_else(|why| panic!("{why} the second time"));
+    assert!(
+        again.rewrites.is_empty(),
+        "a second run would write\n{again}"
+    );
+    assert!(deleted_renditions(&again).is_empty(), "{again}");
+}
+
+fn deleted_renditions(plan: &Plan) -> BTreeSet<&str> {
+    let deletions = plan.deletions.iter();
+    deletions
+        .filter_map(|deletion| match deletion {
+            Deletion::Rendition(name) => Some(name.as_str()),
+            Deletion::Thumbnails(_) => None,
+        })
+        .collect()
+}
+
+fn check_deletions(plan: &Plan, policy: &RetentionPolicy) {
+    for deletion in &plan.deletions {
+        let folder = deletion.folder();
+        let is_in_recording = match deletion {
+            Deletion::Rendition(name) => {
+                assert!(!plan.kept.contains(name), "{name:?} is kept and deleted");
+                !matches!(name.as_str(), "" | "." | "..")
+                    && folder == format!("{HLS}{name}/")
+                    && !name.contains('/')
+            }
+            Deletion::Thumbnails(folder) => policy.delete_thumbnails && THUMBNAILS.contains(folder),
+        };
+        assert!(is_in_recording, "{folder:?} would be deleted");
+        let mut needed = plan.must_play.iter().chain(&plan.must_hold_media);
         assert!(
-            !needed.any(|path| path.starts_with(folder)),
+            !needed.any(|path| path.starts_with(&folder)),
             "{folder:?} is still played"
         );
-        assert!(
-            !kept.iter().any(|kept| Some(kept.as_str()) == name),
-            "{folder:?} is kept and deleted"
-        );
     }
-    assert!(
-        !kept.is_empty()
-            || !deletions
-                .iter()
-                .any(|deletion| deletion.folder.starts_with(HLS))
-    );
+    assert!(!plan.kept.is_empty() || deleted_renditions(plan).is_empty());
+}
 
+fn check_rewrites(plan: &Plan, inventory: &Inventory) {
+    for rewrite in &plan.rewrites {
+        if let Rewrite::Playlist { file, text } = rewrite {
+            assert!(
+                ENTRY_PLAYLISTS.contains(&file.as_str()),
+                "{file} would be written"
+            );
+            assert!(is_part_of(text, &inventory.playlists[file]), "{text}");
+        }
+    }
+}
+
+/// The recording when the plan is carried out.
+fn end_of(plan: &Plan, inventory: &Inventory) -> Inventory {
     let mut end = inventory.clone();
-    end.folders.retain(|name| {
-        !deletions
-            .iter()
-            .any(|deletion| deletion.folder == format!("{HLS}{name}/"))
-    });
-    for rewrite in rewrites {
-        match rewrite.path.strip_prefix(HLS) {
-            Some(file) => {
-                assert!(
-                    ENTRY_PLAYLISTS.contains(&file),
-                    "{} would be written",
-                    rewrite.path
-                );
-                assert!(
-                    is_part_of(&rewrite.text, &inventory.playlists[file]),
-                    "{}",
-                    rewrite.text
-                );
-                end.playlists.insert(file.to_owned(), rewrite.text.clone());
+    let deleted = deleted_renditions(plan);
+    end.folders.retain(|name| !deleted.contains(name.as_str()));
+    for rewrite in &plan.rewrites {
+        match rewrite {
+            Rewrite::Playlist { file, text } => {
+                end.playlists.insert(file.clone(), text.clone());
             }
-            None => {
-                assert_eq!(rewrite.path, ENDED);
-                end.ended.clone_from(&rewrite.text);
-                end.removed = rewrite.removed.clone().unwrap_or_default();
+            Rewrite::Metadata { text, removed } => {
+                end.ended.clone_from(text);
+                end.removed.clone_from(removed);
             }
         }
     }
-    let known = known_folders(&inventory);
+    end
+}
+
+fn check_playlists(plan: &Plan, end: &Inventory, known: &BTreeSet<String>) {
+    let deleted = deleted_renditions(plan);
     for text in end.playlists.values() {
         let playlist =
             MultivariantPlaylist::parse(text).unwrap_or_else(|error| panic!("{error} in {text:?}"));
         for uri in playlist.playable_uris() {
-            let is_gone = |name: &str| {
-                deletions
-                    .iter()
-                    .any(|gone| gone.folder == format!("{HLS}{name}/"))
-            };
             let raw = folder(uri);
             assert!(
-                !is_gone(raw) && !is_gone(&decoded(raw)),
+                !deleted.contains(raw) && !deleted.contains(decoded(raw).as_str()),
                 "{uri:?} is named and deleted"
             );
-            // It is decoded once and as a whole, unless a folder is called as it is written.
+            // A URI is decoded once and as a whole, unless a folder has the encoded name.
             let path = if known.contains(raw) {
                 path(uri).to_owned()
             } else {
                 decoded(path(uri))
             };
             assert!(
-                must_play.contains(&format!("{HLS}{path}")),
+                plan.must_play.contains(&format!("{HLS}{path}")),
                 "{uri:?} is not {path:?} in\n{plan}"
             );
         }
     }
-    let remembered: BTreeSet<String> = end
+}
+
+fn check_removed_list(plan: &Plan, end: &Inventory) {
+    let removed: BTreeSet<String> = end
         .removed
         .split([',', ':'])
         .step_by(2)
         .map(decoded)
         .collect();
-    for name in deletions
-        .iter()
-        .filter_map(|deletion| deletion.folder.strip_prefix(HLS))
-    {
+    for name in deleted_renditions(plan) {
         assert!(
-            remembered.contains(name.trim_end_matches('/')),
+            removed.contains(name),
             "{name:?} is not in {:?}",
             end.removed
         );
     }
-    let again = decide(&end, &policy).unwrap_or_else(|why| panic!("{why} the second time"));
-    assert!(
-        again.rewrites.is_empty(),
-        "a second run would write\n{again}"
-    );
-    assert!(
-        again
-            .deletions
-            .iter()
-            .all(|deletion| !deletion.folder.starts_with(HLS)),
-        "{again}"
-    );
 }
 
 /// A URI's path, as it is written.

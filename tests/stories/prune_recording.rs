@@ -29,3 +29,13 @@ fn listed(ended: &str) -> Vec<String> {
         .map(|rendition| rendition["path"].as_str().unwrap().to_owned())
         .collect()
 }
+
+/// The answer of a run that a safety rule stopped.
+fn assert_held(report: &Value, code: &str, why: &str) {
+    assert_eq!(
+        (&report["outcome"], &report["code"]),
+        (&"held".into(), &code.into()),
+        "{report}"
+    );
+    assert!(report["why"].as_str().unwrap().contains(why), "{report}");
+}

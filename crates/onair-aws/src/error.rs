@@ -2,18 +2,28 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::error::Error as StdError;
 
-/// How services say that there are too many requests, or that another change of the same thing is
-/// not done yet (SSM and EC2 Auto Scaling API references, "Common Error Types";
-/// `ResourceContention`, Auto Scaling).
-const RETRYABLE: [&str; 5] = [
-    "Throttling",
-    "ThrottlingException",
-    "RequestLimitExceeded",
-    "TooManyRequestsException",
-    "ResourceContention",
-];
+/// Whether the same request may succeed later, by the error code that a service returned.
+///
+/// Sources of the codes: "Common Error Types" in the API references of SSM and EC2 Auto Scaling,
+/// `ResourceContention` of Auto Scaling (another change of the same group is in progress), and the
+/// list of error codes in the S3 API reference.
+pub(crate) fn is_retryable(code: &str) -> bool {
+    matches!(
+        code,
+        "Throttling"
+            | "ThrottlingException"
+            | "RequestLimitExceeded"
+            | "TooManyRequestsException"
+            | "ResourceContention"
+            | "SlowDown"
+            | "InternalError"
+            | "ServiceUnavailable"
+            | "RequestTimeout"
+            | "OperationAborted"
+    )
+}
 
-/// A call to AWS that did not do what was asked, after the SDK's own retries.
+/// A request to AWS that failed after the SDK's own retries.
 #[derive(Debug)]
 pub struct Error {
     operation: &'static str,
@@ -23,7 +33,8 @@ pub struct Error {
 }
 
 impl Error {
-    /// `operation` as AWS names it, `target` as an operator would look it up (`s3://bucket/key`).
+    /// `operation` is AWS's name of the request. `target` is what an operator would look up, for
+    /// example `s3://bucket/key`.
     pub(crate) fn new(
         operation: &'static str,
         target: impl Into<String>,
@@ -37,8 +48,7 @@ impl Error {
         }
     }
 
-    /// The same of an answer of the SDK's, which says by its code whether AWS only asks for
-    /// patience.
+    /// An error that the SDK returned. Its code shows whether a retry is useful.
     pub(crate) fn of<E, R>(
         operation: &'static str,
         target: impl Into<String>,
@@ -48,25 +58,23 @@ impl Error {
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
         R: std::fmt::Debug + Send + Sync + 'static,
     {
-        let code = error
-            .as_service_error()
-            .and_then(ProvideErrorMetadata::code)
-            .unwrap_or_default();
-        let is_retryable = RETRYABLE.contains(&code);
+        let service = error.as_service_error();
+        let code = service.and_then(ProvideErrorMetadata::code);
         Self {
-            is_retryable,
+            is_retryable: code.is_some_and(is_retryable),
             ..Self::new(operation, target, error)
         }
     }
 
-    /// AWS asks for patience: the same request is sensible later, and nothing is wrong.
+    /// Whether the service is only busy: the same request may succeed later, and nothing has to be
+    /// repaired.
     pub fn is_retryable(&self) -> bool {
         self.is_retryable
     }
 }
 
 impl std::fmt::Display for Error {
-    /// The whole chain of causes: the SDK's own text for a refused request is the two words
+    /// Prints the whole chain of causes, because the SDK's own text for a refused request is only
     /// "service error".
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.operation, self.target)?;

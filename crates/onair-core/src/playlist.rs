@@ -1,27 +1,28 @@
-//! Multivariant playlists, edited without touching a byte that is not meant.
+//! Multivariant playlists. An edit drops whole entries and keeps every other byte.
 //!
-//! m3u8-rs says what a tag means; it never writes. Its writer reorders lines and attributes
-//! (differently from run to run), drops comments and turns CRLF into LF, and its parser forgives
-//! too much for work that deletes: a STREAM-INF it cannot read becomes an unknown tag and hands its
-//! URI to the variant before it. So each tag is parsed alone, together with its own URI line,
-//! anything that is not understood whole is refused by line number, and an edit is the original
-//! lines minus those of the dropped entries.
+//! m3u8-rs parses tags but never writes a playlist. Its writer changes the order of lines and
+//! attributes from run to run, drops comments, and turns CRLF into LF.
+//!
+//! Its parser is also too lenient for a program that deletes: a STREAM-INF that it cannot parse
+//! becomes an unknown tag, and the previous variant gets its URI. So each tag is parsed alone,
+//! together with its own URI line. A line that cannot be parsed completely is an error with its
+//! number. An edit keeps the original lines, except those of the dropped entries.
 
 use std::collections::BTreeSet;
 
 use m3u8_rs::{AlternativeMediaType, ClosedCaptionGroupId, MasterPlaylist, VariantStream};
 
-/// Longest playlist that is read, in bytes. Real ones have about 1 kB (four renditions); the bound
-/// keeps a wrong object from filling a small function's memory.
+/// The longest playlist that is read, in bytes. Real playlists have about 1 kB (four renditions).
+/// The limit keeps a wrong object from filling a small function's memory.
 pub const MAX_PLAYLIST_BYTES: usize = 1024 * 1024;
 
-/// Why a text is not a multivariant playlist that can be edited safely.
+/// Why a text is not a multivariant playlist that can be edited safely. The text names the line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {problem}")]
 pub struct PlaylistError {
     /// The line, counted from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// What is wrong with the line, as a sentence.
     pub problem: &'static str,
 }
 
@@ -32,7 +33,7 @@ pub struct RenditionGroup {
     id: String,
 }
 
-/// What an EXT-X-STREAM-INF tag and its URI line say.
+/// An EXT-X-STREAM-INF tag with its URI line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Variant {
     /// The URI line, as written.
@@ -46,22 +47,22 @@ pub struct Variant {
     groups: Vec<RenditionGroup>,
 }
 
-/// A line (or, for a variant, two) that goes or stays as one.
+/// An entry that is kept or dropped as a whole: one line, or two for a variant.
 #[derive(Debug, Clone, PartialEq)]
 enum PlaylistEntry {
-    /// EXT-X-STREAM-INF at `tag`, its URI at `uri`.
+    /// EXT-X-STREAM-INF at line index `tag`, its URI at line index `uri`.
     Variant {
         tag: usize,
         uri: usize,
         variant: Variant,
     },
-    /// EXT-X-I-FRAME-STREAM-INF, which carries its URI itself.
+    /// EXT-X-I-FRAME-STREAM-INF, whose URI is an attribute.
     IFrames {
         tag: usize,
         uri: String,
         groups: Vec<RenditionGroup>,
     },
-    /// One EXT-X-MEDIA of a group, with a URI if it is not in the variants' own media playlists.
+    /// One EXT-X-MEDIA of a group. Without a URI, the variants' own media playlists have its media.
     Media {
         tag: usize,
         uri: Option<String>,
@@ -69,15 +70,15 @@ enum PlaylistEntry {
     },
 }
 
-/// A multivariant playlist: its original lines, and what is understood of them.
+/// A multivariant playlist: its original lines and its parsed entries.
 #[derive(Debug, Clone)]
 pub struct MultivariantPlaylist<'a> {
-    /// Each with its own line end.
+    /// Each line with its own line end.
     lines: Vec<&'a str>,
     entries: Vec<PlaylistEntry>,
 }
 
-/// One thing that a playlist says, as it is written: a tag's whole line without its end.
+/// A tag as it is written: the whole line without its line end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlaylistItem<'a> {
     /// EXT-X-STREAM-INF with its URI.
@@ -96,93 +97,24 @@ pub enum PlaylistItem<'a> {
 }
 
 impl<'a> MultivariantPlaylist<'a> {
-    /// Reads a playlist.
+    /// Parses a playlist.
     ///
     /// # Errors
     ///
-    /// Refuses, with the line, whatever is not wholly understood: see the module's first lines.
+    /// The first line that cannot be parsed completely: see the module's description.
     pub fn parse(text: &'a str) -> Result<Self, PlaylistError> {
-        let refuse = |line: usize, problem| {
-            Err(PlaylistError {
-                line: line + 1,
-                problem,
-            })
-        };
         if text.len() > MAX_PLAYLIST_BYTES {
-            return refuse(0, "larger than 1 MiB");
+            return error(0, "the playlist is larger than 1 MiB");
         }
         let lines: Vec<&str> = text.split_inclusive('\n').collect();
-        let first = lines
-            .first()
-            .map(|line| content(line.strip_prefix('\u{feff}').unwrap_or(line)));
-        if first != Some("#EXTM3U") {
-            return refuse(0, "does not start with #EXTM3U");
+        let first = lines.first().copied().unwrap_or_default();
+        if content(first.strip_prefix('\u{feff}').unwrap_or(first)) != "#EXTM3U" {
+            return error(0, "the playlist does not start with #EXTM3U");
         }
-        let mut entries = Vec::new();
-        let mut awaiting_uri: Option<usize> = None;
-        for (number, line) in lines.iter().enumerate().skip(1) {
-            let line = content(line);
-            if line.contains('\r') {
-                return refuse(number, "has a carriage return inside");
-            }
-            if !line.starts_with('#') {
-                if line.trim().is_empty() {
-                    continue;
-                }
-                let Some(tag) = awaiting_uri.take() else {
-                    return refuse(number, "is a URI without an EXT-X-STREAM-INF before it");
-                };
-                let Some(variant) = parse_variant(content(lines[tag]), line) else {
-                    return refuse(tag, "is an EXT-X-STREAM-INF that cannot be understood");
-                };
-                entries.push(PlaylistEntry::Variant {
-                    tag,
-                    uri: number,
-                    variant,
-                });
-                continue;
-            }
-            if awaiting_uri.is_some() && line.starts_with("#EXT") {
-                return refuse(number, "stands between an EXT-X-STREAM-INF and its URI");
-            }
-            match tag_name(line) {
-                "#EXT-X-STREAM-INF" => awaiting_uri = Some(number),
-                "#EXT-X-I-FRAME-STREAM-INF" => match parse_i_frames(line) {
-                    Some((uri, groups)) => entries.push(PlaylistEntry::IFrames {
-                        tag: number,
-                        uri,
-                        groups,
-                    }),
-                    None => {
-                        return refuse(
-                            number,
-                            "is an EXT-X-I-FRAME-STREAM-INF that cannot be understood",
-                        );
-                    }
-                },
-                "#EXT-X-MEDIA" => match parse_media(line) {
-                    Some((uri, group)) => entries.push(PlaylistEntry::Media {
-                        tag: number,
-                        uri,
-                        group,
-                    }),
-                    None => return refuse(number, "is an EXT-X-MEDIA that cannot be understood"),
-                },
-                "#EXTINF"
-                | "#EXT-X-TARGETDURATION"
-                | "#EXT-X-MEDIA-SEQUENCE"
-                | "#EXT-X-ENDLIST" => {
-                    return refuse(number, "belongs to a media playlist");
-                }
-                _ => {}
-            }
-        }
-        if let Some(tag) = awaiting_uri {
-            return refuse(tag, "is an EXT-X-STREAM-INF without a URI");
-        }
+        let entries = parse_entries(&lines)?;
         let playlist = Self { lines, entries };
         if playlist.variants().next().is_none() {
-            return refuse(0, "starts a playlist that names no variant");
+            return error(0, "the playlist has no variant");
         }
         Ok(playlist)
     }
@@ -195,7 +127,7 @@ impl<'a> MultivariantPlaylist<'a> {
         })
     }
 
-    /// Everything that the playlist says, in its order.
+    /// Every tag but the first, in the playlist's order.
     pub fn items(&self) -> impl Iterator<Item = PlaylistItem<'a>> {
         let mut entries = self.entries.iter().peekable();
         self.lines
@@ -222,7 +154,7 @@ impl<'a> MultivariantPlaylist<'a> {
             })
     }
 
-    /// The URIs of what is played: variants, I-frame entries, alternative renditions.
+    /// The URIs that a player plays: variants, I-frame entries, alternative renditions.
     pub fn playable_uris(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().filter_map(|entry| match entry {
             PlaylistEntry::Variant { variant, .. } => Some(variant.uri.as_str()),
@@ -231,7 +163,7 @@ impl<'a> MultivariantPlaylist<'a> {
         })
     }
 
-    /// Every URI that the playlist names in any tag or line, known or not.
+    /// Every URI of the playlist, also in tags that this module does not know.
     pub fn all_uris(&self) -> impl Iterator<Item = &str> {
         let in_tags = self
             .lines
@@ -247,8 +179,8 @@ impl<'a> MultivariantPlaylist<'a> {
             .chain(in_tags)
     }
 
-    /// The text with other URIs of what is played, where `renamed` gives one. Every other byte
-    /// stays as it is.
+    /// The text in which `renamed` replaces playable URIs. A URI for which it returns `None`, and
+    /// every other byte, stays as it is.
     pub fn with_uris(&self, renamed: impl Fn(&str) -> Option<String>) -> String {
         let mut lines: Vec<String> = self.lines.iter().map(|&line| line.to_owned()).collect();
         for entry in &self.entries {
@@ -276,8 +208,9 @@ impl<'a> MultivariantPlaylist<'a> {
         lines.concat()
     }
 
-    /// The text without the variants and I-frame entries whose URI `drop` names, and without the
-    /// EXT-X-MEDIA groups that only those referred to. Every other byte stays as it is.
+    /// The text without the variants and I-frame entries for whose URI `drop` returns true, and
+    /// without the EXT-X-MEDIA groups that only those entries refer to. Every other byte stays as
+    /// it is.
     pub fn without(&self, drop: impl Fn(&str) -> bool) -> String {
         let mut gone = BTreeSet::new();
         let mut referred_by_gone = BTreeSet::new();
@@ -314,7 +247,7 @@ impl<'a> MultivariantPlaylist<'a> {
     }
 }
 
-/// A tag with another URI in its attribute.
+/// Replaces the URI in a tag's attribute.
 pub(crate) fn with_uri(tag: &str, was: &str, uri: &str) -> String {
     tag.replacen(&format!("URI=\"{was}\""), &format!("URI=\"{uri}\""), 1)
 }
@@ -332,7 +265,71 @@ fn tag_name(line: &str) -> &str {
         .trim_end()
 }
 
-/// The meaning of lines that form a playlist by themselves: nothing left over, nothing unknown.
+fn error<T>(index: usize, problem: &'static str) -> Result<T, PlaylistError> {
+    Err(PlaylistError {
+        line: index + 1,
+        problem,
+    })
+}
+
+/// Parses all lines but the first.
+fn parse_entries(lines: &[&str]) -> Result<Vec<PlaylistEntry>, PlaylistError> {
+    let mut entries = Vec::new();
+    let mut stream_inf: Option<usize> = None;
+    for (index, line) in lines.iter().enumerate().skip(1) {
+        let line = content(line);
+        if line.contains('\r') {
+            return error(index, "the line has a carriage return before its end");
+        }
+        if !line.starts_with('#') {
+            if line.trim().is_empty() {
+                continue;
+            }
+            let Some(tag) = stream_inf.take() else {
+                return error(index, "the URI has no EXT-X-STREAM-INF before it");
+            };
+            let Some(variant) = parse_variant(content(lines[tag]), line) else {
+                return error(tag, "the EXT-X-STREAM-INF cannot be parsed");
+            };
+            entries.push(PlaylistEntry::Variant {
+                tag,
+                uri: index,
+                variant,
+            });
+        } else if stream_inf.is_some() && line.starts_with("#EXT") {
+            return error(index, "the tag is between an EXT-X-STREAM-INF and its URI");
+        } else if tag_name(line) == "#EXT-X-STREAM-INF" {
+            stream_inf = Some(index);
+        } else {
+            entries.extend(parse_tag(index, line)?);
+        }
+    }
+    match stream_inf {
+        None => Ok(entries),
+        Some(tag) => error(tag, "the EXT-X-STREAM-INF has no URI"),
+    }
+}
+
+/// Parses a tag that has its URI itself, if it has one. `None` for tags that an edit never drops.
+fn parse_tag(index: usize, line: &str) -> Result<Option<PlaylistEntry>, PlaylistError> {
+    let tag = index;
+    match tag_name(line) {
+        "#EXT-X-I-FRAME-STREAM-INF" => match parse_i_frames(line) {
+            Some((uri, groups)) => Ok(Some(PlaylistEntry::IFrames { tag, uri, groups })),
+            None => error(index, "the EXT-X-I-FRAME-STREAM-INF cannot be parsed"),
+        },
+        "#EXT-X-MEDIA" => match parse_media(line) {
+            Some((uri, group)) => Ok(Some(PlaylistEntry::Media { tag, uri, group })),
+            None => error(index, "the EXT-X-MEDIA cannot be parsed"),
+        },
+        "#EXTINF" | "#EXT-X-TARGETDURATION" | "#EXT-X-MEDIA-SEQUENCE" | "#EXT-X-ENDLIST" => {
+            error(index, "the tag belongs to a media playlist")
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Parses lines as a playlist of their own. `None` if a part is left over or unknown.
 fn parse_alone(lines: &[&str]) -> Option<MasterPlaylist> {
     let text = format!("#EXTM3U\n{}\n", lines.join("\n"));
     let (rest, playlist) = m3u8_rs::parse_master_playlist(text.as_bytes()).ok()?;
@@ -342,8 +339,8 @@ fn parse_alone(lines: &[&str]) -> Option<MasterPlaylist> {
 fn parse_variant(tag: &str, uri: &str) -> Option<Variant> {
     let [variant] =
         <[VariantStream; 1]>::try_from(parse_alone(&[tag.trim_end(), uri])?.variants).ok()?;
-    // A URI that comes back changed (blanks around it, a key that ran across the line end) was
-    // misread.
+    // The parser misread a URI if it returns another text: blanks around the URI, or an attribute
+    // that continues across the line end.
     (variant.uri == uri && !variant.is_i_frame).then(|| Variant {
         bandwidth_bps: variant.bandwidth,
         height: variant.resolution.map(|resolution| resolution.height),

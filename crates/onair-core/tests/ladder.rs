@@ -1,9 +1,9 @@
 //! Recordings in the shape that IVS gives them, made for the tests.
 
-use onair_core::prune_recording::plan::{Plan, RetentionPolicy, Rewrite, plan};
-use onair_core::prune_recording::recording::Inventory;
+use onair_core::prune_recording::PlanError;
+use onair_core::prune_recording::plan::{Plan, RetentionPolicy, Rewrite, Versions, plan};
+use onair_core::prune_recording::recording::{Inventory, Versioning};
 use onair_core::prune_recording::rule::Rule;
-use onair_core::prune_recording::{ENDED, HLS, Refusal};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -119,6 +119,7 @@ pub(crate) fn recording(ladder: &[Rung]) -> Inventory {
             .collect(),
         other_playlists: BTreeSet::new(),
         removed: String::new(),
+        versioning: Versioning::Off,
     }
 }
 
@@ -126,6 +127,7 @@ pub(crate) fn keep(list: &str) -> RetentionPolicy {
     RetentionPolicy {
         rule: Rule::Keep(list.parse().unwrap()),
         delete_thumbnails: false,
+        versions: Versions::Current,
     }
 }
 
@@ -133,6 +135,7 @@ pub(crate) fn delete(list: &str) -> RetentionPolicy {
     RetentionPolicy {
         rule: Rule::Delete(list.parse().unwrap()),
         delete_thumbnails: false,
+        versions: Versions::Current,
     }
 }
 
@@ -157,16 +160,13 @@ pub(crate) fn with<'a>(
 ) -> Inventory {
     let mut after = inventory.clone();
     for rewrite in written {
-        match rewrite.path.strip_prefix(HLS) {
-            Some(file) => drop(
-                after
-                    .playlists
-                    .insert(file.to_owned(), rewrite.text.clone()),
-            ),
-            None => {
-                assert_eq!(rewrite.path, ENDED);
-                after.ended.clone_from(&rewrite.text);
-                after.removed = rewrite.removed.clone().unwrap();
+        match rewrite {
+            Rewrite::Playlist { file, text } => {
+                after.playlists.insert(file.clone(), text.clone());
+            }
+            Rewrite::Metadata { text, removed } => {
+                after.ended.clone_from(text);
+                after.removed.clone_from(removed);
             }
         }
     }
@@ -177,7 +177,7 @@ pub(crate) fn with<'a>(
 pub(crate) fn why(inventory: &Inventory, policy: &RetentionPolicy) -> String {
     match plan(inventory, policy) {
         Ok(plan) => panic!("not refused, but:\n{plan}"),
-        Err(Refusal::Held(why)) => format!("held: {why}"),
-        Err(Refusal::NotWhole(why)) => format!("not whole: {why}"),
+        Err(PlanError::Held(reason)) => format!("held: {reason}"),
+        Err(missing @ PlanError::MissingFile { .. }) => format!("missing: {missing}"),
     }
 }

@@ -1,5 +1,15 @@
 use crate::ladder::{Rung, after, delete, keep, metadata, playlist, recording, usual, why};
-use onair_core::prune_recording::plan::{RetentionPolicy, plan};
+use onair_core::prune_recording::plan::{
+    Deletion, DeletionEffect, Plan, RetentionPolicy, Rewrite, Versions, plan,
+};
+use onair_core::prune_recording::recording::Versioning;
+
+fn removed_list(plan: &Plan) -> &str {
+    match plan.rewrites.last() {
+        Some(Rewrite::Metadata { removed, .. }) => removed,
+        other => panic!("no metadata is written last: {other:?}"),
+    }
+}
 
 fn kept(ladder: &[Rung], policy: &RetentionPolicy) -> String {
     plan(&recording(ladder), policy).unwrap().kept.join(" ")
@@ -96,11 +106,7 @@ fn a_second_run_finds_nothing_to_do() {
     ] {
         let inventory = recording(&usual());
         let first = plan(&inventory, &policy).unwrap();
-        let gone: Vec<&str> = first
-            .deletions
-            .iter()
-            .map(|deletion| deletion.name.as_str())
-            .collect();
+        let gone: Vec<&str> = first.deletions.iter().map(Deletion::label).collect();
         let second = plan(&after(&inventory, &first, 9, &gone), &policy).unwrap();
         assert!(second.is_empty(), "{policy:?}: {second}");
         assert_eq!(second.kept, first.kept);
@@ -120,8 +126,8 @@ fn a_run_writes_down_what_it_removes_so_that_no_rule_names_the_next_one() {
     for (inventory, name) in [(inventory, "160p30"), (odd, "low")] {
         let first = plan(&inventory, &delete("lowest")).unwrap();
         assert_eq!(first.deletions.len(), 1);
-        let memory = first.rewrites.last().unwrap().removed.clone().unwrap();
-        assert!(memory.starts_with(&format!("{name}:160")), "{memory}");
+        let list = removed_list(&first);
+        assert!(list.starts_with(&format!("{name}:160")), "{list}");
         let cut = after(&inventory, &first, 9, &[]);
         assert_eq!(
             plan(&cut, &delete("lowest")).unwrap().deletions,
@@ -129,17 +135,9 @@ fn a_run_writes_down_what_it_removes_so_that_no_rule_names_the_next_one() {
         );
         let end = after(&inventory, &first, 9, &[name]);
         assert!(plan(&end, &delete("lowest")).unwrap().is_empty());
-        // What was removed stays remembered when another rule removes more.
+        // The list keeps what was removed before when another rule removes more.
         let more = plan(&end, &keep("highest")).unwrap();
-        assert!(
-            more.rewrites
-                .last()
-                .unwrap()
-                .removed
-                .as_ref()
-                .unwrap()
-                .contains(&memory)
-        );
+        assert!(removed_list(&more).contains(list));
     }
 }
 
@@ -151,7 +149,8 @@ fn a_rendition_that_would_not_be_remembered_is_held() {
     // 160p30 is named by playlists only: once they are written and the metadata is not, nothing
     // would know it.
     assert!(
-        why(&inventory, &keep("highest")).contains("would not come out the same a second time")
+        why(&inventory, &keep("highest"))
+            .contains("gives another result when an interrupted run is repeated")
     );
     assert!(plan(&inventory, &keep("<=480p")).is_ok());
 }
@@ -211,11 +210,7 @@ fn what_an_interrupted_run_left_is_found_by_what_it_wrote_down() {
     inventory.removed = "360p30:360,gone:90,low:160".to_owned();
     let plan = plan(&inventory, &keep("highest")).unwrap();
     assert!(plan.rewrites.is_empty());
-    let names: Vec<_> = plan
-        .deletions
-        .iter()
-        .map(|deletion| deletion.folder.as_str())
-        .collect();
+    let names: Vec<_> = plan.deletions.iter().map(Deletion::folder).collect();
     assert_eq!(names, ["media/hls/360p30/", "media/hls/low/"]);
 }
 
@@ -241,7 +236,7 @@ fn folders_that_nothing_names_stay_whatever_they_are_called() {
         assert!(
             !deletions
                 .iter()
-                .any(|deletion| strangers.contains(&deletion.name.as_str()))
+                .any(|deletion| strangers.contains(&deletion.label()))
         );
     }
 }
@@ -252,7 +247,7 @@ fn a_playlist_that_nobody_knows_may_name_what_would_go() {
     inventory
         .other_playlists
         .insert("clip_master.m3u8".to_owned());
-    insta::assert_snapshot!(why(&inventory, &keep("highest")), @"held: media/hls/clip_master.m3u8 lies beside the entry playlists and may name what would go; move it, or delete it");
+    insta::assert_snapshot!(why(&inventory, &keep("highest")), @"held: media/hls/clip_master.m3u8 is next to the entry playlists and may name a rendition that the rule deletes; move or delete the file");
     assert!(plan(&inventory, &delete("1080p60")).unwrap().is_empty());
 }
 
@@ -260,16 +255,16 @@ fn a_playlist_that_nobody_knows_may_name_what_would_go() {
 fn a_rule_that_would_leave_nothing_that_plays_is_held() {
     let inventory = recording(&usual());
     insta::assert_snapshot!(why(&inventory, &keep("1080p60")), @"held: KEEP_RENDITIONS matches none of the renditions 160p30, 360p30, 480p30, 720p30");
-    insta::assert_snapshot!(why(&inventory, &delete("<=720p")), @"held: the rule would leave nothing that plays of 160p30, 360p30, 480p30, 720p30");
+    insta::assert_snapshot!(why(&inventory, &delete("<=720p")), @"held: the rule leaves no playable rendition; the recording has 160p30, 360p30, 480p30, 720p30");
     let mut listed_only = recording(&usual());
     listed_only.folders.remove("720p30");
-    insta::assert_snapshot!(why(&listed_only, &keep("highest")), @"held: the rule would leave nothing that plays of 160p30, 360p30, 480p30, 720p30");
+    insta::assert_snapshot!(why(&listed_only, &keep("highest")), @"held: the rule leaves no playable rendition; the recording has 160p30, 360p30, 480p30, 720p30");
     let mut uneven = recording(&usual());
     uneven.playlists.insert(
         "byte-range-multivariant.m3u8".into(),
         playlist(&usual()[1..], "byte-range-variant.m3u8"),
     );
-    insta::assert_snapshot!(why(&uneven, &keep("highest")), @"held: the rule would leave media/hls/byte-range-multivariant.m3u8 unusable: line 1: starts a playlist that names no variant");
+    insta::assert_snapshot!(why(&uneven, &keep("highest")), @"held: the rule leaves media/hls/byte-range-multivariant.m3u8 unusable: line 1: the playlist has no variant");
 }
 
 #[test]
@@ -279,13 +274,13 @@ fn what_cannot_be_understood_is_held() {
         "master.m3u8".into(),
         "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=x\na/p\n".into(),
     );
-    insta::assert_snapshot!(why(&broken, &keep("highest")), @"held: media/hls/master.m3u8 cannot be understood: line 2: is an EXT-X-STREAM-INF that cannot be understood");
+    insta::assert_snapshot!(why(&broken, &keep("highest")), @"held: media/hls/master.m3u8 cannot be parsed: line 2: the EXT-X-STREAM-INF cannot be parsed");
     let mut failed = recording(&usual());
     failed.ended = metadata(&usual(), "RECORDING_ENDED_WITH_FAILURE");
-    insta::assert_snapshot!(why(&failed, &keep("highest")), @r#"held: events/recording-ended.json says "RECORDING_ENDED_WITH_FAILURE", not RECORDING_ENDED"#);
+    insta::assert_snapshot!(why(&failed, &keep("highest")), @r#"held: events/recording-ended.json has the recording status "RECORDING_ENDED_WITH_FAILURE"; expected RECORDING_ENDED"#);
     let mut no_json = recording(&usual());
     no_json.ended = "{".into();
-    insta::assert_snapshot!(why(&no_json, &keep("highest")), @"held: events/recording-ended.json cannot be understood: EOF while parsing an object at line 1 column 1");
+    insta::assert_snapshot!(why(&no_json, &keep("highest")), @"held: events/recording-ended.json cannot be parsed: EOF while parsing an object at line 1 column 1");
     for (what, instead) in [
         // serde alone would take a list for an object, and what is in it would not be found to be
         // removed.
@@ -301,16 +296,16 @@ fn what_cannot_be_understood_is_held() {
         assert!(odd.ended.contains(what), "{}", odd.ended);
         odd.ended = odd.ended.replace(what, instead);
         assert!(
-            why(&odd, &keep("highest")).contains("cannot be understood"),
+            why(&odd, &keep("highest")).contains("cannot be parsed"),
             "{instead}"
         );
     }
     let mut missing = recording(&usual());
     missing.playlists.remove("master.m3u8");
-    insta::assert_snapshot!(why(&missing, &keep("highest")), @"not whole: media/hls/master.m3u8 is not there, though events/recording-ended.json names it");
+    insta::assert_snapshot!(why(&missing, &keep("highest")), @"missing: media/hls/master.m3u8 does not exist, but events/recording-ended.json names it");
     let mut unknown = recording(&usual());
     unknown.ended = unknown.ended.replace("master.m3u8", "index.m3u8");
-    insta::assert_snapshot!(why(&unknown, &keep("highest")), @r#"held: events/recording-ended.json names the entry playlist "index.m3u8", which is none of ["master.m3u8", "byte-range-multivariant.m3u8", "multivariant.m3u8"]"#);
+    insta::assert_snapshot!(why(&unknown, &keep("highest")), @r#"held: events/recording-ended.json names the entry playlist "index.m3u8"; expected one of ["master.m3u8", "byte-range-multivariant.m3u8", "multivariant.m3u8"]"#);
 }
 
 #[test]
@@ -319,7 +314,7 @@ fn metadata_cannot_lead_out_of_the_recording() {
         let mut hostile = recording(&usual());
         hostile.ended = hostile.ended.replace("\"160p30\"", &format!("{path:?}"));
         assert!(
-            why(&hostile, &keep("highest")).contains("which is not one folder"),
+            why(&hostile, &keep("highest")).contains("which is not the name of one folder"),
             "{path:?}"
         );
     }
@@ -327,7 +322,7 @@ fn metadata_cannot_lead_out_of_the_recording() {
     elsewhere.ended = elsewhere
         .ended
         .replace("\"media/hls\"", "\"../other/media/hls\"");
-    assert!(why(&elsewhere, &keep("highest")).contains("puts the playlists into"));
+    assert!(why(&elsewhere, &keep("highest")).contains("places the playlists in"));
 }
 
 #[test]
@@ -353,7 +348,8 @@ fn a_playlist_cannot_lead_out_of_the_recording() {
         ] {
             hostile.playlists.insert("master.m3u8".into(), text);
             assert!(
-                why(&hostile, &keep("highest")).contains("which is no file in a folder beside it"),
+                why(&hostile, &keep("highest"))
+                    .contains("which is not a file in a folder next to the playlist"),
                 "{uri}"
             );
         }
@@ -367,7 +363,7 @@ fn a_group_that_stays_must_not_name_what_goes() {
         "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"a\",URI=\"160p30/audio.m3u8\"";
     let text = shared.playlists["master.m3u8"].replace("#EXTM3U", audio);
     shared.playlists.insert("master.m3u8".into(), text);
-    insta::assert_snapshot!(why(&shared, &keep("highest")), @r#"held: media/hls/master.m3u8 would still name "160p30/audio.m3u8", which would be deleted"#);
+    insta::assert_snapshot!(why(&shared, &keep("highest")), @r#"held: media/hls/master.m3u8 still needs "160p30/audio.m3u8", which the rule deletes"#);
 }
 
 #[test]
@@ -395,7 +391,10 @@ fn names_are_found_however_a_uri_spells_them() {
     // Both spellings exist: nobody can tell which one is meant.
     let mut ambiguous = recording(&[Rung::new("a%20b", 720, 2), Rung::new("c", 160, 1)]);
     ambiguous.folders.insert("a b".to_owned());
-    assert!(why(&ambiguous, &keep("highest")).contains("which is no file in a folder beside it"));
+    assert!(
+        why(&ambiguous, &keep("highest"))
+            .contains("which is not a file in a folder next to the playlist")
+    );
 }
 
 #[test]
@@ -422,4 +421,44 @@ fn thumbnails_go_only_if_asked() {
     delete  media/thumbnails/
     delete  media/latest_thumbnail/
     ");
+}
+
+#[test]
+fn versions_are_deleted_only_if_asked_and_only_where_there_are_some() {
+    use Versioning::{Enabled, Off, Suspended};
+    use Versions::{All, Current};
+    for (versioning, asked, versions, effect) in [
+        (Off, Current, Current, DeletionEffect::Permanent),
+        (Off, All, Current, DeletionEffect::Permanent),
+        (Enabled, Current, Current, DeletionEffect::Hidden),
+        (Enabled, All, All, DeletionEffect::Permanent),
+        (Suspended, Current, Current, DeletionEffect::PartlyHidden),
+        (Suspended, All, All, DeletionEffect::Permanent),
+    ] {
+        let mut inventory = recording(&usual());
+        inventory.versioning = versioning;
+        let policy = RetentionPolicy {
+            versions: asked,
+            ..keep("highest")
+        };
+
+        let plan = plan(&inventory, &policy).unwrap();
+
+        assert_eq!(
+            (plan.versions, plan.effect()),
+            (versions, effect),
+            "{versioning:?}, {asked:?}"
+        );
+        let verb = if versions == All { "purge" } else { "delete" };
+        assert!(plan.to_string().contains(&format!("\n{verb} ")), "{plan}");
+    }
+}
+
+/// The metadata is parsed field by field, but edited as a whole.
+#[test]
+fn metadata_that_can_be_read_but_not_edited_is_held() {
+    let mut inventory = recording(&usual());
+    inventory.ended = inventory.ended.replacen('{', r#"{"new":1e999,"#, 1);
+
+    insta::assert_snapshot!(why(&inventory, &keep("highest")), @"held: events/recording-ended.json cannot be rewritten: number out of range at line 1 column 12");
 }

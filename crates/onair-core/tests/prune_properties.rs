@@ -2,10 +2,10 @@
 
 use crate::ladder::{Rung, metadata, playlist, recording, with};
 use onair_core::playlist::MultivariantPlaylist;
-use onair_core::prune_recording::plan::{Deletion, Plan, RetentionPolicy, plan};
+use onair_core::prune_recording::HLS;
+use onair_core::prune_recording::plan::{Deletion, Plan, RetentionPolicy, Versions, plan};
 use onair_core::prune_recording::recording::Inventory;
 use onair_core::prune_recording::rule::{Comparison, Rule, Term, Terms};
-use onair_core::prune_recording::{ENDED, HLS};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use std::collections::BTreeSet;
@@ -90,6 +90,7 @@ fn policy(ladder: &[Rung]) -> impl Strategy<Value = RetentionPolicy> + use<> {
                 Rule::Delete(terms)
             },
             delete_thumbnails,
+            versions: Versions::Current,
         }
     })
 }
@@ -163,7 +164,7 @@ fn cut_short(inventory: &Inventory, plan: &Plan, written: u16, deleted: u16) -> 
     let playlists = plan
         .rewrites
         .iter()
-        .filter(|rewrite| rewrite.path.starts_with(HLS))
+        .filter(|rewrite| rewrite.is_playlist())
         .count();
     let all = |count: usize| (1_u16 << count) - 1;
     // Bits above those of the texts: the metadata is the last of them.
@@ -191,7 +192,7 @@ fn any_subset(inventory: &Inventory, plan: &Plan, written: u16, deleted: u16) ->
             .map(|(_, one)| one)
     }
     let gone: BTreeSet<&str> = chosen(&plan.deletions, deleted)
-        .map(|deletion| deletion.name.as_str())
+        .map(Deletion::label)
         .collect();
     with(inventory, chosen(&plan.rewrites, written), |folder| {
         gone.contains(folder)
@@ -211,7 +212,7 @@ proptest! {
         for text in end(&inventory, &plan).playlists.values() {
             // A second opinion on the rewritten text, by a parser that had no part in it.
             let named = quick_uris(text).concat();
-            for Deletion { folder, .. } in &plan.deletions {
+            for folder in plan.deletions.iter().map(Deletion::folder) {
                 let folder = folder.strip_prefix(HLS).unwrap_or("media/thumbnails");
                 prop_assert!(!named.iter().any(|uri| uri.starts_with(folder)), "{folder} named in {text}");
             }
@@ -253,7 +254,7 @@ proptest! {
         (inventory, policy) in case(), written in any::<u16>(), deleted in any::<u16>()
     ) {
         let Ok(first) = plan(&inventory, &policy) else { return Ok(()) };
-        let metadata = first.rewrites.iter().position(|rewrite| rewrite.path == ENDED);
+        let metadata = first.rewrites.iter().position(|rewrite| !rewrite.is_playlist());
         let is_remembered = metadata.is_none_or(|index| written & (1 << index) != 0);
         let part = any_subset(&inventory, &first, written, if is_remembered { deleted } else { 0 });
         if let Ok(second) = plan(&part, &policy) {
@@ -268,7 +269,7 @@ proptest! {
         if end != inventory {
             let plays = |name: &String| end.folders.contains(name)
                 && end.playlists.values().any(|text| quick_uris(text)[0].iter().any(|uri| uri.starts_with(&format!("{name}/"))));
-            prop_assert!(plan.kept.iter().any(plays) || plan.deletions.iter().all(|d| d.name == "thumbnails"));
+            prop_assert!(plan.kept.iter().any(plays) || plan.deletions.iter().all(|d| matches!(d, Deletion::Thumbnails(_))));
         }
     }
 

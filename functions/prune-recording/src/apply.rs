@@ -1,170 +1,181 @@
-//! Does what the plan says, in its order, deciding nothing.
+//! Carries out a plan. All decisions are in the plan.
 
-use crate::report::{Progress, Removal};
-use crate::{Halt, Handler};
+use crate::gather::StoredRecording;
+use crate::report::{FolderDeletion, PruneProgress};
+use crate::{Stop, stop_for_delete};
 use futures::future::{join_all, try_join, try_join_all};
-use onair_aws::s3::{Contents, DeleteError, Folder, StoredText, WriteOutcome};
-use onair_core::prune_recording::HLS;
-use onair_core::prune_recording::event::Request;
-use onair_core::prune_recording::plan::{Plan, Rewrite};
+use onair_aws::s3::{DeleteError, StoredText, WriteOutcome};
+use onair_core::prune_recording::HeldReason;
+use onair_core::prune_recording::plan::{Plan, Rewrite, Versions};
 use onair_core::prune_recording::removed::REMOVED;
 use std::collections::BTreeMap;
 use tokio::sync::SetOnce;
 use tokio::time::Instant;
 
-/// Keys of a folder that are looked at. Its playlists, of which there are two, are none to play.
+/// How many keys of a folder to list when looking for a segment. IVS writes two playlists there.
 const FIRST_KEYS: i32 = 5;
 
-impl Handler {
-    /// Looks, writes, deletes. The folders that go are listed meanwhile, but nothing is deleted
+/// The only part of this function that changes a recording.
+pub(crate) struct RecordingWriter<'a> {
+    recording: &'a StoredRecording<'a>,
+    progress: &'a PruneProgress,
+}
+
+impl<'a> RecordingWriter<'a> {
+    pub(crate) fn new(recording: &'a StoredRecording<'a>, progress: &'a PruneProgress) -> Self {
+        Self {
+            recording,
+            progress,
+        }
+    }
+
+    /// Checks, writes, deletes. The folders are listed at the same time, but nothing is deleted
     /// before everything is written.
     pub(crate) async fn apply(
         &self,
-        request: &Request,
         plan: &Plan,
         stored: BTreeMap<String, StoredText>,
-        removals: &[Removal],
-        stop: Instant,
-        progress: &Progress,
-    ) -> Result<(), Halt> {
+        deletions: &[FolderDeletion],
+    ) -> Result<(), Stop> {
         let written = SetOnce::new();
         let write = async {
-            self.look(request, plan).await?;
-            self.rewrite(plan, stored, stop, progress).await?;
-            // It is set once, so it cannot have been set before.
+            self.recording.check(plan).await?;
+            self.rewrite(plan, &stored).await?;
+            // Setting fails only the second time, and this is the first.
             let _ = written.set(());
             Ok(())
         };
         let delete = async {
-            let emptied = removals.iter().map(async |removal| {
-                self.s3
-                    .empty(&folder(request, removal), &written, stop, &removal.stats)
-                    .await
-            });
-            first_failure(join_all(emptied).await)
+            let deleted = deletions
+                .iter()
+                .map(|deletion| self.delete_folder(plan.versions, deletion, &written));
+            first_failure(join_all(deleted).await)
         };
         try_join(write, delete).await.map(drop)
-    }
-
-    /// Adds up what [`Handler::apply`] would delete.
-    pub(crate) async fn measure(
-        &self,
-        request: &Request,
-        plan: &Plan,
-        removals: &[Removal],
-        stop: Instant,
-    ) -> Result<(), Halt> {
-        self.look(request, plan).await?;
-        let measured = removals.iter().map(async |removal| {
-            self.s3
-                .measure(&folder(request, removal), stop, &removal.stats)
-                .await
-        });
-        first_failure(join_all(measured).await)
-    }
-
-    /// Whether that is there without which the recording would not play: the playlists that stay,
-    /// and something to play beside them.
-    async fn look(&self, request: &Request, plan: &Plan) -> Result<(), Halt> {
-        if plan.is_empty() {
-            return Ok(());
-        }
-        let playlists = plan.must_play.iter().map(async |path| {
-            match self
-                .s3
-                .exists(&request.bucket, &request.prefix.key(path))
-                .await?
-            {
-                true => Ok(()),
-                false => Err(Halt::Held(format!(
-                    "{path} is not there, though what would stay needs it"
-                ))),
-            }
-        });
-        let media = plan.must_hold_media.iter().map(async |path| {
-            let folder = Folder::new(
-                &request.bucket,
-                &request.prefix.key(path),
-                Contents::Current,
-            );
-            match self
-                .s3
-                .first_keys(&folder, FIRST_KEYS)
-                .await?
-                .iter()
-                .any(|key| !key.ends_with(".m3u8"))
-            {
-                true => Ok(()),
-                false => Err(Halt::Held(format!(
-                    "{path} would stay, and holds nothing to play"
-                ))),
-            }
-        });
-        try_join(try_join_all(playlists), try_join_all(media))
-            .await
-            .map(drop)
     }
 
     /// Writes the entry playlists, then the metadata.
     async fn rewrite(
         &self,
         plan: &Plan,
-        stored: BTreeMap<String, StoredText>,
-        stop: Instant,
-        progress: &Progress,
-    ) -> Result<(), Halt> {
-        let write = async |rewrite: &Rewrite| {
-            if Instant::now() >= stop {
-                return Err(Halt::OutOfTime);
-            }
-            let Some(stored) = stored.get(&rewrite.path) else {
-                return Err(Halt::Conflict);
-            };
-            progress.tries(rewrite);
-            let removed = rewrite.removed.clone().map(|removed| (REMOVED, removed));
-            match self
-                .s3
-                .rewrite(stored, rewrite.text.clone(), removed)
-                .await?
-            {
-                WriteOutcome::Done => progress.rewrote(&rewrite.path),
-                WriteOutcome::Conflict => return Err(Halt::Conflict),
-            }
-            Ok(())
-        };
+        stored: &BTreeMap<String, StoredText>,
+    ) -> Result<(), Stop> {
         let (playlists, metadata): (Vec<_>, Vec<_>) = plan
             .rewrites
             .iter()
-            .partition(|rewrite| rewrite.path.starts_with(HLS));
+            .partition(|rewrite| rewrite.is_playlist());
         for step in [playlists, metadata] {
-            // All of a step come to their end, so that a repeated attempt meets no write of this
-            // one.
-            join_all(step.into_iter().map(&write))
+            let writes = step
+                .into_iter()
+                .map(|rewrite| self.write(rewrite, stored.get(&rewrite.path())));
+            // Wait for every write of the step, also after a failure: the next attempt must not
+            // conflict with this one.
+            join_all(writes)
                 .await
                 .into_iter()
-                .collect::<Result<(), Halt>>()?;
+                .collect::<Result<(), Stop>>()?;
         }
         Ok(())
     }
+
+    async fn write(&self, rewrite: &Rewrite, stored: Option<&StoredText>) -> Result<(), Stop> {
+        if Instant::now() >= self.recording.stop {
+            return Err(Stop::OutOfTime);
+        }
+        let Some(stored) = stored else {
+            return Err(Stop::Conflict);
+        };
+        self.progress.begin_write(rewrite);
+        let user_metadata = match rewrite {
+            Rewrite::Playlist { .. } => None,
+            Rewrite::Metadata { removed, .. } => Some((REMOVED, removed.clone())),
+        };
+        let text = rewrite.text().to_owned();
+        match self
+            .recording
+            .s3
+            .rewrite(stored, text, user_metadata)
+            .await?
+        {
+            WriteOutcome::Done => self.progress.end_write(rewrite),
+            WriteOutcome::Conflict => return Err(Stop::Conflict),
+        }
+        Ok(())
+    }
+
+    async fn delete_folder(
+        &self,
+        versions: Versions,
+        deletion: &FolderDeletion,
+        written: &SetOnce<()>,
+    ) -> Result<(), DeleteError> {
+        let StoredRecording { s3, stop, .. } = *self.recording;
+        let folder = self.recording.folder(&deletion.folder, versions);
+        s3.delete_folder(&folder, written, stop, &deletion.stats)
+            .await
+    }
 }
 
-fn folder(request: &Request, removal: &Removal) -> Folder {
-    Folder::new(
-        &request.bucket,
-        &request.prefix.key(&removal.deletion.folder),
-        removal.contents,
-    )
+impl StoredRecording<'_> {
+    /// Counts what [`RecordingWriter::apply`] would delete.
+    pub(crate) async fn measure(
+        &self,
+        plan: &Plan,
+        deletions: &[FolderDeletion],
+    ) -> Result<(), Stop> {
+        self.check(plan).await?;
+        let measured = deletions.iter().map(async |deletion| {
+            let folder = self.folder(&deletion.folder, plan.versions);
+            self.s3
+                .measure_folder(&folder, self.stop, &deletion.stats)
+                .await
+        });
+        first_failure(join_all(measured).await)
+    }
+
+    /// Checks that everything that the kept renditions need exists: their media playlists, and at
+    /// least one segment in each folder.
+    async fn check(&self, plan: &Plan) -> Result<(), Stop> {
+        if plan.is_empty() {
+            return Ok(());
+        }
+        let playlists = plan.must_play.iter().map(|path| self.check_exists(path));
+        let folders = plan
+            .must_hold_media
+            .iter()
+            .map(|path| self.check_has_segments(path));
+        try_join(try_join_all(playlists), try_join_all(folders))
+            .await
+            .map(drop)
+    }
+
+    async fn check_exists(&self, path: &str) -> Result<(), Stop> {
+        if self.s3.exists(self.bucket, &self.prefix.key(path)).await? {
+            return Ok(());
+        }
+        let path = path.to_owned();
+        Err(Stop::Held(HeldReason::MissingMediaPlaylist { path }))
+    }
+
+    async fn check_has_segments(&self, path: &str) -> Result<(), Stop> {
+        let folder = self.folder(path, Versions::Current);
+        let keys = self.s3.first_keys(&folder, FIRST_KEYS).await?;
+        if keys.iter().any(|key| !key.ends_with(".m3u8")) {
+            return Ok(());
+        }
+        let path = path.to_owned();
+        Err(Stop::Held(HeldReason::NoSegments { path }))
+    }
 }
 
-/// A refusal comes before a lack of time: the retry will meet it again.
-fn first_failure(ended: Vec<Result<(), DeleteError>>) -> Result<(), Halt> {
-    let (failed, out_of_time): (Vec<_>, Vec<_>) = ended
+/// Reports a failure in preference to a lack of time: a retry would meet the failure again.
+fn first_failure(results: Vec<Result<(), DeleteError>>) -> Result<(), Stop> {
+    let (failed, out_of_time): (Vec<_>, Vec<_>) = results
         .into_iter()
         .filter_map(Result::err)
-        .partition(|why| matches!(why, DeleteError::Failed(_)));
-    failed
-        .into_iter()
-        .chain(out_of_time)
-        .next()
-        .map_or(Ok(()), |why| Err(why.into()))
+        .partition(|error| matches!(error, DeleteError::Failed(_)));
+    match failed.into_iter().chain(out_of_time).next() {
+        None => Ok(()),
+        Some(error) => Err(stop_for_delete(error)),
+    }
 }

@@ -1,100 +1,115 @@
-//! Reads what the plan is made from: all at once, in one round trip.
+//! Reads what the plan needs, in one round trip.
 
-use crate::{Halt, Handler};
-use onair_aws::s3::{Contents, Folder, ReadOutcome, StoredText, Versioning};
+use crate::{Stop, stop_for_delete};
+use onair_aws::s3::{Folder, ReadOutcome, S3, StoredText};
 use onair_core::playlist::MAX_PLAYLIST_BYTES;
-use onair_core::prune_recording::event::Request;
+use onair_core::prune_recording::event::RecordingPrefix;
+use onair_core::prune_recording::plan::Versions;
 use onair_core::prune_recording::recording::Inventory;
 use onair_core::prune_recording::removed::REMOVED;
-use onair_core::prune_recording::{ENDED, ENTRY_PLAYLISTS, HLS, STARTED};
+use onair_core::prune_recording::{ENDED, ENTRY_PLAYLISTS, HLS, HeldReason, PlanError, STARTED};
 use onair_lambda::Error;
 use std::collections::BTreeMap;
 use tokio::time::Instant;
 
-/// Longest metadata file that is read, in bytes. Real ones have about 1 kB.
+/// The longest metadata file that is read, in bytes. Real files have about 1 kB.
 const MAX_METADATA_BYTES: usize = 1024 * 1024;
 
-/// What is there.
+/// One recording in S3.
+pub(crate) struct StoredRecording<'a> {
+    pub(crate) s3: &'a S3,
+    pub(crate) bucket: &'a str,
+    pub(crate) prefix: &'a RecordingPrefix,
+    /// The last instant at which a request may start.
+    pub(crate) stop: Instant,
+}
+
+/// What was read of a recording.
 pub(crate) struct Gathered {
     pub(crate) inventory: Inventory,
-    /// What can be rewritten, by its path in the recording.
+    /// The files that can be rewritten, by their path in the recording.
     pub(crate) stored: BTreeMap<String, StoredText>,
-    /// What deleting means in this bucket.
-    pub(crate) versioning: Versioning,
 }
 
-/// Something of the recording is not there. Events can overtake what they tell of, and nobody
-/// promises that the metadata is there before the event, so this is an error, which Lambda tries
-/// again.
-pub(crate) fn not_whole(request: &Request, why: &str) -> Halt {
-    Halt::Failed(Error::BadEvent(format!(
-        "s3://{}/{} is not a whole recording: {why}. If it has only just ended, a retry will find it; if not, see what \
-         sent this event",
-        request.bucket, request.prefix
-    )))
-}
-
-impl Handler {
-    pub(crate) async fn gather(&self, request: &Request, stop: Instant) -> Result<Gathered, Halt> {
-        let Request { bucket, prefix, .. } = request;
-        let text = async |path: &str, max_bytes| match self
-            .s3
-            .read(bucket, &prefix.key(path), max_bytes)
-            .await?
-        {
-            ReadOutcome::Absent => Ok(None),
-            ReadOutcome::Text(text) => Ok(Some(*text)),
-            ReadOutcome::Unreadable(why) => {
-                Err(Halt::Held(format!("{path} cannot be read: {why}")))
-            }
-        };
-        // Where versions go, so do renditions of which only hidden versions are left.
-        let contents = if self.settings.purge_versions {
-            Contents::Versions
-        } else {
-            Contents::Current
-        };
-        let hls = Folder::new(bucket, &prefix.key(HLS), contents);
+impl StoredRecording<'_> {
+    /// Reads the recording. With [`Versions::All`], it also finds renditions that have only hidden
+    /// versions left.
+    pub(crate) async fn gather(&self, versions: Versions) -> Result<Gathered, Stop> {
+        let hls = self.folder(HLS, versions);
         let playlist_paths = ENTRY_PLAYLISTS.map(|name| format!("{HLS}{name}"));
         let playlists = playlist_paths
             .iter()
-            .map(|path| text(path, MAX_PLAYLIST_BYTES));
+            .map(|path| self.read(path, MAX_PLAYLIST_BYTES));
         let (ended, started, playlists, hls, versioning) = futures::try_join!(
-            text(ENDED, MAX_METADATA_BYTES),
-            text(STARTED, MAX_METADATA_BYTES),
+            self.read(ENDED, MAX_METADATA_BYTES),
+            self.read(STARTED, MAX_METADATA_BYTES),
             futures::future::try_join_all(playlists),
-            async { Ok(self.s3.list_folder(&hls, stop).await?) },
-            async { Ok(self.s3.versioning(bucket).await?) },
+            async {
+                let listing = self.s3.list_folder(&hls, self.stop).await;
+                listing.map_err(stop_for_delete)
+            },
+            async { Ok(self.s3.versioning(self.bucket).await?) },
         )?;
         let Some(ended) = ended else {
-            return Err(not_whole(request, &format!("{ENDED} is not there")));
+            return Err(self.not_complete(&format!("{ENDED} does not exist")));
         };
+        let other_playlists = hls.files.into_iter().filter(|file| is_other_playlist(file));
         let mut inventory = Inventory {
             started: started.map(|started| started.text),
             ended: ended.text.clone(),
             playlists: BTreeMap::new(),
             folders: hls.folders,
-            other_playlists: hls
-                .files
-                .into_iter()
-                .filter(|file| is_other_playlist(file))
-                .collect(),
+            other_playlists: other_playlists.collect(),
             removed: ended.metadata(REMOVED).unwrap_or_default().to_owned(),
+            versioning,
         };
         let mut stored = BTreeMap::from([(ENDED.to_owned(), ended)]);
         for (name, playlist) in ENTRY_PLAYLISTS.iter().zip(playlists) {
             if let Some(playlist) = playlist {
-                inventory
-                    .playlists
-                    .insert((*name).to_owned(), playlist.text.clone());
+                let text = playlist.text.clone();
+                inventory.playlists.insert((*name).to_owned(), text);
                 stored.insert(format!("{HLS}{name}"), playlist);
             }
         }
-        Ok(Gathered {
-            inventory,
-            stored,
-            versioning,
-        })
+        Ok(Gathered { inventory, stored })
+    }
+
+    async fn read(&self, path: &str, max_bytes: usize) -> Result<Option<StoredText>, Stop> {
+        let key = self.prefix.key(path);
+        match self.s3.read(self.bucket, &key, max_bytes).await? {
+            ReadOutcome::Absent => Ok(None),
+            ReadOutcome::Text(text) => Ok(Some(*text)),
+            ReadOutcome::Unreadable(problem) => Err(Stop::Held(HeldReason::UnreadableFile {
+                path: path.to_owned(),
+                problem,
+            })),
+        }
+    }
+
+    pub(crate) fn folder(&self, path: &str, versions: Versions) -> Folder {
+        Folder::new(self.bucket, &self.prefix.key(path), versions)
+    }
+
+    pub(crate) fn stop_for(&self, error: PlanError) -> Stop {
+        match error {
+            PlanError::Held(reason) => Stop::Held(reason),
+            PlanError::MissingFile { .. } => self.not_complete(&error.to_string()),
+        }
+    }
+
+    /// A file of the recording is missing. An event can arrive before the files that it announces,
+    /// and IVS does not document an order. So this is an error, and Lambda retries the event.
+    fn not_complete(&self, why: &str) -> Stop {
+        Stop::Failed(Error::BadEvent(format!(
+            "{self} is not a complete recording: {why}; a retry succeeds if IVS is still writing, otherwise check \
+             what sent this event"
+        )))
+    }
+}
+
+impl std::fmt::Display for StoredRecording<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "s3://{}/{}", self.bucket, self.prefix)
     }
 }
 

@@ -1,9 +1,9 @@
-//! Deletes the renditions of an Amazon IVS recording that nobody wants to pay for, and leaves one
-//! that still plays.
+//! Deletes the renditions of an Amazon IVS recording that a rule does not keep, and keeps the
+//! recording playable.
 //!
-//! Runs when IVS says "Recording End", and again when `recording-ended.json` appears in S3, since
-//! IVS events may never come. Both only say where to look: what is done follows from what is there,
-//! so any number of events in any order ends the same.
+//! Runs at the IVS event "Recording End" and when `recording-ended.json` is written to S3, because
+//! IVS events are delivered at best effort. Both events only name the recording. The stored objects
+//! decide what to do, so any number of events in any order has the same result.
 
 mod apply;
 mod gather;
@@ -12,23 +12,26 @@ mod settings;
 
 pub use settings::Settings;
 
-use gather::Gathered;
+use apply::RecordingWriter;
+use gather::{Gathered, StoredRecording};
 use onair_aws::s3::{DeleteError, S3};
-use onair_core::prune_recording::Refusal;
+use onair_core::prune_recording::HeldReason;
 use onair_core::prune_recording::event::{Request, Trigger, decode};
 use onair_core::prune_recording::plan::plan;
-use onair_lambda::{Error, Failure, Invocation, Report};
-use report::Progress;
+use onair_lambda::{Attempts, Error, Failure, Invocation, Report};
+use report::{PruneProgress, RunMode};
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
 
-/// How often a recording is read and planned anew because somebody else wrote to it meanwhile.
-const ATTEMPTS: usize = 3;
-/// Long enough for the other writer to finish what it has begun.
-const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(200);
-/// Nothing is started in the last seconds before Lambda ends the process, so that what is under way
-/// can end and be reported.
+/// How often a recording is read and planned if another writer changes it meanwhile.
+const ATTEMPTS: Attempts = Attempts {
+    number: 3,
+    pause: Duration::from_millis(200),
+};
+/// No request starts in this time before Lambda kills the process, so that running requests can
+/// finish and be reported.
 const LAST_START: Duration = Duration::from_secs(10);
+
+type Stop = onair_lambda::Stop<HeldReason>;
 
 /// Prunes one recording per event.
 #[derive(Debug)]
@@ -38,112 +41,96 @@ pub struct Handler {
 }
 
 impl Handler {
-    /// A handler with these settings.
+    /// Creates a handler with these settings.
     pub fn new(settings: Settings, s3: S3) -> Self {
         Self { settings, s3 }
     }
 
-    /// Deals with one event.
+    /// Handles one event.
     ///
     /// # Errors
     ///
-    /// Where a retry or a person is needed; with the figures of what was done until then.
+    /// If a retry or a person is needed, with the metrics of the work done before.
     pub async fn handle(&self, invocation: Invocation) -> Result<Report, Failure> {
         let Invocation { event, deadline } = invocation;
         let request = match decode(&event).map_err(|error| Error::BadEvent(error.to_string()))? {
             Trigger::RecordingEnded(request) => request,
             Trigger::Ignored { why } => return Ok(Report::ignored(why)),
         };
-        if !self.settings.buckets.contains(&request.bucket) {
-            let why = format!(
-                "bucket {:?} is not one of RECORDING_BUCKETS",
-                request.bucket
-            );
+        let Request { bucket, prefix, .. } = &request;
+        if !self.settings.buckets.contains(bucket) {
+            let why = format!("bucket {bucket:?} is not one of RECORDING_BUCKETS");
             return Err(Error::BadEvent(why).into());
         }
-        tracing::info!(recording.bucket = request.bucket, recording.prefix = %request.prefix, "recording ended");
-        let progress = Progress::of(&request, request.dry_run || self.settings.dry_run);
-        let pruning = self.prune(&request, deadline.last_start(LAST_START), &progress);
-        let failed = |error| Failure::after(error, progress.metrics());
-        deadline
-            .run(pruning)
-            .await
+        tracing::info!(recording.bucket = bucket, recording.prefix = %prefix, "recording ended");
+
+        let mode = if request.dry_run || self.settings.dry_run {
+            RunMode::DryRun
+        } else {
+            RunMode::Prune
+        };
+        let recording = StoredRecording {
+            s3: &self.s3,
+            bucket,
+            prefix,
+            stop: deadline.last_start(LAST_START),
+        };
+        let progress = PruneProgress::new(&recording, mode);
+        let pruned = deadline.run(self.prune(&recording, &progress)).await;
+        pruned
             .unwrap_or_else(|| Err(progress.incomplete()))
-            .map_err(failed)
+            .map_err(|error| Failure::after(error, progress.metrics()))
     }
 
     async fn prune(
         &self,
-        request: &Request,
-        stop: Instant,
-        progress: &Progress,
+        recording: &StoredRecording<'_>,
+        progress: &PruneProgress,
     ) -> Result<Report, Error> {
-        for _ in 0..ATTEMPTS {
-            match self.attempt(request, stop, progress).await {
-                Ok(report) => return Ok(report),
-                Err(Halt::Conflict) => sleep(BETWEEN_ATTEMPTS).await,
-                Err(Halt::Held(why)) => return Ok(progress.held(&why)),
-                Err(Halt::OutOfTime) => return Err(progress.incomplete()),
-                Err(Halt::Failed(error)) => return Err(error),
+        // A dry run gets no writer.
+        let writer = match progress.mode() {
+            RunMode::DryRun => None,
+            RunMode::Prune => Some(RecordingWriter::new(recording, progress)),
+        };
+        let attempt = async || {
+            let report = self.attempt(recording, writer.as_ref(), progress).await?;
+            Ok(Some(report))
+        };
+        match ATTEMPTS.run(attempt).await {
+            Ok(report) => Ok(report),
+            Err(Stop::Held(reason)) => Ok(progress.held(reason)),
+            Err(Stop::Conflict) => {
+                let attempts = ATTEMPTS.number;
+                Ok(progress.held(HeldReason::ConcurrentWrites { attempts }))
             }
+            Err(Stop::OutOfTime) => Err(progress.incomplete()),
+            Err(Stop::Failed(error)) => Err(error),
         }
-        let why = format!(
-            "something else wrote to the recording {ATTEMPTS} times while it was being read"
-        );
-        Ok(progress.held(&why))
     }
 
     async fn attempt(
         &self,
-        request: &Request,
-        stop: Instant,
-        progress: &Progress,
-    ) -> Result<Report, Halt> {
-        let Gathered {
-            inventory,
-            stored,
-            versioning,
-        } = self.gather(request, stop).await?;
-        progress.look_back(&stored);
-        let plan = plan(&inventory, &self.settings.policy).map_err(|refusal| match refusal {
-            Refusal::Held(why) => Halt::Held(why),
-            Refusal::NotWhole(why) => gather::not_whole(request, &why),
-        })?;
-        tracing::debug!(recording.prefix = %request.prefix, "{plan}");
-        let removals = progress.begin(&plan, versioning, self.settings.purge_versions);
-        if progress.dry_run {
-            self.measure(request, &plan, &removals, stop).await?;
-        } else {
-            self.apply(request, &plan, stored, &removals, stop, progress)
-                .await?;
+        recording: &StoredRecording<'_>,
+        writer: Option<&RecordingWriter<'_>>,
+        progress: &PruneProgress,
+    ) -> Result<Report, Stop> {
+        let policy = &self.settings.policy;
+        let Gathered { inventory, stored } = recording.gather(policy.versions).await?;
+        progress.confirm_writes(&stored);
+        let plan = plan(&inventory, policy).map_err(|error| recording.stop_for(error))?;
+        tracing::debug!(recording.prefix = %recording.prefix, "{plan}");
+        let deletions = progress.begin(&plan);
+        match writer {
+            Some(writer) => writer.apply(&plan, stored, &deletions).await?,
+            None => recording.measure(&plan, &deletions).await?,
         }
         Ok(progress.report(&plan))
     }
 }
 
-/// What ends an attempt early.
-enum Halt {
-    /// A safety rule said no.
-    Held(String),
-    /// Somebody else wrote meanwhile: the plan is made of what is no longer so.
-    Conflict,
-    /// It is too late to start anything.
-    OutOfTime,
-    /// A retry or a person is needed.
-    Failed(Error),
-}
-
-impl From<onair_aws::Error> for Halt {
-    fn from(error: onair_aws::Error) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-impl From<DeleteError> for Halt {
-    fn from(error: DeleteError) -> Self {
-        match error {
-            DeleteError::OutOfTime => Self::OutOfTime,
-            DeleteError::Failed(error) => error.into(),
-        }
+fn stop_for_delete(error: DeleteError) -> Stop {
+    match error {
+        DeleteError::OutOfTime => Stop::OutOfTime,
+        DeleteError::Failed(error) => error.into(),
     }
 }

@@ -1,53 +1,72 @@
-//! What has been done so far, and what is said of it: figures that are right also when a run ends
-//! early.
+//! Counts what a run has done, and reports it. The figures are right also when a run ends early.
 
-use onair_aws::s3::{Contents, DeleteStats, StoredText, Versioning};
+use crate::gather::StoredRecording;
+use onair_aws::s3::{DeleteStats, StoredText};
+use onair_core::held;
 use onair_core::metrics::Metric;
-use onair_core::prune_recording::HLS;
-use onair_core::prune_recording::event::Request;
-use onair_core::prune_recording::plan::{Deletion, Plan, Rewrite};
+use onair_core::prune_recording::HeldReason;
+use onair_core::prune_recording::plan::{Deletion, DeletionEffect, Plan, Rewrite};
+use onair_core::prune_recording::recording::Versioning;
 use onair_lambda::{Error, Report};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::AddAssign;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A folder that goes, and how far that has come.
-pub(crate) struct Removal {
-    pub(crate) deletion: Deletion,
-    pub(crate) contents: Contents,
+/// Whether a run changes the recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RunMode {
+    /// Nothing is changed. The figures are those of the run that would follow.
+    DryRun,
+    /// The plan is carried out.
+    Prune,
+}
+
+/// A folder to delete, with the number of objects deleted (or, in a dry run, counted) so far.
+pub(crate) struct FolderDeletion {
+    pub(crate) folder: String,
     pub(crate) stats: DeleteStats,
+    label: String,
 }
 
-/// How far a run has come.
-pub(crate) struct Progress {
+impl FolderDeletion {
+    fn new(deletion: &Deletion) -> Self {
+        Self {
+            folder: deletion.folder(),
+            stats: DeleteStats::default(),
+            label: deletion.label().to_owned(),
+        }
+    }
+}
+
+/// What a run has done so far.
+pub(crate) struct PruneProgress {
     recording: String,
-    /// Nothing is changed: what is counted would be.
-    pub(crate) dry_run: bool,
-    state: Mutex<State>,
+    mode: RunMode,
+    state: Mutex<ProgressState>,
 }
 
-struct State {
-    /// What was written, and what was tried: the answer to a write can be lost.
-    rewritten: BTreeSet<String>,
-    tried: BTreeMap<String, String>,
-    removals: Arc<Vec<Removal>>,
-    versioning: Versioning,
-    purge: bool,
+struct ProgressState {
+    /// Writes that S3 confirmed, by path.
+    written: BTreeMap<String, Rewrite>,
+    /// Writes of this attempt, by path. The answer to a write can be lost.
+    begun: BTreeMap<String, Rewrite>,
+    deletions: Arc<Vec<FolderDeletion>>,
+    effect: DeletionEffect,
 }
 
 #[derive(Serialize, Default, Clone, Copy)]
-struct Amount {
+struct DeletedAmount {
     objects: u64,
     bytes: u64,
 }
 
 #[derive(Serialize)]
-struct Figures<'a> {
+struct PruneAnswer<'a> {
     outcome: &'a str,
     recording: &'a str,
     kept: &'a [String],
-    deleted: BTreeMap<&'a str, Amount>,
+    deleted: BTreeMap<&'a str, DeletedAmount>,
     objects_deleted: u64,
     bytes_deleted: u64,
     playlists_rewritten: usize,
@@ -56,189 +75,176 @@ struct Figures<'a> {
     note: Option<&'static str>,
 }
 
-const HIDDEN: &str = "the bucket keeps versions: objects are hidden by delete markers and no bytes are freed; set \
-                      VERSIONS=purge, or give the bucket a lifecycle rule for noncurrent versions";
-const PARTLY_HIDDEN: &str = "the bucket's versioning is suspended: objects written since are gone for ever, those written \
-                             before are only hidden and free no bytes; the figures count both";
+/// A reason for `held` that an attempt met after it had written something.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason} (rewritten before that: {})", .written.join(", "))]
+struct HeldAfterWrites {
+    reason: HeldReason,
+    written: Vec<String>,
+}
 
-impl Progress {
-    pub(crate) fn of(request: &Request, dry_run: bool) -> Self {
-        let state = State {
-            rewritten: BTreeSet::new(),
-            tried: BTreeMap::new(),
-            removals: Arc::default(),
-            versioning: Versioning::Off,
-            purge: false,
+impl held::HeldReason for HeldAfterWrites {
+    fn code(&self) -> &'static str {
+        self.reason.code()
+    }
+}
+
+impl PruneProgress {
+    pub(crate) fn new(recording: &StoredRecording<'_>, mode: RunMode) -> Self {
+        let state = ProgressState {
+            written: BTreeMap::new(),
+            begun: BTreeMap::new(),
+            deletions: Arc::default(),
+            effect: DeletionEffect::Permanent,
         };
-        let recording = format!("s3://{}/{}", request.bucket, request.prefix);
         Self {
-            recording,
-            dry_run,
+            recording: recording.to_string(),
+            mode,
             state: Mutex::new(state),
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn mode(&self) -> RunMode {
+        self.mode
+    }
+
+    fn state(&self) -> MutexGuard<'_, ProgressState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn tries(&self, rewrite: &Rewrite) {
-        self.state()
-            .tried
-            .insert(rewrite.path.clone(), rewrite.text.clone());
-    }
-
-    pub(crate) fn rewrote(&self, path: &str) {
-        self.state().rewritten.insert(path.to_owned());
-    }
-
-    /// A write whose answer was lost looks like a conflict, until the text is read again.
-    pub(crate) fn look_back(&self, stored: &BTreeMap<String, StoredText>) {
+    pub(crate) fn begin_write(&self, rewrite: &Rewrite) {
         let mut state = self.state();
-        let tried = std::mem::take(&mut state.tried);
-        let written = tried
-            .into_iter()
-            .filter(|(path, text)| stored.get(path).is_some_and(|is| is.text == *text));
-        state.rewritten.extend(written.map(|(path, _)| path));
+        state.begun.insert(rewrite.path(), rewrite.clone());
     }
 
-    /// What an attempt is to remove. An attempt before it has deleted nothing, else there would be
-    /// no other.
-    pub(crate) fn begin(
-        &self,
-        plan: &Plan,
-        versioning: Versioning,
-        purge: bool,
-    ) -> Arc<Vec<Removal>> {
-        let all_versions = purge && versioning != Versioning::Off;
-        let contents = if all_versions {
-            Contents::Versions
-        } else {
-            Contents::Current
-        };
-        let removal = |deletion: &Deletion| Removal {
-            deletion: deletion.clone(),
-            contents,
-            stats: DeleteStats::default(),
-        };
+    pub(crate) fn end_write(&self, rewrite: &Rewrite) {
         let mut state = self.state();
-        (state.versioning, state.purge) = (versioning, purge);
-        state.removals = Arc::new(plan.deletions.iter().map(removal).collect());
-        Arc::clone(&state.removals)
+        state.written.insert(rewrite.path(), rewrite.clone());
     }
 
-    /// The figures so far, for CloudWatch.
-    pub(crate) fn metrics(&self) -> Vec<Metric> {
-        if self.dry_run {
-            Vec::new()
-        } else {
-            self.state().metrics().into()
+    /// Counts writes of the previous attempt whose answer was lost. Such a write looks like a
+    /// conflict until the text is read again.
+    pub(crate) fn confirm_writes(&self, stored: &BTreeMap<String, StoredText>) {
+        let mut state = self.state();
+        for (path, rewrite) in std::mem::take(&mut state.begun) {
+            let is_stored = |stored: &StoredText| stored.text == rewrite.text();
+            if stored.get(&path).is_some_and(is_stored) {
+                state.written.insert(path, rewrite);
+            }
         }
     }
 
-    /// The error for a run that has no time left.
+    /// Begins an attempt at this plan. Earlier attempts deleted nothing: after a deletion there is
+    /// no further attempt.
+    pub(crate) fn begin(&self, plan: &Plan) -> Arc<Vec<FolderDeletion>> {
+        let mut state = self.state();
+        state.effect = plan.effect();
+        state.deletions = Arc::new(plan.deletions.iter().map(FolderDeletion::new).collect());
+        Arc::clone(&state.deletions)
+    }
+
+    /// The metrics so far.
+    pub(crate) fn metrics(&self) -> Vec<Metric> {
+        match self.mode {
+            RunMode::DryRun => Vec::new(),
+            RunMode::Prune => self.state().metrics().into(),
+        }
+    }
+
+    /// The error of a run that has no time left.
     pub(crate) fn incomplete(&self) -> Error {
         let state = self.state();
-        let Amount { objects, bytes } = state.total();
-        let (recording, rewritten) = (&self.recording, state.rewritten.len());
-        let so_far = if self.dry_run {
-            "a dry run, nothing was changed".to_owned()
+        let DeletedAmount { objects, bytes } = state.total();
+        let so_far = match self.mode {
+            RunMode::DryRun => "dry run, nothing was changed".to_owned(),
+            RunMode::Prune => format!(
+                "{} files rewritten, {objects} objects ({bytes} bytes) deleted so far; a retry continues from there",
+                state.written.len()
+            ),
+        };
+        let recording = &self.recording;
+        Error::Incomplete(format!(
+            "{recording} is not finished, because the function's timeout is near: {so_far}"
+        ))
+    }
+
+    /// The answer of a run that a safety rule stopped.
+    pub(crate) fn held(&self, reason: HeldReason) -> Report {
+        let written: Vec<String> = self.state().written.keys().cloned().collect();
+        if written.is_empty() {
+            Report::held("recording", &self.recording, &reason)
         } else {
-            format!(
-                "{rewritten} files rewritten, {objects} objects ({bytes} bytes) deleted so far; a retry goes on from there"
-            )
-        };
-        Error::Incomplete(format!("the time for {recording} is nearly up: {so_far}"))
+            let reason = HeldAfterWrites { reason, written };
+            Report::held("recording", &self.recording, &reason)
+        }
     }
 
-    /// The answer of a run that a safety rule ended.
-    pub(crate) fn held(&self, why: &str) -> Report {
-        let rewritten: Vec<String> = self.state().rewritten.iter().cloned().collect();
-        let before = match rewritten.is_empty() {
-            true => String::new(),
-            false => format!(" (rewritten before that: {})", rewritten.join(", ")),
-        };
-        Report::held_why("recording", &self.recording, format!("{why}{before}"))
-    }
-
-    /// The answer of a run that came to its end.
+    /// The answer of a run that carried out, or measured, the whole plan.
     pub(crate) fn report(&self, plan: &Plan) -> Report {
         let state = self.state();
-        let mut deleted: BTreeMap<&str, Amount> = BTreeMap::new();
-        for (name, amount) in state.removed().filter(|(_, amount)| amount.objects > 0) {
-            *deleted.entry(name).or_default() += amount;
-        }
-        let planned = || {
-            plan.rewrites
-                .iter()
-                .map(|rewrite| rewrite.path.clone())
-                .collect()
+        let deleted = state.deleted();
+        let (files, playlists) = match self.mode {
+            RunMode::DryRun => count_files(&plan.rewrites),
+            RunMode::Prune => count_files(state.written.values()),
         };
-        let rewritten: BTreeSet<String> = if self.dry_run {
-            planned()
-        } else {
-            state.rewritten.clone()
-        };
-        let changes = !rewritten.is_empty() || !deleted.is_empty();
-        let outcome = match (changes, self.dry_run) {
-            (false, _) => "unchanged",
-            (true, true) => "planned",
-            (true, false) => "pruned",
+        let outcome = match self.mode {
+            _ if files == 0 && deleted.is_empty() => "unchanged",
+            RunMode::DryRun => "planned",
+            RunMode::Prune => "pruned",
         };
         let total = state.total();
-        let note = match state.versioning {
-            Versioning::Enabled if !state.purge => Some(HIDDEN),
-            Versioning::Suspended if !state.purge => Some(PARTLY_HIDDEN),
-            _ => None,
-        };
-        let figures = Figures {
+        let answer = PruneAnswer {
             outcome,
             recording: &self.recording,
             kept: &plan.kept,
             objects_deleted: total.objects,
             bytes_deleted: total.bytes,
-            playlists_rewritten: rewritten
-                .iter()
-                .filter(|path| path.starts_with(HLS))
-                .count(),
-            versioned: state.versioning != Versioning::Off,
-            note: note.filter(|_| !deleted.is_empty()),
+            playlists_rewritten: playlists,
+            versioned: plan.versioning != Versioning::Off,
+            note: plan.effect().note().filter(|_| !deleted.is_empty()),
             deleted,
         };
-        let pruned = outcome == "pruned";
-        let metrics = pruned.then(|| {
-            state
-                .metrics()
-                .into_iter()
-                .chain([Metric::count("RecordingsPruned", 1)])
-        });
-        Report::of(&figures, metrics.into_iter().flatten().collect())
+        let metrics = if outcome == "pruned" {
+            [
+                &state.metrics()[..],
+                &[Metric::count("RecordingsPruned", 1)],
+            ]
+            .concat()
+        } else {
+            Vec::new()
+        };
+        Report::of(&answer, metrics)
     }
 }
 
-impl State {
-    fn removed(&self) -> impl Iterator<Item = (&str, Amount)> {
-        let hides = self.versioning == Versioning::Enabled && !self.purge;
-        self.removals.iter().map(move |removal| {
-            let bytes = if hides { 0 } else { removal.stats.bytes() };
-            (
-                removal.deletion.name.as_str(),
-                Amount {
-                    objects: removal.stats.objects(),
-                    bytes,
-                },
-            )
+impl ProgressState {
+    fn amounts(&self) -> impl Iterator<Item = (&str, DeletedAmount)> {
+        self.deletions.iter().map(|deletion| {
+            let amount = DeletedAmount {
+                objects: deletion.stats.objects(),
+                bytes: self.effect.freed(deletion.stats.bytes()),
+            };
+            (deletion.label.as_str(), amount)
         })
     }
 
-    fn total(&self) -> Amount {
-        let mut total = Amount::default();
-        self.removed().for_each(|(_, amount)| total += amount);
+    /// The deleted amounts by rendition, without those of which nothing was deleted.
+    fn deleted(&self) -> BTreeMap<&str, DeletedAmount> {
+        let mut deleted: BTreeMap<&str, DeletedAmount> = BTreeMap::new();
+        for (label, amount) in self.amounts().filter(|(_, amount)| amount.objects > 0) {
+            *deleted.entry(label).or_default() += amount;
+        }
+        deleted
+    }
+
+    fn total(&self) -> DeletedAmount {
+        let mut total = DeletedAmount::default();
+        self.amounts().for_each(|(_, amount)| total += amount);
         total
     }
 
     fn metrics(&self) -> [Metric; 2] {
-        let Amount { objects, bytes } = self.total();
+        let DeletedAmount { objects, bytes } = self.total();
         [
             Metric::count("ObjectsDeleted", objects),
             Metric::bytes("BytesDeleted", bytes),
@@ -246,7 +252,16 @@ impl State {
     }
 }
 
-impl AddAssign for Amount {
+/// The number of files, and how many of them are entry playlists.
+fn count_files<'a>(rewrites: impl IntoIterator<Item = &'a Rewrite>) -> (usize, usize) {
+    rewrites
+        .into_iter()
+        .fold((0, 0), |(files, playlists), rewrite| {
+            (files + 1, playlists + usize::from(rewrite.is_playlist()))
+        })
+}
+
+impl AddAssign for DeletedAmount {
     fn add_assign(&mut self, more: Self) {
         self.objects += more.objects;
         self.bytes += more.bytes;

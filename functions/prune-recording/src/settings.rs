@@ -1,4 +1,4 @@
-use onair_core::prune_recording::plan::RetentionPolicy;
+use onair_core::prune_recording::plan::{RetentionPolicy, Versions};
 use onair_core::prune_recording::rule::{Rule, RuleError, Terms};
 use onair_lambda::{Accepts, Environment, Error};
 use std::collections::BTreeSet;
@@ -8,10 +8,8 @@ use std::collections::BTreeSet;
 pub struct Settings {
     /// `RECORDING_BUCKETS`: the buckets whose recordings may be changed.
     pub buckets: BTreeSet<String>,
-    /// `KEEP_RENDITIONS` or `DELETE_RENDITIONS`, and `THUMBNAILS`.
+    /// `KEEP_RENDITIONS` or `DELETE_RENDITIONS`, `THUMBNAILS` and `VERSIONS`.
     pub policy: RetentionPolicy,
-    /// `VERSIONS=purge`: in a versioned bucket, delete all versions instead of hiding the newest.
-    pub purge_versions: bool,
     /// `DRY_RUN=true`: plan only, for every event.
     pub dry_run: bool,
 }
@@ -29,14 +27,15 @@ impl Settings {
     pub fn read(env: &Environment) -> Result<Self, Error> {
         let buckets = env.required("RECORDING_BUCKETS", BUCKETS)?;
         let buckets = buckets.split(',').map(|bucket| bucket.trim().to_owned());
-        let keep_or = |other| [("keep", false), (other, true)];
+        let thumbnails = [("keep", false), ("delete", true)];
+        let versions = [("keep", Versions::Current), ("purge", Versions::All)];
         Ok(Self {
             buckets: buckets.collect(),
             policy: RetentionPolicy {
                 rule: rule(env)?,
-                delete_thumbnails: env.choice("THUMBNAILS", &keep_or("delete"))?,
+                delete_thumbnails: env.choice("THUMBNAILS", &thumbnails)?,
+                versions: env.choice("VERSIONS", &versions)?,
             },
-            purge_versions: env.choice("VERSIONS", &keep_or("purge"))?,
             dry_run: env.flag("DRY_RUN")?,
         })
     }

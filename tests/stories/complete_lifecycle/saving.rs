@@ -124,7 +124,7 @@ async fn an_instance_whose_logs_s3_does_not_have_is_kept() {
     );
     assert_kept(
         &ends(tampered("manifest-", Some(&[0xff; 20]))).await,
-        "cannot be read: it is not UTF-8",
+        "cannot be read: the object is not UTF-8",
     );
     assert_kept(
         &ends(tampered("error.log-1.gz", None)).await,

@@ -1,6 +1,6 @@
 //! Stories that any S3 can tell: the stand-in, and moto under the template's own role.
 
-use super::{BYTE_RANGE, ENDED, KEEP_HIGHEST, MASTER, documents, listed};
+use super::{BYTE_RANGE, ENDED, KEEP_HIGHEST, MASTER, assert_held, documents, listed};
 use serde_json::{Value, json};
 use stand_in::Object;
 use stand_in::ivs::Rendition;
@@ -143,7 +143,9 @@ async fn a_prefix_that_is_not_a_whole_recording_is_an_error_and_nothing_is_touch
         let (kind, message) = error(function.invoke(event).await);
         assert_eq!(kind, "BadEvent");
         assert!(
-            message.contains("is not a whole recording: events/recording-ended.json is not there"),
+            message.contains(
+                "is not a complete recording: events/recording-ended.json does not exist"
+            ),
             "{message}"
         );
     }
@@ -161,7 +163,7 @@ async fn a_prefix_that_is_not_a_whole_recording_is_an_error_and_nothing_is_touch
     let (kind, message) = error(function.invoke(recording_end(BUCKET, &early)).await);
     assert_eq!(kind, "BadEvent");
     assert!(
-        message.contains("media/hls/master.m3u8 is not there"),
+        message.contains("media/hls/master.m3u8 does not exist"),
         "{message}"
     );
     assert_eq!(
@@ -427,33 +429,33 @@ async fn thousands_of_objects_of_any_name_go() {
 
 /// Promise P13.
 #[tokio::test]
-async fn what_would_leave_nothing_or_cannot_be_understood_is_held() {
+async fn what_would_leave_nothing_or_cannot_be_parsed_is_held() {
     let cloud = Cloud::any().await;
     let recording = recording("held");
     cloud.put_recording(BUCKET, &recording).await;
     let key = |path: &str| format!("{}/{path}", recording.prefix);
-    let held = async |settings: &[(&str, &str)], expected: &str| {
+    let held = async |settings: &[(&str, &str)], code: &str, why: &str| {
         let before = cloud.sizes(BUCKET, &recording.prefix).await;
         let report = response(prune(&cloud, settings, recording_end(BUCKET, &recording)).await);
-        assert_eq!(report["outcome"], "held", "{report}");
-        assert!(
-            report["why"].as_str().unwrap().contains(expected),
-            "{report}"
-        );
+        assert_held(&report, code, why);
         assert_eq!(cloud.sizes(BUCKET, &recording.prefix).await, before);
     };
+
     held(
         &[("KEEP_RENDITIONS", "1080p60")],
+        "nothing_matches",
         "KEEP_RENDITIONS matches none of the renditions 160p30,",
     )
     .await;
     held(
         &[("DELETE_RENDITIONS", "<=720p")],
-        "would leave nothing that plays",
+        "nothing_playable",
+        "the rule leaves no playable rendition",
     )
     .await;
+
     let master = cloud.get(BUCKET, &recording, MASTER).await.text;
-    for (junk, expected) in [
+    for (junk, why) in [
         ("", "does not start with #EXTM3U"),
         (
             "#EXTM3U\n#EXTINF:10,\n0.ts\n",
@@ -461,29 +463,23 @@ async fn what_would_leave_nothing_or_cannot_be_understood_is_held() {
         ),
         (
             "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n#EXT-X-STREAM-INF:BANDWIDTH=2\n720p30/playlist.m3u8\n",
-            "stands between",
+            "the tag is between",
         ),
     ] {
         cloud.put(BUCKET, &key(MASTER), junk).await;
-        held(&KEEP_HIGHEST, expected).await;
+        held(&KEEP_HIGHEST, "invalid_playlist", why).await;
     }
-    cloud
-        .put(
-            BUCKET,
-            &key(MASTER),
-            &master.replace("720p30/playlist", "720p30/absent"),
-        )
-        .await;
-    held(&KEEP_HIGHEST, "media/hls/720p30/absent.m3u8 is not there").await;
+
+    let absent = master.replace("720p30/playlist", "720p30/absent");
+    cloud.put(BUCKET, &key(MASTER), &absent).await;
+    let why = "media/hls/720p30/absent.m3u8 does not exist";
+    held(&KEEP_HIGHEST, "missing_media_playlist", why).await;
+
     cloud.put(BUCKET, &key(MASTER), &master).await;
-    cloud
-        .put(BUCKET, &key("media/hls/clip.m3u8"), &master)
-        .await;
-    held(
-        &KEEP_HIGHEST,
-        "media/hls/clip.m3u8 lies beside the entry playlists",
-    )
-    .await;
+    let clip = key("media/hls/clip.m3u8");
+    cloud.put(BUCKET, &clip, &master).await;
+    let why = "media/hls/clip.m3u8 is next to the entry playlists";
+    held(&KEEP_HIGHEST, "other_playlist", why).await;
 }
 
 /// Promise P13.
@@ -491,23 +487,24 @@ async fn what_would_leave_nothing_or_cannot_be_understood_is_held() {
 async fn what_would_not_play_afterwards_is_held() {
     let cloud = Cloud::any().await;
     let recording = recording("nothing-to-play");
-    let empty = |key: &str| key.contains("/720p30/") && key.ends_with(".ts");
-    for (key, object) in recording
-        .objects()
-        .into_iter()
-        .filter(|(key, _)| !empty(key))
-    {
-        cloud.put_object(BUCKET, key, object).await;
+    let is_kept_segment = |key: &str| key.contains("/720p30/") && key.ends_with(".ts");
+    for (key, object) in recording.objects() {
+        if !is_kept_segment(&key) {
+            cloud.put_object(BUCKET, key, object).await;
+        }
     }
     let before = cloud.sizes(BUCKET, &recording.prefix).await;
+
     let report = response(prune(&cloud, &KEEP_HIGHEST, recording_end(BUCKET, &recording)).await);
+
     assert_eq!(
-        report["recording"],
-        json!(format!("s3://{BUCKET}/{}", recording.prefix))
-    );
-    assert_eq!(
-        report["why"],
-        "media/hls/720p30/ would stay, and holds nothing to play"
+        report,
+        json!({
+            "outcome": "held",
+            "recording": format!("s3://{BUCKET}/{}", recording.prefix),
+            "code": "no_segments",
+            "why": "media/hls/720p30/ has no media segments, but its rendition is kept",
+        })
     );
     assert_eq!(cloud.sizes(BUCKET, &recording.prefix).await, before);
 }
@@ -518,21 +515,14 @@ async fn metadata_that_is_cut_short_is_held() {
     let cloud = Cloud::any().await;
     let recording = recording("cut-short");
     cloud.put_recording(BUCKET, &recording).await;
-    let key = |path: &str| format!("{}/{path}", recording.prefix);
-    let held = async |settings: &[(&str, &str)], expected: &str| {
-        let report = response(prune(&cloud, settings, recording_end(BUCKET, &recording)).await);
-        assert!(
-            report["why"].as_str().unwrap().contains(expected),
-            "{report}"
-        );
-        assert_eq!(cloud.renditions(BUCKET, &recording).await.len(), 4);
-    };
-    cloud.put(BUCKET, &key(ENDED), "{\"version\":").await;
-    held(
-        &KEEP_HIGHEST,
-        "events/recording-ended.json cannot be understood: EOF",
-    )
-    .await;
+    let ended = format!("{}/{ENDED}", recording.prefix);
+    cloud.put(BUCKET, &ended, "{\"version\":").await;
+
+    let report = response(prune(&cloud, &KEEP_HIGHEST, recording_end(BUCKET, &recording)).await);
+
+    let why = "events/recording-ended.json cannot be parsed: EOF";
+    assert_held(&report, "invalid_metadata", why);
+    assert_eq!(cloud.renditions(BUCKET, &recording).await.len(), 4);
 }
 
 /// Promise P16.

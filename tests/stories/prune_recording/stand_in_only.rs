@@ -220,7 +220,7 @@ async fn a_playlist_that_changes_again_and_again_is_left_alone() {
         report["why"]
             .as_str()
             .unwrap()
-            .contains("something else wrote to the recording 3 times"),
+            .contains("another writer changed the recording during each of 3 attempts"),
         "{report}"
     );
     assert_eq!(segments(&cloud), before);
@@ -245,7 +245,7 @@ async fn a_text_that_s3_gives_no_etag_for_is_held() {
         assert_eq!(report["outcome"], "held", "{path}: {report}");
         assert_eq!(
             report["why"],
-            format!("{path} cannot be read: S3 gave no ETag for it")
+            format!("{path} cannot be read: S3 returned no ETag for the object")
         );
         assert!(cloud.s3().snapshot(BUCKET) == before, "{path}");
     }
@@ -505,7 +505,10 @@ async fn where_versioning_is_suspended_the_report_says_that_some_are_gone_for_ev
         (&json!(16), &json!(true))
     );
     assert!(
-        report["note"].as_str().unwrap().contains("gone for ever"),
+        report["note"]
+            .as_str()
+            .unwrap()
+            .contains("deleted permanently"),
         "{report}"
     );
     let left = cloud.s3().versions(VERSIONED, &since);

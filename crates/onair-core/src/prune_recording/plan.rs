@@ -1,261 +1,407 @@
-//! What should be done: a value that can be printed, compared and be empty.
+//! Decides what to do with a recording. The plan is a value that can be printed, compared and
+//! empty.
 
 use super::metadata;
-use super::recording::{Inventory, Recording, Rendition};
+use super::recording::{Inventory, Recording, Rendition, Versioning};
 use super::removed::{self, Removed};
 use super::rule::{Rule, Term, Terms};
-use super::{ENDED, HLS, Refusal, THUMBNAILS, held};
+use super::{ENDED, HLS, HeldReason, PlanError, THUMBNAILS, held};
 use crate::playlist::MultivariantPlaylist;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-/// What the user wants of every recording.
+/// What to keep of every recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetentionPolicy {
-    /// Which renditions stay.
+    /// Which renditions to keep.
     pub rule: Rule,
-    /// Thumbnails go, too.
+    /// Whether to delete thumbnails.
     pub delete_thumbnails: bool,
+    /// Which versions to delete in a bucket with versioning.
+    pub versions: Versions,
 }
 
-/// What to do to one recording, in this order: see that [`Plan::must_play`] is there, write the
-/// playlists of [`Plan::rewrites`], then the metadata, delete [`Plan::deletions`] in any order.
-/// Wherever that is cut short, what the entry playlists name is there, and planning again leads to
-/// the same end.
+/// Which versions of an object a listing or a deletion covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Versions {
+    /// The objects that a viewer can get. With versioning, a delete marker hides them.
+    #[default]
+    Current,
+    /// Every version of every object, and every delete marker.
+    All,
+}
+
+/// What to do with one recording, in this order:
+///
+/// 1. Check that [`Plan::must_play`] and [`Plan::must_hold_media`] exist.
+/// 2. Write the playlists of [`Plan::rewrites`], then the metadata.
+/// 3. Delete [`Plan::deletions`] in any order.
+///
+/// Wherever a run is interrupted, everything that the entry playlists name exists, and the next
+/// plan reaches the same end state.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
-    /// The renditions that stay, best first.
+    /// The kept renditions, best first.
     pub kept: Vec<String>,
-    /// The media playlists of the variants that stay, relative to the recording's prefix.
+    /// The media playlists of the kept variants, relative to the recording's prefix.
     pub must_play: BTreeSet<String>,
-    /// The folders of the renditions that stay and that viewers can get, relative to the
-    /// recording's prefix.
+    /// The folders of the kept renditions that a playlist names, relative to the recording's
+    /// prefix.
     pub must_hold_media: BTreeSet<String>,
-    /// What to write: entry playlists, then metadata.
+    /// The files to write: entry playlists, then metadata.
     pub rewrites: Vec<Rewrite>,
-    /// What to delete.
+    /// The folders to delete.
     pub deletions: Vec<Deletion>,
+    /// Which versions to delete.
+    pub versions: Versions,
+    /// Whether the bucket keeps versions.
+    pub versioning: Versioning,
 }
 
-/// A file that is to say something else.
+/// A file that gets a new text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rewrite {
-    /// Relative to the recording's prefix.
-    pub path: String,
-    /// All of the new text.
-    pub text: String,
-    /// User metadata to set beside what the object has: see [`super::removed`].
-    pub removed: Option<String>,
+pub enum Rewrite {
+    /// An entry playlist.
+    Playlist {
+        /// The file's name under [`HLS`].
+        file: String,
+        /// The whole new text.
+        text: String,
+    },
+    /// [`ENDED`]
+    Metadata {
+        /// The whole new text.
+        text: String,
+        /// The new value of the user metadata [`removed::REMOVED`]. Other user metadata stays.
+        removed: String,
+    },
 }
 
-/// A folder that is to go with all that is in it.
+impl Rewrite {
+    /// The file's path, relative to the recording's prefix.
+    pub fn path(&self) -> String {
+        match self {
+            Self::Playlist { file, .. } => format!("{HLS}{file}"),
+            Self::Metadata { .. } => ENDED.to_owned(),
+        }
+    }
+
+    /// The whole new text.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Playlist { text, .. } | Self::Metadata { text, .. } => text,
+        }
+    }
+
+    /// Whether this is an entry playlist.
+    pub fn is_playlist(&self) -> bool {
+        matches!(self, Self::Playlist { .. })
+    }
+}
+
+/// A folder to delete with everything in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Deletion {
-    /// The rendition, or `thumbnails`.
-    pub name: String,
-    /// Relative to the recording's prefix. Always ends in a slash, so a neighbour whose name starts
-    /// alike is not in it.
-    pub folder: String,
+pub enum Deletion {
+    /// A rendition: the folder of this name under [`HLS`].
+    Rendition(String),
+    /// One of the folders [`THUMBNAILS`].
+    Thumbnails(&'static str),
+}
+
+impl Deletion {
+    /// The folder, relative to the recording's prefix. The path ends in a slash. Without the slash,
+    /// a neighbour whose name starts alike would be deleted, too.
+    pub fn folder(&self) -> String {
+        match self {
+            Self::Rendition(name) => format!("{HLS}{name}/"),
+            Self::Thumbnails(folder) => (*folder).to_owned(),
+        }
+    }
+
+    /// The name under which an answer counts the objects: the rendition, or `thumbnails`.
+    pub fn label(&self) -> &str {
+        match self {
+            Self::Rendition(name) => name,
+            Self::Thumbnails(_) => "thumbnails",
+        }
+    }
+}
+
+/// What a deletion leaves in the bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeletionEffect {
+    /// Nothing: the bytes are freed.
+    Permanent,
+    /// Every object as a hidden version: no bytes are freed.
+    Hidden,
+    /// The objects that were written before versioning was suspended, as hidden versions.
+    PartlyHidden,
+}
+
+impl DeletionEffect {
+    /// How many of the deleted bytes are freed. S3 does not list which objects a delete only hides
+    /// where versioning is suspended, so all of them count as freed there.
+    pub fn freed(self, deleted_bytes: u64) -> u64 {
+        match self {
+            Self::Hidden => 0,
+            Self::Permanent | Self::PartlyHidden => deleted_bytes,
+        }
+    }
+
+    /// What a user should know about the effect.
+    pub fn note(self) -> Option<&'static str> {
+        match self {
+            Self::Permanent => None,
+            Self::Hidden => Some(
+                "the bucket keeps versions: delete markers hide the objects and no bytes are freed; set \
+                 VERSIONS=purge, or give the bucket a lifecycle rule for noncurrent versions",
+            ),
+            Self::PartlyHidden => Some(
+                "the bucket's versioning is suspended: objects written since then are deleted permanently; \
+                 older objects are hidden and free no bytes; the figures count both",
+            ),
+        }
+    }
 }
 
 impl Plan {
-    /// Whether there is nothing to do at all.
+    /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        let Self {
-            kept: _,
-            must_play: _,
-            must_hold_media: _,
-            rewrites,
-            deletions,
-        } = self;
-        rewrites.is_empty() && deletions.is_empty()
+        self.rewrites.is_empty() && self.deletions.is_empty()
+    }
+
+    /// What the deletions leave in the bucket.
+    pub fn effect(&self) -> DeletionEffect {
+        match (self.versions, self.versioning) {
+            (Versions::All, _) | (Versions::Current, Versioning::Off) => DeletionEffect::Permanent,
+            (Versions::Current, Versioning::Enabled) => DeletionEffect::Hidden,
+            (Versions::Current, Versioning::Suspended) => DeletionEffect::PartlyHidden,
+        }
     }
 }
 
 impl std::fmt::Display for Plan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            kept,
-            must_play,
-            must_hold_media,
-            rewrites,
-            deletions,
-        } = self;
-        writeln!(f, "keep    {}", kept.join(", "))?;
-        must_play
-            .iter()
-            .chain(must_hold_media)
-            .try_for_each(|path| writeln!(f, "check   {path}"))?;
-        rewrites
-            .iter()
-            .try_for_each(|rewrite| writeln!(f, "rewrite {}", rewrite.path))?;
-        deletions
-            .iter()
-            .try_for_each(|deletion| writeln!(f, "delete  {}", deletion.folder))
+        writeln!(f, "keep    {}", self.kept.join(", "))?;
+        for path in self.must_play.iter().chain(&self.must_hold_media) {
+            writeln!(f, "check   {path}")?;
+        }
+        for rewrite in &self.rewrites {
+            writeln!(f, "rewrite {}", rewrite.path())?;
+        }
+        let verb = match self.versions {
+            Versions::Current => "delete ",
+            Versions::All => "purge  ",
+        };
+        for deletion in &self.deletions {
+            writeln!(f, "{verb} {}", deletion.folder())?;
+        }
+        Ok(())
     }
 }
 
-/// Decides what to do to the recording.
+/// Decides what to do with the recording.
 ///
 /// # Errors
 ///
-/// [`Refusal`] when the recording leaves a doubt, when nothing that plays would be left, and when
-/// the same policy would not lead to the same end after an interruption at any step.
-pub fn plan(inventory: &Inventory, policy: &RetentionPolicy) -> Result<Plan, Refusal> {
+/// [`PlanError`] if the recording is ambiguous, if nothing playable would remain, or if a repeated
+/// run would reach another end state after an interruption at any step.
+pub fn plan(inventory: &Inventory, policy: &RetentionPolicy) -> Result<Plan, PlanError> {
     let plan = decide(inventory, policy)?;
     match unrepeatable_step(inventory, policy, &plan) {
         None => Ok(plan),
-        Some(step) => held(format!(
-            "the rule would not come out the same a second time ({step}): {ENDED} does not list a rendition that \
-             an entry playlist names, so that nothing would remember it if the run were cut short"
-        )),
+        Some(step) => held(HeldReason::NotRepeatable { step }),
     }
 }
 
-fn decide(inventory: &Inventory, policy: &RetentionPolicy) -> Result<Plan, Refusal> {
+fn decide(inventory: &Inventory, policy: &RetentionPolicy) -> Result<Plan, PlanError> {
     let recording = Recording::parse(inventory)?;
-    let all = &recording.renditions;
-    let names = || {
-        all.iter()
-            .filter(|r| r.exists())
-            .map(|r| r.name.as_str())
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let goes: BTreeSet<&str> = match &policy.rule {
-        Rule::Keep(terms) => {
-            let stays = named_by_keep(terms, all);
-            if !all
-                .iter()
-                .any(|rendition| rendition.exists() && stays.contains(rendition.name.as_str()))
-            {
-                return held(format!(
-                    "KEEP_RENDITIONS matches none of the renditions {}",
-                    names()
-                ));
-            }
-            all.iter()
-                .map(|rendition| rendition.name.as_str())
-                .filter(|name| !stays.contains(name))
-                .collect()
-        }
-        Rule::Delete(terms) => named_by_delete(terms, all),
-    };
-    let goes = |name: &str| goes.contains(name);
-    let dropped: Vec<&Rendition> = all.iter().filter(|r| r.exists() && goes(&r.name)).collect();
-    let mut kept: Vec<&Rendition> = all
-        .iter()
-        .filter(|r| r.exists() && !goes(&r.name))
-        .collect();
-    if !dropped.is_empty()
-        && !kept
-            .iter()
-            .any(|rendition| rendition.playable && rendition.present)
-    {
-        return held(format!(
-            "the rule would leave nothing that plays of {}",
-            names()
-        ));
-    }
-    if let (false, Some(file)) = (dropped.is_empty(), inventory.other_playlists.first()) {
-        return held(format!(
-            "{HLS}{file} lies beside the entry playlists and may name what would go; move it, or delete it"
-        ));
-    }
-    kept.sort_by_key(|r| {
-        (
-            Reverse((r.height, r.frame_rate_milli, r.bandwidth_bps)),
-            &r.name,
-        )
-    });
+    let selection = Selection::of(&recording.renditions, &policy.rule)?;
+    selection.check(inventory)?;
 
-    let mut plan = Plan {
-        kept: kept.iter().map(|r| r.name.clone()).collect(),
-        ..Plan::default()
+    let PlaylistEdits {
+        mut rewrites,
+        must_play,
+    } = edit_playlists(inventory, &recording, &selection)?;
+    rewrites.extend(edit_metadata(inventory, &recording, &selection, policy)?);
+
+    Ok(Plan {
+        kept: selection.kept.iter().map(|r| r.name.clone()).collect(),
+        must_play,
+        must_hold_media: selection.must_hold_media(),
+        rewrites,
+        deletions: deletions(&selection, policy),
+        versions: match inventory.versioning {
+            // Deleting versions needs another permission, and without versioning gains nothing.
+            Versioning::Off => Versions::Current,
+            Versioning::Enabled | Versioning::Suspended => policy.versions,
+        },
+        versioning: inventory.versioning,
+    })
+}
+
+/// The renditions of a recording, as the rule divides them.
+struct Selection<'a> {
+    /// The names that the rule deletes, including renditions of which nothing is left.
+    deleted_names: BTreeSet<&'a str>,
+    /// The deleted renditions of which something is left.
+    deleted: Vec<&'a Rendition>,
+    /// The kept renditions, best first.
+    kept: Vec<&'a Rendition>,
+}
+
+impl<'a> Selection<'a> {
+    fn of(all: &'a [Rendition], rule: &Rule) -> Result<Self, PlanError> {
+        let deleted_names = match rule {
+            Rule::Keep(terms) => {
+                let kept = named_by_keep(terms, all);
+                let existing = all.iter().filter(|rendition| rendition.exists());
+                if !existing.clone().any(|r| kept.contains(r.name.as_str())) {
+                    let renditions = join_names(existing);
+                    return held(HeldReason::NothingMatches { renditions });
+                }
+                let names = all.iter().map(|rendition| rendition.name.as_str());
+                names.filter(|name| !kept.contains(name)).collect()
+            }
+            Rule::Delete(terms) => named_by_delete(terms, all),
+        };
+        let existing = all.iter().filter(|rendition| rendition.exists());
+        let (deleted, mut kept): (Vec<_>, Vec<_>) =
+            existing.partition(|rendition| deleted_names.contains(rendition.name.as_str()));
+        kept.sort_by_key(|r| {
+            (
+                Reverse((r.height, r.frame_rate_milli, r.bandwidth_bps)),
+                &r.name,
+            )
+        });
+        Ok(Self {
+            deleted_names,
+            deleted,
+            kept,
+        })
+    }
+
+    fn deletes(&self, name: &str) -> bool {
+        self.deleted_names.contains(name)
+    }
+
+    /// Refuses a deletion that leaves nothing to play, or that another playlist may not survive.
+    fn check(&self, inventory: &Inventory) -> Result<(), PlanError> {
+        if self.deleted.is_empty() {
+            return Ok(());
+        }
+        if !self.kept.iter().any(|r| r.playable && r.present) {
+            let mut all: Vec<_> = self.deleted.iter().chain(&self.kept).copied().collect();
+            all.sort_by_key(|rendition| &rendition.name);
+            return held(HeldReason::NothingPlayable {
+                renditions: join_names(all),
+            });
+        }
+        match inventory.other_playlists.first() {
+            None => Ok(()),
+            Some(file) => held(HeldReason::OtherPlaylist {
+                path: format!("{HLS}{file}"),
+            }),
+        }
+    }
+
+    fn must_hold_media(&self) -> BTreeSet<String> {
+        let playable = self.kept.iter().filter(|rendition| rendition.playable);
+        playable.map(|r| format!("{HLS}{}/", r.name)).collect()
+    }
+}
+
+fn join_names<'a>(renditions: impl IntoIterator<Item = &'a Rendition>) -> String {
+    let names = renditions.into_iter().map(|r| r.name.as_str());
+    names.collect::<Vec<_>>().join(", ")
+}
+
+struct PlaylistEdits {
+    rewrites: Vec<Rewrite>,
+    must_play: BTreeSet<String>,
+}
+
+/// Removes the deleted renditions from the entry playlists.
+fn edit_playlists(
+    inventory: &Inventory,
+    recording: &Recording<'_>,
+    selection: &Selection<'_>,
+) -> Result<PlaylistEdits, PlanError> {
+    let mut edits = PlaylistEdits {
+        rewrites: Vec::new(),
+        must_play: BTreeSet::new(),
+    };
+    let is_deleted = |uri: &str| {
+        let location = recording.locate(uri);
+        location.is_some_and(|location| selection.deletes(&location.folder))
     };
     for (file, playlist) in &recording.playlists {
-        let is_dropped = |uri: &str| recording.locate(uri).is_some_and(|at| goes(&at.folder));
-        let text = playlist.without(is_dropped);
-        // Read back, not assumed: what is written must be understood by the next run, and by
-        // players.
-        let rewritten = match MultivariantPlaylist::parse(&text) {
-            Ok(rewritten) => rewritten,
-            Err(error) => {
-                return held(format!(
-                    "the rule would leave {HLS}{file} unusable: {error}"
-                ));
-            }
+        let path = format!("{HLS}{file}");
+        let text = playlist.without(is_deleted);
+        // The next run and every player must be able to read the new text, so parse it.
+        let edited = match MultivariantPlaylist::parse(&text) {
+            Ok(edited) => edited,
+            Err(problem) => return held(HeldReason::UnusablePlaylist { path, problem }),
         };
-        if let Some(uri) = rewritten.all_uris().find(|uri| is_dropped(uri)) {
-            return held(format!(
-                "{HLS}{file} would still name {uri:?}, which would be deleted"
-            ));
+        if let Some(uri) = edited.all_uris().find(|uri| is_deleted(uri)) {
+            let uri = uri.to_owned();
+            return held(HeldReason::DeletedRenditionNeeded { path, uri });
         }
-        let places = rewritten.all_uris().filter_map(|uri| recording.locate(uri));
-        plan.must_play
-            .extend(places.map(|at| format!("{HLS}{}", at.path)));
+        let needed = edited.all_uris().filter_map(|uri| recording.locate(uri));
+        let needed = needed.map(|location| format!("{HLS}{}", location.path));
+        edits.must_play.extend(needed);
         if text != inventory.playlists[*file] {
-            plan.rewrites.push(Rewrite {
-                path: format!("{HLS}{file}"),
+            edits.rewrites.push(Rewrite::Playlist {
+                file: (*file).to_owned(),
                 text,
-                removed: None,
             });
         }
     }
-    let playable = kept.iter().filter(|rendition| rendition.playable);
-    plan.must_hold_media = playable
-        .map(|rendition| format!("{HLS}{}/", rendition.name))
-        .collect();
+    Ok(edits)
+}
 
-    let removed = removed::write(
-        &all.iter()
-            .filter(|r| r.removed || goes(&r.name))
-            .map(memory)
-            .collect::<Vec<_>>(),
-    );
-    if removed.len() > removed::MAX_BYTES {
-        return held(format!(
-            "there are more renditions to remember than {ENDED} can carry"
-        ));
-    }
-    let text = match metadata::without(&inventory.ended, goes, policy.delete_thumbnails) {
-        Ok(text) => text.unwrap_or_else(|| inventory.ended.clone()),
-        Err(error) => return held(format!("{ENDED} cannot be rewritten: {error}")),
-    };
-    if text != inventory.ended || removed != inventory.removed {
-        plan.rewrites.push(Rewrite {
-            path: ENDED.to_owned(),
-            text,
-            removed: Some(removed),
-        });
-    }
-    let present = dropped.iter().filter(|rendition| rendition.present);
-    plan.deletions = present
-        .map(|r| Deletion {
+/// Removes the deleted renditions from the metadata, and records them in the user metadata.
+fn edit_metadata(
+    inventory: &Inventory,
+    recording: &Recording<'_>,
+    selection: &Selection<'_>,
+    policy: &RetentionPolicy,
+) -> Result<Option<Rewrite>, PlanError> {
+    let removed: Vec<Removed> = recording
+        .renditions
+        .iter()
+        .filter(|r| r.removed || selection.deletes(&r.name))
+        .map(|r| Removed {
             name: r.name.clone(),
-            folder: format!("{HLS}{}/", r.name),
+            height: r.height,
         })
         .collect();
-    if policy.delete_thumbnails {
-        let folder = |folder: &str| Deletion {
-            name: "thumbnails".to_owned(),
-            folder: folder.to_owned(),
-        };
-        plan.deletions.extend(THUMBNAILS.map(folder));
+    let removed = removed::write(&removed);
+    if removed.len() > removed::MAX_BYTES {
+        return held(HeldReason::TooManyRemoved);
     }
-    Ok(plan)
+    let is_deleted = |name: &str| selection.deletes(name);
+    let text = match metadata::without(&inventory.ended, is_deleted, policy.delete_thumbnails) {
+        Ok(text) => text.unwrap_or_else(|| inventory.ended.clone()),
+        Err(error) => {
+            let problem = error.to_string();
+            return held(HeldReason::UneditableMetadata { problem });
+        }
+    };
+    let is_changed = text != inventory.ended || removed != inventory.removed;
+    Ok(is_changed.then_some(Rewrite::Metadata { text, removed }))
 }
 
-/// What is to be remembered of a rendition that goes.
-fn memory(rendition: &Rendition) -> Removed {
-    Removed {
-        name: rendition.name.clone(),
-        height: rendition.height,
-    }
+fn deletions(selection: &Selection<'_>, policy: &RetentionPolicy) -> Vec<Deletion> {
+    let present = selection.deleted.iter().filter(|r| r.present);
+    let renditions = present.map(|r| Deletion::Rendition(r.name.clone()));
+    let thumbnails = THUMBNAILS.map(Deletion::Thumbnails);
+    let thumbnails = thumbnails.into_iter().filter(|_| policy.delete_thumbnails);
+    renditions.chain(thumbnails).collect()
 }
 
-/// What a keep rule names. `highest` and `lowest` look at what viewers can get: what no playlist
-/// names any more cannot be what should stay.
+/// The renditions that a keep rule names. `highest` and `lowest` consider the renditions that an
+/// entry playlist names: a rendition that no viewer can get is not worth keeping.
 fn named_by_keep<'a>(terms: &Terms, all: &'a [Rendition]) -> BTreeSet<&'a str> {
     let quality = |r: &Rendition| {
         (
@@ -266,30 +412,24 @@ fn named_by_keep<'a>(terms: &Terms, all: &'a [Rendition]) -> BTreeSet<&'a str> {
         )
     };
     let playable = || with_height(all.iter().filter(|r| r.playable));
-    named(
-        terms,
-        all,
-        playable().max_by_key(|r| quality(r)),
-        playable().min_by_key(|r| quality(r)),
-    )
+    let highest = playable().max_by_key(|r| quality(r));
+    let lowest = playable().min_by_key(|r| quality(r));
+    named(terms, all, highest, lowest)
 }
 
-/// What a delete rule names. `highest` and `lowest` look at all renditions that there ever were,
-/// and among equals at one height at the one that is already gone: else a second run would take the
-/// next one.
+/// The renditions that a delete rule names. `highest` and `lowest` consider all renditions that the
+/// recording ever had. Among equal heights they take one that is already deleted: otherwise a
+/// second run would delete the next one.
 fn named_by_delete<'a>(terms: &Terms, all: &'a [Rendition]) -> BTreeSet<&'a str> {
     let quality = |r: &Rendition| (r.frame_rate_milli, r.bandwidth_bps, r.name.clone());
     let ever = || with_height(all.iter());
     let highest = ever().max_by_key(|r| (r.height, !r.playable, quality(r)));
-    named(
-        terms,
-        all,
-        highest,
-        ever().min_by_key(|r| (r.height, r.playable, quality(r))),
-    )
+    let lowest = ever().min_by_key(|r| (r.height, r.playable, quality(r)));
+    named(terms, all, highest, lowest)
 }
 
-/// Those that have a height; all of them, if none has: a recording of audio has its highest, too.
+/// The renditions that have a height, or all of them if none has: an audio-only recording also has
+/// a highest rendition.
 fn with_height<'a>(
     renditions: impl Iterator<Item = &'a Rendition> + Clone,
 ) -> impl Iterator<Item = &'a Rendition> {
@@ -321,94 +461,104 @@ fn named<'a>(
         .collect()
 }
 
-/// The first step of `plan` after which planning anew would not lead to the same end.
+/// The first step of `plan` after which the next plan would not reach the same end state.
 ///
-/// A run can be killed anywhere and events come twice, so this is tried out on every state that the
-/// plan passes through, instead of being argued rule by rule.
+/// A run can be killed anywhere, and events are delivered more than once. So every state that the
+/// plan passes through is planned again, instead of a proof for each rule.
 fn unrepeatable_step(
     inventory: &Inventory,
     policy: &RetentionPolicy,
     plan: &Plan,
 ) -> Option<String> {
-    let (playlists, metadata): (Vec<_>, Vec<_>) = plan
-        .rewrites
-        .iter()
-        .partition(|rewrite| rewrite.path.starts_with(HLS));
-    let written = |rewrites: &[&Rewrite]| {
-        let mut state = inventory.clone();
-        rewrites.iter().for_each(|rewrite| state.write(rewrite));
-        state
-    };
-    let rewritten = written(&plan.rewrites.iter().collect::<Vec<_>>());
-    // Playlists are written at once, so any of them can be the last; metadata follows when all are.
-    let some = (0..1_u32 << playlists.len()).map(|chosen| {
-        let is_chosen = |(index, _): &(usize, &&Rewrite)| chosen & (1 << index) != 0;
-        playlists
-            .iter()
-            .enumerate()
-            .filter(is_chosen)
-            .map(|(_, rewrite)| *rewrite)
-            .collect::<Vec<_>>()
+    let rewritten = inventory.after(&plan.rewrites);
+    let write = write_steps(plan).into_iter().find(|step| {
+        let state = inventory.after(step.iter().copied());
+        !completes_writing(&state, policy, plan, &rewritten)
     });
-    let all = playlists.iter().chain(&metadata).copied().collect();
-    for step in some.chain([all]) {
-        let mut again = written(&step);
-        let same = decide(&again, policy).is_ok_and(|second| {
-            second
-                .rewrites
-                .iter()
-                .for_each(|rewrite| again.write(rewrite));
-            again == rewritten && second.deletions == plan.deletions && second.kept == plan.kept
-        });
-        if !same {
-            let paths: Vec<&str> = step.iter().map(|rewrite| rewrite.path.as_str()).collect();
-            return Some(format!("after {} is written", paths.join(", ")));
-        }
+    if let Some(step) = write {
+        let paths: Vec<String> = step.iter().map(|rewrite| rewrite.path()).collect();
+        return Some(format!("after {} is written", paths.join(", ")));
     }
-    let is_gone = |deletions: &[&Deletion]| {
-        let mut state = rewritten.clone();
-        state
-            .folders
-            .retain(|name| !deletions.iter().any(|deletion| deletion.name == *name));
-        let left: Vec<_> = plan
-            .deletions
-            .iter()
-            .filter(|d| !deletions.contains(d) || !is_rendition(d))
-            .collect();
-        decide(&state, policy).is_ok_and(|second| {
-            second.rewrites.is_empty()
-                && second.kept == plan.kept
-                && second.deletions.iter().eq(left)
-        })
-    };
-    let all: Vec<&Deletion> = plan.deletions.iter().collect();
-    let one_or_all = plan.deletions.iter().map(|one| vec![one]).chain([all]);
-    one_or_all
+    let deletion = delete_steps(plan)
         .into_iter()
-        .find(|gone| !is_gone(gone))
-        .map(|gone| {
-            let folders: Vec<&str> = gone
-                .iter()
-                .map(|deletion| deletion.folder.as_str())
-                .collect();
-            format!("after {} is deleted", folders.join(", "))
-        })
+        .find(|step| !completes_deleting(&rewritten, policy, plan, step))?;
+    let folders: Vec<String> = deletion.iter().map(|deletion| deletion.folder()).collect();
+    Some(format!("after {} is deleted", folders.join(", ")))
 }
 
-/// Thumbnail folders are looked into in every run, for nothing in the recording tells whether they
-/// are empty.
-fn is_rendition(deletion: &Deletion) -> bool {
-    deletion.folder.starts_with(HLS)
+/// Every set of files that can be written when a run is interrupted. Playlists are written at the
+/// same time, so each subset of them is possible. Metadata is written after all playlists.
+fn write_steps(plan: &Plan) -> Vec<Vec<&Rewrite>> {
+    let playlists: Vec<&Rewrite> = plan.rewrites.iter().filter(|r| r.is_playlist()).collect();
+    let subset = |bits: u32| {
+        let chosen = playlists.iter().enumerate();
+        let chosen = chosen.filter(|(index, _)| bits & (1 << index) != 0);
+        chosen.map(|(_, rewrite)| *rewrite).collect()
+    };
+    let mut steps: Vec<Vec<&Rewrite>> = (0..1_u32 << playlists.len()).map(subset).collect();
+    steps.push(plan.rewrites.iter().collect());
+    steps
+}
+
+/// Each single deletion, and all of them.
+fn delete_steps(plan: &Plan) -> Vec<Vec<&Deletion>> {
+    let mut steps: Vec<Vec<&Deletion>> = plan.deletions.iter().map(|one| vec![one]).collect();
+    steps.push(plan.deletions.iter().collect());
+    steps
+}
+
+/// Whether planning again in `state` ends with the same files, deletions and kept renditions.
+fn completes_writing(
+    state: &Inventory,
+    policy: &RetentionPolicy,
+    plan: &Plan,
+    rewritten: &Inventory,
+) -> bool {
+    decide(state, policy).is_ok_and(|second| {
+        state.after(&second.rewrites) == *rewritten
+            && second.deletions == plan.deletions
+            && second.kept == plan.kept
+    })
+}
+
+/// Whether planning again writes nothing and deletes what is left when `done` is deleted.
+fn completes_deleting(
+    rewritten: &Inventory,
+    policy: &RetentionPolicy,
+    plan: &Plan,
+    done: &[&Deletion],
+) -> bool {
+    let mut state = rewritten.clone();
+    state.folders.retain(|name| {
+        let is_folder =
+            |deletion: &Deletion| matches!(deletion, Deletion::Rendition(n) if n == name);
+        !done.iter().any(|deletion| is_folder(deletion))
+    });
+    // Every plan deletes the thumbnail folders: the recording does not show whether they are empty.
+    let left = plan
+        .deletions
+        .iter()
+        .filter(|deletion| matches!(deletion, Deletion::Thumbnails(_)) || !done.contains(deletion));
+    decide(&state, policy).is_ok_and(|second| {
+        second.rewrites.is_empty() && second.kept == plan.kept && second.deletions.iter().eq(left)
+    })
 }
 
 impl Inventory {
-    fn write(&mut self, rewrite: &Rewrite) {
-        match rewrite.path.strip_prefix(HLS) {
-            Some(file) => drop(self.playlists.insert(file.to_owned(), rewrite.text.clone())),
-            None => {
-                self.ended.clone_from(&rewrite.text);
-                self.removed = rewrite.removed.clone().unwrap_or_default();
+    /// The inventory when these files are written.
+    fn after<'a>(&self, rewrites: impl IntoIterator<Item = &'a Rewrite>) -> Self {
+        let mut after = self.clone();
+        for rewrite in rewrites {
+            match rewrite {
+                Rewrite::Playlist { file, text } => {
+                    after.playlists.insert(file.clone(), text.clone());
+                }
+                Rewrite::Metadata { text, removed } => {
+                    after.ended.clone_from(text);
+                    after.removed.clone_from(removed);
+                }
             }
         }
+        after
     }
 }

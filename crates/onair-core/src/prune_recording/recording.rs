@@ -1,59 +1,74 @@
-//! What is there: one recording, understood from its metadata, its entry playlists and its folders.
+//! Parses one recording from its metadata, its entry playlists and its folders.
 
 use super::metadata::{self, Metadata};
-use super::removed::{self, REMOVED, Removed};
-use super::{ENDED, ENTRY_PLAYLISTS, HLS, Refusal, STARTED, held};
-use crate::playlist::MultivariantPlaylist;
+use super::removed::{self, Removed};
+use super::{ENDED, ENTRY_PLAYLISTS, HLS, HeldReason, PlanError, STARTED, held};
+use crate::playlist::{MultivariantPlaylist, Variant};
 use percent_encoding::percent_decode_str;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What was read of a recording, as it was read.
+/// What was read of a recording, before it is parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inventory {
-    /// `recording-started.json`, if it is there.
+    /// `recording-started.json`, if it exists.
     pub started: Option<String>,
     /// `recording-ended.json`
     pub ended: String,
-    /// The entry playlists that are there, by file name.
+    /// The entry playlists that exist, by file name.
     pub playlists: BTreeMap<String, String>,
     /// The folders under `media/hls/`, without a slash.
     pub folders: BTreeSet<String>,
     /// Other playlists beside the entry playlists, by file name.
     pub other_playlists: BTreeSet<String>,
-    /// The user metadata [`REMOVED`] of `recording-ended.json`.
+    /// The user metadata [`removed::REMOVED`] of `recording-ended.json`.
     pub removed: String,
+    /// Whether the bucket keeps versions.
+    pub versioning: Versioning,
 }
 
-/// One rendition, from all that names it.
+/// Whether a bucket keeps versions (S3 User Guide, "Deleting object versions").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Versioning {
+    /// The bucket never kept versions: a delete is permanent.
+    #[default]
+    Off,
+    /// A delete adds a delete marker, which hides the object and frees no bytes.
+    Enabled,
+    /// The bucket once kept versions: a delete hides objects from that time, and deletes newer ones
+    /// permanently.
+    Suspended,
+}
+
+/// One rendition, merged from all sources that name it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rendition {
     /// Its folder under `media/hls/`.
     pub name: String,
-    /// In pixels: `recording-ended.json` first, then RESOLUTION, then what an earlier run wrote
-    /// down, then `recording-started.json`, then the name (`720p30`).
+    /// In pixels. The first source that has a height: `recording-ended.json`, RESOLUTION, the list
+    /// of removed renditions, `recording-started.json`, the name (`720p30`).
     pub height: Option<u64>,
-    /// In thousandths of a frame per second: FRAME-RATE first, then the name.
+    /// In thousandths of a frame per second, from FRAME-RATE or else from the name.
     pub frame_rate_milli: Option<u64>,
     /// The greatest BANDWIDTH of its variants.
     pub bandwidth_bps: Option<u64>,
-    /// An entry playlist names it: a viewer can get it.
+    /// An entry playlist names it, so a viewer can play it.
     pub playable: bool,
-    /// There is a folder with something in it.
+    /// Its folder has objects.
     pub present: bool,
     /// `recording-ended.json` names it.
     pub listed: bool,
-    /// An earlier run removed it, or was about to.
+    /// An earlier run removed it, or was interrupted before it did.
     pub removed: bool,
 }
 
 impl Rendition {
-    /// Whether anything of it is left.
+    /// Whether a playlist or the metadata names it, or its folder has objects.
     pub fn exists(&self) -> bool {
         self.playable || self.present || self.listed
     }
 }
 
-/// What the sources say of one rendition, before they are weighed.
+/// What each source has about one rendition.
 #[derive(Default)]
 struct RenditionSources {
     ended_height: Option<u64>,
@@ -68,16 +83,25 @@ struct RenditionSources {
 }
 
 impl RenditionSources {
-    fn rendition(self, name: String) -> Rendition {
-        let (height, frame_rate_milli) = quality_in(&name).unzip();
+    fn add_variant(&mut self, variant: &Variant) {
+        self.playable = true;
+        self.playlist_height = variant.height.or(self.playlist_height);
+        let frame_rate_milli = variant.frame_rate.and_then(milli);
+        self.frame_rate_milli = frame_rate_milli.or(self.frame_rate_milli);
+        self.bandwidth_bps = self.bandwidth_bps.max(Some(variant.bandwidth_bps));
+    }
+
+    fn into_rendition(self, name: String) -> Rendition {
+        let (name_height, name_frame_rate_milli) = quality_in(&name).unzip();
+        let removed_height = self.removed.as_ref().and_then(|removed| removed.height);
         Rendition {
             height: self
                 .ended_height
                 .or(self.playlist_height)
-                .or(self.removed.as_ref().and_then(|removed| removed.height))
+                .or(removed_height)
                 .or(self.started_height)
-                .or(height),
-            frame_rate_milli: self.frame_rate_milli.or(frame_rate_milli.flatten()),
+                .or(name_height),
+            frame_rate_milli: self.frame_rate_milli.or(name_frame_rate_milli.flatten()),
             bandwidth_bps: self.bandwidth_bps,
             playable: self.playable,
             present: self.present,
@@ -88,131 +112,81 @@ impl RenditionSources {
     }
 }
 
-/// A recording that makes sense.
+/// A recording in which every URI of an entry playlist leads to a known place.
 #[derive(Debug)]
 pub struct Recording<'a> {
     /// The entry playlists, by file name.
     pub playlists: BTreeMap<&'a str, MultivariantPlaylist<'a>>,
-    /// Every rendition that anything names, in order of name.
+    /// Every rendition that a source names, in order of name.
     pub renditions: Vec<Rendition>,
-    known: BTreeSet<String>,
+    known_folders: BTreeSet<String>,
 }
 
 impl<'a> Recording<'a> {
-    /// Understands what was read, or says why that is not possible.
+    /// Parses what was read of a recording.
     ///
     /// # Errors
     ///
-    /// Whatever leaves a doubt which objects belong to which rendition.
-    pub fn parse(inventory: &'a Inventory) -> Result<Self, Refusal> {
-        let ended = parse_metadata(ENDED, &inventory.ended)?;
-        if ended.recording_status != "RECORDING_ENDED" {
-            return held(format!(
-                "{ENDED} says {:?}, not RECORDING_ENDED",
-                ended.recording_status
-            ));
-        }
-        // It only adds what is known of folders that are there, so a broken one is as good as none.
-        let started = inventory
-            .started
-            .as_ref()
-            .and_then(|text| parse_metadata(STARTED, text).ok());
+    /// [`PlanError`] if the files do not show which objects belong to which rendition.
+    pub fn parse(inventory: &'a Inventory) -> Result<Self, PlanError> {
+        let ended = parse_ended(&inventory.ended)?;
         let Some(removed) = removed::read(&inventory.removed) else {
-            return held(format!(
-                "the metadata {REMOVED} of {ENDED} cannot be understood: {:?}",
-                inventory.removed
-            ));
+            let value = inventory.removed.clone();
+            return held(HeldReason::InvalidRemovedList { value });
         };
-        for name in
-            std::iter::once(&ended.media.hls.playlist).chain(&ended.media.hls.byte_range_playlist)
-        {
-            if !ENTRY_PLAYLISTS.contains(&name.as_str()) {
-                return held(format!(
-                    "{ENDED} names the entry playlist {name:?}, which is none of {ENTRY_PLAYLISTS:?}"
-                ));
-            }
-            if !inventory.playlists.contains_key(name) {
-                return Err(Refusal::NotWhole(format!(
-                    "{HLS}{name} is not there, though {ENDED} names it"
-                )));
-            }
-        }
-        let mut playlists = BTreeMap::new();
-        for (name, text) in &inventory.playlists {
-            match MultivariantPlaylist::parse(text) {
-                Ok(playlist) => playlists.insert(name.as_str(), playlist),
-                Err(error) => return held(format!("{HLS}{name} cannot be understood: {error}")),
-            };
-        }
+        check_entry_playlists(&ended, inventory)?;
+        let playlists = parse_playlists(inventory)?;
 
-        let mut found: BTreeMap<String, RenditionSources> = BTreeMap::new();
-        for rendition in removed {
-            let sources = found.entry(rendition.name.clone()).or_default();
-            sources.removed = Some(rendition);
-        }
-        let expected = started
-            .iter()
-            .flat_map(|started| &started.media.hls.renditions);
-        for metadata in expected.filter(|rendition| inventory.folders.contains(&rendition.path)) {
-            found
-                .entry(metadata.path.clone())
-                .or_default()
-                .started_height = metadata.resolution_height;
-        }
-        for metadata in &ended.media.hls.renditions {
-            let sources = found.entry(metadata.path.clone()).or_default();
-            sources.ended_height = metadata.resolution_height;
-            sources.listed = true;
-        }
-        let known = found.keys().chain(&inventory.folders).cloned().collect();
+        let mut sources = sources_of_metadata(inventory, &ended, removed);
+        let known_folders = sources.keys().chain(&inventory.folders).cloned().collect();
         let mut recording = Self {
             playlists,
             renditions: Vec::new(),
-            known,
+            known_folders,
         };
-
-        for (file, playlist) in &recording.playlists {
-            // Also of what is no rendition: by a way that is not understood it may lead into one
-            // that goes.
-            if let Some(uri) = playlist
-                .playable_uris()
-                .find(|uri| recording.locate(uri).is_none())
-            {
-                return held(format!(
-                    "{HLS}{file} names {uri:?}, which is no file in a folder beside it"
-                ));
-            }
-            for variant in playlist.variants() {
-                let Some(location) = recording.locate(&variant.uri) else {
-                    continue;
-                };
-                let sources = found.entry(location.folder).or_default();
-                sources.playable = true;
-                sources.playlist_height = variant.height.or(sources.playlist_height);
-                sources.frame_rate_milli = variant
-                    .frame_rate
-                    .and_then(milli)
-                    .or(sources.frame_rate_milli);
-                sources.bandwidth_bps = sources.bandwidth_bps.max(Some(variant.bandwidth_bps));
-            }
-        }
-        // A folder that nothing names and no run removed is somebody else's, whatever it is called:
-        // it stays.
-        for (name, sources) in &mut found {
+        recording.check_locations()?;
+        recording.add_variants(&mut sources);
+        // A folder that no source names is not a rendition and stays, whatever its name.
+        for (name, sources) in &mut sources {
             sources.present = inventory.folders.contains(name);
         }
-        recording.renditions = found
-            .into_iter()
-            .map(|(name, sources)| sources.rendition(name))
-            .collect();
+        let renditions = sources.into_iter();
+        recording.renditions = renditions.map(|(name, s)| s.into_rendition(name)).collect();
         Ok(recording)
     }
 
-    /// Where a URI of an entry playlist points to, if that is a file in a folder beside the
-    /// playlist.
+    /// Checks every URI that is played, also of files that are not renditions: an unknown path
+    /// could lead into a folder that is deleted.
+    fn check_locations(&self) -> Result<(), PlanError> {
+        for (file, playlist) in &self.playlists {
+            let mut uris = playlist.playable_uris();
+            if let Some(uri) = uris.find(|uri| self.locate(uri).is_none()) {
+                return held(HeldReason::UnknownLocation {
+                    path: format!("{HLS}{file}"),
+                    uri: uri.to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn add_variants(&self, sources: &mut BTreeMap<String, RenditionSources>) {
+        for variant in self
+            .playlists
+            .values()
+            .flat_map(MultivariantPlaylist::variants)
+        {
+            if let Some(location) = self.locate(&variant.uri) {
+                let sources = sources.entry(location.folder).or_default();
+                sources.add_variant(variant);
+            }
+        }
+    }
+
+    /// The file that a URI of an entry playlist names, if that is in a folder next to the playlist.
     ///
-    /// A URI is percent-encoded, a key is not; a folder whose real name looks encoded is found by
-    /// its name, and one that could be either is not found at all.
+    /// A URI is percent-encoded, a key is not. A folder whose real name looks encoded is found by
+    /// its name. If both spellings are folders, the URI is ambiguous and has no location.
     pub fn locate(&self, uri: &str) -> Option<Location> {
         let path = uri.split(['?', '#']).next().unwrap_or_default();
         let path = path.strip_prefix("./").unwrap_or(path);
@@ -220,7 +194,7 @@ impl<'a> Recording<'a> {
         let [raw, decoded] = [path, &decoded].map(Location::of);
         let is_known = |at: &Option<Location>| {
             at.as_ref()
-                .is_some_and(|at| self.known.contains(&at.folder))
+                .is_some_and(|at| self.known_folders.contains(&at.folder))
         };
         match (is_known(&raw), is_known(&decoded)) {
             (true, true) if raw != decoded => None,
@@ -250,39 +224,107 @@ impl Location {
     }
 }
 
-/// Whether this is the name of one folder or file, and not a way to another.
+/// Whether this is the name of one folder or file, and not a path.
 fn is_plain(name: &str) -> bool {
     !matches!(name, "" | "." | "..") && !name.contains('/') && !name.chars().any(char::is_control)
 }
 
-fn parse_metadata(file: &str, text: &str) -> Result<Metadata, Refusal> {
+/// Parses [`ENDED`] of a recording that ended well.
+fn parse_ended(text: &str) -> Result<Metadata, PlanError> {
+    let ended = parse_metadata(ENDED, text)?;
+    if ended.recording_status != "RECORDING_ENDED" {
+        return held(HeldReason::NotEnded {
+            status: ended.recording_status,
+        });
+    }
+    Ok(ended)
+}
+
+fn parse_metadata(path: &'static str, text: &str) -> Result<Metadata, PlanError> {
     let metadata = match metadata::parse(text) {
         Ok(metadata) => metadata,
-        Err(error) => return held(format!("{file} cannot be understood: {error}")),
+        Err(error) => {
+            let problem = error.to_string();
+            return held(HeldReason::InvalidMetadata { path, problem });
+        }
     };
-    if metadata.media.hls.path.trim_end_matches('/') != HLS.trim_end_matches('/') {
-        return held(format!(
-            "{file} puts the playlists into {:?} and not into {HLS}",
-            metadata.media.hls.path
-        ));
+    let hls = &metadata.media.hls;
+    if hls.path.trim_end_matches('/') != HLS.trim_end_matches('/') {
+        let folder = hls.path.clone();
+        return held(HeldReason::PlaylistsElsewhere { path, folder });
     }
-    match metadata
-        .media
-        .hls
-        .renditions
-        .iter()
-        .find(|rendition| !is_plain(&rendition.path))
-    {
-        Some(rendition) => held(format!(
-            "{file} names a rendition {:?}, which is not one folder",
-            rendition.path
-        )),
+    match hls.renditions.iter().find(|r| !is_plain(&r.path)) {
         None => Ok(metadata),
+        Some(rendition) => held(HeldReason::InvalidRenditionName {
+            path,
+            name: rendition.path.clone(),
+        }),
     }
 }
 
-/// Height and frame rate that a rendition's name states: `720p60`, `1080p`, or `720p30-abc` as
-/// real-time stages have it.
+/// Checks that every entry playlist that the metadata names is known and exists.
+fn check_entry_playlists(ended: &Metadata, inventory: &Inventory) -> Result<(), PlanError> {
+    let hls = &ended.media.hls;
+    for name in std::iter::once(&hls.playlist).chain(&hls.byte_range_playlist) {
+        if !ENTRY_PLAYLISTS.contains(&name.as_str()) {
+            let name = name.clone();
+            return held(HeldReason::UnknownEntryPlaylist { name });
+        }
+        if !inventory.playlists.contains_key(name) {
+            let path = format!("{HLS}{name}");
+            return Err(PlanError::MissingFile { path });
+        }
+    }
+    Ok(())
+}
+
+fn parse_playlists(
+    inventory: &Inventory,
+) -> Result<BTreeMap<&str, MultivariantPlaylist<'_>>, PlanError> {
+    let mut playlists = BTreeMap::new();
+    for (name, text) in &inventory.playlists {
+        match MultivariantPlaylist::parse(text) {
+            Ok(playlist) => playlists.insert(name.as_str(), playlist),
+            Err(problem) => {
+                let path = format!("{HLS}{name}");
+                return held(HeldReason::InvalidPlaylist { path, problem });
+            }
+        };
+    }
+    Ok(playlists)
+}
+
+/// What the metadata files and the list of removed renditions have about each rendition.
+fn sources_of_metadata(
+    inventory: &Inventory,
+    ended: &Metadata,
+    removed: Vec<Removed>,
+) -> BTreeMap<String, RenditionSources> {
+    let mut all: BTreeMap<String, RenditionSources> = BTreeMap::new();
+    for rendition in removed {
+        let sources = all.entry(rendition.name.clone()).or_default();
+        sources.removed = Some(rendition);
+    }
+    // The start metadata only adds heights of existing folders. An invalid file is not an error.
+    let started = inventory.started.as_ref();
+    let started = started.and_then(|text| parse_metadata(STARTED, text).ok());
+    let announced = started
+        .iter()
+        .flat_map(|started| &started.media.hls.renditions);
+    for rendition in announced.filter(|r| inventory.folders.contains(&r.path)) {
+        let sources = all.entry(rendition.path.clone()).or_default();
+        sources.started_height = rendition.resolution_height;
+    }
+    for rendition in &ended.media.hls.renditions {
+        let sources = all.entry(rendition.path.clone()).or_default();
+        sources.ended_height = rendition.resolution_height;
+        sources.listed = true;
+    }
+    all
+}
+
+/// Height and frame rate in a rendition's name: `720p60`, `1080p`, or `720p30-abc` from a real-time
+/// stage.
 fn quality_in(name: &str) -> Option<(u64, Option<u64>)> {
     let (height, rest) = name.split_once('p')?;
     let rate = rest.split('-').next().unwrap_or_default();
@@ -295,7 +337,7 @@ fn quality_in(name: &str) -> Option<(u64, Option<u64>)> {
 }
 
 fn milli(frame_rate: f64) -> Option<u64> {
-    // In range by the check, so the conversion neither wraps nor loses the sign.
+    // The range check makes the conversion safe: it neither wraps nor loses the sign.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     (0.0..1e6)
         .contains(&frame_rate)
