@@ -1,5 +1,4 @@
-//! Promises of publish-live, told with the real daemon and the real SDK against an S3 across the
-//! wire.
+//! Promises of publish-live: the real daemon with the real SDK, against an S3 on loopback.
 
 mod by_hand;
 mod disk;
@@ -23,12 +22,12 @@ use stories::audience::SeededRandom;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The command of the daemon that publishes this folder.
+/// The command that publishes this folder.
 fn publisher(s3: &S3, dir: &Path, more: &[&str]) -> Command {
     live_stream::publisher(s3, dir, more).unwrap()
 }
 
-/// Looks all the time whether every name that is visible leads somewhere.
+/// Checks all the time that S3 has every object that a visible playlist names.
 struct Checker {
     stop: Arc<AtomicBool>,
     breaches: Arc<Mutex<Vec<String>>>,
@@ -44,14 +43,14 @@ impl Checker {
         let (buckets, stopped, found) =
             (Buckets::clone(s3), Arc::clone(&stop), Arc::clone(&breaches));
         let thread = std::thread::spawn(move || {
-            let (mut looks, mut sequences) = (0, BTreeMap::new());
+            let (mut checks, mut sequences) = (0, BTreeMap::new());
             while !stopped.load(Ordering::Relaxed) {
-                let wrong = look(&buckets, &mut sequences);
+                let wrong = check(&buckets, &mut sequences);
                 found.lock().unwrap().extend(wrong);
-                looks += 1;
+                checks += 1;
                 sleep(Duration::from_millis(1));
             }
-            looks
+            checks
         });
         Self {
             stop,
@@ -60,17 +59,17 @@ impl Checker {
         }
     }
 
-    /// How often it looked.
+    /// Stops, and returns the number of checks.
     fn end(mut self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
-        let looks = self.thread.take().unwrap().join().unwrap();
+        let checks = self.thread.take().unwrap().join().unwrap();
         let breaches = self.breaches.lock().unwrap();
         assert!(breaches.is_empty(), "{breaches:#?}");
-        looks
+        checks
     }
 }
 
-fn look(buckets: &Buckets, sequences: &mut BTreeMap<String, u64>) -> Vec<String> {
+fn check(buckets: &Buckets, sequences: &mut BTreeMap<String, u64>) -> Vec<String> {
     let mut wrong = Vec::new();
     let keys = buckets.keys(BUCKET, "");
     for playlist in keys.iter().filter(|key| key.ends_with(".m3u8")) {
@@ -87,14 +86,14 @@ fn look(buckets: &Buckets, sequences: &mut BTreeMap<String, u64>) -> Vec<String>
         for need in snapshot.needs() {
             let key = file_of(playlist, need).unwrap();
             if buckets.object(BUCKET, &key).is_none() {
-                wrong.push(format!("{playlist} names {key}, which is not there"));
+                wrong.push(format!("{playlist} names {key}, which is not in S3"));
             }
         }
     }
     wrong
 }
 
-/// A stream of two renditions for so many seconds, as ffmpeg writes it.
+/// Starts ffmpeg, which writes a stream of two renditions for so many seconds.
 fn ffmpeg(dir: &Path, seconds: u32, more: &[&str]) -> Child {
     let mut command = Command::new("ffmpeg");
     command.args(["-nostdin", "-v", "error", "-re", "-f", "lavfi", "-i"]);
@@ -144,7 +143,7 @@ fn wait_until(what: &str, is_so: impl FnMut() -> bool) {
     stories::wait_until(what, PATIENCE, is_so);
 }
 
-/// A stream of which nothing has been published yet.
+/// A stream before its first segment.
 struct Live(LiveStream);
 
 impl Deref for Live {
@@ -164,8 +163,7 @@ impl Live {
         Program::start(&mut publisher(&self.s3, self.dir.path(), more)).unwrap()
     }
 
-    /// Waits for the end of the stream, and says how many segments were published of each
-    /// rendition.
+    /// Waits for the end of the stream. Returns the number of published segments of each rendition.
     fn ends(&self) -> [u64; 2] {
         ["hd", "sd"].map(|rendition| {
             wait_until("the end", || {
@@ -179,7 +177,7 @@ impl Live {
 
 /// Promises P69, P72 and P74.
 #[test]
-fn what_ffmpeg_writes_is_published_and_nothing_is_named_before_it_is_there() {
+fn a_stream_of_ffmpeg_is_published_and_no_object_is_named_before_it_is_stored() {
     for naming in [&[][..], &["-hls_segment_type", "fmp4"]] {
         let live = Live::new();
         live.s3.set_latency(Duration::from_millis(25));
@@ -219,7 +217,7 @@ fn what_ffmpeg_writes_is_published_and_nothing_is_named_before_it_is_there() {
 
 /// Promise P71.
 #[test]
-fn however_often_the_daemon_is_killed_nothing_is_named_that_is_not_there() {
+fn however_often_the_daemon_is_killed_every_named_object_is_stored() {
     // `make nightly` asks for more.
     let wanted = std::env::var("ONAIR_KILLS").map_or(100, |kills| kills.parse().unwrap());
     let live = Live::new();
@@ -236,7 +234,7 @@ fn however_often_the_daemon_is_killed_nothing_is_named_that_is_not_there() {
         }
     }
     let _daemon = live.daemon(&[]);
-    // It ends what it has begun, and its playlists.
+    // ffmpeg finishes its segments and ends its playlists.
     assert!(
         Command::new("kill")
             .arg(encoder.id().to_string())
@@ -251,7 +249,7 @@ fn however_often_the_daemon_is_killed_nothing_is_named_that_is_not_there() {
 
 /// Promise P70.
 #[test]
-fn whatever_s3_answers_nothing_is_named_that_is_not_there_and_the_stream_goes_on() {
+fn whatever_s3_answers_every_named_object_is_stored_and_the_stream_goes_on() {
     for seed in 0..3 {
         let live = Live::new();
         live.s3.set_latency(Duration::from_millis(10));
@@ -276,9 +274,9 @@ fn whatever_s3_answers_nothing_is_named_that_is_not_there_and_the_stream_goes_on
     }
 }
 
-/// Promise P73: ffmpeg begins again with the same names.
+/// Promise P73: ffmpeg restarts with the same names.
 #[test]
-fn an_encoder_that_begins_again_goes_on_behind_a_discontinuity() {
+fn an_encoder_that_restarts_continues_after_a_discontinuity() {
     let live = Live::new();
     let checker = Checker::start(&live.s3);
     let _daemon = live.daemon(&[]);
@@ -321,10 +319,10 @@ fn a_second_publisher_is_refused() {
     let mut command = publisher(&live.s3, other.path(), &[]);
     let output = command.stderr(Stdio::piped()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        said.contains("index.m3u8 belongs to another publisher"),
-        "{said}"
+        log.contains("index.m3u8 belongs to another publisher"),
+        "{log}"
     );
     for encoder in [&mut encoder, &mut other_encoder] {
         encoder.kill().unwrap();

@@ -1,8 +1,8 @@
 //! Publishes a transcoder's disk to S3: which object is uploaded next, so that a visible playlist
 //! never names an object that is not stored.
 //!
-//! Modules import each other in one direction: [`names`], [`media_playlist`], [`window`], `objects`,
-//! `published`, [`vod`], `rendition`, [`publisher`].
+//! Modules import each other in one direction: [`names`], [`media_playlist`], [`window`],
+//! `objects`, `published`, [`vod`], `rendition`, [`publisher`].
 
 pub mod job;
 pub mod media_playlist;

@@ -1,5 +1,5 @@
-//! Publishing live in any order of events: a model of a transcoder's disk and of S3 around the
-//! state machine, and what must hold at every moment.
+//! publish-live in any order of events: a model of a transcoder's disk and of S3 drives the
+//! publisher that ships, and checks what viewers see after each step.
 
 use onair_core::publish_live::job::{
     FinishedJob, Job, LivePolicy, OnLost, RetryLater, StoredText, UploadError,
@@ -13,39 +13,39 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 const RENDITIONS: [&str; 2] = ["a", "b"];
-/// How many segments the transcoder's window has, and how many more stay on its disk.
+/// The segments in the transcoder's window, and those that stay on its disk after that.
 const WINDOW: usize = 3;
 const BEHIND: usize = 1;
 
 #[derive(Debug, Clone, Copy)]
 enum Action {
-    /// The transcoder closes a segment and writes its playlist anew.
+    /// The transcoder closes a segment and writes its playlist again.
     Encode(usize),
-    /// It begins again: the same names, counted from the start.
+    /// The transcoder restarts: the same names, counted from 0.
     Restart(usize),
-    /// Somebody removes its playlist.
+    /// The playlist is removed from the disk.
     Remove(usize),
     /// The next event arrives.
     Hear,
-    /// All events that have not arrived are lost, and the folder is looked through.
+    /// All events that have not arrived are lost, and the folder is scanned.
     Overflow,
-    /// A job is begun.
+    /// The next job starts.
     Begin,
-    /// One of those that were begun ends so.
+    /// One of the jobs in flight ends.
     End(usize, End),
-    /// The process is killed and started again. Half of what was under way happens all the same.
+    /// The process is killed and started again. Half of the jobs in flight take effect.
     Kill,
-    /// Time passes.
+    /// Some seconds pass.
     Wait(u64),
 }
 
 #[derive(Debug, Clone, Copy)]
 enum End {
     Done,
-    /// Nothing happened, and that is known.
+    /// The request fails without effect.
     Failed,
-    /// It happened, but that did not come through.
-    Unheard,
+    /// The request takes effect, and its answer is lost.
+    AnswerLost,
 }
 
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ enum Event {
     Gone(String),
 }
 
-/// What lies in S3 of a rendition, as viewers saw it last.
+/// A rendition as viewers saw it last.
 #[derive(Debug, Default, Clone)]
 struct Seen {
     sequence: u64,
@@ -63,7 +63,7 @@ struct Seen {
     /// URI, whether it is a gap, discontinuity sequence number, and initialization section, by
     /// media sequence number.
     segments: BTreeMap<u64, (String, bool, u64, Option<String>)>,
-    /// The same in the playlist of all that was.
+    /// The segments of the VOD playlist.
     kept: BTreeMap<u64, (String, bool)>,
 }
 
@@ -186,7 +186,7 @@ impl World {
         }
     }
 
-    fn look_through(&mut self) {
+    fn scan_folder(&mut self) {
         self.events.clear();
         let playlists: Vec<String> = self
             .disk
@@ -268,7 +268,7 @@ impl World {
         let finished = match how {
             End::Failed => failed(job),
             End::Done => self.perform(job),
-            End::Unheard => {
+            End::AnswerLost => {
                 self.perform(job.clone());
                 failed(job)
             }
@@ -292,7 +292,7 @@ impl World {
                     self.hear(event);
                 }
             }
-            Action::Overflow => self.look_through(),
+            Action::Overflow => self.scan_folder(),
             Action::Begin => self.busy.extend(self.publisher.next(self.now)),
             Action::End(which, how) => self.end(which, how),
             Action::Kill => {
@@ -304,13 +304,13 @@ impl World {
                 }
                 self.publisher = publisher(self.keeps);
                 self.kills += 1;
-                self.look_through();
+                self.scan_folder();
             }
             Action::Wait(seconds) => self.now += Duration::from_secs(seconds),
         }
     }
 
-    /// What viewers may rely on.
+    /// Checks what viewers may rely on.
     fn check(&mut self) {
         for rendition in 0..RENDITIONS.len() {
             let name = playlist(rendition);
@@ -322,7 +322,7 @@ impl World {
                 let object = file_of(&name, need).unwrap();
                 assert!(
                     self.s3.contains_key(&object),
-                    "{object} is named and not there:\n{text}"
+                    "{object} is named and not in S3:\n{text}"
                 );
             }
             let seen = &mut self.seen[rendition];
@@ -354,17 +354,17 @@ impl World {
             }
         }
         for rendition in 0..RENDITIONS.len() {
-            self.check_all_that_was(rendition);
+            self.check_vod(rendition);
         }
         let masters = ["master.m3u8", "master.vod.m3u8"].map(|name| self.s3.get(name));
         for master in masters.into_iter().flatten() {
             for name in master.lines().filter(|line| !line.starts_with('#')) {
-                assert!(self.s3.contains_key(name), "{name} is named and not there");
+                assert!(self.s3.contains_key(name), "{name} is named and not in S3");
             }
         }
     }
 
-    fn check_all_that_was(&mut self, rendition: usize) {
+    fn check_vod(&mut self, rendition: usize) {
         let name = vod_name(&playlist(rendition));
         let Some(text) = self.s3.get(&name) else {
             return;
@@ -374,7 +374,7 @@ impl World {
             let object = file_of(&name, need).unwrap();
             assert!(
                 self.s3.contains_key(&object),
-                "{object} is named and not there:\n{text}"
+                "{object} is named and not in S3:\n{text}"
             );
         }
         let mut names: Vec<&String> = visible
@@ -386,7 +386,7 @@ impl World {
         let count = names.len();
         names.sort();
         names.dedup();
-        assert_eq!(names.len(), count, "something comes twice:\n{text}");
+        assert_eq!(names.len(), count, "a segment is named twice:\n{text}");
         let now: BTreeMap<u64, (String, bool)> = (visible.sequence..)
             .zip(
                 visible
@@ -397,7 +397,7 @@ impl World {
             .collect();
         let kept = std::mem::replace(&mut self.seen[rendition].kept, now.clone());
         for (number, segment) in kept {
-            // A process that was killed may have put an older one last.
+            // A process that was killed may have written an older playlist last.
             let is_short = self.kills > 0 && !now.contains_key(&number);
             assert!(
                 is_short || now.get(&number) == Some(&segment),
@@ -406,15 +406,15 @@ impl World {
         }
     }
 
-    /// From here on nothing goes wrong. Viewers see the newest segment of each transcoder in the
-    /// end.
+    /// Lets everything succeed from here on, and checks that viewers see the newest segment of each
+    /// transcoder.
     fn settle(mut self) {
         while let Some(event) = self.events.pop_front() {
             self.hear(event);
         }
-        self.come_to_rest();
+        self.run_until_idle();
         self.now += Duration::from_secs(60);
-        self.come_to_rest();
+        self.run_until_idle();
         for (rendition, (next, window)) in self.encoders.iter().enumerate() {
             if window.is_empty() || !self.disk.contains_key(&playlist(rendition)) {
                 continue;
@@ -425,20 +425,20 @@ impl World {
             assert!(!visible.ended, "{text}");
             let last = visible.segments.last().unwrap();
             if last.gap {
-                // It was gone before anybody could read it.
+                // The file was deleted before it could be read.
                 continue;
             }
             let object = file_of(&playlist(rendition), &last.uri).unwrap();
             assert_eq!(self.s3[&object], self.disk[&path].1, "{text}");
         }
         (0..RENDITIONS.len()).for_each(|rendition| self.remove(rendition));
-        self.look_through();
+        self.scan_folder();
         self.now += Duration::from_secs(60);
-        self.come_to_rest();
+        self.run_until_idle();
         (0..RENDITIONS.len()).for_each(|rendition| self.check_end(rendition));
     }
 
-    /// All has ended: that is what viewers read, and what was kept is whole.
+    /// Checks that all playlists have ended, and that the VOD playlists are complete.
     fn check_end(&self, rendition: usize) {
         let known = self
             .publisher
@@ -477,7 +477,7 @@ impl World {
         }
     }
 
-    fn come_to_rest(&mut self) {
+    fn run_until_idle(&mut self) {
         for _ in 0..400 {
             while let Some(job) = self.publisher.next(self.now) {
                 self.busy.push(job);
@@ -492,7 +492,7 @@ impl World {
         }
         assert!(
             self.publisher.is_idle(),
-            "it never comes to rest: {:#?}",
+            "the publisher is never idle: {:#?}",
             self.publisher
         );
     }
@@ -527,7 +527,7 @@ fn failed(job: Job) -> FinishedJob {
 
 fn actions() -> impl Strategy<Value = Vec<Action>> {
     let rendition = 0..RENDITIONS.len();
-    let end = prop_oneof![6 => Just(End::Done), 2 => Just(End::Failed), 1 => Just(End::Unheard)];
+    let end = prop_oneof![6 => Just(End::Done), 2 => Just(End::Failed), 1 => Just(End::AnswerLost)];
     let action = prop_oneof![
         8 => rendition.clone().prop_map(Action::Encode),
         1 => rendition.clone().prop_map(Action::Restart),

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 const KEPT_S: u64 = 300;
 
-/// A disk, a bucket, and the publisher between them. Files are named with the time at which they
-/// were written.
+/// A disk, a bucket, and the publisher between them. The content of a file is the time at which the
+/// file was written.
 struct Stream {
     publisher: LivePublisher,
     files: BTreeMap<String, FileId>,
@@ -55,7 +55,7 @@ impl Stream {
         read
     }
 
-    /// Does all that is to be done at this time.
+    /// Runs all jobs that are due at this time.
     fn work(&mut self, at_s: u64) {
         let now = Duration::from_secs(at_s);
         while let Some(job) = self.publisher.next(now) {
@@ -107,7 +107,7 @@ impl Stream {
         }
     }
 
-    fn start_again(&mut self) {
+    fn restart(&mut self) {
         self.publisher = publisher();
     }
 
@@ -138,7 +138,7 @@ fn segments(names: &[&str]) -> String {
 
 /// Promise P78.
 #[test]
-fn what_is_named_again_is_not_deleted() {
+fn a_segment_that_is_named_again_is_not_deleted() {
     let mut stream = Stream::new(&[
         ("slate.ts", 1),
         ("a.key", 2),
@@ -197,9 +197,9 @@ fn the_longest_window_keeps_everything() {
     assert_eq!(kept, ["1.1.ts", "2.2.ts", "index.m3u8"]);
 }
 
-/// Promise P71: what the disk has let go of is no other content.
+/// Promise P71: a file that was deleted from the disk is not another content.
 #[test]
-fn a_named_file_that_is_gone_is_no_new_beginning() {
+fn a_named_file_that_was_deleted_is_not_a_restart() {
     let text = playlist(5, &segments(&["5.ts", "6.ts", "7.ts"]));
     let mut stream = Stream::new(&[("5.ts", 5), ("6.ts", 6), ("7.ts", 7)]);
     stream.rewritten = vec!["6.ts"];
@@ -207,7 +207,7 @@ fn a_named_file_that_is_gone_is_no_new_beginning() {
     stream.work(10);
     let before = stream.visible().to_owned();
     assert_eq!(before.matches("#EXT-X-GAP").count(), 1);
-    stream.start_again();
+    stream.restart();
     stream.files.remove("5.ts");
     stream.files.remove("6.ts");
     stream.read("index.m3u8", &text, 20).unwrap();
@@ -217,12 +217,12 @@ fn a_named_file_that_is_gone_is_no_new_beginning() {
 
 /// Promise P71: a stream that has ended, and whose files were cleaned up, still plays.
 #[test]
-fn nothing_is_lost_of_what_is_published_when_the_disk_is_empty() {
+fn a_published_stream_survives_an_empty_disk() {
     let text = playlist(5, &segments(&["5.ts", "6.ts"])) + "#EXT-X-ENDLIST\n";
     let mut stream = Stream::new(&[("5.ts", 5), ("6.ts", 6)]);
     stream.read("index.m3u8", &text, 0).unwrap();
     let before = stream.visible().to_owned();
-    stream.start_again();
+    stream.restart();
     stream.files.clear();
     stream.read("index.m3u8", &text, 20).unwrap();
     (20..400).for_each(|at_s| stream.work(at_s));
@@ -230,7 +230,7 @@ fn nothing_is_lost_of_what_is_published_when_the_disk_is_empty() {
     assert!(stream.bucket.contains_key("5.5.ts") && stream.bucket.contains_key("6.6.ts"));
 }
 
-/// Promise P76: one file under two addresses.
+/// Promise P76: one file has two addresses.
 #[test]
 fn a_file_that_is_lost_is_a_gap_wherever_it_is_named() {
     let mut stream = Stream::new(&[("1.ts", 5)]);
@@ -250,9 +250,9 @@ fn a_file_that_is_lost_is_a_gap_wherever_it_is_named() {
     );
 }
 
-/// Promises P69 and P88: what is over is still watched, though nobody tends it any more.
+/// Promises P69 and P88: viewers still watch a stream that has ended and was forgotten.
 #[test]
-fn what_is_over_keeps_its_segments_and_counts_as_published() {
+fn an_ended_stream_keeps_its_segments_and_counts_as_published() {
     let mut stream = Stream::new(&[("0.ts", 1), ("1.ts", 2), ("2.ts", 3)]);
     let shared = playlist(0, &segments(&["0.ts", "1.ts"]));
     for name in ["a.m3u8", "b.m3u8"] {
@@ -272,9 +272,9 @@ fn what_is_over_keeps_its_segments_and_counts_as_published() {
     assert_eq!(stream.bucket["master.m3u8"], master);
 }
 
-/// Promise P69: a deletion that is due, and the same file again before a playlist names it.
+/// Promise P69: a deletion is due, and the same file is closed again before a playlist names it.
 #[test]
-fn what_was_put_again_is_not_deleted_before_it_is_named() {
+fn a_file_that_is_uploaded_again_is_not_deleted_before_it_is_named() {
     let mut stream = Stream::new(&[("slate.ts", 1), ("1.ts", 2), ("2.ts", 3)]);
     stream
         .read("index.m3u8", &playlist(0, &segments(&["slate.ts"])), 0)
@@ -297,9 +297,10 @@ fn what_was_put_again_is_not_deleted_before_it_is_named() {
     assert!(stream.visible().ends_with("slate.1.ts\n") && stream.bucket.contains_key("slate.1.ts"));
 }
 
-/// Promise P73: S3 is away from the start, and a file comes after the playlist that names it.
+/// Promise P73: S3 does not answer at the start, and a file is closed after the playlist that names
+/// it.
 #[test]
-fn a_file_that_comes_before_s3_does_is_no_new_beginning() {
+fn a_file_that_is_closed_before_s3_answers_is_not_a_restart() {
     let mut stream = Stream::new(&[("0.ts", 1)]);
     let text = playlist(0, &segments(&["0.ts", "1.ts"]));
     let now = Duration::from_secs(1);
@@ -330,7 +331,7 @@ fn a_file_that_comes_before_s3_does_is_no_new_beginning() {
 
 /// Promise P76.
 #[test]
-fn a_gap_stays_one_though_its_file_was_written_again() {
+fn a_gap_stays_a_gap_when_its_file_is_written_again() {
     let mut stream = Stream::new(&[("5.ts", 5), ("6.ts", 6), ("7.ts", 7), ("8.ts", 8)]);
     stream.rewritten = vec!["6.ts"];
     stream
@@ -355,10 +356,9 @@ fn a_gap_stays_one_though_its_file_was_written_again() {
     assert!(stream.visible().ends_with(lines), "{}", stream.visible());
 }
 
-/// Promise P76: three target durations from when it was named, not from when the playlist began to
-/// wait.
+/// Promise P76: the time starts when the file is named, and not when the playlist starts to wait.
 #[test]
-fn a_file_that_is_late_is_waited_for() {
+fn a_late_file_is_waited_for() {
     let mut stream = Stream::new(&[("0.ts", 1)]);
     stream.is_refusing = true;
     stream
@@ -385,7 +385,7 @@ fn a_file_that_is_late_is_waited_for() {
 
 /// Promise P72.
 #[test]
-fn what_viewers_have_seen_keeps_its_initialization_section() {
+fn a_segment_that_viewers_saw_keeps_its_initialization_section() {
     let mut stream = Stream::new(&[("init.mp4", 1), ("0.m4s", 5), ("1.m4s", 6), ("2.m4s", 9)]);
     let text = |names: &[&str]| {
         playlist(
@@ -434,9 +434,9 @@ fn an_initialization_section_before_the_first_key_stays_before_it() {
     }
 }
 
-/// Promise P77: recordings and keys of somebody else, in the same folder.
+/// Promise P77: recordings and keys of another program are in the same folder.
 #[test]
-fn what_may_be_no_part_of_the_stream_is_put_when_it_is_named() {
+fn a_file_that_may_not_belong_to_the_stream_is_uploaded_when_it_is_named() {
     let mut stream = Stream::new(&[]);
     for (path, size_bytes) in [
         ("small.ts", 1_000),
@@ -464,7 +464,7 @@ fn what_may_be_no_part_of_the_stream_is_put_when_it_is_named() {
 
 /// Promise P72.
 #[test]
-fn a_query_is_no_part_of_a_name() {
+fn a_query_is_not_part_of_a_name() {
     let mut stream = Stream::new(&[("0.ts", 5)]);
     stream
         .read("index.m3u8", &playlist(0, &segments(&["0.ts?v=1.5/x"])), 0)
@@ -476,7 +476,7 @@ fn a_query_is_no_part_of_a_name() {
 
 /// Promise P77.
 #[test]
-fn a_playlist_that_makes_no_sense_is_refused_and_the_last_one_stays() {
+fn an_unusable_playlist_is_refused_and_the_last_one_stays() {
     let mut stream = Stream::new(&[("0.ts", 5)]);
     stream
         .read("index.m3u8", &playlist(0, &segments(&["0.ts"])), 0)
@@ -511,7 +511,7 @@ fn a_playlist_that_makes_no_sense_is_refused_and_the_last_one_stays() {
         assert!(refused.contains(why), "{refused}");
         assert_eq!(stream.visible(), before);
     }
-    // Another host's are nobody's business.
+    // A URI of another host is published as it is.
     stream
         .read(
             "index.m3u8",
@@ -536,7 +536,7 @@ fn a_multivariant_playlist_that_is_cut_off_changes_nothing() {
     stream.read("master.m3u8", whole, 0).unwrap();
     for length in 0..whole.len() {
         let _refused = stream.read("master.m3u8", &whole[..length], 1);
-        // A whole line is a whole playlist, as far as anybody can know.
+        // A playlist that ends after a line could be complete.
         let is_one = whole[..length].trim_end().ends_with("a.m3u8");
         assert!(
             is_one || stream.bucket["master.m3u8"].trim_end() == whole.trim_end(),
@@ -546,9 +546,9 @@ fn a_multivariant_playlist_that_is_cut_off_changes_nothing() {
     }
 }
 
-/// Promise P88: a station has many shows.
+/// Promise P88: one station publishes many shows.
 #[test]
-fn what_is_over_is_forgotten_and_may_begin_again() {
+fn an_ended_stream_is_forgotten_and_may_start_again() {
     let mut stream = Stream::new(&[("0.ts", 5), ("1.ts", 6)]);
     stream
         .read("index.m3u8", &playlist(0, &segments(&["0.ts"])), 0)

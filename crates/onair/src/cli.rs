@@ -72,7 +72,7 @@ enum Subcommand {
 }
 
 impl Subcommand {
-    /// `former_names` is a warning for the log.
+    /// `former_names` is a warning about variables, for the log.
     fn run(self, former_names: Option<String>) -> Exit {
         match self {
             Self::PublishLive(arguments) => publish_live(arguments, former_names),
@@ -85,12 +85,12 @@ impl Subcommand {
     }
 }
 
-/// The program from its arguments to its exit code.
+/// Runs the program with these arguments.
 pub(crate) fn run(line: &[OsString]) -> Exit {
     match parse(line) {
         Ok(cli) => cli.subcommand.run(variables::former_names_warning(line)),
         Err(error) => {
-            // After any other error clap has not read the rest of the line.
+            // At any other error clap stopped before the end of the line.
             let is_read = error.kind() == clap::error::ErrorKind::MissingRequiredArgument;
             if let Some(warning) = is_read
                 .then(|| variables::former_names_warning(line))
@@ -104,8 +104,7 @@ pub(crate) fn run(line: &[OsString]) -> Exit {
 }
 
 fn parse(line: &[OsString]) -> Result<Cli, clap::Error> {
-    // `onair viewers --version` prints the name of the program, not "onair-viewers", which is not
-    // one.
+    // `onair viewers --version` prints the name of the program, and not "onair-viewers".
     let with_name = |command: clap::Command| command.display_name(NAME);
     let mut command = variables::without_empty(command()).mut_subcommands(with_name);
     let mut matches = command.try_get_matches_from_mut(line)?;
@@ -124,7 +123,7 @@ pub(crate) fn command() -> clap::Command {
     with_exit_codes(Cli::command()).mut_subcommands(with_exit_codes)
 }
 
-/// Shows what is wrong with the command line, or the help or version that it asks for.
+/// Prints an error of the command line, or the help or version that it asks for.
 fn show(error: &clap::Error) -> Exit {
     let exit = Exit::of(error);
     match error.print() {
@@ -141,7 +140,7 @@ fn publish_live(arguments: publish_live::Arguments, former_names: Option<String>
     if let Some(warning) = former_names {
         tracing::warn!("{warning}");
     }
-    // Only the daemon has one: the other subcommands also run where it cannot be built.
+    // Only the daemon needs a runtime: the other subcommands run where none can be created.
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -185,11 +184,11 @@ fn report(subcommand: &str, text: &impl Display) {
     write_errors(&format!("{NAME} {subcommand}"), text);
 }
 
-/// Writes to standard error. A reader that is gone is not an error.
-fn write_errors(who: &str, text: &impl Display) {
+/// Writes to standard error. A closed pipe is not an error.
+fn write_errors(prefix: &str, text: &impl Display) {
     let mut to = std::io::stderr().lock();
     for line in text.to_string().lines() {
-        let _ = writeln!(to, "{who}: {line}");
+        let _ = writeln!(to, "{prefix}: {line}");
     }
 }
 

@@ -1,16 +1,16 @@
-//! How the program ends.
+//! The exit codes of the program.
 
 use std::process::ExitCode;
 
-/// How the program ends. Scripts and systemd rely on the numbers.
+/// An exit code. Scripts and systemd rely on the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Exit {
     /// Everything that was promised happened.
     Done = 0,
-    /// Something failed. It may succeed when it is repeated.
+    /// Something failed. Another run may succeed.
     Failed = 1,
-    /// An argument or a variable is wrong or missing. Repeating it does not help.
+    /// An argument or a variable is wrong or missing. Another run fails as well.
     Usage = 2,
 }
 
@@ -32,7 +32,7 @@ impl Exit {
         }
     }
 
-    /// clap returns help and version as errors; they are not failures.
+    /// clap returns help and version as errors, but they are successes.
     pub(crate) fn of(error: &clap::Error) -> Self {
         if error.use_stderr() {
             Self::Usage

@@ -1,4 +1,4 @@
-//! What is made from the command line's definition: completions and man pages.
+//! Generates completions and man pages from the definition of the command line.
 
 use crate::cli::NAME;
 use crate::version;
@@ -15,7 +15,7 @@ pub(crate) fn completions(shell: Shell, mut command: Command) -> Result<(), Stri
     clap_complete::generate(shell, &mut command, NAME, &mut script);
     let mut to = io::stdout().lock();
     match to.write_all(&script).and_then(|()| to.flush()) {
-        // A reader who stops early has what they wanted.
+        // A reader that closes the pipe early has read enough.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(format!("cannot write to standard output: {error}"))
         }
@@ -26,8 +26,8 @@ pub(crate) fn completions(shell: Shell, mut command: Command) -> Result<(), Stri
 /// Writes `onair.1` and a page for each subcommand.
 pub(crate) fn man_pages(dir: &Path, command: Command) -> Result<(), String> {
     std::fs::create_dir_all(dir)
-        .map_err(|error| format!("cannot make the folder {}: {error}", dir.display()))?;
-    // The page of clap's own `help` would have nothing that `--help` has not.
+        .map_err(|error| format!("cannot create the folder {}: {error}", dir.display()))?;
+    // A page of clap's `help` subcommand would only repeat `--help`.
     let mut command = command.disable_help_subcommand(true);
     command.build();
     [&command]

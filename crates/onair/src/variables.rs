@@ -1,4 +1,4 @@
-//! The variables of the environment. All of onair's begin with `ONAIR_`.
+//! Environment variables. All variables of onair begin with `ONAIR_`.
 
 use crate::cli;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -23,7 +23,7 @@ const FORMER: [&str; 7] = [
 const PUBLISH_LIVE: &str = "publish-live";
 const PREFIX: &str = "ONAIR_";
 
-/// Treats an empty variable as not set, so that an environment file can keep the line.
+/// Treats an empty variable as not set, so that a line of an environment file can stay.
 pub(crate) fn without_empty(command: Command) -> Command {
     let drop_empty = |arg: Arg| match arg.get_env() {
         Some(name) if env::var_os(name).is_some_and(|value| value.is_empty()) => {
@@ -34,8 +34,8 @@ pub(crate) fn without_empty(command: Command) -> Command {
     command.mut_subcommands(|subcommand| subcommand.mut_args(drop_empty))
 }
 
-/// A warning about former names that are set, for the arguments that neither the line nor a new
-/// name sets. For lines that clap could read to their end.
+/// A warning about former names that are set, if neither the command line nor the new name sets the
+/// argument. Only for command lines that clap read to the end.
 pub(crate) fn former_names_warning(line: &[OsString]) -> Option<String> {
     let (subcommand, given) = given(line)?;
     if subcommand.get_name() != PUBLISH_LIVE {
@@ -60,7 +60,7 @@ pub(crate) fn former_names_warning(line: &[OsString]) -> Option<String> {
     })
 }
 
-/// Adds to an error about an argument which variable sets it.
+/// Adds the name of the variable to an error about an argument that a variable sets.
 pub(crate) fn named_in(error: Error, line: &[OsString]) -> Error {
     match error.kind() {
         ErrorKind::MissingRequiredArgument => {
@@ -89,7 +89,7 @@ pub(crate) fn named_in(error: Error, line: &[OsString]) -> Error {
     }
 }
 
-/// The tip names the variables of those arguments that the error is about and for which this holds.
+/// Adds a tip with the variables of the arguments in the error for which `holds` is true.
 fn with_tip(
     mut error: Error,
     line: &[OsString],
@@ -122,9 +122,9 @@ fn with_tip(
     error
 }
 
-/// clap's error about a value that is not UTF-8 has no name in it. The value is from the line if
-/// the line is accepted with a readable value in its place, and from a variable if not. (A folder's
-/// name need not be UTF-8.)
+/// clap's error about a value that is not UTF-8 does not name the argument. The value is from the
+/// command line if clap accepts the line with a UTF-8 value in its place. Otherwise it is from a
+/// variable. (The name of a folder may be other than UTF-8.)
 fn not_utf_8(line: &[OsString]) -> Option<Error> {
     let mut readable = line.to_vec();
     for place in (0..line.len()).filter(|place| line[*place].to_str().is_none()) {
@@ -166,15 +166,15 @@ fn utf_8_error(object: &str, value: &str) -> Error {
     )
 }
 
-/// The subcommand of a command line, and what of it could be understood. None where help or the
-/// version is asked for.
+/// The subcommand of a command line, and its arguments as far as clap could parse them. `None` if
+/// the line asks for help or the version.
 fn given(line: &[OsString]) -> Option<(Command, ArgMatches)> {
     let command = without_empty(cli::command()).ignore_errors(true);
     let (name, given) = command
         .try_get_matches_from(line)
         .ok()?
         .remove_subcommand()?;
-    // Only what is built can be compared with the names in an error.
+    // Only a built command has the names that are in an error.
     let mut whole = cli::command();
     whole.build();
     Some((whole.find_subcommand(name)?.clone(), given))

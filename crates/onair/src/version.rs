@@ -1,4 +1,4 @@
-//! Which build this is.
+//! The version of this build.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ pub(crate) fn text() -> &'static str {
     &TEXT
 }
 
-/// An omitted container build argument is set to an empty string.
+/// A container build sets an argument that was omitted to an empty string.
 fn with_commit(version: &str, commit: Option<&str>) -> String {
     match commit.map(str::trim).filter(|commit| !commit.is_empty()) {
         Some(commit) => format!("{version} ({commit})"),

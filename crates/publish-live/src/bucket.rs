@@ -18,8 +18,8 @@ const MEMORY_UNITS: u32 = 1024;
 const UNIT_BYTES: u64 = 64 * 1024;
 /// Time that S3 has to answer, in addition to the time for sending the content.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Assumed uplink for one file, in bytes a second. Each failed try assumes a quarter of it, at least
-/// a sixteenth. So a lost answer is noticed early, and a slow uplink gets enough time.
+/// Assumed uplink for one file, in bytes a second. Each failed try assumes a quarter of it, at
+/// least a sixteenth. So a lost answer is noticed early, and a slow uplink gets enough time.
 const UPLINK: u32 = 512 * 1024;
 const MAX_QUARTERINGS: u32 = 2;
 /// The largest segment, in bytes.

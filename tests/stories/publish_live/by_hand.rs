@@ -1,4 +1,4 @@
-//! A transcoder whose every file is written by the story.
+//! A transcoder of which the story writes every file.
 
 use super::{BUCKET, Live, publisher, wait_until};
 use onair_core::publish_live::media_playlist::MediaPlaylist;
@@ -10,7 +10,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, UNIX_EPOCH};
 
-/// Longer than three target durations of a second.
+/// Longer than three target durations of one second.
 const LOST: Duration = Duration::from_millis(3_500);
 
 /// A rendition in a folder of its own.
@@ -42,7 +42,7 @@ impl Transcoder {
         path
     }
 
-    /// Writes the playlist as nginx-rtmp does: beside it first, then over it.
+    /// Writes the playlist as nginx-rtmp does: into another file, which replaces the playlist.
     pub(super) fn playlist(&self) {
         let first = self.next.saturating_sub(self.window);
         let lines: String = (first..self.next)
@@ -56,7 +56,7 @@ impl Transcoder {
         fs::rename(&beside, self.folder.join("index.m3u8")).unwrap();
     }
 
-    pub(super) fn go_on(&mut self) -> PathBuf {
+    pub(super) fn next_segment(&mut self) -> PathBuf {
         let path = self.segment(&format!("segment {}", self.next));
         self.playlist();
         path
@@ -101,7 +101,7 @@ fn key(live: &Live, path: &Path) -> String {
 
 /// Promise P76.
 #[test]
-fn a_segment_that_is_not_there_becomes_a_gap() {
+fn a_segment_that_does_not_exist_becomes_a_gap() {
     let live = Live::new();
     let _daemon = live.daemon(&[]);
     let mut hd = Transcoder::new(&live, "hd");
@@ -120,8 +120,8 @@ fn a_segment_that_is_not_there_becomes_a_gap() {
         [false, true, false]
     );
     assert_eq!(snapshot.version, 8);
-    // It stays one, and the stream goes on.
-    hd.go_on();
+    // The gap stays, and the stream goes on.
+    hd.next_segment();
     wait_until("the next segment", || live.count("hd") == 4);
     assert_eq!(
         live.snapshot("hd")
@@ -136,7 +136,7 @@ fn a_segment_that_is_not_there_becomes_a_gap() {
 
 /// Promise P76.
 #[test]
-fn where_it_is_set_so_a_playlist_waits_until_what_is_lost_is_named_no_more() {
+fn with_hold_a_playlist_waits_until_the_lost_segment_is_not_named_any_more() {
     let live = Live::new();
     let _daemon = live.daemon(&["--on-lost", "hold"]);
     let mut hd = Transcoder::new(&live, "hd");
@@ -145,15 +145,15 @@ fn where_it_is_set_so_a_playlist_waits_until_what_is_lost_is_named_no_more() {
     hd.playlist();
     sleep(LOST);
     assert_eq!(live.playlist("hd"), "");
-    hd.go_on();
-    hd.go_on();
+    hd.next_segment();
+    hd.next_segment();
     wait_until("the playlist", || live.count("hd") == 4);
     assert!(!live.playlist("hd").contains("GAP"));
 }
 
 /// Promise P77.
 #[test]
-fn a_file_is_sent_when_it_is_whole() {
+fn a_file_is_uploaded_when_it_is_complete() {
     let live = Live::new();
     let _daemon = live.daemon(&[]);
     let mut hd = Transcoder::new(&live, "hd");
@@ -169,14 +169,14 @@ fn a_file_is_sent_when_it_is_whole() {
         live.playlist("hd")
             .ends_with(&format!("{}\n", key.trim_start_matches("live/hd/")))
     );
-    hd.go_on();
+    hd.next_segment();
     wait_until("the next segment", || live.count("hd") == 2);
     assert!(!live.playlist("hd").contains("DISCONTINUITY"));
 }
 
-/// Promises P70 and P76: other renditions do not wait, and what fails alone is lost in the end.
+/// Promises P70 and P76: other renditions do not wait, and a file that fails alone is lost.
 #[test]
-fn a_rendition_in_trouble_holds_nobody_up() {
+fn a_failing_rendition_does_not_delay_the_others() {
     let live = Live::new();
     let (mut hd, mut sd) = (Transcoder::new(&live, "hd"), Transcoder::new(&live, "sd"));
     let path = hd.segment("refused");
@@ -185,7 +185,7 @@ fn a_rendition_in_trouble_holds_nobody_up() {
     hd.playlist();
     let _daemon = live.daemon(&[]);
     for number in 1..=8 {
-        sd.go_on();
+        sd.next_segment();
         wait_until("the other rendition", || live.count("sd") == number);
         sleep(Duration::from_secs(1));
     }
@@ -194,14 +194,14 @@ fn a_rendition_in_trouble_holds_nobody_up() {
 
 /// Promise P78.
 #[test]
-fn what_no_playlist_names_any_more_is_deleted_after_a_while_without_a_list() {
+fn a_segment_that_is_not_named_any_more_is_deleted_without_a_list() {
     for (keep, are_kept) in [(&["--keep-window", "1"][..], false), (&["--keep"], true)] {
         let live = Live::new();
         let _daemon = live.daemon(keep);
         let mut hd = Transcoder::new(&live, "hd");
         let keys: Vec<String> = (1..=6)
             .map(|number| {
-                let path = hd.go_on();
+                let path = hd.next_segment();
                 wait_until("the segment", || live.count("hd") == number);
                 key(&live, &path)
             })
@@ -232,21 +232,21 @@ fn what_no_playlist_names_any_more_is_deleted_after_a_while_without_a_list() {
 
 /// Promise P79.
 #[test]
-fn a_folder_that_is_made_and_filled_at_once_is_not_missed_whatever_its_name() {
+fn a_folder_that_is_created_and_filled_at_once_is_published_whatever_its_name() {
     let live = Live::new();
     let _daemon = live.daemon(&[]);
     for name in ["a", "b c/ä", "d/e/f/g"] {
         let mut transcoder = Transcoder::new(&live, name);
-        transcoder.go_on();
+        transcoder.next_segment();
         wait_until(name, || live.count(name) == 1);
-        transcoder.go_on();
+        transcoder.next_segment();
         wait_until(name, || live.count(name) == 2);
     }
 }
 
 /// Promise P79.
 #[test]
-fn events_that_inotify_loses_are_made_up_for() {
+fn events_that_inotify_loses_do_no_harm() {
     let limit: usize = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events")
         .unwrap()
         .trim()
@@ -255,30 +255,30 @@ fn events_that_inotify_loses_are_made_up_for() {
     let live = Live::new();
     let mut hd = Transcoder::new(&live, "hd");
     let daemon = live.daemon(&["--log", "json"]);
-    hd.go_on();
+    hd.next_segment();
     wait_until("the first segment", || live.count("hd") == 1);
     signal(&daemon, "STOP");
     for _ in 0..=limit / 2 {
-        // Two events each: made, and closed.
+        // Two events each: created, and closed.
         let path = live.dir.path().join("noise.tmp");
         fs::write(&path, "noise").unwrap();
         fs::remove_file(&path).unwrap();
     }
-    hd.go_on();
+    hd.next_segment();
     signal(&daemon, "CONT");
     wait_until("the second segment", || live.count("hd") == 2);
 }
 
 /// Promise P80.
 #[test]
-fn told_to_stop_it_finishes_what_it_began() {
+fn the_daemon_finishes_its_uploads_when_it_is_stopped() {
     let live = Live::new();
     live.s3.set_latency(Duration::from_millis(200));
     let mut hd = Transcoder::new(&live, "hd");
     let mut daemon = live.daemon(&[]);
-    hd.go_on();
+    hd.next_segment();
     wait_until("the first segment", || live.count("hd") == 1);
-    hd.go_on();
+    hd.next_segment();
     sleep(Duration::from_millis(50));
     signal(&daemon, "TERM");
     assert!(daemon.wait().unwrap().success());
@@ -298,14 +298,14 @@ fn how_far_viewers_are_behind_is_measured() {
     let mut daemon = Program::start(command.stdout(std::process::Stdio::piped())).unwrap();
     let mut hd = Transcoder::new(&live, "hd");
     for number in 1..=3 {
-        hd.go_on();
+        hd.next_segment();
         wait_until("the segment", || live.count("hd") == number);
     }
     sleep(Duration::from_millis(1_500));
     signal(&daemon, "TERM");
-    let mut said = String::new();
-    std::io::Read::read_to_string(daemon.stdout.as_mut().unwrap(), &mut said).unwrap();
-    let lines: Vec<serde_json::Value> = said
+    let mut log = String::new();
+    std::io::Read::read_to_string(daemon.stdout.as_mut().unwrap(), &mut log).unwrap();
+    let lines: Vec<serde_json::Value> = log
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
@@ -320,18 +320,18 @@ fn how_far_viewers_are_behind_is_measured() {
         all.collect()
     };
     let (segments, playlists) = (values("SegmentLag"), values("PlaylistLag"));
-    assert_eq!((segments.len(), playlists.len()), (3, 3), "{said}");
-    // One PUT, and one more.
+    assert_eq!((segments.len(), playlists.len()), (3, 3), "{log}");
+    // One PUT for the segment, and one for the playlist.
     assert!(
         segments.iter().all(|lag| *lag >= 50) && playlists.iter().all(|lag| *lag >= 100),
-        "{said}"
+        "{log}"
     );
     assert_eq!(lines[0]["Function"], "publish-live");
 }
 
-/// Promise P81: a terminal that `script` makes.
+/// Promise P81: `script` provides the terminal.
 #[test]
-fn somebody_at_a_terminal_sees_how_each_rendition_is() {
+fn a_terminal_shows_the_state_of_each_rendition() {
     let live = Live::new();
     let (mut hd, mut sd) = (Transcoder::new(&live, "hd"), Transcoder::new(&live, "sd"));
     let (shown, daemon) = (
@@ -363,8 +363,8 @@ fn somebody_at_a_terminal_sees_how_each_rendition_is() {
         .stdout(std::process::Stdio::null());
     let mut terminal = Program::start(&mut script).unwrap();
     for number in 1..=2 {
-        hd.go_on();
-        sd.go_on();
+        hd.next_segment();
+        sd.next_segment();
         wait_until("the segments", || {
             live.count("hd") == number && live.count("sd") == number
         });
@@ -392,11 +392,11 @@ fn somebody_at_a_terminal_sees_how_each_rendition_is() {
 
 /// Promise P81.
 #[test]
-fn a_playlist_that_waits_for_what_nobody_writes_is_named() {
+fn a_playlist_that_waits_for_a_missing_rendition_is_logged() {
     let live = Live::new();
     let mut command = publisher(&live.s3, live.dir.path(), &["--report-every", "1"]);
     let mut daemon = Program::start(command.stderr(std::process::Stdio::piped())).unwrap();
-    Transcoder::new(&live, "hd").go_on();
+    Transcoder::new(&live, "hd").next_segment();
     let variants =
         ["hd", "sd"].map(|name| format!("#EXT-X-STREAM-INF:BANDWIDTH=1\n{name}/index.m3u8\n"));
     fs::write(
@@ -404,8 +404,8 @@ fn a_playlist_that_waits_for_what_nobody_writes_is_named() {
         format!("#EXTM3U\n{}", variants.concat()),
     )
     .unwrap();
-    let said = std::io::BufReader::new(daemon.stderr.take().unwrap());
-    let named = std::io::BufRead::lines(said)
+    let log = std::io::BufReader::new(daemon.stderr.take().unwrap());
+    let named = std::io::BufRead::lines(log)
         .map_while(Result::ok)
         .find(|line| line.contains("waits for"));
     let named = named.unwrap();
@@ -417,17 +417,17 @@ fn a_playlist_that_waits_for_what_nobody_writes_is_named() {
 
 /// Promise P80.
 #[test]
-fn a_folder_that_is_not_there_or_goes_away_ends_it_with_a_reason() {
+fn a_folder_that_does_not_exist_or_is_removed_ends_the_daemon_with_a_reason() {
     let live = Live::new();
     let absent = live.dir.path().join("absent");
     let output = publisher(&live.s3, &absent, &[])
         .stderr(std::process::Stdio::piped())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        output.status.code() == Some(1) && said.contains("absent cannot be watched: No such file"),
-        "{said}"
+        output.status.code() == Some(1) && log.contains("absent cannot be watched: No such file"),
+        "{log}"
     );
     fs::create_dir(&absent).unwrap();
     let daemon = publisher(&live.s3, &absent, &[])
@@ -437,10 +437,10 @@ fn a_folder_that_is_not_there_or_goes_away_ends_it_with_a_reason() {
     sleep(Duration::from_millis(500));
     fs::remove_dir(&absent).unwrap();
     let output = daemon.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        output.status.code() == Some(1) && said.contains("absent was removed"),
-        "{said}"
+        output.status.code() == Some(1) && log.contains("absent was removed"),
+        "{log}"
     );
 }
 

@@ -1,4 +1,4 @@
-//! Trouble on the transcoder's disk.
+//! Failures on the transcoder's disk.
 
 use super::by_hand::Transcoder;
 use super::{Live, wait_until};
@@ -9,14 +9,14 @@ use std::time::{Duration, SystemTime};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Promise P77: a disk that is full cuts off what is written last.
+/// Promise P77: a full disk cuts off the file that is written last.
 #[test]
-fn a_playlist_that_was_cut_off_is_none() {
+fn a_playlist_that_was_cut_off_is_not_published() {
     let live = Live::new();
     let _daemon = live.daemon(&[]);
     let mut hd = Transcoder::new(&live, "hd");
-    hd.go_on();
-    hd.go_on();
+    hd.next_segment();
+    hd.next_segment();
     wait_until("the stream", || live.count("hd") == 2);
     let path = hd.folder.join("index.m3u8");
     let whole = fs::read_to_string(&path).unwrap();
@@ -24,7 +24,7 @@ fn a_playlist_that_was_cut_off_is_none() {
         fs::write(&path, &whole[..length]).unwrap();
         sleep(Duration::from_millis(5));
     }
-    hd.go_on();
+    hd.next_segment();
     wait_until("the next segment", || live.count("hd") == 3);
     let text = live.playlist("hd");
     assert!(
@@ -33,7 +33,7 @@ fn a_playlist_that_was_cut_off_is_none() {
     );
 }
 
-/// Promises P71 and P72: names have the time in them, and nothing else rests on it.
+/// Promises P71 and P72: names contain the time, and nothing else depends on the time.
 #[test]
 fn a_clock_that_jumps_changes_nothing() {
     let live = Live::new();
@@ -62,16 +62,16 @@ fn a_clock_that_jumps_changes_nothing() {
     );
 }
 
-/// Promise P76: what cannot be read is not there.
+/// Promise P76: a file that cannot be read counts as missing.
 #[test]
 fn a_file_that_cannot_be_read_is_a_gap_and_a_playlist_is_waited_for() {
     let live = Live::new();
     let _daemon = live.daemon(&[]);
     let mut hd = Transcoder::new(&live, "hd");
-    hd.go_on();
+    hd.next_segment();
     let path = hd.segment("");
     fs::remove_file(&path).unwrap();
-    // A link to itself is refused to root, too.
+    // Even root cannot read a link to itself.
     symlink(&path, &path).unwrap();
     hd.playlist();
     fs::create_dir(hd.folder.join("2.ts")).unwrap();
@@ -82,6 +82,6 @@ fn a_file_that_cannot_be_read_is_a_gap_and_a_playlist_is_waited_for() {
     });
     fs::write(hd.folder.join("index.m3u8"), b"#EXTM3U\n\xff\n").unwrap();
     sleep(Duration::from_millis(200));
-    hd.go_on();
+    hd.next_segment();
     wait_until("the stream goes on", || live.count("hd") == 4);
 }

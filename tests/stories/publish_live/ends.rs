@@ -1,4 +1,4 @@
-//! How a stream ends, and what stays of it.
+//! The end of a stream, and its VOD playlist.
 
 use super::by_hand::Transcoder;
 use super::{BUCKET, Checker, Live, SeededRandom, ffmpeg, wait_until};
@@ -9,10 +9,9 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
-/// Promise P89: whoever watches it later sees all of it, though the daemon was killed again and
-/// again.
+/// Promise P89: the VOD playlist has the whole stream, although the daemon was killed repeatedly.
 #[test]
-fn what_is_kept_is_all_of_it() {
+fn the_vod_playlist_has_the_whole_stream() {
     let live = Live::new();
     live.s3.set_latency(Duration::from_millis(25));
     let checker = Checker::start(&live.s3);
@@ -26,7 +25,9 @@ fn what_is_kept_is_all_of_it() {
     let _daemon = live.daemon(&["--keep"]);
     for rendition in ["hd", "sd"] {
         let name = format!("{rendition}/index.vod.m3u8");
-        wait_until("all of it", || live.text(&name).contains("#EXT-X-ENDLIST"));
+        wait_until("the VOD playlist", || {
+            live.text(&name).contains("#EXT-X-ENDLIST")
+        });
         let all = live.text(&name);
         assert!(all.contains("#EXT-X-PLAYLIST-TYPE:VOD\n"), "{all}");
         let all = MediaPlaylist::parse(&all).unwrap();
@@ -52,10 +53,10 @@ fn what_is_kept_is_all_of_it() {
     assert_eq!(seconds(&live, "live/master.vod.m3u8"), 14);
 }
 
-/// Promises P70 and P89: what was missed while S3 was away is said to be missing, and viewers are
+/// Promises P70 and P89: segments that were missed during an outage of S3 are gaps, and viewers are
 /// back at the live edge.
 #[test]
-fn when_s3_comes_back_viewers_are_at_the_live_edge() {
+fn after_an_outage_of_s3_viewers_are_at_the_live_edge() {
     let live = Live::new();
     live.s3.set_latency(Duration::from_millis(10));
     let checker = Checker::start(&live.s3);
@@ -72,13 +73,13 @@ fn when_s3_comes_back_viewers_are_at_the_live_edge() {
     };
     assert!(
         seen + 10 < on_disk(),
-        "S3 was not away: {seen} of {}",
+        "S3 was not out of service: {seen} of {}",
         on_disk()
     );
     wait_until("the live edge", || live.count("hd") + 1 >= on_disk());
     assert!(encoder.wait().unwrap().success());
     assert_eq!(live.ends(), [40, 40]);
-    wait_until("all of it", || {
+    wait_until("the VOD playlist", || {
         live.text("hd/index.vod.m3u8").contains("#EXT-X-ENDLIST")
     });
     let all = MediaPlaylist::parse(&live.text("hd/index.vod.m3u8")).unwrap();
@@ -91,7 +92,7 @@ fn when_s3_comes_back_viewers_are_at_the_live_edge() {
     checker.end();
 }
 
-/// How long a player says that it is: ffprobe, on a copy of the bucket.
+/// The duration by ffprobe, on a copy of the bucket.
 fn seconds(live: &Live, playlist: &str) -> u64 {
     let copy = tempfile::tempdir().unwrap();
     for key in live.s3.keys(BUCKET, "") {
@@ -99,7 +100,7 @@ fn seconds(live: &Live, playlist: &str) -> u64 {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, live.s3.object(BUCKET, &key).unwrap().body).unwrap();
     }
-    // Every frame is read: what the playlist says of itself would prove nothing.
+    // Every frame is read, because the durations in the playlist prove nothing.
     let frames = [
         "-count_packets",
         "-select_streams",
@@ -122,17 +123,17 @@ fn seconds(live: &Live, playlist: &str) -> u64 {
         .arg(copy.path().join(Path::new(playlist)))
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let packets = said
+    let log = String::from_utf8_lossy(&output.stdout).into_owned();
+    let packets = log
         .split_whitespace()
         .next()
         .and_then(|line| line.trim_matches(',').parse::<u64>().ok());
-    packets.unwrap_or_else(|| panic!("{said}{}", String::from_utf8_lossy(&output.stderr))) / 25
+    packets.unwrap_or_else(|| panic!("{log}{}", String::from_utf8_lossy(&output.stderr))) / 25
 }
 
-/// Promise P88: nginx-rtmp says no end, and cleans up.
+/// Promise P88: nginx-rtmp does not write EXT-X-ENDLIST, and removes its files.
 #[test]
-fn a_playlist_that_is_removed_has_ended_unless_it_comes_back() {
+fn a_removed_playlist_has_ended_unless_it_is_written_again() {
     let live = Live::new();
     let _daemon = live.daemon(&[]);
     let (mut gone, mut back) = (
@@ -141,8 +142,8 @@ fn a_playlist_that_is_removed_has_ended_unless_it_comes_back() {
     );
     let both = [("gone", 2), ("back", 2)];
     for transcoder in [&mut gone, &mut back] {
-        transcoder.go_on();
-        transcoder.go_on();
+        transcoder.next_segment();
+        transcoder.next_segment();
     }
     wait_until("the stream", || {
         both.iter().all(|(name, count)| live.count(name) == *count)
@@ -150,7 +151,7 @@ fn a_playlist_that_is_removed_has_ended_unless_it_comes_back() {
     fs::remove_dir_all(&gone.folder).unwrap();
     fs::remove_file(back.folder.join("index.m3u8")).unwrap();
     sleep(Duration::from_secs(5));
-    back.go_on();
+    back.next_segment();
     sleep(Duration::from_secs(20));
     assert!(!live.playlist("gone").contains("#EXT-X-ENDLIST"));
     wait_until("the end", || {
@@ -159,9 +160,9 @@ fn a_playlist_that_is_removed_has_ended_unless_it_comes_back() {
     sleep(Duration::from_secs(6));
     assert_eq!(live.count("back"), 3);
     assert!(!live.playlist("back").contains("#EXT-X-ENDLIST"));
-    // Who begins again goes on, as after any other end.
+    // A stream that starts again continues, as after any other end.
     let mut again = Transcoder::new(&live, "gone");
-    again.go_on();
+    again.next_segment();
     wait_until("the next show", || live.count("gone") == 3);
     let text = live.playlist("gone");
     assert!(

@@ -1,4 +1,4 @@
-//! What goes wrong around the daemon, and what its operator is told.
+//! Failures around the daemon, and what its operator reads about them.
 
 use super::by_hand::{Transcoder, signal};
 use super::{BUCKET, Live, publisher, wait_until};
@@ -15,8 +15,8 @@ use std::process::{Command, Stdio};
 use std::thread::{sleep, spawn};
 use std::time::Duration;
 
-/// What it says until it ends.
-fn last_words(mut command: Command) -> String {
+/// The log of a daemon that fails.
+fn log_of_failure(mut command: Command) -> String {
     let output = command.stderr(Stdio::piped()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     String::from_utf8_lossy(&output.stderr).into_owned()
@@ -28,21 +28,21 @@ fn a_second_daemon_on_the_same_folder_is_refused_at_once() {
     let live = Live::new();
     let daemon = live.daemon(&[]);
     let mut hd = Transcoder::new(&live, "hd");
-    hd.go_on();
+    hd.next_segment();
     wait_until("the first segment", || live.count("hd") == 1);
-    let said = last_words(publisher(&live.s3, live.dir.path(), &["--keep"]));
+    let log = log_of_failure(publisher(&live.s3, live.dir.path(), &["--keep"]));
     assert!(
-        said.contains("another publish-live on this machine publishes"),
-        "{said}"
+        log.contains("another publish-live on this machine publishes"),
+        "{log}"
     );
     drop(daemon);
     let _daemon = live.daemon(&[]);
-    hd.go_on();
+    hd.next_segment();
     wait_until("the next segment", || live.count("hd") == 2);
 }
 
-/// Promise P75: the name by which a daemon is known on its machine never changes, so that one of an
-/// earlier version, which was a program of its own, is noticed.
+/// Promise P75: the name of the lock never changes, so that a daemon of an earlier version, which
+/// was a separate program, is noticed.
 #[test]
 fn a_daemon_of_an_earlier_version_is_noticed() {
     let live = Live::new();
@@ -54,16 +54,16 @@ fn a_daemon_of_an_earlier_version_is_noticed() {
     let name = format!("onair/publish-live/{:x}", hasher.finish());
     let earlier = UnixListener::bind_addr(&SocketAddr::from_abstract_name(name).unwrap()).unwrap();
 
-    let said = last_words(publisher(&live.s3, live.dir.path(), &[]));
+    let log = log_of_failure(publisher(&live.s3, live.dir.path(), &[]));
 
     assert!(
-        said.contains("another publish-live on this machine publishes"),
-        "{said}"
+        log.contains("another publish-live on this machine publishes"),
+        "{log}"
     );
     drop(earlier);
 }
 
-/// Promise P75: machines that are copies of one image.
+/// Promise P75: two machines are copies of one image.
 #[test]
 fn another_machine_of_the_same_name_is_refused() {
     let live = Live::new();
@@ -71,7 +71,7 @@ fn another_machine_of_the_same_name_is_refused() {
     let mut daemon = Program::start(command.stderr(Stdio::piped())).unwrap();
     let mut hd = Transcoder::new(&live, "hd");
     let ended = loop {
-        hd.go_on();
+        hd.next_segment();
         sleep(Duration::from_millis(100));
         if let Some(mut object) = live.s3.object(BUCKET, "live/hd/index.m3u8") {
             object
@@ -83,27 +83,27 @@ fn another_machine_of_the_same_name_is_refused() {
         if let Some(ended) = daemon.try_wait().unwrap() {
             break ended;
         }
-        assert!(hd.next < 100, "it goes on beside the other one");
+        assert!(hd.next < 100, "the daemon goes on beside the other one");
     };
-    let mut said = String::new();
+    let mut log = String::new();
     daemon
         .stderr
         .take()
         .unwrap()
-        .read_to_string(&mut said)
+        .read_to_string(&mut log)
         .unwrap();
     assert!(
-        ended.code() == Some(1) && said.contains("another process of the same name"),
-        "{said}"
+        ended.code() == Some(1) && log.contains("another process of the same name"),
+        "{log}"
     );
 }
 
-/// Promise P75: half a minute after the other one has stopped.
+/// Promise P75: half a minute after the other publisher stopped.
 #[test]
-fn what_somebody_else_left_is_taken_over_when_it_is_old() {
+fn playlists_of_another_publisher_are_taken_over_when_they_are_old() {
     let live = Live::new();
     let mut hd = Transcoder::new(&live, "hd");
-    hd.go_on();
+    hd.next_segment();
     let body =
         "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:7\n#EXTINF:1,\nold.ts\n".into();
     let metadata = [("onair-publisher", "other%3A%2Fhls"), ("onair-run", "1")];
@@ -116,19 +116,19 @@ fn what_somebody_else_left_is_taken_over_when_it_is_old() {
         ..stand_in::Object::default()
     };
     live.s3.put_object(BUCKET, "live/hd/index.m3u8", object);
-    let said = last_words(publisher(&live.s3, live.dir.path(), &[]));
+    let log = log_of_failure(publisher(&live.s3, live.dir.path(), &[]));
     assert!(
-        said.contains("index.m3u8 belongs to another publisher (other:/hls, "),
-        "{said}"
+        log.contains("index.m3u8 belongs to another publisher (other:/hls, "),
+        "{log}"
     );
     sleep(Duration::from_secs(31));
     let _daemon = live.daemon(&[]);
     wait_until("the next segment", || live.count("hd") == 9);
 }
 
-/// Promise P70: 100 kB/s, and segments for which that takes longer than S3 may take to answer.
+/// Promise P70: at 100 kB/s, a segment takes longer than the timeout of a request.
 #[test]
-fn a_slow_uplink_is_slow_and_no_more() {
+fn a_slow_uplink_delays_the_stream_and_does_not_stop_it() {
     let live = Live::new();
     let s3 = live
         .s3
@@ -165,9 +165,9 @@ fn a_slow_uplink_is_slow_and_no_more() {
     wait_until("the segment", || live.count("hd") == 1);
 }
 
-/// Promise P80: a log shipper that dies takes nothing with it.
+/// Promise P80: a log shipper may end at any time.
 #[test]
-fn whoever_read_the_log_may_go_away() {
+fn the_daemon_survives_the_reader_of_its_log() {
     let live = Live::new();
     let mut command = publisher(
         &live.s3,
@@ -178,15 +178,16 @@ fn whoever_read_the_log_may_go_away() {
     drop((daemon.stdout.take(), daemon.stderr.take()));
     let mut hd = Transcoder::new(&live, "hd");
     for number in 1..=3 {
-        hd.go_on();
+        hd.next_segment();
         wait_until("the segment", || live.count("hd") == number);
         sleep(Duration::from_secs(1));
     }
 }
 
-/// Promises P80 and P81: the first mistake is a bucket that is not there, or not ours.
+/// Promises P80 and P81: the most frequent mistake is a bucket that does not exist or may not be
+/// read.
 #[test]
-fn a_bucket_that_cannot_be_read_is_told_at_once_and_counts_as_behind() {
+fn a_bucket_that_cannot_be_read_is_logged_at_once_and_counts_as_behind() {
     let live = Live(LiveStream {
         s3: stand_in::S3::start(),
         dir: tempfile::tempdir().unwrap(),
@@ -197,35 +198,35 @@ fn a_bucket_that_cannot_be_read_is_told_at_once_and_counts_as_behind() {
         &["--log", "json", "--report-every", "1"],
     );
     let mut daemon = Program::start(command.stdout(Stdio::piped()).stderr(Stdio::piped())).unwrap();
-    let mut said = BufReader::new(daemon.stderr.take().unwrap())
+    let mut log = BufReader::new(daemon.stderr.take().unwrap())
         .lines()
         .map_while(Result::ok);
-    assert!(said.any(|line| line.contains("is published to s3://onair-live/live/")));
-    let told = said
+    assert!(log.any(|line| line.contains("is published to s3://onair-live/live/")));
+    let refused = log
         .find(|line| line.contains("bucket onair-live cannot be read"))
         .unwrap();
-    assert!(told.contains("NoSuchBucket"), "{told}");
-    Transcoder::new(&live, "hd").go_on();
+    assert!(refused.contains("NoSuchBucket"), "{refused}");
+    Transcoder::new(&live, "hd").next_segment();
     let mut figures = BufReader::new(daemon.stdout.take().unwrap())
         .lines()
         .map_while(Result::ok);
     assert!(
         figures.any(|line| line.contains("\"Behind\":1")),
-        "it is never behind"
+        "no playlist is behind"
     );
-    let behind = said
+    let behind = log
         .find(|line| line.contains("playlist hd/index.m3u8 is behind"))
         .unwrap();
     assert!(behind.contains("NoSuchBucket"), "{behind}");
     signal(&daemon, "TERM");
     assert!(
-        said.any(|line| line.contains("playlist hd/index.m3u8 stopped before its newest version"))
+        log.any(|line| line.contains("playlist hd/index.m3u8 stopped before its newest version"))
     );
 }
 
 /// Promises P76 and P81.
 #[test]
-fn a_gap_is_told() {
+fn a_gap_is_logged() {
     let live = Live::new();
     let mut command = publisher(
         &live.s3,
@@ -235,11 +236,11 @@ fn a_gap_is_told() {
     let mut daemon = Program::start(command.stdout(Stdio::piped()).stderr(Stdio::piped())).unwrap();
     let mut hd = Transcoder::new(&live, "hd");
     fs::remove_file(hd.segment("lost")).unwrap();
-    hd.go_on();
-    let mut said = BufReader::new(daemon.stderr.take().unwrap())
+    hd.next_segment();
+    let mut log = BufReader::new(daemon.stderr.take().unwrap())
         .lines()
         .map_while(Result::ok);
-    assert!(said.any(|line| {
+    assert!(log.any(|line| {
         line.contains("segment replaced by a gap: hd/index.m3u8: hd/0.ts does not exist")
     }));
     let mut figures = BufReader::new(daemon.stdout.take().unwrap())
@@ -248,14 +249,14 @@ fn a_gap_is_told() {
     assert!(figures.any(|line| line.contains("\"Gaps\":1")));
 }
 
-/// Promise P77: whoever may write into the folder may not publish what lies elsewhere, nor block
-/// it.
+/// Promise P77: a program that may write into the folder cannot publish files outside of it, and
+/// cannot block the daemon.
 #[test]
-fn links_and_pipes_lead_nowhere() {
+fn links_to_other_folders_and_pipes_are_not_published() {
     let live = Live::new();
     let link = live.dir.path().join("hls");
     let real = tempfile::tempdir().unwrap();
-    // The folder itself may be one.
+    // The folder itself may be a link.
     symlink(real.path(), &link).unwrap();
     let _daemon = Program::start(&mut publisher(&live.s3, &link, &[])).unwrap();
     let pipe = Command::new("mkfifo")
@@ -263,10 +264,10 @@ fn links_and_pipes_lead_nowhere() {
         .status();
     assert!(pipe.unwrap().success());
     let mut hd = Transcoder::at(real.path().join("hd"));
-    hd.go_on();
+    hd.next_segment();
     symlink("/etc/hostname", hd.folder.join("1.ts")).unwrap();
     hd.next += 1;
-    hd.go_on();
+    hd.next_segment();
     wait_until("the stream", || live.count("hd") == 3);
     let gaps: Vec<bool> = live
         .snapshot("hd")
@@ -281,7 +282,7 @@ fn links_and_pipes_lead_nowhere() {
 
 /// Promise P80.
 #[test]
-fn a_folder_that_is_moved_away_ends_it() {
+fn a_folder_that_is_moved_away_ends_the_daemon() {
     let live = Live::new();
     let folder = live.dir.path().join("hls");
     fs::create_dir(&folder).unwrap();
@@ -290,16 +291,16 @@ fn a_folder_that_is_moved_away_ends_it() {
     sleep(Duration::from_millis(500));
     fs::rename(&folder, live.dir.path().join("elsewhere")).unwrap();
     let output = daemon.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        output.status.code() == Some(1) && said.contains("was moved away"),
-        "{said}"
+        output.status.code() == Some(1) && log.contains("was moved away"),
+        "{log}"
     );
 }
 
-/// Settings as somebody writes all of them out.
+/// All settings are set to their defaults.
 #[test]
-fn the_defaults_may_be_written_out() {
+fn the_defaults_are_accepted() {
     let live = Live::new();
     let mut command = publisher(&live.s3, live.dir.path(), &[]);
     command
@@ -310,6 +311,6 @@ fn the_defaults_may_be_written_out() {
         .env("ONAIR_REPORT_EVERY", "60")
         .env("ONAIR_LOG", "text");
     let _daemon = Program::start(&mut command).unwrap();
-    Transcoder::new(&live, "hd").go_on();
+    Transcoder::new(&live, "hd").next_segment();
     wait_until("the segment", || live.count("hd") == 1);
 }

@@ -168,7 +168,8 @@ impl LiveObjects {
         self.unnamed.remove(name);
     }
 
-    /// Once a minute, forgets what no playlist names or needs. Returns whether it was time for that.
+    /// Once a minute, forgets what no playlist names or needs. Returns whether it was time for
+    /// that.
     pub(super) fn sweep(&mut self, now: Duration, is_needed: impl Fn(&str) -> bool) -> bool {
         if now.saturating_sub(self.last_sweep) < MAX_UNNAMED {
             return false;

@@ -98,8 +98,8 @@ impl LivePublisher {
         }
     }
 
-    /// Takes a file that was closed, or moved to this path. An empty file is ignored: the transcoder
-    /// will fill it. A file other than a segment is ignored until a playlist names it.
+    /// Takes a file that was closed, or moved to this path. An empty file is ignored: the
+    /// transcoder will fill it. A file other than a segment is ignored until a playlist names it.
     pub fn file_closed(&mut self, path: &str, file: FileId, now: Duration) {
         let is_segment = file_kind(path).is_some_and(|(kind, _)| kind == FileKind::Segment);
         let mut renditions = self.renditions.values();

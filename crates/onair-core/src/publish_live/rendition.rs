@@ -162,8 +162,8 @@ impl LiveRendition {
         }
     }
 
-    /// Takes a snapshot of the transcoder's playlist. `unknown` are the files that it names and that
-    /// do not exist yet.
+    /// Takes a snapshot of the transcoder's playlist. `unknown` are the files that it names and
+    /// that do not exist yet.
     pub(super) fn snapshot_read(
         &mut self,
         snapshot: MediaPlaylist,
@@ -438,15 +438,15 @@ impl LiveRendition {
         let vod = self.vod.as_ref()?;
         let has_ended = self.window.has_ended() && self.waits_since.is_none();
         let added = end.saturating_sub(vod.end);
-        // Each write sends the whole VOD playlist. The live window still has the last segments: half
-        // of it leaves enough time.
+        // Each write sends the whole VOD playlist. The live window still has the last segments:
+        // half of it leaves enough time.
         let is_half_window = 2 * added >= self.window.segments().count() as u64;
         let is_worth_it = has_ended || vod.has_ended || is_half_window;
         (added > 0 && is_worth_it || has_ended && !vod.has_ended).then_some(end)
     }
 
-    /// How far the VOD playlist can reach. `None` while viewers of the live playlist wait: they have
-    /// priority.
+    /// How far the VOD playlist can reach. `None` while viewers of the live playlist wait: they
+    /// have priority.
     fn vod_extent(&self, objects: &LiveObjects) -> Option<VodExtent> {
         if self.visible.end < self.window.sequence() {
             return None;

@@ -60,8 +60,8 @@ struct TranscoderRun {
 }
 
 impl SlidingWindow {
-    /// Continues what an earlier process published: the live playlist, and the VOD playlist if there
-    /// is one.
+    /// Continues what an earlier process published: the live playlist, and the VOD playlist if
+    /// there is one.
     pub fn adopt(published: MediaPlaylist, vod: Option<MediaPlaylist>) -> Self {
         let history = vod.map(|vod| WindowHistory::before(vod, &published));
         let entry = |segment| WindowSegment {
@@ -212,8 +212,8 @@ impl SlidingWindow {
         });
     }
 
-    /// Makes the segments with these URIs gaps. Viewers have not seen them yet. Returns whether there
-    /// were any.
+    /// Makes the segments with these URIs gaps. Viewers have not seen them yet. Returns whether
+    /// there were any.
     pub fn lose(&mut self, is_lost: impl Fn(&str) -> bool) -> bool {
         let history = self.history.iter_mut();
         let history = history.flat_map(|history| &mut history.segments);
@@ -260,8 +260,8 @@ impl SlidingWindow {
         unseen.for_each(|entry| entry.segment.rename(&published));
     }
 
-    /// Drops the segments that the transcoder dropped. Those of the previous run stay while there is
-    /// room.
+    /// Drops the segments that the transcoder dropped. Those of the previous run stay while there
+    /// is room.
     fn slide(&mut self, first: i128) {
         let first_present = self
             .entries

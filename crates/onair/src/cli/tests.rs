@@ -2,14 +2,14 @@ use super::{NAME, command};
 use clap::{Arg, Command};
 use std::path::Path;
 
-/// Of onair itself, and of each subcommand.
+/// onair itself, and each subcommand.
 fn commands() -> Vec<Command> {
     let whole = command();
     let subcommands: Vec<Command> = whole.get_subcommands().cloned().collect();
     [vec![whole], subcommands].concat()
 }
 
-/// The command lines of onair in a help text, without what a shell does with them.
+/// The command lines of onair in a help text, without pipes and redirections.
 fn examples(command: &Command) -> Vec<String> {
     let help = command.clone().render_long_help().to_string();
     let (_, examples) = help.split_once("\nExamples:\n").unwrap_or_default();
@@ -31,7 +31,7 @@ fn examples(command: &Command) -> Vec<String> {
     .collect()
 }
 
-/// What can be given to a command, without `--help` and `--version`.
+/// The arguments of a command, without `--help` and `--version`.
 fn arguments(command: &Command) -> impl Iterator<Item = &Arg> {
     command
         .get_arguments()
@@ -39,7 +39,7 @@ fn arguments(command: &Command) -> impl Iterator<Item = &Arg> {
 }
 
 #[test]
-fn the_command_line_is_well_made() {
+fn the_command_line_is_consistent() {
     command().debug_assert();
 }
 
@@ -50,7 +50,7 @@ fn each_help_has_examples_that_clap_accepts_and_the_exit_codes() {
         let examples = examples(&of);
         assert!(!examples.is_empty(), "{name} --help has no examples");
         for example in &examples {
-            // Capitals are for the reader to replace.
+            // Words in capitals are placeholders.
             let example = example.replace("BUCKET", "my-bucket");
             let parsed = command().try_get_matches_from(example.split_whitespace());
             let is_accepted = parsed

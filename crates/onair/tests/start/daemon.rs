@@ -1,4 +1,4 @@
-//! The daemon until it publishes: its unit, its region, and what ends it.
+//! The daemon before it publishes: its unit, its region, and signals.
 
 use super::{GONE, TARGET, onair, run};
 use std::collections::BTreeMap;
@@ -37,19 +37,22 @@ fn the_unit_starts_the_daemon_from_its_file_of_variables() {
 
     let arguments: Vec<&str> = started.split(' ').collect();
     let variables: Vec<(&str, &str)> = variables.into_iter().collect();
-    let (code, _, said) = run(&arguments, &variables);
+    let (code, _, stderr) = run(&arguments, &variables);
 
     assert!(
-        code == Some(1) && said.contains("/nowhere/hls cannot be watched"),
-        "{said}"
+        code == Some(1) && stderr.contains("/nowhere/hls cannot be watched"),
+        "{stderr}"
     );
-    assert!(said.starts_with('{'), "ONAIR_LOG=json is not taken: {said}");
-    // A wrong setting does not get better by starting again.
+    assert!(
+        stderr.starts_with('{'),
+        "ONAIR_LOG=json is not taken: {stderr}"
+    );
+    // A wrong setting stays wrong after a restart.
     assert_eq!(run(&arguments, &[]).0, Some(2));
     assert!(unit.contains("\nRestartPreventExitStatus=2\n"), "{unit}");
 }
 
-/// Promise P133: a limit that one subcommand meets does not stop the others.
+/// Promise P133: a limit that stops one subcommand does not stop the others.
 #[test]
 fn few_open_files_fail_the_daemon_only() {
     let limited = |arguments: &[&str]| {
@@ -66,10 +69,10 @@ fn few_open_files_fail_the_daemon_only() {
     };
     assert_eq!(limited(&["--version"]).status.code(), Some(0));
     let Output { status, stderr, .. } = limited(&["publish-live", GONE, TARGET]);
-    let said = String::from_utf8(stderr).unwrap();
+    let stderr = String::from_utf8(stderr).unwrap();
     assert!(
-        status.code() == Some(1) && said.contains("cannot start: "),
-        "{status}: {said}"
+        status.code() == Some(1) && stderr.contains("cannot start: "),
+        "{status}: {stderr}"
     );
 }
 
@@ -127,9 +130,9 @@ fn an_empty_region_does_not_hide_another() {
         "{first}"
     );
 
-    let (code, _, said) = run(&["publish-live", dir, TARGET], &[off, ("AWS_REGION", "")]);
+    let (code, _, stderr) = run(&["publish-live", dir, TARGET], &[off, ("AWS_REGION", "")]);
     assert!(
-        code == Some(1) && said.contains("the region is not known: set AWS_REGION"),
-        "{said}"
+        code == Some(1) && stderr.contains("the region is not known: set AWS_REGION"),
+        "{stderr}"
     );
 }

@@ -1,5 +1,5 @@
-//! How the program starts when something is wrong, and what it prints without doing a job. These
-//! tests are also why `cargo test` builds the binary that the stories start.
+//! How the program starts when something is wrong, and what it prints without starting a job.
+//! Because of these tests `cargo test` builds the binary that the stories start.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,7 +12,7 @@ mod variables;
 
 use std::process::{Command, Output, Stdio};
 
-/// It gets nothing of this process's environment.
+/// The program with only these variables in its environment.
 fn onair(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_onair"));
     command
@@ -36,7 +36,7 @@ fn run(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, 
     )
 }
 
-/// It is not there, so that the daemon ends at once, and asks S3 for nothing.
+/// A folder that does not exist: the daemon ends at once, without a request to S3.
 const GONE: &str = "/nowhere/hls";
 const TARGET: &str = "s3://onair-live/show";
 const SECONDS: &str = "expected a whole number of seconds from 0 to 31536000, such as 300";
@@ -234,14 +234,21 @@ fn a_wrong_argument_is_repeated_with_what_is_accepted() {
         (&["man", "a", "b"], &["unexpected argument 'b'"]),
     ];
     for &(arguments, expected) in rows {
-        let (code, out, said) = run(arguments, &[]);
-        assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}: {said}");
+        let (code, out, stderr) = run(arguments, &[]);
+        assert_eq!(
+            (code, out.as_str()),
+            (Some(2), ""),
+            "{arguments:?}: {stderr}"
+        );
         for text in expected {
-            assert!(said.contains(text), "{arguments:?}: no {text:?} in {said}");
+            assert!(
+                stderr.contains(text),
+                "{arguments:?}: no {text:?} in {stderr}"
+            );
         }
         assert!(
-            !said.contains("from the variable") && !said.contains("use '--"),
-            "{arguments:?}: {said}"
+            !stderr.contains("from the variable") && !stderr.contains("use '--"),
+            "{arguments:?}: {stderr}"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What is printed without doing a job, and where it cannot be printed.
+//! What is printed without starting a job, and errors of printing.
 
 use super::{TARGET, onair, run};
 use std::fs::OpenOptions;
@@ -49,8 +49,8 @@ fn help_shows_variables_and_what_they_are_set_to() {
 fn completions_name_each_subcommand_and_bash_reads_its_own() {
     let folder = TempDir::new().unwrap();
     for shell in SHELLS {
-        let (code, script, said) = run(&["completions", shell], &[]);
-        assert_eq!((code, said.as_str()), (Some(0), ""), "{shell}");
+        let (code, script, stderr) = run(&["completions", shell], &[]);
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{shell}");
         for word in [
             "publish-live",
             "viewers",
@@ -63,7 +63,7 @@ fn completions_name_each_subcommand_and_bash_reads_its_own() {
         }
         let file = folder.path().join(shell);
         std::fs::write(&file, script).unwrap();
-        // Whichever of these shells this machine has reads its script. The Makefile needs bash.
+        // Each shell that this machine has checks its own script. The Makefile needs bash.
         let parsed = match shell {
             "bash" | "zsh" => Command::new(shell).arg("-n").arg(&file).output(),
             "fish" => Command::new(shell).arg("--no-execute").arg(&file).output(),
@@ -77,7 +77,7 @@ fn completions_name_each_subcommand_and_bash_reads_its_own() {
             Err(error) => assert!(shell != "bash", "bash: {error}"),
         }
     }
-    // And bash completes by it.
+    // Bash completes with its script.
     let complete = "source \"$0\"; COMP_WORDS=(onair publish-live --on-lost ''); COMP_CWORD=3; \
                     _onair onair '' --on-lost; echo \"${COMPREPLY[*]}\"";
     let output = Command::new("bash")
@@ -96,8 +96,8 @@ fn completions_name_each_subcommand_and_bash_reads_its_own() {
 fn the_man_pages_name_each_variable_default_and_example() {
     let folder = TempDir::new().unwrap();
     let pages = folder.path().join("share/man1");
-    let (code, out, said) = run(&["man", pages.to_str().unwrap()], &[]);
-    assert_eq!((code, out, said), (Some(0), String::new(), String::new()));
+    let (code, out, stderr) = run(&["man", pages.to_str().unwrap()], &[]);
+    assert_eq!((code, out, stderr), (Some(0), String::new(), String::new()));
     let page = |name: &str| {
         std::fs::read_to_string(pages.join(name))
             .unwrap()
@@ -136,29 +136,29 @@ fn the_man_pages_name_each_variable_default_and_example() {
         );
     }
     assert_eq!(std::fs::read_dir(&pages).unwrap().count(), 5);
-    // A folder in the place of a page.
+    // A folder with the name of a page.
     let taken = folder.path().join("taken/onair.1");
     std::fs::create_dir_all(&taken).unwrap();
-    let (code, _, said) = run(&["man", taken.parent().unwrap().to_str().unwrap()], &[]);
+    let (code, _, stderr) = run(&["man", taken.parent().unwrap().to_str().unwrap()], &[]);
     assert!(
-        code == Some(1) && said.contains("taken/onair.1: Is a directory"),
-        "{said}"
+        code == Some(1) && stderr.contains("taken/onair.1: Is a directory"),
+        "{stderr}"
     );
     assert!(
-        said.starts_with("onair man: cannot write the man page "),
-        "{said}"
+        stderr.starts_with("onair man: cannot write the man page "),
+        "{stderr}"
     );
-    // Where it is a file there can be no folder.
+    // A file with the name of the folder.
     std::fs::write(folder.path().join("file"), "").unwrap();
-    let (code, _, said) = run(
+    let (code, _, stderr) = run(
         &["man", folder.path().join("file/man1").to_str().unwrap()],
         &[],
     );
     assert!(
         code == Some(1)
-            && said.starts_with("onair man: cannot make the folder ")
-            && said.contains("file/man1: "),
-        "{said}"
+            && stderr.starts_with("onair man: cannot create the folder ")
+            && stderr.contains("file/man1: "),
+        "{stderr}"
     );
 }
 
@@ -173,10 +173,10 @@ fn a_closed_pipe_succeeds_and_a_full_disk_fails() {
     )
     .unwrap();
     let viewers = ["viewers", file.to_str().unwrap()];
-    let (_, _, said) = run(&viewers, &[]);
+    let (_, _, stderr) = run(&viewers, &[]);
     assert!(
-        said.ends_with("1 file, 1 line: 1 request of viewers, 0 other, 0 not understood\n"),
-        "{said}"
+        stderr.ends_with("1 file, 1 line: 1 request of viewers, 0 other, 0 not understood\n"),
+        "{stderr}"
     );
     let rows: [(&[&str], i32); 7] = [
         (&["--help"], 0),
@@ -197,11 +197,11 @@ fn a_closed_pipe_succeeds_and_a_full_disk_fails() {
     for (arguments, _) in rows.into_iter().filter(|(_, expected)| *expected == 0) {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let output = onair(arguments, &[]).stdout(full).output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
         assert!(
-            said.contains("cannot write to standard output: No space left"),
-            "{arguments:?}: {said}"
+            stderr.contains("cannot write to standard output: No space left"),
+            "{arguments:?}: {stderr}"
         );
     }
     // A shell that closes standard output altogether (`>&-`).

@@ -4,9 +4,9 @@ use super::{GONE, SECONDS, TARGET, onair, run};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-/// Promise P132: an error about the line itself does not blame a variable, whatever is set.
+/// Promise P132: an error about the command line does not name a variable.
 #[test]
-fn a_variable_is_not_blamed_for_the_line() {
+fn an_error_of_the_command_line_does_not_name_a_variable() {
     let set = [
         ("ONAIR_KEEP", "1"),
         ("ONAIR_LOG", "text"),
@@ -23,13 +23,13 @@ fn a_variable_is_not_blamed_for_the_line() {
         .iter()
         .flat_map(|row| [(row, &[][..]), (row, &set[..])])
     {
-        let (code, _, said) = run(
+        let (code, _, stderr) = run(
             &[&["publish-live", GONE, TARGET], *arguments].concat(),
             variables,
         );
         assert!(
-            code == Some(2) && !said.contains("variable"),
-            "{arguments:?}: {said}"
+            code == Some(2) && !stderr.contains("variable"),
+            "{arguments:?}: {stderr}"
         );
     }
 }
@@ -57,13 +57,13 @@ fn a_value_that_is_not_utf_8_is_named() {
     ];
     for (arguments, name, expected) in rows {
         let output = onair(arguments, &[]).env(name, wrong).output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(
-            output.status.code() == Some(2) && said.contains(expected),
-            "{name}: {said}"
+            output.status.code() == Some(2) && stderr.contains(expected),
+            "{name}: {stderr}"
         );
     }
-    // A folder may have such a name: the other argument is to blame.
+    // A folder may have such a name, so that the error is about the other argument.
     let rows: [(&[&str], &str); 3] = [
         (
             &["--keep-window"],
@@ -83,12 +83,12 @@ fn a_value_that_is_not_utf_8_is_named() {
             .arg(wrong)
             .output();
         let output = output.unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(
-            output.status.code() == Some(2) && said.contains(expected),
-            "{option:?}: {said}"
+            output.status.code() == Some(2) && stderr.contains(expected),
+            "{option:?}: {stderr}"
         );
-        assert!(!said.contains("nowhere"), "{said}");
+        assert!(!stderr.contains("nowhere"), "{stderr}");
     }
 }
 
@@ -119,15 +119,18 @@ fn a_wrong_variable_is_named_with_its_value_and_what_is_accepted() {
     for (name, value, expected) in rows {
         let usual = [("ONAIR_DIR", GONE), ("ONAIR_TARGET", TARGET)];
         let variables = [&usual[..], &[(name, value)]].concat();
-        let (code, _, said) = run(&["publish-live"], &variables);
+        let (code, _, stderr) = run(&["publish-live"], &variables);
         assert!(
-            code == Some(2) && said.contains(&format!("the value is from the variable {name}")),
-            "{said}"
+            code == Some(2) && stderr.contains(&format!("the value is from the variable {name}")),
+            "{stderr}"
         );
         for text in expected {
-            assert!(said.contains(text), "{name}={value}: no {text:?} in {said}");
+            assert!(
+                stderr.contains(text),
+                "{name}={value}: no {text:?} in {stderr}"
+            );
         }
-        // The command line wins, and is the one to blame.
+        // The command line has priority, so that the error is about it.
         let option = format!(
             "--{}",
             name.trim_start_matches("ONAIR_")
@@ -135,10 +138,12 @@ fn a_wrong_variable_is_named_with_its_value_and_what_is_accepted() {
                 .replace('_', "-")
         );
         if !["--dir", "--target", "--keep"].contains(&option.as_str()) {
-            let (code, _, said) = run(&["publish-live", &option, "wrong"], &variables);
+            let (code, _, stderr) = run(&["publish-live", &option, "wrong"], &variables);
             assert!(
-                code == Some(2) && said.contains("'wrong'") && !said.contains("from the variable"),
-                "{said}"
+                code == Some(2)
+                    && stderr.contains("'wrong'")
+                    && !stderr.contains("from the variable"),
+                "{stderr}"
             );
         }
     }
@@ -150,15 +155,15 @@ fn an_empty_variable_counts_as_not_set() {
     let all = ["KEEP", "KEEP_WINDOW", "ON_LOST", "REPORT_EVERY", "LOG"]
         .map(|name| format!("ONAIR_{name}"));
     let empty: Vec<(&str, &str)> = all.iter().map(|name| (name.as_str(), "")).collect();
-    let (code, _, said) = run(&["publish-live", GONE, TARGET], &empty);
+    let (code, _, stderr) = run(&["publish-live", GONE, TARGET], &empty);
     assert!(
-        code == Some(1) && said.contains("/nowhere/hls cannot be watched"),
-        "{said}"
+        code == Some(1) && stderr.contains("/nowhere/hls cannot be watched"),
+        "{stderr}"
     );
-    let (code, _, said) = run(&["publish-live", "."], &[("ONAIR_TARGET", "")]);
+    let (code, _, stderr) = run(&["publish-live", "."], &[("ONAIR_TARGET", "")]);
     assert!(
-        code == Some(2) && said.contains("not provided:\n  <TARGET>"),
-        "{said}"
+        code == Some(2) && stderr.contains("not provided:\n  <TARGET>"),
+        "{stderr}"
     );
 }
 
@@ -175,18 +180,18 @@ fn an_argument_may_be_given_and_the_other_set_and_the_argument_wins() {
             &[("ONAIR_DIR", "/set"), ("ONAIR_TARGET", "s3://set")],
         ),
     ] {
-        let (code, _, said) = run(arguments, variables);
+        let (code, _, stderr) = run(arguments, variables);
         assert!(
-            code == Some(1) && said.contains("/nowhere/hls cannot be watched"),
-            "{arguments:?}: {said}"
+            code == Some(1) && stderr.contains("/nowhere/hls cannot be watched"),
+            "{arguments:?}: {stderr}"
         );
     }
 }
 
 /// Promise P131.
 #[test]
-fn a_former_name_of_a_variable_is_not_taken_and_one_warning_names_the_new_one() {
-    // What would be wrong, or be seen, if it were taken.
+fn a_former_name_of_a_variable_is_ignored_and_one_warning_names_the_new_one() {
+    // Values that would cause an error or another format if they were read.
     let rows = [
         ("KEEP", "ture"),
         ("KEEP_WINDOW", "5m"),
@@ -195,26 +200,27 @@ fn a_former_name_of_a_variable_is_not_taken_and_one_warning_names_the_new_one() 
         ("LOG", "json"),
     ];
     let given = ["publish-live", GONE, TARGET];
-    let warnings = |said: &str| {
-        said.lines()
+    let warnings = |stderr: &str| {
+        stderr
+            .lines()
             .filter(|line| line.contains("former names"))
             .count()
     };
     for row @ (name, value) in rows {
-        let (code, out, said) = run(&given, &[row]);
+        let (code, out, stderr) = run(&given, &[row]);
         let ended = "ERROR /nowhere/hls cannot be watched";
         assert!(
-            code == Some(1) && said.contains(ended) && out.is_empty(),
-            "{name}={value}: {said}"
+            code == Some(1) && stderr.contains(ended) && out.is_empty(),
+            "{name}={value}: {stderr}"
         );
         let warning = format!(
             "WARN former names of variables are set and not read: {name}; set ONAIR_{name} instead"
         );
         assert!(
-            said.contains(&warning) && warnings(&said) == 1,
-            "{name}={value}: {said}"
+            stderr.contains(&warning) && warnings(&stderr) == 1,
+            "{name}={value}: {stderr}"
         );
-        let (_, _, said) = run(
+        let (_, _, stderr) = run(
             &given,
             &[
                 row,
@@ -224,48 +230,47 @@ fn a_former_name_of_a_variable_is_not_taken_and_one_warning_names_the_new_one() 
                 ),
             ],
         );
-        assert_eq!(warnings(&said), 0, "{said}");
-        let (_, _, said) = run(&given, &[(name, "")]);
-        assert_eq!(warnings(&said), 0, "{said}");
+        assert_eq!(warnings(&stderr), 0, "{stderr}");
+        let (_, _, stderr) = run(&given, &[(name, "")]);
+        assert_eq!(warnings(&stderr), 0, "{stderr}");
     }
-    // All in one line, in the log's own format.
-    let (code, _, said) = run(&[&given[..], &["--log", "json"]].concat(), &rows);
+    // One line for all, in the format of the log.
+    let (code, _, stderr) = run(&[&given[..], &["--log", "json"]].concat(), &rows);
     let expected = "not read: KEEP_WINDOW, KEEP, ON_LOST, REPORT_EVERY; \
                     set ONAIR_KEEP_WINDOW, ONAIR_KEEP, ONAIR_ON_LOST, ONAIR_REPORT_EVERY instead";
     assert!(
-        code == Some(1) && said.contains(expected) && warnings(&said) == 1,
-        "{said}"
+        code == Some(1) && stderr.contains(expected) && warnings(&stderr) == 1,
+        "{stderr}"
     );
-    assert!(said.lines().all(|line| line.starts_with('{')), "{said}");
+    assert!(stderr.lines().all(|line| line.starts_with('{')), "{stderr}");
 }
 
-/// Promise P131: whoever has put the new program in place, and left the file of variables as it
-/// was.
+/// Promise P131: after an upgrade that left the file of variables as it was.
 #[test]
-fn former_names_of_what_must_be_given_are_named_beside_the_error() {
+fn former_names_of_required_arguments_are_named_beside_the_error() {
     let former = [("DIR", GONE), ("TARGET", TARGET)];
-    let (code, _, said) = run(&["publish-live"], &former);
+    let (code, _, stderr) = run(&["publish-live"], &former);
     let warning = "onair publish-live: former names of variables are set and not read: DIR, TARGET; \
                    set ONAIR_DIR, ONAIR_TARGET instead\n";
     assert!(
-        code == Some(2) && said.starts_with(warning) && said.contains("<TARGET>"),
-        "{said}"
+        code == Some(2) && stderr.starts_with(warning) && stderr.contains("<TARGET>"),
+        "{stderr}"
     );
-    assert_eq!(said.matches("former names").count(), 1, "{said}");
-    // The new ones win, and so does the command line: nothing would have been read.
+    assert_eq!(stderr.matches("former names").count(), 1, "{stderr}");
+    // New names and the command line have priority: the former names would not have been read.
     let new = [("ONAIR_DIR", "/new"), ("ONAIR_TARGET", TARGET)];
     for (arguments, variables) in [
         (&["publish-live"][..], &[&former[..], &new].concat()[..]),
         (&["publish-live", "/new", TARGET], &former),
     ] {
-        let (code, _, said) = run(arguments, variables);
+        let (code, _, stderr) = run(arguments, variables);
         assert!(
-            code == Some(1) && said.contains("/new cannot be watched"),
-            "{said}"
+            code == Some(1) && stderr.contains("/new cannot be watched"),
+            "{stderr}"
         );
-        assert!(!said.contains("former names"), "{said}");
+        assert!(!stderr.contains("former names"), "{stderr}");
     }
-    // What is wrong in the line is the only error: nothing that the line has is missed.
+    // An error of the command line is the only error: the former names do not matter.
     let all = [
         ("KEEP", "1"),
         ("DIR", "x"),
@@ -276,18 +281,20 @@ fn former_names_of_what_must_be_given_are_named_beside_the_error() {
         &["publish-live", "--log", "xml", "--keep", GONE, TARGET][..],
         &["publish-live", "--keeps", "--keep", GONE, TARGET],
     ] {
-        let (code, _, said) = run(arguments, &all);
-        assert!(code == Some(2) && !said.contains("former names"), "{said}");
+        let (code, _, stderr) = run(arguments, &all);
+        assert!(
+            code == Some(2) && !stderr.contains("former names"),
+            "{stderr}"
+        );
     }
-    // Shells set such names for reasons of their own: other subcommands, and help, say nothing of
-    // them.
+    // Shells use such names for other purposes: other subcommands and the help do not mention them.
     for arguments in [
         &["viewers", "no-such-file"][..],
         &["completions", "bash"],
         &["publish-live", "--help"],
         &[],
     ] {
-        let (_, out, said) = run(arguments, &former);
-        assert!(!(out + &said).contains("former names"), "{arguments:?}");
+        let (_, out, stderr) = run(arguments, &former);
+        assert!(!(out + &stderr).contains("former names"), "{arguments:?}");
     }
 }
