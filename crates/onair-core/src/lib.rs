@@ -15,6 +15,7 @@ pub mod fail_over;
 pub mod held;
 mod json;
 pub mod metrics;
+pub mod number;
 pub mod pair;
 pub mod playlist;
 pub mod prune_recording;

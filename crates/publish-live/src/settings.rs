@@ -1,10 +1,10 @@
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, ValueEnum, ValueHint};
+use onair_core::number::WholeNumber;
 use onair_core::publish_live::job::OnLost;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::fmt::{self, Display, Formatter};
 use std::fs;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,9 +23,17 @@ Credentials, region and endpoint come from where the AWS CLI takes them: AWS_PRO
 the instance's role, AWS_ENDPOINT_URL_S3 for another S3.";
 
 /// Up to a year.
-const KEEP_WINDOW_S: RangeInclusive<u64> = 0..=31_536_000;
+const KEEP_WINDOW_S: WholeNumber<u64> = WholeNumber {
+    unit: "seconds",
+    range: 0..=31_536_000,
+    example: 300,
+};
 /// Up to a day.
-const REPORT_EVERY_S: RangeInclusive<u64> = 1..=86_400;
+const REPORT_EVERY_S: WholeNumber<u64> = WholeNumber {
+    unit: "seconds",
+    range: 1..=86_400,
+    example: 60,
+};
 
 /// Publish a live stream from a transcoder's disk to S3
 ///
@@ -57,7 +65,7 @@ pub struct Arguments {
         value_name = "SECONDS",
         default_value_t = 300,
         allow_negative_numbers = true,
-        value_parser = seconds(KEEP_WINDOW_S, 300)
+        value_parser = |text: &str| KEEP_WINDOW_S.parse(text)
     )]
     keep_window: u64,
     /// Delete nothing, and publish a VOD playlist beside each playlist: index.vod.m3u8 of
@@ -74,7 +82,7 @@ pub struct Arguments {
         value_name = "SECONDS",
         default_value_t = 60,
         allow_negative_numbers = true,
-        value_parser = seconds(REPORT_EVERY_S, 60)
+        value_parser = |text: &str| REPORT_EVERY_S.parse(text)
     )]
     report_every: u64,
     /// Format of the log
@@ -181,23 +189,6 @@ fn switch(text: &str) -> Result<bool, String> {
     }
 }
 
-fn seconds(
-    range: RangeInclusive<u64>,
-    example: u64,
-) -> impl Fn(&str) -> Result<u64, String> + Clone + Send + Sync + 'static {
-    move |text| {
-        text.parse()
-            .ok()
-            .filter(|seconds| range.contains(seconds))
-            .ok_or_else(|| {
-                let (least, most) = (range.start(), range.end());
-                format!(
-                    "expected a whole number of seconds from {least} to {most}, such as {example}"
-                )
-            })
-    }
-}
-
 /// If DIR is set by a variable and TARGET is the only argument, clap reads TARGET as DIR.
 fn folder(dir: PathBuf) -> Result<PathBuf, &'static str> {
     if dir.to_string_lossy().starts_with("s3://") {
@@ -264,18 +255,6 @@ mod tests {
             assert_eq!(switch(text), expected, "{text}");
         }
         assert!(switch("ture").is_err_and(|error| error.contains("true or false")));
-    }
-
-    #[test]
-    fn seconds_are_whole_and_in_range() {
-        let window = seconds(KEEP_WINDOW_S, 300);
-        assert_eq!((window("0"), window("31536000")), (Ok(0), Ok(31_536_000)));
-        for wrong in ["", "5m", "-1", "1.5", "31536001", "18446744073709551616"] {
-            assert!(
-                window(wrong).is_err_and(|error| error.contains("from 0 to 31536000")),
-                "{wrong}"
-            );
-        }
     }
 
     #[test]

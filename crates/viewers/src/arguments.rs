@@ -5,12 +5,10 @@ use onair_core::count_viewers::CountingRules;
 use onair_core::count_viewers::line::LogFormat;
 use onair_core::count_viewers::stream::{Pattern, PatternError, StreamRule};
 use onair_core::count_viewers::viewer_key::{ViewerKey, ViewerSecret};
-use std::fmt::Display;
+use onair_core::number::WholeNumber;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,7 +47,7 @@ pub struct Arguments {
         value_name = "SECONDS",
         default_value_t = 60,
         allow_negative_numbers = true,
-        value_parser = whole_number("seconds", WINDOW_S, 60)
+        value_parser = |text: &str| WINDOW_S.parse(text)
     )]
     window_seconds: u32,
     /// Key that identifies a viewer
@@ -72,7 +70,7 @@ pub struct Arguments {
         value_name = "VIEWERS",
         default_value_t = 100_000,
         allow_negative_numbers = true,
-        value_parser = whole_number("viewers", EXACT_UP_TO, 100_000)
+        value_parser = |text: &str| EXACT_UP_TO.parse(text)
     )]
     exact_up_to: usize,
 }
@@ -125,30 +123,17 @@ impl ValueEnum for FormatArgument {
 }
 
 /// Up to a day.
-const WINDOW_S: RangeInclusive<u32> = 1..=86_400;
+const WINDOW_S: WholeNumber<u32> = WholeNumber {
+    unit: "seconds",
+    range: 1..=86_400,
+    example: 60,
+};
 /// The greatest number is a bound that no stream reaches.
-const EXACT_UP_TO: RangeInclusive<usize> = 0..=1_000_000_000;
-
-fn whole_number<T>(
-    unit: &'static str,
-    range: RangeInclusive<T>,
-    example: T,
-) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static
-where
-    T: FromStr + PartialOrd + Display + Clone + Send + Sync + 'static,
-{
-    move |text| {
-        text.parse()
-            .ok()
-            .filter(|number| range.contains(number))
-            .ok_or_else(|| {
-                let (least, most) = (range.start(), range.end());
-                format!(
-                    "expected a whole number of {unit} from {least} to {most}, such as {example}"
-                )
-            })
-    }
-}
+const EXACT_UP_TO: WholeNumber<usize> = WholeNumber {
+    unit: "viewers",
+    range: 0..=1_000_000_000,
+    example: 100_000,
+};
 
 fn pattern(text: &str) -> Result<Pattern, PatternError> {
     text.trim().parse()
