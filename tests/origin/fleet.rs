@@ -343,7 +343,7 @@ async fn an_instance_joins_by_its_playbook_serves_and_leaves_its_logs() {
         "{manifest}"
     );
     let saved = machine.fleet.s3.object(FLEET, &keys[0]).unwrap();
-    let why = format!("1 files of logs with {} bytes are in S3", saved.body.len());
+    let why = format!("1 log files with {} bytes are in S3", saved.body.len());
     assert_eq!(entry["why"], why);
     let file = machine.station.prefix().join(log);
     fs::write(&file, &saved.body).unwrap();
@@ -418,7 +418,7 @@ async fn an_instance_whose_configuration_nginx_does_not_take_never_serves() {
     assert_eq!(entry["outcome"], "abandoned", "{entry:#}");
     assert_eq!(
         entry["why"],
-        "the playbook's command ended without success: Failed"
+        "the playbook command ended with status Failed"
     );
     let recap = &entry["recap"];
     assert_eq!(

@@ -124,7 +124,7 @@ async fn an_instance_goes_once_its_logs_are_seen_in_s3() {
     assert_eq!(answer["instances"][0]["outcome"], "continued", "{answer:#}");
     assert_eq!(
         answer["instances"][0]["why"],
-        "2 files of logs with 9 bytes are in S3"
+        "2 log files with 9 bytes are in S3"
     );
     assert_eq!(fleet.autoscaling.state(INSTANCE), "Terminated");
 }

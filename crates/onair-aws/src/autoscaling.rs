@@ -1,4 +1,4 @@
-//! Amazon EC2 Auto Scaling: who waits in a lifecycle hook, since when, and how it ends.
+//! Amazon EC2 Auto Scaling: instances, scaling activities and lifecycle actions of a group.
 
 use crate::error::Error;
 use aws_config::SdkConfig;
@@ -8,11 +8,11 @@ use aws_sdk_autoscaling::types::{
     Activity as Found, AutoScalingGroup as Group, ScalingActivityStatusCode,
 };
 use chrono::DateTime;
-use onair_core::complete_lifecycle::{ActivityStatus, InstanceId, ScalingActivity};
+use onair_core::complete_lifecycle::{ActionResult, ActivityStatus, InstanceId, ScalingActivity};
 use std::collections::BTreeSet;
 
-/// The most pages of scaling activities that are looked through: the newest come first, a hundred a
-/// page.
+/// The greatest number of pages of scaling activities that are read, with 100 activities each, the
+/// newest first.
 const MAX_PAGES: usize = 10;
 
 /// A client for Auto Scaling.
@@ -24,20 +24,20 @@ pub struct AutoScaling {
 /// An instance of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupInstance {
-    /// Its id, as it is listed.
+    /// The instance ID, unchecked.
     pub id: String,
-    /// The group that it belongs to.
+    /// The name of its group.
     pub group: String,
-    /// Its lifecycle state.
+    /// The lifecycle state, for example `Pending:Wait`.
     pub lifecycle_state: String,
 }
 
-/// What came of asking for something of a lifecycle action.
+/// The result of a request about the lifecycle action of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActionOutcome {
-    /// It is so.
+    /// Auto Scaling accepted the request.
     Done,
-    /// The instance does not wait for this hook any more.
+    /// The instance does not wait for this hook any more, so that the request changed nothing.
     NotWaiting,
 }
 
@@ -49,11 +49,11 @@ impl AutoScaling {
         }
     }
 
-    /// An instance, if it belongs to any group or its warm pool.
+    /// Describes one instance. `None` if the instance belongs to no group and no warm pool.
     ///
     /// # Errors
     ///
-    /// When Auto Scaling does not answer, or refuses.
+    /// If the request fails.
     pub async fn group_instance(&self, id: &InstanceId) -> Result<Option<GroupInstance>, Error> {
         let answer = self
             .client
@@ -73,14 +73,14 @@ impl AutoScaling {
                 group: found.auto_scaling_group_name.unwrap_or_default(),
                 lifecycle_state: found.lifecycle_state.unwrap_or_default(),
             })
-            .find(|member| member.id == id.as_str()))
+            .find(|instance| instance.id == id.as_str()))
     }
 
-    /// The instances of a group and of its warm pool; `None` if there is no such group.
+    /// Lists the instances of a group and of its warm pool. `None` if the group does not exist.
     ///
     /// # Errors
     ///
-    /// When Auto Scaling does not answer, or refuses.
+    /// If the request fails.
     pub async fn group_instances(&self, group: &str) -> Result<Option<Vec<GroupInstance>>, Error> {
         let Some(found) = self.group(group).await? else {
             return Ok(None);
@@ -95,7 +95,7 @@ impl AutoScaling {
             let warm = pages.items().send().collect::<Result<Vec<_>, _>>().await;
             instances.extend(warm.map_err(|error| Error::of("DescribeWarmPool", group, error))?);
         }
-        let member = |found: aws_sdk_autoscaling::types::Instance| GroupInstance {
+        let instance = |found: aws_sdk_autoscaling::types::Instance| GroupInstance {
             id: found.instance_id.unwrap_or_default(),
             group: group.to_owned(),
             lifecycle_state: found
@@ -103,14 +103,15 @@ impl AutoScaling {
                 .map(|state| state.as_str().to_owned())
                 .unwrap_or_default(),
         };
-        Ok(Some(instances.into_iter().map(member).collect()))
+        Ok(Some(instances.into_iter().map(instance).collect()))
     }
 
-    /// Whether the group's instances return to its warm pool after they have served.
+    /// Whether the group returns instances to its warm pool after they have served
+    /// (`ReuseOnScaleIn`).
     ///
     /// # Errors
     ///
-    /// When Auto Scaling does not answer, or refuses.
+    /// If the request fails.
     pub async fn reuses_on_scale_in(&self, group: &str) -> Result<bool, Error> {
         let pool = self
             .group(group)
@@ -137,12 +138,12 @@ impl AutoScaling {
             .next())
     }
 
-    /// The group's newest scaling activities, until each of these instances is named by an open
-    /// one.
+    /// Reads the group's scaling activities, the newest first, until an activity in progress names
+    /// each of these instances.
     ///
     /// # Errors
     ///
-    /// When Auto Scaling does not answer, or refuses.
+    /// If the request fails.
     pub async fn scaling_activities(
         &self,
         group: &str,
@@ -168,7 +169,11 @@ impl AutoScaling {
                     .iter()
                     .filter_map(scaling_activity),
             );
-            let is_named = |id| activities.iter().any(|activity| activity.is_open_of(id));
+            let is_named = |id| {
+                activities
+                    .iter()
+                    .any(|activity| activity.is_in_progress_for(id))
+            };
             if until.iter().all(is_named) {
                 break;
             }
@@ -176,17 +181,17 @@ impl AutoScaling {
         Ok(activities)
     }
 
-    /// Ends an instance's wait with `CONTINUE` or `ABANDON`.
+    /// Ends the wait of an instance (`CompleteLifecycleAction`).
     ///
     /// # Errors
     ///
-    /// When Auto Scaling does not answer, or refuses for another reason than that the wait is over.
+    /// If the request fails for another reason than that the wait is over.
     pub async fn complete_lifecycle_action(
         &self,
         group: &str,
         hook: &str,
         instance: &InstanceId,
-        result: &str,
+        result: ActionResult,
     ) -> Result<ActionOutcome, Error> {
         let request = self
             .client
@@ -195,15 +200,19 @@ impl AutoScaling {
         let request = request
             .lifecycle_hook_name(hook)
             .instance_id(instance.as_str());
-        let answer = request.lifecycle_action_result(result).send().await;
+        let answer = request
+            .lifecycle_action_result(result.as_str())
+            .send()
+            .await;
         action_outcome(answer.map(drop), "CompleteLifecycleAction", instance)
     }
 
-    /// Has the hook wait for as long again as it waits without a sign.
+    /// Extends the wait of an instance by the hook's heartbeat timeout
+    /// (`RecordLifecycleActionHeartbeat`).
     ///
     /// # Errors
     ///
-    /// When Auto Scaling does not answer, or refuses for another reason than that the wait is over.
+    /// If the request fails for another reason than that the wait is over.
     pub async fn record_heartbeat(
         &self,
         group: &str,
@@ -225,11 +234,11 @@ impl AutoScaling {
 
 fn scaling_activity(found: &Found) -> Option<ScalingActivity> {
     use ScalingActivityStatusCode::{Cancelled, Failed, Successful};
-    let started = found.start_time.as_ref()?;
+    let start_time = found.start_time.as_ref()?;
     Some(ScalingActivity {
         description: found.description.clone().unwrap_or_default(),
         cause: found.cause.clone().unwrap_or_default(),
-        started: DateTime::from_timestamp(started.secs(), started.subsec_nanos())?,
+        start_time: DateTime::from_timestamp(start_time.secs(), start_time.subsec_nanos())?,
         status: match found.status_code.as_ref() {
             Some(Successful) => ActivityStatus::Successful,
             Some(Cancelled | Failed) => ActivityStatus::Unsuccessful,
@@ -238,9 +247,9 @@ fn scaling_activity(found: &Found) -> Option<ScalingActivity> {
     })
 }
 
-/// The action of an instance that does not wait any more is told by an error without a name of its
-/// own: `ValidationError`, `No active Lifecycle Action found with instance ID i-…` (as
-/// `buildkite/elastic-ci-stack` and others match it).
+/// Auto Scaling has no error code for an instance that does not wait any more. The answer is a
+/// `ValidationError` with the message `No active Lifecycle Action found with instance ID i-…`
+/// (`buildkite/elastic-ci-stack` and others match the same text).
 fn action_outcome<E>(
     answer: Result<(), SdkError<E>>,
     operation: &'static str,

@@ -1,4 +1,4 @@
-//! AWS Systems Manager, Run Command: commands to instances, and what came of them.
+//! AWS Systems Manager, Run Command: sends commands to instances and reads their results.
 
 use crate::error::Error;
 use aws_config::SdkConfig;
@@ -11,8 +11,7 @@ use onair_core::complete_lifecycle::{
     Command, CommandRequest, CommandStatus, InstanceId, StepResult,
 };
 
-/// How long a command may wait for the agent to fetch it. An agent that is well does within
-/// seconds.
+/// How long a command may wait until the agent fetches it. A healthy agent needs some seconds.
 const DELIVERY_SECONDS: i32 = 600;
 
 /// A client for Systems Manager.
@@ -21,12 +20,12 @@ pub struct Ssm {
     client: Client,
 }
 
-/// What came of sending a command.
+/// The result of [`Ssm::send_command`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendOutcome {
-    /// SSM took it, and gave it this id.
+    /// SSM accepted the command and gave it this ID.
     Sent(String),
-    /// No agent of this instance is known, or not yet.
+    /// SSM does not know an agent of this instance, or not yet.
     AgentMissing,
 }
 
@@ -38,15 +37,15 @@ impl Ssm {
         }
     }
 
-    /// Sends a command to one instance.
+    /// Sends a command to one instance (`SendCommand`), without a retry.
     ///
-    /// It is tried once: SSM has no token by which it would know a request again, and an answer
-    /// that was lost would make two commands of one.
+    /// `SendCommand` has no idempotency token. If only the response was lost, a retry would send a
+    /// second command.
     ///
     /// # Errors
     ///
-    /// When SSM does not answer, or refuses for another reason than a missing agent. It may have
-    /// taken the command all the same.
+    /// If the request fails for another reason than a missing agent. SSM may have accepted the
+    /// command before.
     pub async fn send_command(
         &self,
         instance: &InstanceId,
@@ -84,15 +83,15 @@ impl Ssm {
         }
     }
 
-    /// The commands with this document that were asked for since then.
+    /// Lists the commands of this document since this time (`ListCommands`), for all instances.
     ///
-    /// They are not asked for by instance: "a managed node ID can't be specified when a command
-    /// status is Pending" (SSM API reference, `CommandFilter`), and one that is pending must not be
-    /// sent again.
+    /// The request has no filter for one instance: "a managed node ID can't be specified when a
+    /// command status is Pending" (SSM API reference, `CommandFilter`). A pending command that the
+    /// list lacks would be sent twice.
     ///
     /// # Errors
     ///
-    /// When SSM does not answer, or refuses.
+    /// If the request fails.
     pub async fn list_commands(
         &self,
         document: &str,
@@ -118,12 +117,12 @@ impl Ssm {
         Ok(commands.into_iter().filter_map(command).collect())
     }
 
-    /// What came of a command on an instance, by the step of this name where the document has
-    /// several; `None` while SSM knows of nothing yet.
+    /// Reads the result of a command on an instance (`GetCommandInvocation`). If the document has
+    /// several steps, `step` names the one to read. `None` if SSM does not have the result yet.
     ///
     /// # Errors
     ///
-    /// When SSM does not answer, or refuses.
+    /// If the request fails.
     pub async fn step_result(
         &self,
         command: &Command,
@@ -146,23 +145,23 @@ impl Ssm {
                     .map(|status| status.as_str().to_owned())
                     .unwrap_or_default();
                 return Ok(Some(StepResult {
-                    status: CommandStatus::of(&status, found.status_details.as_deref()),
+                    status: CommandStatus::parse(&status, found.status_details.as_deref()),
                     stdout: found.standard_output_content.unwrap_or_default(),
                 }));
             }
             Err(error) => error,
         };
-        // A step that has not begun, or never will, has no name yet (as users of the API report:
-        // grapl-security/grapl, pull request 902). When all is done, one that is not there is
-        // wrong.
+        // Before a step has begun, SSM reports its name as invalid (as users of the API found:
+        // grapl-security/grapl, pull request 902). After the command has succeeded, the name is
+        // indeed wrong.
         let is_too_early = error.as_service_error().is_some_and(|error| {
             error.is_invocation_does_not_exist()
                 || error.is_invalid_plugin_name() && command.status != CommandStatus::Success
         });
-        match is_too_early {
-            true => Ok(None),
-            false => Err(Error::of("GetCommandInvocation", &command.id, error)),
+        if is_too_early {
+            return Ok(None);
         }
+        Err(Error::of("GetCommandInvocation", &command.id, error))
     }
 }
 
@@ -176,6 +175,6 @@ fn command(command: ListedCommand) -> Option<Command> {
         id: command.command_id?,
         comment: command.comment?,
         requested: DateTime::from_timestamp(requested.secs(), requested.subsec_nanos())?,
-        status: CommandStatus::of(&status, command.status_details.as_deref()),
+        status: CommandStatus::parse(&status, command.status_details.as_deref()),
     })
 }

@@ -1,13 +1,18 @@
-//! What `complete-lifecycle` decides: whether an instance that waits in a lifecycle hook goes on,
-//! and which command it is to run before.
+//! Decides for `complete-lifecycle` when an instance that waits in a lifecycle hook may continue,
+//! and which command the instance has to run before that.
 //!
-//! There is no memory beside AWS's own. Which of a group's instances wait is read ([`Wait`]), since
-//! when ([`LifecycleWait`]), which command of ours is on them since then ([`LifecycleWait::comment`] tells it), what
-//! came of it ([`recap()`], [`check`]); and what follows is [`next`].
+//! On Air stores no state of its own here. Each run reads from AWS:
+//!
+//! - which instances of the group wait ([`WaitState`]), and since when ([`LifecycleWait`]);
+//! - which commands were sent to them since then ([`WaitCommands`], by [`LifecycleWait::comment`]);
+//! - the result of the first of these commands ([`StepResult`]).
+//!
+//! [`next`] decides from that.
 
 mod activity;
 mod command;
 mod event;
+mod held;
 mod manifest;
 mod names;
 mod plan;
@@ -16,71 +21,76 @@ mod recap;
 pub use activity::{ActivityStatus, History, LifecycleWait, ScalingActivity};
 pub use command::{Command, CommandRequest, CommandStatus, StepResult, WaitCommands};
 pub use event::{BadEvent, Request, Scope, decode};
-pub use manifest::{Receipt, SavedFile, check, receipt};
+pub use held::HeldReason;
+pub use manifest::{LogCheck, LogCheckError, Receipt, SavedFile};
 pub use names::{
-    InstanceId, is_bucket, is_directory, is_document, is_hook, is_playbook, is_variables,
+    InstanceId, is_bucket, is_directory, is_document, is_hook, is_log_file, is_playbook,
+    is_variables,
 };
-pub use plan::{Completion, Next, Observed, next, verified};
-pub use recap::{PassRule, PlayRecap, recap};
+pub use plan::{ActionResult, Completion, Next, Observed, next, verified};
+pub use recap::{NoRecap, PassRule, PlayRecap};
 
-/// The document of AWS that runs a playbook on an instance.
+/// The SSM document of AWS that runs a playbook on an instance.
 pub const PLAYBOOK_DOCUMENT: &str = "AWS-ApplyAnsiblePlaybooks";
 
-/// The step of [`PLAYBOOK_DOCUMENT`] that runs `ansible-playbook`, its second; the first,
-/// `downloadContent`, fetches the playbook. (The document's own text, as AWS's toolkit for game
-/// studios copies it; the names must be given to `GetCommandInvocation`, SSM API reference: "If the
-/// document contains more than one step, you must specify the name".)
+/// The second step of [`PLAYBOOK_DOCUMENT`]: it runs `ansible-playbook`. The first step,
+/// `downloadContent`, fetches the playbook. (Source: the text of the document, as AWS's toolkit for
+/// game studios copies it.)
+///
+/// `GetCommandInvocation` needs the name: "If the document contains more than one step, you must
+/// specify the name" (SSM API reference).
 pub const PLAYBOOK_STEP: &str = "runShellScript";
 
-/// Where the playbook lies in its bucket.
+/// The prefix of the playbook and its files in their bucket.
 pub const PLAYBOOK_FOLDER: &str = "ansible/";
 
-/// Which group is looked after, and how.
+/// What instances of one Auto Scaling group have to do before they serve, and before they
+/// terminate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FleetPolicy {
-    /// The Auto Scaling group's name.
+    /// The name of the Auto Scaling group.
     pub group: String,
-    /// What is done before an instance serves; `None` where launches are not ours.
+    /// `None` if On Air does not handle launches.
     pub launch: Option<LaunchPolicy>,
-    /// What is done before an instance goes; `None` where terminations are not ours.
+    /// `None` if On Air does not handle terminations.
     pub terminate: Option<TerminatePolicy>,
 }
 
-/// What is done before an instance serves.
+/// The playbook that has to pass before an instance serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaunchPolicy {
-    /// The launch hook's name.
+    /// The name of the launch hook.
     pub hook: String,
-    /// The bucket with the playbook, below [`PLAYBOOK_FOLDER`].
+    /// The bucket that has the playbook below [`PLAYBOOK_FOLDER`].
     pub bucket: String,
-    /// The bucket's region.
+    /// The region of that bucket.
     pub region: String,
-    /// The playbook, from that folder.
+    /// The path of the playbook, relative to [`PLAYBOOK_FOLDER`].
     pub playbook: String,
-    /// Look only whether the playbook would change anything.
+    /// Runs the playbook in Ansible's check mode, which changes nothing on the instance.
     pub check_mode: bool,
-    /// When an instance passes.
+    /// Which result of the playbook passes.
     pub rule: PassRule,
-    /// How long the playbook may run.
+    /// The time limit of the playbook.
     pub timeout_seconds: u32,
-    /// `k=v k=v`, for the playbook; may be empty.
+    /// Variables for the playbook, as `k=v k=v`. May be empty.
     pub extra_variables: String,
 }
 
-/// What is done before an instance goes.
+/// The command that has to save the access logs before an instance terminates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TerminatePolicy {
-    /// The terminate hook's name.
+    /// The name of the terminate hook.
     pub hook: String,
-    /// The bucket for access logs.
+    /// The bucket that gets the access logs.
     pub bucket: String,
     /// The SSM document that saves them.
     pub document: String,
-    /// Where they lie on the instance.
+    /// The directory that has them on the instance.
     pub directory: String,
 }
 
-/// A hook's direction.
+/// Whether a hook is for launches or for terminations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Direction {
     /// `autoscaling:EC2_INSTANCE_LAUNCHING`
@@ -90,7 +100,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// One word.
+    /// The direction as one word of [`LifecycleWait::comment`].
     pub fn word(self) -> &'static str {
         match self {
             Self::Launch => "launch",
@@ -103,19 +113,21 @@ impl Direction {
 /// EC2 Auto Scaling instance lifecycle" and "Use lifecycle hooks with a warm pool").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WaitState {
-    /// `Pending:Wait`: about to serve, new or from the warm pool.
+    /// `Pending:Wait`: a new instance, or one from the warm pool, before it serves.
     Pending,
-    /// `Warmed:Pending:Wait`: about to enter the warm pool. Where instances return to it after they
-    /// have served, nothing says which of the two hooks they wait for.
+    /// `Warmed:Pending:Wait`: before the instance enters the warm pool. If the group returns
+    /// instances to its pool, a returning one waits for the terminate hook in the same state.
     WarmedPending,
-    /// `Terminating:Wait`: about to go. It has served, or its launch was given up.
+    /// `Terminating:Wait`: before the instance terminates. It has served, or its launch was
+    /// abandoned.
     Terminating,
-    /// `Warmed:Terminating:Wait`: about to go from the warm pool, maybe stopped.
+    /// `Warmed:Terminating:Wait`: before the instance terminates in the warm pool, where it may be
+    /// stopped.
     WarmedTerminating,
 }
 
 impl WaitState {
-    /// Every one of them.
+    /// All states in which an instance waits.
     pub const ALL: [Self; 4] = [
         Self::Pending,
         Self::WarmedPending,
@@ -123,12 +135,12 @@ impl WaitState {
         Self::WarmedTerminating,
     ];
 
-    /// The state of this name; `None` for all others, in which nothing waits for us.
+    /// Reads a lifecycle state. `None` if an instance in this state waits for no hook.
     pub fn parse(state: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.as_str() == state)
     }
 
-    /// The name, as Auto Scaling spells it.
+    /// The name of the state in Auto Scaling.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "Pending:Wait",
@@ -138,7 +150,7 @@ impl WaitState {
         }
     }
 
-    /// Which hook is waited for.
+    /// The hook for which an instance in this state waits.
     pub fn direction(self) -> Direction {
         match self {
             Self::Pending | Self::WarmedPending => Direction::Launch,
@@ -146,19 +158,28 @@ impl WaitState {
         }
     }
 
-    /// Whether it lies on the way into or out of the warm pool.
-    pub fn is_warm(self) -> bool {
+    /// Whether the instance is about to enter the warm pool, or to leave it without serving.
+    pub fn is_warmed(self) -> bool {
         matches!(self, Self::WarmedPending | Self::WarmedTerminating)
     }
 
-    /// Whether a command decides.
+    /// Whether the result of a command ends the wait.
     pub fn needs_command(self) -> bool {
         self != Self::WarmedTerminating
     }
 }
 
+/// The SSM document of one direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommandDocument<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The step that has the result. `None` if the document has only one step.
+    pub step: Option<&'static str>,
+}
+
 impl FleetPolicy {
-    /// The name of this direction's hook; `None` where the direction is not ours.
+    /// The name of this direction's hook. `None` if On Air does not handle the direction.
     pub fn hook(&self, direction: Direction) -> Option<&str> {
         match direction {
             Direction::Launch => self.launch.as_ref().map(|launch| launch.hook.as_str()),
@@ -169,18 +190,17 @@ impl FleetPolicy {
         }
     }
 
-    /// The name of the document that is run in this direction, and of its step that tells the
-    /// result where it has several.
-    pub fn document(&self, direction: Direction) -> Option<(&str, Option<&'static str>)> {
+    /// The document that runs in this direction. `None` if On Air does not handle the direction.
+    pub fn document(&self, direction: Direction) -> Option<CommandDocument<'_>> {
         match direction {
-            Direction::Launch => self
-                .launch
-                .as_ref()
-                .map(|_| (PLAYBOOK_DOCUMENT, Some(PLAYBOOK_STEP))),
-            Direction::Terminate => self
-                .terminate
-                .as_ref()
-                .map(|terminate| (terminate.document.as_str(), None)),
+            Direction::Launch => self.launch.as_ref().map(|_| CommandDocument {
+                name: PLAYBOOK_DOCUMENT,
+                step: Some(PLAYBOOK_STEP),
+            }),
+            Direction::Terminate => self.terminate.as_ref().map(|terminate| CommandDocument {
+                name: &terminate.document,
+                step: None,
+            }),
         }
     }
 }

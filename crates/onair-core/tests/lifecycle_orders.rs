@@ -4,7 +4,7 @@
 use crate::lifecycle_rules::{at, fleet, id};
 use crate::orders::{Eventful, every_order};
 use onair_core::complete_lifecycle::{
-    ActivityStatus, Command, CommandStatus, History, LifecycleWait, Next, Observed,
+    ActionResult, ActivityStatus, Command, CommandStatus, History, LifecycleWait, Next, Observed,
     ScalingActivity, StepResult, WaitCommands, WaitState, next,
 };
 
@@ -107,7 +107,7 @@ impl Instance {
             WaitState::Terminating => "Terminating EC2 instance",
             WaitState::WarmedTerminating => "Terminating EC2 instance in warm pool",
         };
-        let (description, started) = (format!("{what}: {}", self.id), at(seconds));
+        let (description, start_time) = (format!("{what}: {}", self.id), at(seconds));
         let cause = match self.ends.last() {
             Some(false) => "an instance was taken out of service in response to a launch failure",
             _ => "",
@@ -116,7 +116,7 @@ impl Instance {
         self.activities.push(ScalingActivity {
             description,
             cause,
-            started,
+            start_time,
             status: ActivityStatus::InProgress,
         });
     }
@@ -181,7 +181,7 @@ impl World {
             let open = self.commands.iter().filter(|command| {
                 command.instance == number
                     && command.part == self.instances[number].part
-                    && command.sent.status == CommandStatus::Running
+                    && command.sent.status == CommandStatus::InProgress
             });
             assert!(open.count() <= 1, "two commands at a time: {self:#?}");
         }
@@ -236,7 +236,7 @@ impl World {
         let history = History::of(&id(name), &activities);
         let seen = Observed {
             state,
-            returns: false,
+            reuses_on_scale_in: false,
             history,
             wait: Some(&wait),
             commands,
@@ -251,7 +251,7 @@ impl World {
                     id,
                     comment: order.comment,
                     requested,
-                    status: CommandStatus::Running,
+                    status: CommandStatus::InProgress,
                 };
                 world.commands.push(ModelCommand {
                     instance: number,
@@ -267,22 +267,23 @@ impl World {
                 self.effect(|world| world.end(number, true))
             }
             Next::Complete(completion) => {
+                let proceeds = completion.result == ActionResult::Continue;
                 assert!(
-                    !completion.goes_on || succeeded(self),
+                    !proceeds || succeeded(self),
                     "nothing succeeded since it began to state: {self:#?}"
                 );
-                self.effect(|world| world.end(number, completion.goes_on))
+                self.effect(|world| world.end(number, proceeds))
             }
-            Next::Held(why) => panic!("{why}"),
+            Next::Held(reason) => panic!("{reason}"),
         }
     }
 
-    fn end(&mut self, number: usize, goes_on: bool) {
+    fn end(&mut self, number: usize, proceeds: bool) {
         let instance = &mut self.instances[number];
         instance.waits = false;
-        instance.ends.push(goes_on);
+        instance.ends.push(proceeds);
         // A launch that is given up is said to be so much later.
-        if goes_on {
+        if proceeds {
             instance.activities.last_mut().unwrap().status = ActivityStatus::Successful;
         }
     }
@@ -296,7 +297,7 @@ impl World {
                 for command in self
                     .commands
                     .iter_mut()
-                    .filter(|command| command.sent.status == CommandStatus::Running)
+                    .filter(|command| command.sent.status == CommandStatus::InProgress)
                 {
                     let (_, succeeds) = self.instances[command.instance].script[command.part];
                     let failed = CommandStatus::Failed {

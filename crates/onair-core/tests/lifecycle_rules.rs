@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use onair_core::complete_lifecycle::{
-    ActivityStatus, Command, CommandRequest, CommandStatus, Completion, Direction, FleetPolicy,
-    History, InstanceId, LaunchPolicy, LifecycleWait, Next, Observed, PassRule, ScalingActivity,
-    StepResult, TerminatePolicy, WaitCommands, WaitState, check, is_bucket, is_directory,
-    is_document, is_hook, is_playbook, is_variables, next, recap, receipt,
+    ActivityStatus, Command, CommandRequest, CommandStatus, Direction, FleetPolicy, History,
+    InstanceId, LaunchPolicy, LifecycleWait, LogCheck, Next, NoRecap, Observed, PassRule,
+    PlayRecap, Receipt, ScalingActivity, StepResult, TerminatePolicy, WaitCommands, WaitState,
+    is_bucket, is_directory, is_document, is_hook, is_playbook, is_variables, next,
 };
 use proptest::prelude::*;
 
@@ -75,7 +75,7 @@ fn step(status: CommandStatus, stdout: &str) -> StepResult {
 
 #[test]
 fn the_states_that_wait_are_four_and_no_others() {
-    for (status, state) in [
+    for (name, state) in [
         ("Pending:Wait", Some(WaitState::Pending)),
         ("Warmed:Pending:Wait", Some(WaitState::WarmedPending)),
         ("Terminating:Wait", Some(WaitState::Terminating)),
@@ -90,9 +90,9 @@ fn the_states_that_wait_are_four_and_no_others() {
         ("Terminating:Proceed", None),
         ("Terminating:Retained", None),
         ("", None),
-        ("pending:state", None),
+        ("pending:wait", None),
     ] {
-        assert_eq!(WaitState::parse(status), state, "{status}");
+        assert_eq!(WaitState::parse(name), state, "{name}");
     }
 }
 
@@ -112,7 +112,7 @@ fn seen<'a>(
     });
     Observed {
         state,
-        returns: false,
+        reuses_on_scale_in: false,
         history,
         wait,
         commands,
@@ -125,15 +125,14 @@ fn word(seen: &Observed<'_>) -> &'static str {
         Next::Send(_) => "send",
         Next::Heartbeat => "heartbeat",
         Next::Verify(_) => "verify",
-        Next::Complete(Completion { goes_on: true, .. }) => "CONTINUE",
-        Next::Complete(Completion { goes_on: false, .. }) => "ABANDON",
+        Next::Complete(completion) => completion.result.as_str(),
         Next::Held(_) => "held",
     }
 }
 
 #[test]
 fn what_comes_next_follows_from_wait_command_and_result() {
-    use CommandStatus::{Running, Success};
+    use CommandStatus::{InProgress, Success};
     let (launch, terminate) = (wait(Direction::Launch, 0), wait(Direction::Terminate, 0));
     let receipt_line = format!("onair-manifest sha256={} files=1 bytes=3", "a".repeat(64));
     let comes = |state: WaitState,
@@ -146,18 +145,18 @@ fn what_comes_next_follows_from_wait_command_and_result() {
     for state in [WaitState::Pending, WaitState::WarmedPending] {
         for (command, step, expected) in [
             (None, None, "send"),
-            (Some(Running), None, "heartbeat"),
+            (Some(InProgress), None, "heartbeat"),
             (Some(Success), None, "heartbeat"),
-            (Some(Running), Some(step(Running, "")), "heartbeat"),
-            (Some(Success), Some(step(Running, GOOD)), "heartbeat"),
+            (Some(InProgress), Some(step(InProgress, "")), "heartbeat"),
+            (Some(Success), Some(step(InProgress, GOOD)), "heartbeat"),
             // The document has another step than the one that is asked for.
-            (Some(Running), Some(step(Success, GOOD)), "heartbeat"),
+            (Some(InProgress), Some(step(Success, GOOD)), "heartbeat"),
             (Some(Success), Some(step(Success, GOOD)), "CONTINUE"),
             (Some(Success), Some(step(Success, "")), "ABANDON"),
             (Some(failed()), None, "ABANDON"),
             (Some(failed()), Some(step(Success, GOOD)), "ABANDON"),
             (Some(Success), Some(step(failed(), GOOD)), "ABANDON"),
-            (Some(Running), Some(step(failed(), GOOD)), "ABANDON"),
+            (Some(InProgress), Some(step(failed(), GOOD)), "ABANDON"),
         ] {
             assert_eq!(
                 comes(state, Some(&launch), command.clone(), step.clone()),
@@ -169,7 +168,7 @@ fn what_comes_next_follows_from_wait_command_and_result() {
     }
     for (command, step, expected) in [
         (None, None, "send"),
-        (Some(Running), None, "heartbeat"),
+        (Some(InProgress), None, "heartbeat"),
         (Some(Success), Some(step(Success, &receipt_line)), "verify"),
         (Some(Success), Some(step(Success, GOOD)), "ABANDON"),
         (
@@ -246,7 +245,7 @@ fn only_the_runs_own_command_counts_and_of_several_the_oldest() {
     assert_eq!(own(&listed), Some(("first", false)));
     assert_eq!(own(&listed[..3]), None);
     let running = listed.clone().map(|sent| Command {
-        status: CommandStatus::Running,
+        status: CommandStatus::InProgress,
         ..sent
     });
     assert_eq!(own(&running), Some(("first", true)));
@@ -283,7 +282,7 @@ fn where_instances_return_to_the_warm_pool_nothing_is_done_on_its_ways() {
                 let next = next(
                     &fleet,
                     Observed {
-                        returns: true,
+                        reuses_on_scale_in: true,
                         ..seen
                     },
                 );
@@ -319,7 +318,7 @@ fn activity(description: &str, seconds: i64, status: ActivityStatus) -> ScalingA
     ScalingActivity {
         description: description.to_owned(),
         cause: String::new(),
-        started: at(seconds),
+        start_time: at(seconds),
         status,
     }
 }
@@ -455,7 +454,7 @@ fn an_instance_whose_launch_was_given_up_has_no_logs_unless_anything_else_of_it_
         assert_eq!(word(&seen), expected, "{before:?} {cause:?}");
         assert_eq!(
             word(&Observed {
-                returns: true,
+                reuses_on_scale_in: true,
                 ..seen
             }),
             "send",
@@ -527,7 +526,7 @@ fn an_order_says_all_that_its_document_needs() {
 fn a_recap_is_the_sum_over_hosts_of_the_last_one() {
     let hosts = "PLAY RECAP *****\na : ok=1 changed=2 unreachable=0 failed=0 skipped=0 rescued=0 ignored=0\n\
                  b : ok=10 changed=20 unreachable=1 failed=3 skipped=0 rescued=0 ignored=1\n\nafterwards\n";
-    let recap = recap(hosts).unwrap();
+    let recap = PlayRecap::parse(hosts).unwrap();
     let figures = [
         recap.hosts,
         recap.ok,
@@ -540,12 +539,13 @@ fn a_recap_is_the_sum_over_hosts_of_the_last_one() {
 
 #[test]
 fn a_recap_that_is_not_whole_is_none() {
-    assert!(recap(GOOD).is_some());
+    assert!(PlayRecap::parse(GOOD).is_ok());
     // Wherever it is cut off before the last figure is there.
     let end = GOOD.find("ignored=0").unwrap() + "ignored=".len();
     let start = GOOD.find("localhost").unwrap() + 1;
     for at in start..=end {
-        assert_eq!(recap(&GOOD[..at]), None, "{:?}", &GOOD[..at]);
+        let cut = &GOOD[..at];
+        assert_eq!(PlayRecap::parse(cut), Err(NoRecap::Missing), "{cut:?}");
     }
     for line in [
         "a : ok=1 ok=2 changed=0 unreachable=0 failed=0 ignored=0",
@@ -553,7 +553,8 @@ fn a_recap_that_is_not_whole_is_none() {
         "a : ok=1 changed=x unreachable=0 failed=0 ignored=0",
         "a: ok=1 changed=0 unreachable=0 failed=0 ignored=0",
     ] {
-        assert_eq!(recap(&format!("PLAY RECAP ***\n{line}\n")), None, "{line}");
+        let recap = PlayRecap::parse(&format!("PLAY RECAP ***\n{line}\n"));
+        assert_eq!(recap, Err(NoRecap::Missing), "{line}");
     }
 }
 
@@ -638,11 +639,19 @@ proptest! {
     /// An instance may write anything.
     #[test]
     fn no_output_and_no_manifest_makes_anything_panic(text in ".*", recap_like in "PLAY RECAP \\*\n.*", line in "onair-manifest .*") {
+        let receipt_line = format!("onair-manifest sha256={} files=1 bytes=1", "0".repeat(64));
+        let check = LogCheck {
+            instance: id(ID),
+            bucket: "fleet-bucket".to_owned(),
+            prefix: "logs".to_owned(),
+            receipt: Receipt::parse(&receipt_line).unwrap(),
+        };
         for text in [&text, &recap_like, &line] {
-            let _ = recap(text);
-            let found = receipt(text);
-            let receipt = found.unwrap_or_else(|_| receipt(&format!("onair-manifest sha256={} files=1 bytes=1", "0".repeat(64))).unwrap());
-            prop_assert!(check(text, &receipt, &id(ID)).is_err());
+            let _ = PlayRecap::parse(text);
+            let found = Receipt::parse(text);
+            let receipt = found.unwrap_or_else(|_| Receipt::parse(&receipt_line).unwrap());
+            let check = LogCheck { receipt, ..check.clone() };
+            prop_assert!(check.files(text).is_err());
         }
     }
 

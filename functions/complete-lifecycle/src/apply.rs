@@ -1,164 +1,185 @@
-//! What is done for one instance.
+//! Does the next step for one instance.
 
 use crate::Handler;
 use crate::gather::WaitingInstance;
 use crate::report::InstanceOutcome;
 use futures::{StreamExt, TryStreamExt};
 use onair_aws::Error;
-use onair_aws::autoscaling::ActionOutcome;
+use onair_aws::autoscaling::{ActionOutcome, AutoScaling};
 use onair_aws::s3::ReadOutcome;
-use onair_aws::ssm::SendOutcome;
+use onair_aws::ssm::{SendOutcome, Ssm};
 use onair_core::complete_lifecycle::{
-    Completion, LifecycleWait, Next, Observed, Receipt, SavedFile, WaitCommands, check, next,
-    verified,
+    CommandRequest, Completion, InstanceId, LogCheck, LogCheckError, Next, Observed, SavedFile,
+    StepResult, WaitCommands, next, verified,
 };
 
-/// The greatest manifest that is read.
+/// The size of the largest manifest that is read.
 const MAX_MANIFEST_BYTES: usize = 1 << 20;
 
-/// Files of logs that S3 is asked for at a time.
+/// How many HEAD requests a log check makes at the same time.
 const CONCURRENT_HEADS: usize = 16;
 
+/// The only part of the function that changes something in AWS. A dry run has no writer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Writer<'a> {
+    pub(crate) autoscaling: &'a AutoScaling,
+    pub(crate) ssm: &'a Ssm,
+    pub(crate) group: &'a str,
+}
+
+/// A change for one instance.
+enum Change {
+    Send(CommandRequest),
+    Heartbeat,
+    Complete(Completion),
+}
+
 impl Handler {
-    /// Does what comes next for this instance, or in a dry run says it.
-    pub(crate) async fn deal_with(
+    /// Does the next step for this instance. Without a writer, reports what the step would be.
+    pub(crate) async fn handle_instance(
         &self,
         waiting: &WaitingInstance,
         commands: Option<WaitCommands<'_>>,
-        dry_run: bool,
+        writer: Option<Writer<'_>>,
     ) -> Result<InstanceOutcome, Error> {
         let fleet = &self.settings.fleet;
-        let WaitingInstance {
-            instance,
-            state,
-            returns,
-            history,
-            wait,
-        } = waiting;
-        let direction = state.direction();
-        let step = match (commands, fleet.document(direction)) {
-            (Some(WaitCommands { first, .. }), Some((_, step))) => {
-                self.ssm.step_result(first, instance, step).await?
-            }
-            _ => None,
-        };
-        let (state, returns, history) = (*state, *returns, *history);
-        let seen = Observed {
-            state,
-            returns,
-            history,
-            wait: wait.as_ref(),
+        let step = self.step_result(waiting, commands).await?;
+        let observed = Observed {
+            state: waiting.state,
+            reuses_on_scale_in: waiting.reuses_on_scale_in,
+            history: waiting.history,
+            wait: waiting.wait.as_ref(),
             commands,
             step: step.as_ref(),
         };
-        let (next, hook) = match (next(fleet, seen), fleet.hook(direction)) {
-            (Some(next), Some(hook)) => (next, hook),
-            (Some(Next::Held(why)), None) => return Ok(InstanceOutcome::Held(why)),
-            _ => return Ok(InstanceOutcome::NotWaiting),
+        let Some(next) = next(fleet, observed) else {
+            return Ok(InstanceOutcome::NotWaiting);
         };
-        let completion = match next {
-            Next::Held(why) => return Ok(InstanceOutcome::Held(why)),
-            Next::Send(_) | Next::Heartbeat if dry_run => {
-                return Ok(InstanceOutcome::Would(commands.is_none()));
+        let change = match next {
+            Next::Held(reason) => return Ok(InstanceOutcome::Held(reason)),
+            Next::Send(request) => Change::Send(request),
+            Next::Heartbeat => Change::Heartbeat,
+            Next::Verify(check) => {
+                let checked = self.check_logs(&check).await?;
+                Change::Complete(verified(checked.as_deref()))
             }
-            Next::Send(order) => {
-                return Ok(match self.ssm.send_command(instance, &order).await? {
-                    SendOutcome::Sent(id) => InstanceOutcome::Sent(id),
-                    SendOutcome::AgentMissing => InstanceOutcome::AgentMissing,
-                });
-            }
-            Next::Heartbeat => {
-                return Ok(
-                    match self
-                        .autoscaling
-                        .record_heartbeat(&fleet.group, hook, instance)
-                        .await?
-                    {
-                        ActionOutcome::Done => InstanceOutcome::Running,
-                        ActionOutcome::NotWaiting => InstanceOutcome::NotWaiting,
-                    },
-                );
-            }
-            Next::Verify(receipt) => {
-                let found = match wait {
-                    Some(wait) => self.saved(wait, &receipt).await?,
-                    None => Err("nothing tells since when it waits".to_owned()),
-                };
-                verified(found.as_deref().map_err(String::as_str))
-            }
-            Next::Complete(completion) => completion,
+            Next::Complete(completion) => Change::Complete(completion),
         };
-        if dry_run {
-            return Ok(InstanceOutcome::WouldComplete(completion));
+        let Some(hook) = fleet.hook(waiting.state.direction()) else {
+            return Ok(InstanceOutcome::NotWaiting);
+        };
+        match writer {
+            Some(writer) => writer.apply(change, hook, &waiting.instance).await,
+            None => Ok(change.planned()),
         }
-        self.end(waiting, hook, completion).await
     }
 
-    async fn end(
+    async fn step_result(
         &self,
         waiting: &WaitingInstance,
-        hook: &str,
-        completion: Completion,
-    ) -> Result<InstanceOutcome, Error> {
-        let (group, instance) = (&self.settings.fleet.group, &waiting.instance);
-        Ok(
-            match self
-                .autoscaling
-                .complete_lifecycle_action(group, hook, instance, completion.result())
-                .await?
-            {
-                ActionOutcome::Done => InstanceOutcome::Completed(completion),
-                ActionOutcome::NotWaiting => InstanceOutcome::NotWaiting,
-            },
-        )
+        commands: Option<WaitCommands<'_>>,
+    ) -> Result<Option<StepResult>, Error> {
+        let document = self.settings.fleet.document(waiting.state.direction());
+        match (commands, document) {
+            (Some(commands), Some(document)) => {
+                self.ssm
+                    .step_result(commands.first, &waiting.instance, document.step)
+                    .await
+            }
+            _ => Ok(None),
+        }
     }
 
-    /// The files of logs that S3 has, all of them as the manifest says, or what is wrong.
-    async fn saved(
+    /// Compares what S3 has with the manifest: the files, or the first difference.
+    async fn check_logs(
         &self,
-        wait: &LifecycleWait,
-        receipt: &Receipt,
-    ) -> Result<Result<Vec<SavedFile>, String>, Error> {
-        let Some(terminate) = &self.settings.fleet.terminate else {
-            return Ok(Err(String::new()));
-        };
-        let (bucket, prefix) = (&terminate.bucket, wait.log_prefix());
-        let manifest = match self
+        check: &LogCheck,
+    ) -> Result<Result<Vec<SavedFile>, LogCheckError>, Error> {
+        let read = self
             .s3
-            .read(bucket, &wait.manifest_key(receipt), MAX_MANIFEST_BYTES)
-            .await?
-        {
+            .read(&check.bucket, &check.manifest_key(), MAX_MANIFEST_BYTES)
+            .await?;
+        let manifest = match read {
             ReadOutcome::Text(manifest) => manifest.text,
-            ReadOutcome::Absent => return Ok(Err("the manifest is not there".to_owned())),
+            ReadOutcome::Absent => return Ok(Err(LogCheckError::ManifestMissing)),
             ReadOutcome::Unreadable(why) => {
-                return Ok(Err(format!("the manifest cannot be read: {why}")));
+                return Ok(Err(LogCheckError::ManifestUnreadable(why)));
             }
         };
-        let files = match check(&manifest, receipt, &wait.instance) {
+        let files = match check.files(&manifest) {
             Ok(files) => files,
-            Err(why) => return Ok(Err(why)),
+            Err(error) => return Ok(Err(error)),
         };
-        let verify = async |file: &SavedFile| {
-            let stored = self
-                .s3
-                .checksum(bucket, &format!("{prefix}/{}", file.name))
-                .await?;
-            Ok::<_, Error>(
-                file.verify(
-                    stored
-                        .as_ref()
-                        .map(|(size, sha256)| (*size, sha256.as_deref())),
-                ),
-            )
-        };
-        let looks = futures::stream::iter(&files)
-            .map(verify)
-            .buffered(CONCURRENT_HEADS);
-        let wrong = looks.try_filter_map(async |look| Ok(look.err()));
-        let wrong = std::pin::pin!(wrong).try_next().await?;
-        Ok(match wrong {
-            Some(why) => Err(why),
-            None => Ok(files),
-        })
+        let differences = futures::stream::iter(&files)
+            .map(|file| self.check_file(check, file))
+            .buffered(CONCURRENT_HEADS)
+            .try_filter_map(async |checked| Ok(checked.err()));
+        let difference = std::pin::pin!(differences).try_next().await?;
+        Ok(difference.map_or(Ok(files), Err))
+    }
+
+    async fn check_file(
+        &self,
+        check: &LogCheck,
+        file: &SavedFile,
+    ) -> Result<Result<(), LogCheckError>, Error> {
+        let stored = self
+            .s3
+            .checksum(&check.bucket, &check.file_key(file))
+            .await?;
+        let stored = stored
+            .as_ref()
+            .map(|(size, sha256)| (*size, sha256.as_deref()));
+        Ok(file.verify(stored))
+    }
+}
+
+impl Change {
+    fn planned(self) -> InstanceOutcome {
+        match self {
+            Self::Send(_) => InstanceOutcome::WouldSend,
+            Self::Heartbeat => InstanceOutcome::WouldHeartbeat,
+            Self::Complete(completion) => InstanceOutcome::WouldComplete(completion),
+        }
+    }
+}
+
+impl Writer<'_> {
+    async fn apply(
+        self,
+        change: Change,
+        hook: &str,
+        instance: &InstanceId,
+    ) -> Result<InstanceOutcome, Error> {
+        match change {
+            Change::Send(request) => {
+                let outcome = self.ssm.send_command(instance, &request).await?;
+                Ok(match outcome {
+                    SendOutcome::Sent(id) => InstanceOutcome::Sent(id),
+                    SendOutcome::AgentMissing => InstanceOutcome::AgentMissing,
+                })
+            }
+            Change::Heartbeat => {
+                let outcome = self
+                    .autoscaling
+                    .record_heartbeat(self.group, hook, instance)
+                    .await?;
+                Ok(match outcome {
+                    ActionOutcome::Done => InstanceOutcome::Running,
+                    ActionOutcome::NotWaiting => InstanceOutcome::NotWaiting,
+                })
+            }
+            Change::Complete(completion) => {
+                let result = completion.result;
+                let outcome = self
+                    .autoscaling
+                    .complete_lifecycle_action(self.group, hook, instance, result)
+                    .await?;
+                Ok(match outcome {
+                    ActionOutcome::Done => InstanceOutcome::Completed(completion),
+                    ActionOutcome::NotWaiting => InstanceOutcome::NotWaiting,
+                })
+            }
+        }
     }
 }

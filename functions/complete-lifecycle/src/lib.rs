@@ -1,10 +1,10 @@
-//! Lets an instance of an Auto Scaling group serve once its playbook passed, and go once its access
-//! logs are saved.
+//! Keeps an instance of an Auto Scaling group from serving until its playbook passed, and from
+//! terminating until its access logs are saved.
 //!
-//! Runs when an instance begins to wait in a lifecycle hook, when a command on it changes its
-//! status, by a schedule each minute, since these events may never come, and by hand. All of them
-//! only say where to look. Nothing is remembered: who waits, since when, and which command is on
-//! it, is read each time.
+//! A run starts when an instance begins to wait in a lifecycle hook, when the status of a command
+//! changes, every minute by a schedule, and by a manual event. Events can be lost, so they are only
+//! hints to look: every run reads which instances wait, since when, and the status of their
+//! commands.
 
 mod apply;
 mod gather;
@@ -13,18 +13,19 @@ mod settings;
 
 pub use settings::Settings;
 
+use apply::Writer;
 use futures::StreamExt;
 use onair_aws::autoscaling::AutoScaling;
 use onair_aws::s3::S3;
 use onair_aws::ssm::Ssm;
-use onair_core::complete_lifecycle::{Scope, WaitCommands, decode};
+use onair_core::complete_lifecycle::{HeldReason, Request, Scope, WaitCommands, decode};
 use onair_lambda::{Error, Failure, Invocation, Report};
 use report::InstanceReport;
 
-/// Instances that are dealt with at a time.
+/// How many instances a run handles at the same time.
 const CONCURRENT_INSTANCES: usize = 8;
 
-/// Looks after one group.
+/// Handles the waits of one group.
 #[derive(Debug)]
 pub struct Handler {
     settings: Settings,
@@ -44,74 +45,71 @@ impl Handler {
         }
     }
 
-    /// Deals with one event.
+    /// Handles one event.
     ///
     /// # Errors
     ///
-    /// Where a retry or a person is needed. What else waits was dealt with all the same.
+    /// If a retry or a person is needed for at least one instance. The other instances are handled
+    /// first.
     pub async fn handle(&self, invocation: Invocation) -> Result<Report, Failure> {
-        let request = decode(&invocation.event, &self.settings.fleet)
+        let Request { scope, dry_run } = decode(&invocation.event, &self.settings.fleet)
             .map_err(|error| Error::BadEvent(error.to_string()))?;
-        let dry_run = request.dry_run || self.settings.dry_run;
-        let everywhere = request.scope == Scope::Group;
-        let look = self.look(request.scope, dry_run);
-        let look = invocation.deadline.run(look).await.ok_or_else(|| {
-            Error::Incomplete("AWS did not answer in time; the schedule goes on".to_owned())
+        if let Scope::Ignored { why } = scope {
+            return Ok(Report::ignored(why));
+        }
+        let is_dry = dry_run || self.settings.dry_run;
+        let writer = (!is_dry).then(|| self.writer());
+        let work = self.handle_waits(&scope, writer);
+        let handled = invocation.deadline.run(work).await.ok_or_else(|| {
+            Error::Incomplete(
+                "AWS did not answer in time; the next scheduled run continues".to_owned(),
+            )
         })?;
-        match look {
-            Ok(Handled::Ignored(why)) => Ok(Report::ignored(why)),
-            Ok(Handled::GroupNotFound) => {
-                let group = &self.settings.fleet.group;
-                Ok(Report::held_why(
-                    "group",
-                    group,
-                    format!("there is no Auto Scaling group {group:?}"),
-                ))
+        match handled {
+            Ok(Some(reports)) => report::of(reports, &scope),
+            Ok(None) => {
+                let group = self.settings.fleet.group.clone();
+                let reason = HeldReason::GroupNotFound {
+                    group: group.clone(),
+                };
+                Ok(Report::held("group", group, &reason))
             }
-            Ok(Handled::Instances(entries)) => report::of(entries, everywhere, dry_run),
-            Err(error) if error.is_retryable() => Ok(report::busy(&error, everywhere)),
+            Err(error) if error.is_retryable() => Ok(report::throttled(&error, &scope)),
             Err(error) => Err(Error::from(error).into()),
         }
     }
 
-    async fn look(&self, scope: Scope, dry_run: bool) -> Result<Handled, onair_aws::Error> {
-        let group = &self.settings.fleet.group;
-        let members = match scope {
-            Scope::Ignored { why } => return Ok(Handled::Ignored(why)),
-            Scope::Instance(instance) => self
-                .autoscaling
-                .group_instance(&instance)
-                .await?
-                .into_iter()
-                .collect(),
-            Scope::Group => match self.autoscaling.group_instances(group).await? {
-                Some(members) => members,
-                None => return Ok(Handled::GroupNotFound),
-            },
+    fn writer(&self) -> Writer<'_> {
+        Writer {
+            autoscaling: &self.autoscaling,
+            ssm: &self.ssm,
+            group: &self.settings.fleet.group,
+        }
+    }
+
+    /// Handles every instance of the scope that waits. `None` if the group does not exist. Without
+    /// a writer, a report states what would be done.
+    async fn handle_waits(
+        &self,
+        scope: &Scope,
+        writer: Option<Writer<'_>>,
+    ) -> Result<Option<Vec<InstanceReport>>, onair_aws::Error> {
+        let Some(instances) = self.instances(scope).await? else {
+            return Ok(None);
         };
-        let waiting = self.waiting(&members).await?;
+        let waiting = self.waiting(&instances).await?;
         let commands = self.commands(&waiting).await?;
-        let entries = futures::stream::iter(&waiting)
+        let reports = futures::stream::iter(&waiting)
             .map(async |waiting| {
-                let listed = commands.get(&waiting.state.direction());
-                let commands = waiting
+                let listed = commands.of(waiting.state.direction());
+                let own = waiting
                     .wait
                     .as_ref()
-                    .and_then(|wait| WaitCommands::of(wait, listed?));
-                let done = self.deal_with(waiting, commands, dry_run).await;
-                InstanceReport::of(waiting, commands.map(|commands| commands.first), done)
+                    .and_then(|wait| WaitCommands::of(wait, listed));
+                let result = self.handle_instance(waiting, own, writer).await;
+                InstanceReport::of(waiting, own, result)
             })
             .buffer_unordered(CONCURRENT_INSTANCES);
-        Ok(Handled::Instances(entries.collect().await))
+        Ok(Some(reports.collect().await))
     }
-}
-
-/// What an event led to.
-enum Handled {
-    /// It is not for us.
-    Ignored(String),
-    /// The group is not there.
-    GroupNotFound,
-    /// The instances that wait, or waited.
-    Instances(Vec<InstanceReport>),
 }

@@ -47,7 +47,7 @@ async fn a_playbook_that_failed_or_reached_nothing_keeps_an_instance_away_from_v
     assert_eq!(entry["outcome"], "abandoned");
     assert_eq!(
         entry["why"],
-        "the playbook's command ended without success: Failed"
+        "the playbook command ended with status Failed"
     );
     assert_eq!(
         (
@@ -180,7 +180,7 @@ async fn a_recap_that_ssm_cut_off_is_made_up_for_by_the_exit_code_where_nothing_
         entry["why"]
             .as_str()
             .unwrap()
-            .contains("longer than SSM keeps"),
+            .contains("longer than SSM stores"),
         "{entry:#}"
     );
     // Whether something changed, it does not tell.
@@ -270,7 +270,7 @@ async fn an_instance_whose_launch_was_given_up_goes_without_a_command() {
         assert_eq!(entry["outcome"], "continued", "{entry:#}");
         assert_eq!(
             entry["why"],
-            "its launch was given up: it has served nobody, and has no logs"
+            "the launch was abandoned: the instance has not served and has no logs"
         );
         assert_eq!(
             (
@@ -308,6 +308,7 @@ async fn where_instances_return_to_the_warm_pool_those_on_their_way_in_or_out_ar
             assert_eq!(answer["outcome"], outcome, "{answer:#}");
             let why = answer["why"].as_str().unwrap();
             assert!(ignored || why.contains("(ReuseOnScaleIn)"), "{answer:#}");
+            assert!(ignored || answer["code"] == "warm_pool_reuse", "{answer:#}");
         }
         assert_eq!(
             (
@@ -350,7 +351,7 @@ async fn what_has_served_and_came_back_leaves_the_warm_pool_only_by_a_persons_ha
         answer["why"]
             .as_str()
             .unwrap()
-            .contains("or did (ReuseOnScaleIn)"),
+            .contains("or did so before (ReuseOnScaleIn)"),
         "{answer:#}"
     );
     assert!(fleet.results(INSTANCE).is_empty());

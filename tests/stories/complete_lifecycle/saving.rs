@@ -70,7 +70,7 @@ async fn an_instance_whose_command_failed_is_kept() {
     };
     assert_kept(
         &ends(failed).await,
-        "the command that saves the logs ended without success: Failed",
+        "the command that saves the logs ended with status Failed",
     );
     // It says that it is done, and nothing of what it saved.
     for stdout in [
@@ -83,7 +83,10 @@ async fn an_instance_whose_command_failed_is_kept() {
             status: "Success".to_owned(),
             stdout: stdout.to_owned(),
         };
-        assert_kept(&ends(quiet).await, "does not end with its manifest's line");
+        assert_kept(
+            &ends(quiet).await,
+            "does not end with the line onair-manifest",
+        );
     }
     // Something came after the line, or it was cut off.
     let noisy = |fleet: &Fleet, command: &Command| {
@@ -93,7 +96,10 @@ async fn an_instance_whose_command_failed_is_kept() {
             ..ran
         }
     };
-    assert_kept(&ends(noisy).await, "does not end with its manifest's line");
+    assert_kept(
+        &ends(noisy).await,
+        "does not end with the line onair-manifest",
+    );
 }
 
 /// Promise P99.
@@ -116,11 +122,11 @@ async fn an_instance_whose_logs_s3_does_not_have_is_kept() {
     };
     assert_kept(
         &ends(tampered("manifest-", None)).await,
-        "the manifest is not there",
+        "the manifest does not exist in S3",
     );
     assert_kept(
         &ends(tampered("manifest-", Some(b"{}"))).await,
-        "not the one that the command told of",
+        "differs from the one that the command reported",
     );
     assert_kept(
         &ends(tampered("manifest-", Some(&[0xff; 20]))).await,
@@ -128,11 +134,11 @@ async fn an_instance_whose_logs_s3_does_not_have_is_kept() {
     );
     assert_kept(
         &ends(tampered("error.log-1.gz", None)).await,
-        "error.log-1.gz is not there",
+        "error.log-1.gz does not exist in S3",
     );
     assert_kept(
         &ends(tampered("error.log-1.gz", Some(b"short"))).await,
-        "has 5 bytes, and the manifest says 6",
+        "has 5 bytes in S3 and 6 in the manifest",
     );
     assert_kept(
         &ends(tampered("error.log-1.gz", Some(b"twelfe"))).await,
@@ -150,7 +156,7 @@ async fn an_instance_whose_logs_s3_does_not_have_is_kept() {
     };
     assert_kept(
         &ends(without_checksum).await,
-        "S3 has no SHA-256 of error.log-1.gz",
+        "error.log-1.gz has no SHA-256 in S3",
     );
 }
 
@@ -171,7 +177,7 @@ async fn an_instance_whose_manifest_is_not_its_own_or_senseless_is_kept() {
         3,
     )
     .await;
-    assert_kept(&entry, "another instance's");
+    assert_kept(&entry, "belongs to another instance");
     assert_kept(
         &ends_with(|id| json!({ "instance": id, "files": [] }), 0, 0).await,
         "lists 0 files",
@@ -184,7 +190,7 @@ async fn an_instance_whose_manifest_is_not_its_own_or_senseless_is_kept() {
     };
     assert_kept(
         &ends_with(many, 1001, 3003).await,
-        "lists 1001 files; 1 to 1000 are taken",
+        "lists 1001 files; 1 to 1000 are accepted",
     );
     let twice =
         |id: &str| json!({ "instance": id, "files": [file("a.gz", "one"), file("a.gz", "one")] });
@@ -192,10 +198,7 @@ async fn an_instance_whose_manifest_is_not_its_own_or_senseless_is_kept() {
     let one = |id: &str| json!({ "instance": id, "files": [file("a.gz", "one")] });
     assert_kept(&ends_with(one, 2, 3).await, "differ in number or size");
     assert_kept(&ends_with(one, 1, 4).await, "differ in number or size");
-    assert_kept(
-        &ends_with(|id| json!([id]), 1, 3).await,
-        "cannot be understood",
-    );
+    assert_kept(&ends_with(|id| json!([id]), 1, 3).await, "is malformed");
     assert_kept(
         &ends_with(
             |id| json!({ "instance": id, "files": [["a.gz", 3, ""]] }),
@@ -203,7 +206,7 @@ async fn an_instance_whose_manifest_is_not_its_own_or_senseless_is_kept() {
             3,
         )
         .await,
-        "cannot be understood",
+        "is malformed",
     );
 }
 
@@ -228,13 +231,13 @@ async fn a_name_that_leads_elsewhere_is_refused_and_not_repeated() {
         let sha256 = base64_sha256(b"one");
         let hostile = |id: &str| json!({ "instance": id, "files": [{ "name": name, "bytes": 3, "sha256": sha256 }] });
         let entry = ends_with(hostile, 1, 3).await;
-        assert_kept(&entry, "lists a file whose name or SHA-256 is none");
+        assert_kept(&entry, "lists a file with an invalid name or SHA-256");
     }
     let sha256 = "not base64 at all".repeat(3);
     let hostile = |id: &str| json!({ "instance": id, "files": [{ "name": "a.gz", "bytes": 3, "sha256": sha256 }] });
     assert_kept(
         &ends_with(hostile, 1, 3).await,
-        "lists a file whose name or SHA-256 is none",
+        "lists a file with an invalid name or SHA-256",
     );
 }
 

@@ -304,7 +304,7 @@ async fn a_run_that_gets_no_answer_gives_up_a_second_before_its_time_is_over() {
     fleet.traffic.fault(3, Fault::HoldAfter);
     let (error_type, message) = error(function.invoke_within(tick(), Duration::from_secs(3)).await);
     assert!(
-        error_type == "Incomplete" && message.contains("the schedule goes on"),
+        error_type == "Incomplete" && message.contains("the next scheduled run continues"),
         "{error_type} {message}"
     );
     // What it sent is found.
@@ -326,9 +326,14 @@ async fn an_instance_that_no_activity_names_is_held() {
     let answer = response(function.invoke(tick()).await);
     assert_eq!(answer["outcome"], "held", "{answer:#}");
     let why = format!(
-        "{INSTANCE}: no scaling activity in progress names it, so that no command can be told to be its own"
+        "{INSTANCE}: no scaling activity in progress names the instance: \
+         commands of this wait cannot be told from commands of an earlier one"
     );
     assert_eq!(answer["why"], why.as_str());
+    assert_eq!(
+        (&answer["code"], &answer["instances"][1]["code"]),
+        (&json!("no_scaling_activity"), &json!("no_scaling_activity"))
+    );
     // The other one is not.
     assert_eq!(
         (outcomes(&answer), fleet.ssm.commands().len()),
@@ -345,7 +350,12 @@ async fn a_group_that_is_not_there_is_held() {
     let answer = response(fleet.call(&[("AUTO_SCALING_GROUP", "gone")], tick()).await);
     assert_eq!(
         answer,
-        json!({ "outcome": "held", "group": "gone", "why": "there is no Auto Scaling group \"gone\"" })
+        json!({
+            "outcome": "held",
+            "group": "gone",
+            "code": "group_not_found",
+            "why": "Auto Scaling group \"gone\" does not exist",
+        })
     );
 }
 

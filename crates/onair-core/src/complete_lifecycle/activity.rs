@@ -1,82 +1,81 @@
-//! Since when an instance waits: the scaling activity that brought it into its state.
+//! When a wait of an instance began: the start of the scaling activity that led to the wait.
 
-use super::{Direction, InstanceId, Receipt, WaitState};
+use super::{Direction, InstanceId, WaitState};
 use chrono::{DateTime, Utc};
 
-/// A scaling activity of the group, as far as it matters.
+/// A scaling activity of the group: one launch or termination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScalingActivity {
-    /// Such as `Launching a new EC2 instance: i-…`, `Terminating EC2 instance: i-…`, `Launching a
-    /// new EC2 instance into warm pool: i-…`, `… from warm pool: i-…` (as the user guide, and AWS's
-    /// workshop on warm pools, show them).
+    /// For example `Launching a new EC2 instance: i-…`, `Terminating EC2 instance: i-…`, `Launching
+    /// a new EC2 instance into warm pool: i-…`, `… from warm pool: i-…` (EC2 Auto Scaling User
+    /// Guide, and AWS's workshop on warm pools).
     pub description: String,
-    /// Why it began, such as `At 2021-02-20T11:02:35Z an instance was taken out of service in
-    /// response to a launch failure.`
+    /// Why the activity began, for example `At 2021-02-20T11:02:35Z an instance was taken out of
+    /// service in response to a launch failure.`
     pub cause: String,
-    /// When it began.
-    pub started: DateTime<Utc>,
-    /// How it stands.
+    /// When the activity began.
+    pub start_time: DateTime<Utc>,
+    /// The activity's progress, or its result.
     pub status: ActivityStatus,
 }
 
-/// How a scaling activity stands (Auto Scaling API reference, Activity).
+/// The status of a scaling activity (Auto Scaling API reference, Activity).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActivityStatus {
-    /// It is neither done nor given up: `MidLifecycleAction` while a hook is waited for.
+    /// All other status codes. During a lifecycle hook it is `MidLifecycleAction`.
     InProgress,
-    /// It is done: `Successful`.
+    /// `Successful`.
     Successful,
-    /// It was given up: `Cancelled` where a hook ended with `ABANDON`, or `Failed`.
+    /// `Cancelled`, for example after a hook that ended with `ABANDON`, or `Failed`.
     Unsuccessful,
 }
 
 /// One wait of one instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LifecycleWait {
-    /// Which instance.
+    /// The instance that waits.
     pub instance: InstanceId,
-    /// For which hook it waits.
+    /// The hook for which the instance waits.
     pub direction: Direction,
     /// When the scaling activity began.
     pub began: DateTime<Utc>,
 }
 
-/// What the group's scaling activities say of an instance's life so far.
+/// What the group's scaling activities report of an instance's life so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct History {
-    /// Its launch was given up.
+    /// Its launch hook ended with `ABANDON`.
     pub launch_was_abandoned: bool,
-    /// Something of it succeeded that may have let it serve.
+    /// An activity succeeded after which it may have served.
     pub may_have_served: bool,
 }
 
 impl History {
-    /// What the group's newest activities say. There may have been more.
+    /// Reads the group's newest activities. Auto Scaling may have deleted older ones.
     pub fn of(instance: &InstanceId, activities: &[ScalingActivity]) -> Self {
-        let is_any = |what: fn(&ScalingActivity) -> bool| {
-            activities
-                .iter()
-                .any(|activity| activity.names(instance) && what(activity))
-        };
+        let mut own = activities
+            .iter()
+            .filter(|activity| activity.names(instance));
         Self {
-            launch_was_abandoned: is_any(ScalingActivity::says_that_a_launch_was_given_up),
-            may_have_served: is_any(ScalingActivity::may_have_led_to_service),
+            launch_was_abandoned: own.clone().any(ScalingActivity::is_abandoned_launch),
+            may_have_served: own.any(ScalingActivity::may_have_led_to_service),
         }
     }
 }
 
 impl LifecycleWait {
-    /// The run that this wait is, by the group's newest activities; `None` if no open one names the
-    /// instance. If several do, the wait began with the last.
+    /// The wait of this instance, by the group's newest activities. `None` if no activity in
+    /// progress names the instance. If several do, the wait began with the newest.
     pub fn of(
         instance: &InstanceId,
         state: WaitState,
         activities: &[ScalingActivity],
     ) -> Option<Self> {
-        let open = activities
+        let began = activities
             .iter()
-            .filter(|activity| activity.is_open_of(instance));
-        let began = open.map(|activity| activity.started).max()?;
+            .filter(|activity| activity.is_in_progress_for(instance))
+            .map(|activity| activity.start_time)
+            .max()?;
         Some(Self {
             instance: instance.clone(),
             direction: state.direction(),
@@ -84,13 +83,14 @@ impl LifecycleWait {
         })
     }
 
-    /// The run's name: when it began, to the second.
+    /// The name of the wait: when it began, to the second.
     pub fn name(&self) -> String {
         self.began.format("%Y%m%dT%H%M%SZ").to_string()
     }
 
-    /// The comment that tells the run's commands from all others: those of an earlier wait of the
-    /// same instance, of the other direction, of people. SSM keeps at most 100 characters.
+    /// The comment of the wait's commands. It distinguishes them from commands of an earlier wait
+    /// of the same instance, of the other direction, and of people. SSM allows at most 100
+    /// characters.
     pub fn comment(&self) -> String {
         format!(
             "onair {} {} {}",
@@ -100,21 +100,15 @@ impl LifecycleWait {
         )
     }
 
-    /// Where the manifest lies that a command told of. Its name is its content's: two commands of
-    /// one run do not take each other's.
-    pub fn manifest_key(&self, receipt: &Receipt) -> String {
-        format!("{}/manifest-{}.json", self.log_prefix(), receipt.sha256)
-    }
-
-    /// Where the run's logs lie in their bucket, without a slash at the end.
+    /// The prefix of the wait's logs in their bucket, without a slash at the end.
     pub fn log_prefix(&self) -> String {
         format!("logs/{}/{}", self.instance, self.name())
     }
 }
 
 impl ScalingActivity {
-    /// Whether it is what this instance waits in.
-    pub fn is_open_of(&self, instance: &InstanceId) -> bool {
+    /// Whether this instance is launched or terminated by the activity, and is not yet done.
+    pub fn is_in_progress_for(&self, instance: &InstanceId) -> bool {
         self.status == ActivityStatus::InProgress && self.names(instance)
     }
 
@@ -125,13 +119,17 @@ impl ScalingActivity {
         words.any(|word| word == instance.as_str())
     }
 
-    /// Either the launch's own, such as `Launching a new EC2 instance: i-….  Status Reason:
+    /// Whether the activity shows that the instance's launch hook ended with `ABANDON`.
+    ///
+    /// Either it is the launch itself, such as `Launching a new EC2 instance: i-….  Status Reason:
     /// Instance failed to complete user's Lifecycle Action: … was abandoned: Lifecycle Action
-    /// Completed with ABANDON Result`, which is `Cancelled` "after waiting a few minutes" (EC2 Auto
-    /// Scaling User Guide, "Verify a scaling activity" and the tutorials of lifecycle hooks). Or
-    /// what it led to, which says so from its beginning. A launch that ended for another reason may
-    /// have let it serve before.
-    fn says_that_a_launch_was_given_up(&self) -> bool {
+    /// Completed with ABANDON Result`. Its status becomes `Cancelled` only "after waiting a few
+    /// minutes" (EC2 Auto Scaling User Guide, "Verify a scaling activity" and the tutorials of
+    /// lifecycle hooks). Or it is the termination that follows, whose cause names the launch
+    /// failure from the beginning.
+    ///
+    /// A launch that ended for another reason does not count: the instance may have served before.
+    fn is_abandoned_launch(&self) -> bool {
         let is_launch = self.description.starts_with("Launching ");
         match self.status {
             ActivityStatus::Unsuccessful => {
@@ -144,7 +142,8 @@ impl ScalingActivity {
         }
     }
 
-    /// Whatever succeeded, unless it is known not to.
+    /// Every success counts, except the one that is known not to lead to service: the launch into
+    /// the warm pool.
     fn may_have_led_to_service(&self) -> bool {
         self.status == ActivityStatus::Successful
             && !self

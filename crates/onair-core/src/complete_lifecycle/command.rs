@@ -1,36 +1,31 @@
-//! The commands that instances run, and how they stand.
+//! The SSM commands that instances run, and their status.
 
-use super::{Direction, LaunchPolicy, TerminatePolicy};
-use super::{FleetPolicy, LifecycleWait, PLAYBOOK_DOCUMENT, PLAYBOOK_FOLDER};
+use super::PLAYBOOK_FOLDER;
+use super::{Direction, FleetPolicy, LaunchPolicy, LifecycleWait, TerminatePolicy};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-/// A command to be sent to one instance.
+/// A command for one instance, before it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandRequest {
-    /// The SSM document.
+    /// The name of the SSM document.
     pub document: String,
-    /// The document's parameters.
+    /// The parameters of the document.
     pub parameters: Vec<(&'static str, String)>,
-    /// What it is told by.
+    /// By this comment, later runs find the command: [`LifecycleWait::comment`].
     pub comment: String,
 }
 
 impl CommandRequest {
-    /// What is to be run before this instance goes on; `None` where the direction is not ours.
+    /// The command that the instance has to run in this wait. `None` if On Air does not handle the
+    /// direction.
     pub fn of(fleet: &FleetPolicy, wait: &LifecycleWait) -> Option<Self> {
-        let (document, parameters) = match wait.direction {
-            Direction::Launch => (
-                PLAYBOOK_DOCUMENT.to_owned(),
-                fleet.launch.as_ref().map(LaunchPolicy::parameters)?,
-            ),
-            Direction::Terminate => {
-                let terminate = fleet.terminate.as_ref()?;
-                (terminate.document.clone(), terminate.parameters(wait))
-            }
+        let parameters = match wait.direction {
+            Direction::Launch => fleet.launch.as_ref()?.parameters(),
+            Direction::Terminate => fleet.terminate.as_ref()?.parameters(wait),
         };
         Some(Self {
-            document,
+            document: fleet.document(wait.direction)?.name.to_owned(),
             parameters,
             comment: wait.comment(),
         })
@@ -38,42 +33,44 @@ impl CommandRequest {
 }
 
 impl LaunchPolicy {
-    /// The agent reads region, bucket and key from a path-style address, and a key that ends in a
-    /// slash is a folder (amazon-ssm-agent, `agent/s3util/s3uri.go`,
-    /// `agent/plugins/downloadcontent`). It takes China's domain as well.
+    /// The parameters of [`super::PLAYBOOK_DOCUMENT`].
     fn parameters(&self) -> Vec<(&'static str, String)> {
-        let Self {
-            bucket,
-            region,
-            playbook,
-            check_mode,
-            timeout_seconds,
-            extra_variables,
-            ..
-        } = self;
-        let domain = if region.starts_with("cn-") {
+        let mut parameters = vec![
+            ("SourceType", "S3".to_owned()),
+            (
+                "SourceInfo",
+                json!({ "path": self.source_path() }).to_string(),
+            ),
+            // What an instance needs is in its image or in its user data. Otherwise a package index
+            // that does not answer would fail the launch.
+            ("InstallDependencies", parameter_bool(false)),
+            ("PlaybookFile", self.playbook.clone()),
+            ("Check", parameter_bool(self.check_mode)),
+            ("Verbose", "-v".to_owned()),
+            ("TimeoutSeconds", self.timeout_seconds.to_string()),
+        ];
+        if !self.extra_variables.is_empty() {
+            parameters.push(("ExtraVariables", self.extra_variables.clone()));
+        }
+        parameters
+    }
+
+    /// The SSM agent reads region, bucket and key from a path-style URL, and takes a key that ends
+    /// in a slash for a folder (amazon-ssm-agent, `agent/s3util/s3uri.go`,
+    /// `agent/plugins/downloadcontent`). It also knows the domain of China.
+    fn source_path(&self) -> String {
+        let domain = if self.region.starts_with("cn-") {
             "amazonaws.com.cn"
         } else {
             "amazonaws.com"
         };
-        let path = format!("https://s3.{region}.{domain}/{bucket}/{PLAYBOOK_FOLDER}");
-        let word = |yes: bool| if yes { "True" } else { "False" }.to_owned();
-        let mut parameters = vec![
-            ("SourceType", "S3".to_owned()),
-            ("SourceInfo", json!({ "path": path }).to_string()),
-            // What an instance needs is in its image, or in what it runs first: no package index
-            // decides here.
-            ("InstallDependencies", word(false)),
-            ("PlaybookFile", playbook.clone()),
-            ("Check", word(*check_mode)),
-            ("Verbose", "-v".to_owned()),
-            ("TimeoutSeconds", timeout_seconds.to_string()),
-        ];
-        if !extra_variables.is_empty() {
-            parameters.push(("ExtraVariables", extra_variables.clone()));
-        }
-        parameters
+        let Self { region, bucket, .. } = self;
+        format!("https://s3.{region}.{domain}/{bucket}/{PLAYBOOK_FOLDER}")
     }
+}
+
+fn parameter_bool(value: bool) -> String {
+    if value { "True" } else { "False" }.to_owned()
 }
 
 impl TerminatePolicy {
@@ -86,37 +83,37 @@ impl TerminatePolicy {
     }
 }
 
-/// A command that was sent, as it is listed.
+/// A command that was sent, as `ListCommands` returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
-    /// SSM's id of it.
+    /// The ID that SSM gave the command.
     pub id: String,
-    /// The comment that it was sent with.
+    /// The comment of its [`CommandRequest`].
     pub comment: String,
-    /// When it was asked for.
+    /// When SSM accepted the command.
     pub requested: DateTime<Utc>,
-    /// How it stands as a whole.
+    /// The status of the whole command. Its steps have their own.
     pub status: CommandStatus,
 }
 
-/// How a command, or a step of it, stands.
+/// The status of a command, or of one step of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CommandStatus {
-    /// It is under way, or about to be.
-    Running,
-    /// It is done.
+    /// The command is not finished: all status codes of SSM that are not named below.
+    InProgress,
+    /// The command finished with exit code 0.
     Success,
-    /// It is over without success.
+    /// The command finished in another way, or never started.
     Failed {
-        /// How, in SSM's words: `Failed`, `DeliveryTimedOut`, `Undeliverable`.
+        /// The status details of SSM, for example `Failed`, `DeliveryTimedOut`, `Undeliverable`.
         details: String,
     },
 }
 
 impl CommandStatus {
-    /// The meaning of a status and of its details (SSM User Guide, "Understanding command
-    /// statuses"). What is not known is under way.
-    pub fn of(status: &str, details: Option<&str>) -> Self {
+    /// Reads a status and its details (SSM User Guide, "Understanding command statuses"). An
+    /// unknown status counts as in progress: nothing is decided by it.
+    pub fn parse(status: &str, details: Option<&str>) -> Self {
         match status {
             "Success" => Self::Success,
             "Failed" | "TimedOut" | "Cancelled" => Self::Failed {
@@ -125,37 +122,40 @@ impl CommandStatus {
                     .unwrap_or(status)
                     .to_owned(),
             },
-            _ => Self::Running,
+            _ => Self::InProgress,
         }
     }
 }
 
-/// The step that tells the result, as `GetCommandInvocation` has it.
+/// The result of the step that decides, as `GetCommandInvocation` returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepResult {
-    /// How it stands.
+    /// The status of the step.
     pub status: CommandStatus,
-    /// Its first 24,000 characters.
+    /// The first 24,000 characters of its output. SSM stores no more.
     pub stdout: String,
 }
 
-/// A run's commands.
+/// The commands of one wait.
 #[derive(Debug, Clone, Copy)]
 pub struct WaitCommands<'a> {
-    /// The one that decides: the oldest, if several invocations sent one at the same moment.
+    /// The oldest command. Its result ends the wait, even if invocations at the same moment sent
+    /// several commands.
     pub first: &'a Command,
-    /// Another one is under way.
+    /// Whether one of the other commands is in progress.
     pub is_another_running: bool,
 }
 
 impl<'a> WaitCommands<'a> {
-    /// The run's among those that are listed; `None` if there is none.
+    /// Finds the wait's commands among all that are listed. `None` if there is none.
     pub fn of(wait: &LifecycleWait, listed: &'a [Command]) -> Option<Self> {
         let comment = wait.comment();
-        let ours = || listed.iter().filter(|sent| sent.comment == comment);
-        let first = ours().min_by(|a, b| (a.requested, &a.id).cmp(&(b.requested, &b.id)))?;
-        let is_another_running =
-            ours().any(|sent| sent.id != first.id && sent.status == CommandStatus::Running);
+        let own = listed.iter().filter(|command| command.comment == comment);
+        let first = own
+            .clone()
+            .min_by(|a, b| (a.requested, &a.id).cmp(&(b.requested, &b.id)))?;
+        let mut others = own.filter(|command| command.id != first.id);
+        let is_another_running = others.any(|command| command.status == CommandStatus::InProgress);
         Some(Self {
             first,
             is_another_running,

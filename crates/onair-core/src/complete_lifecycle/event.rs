@@ -114,7 +114,7 @@ pub fn decode(event: &Value, fleet: &FleetPolicy) -> Result<Request, BadEvent> {
             let is_ours = documents
                 .into_iter()
                 .flatten()
-                .any(|(document, _)| document == detail.document);
+                .any(|document| document.name == detail.document);
             match () {
                 () if !is_ours => ignored("a command of another document"),
                 // A machine that is no EC2 instance.

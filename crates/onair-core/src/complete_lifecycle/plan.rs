@@ -1,42 +1,60 @@
-//! What comes next for an instance that waits.
+//! Decides the next step for one instance that waits.
 
-use super::recap::is_cut_off;
 use super::{
-    Command, CommandRequest, CommandStatus, Direction, FleetPolicy, History, LifecycleWait,
-    PassRule, PlayRecap, Receipt, SavedFile, StepResult, WaitCommands, WaitState,
+    Command, CommandRequest, CommandStatus, Direction, FleetPolicy, HeldReason, History,
+    LifecycleWait, LogCheck, LogCheckError, NoRecap, PassRule, PlayRecap, Receipt, SavedFile,
+    StepResult, WaitCommands, WaitState,
 };
-use super::{recap, receipt};
 
-/// What comes next.
+/// The next step for one instance that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// This command.
+    /// Send this command.
     Send(CommandRequest),
-    /// Its end: the hook is asked to wait on.
+    /// Extend the wait: the command is in progress.
     Heartbeat,
-    /// A look at what S3 has of the logs; then [`verified`].
-    Verify(Receipt),
-    /// The hook's end.
+    /// Check that S3 has the logs, then end the wait as [`verified`] returns.
+    Verify(LogCheck),
+    /// End the wait.
     Complete(Completion),
-    /// Nothing, until a person has looked.
-    Held(String),
+    /// Do nothing until a person has looked.
+    Held(HeldReason),
 }
 
-/// How a hook ends.
+/// How a wait ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Completion {
-    /// `CONTINUE`, else `ABANDON`.
-    pub goes_on: bool,
-    /// In words.
+    /// The result for Auto Scaling.
+    pub result: ActionResult,
+    /// The reason as a sentence.
     pub why: String,
-    /// What the playbook did.
+    /// The recap of the playbook, if its output has one.
     pub recap: Option<PlayRecap>,
 }
 
+/// The result of a lifecycle action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActionResult {
+    /// The instance serves, or terminates.
+    Continue,
+    /// A launching instance is terminated. A terminating one is retained if its group says so.
+    Abandon,
+}
+
+impl ActionResult {
+    /// The value of `LifecycleActionResult` in `CompleteLifecycleAction`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Continue => "CONTINUE",
+            Self::Abandon => "ABANDON",
+        }
+    }
+}
+
 impl Completion {
-    fn go_on(why: impl Into<String>) -> Self {
+    fn proceed(why: impl Into<String>) -> Self {
         Self {
-            goes_on: true,
+            result: ActionResult::Continue,
             why: why.into(),
             recap: None,
         }
@@ -44,143 +62,140 @@ impl Completion {
 
     fn abandon(why: impl Into<String>) -> Self {
         Self {
-            goes_on: false,
+            result: ActionResult::Abandon,
             why: why.into(),
             recap: None,
         }
     }
 
-    /// The result's name in `CompleteLifecycleAction`.
-    pub fn result(&self) -> &'static str {
-        if self.goes_on { "CONTINUE" } else { "ABANDON" }
+    fn with_recap(self, recap: Option<PlayRecap>) -> Self {
+        Self { recap, ..self }
     }
 }
 
-/// What is known of an instance that waits.
+/// What was read about one instance that waits.
 #[derive(Debug, Clone, Copy)]
 pub struct Observed<'a> {
-    /// What it waits in.
+    /// The lifecycle state of the instance.
     pub state: WaitState,
-    /// Its group lets instances return to its warm pool (`ReuseOnScaleIn`).
-    pub returns: bool,
-    /// What it did before.
+    /// Whether the group returns instances to its warm pool (`ReuseOnScaleIn`).
+    pub reuses_on_scale_in: bool,
+    /// The instance's life before this wait.
     pub history: History,
-    /// This wait of it, if an open activity tells when it began.
+    /// When the wait began. `None` if no activity in progress names the instance.
     pub wait: Option<&'a LifecycleWait>,
-    /// The run's own commands, if there are any.
+    /// The commands that were sent for this wait. `None` if there is none.
     pub commands: Option<WaitCommands<'a>>,
-    /// What SSM has of the first command's result, which may not be there yet.
+    /// The result of the first command. `None` if SSM does not have it yet.
     pub step: Option<&'a StepResult>,
 }
 
-/// What comes next for an instance of which this is known; `None` where the hook that it waits for
-/// is not ours.
-pub fn next(fleet: &FleetPolicy, seen: Observed<'_>) -> Option<Next> {
+/// Decides the next step. `None` if On Air does not handle the hook for which the instance waits.
+pub fn next(fleet: &FleetPolicy, observed: Observed<'_>) -> Option<Next> {
     let Observed {
         state,
-        returns,
+        reuses_on_scale_in,
         history,
-        wait,
-        commands,
-        step,
-    } = seen;
-    if state.is_warm() && (returns || history.may_have_served) {
-        let why = "its group lets instances return to the warm pool, or did (ReuseOnScaleIn), so that it cannot be told \
-                   whether it has served, and which hook it waits for";
-        return Some(Next::Held(why.to_owned()));
+        ..
+    } = observed;
+    if state.is_warmed() && (reuses_on_scale_in || history.may_have_served) {
+        return Some(Next::Held(HeldReason::WarmPoolReuse));
     }
     fleet.hook(state.direction())?;
-    let goes_on = |why: &str| Some(Next::Complete(Completion::go_on(why)));
     if !state.needs_command() {
-        return goes_on("it leaves the warm pool, and has served nobody");
+        let why = "the instance leaves the warm pool and has not served";
+        return Some(Next::Complete(Completion::proceed(why)));
     }
-    let Some(wait) = wait else {
-        let why = "no scaling activity in progress names it, so that no command can be told to be its own";
-        return Some(Next::Held(why.to_owned()));
+    let Some(wait) = observed.wait else {
+        return Some(Next::Held(HeldReason::NoScalingActivity));
     };
-    if state == WaitState::Terminating
-        && history.launch_was_abandoned
-        && !history.may_have_served
-        && !returns
-    {
-        return goes_on("its launch was given up: it has served nobody, and has no logs");
+    let has_never_served = history.launch_was_abandoned && !history.may_have_served;
+    if state == WaitState::Terminating && has_never_served && !reuses_on_scale_in {
+        let why = "the launch was abandoned: the instance has not served and has no logs";
+        return Some(Next::Complete(Completion::proceed(why)));
     }
-    let Some(WaitCommands {
-        first,
-        is_another_running,
-    }) = commands
-    else {
-        return CommandRequest::of(fleet, wait).map(Next::Send);
-    };
+    match observed.commands {
+        None => CommandRequest::of(fleet, wait).map(Next::Send),
+        Some(commands) => after_command(fleet, wait, commands, observed.step),
+    }
+}
+
+/// Decides the next step when the command of the wait was sent.
+fn after_command(
+    fleet: &FleetPolicy,
+    wait: &LifecycleWait,
+    commands: WaitCommands<'_>,
+    step: Option<&StepResult>,
+) -> Option<Next> {
     let stdout = step.map(|step| step.stdout.as_str()).unwrap_or_default();
-    Some(match (status(first, step), wait.direction) {
-        (CommandStatus::Running, _) => Next::Heartbeat,
-        // It must not serve while a playbook works on it.
-        (CommandStatus::Success, Direction::Launch) if is_another_running => Next::Heartbeat,
+    Some(match (status(commands.first, step), wait.direction) {
+        (CommandStatus::InProgress, _) => Next::Heartbeat,
+        // The instance must not serve while another playbook run changes it.
+        (CommandStatus::Success, Direction::Launch) if commands.is_another_running => {
+            Next::Heartbeat
+        }
         (CommandStatus::Success, Direction::Launch) => {
             Next::Complete(judge(fleet.launch.as_ref()?.rule, stdout))
         }
-        (CommandStatus::Success, Direction::Terminate) => match receipt(stdout) {
-            Ok(receipt) => Next::Verify(receipt),
-            Err(why) => Next::Complete(Completion::abandon(why)),
+        (CommandStatus::Success, Direction::Terminate) => match Receipt::parse(stdout) {
+            Ok(receipt) => Next::Verify(LogCheck {
+                instance: wait.instance.clone(),
+                bucket: fleet.terminate.as_ref()?.bucket.clone(),
+                prefix: wait.log_prefix(),
+                receipt,
+            }),
+            Err(error) => Next::Complete(Completion::abandon(error.to_string())),
         },
         (CommandStatus::Failed { details }, Direction::Launch) => {
-            let why = format!("the playbook's command ended without success: {details}");
-            Next::Complete(Completion {
-                recap: recap(stdout),
-                ..Completion::abandon(why)
-            })
+            let why = format!("the playbook command ended with status {details}");
+            Next::Complete(Completion::abandon(why).with_recap(PlayRecap::parse(stdout).ok()))
         }
         (CommandStatus::Failed { details }, Direction::Terminate) => {
-            Next::Complete(Completion::abandon(format!(
-                "the command that saves the logs ended without success: {details}"
-            )))
+            let why = format!("the command that saves the logs ended with status {details}");
+            Next::Complete(Completion::abandon(why))
         }
     })
 }
 
-/// The command's and the step's state are told apart from each other, and each may be ahead. A
-/// failure of either is one; a success is that of both, since the step is not all of its document.
+/// Combines the status of the command and of its step, which SSM does not update at the same time.
+/// One failure is enough for a failure. A success needs both, since the step is only a part of its
+/// document.
 fn status(command: &Command, step: Option<&StepResult>) -> CommandStatus {
     match (&command.status, step.map(|step| &step.status)) {
         (failed @ CommandStatus::Failed { .. }, _)
         | (_, Some(failed @ CommandStatus::Failed { .. })) => failed.clone(),
         (CommandStatus::Success, Some(CommandStatus::Success)) => CommandStatus::Success,
-        _ => CommandStatus::Running,
+        _ => CommandStatus::InProgress,
     }
 }
 
-/// An exit code of 0 says that nothing failed, too, but not that anything was done, nor that
-/// nothing changed.
+/// Judges a playbook that ended with exit code 0. The exit code shows that no task failed. It does
+/// not show that a task ran, nor that nothing changed: only the recap does.
 fn judge(rule: PassRule, stdout: &str) -> Completion {
-    match recap(stdout) {
-        Some(recap) => match rule.judge(&recap) {
-            Ok(()) => Completion {
-                recap: Some(recap),
-                ..Completion::go_on("the playbook passed")
-            },
-            Err(why) => Completion {
-                recap: Some(recap),
-                ..Completion::abandon(why)
-            },
-        },
-        None if rule == PassRule::NothingFailed && is_cut_off(stdout) => Completion::go_on(
-            "the playbook ended well; its output is longer than SSM keeps, and its recap is lost",
+    match PlayRecap::parse(stdout) {
+        Ok(recap) => match rule.judge(&recap) {
+            Ok(()) => Completion::proceed("the playbook passed"),
+            Err(why) => Completion::abandon(why),
+        }
+        .with_recap(Some(recap)),
+        Err(NoRecap::CutOff) if rule == PassRule::NothingFailed => Completion::proceed(
+            "the playbook succeeded; its output is longer than SSM stores, so the recap is missing",
         ),
-        None => Completion::abandon("the output of the playbook has no recap"),
+        Err(NoRecap::CutOff | NoRecap::Missing) => {
+            Completion::abandon("the output of the playbook has no recap")
+        }
     }
 }
 
-/// How a hook ends whose logs S3 was asked for: `Ok` are the files, `Err` what is wrong.
-pub fn verified(found: Result<&[SavedFile], &str>) -> Completion {
-    match found {
+/// Ends the wait of [`Next::Verify`] by the result of the check: the files that S3 has, or why the
+/// logs are not verified.
+pub fn verified(checked: Result<&[SavedFile], &LogCheckError>) -> Completion {
+    match checked {
         Ok(files) => {
             let bytes: u64 = files.iter().map(|file| file.bytes).sum();
-            Completion::go_on(format!(
-                "{} files of logs with {bytes} bytes are in S3",
-                files.len()
-            ))
+            let number = files.len();
+            Completion::proceed(format!("{number} log files with {bytes} bytes are in S3"))
         }
-        Err(why) => Completion::abandon(format!("the logs cannot be verified: {why}")),
+        Err(error) => Completion::abandon(format!("the logs cannot be verified: {error}")),
     }
 }

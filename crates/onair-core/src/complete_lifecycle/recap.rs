@@ -1,95 +1,131 @@
-//! What a playbook did, by its own last lines.
+//! Reads the recap at the end of a playbook's output.
 
 use serde::Serialize;
 
-/// The sum of a playbook's recap over its hosts.
+/// The recap of a playbook, added up over its hosts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct PlayRecap {
-    /// Hosts that the playbook ran on: one, or it ran on nothing.
+    /// Hosts on which the playbook ran. 0 if its inventory matched no host.
     pub hosts: u64,
-    /// Tasks that are as they should be, changed or not.
+    /// Tasks that succeeded, with or without a change.
     pub ok: u64,
-    /// Tasks that changed something, or in check mode would.
+    /// Tasks that changed something. In check mode: tasks that would change something.
     pub changed: u64,
-    /// Hosts that could not be reached.
+    /// Hosts that Ansible could not connect to.
     pub unreachable: u64,
     /// Tasks that failed.
     pub failed: u64,
 }
 
-/// When an instance passes.
+/// Why an output has no recap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoRecap {
+    /// The output is longer than SSM stores.
+    CutOff,
+    /// The output is complete, and has no recap or a malformed one.
+    Missing,
+}
+
+/// Which recap passes (`PASS_RULE`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PassRule {
-    /// Nothing failed, and the host was reached.
+    /// `failed=0`: no task failed, and the host was reachable.
     NothingFailed,
-    /// That, and nothing was, or would be, changed.
+    /// `changed=0`: in addition, no task changed something.
     NothingChanged,
 }
 
 impl PassRule {
-    /// `Err` says what is against it.
-    pub(super) fn judge(self, recap: &PlayRecap) -> Result<(), String> {
+    /// Checks a recap.
+    ///
+    /// # Errors
+    ///
+    /// Why the recap does not pass, as a sentence.
+    pub fn judge(self, recap: &PlayRecap) -> Result<(), String> {
         let PlayRecap {
             hosts,
             changed,
             unreachable,
             failed,
             ..
-        } = recap;
-        let figures = format!("changed={changed} unreachable={unreachable} failed={failed}");
-        if *hosts == 0 {
+        } = *recap;
+        if hosts == 0 {
             return Err("the playbook ran on no host".to_owned());
         }
         let passes = match self {
-            Self::NothingFailed => *failed == 0 && *unreachable == 0,
-            Self::NothingChanged => *failed == 0 && *unreachable == 0 && *changed == 0,
+            Self::NothingFailed => failed == 0 && unreachable == 0,
+            Self::NothingChanged => failed == 0 && unreachable == 0 && changed == 0,
         };
-        passes
-            .then_some(())
-            .ok_or_else(|| format!("the playbook's recap does not pass: {figures}"))
+        if passes {
+            return Ok(());
+        }
+        Err(format!(
+            "the playbook's recap does not pass: changed={changed} unreachable={unreachable} failed={failed}"
+        ))
     }
 }
 
-/// How SSM's agent ends what it cut off at 24,000 characters.
+/// The SSM agent ends an output with this text if it cuts the output off, at 24,000 characters.
 const CUT_OFF: &str = "--output truncated--";
 
-/// Whether an output is not there to its end.
-pub(super) fn is_cut_off(stdout: &str) -> bool {
-    stdout.trim_end().ends_with(CUT_OFF)
+impl PlayRecap {
+    /// Reads the last recap of an output: the line `PLAY RECAP ***`, and a line `host : ok=3
+    /// changed=1 …` for each host (Ansible's default callback).
+    ///
+    /// # Errors
+    ///
+    /// [`NoRecap`] if there is none, or if one of its lines is malformed or incomplete.
+    pub fn parse(stdout: &str) -> Result<Self, NoRecap> {
+        let is_cut_off = stdout.trim_end().ends_with(CUT_OFF);
+        Self::find(stdout).ok_or(if is_cut_off {
+            NoRecap::CutOff
+        } else {
+            NoRecap::Missing
+        })
+    }
+
+    fn find(stdout: &str) -> Option<Self> {
+        let lines: Vec<&str> = stdout.lines().collect();
+        let heading = lines
+            .iter()
+            .rposition(|line| line.starts_with("PLAY RECAP *"))?;
+        let hosts = lines[heading + 1..]
+            .iter()
+            .take_while(|line| !line.trim().is_empty());
+        hosts
+            .map(|line| Self::of_host(line))
+            .try_fold(Self::default(), |sum, host| Some(sum.plus(host?)))
+    }
+
+    fn of_host(line: &str) -> Option<Self> {
+        let (_name, counts) = line.split_once(" : ")?;
+        // The last of the seven counts. If it is missing, the line was cut off.
+        count(counts, "ignored")?;
+        Some(Self {
+            hosts: 1,
+            ok: count(counts, "ok")?,
+            changed: count(counts, "changed")?,
+            unreachable: count(counts, "unreachable")?,
+            failed: count(counts, "failed")?,
+        })
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            hosts: self.hosts.saturating_add(other.hosts),
+            ok: self.ok.saturating_add(other.ok),
+            changed: self.changed.saturating_add(other.changed),
+            unreachable: self.unreachable.saturating_add(other.unreachable),
+            failed: self.failed.saturating_add(other.failed),
+        }
+    }
 }
 
-/// The last recap of an output. A recap is the line `PLAY RECAP ***` and a line `host : ok=3
-/// changed=1 …` for each host (Ansible's default callback). `None` if there is none, or if a line
-/// of it is not such a line: it may be cut off.
-pub fn recap(stdout: &str) -> Option<PlayRecap> {
-    let lines: Vec<&str> = stdout.lines().collect();
-    let start = lines
-        .iter()
-        .rposition(|line| line.starts_with("PLAY RECAP *"))?;
-    let mut recap = PlayRecap::default();
-    for line in lines[start + 1..]
-        .iter()
-        .take_while(|line| !line.trim().is_empty())
-    {
-        let (_host, figures) = line.split_once(" : ")?;
-        let figure = |name: &str| {
-            let mut values = figures
-                .split_whitespace()
-                .filter_map(|word| word.strip_prefix(name)?.strip_prefix('='));
-            let value = values.next()?.parse::<u64>().ok()?;
-            values.next().is_none().then_some(value)
-        };
-        // The last of the seven: a line without it is cut off.
-        figure("ignored")?;
-        let add = |sum: &mut u64, name: &str| {
-            *sum = sum.saturating_add(figure(name)?);
-            Some(())
-        };
-        add(&mut recap.ok, "ok")?;
-        add(&mut recap.changed, "changed")?;
-        add(&mut recap.unreachable, "unreachable")?;
-        add(&mut recap.failed, "failed")?;
-        recap.hosts += 1;
-    }
-    Some(recap)
+/// The number behind `name=`, which must appear exactly once.
+fn count(counts: &str, name: &str) -> Option<u64> {
+    let mut values = counts
+        .split_whitespace()
+        .filter_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    let value = values.next()?.parse().ok()?;
+    values.next().is_none().then_some(value)
 }
