@@ -202,9 +202,9 @@ pub fn log(bytes: &[u8]) -> LineCounts {
     );
     let mut kept = Audience::default();
     for minute in audience.minutes() {
-        let text = stored_minute::write(&audience, minute, &rules);
+        let text = stored_minute::serialize(&audience, minute, &rules);
         assert!(
-            stored_minute::read(&mut kept, minute, &text, &rules).is_ok(),
+            stored_minute::merge(&mut kept, minute, &text, &rules).is_ok(),
             "{text}"
         );
     }

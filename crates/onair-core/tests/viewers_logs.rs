@@ -174,7 +174,7 @@ fn a_stored_minute_keeps_its_name() {
             ..rules(window_s, viewer_key)
         };
 
-        let key = stored_minute::key(Minute::of(BEGIN_S), &rules);
+        let key = stored_minute::object_key(Minute::of(BEGIN_S), &rules);
 
         assert_eq!(key, format!("viewers/{fingerprint}/2026-01-01/0000.json"));
     }
@@ -188,7 +188,7 @@ fn a_stored_minute_of_an_earlier_version_is_read_and_written_alike() {
     let minute = Minute::of(BEGIN_S);
     let mut audience = Audience::default();
 
-    stored_minute::read(&mut audience, minute, stored, &rules).unwrap();
+    stored_minute::merge(&mut audience, minute, stored, &rules).unwrap();
 
     let figures = audience.data_points(&rules).into_iter();
     let counts = figures.map(|figure| (figure.stream, figure.count.viewers, figure.count.exact));
@@ -201,7 +201,7 @@ fn a_stored_minute_of_an_earlier_version_is_read_and_written_alike() {
     );
     // The bytes of a small sketch depend on the order in which it was made.
     let (_, exact) = stored.split_once(r#""show""#).unwrap();
-    assert!(stored_minute::write(&audience, minute, &rules).ends_with(exact));
+    assert!(stored_minute::serialize(&audience, minute, &rules).ends_with(exact));
 }
 
 /// Parts of real lines, put together in any order.
@@ -268,9 +268,9 @@ proptest! {
         // What is kept of it is all of it, and keeping it twice adds nothing.
         let mut kept = Audience::default();
         for minute in audience.minutes() {
-            let text = stored_minute::write(&audience, minute, &rules);
+            let text = stored_minute::serialize(&audience, minute, &rules);
             prop_assert!(!text.contains("203.0.113."), "{}", text);
-            stored_minute::read(&mut kept, minute, &text, &rules).unwrap();
+            stored_minute::merge(&mut kept, minute, &text, &rules).unwrap();
             prop_assert!(!kept.merge_minute(&audience, minute, &rules).is_new);
         }
         prop_assert_eq!(kept.data_points(&rules), audience.data_points(&rules));

@@ -47,7 +47,7 @@ pub(crate) fn all(
         match one(file, rules, audience, &progress) {
             Ok((line_counts, ended)) => {
                 summary.all.add(line_counts);
-                let is_read = is_mostly_read(&line_counts) && !line_counts.says_nothing();
+                let is_read = is_mostly_read(&line_counts) && !line_counts.is_suspicious();
                 let list = if is_read {
                     &mut summary.warnings
                 } else {

@@ -12,7 +12,7 @@ pub(crate) fn json(
     out: &mut impl Write,
 ) -> io::Result<()> {
     for figure in figures {
-        writeln!(out, "{}", figure.line(rules))?;
+        writeln!(out, "{}", figure.to_json(rules))?;
     }
     Ok(())
 }
@@ -46,8 +46,8 @@ pub(crate) fn table(
         .iter()
         .for_each(|figure| figures_of.entry(figure.minute).or_default().push(figure));
     for minute in audience.minutes() {
-        if let Some(before) = before.filter(|before| before.later(1) < minute) {
-            let (first, last) = (before.later(1), minute.later(-1));
+        if let Some(before) = before.filter(|before| before.plus(1) < minute) {
+            let (first, last) = (before.plus(1), minute.plus(-1));
             let text = if first == last {
                 at(first)
             } else {
@@ -113,7 +113,7 @@ fn viewers(
 /// `2026-11-21 21:13`
 fn at(minute: Minute) -> String {
     minute
-        .text()
+        .iso8601()
         .replace('T', " ")
         .trim_end_matches(":00Z")
         .to_owned()

@@ -57,7 +57,7 @@ impl MinuteStore<'_> {
         let mut all = Audience::default();
         let mut added = MergeOutcome {
             is_new: false,
-            dropped: 0,
+            streams_dropped: 0,
         };
         let adding = new
             .into_minutes()
@@ -70,7 +70,7 @@ impl MinuteStore<'_> {
         }) = adding.try_next().await?
         {
             added.is_new |= merged.is_new;
-            added.dropped += merged.dropped;
+            added.streams_dropped += merged.streams_dropped;
             all.merge_minute(&audience, minute, together);
         }
         // The figures of the next minutes, too, look at these, and the one after them to see who
@@ -78,11 +78,11 @@ impl MinuteStore<'_> {
         let before = rules.minutes_before() + 1;
         let changed: BTreeSet<Minute> = touched
             .iter()
-            .flat_map(|minute| (0..=before).map(|later| minute.later(later)))
+            .flat_map(|minute| (0..=before).map(|later| minute.plus(later)))
             .collect();
         let needed = changed
             .iter()
-            .flat_map(|minute| (0..=before).map(|ago| minute.later(-ago)));
+            .flat_map(|minute| (0..=before).map(|ago| minute.plus(-ago)));
         // Of several minutes, another run may have added to one after this run did. Only what is
         // read after the last write has what every run that is over has written; so the last of
         // them reports all of it.
@@ -111,7 +111,7 @@ impl MinuteStore<'_> {
             state_bucket: bucket,
             ..
         } = self.settings;
-        let key = &stored_minute::key(minute, rules);
+        let key = &stored_minute::object_key(minute, rules);
         let pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(20))
             .with_max_delay(LONGEST_PAUSE)
@@ -131,7 +131,7 @@ impl MinuteStore<'_> {
                     merged,
                 });
             }
-            let text = stored_minute::write(&audience, minute, rules);
+            let text = stored_minute::serialize(&audience, minute, rules);
             let content_type = "application/json";
             let text = NewText {
                 bucket,
@@ -162,7 +162,10 @@ impl MinuteStore<'_> {
     /// What is kept of another minute than the log's.
     async fn neighbour(&self, minute: Minute) -> Result<Option<(Minute, Audience)>, Error> {
         let (stored, audience) = self
-            .read(minute, &stored_minute::key(minute, &self.settings.rules))
+            .read(
+                minute,
+                &stored_minute::object_key(minute, &self.settings.rules),
+            )
             .await?;
         Ok(stored.map(|_| (minute, audience)))
     }
@@ -186,7 +189,7 @@ impl MinuteStore<'_> {
             ReadOutcome::Absent => Ok((None, audience)),
             ReadOutcome::Unreadable(why) => Err(damaged(why)),
             ReadOutcome::Text(stored) => {
-                stored_minute::read(&mut audience, minute, &stored.text, rules)
+                stored_minute::merge(&mut audience, minute, &stored.text, rules)
                     .map_err(|error| damaged(error.to_string()))?;
                 Ok((Some(stored), audience))
             }

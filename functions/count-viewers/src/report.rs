@@ -79,7 +79,7 @@ impl LogSummary {
             ),
         };
         self.line_counts
-            .says_nothing()
+            .is_suspicious()
             .then(|| format!("nobody in it can be counted: {why}"))
     }
 
@@ -100,7 +100,7 @@ impl LogSummary {
                         count,
                         is_partial,
                     }: &'_ DataPoint| AnswerDataPoint {
-            minute: minute.text(),
+            minute: minute.iso8601(),
             stream: stream.clone(),
             viewers: count.viewers,
             exact: count.exact,
@@ -120,7 +120,7 @@ impl LogSummary {
             malformed,
             unkeyed,
             dropped,
-            streams_dropped: self.added.merged.dropped,
+            streams_dropped: self.added.merged.streams_dropped,
             note,
             key: rules.viewer_key.name(),
             figures: figures.iter().take(MAX_FIGURES).map(said).collect(),
@@ -155,7 +155,7 @@ impl LogSummary {
             // A stream that was dropped had one at least.
             Metric::count(
                 "RequestsDropped",
-                self.line_counts.dropped + self.added.merged.dropped,
+                self.line_counts.dropped + self.added.merged.streams_dropped,
             ),
         ]
     }
@@ -175,8 +175,8 @@ fn samples(figures: &[DataPoint], rules: &CountingRules) -> Vec<MetricSample> {
     let sample = |figure: &DataPoint| MetricSample {
         metric: Metric::count("ConcurrentViewers", figure.count.viewers),
         dimension: ("Stream", figure.stream.clone()),
-        at_ms: u64::try_from(figure.minute.begins_s()).unwrap_or_default() * 1000,
-        properties: figure.line(rules),
+        at_ms: u64::try_from(figure.minute.start_s()).unwrap_or_default() * 1000,
+        properties: figure.to_json(rules),
     };
     figures.iter().map(sample).collect()
 }

@@ -1,114 +1,121 @@
-//! Who was there in which minute.
+//! The viewers of each stream and minute.
 
 use super::CountingRules;
 use super::viewer_set::{ViewerCount, ViewerSet};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 
-/// The viewers of each minute and stream, and the minutes that a log says anything of.
+/// The viewers of each minute and stream, and the minutes that logs cover.
 #[derive(Debug, Clone, Default)]
 pub struct Audience {
+    /// The key is present for each minute with a line in a log, even if no stream was watched. The
+    /// list is indexed by `streams`.
     minutes: BTreeMap<Minute, Vec<StreamViewers>>,
-    /// Their places in a minute's list.
+    /// The index of each stream in the lists.
     streams: HashMap<Box<str>, usize>,
 }
 
-/// A minute of Unix time: its number.
+/// The number of a minute of Unix time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Minute(pub i64);
 
 impl Minute {
-    /// The minute of a moment, in seconds.
+    /// The minute that contains this second of Unix time.
     pub fn of(at_s: i64) -> Self {
         Self(at_s.div_euclid(60))
     }
 
-    /// When it begins, in ISO 8601: `2026-11-21T21:13:00Z`.
-    pub fn text(self) -> String {
-        let begins = chrono::DateTime::from_timestamp(self.begins_s(), 0).unwrap_or_default();
-        begins.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+    /// Its start in ISO 8601: `2026-11-21T21:13:00Z`.
+    pub fn iso8601(self) -> String {
+        let start = chrono::DateTime::from_timestamp(self.start_s(), 0).unwrap_or_default();
+        start.format("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 
-    /// When it begins, as Unix time in seconds.
-    pub fn begins_s(self) -> i64 {
+    /// Its start in seconds of Unix time.
+    pub fn start_s(self) -> i64 {
         self.0.saturating_mul(60)
     }
 
-    /// Another one, so many later.
-    pub fn later(self, minutes: i64) -> Self {
+    /// The minute that is this many minutes later.
+    pub fn plus(self, minutes: i64) -> Self {
         Self(self.0.saturating_add(minutes))
     }
 }
 
-/// Those of one stream in one minute.
+/// The viewers of one stream in one minute.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct StreamViewers {
-    /// Who made a request in it.
-    pub(super) whole: ViewerSet,
-    /// Who made one in its last seconds, if the window is no whole number of minutes.
-    pub(super) tail: ViewerSet,
+pub struct StreamViewers {
+    /// Those with a request in the minute.
+    pub whole: ViewerSet,
+    /// Those with a request in its last seconds. Empty if the window is a whole number of minutes.
+    pub tail: ViewerSet,
 }
 
-/// How many watched a stream at the end of a minute.
+/// How many viewers of a stream were present at the end of a minute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataPoint {
     /// The minute.
     pub minute: Minute,
-    /// The stream.
+    /// The name of the stream.
     pub stream: String,
-    /// How many.
+    /// The number of viewers.
     pub count: ViewerCount,
-    /// The window looks back into minutes of which there is no log: there may have been more.
+    /// The window contains a minute that no log covers, so there may have been more viewers.
     pub is_partial: bool,
 }
 
 impl DataPoint {
-    /// The figure as a JSON object, which names the key that viewers are known by.
-    pub fn line(&self, rules: &CountingRules) -> Value {
-        let mut line = json!({
-            "minute": self.minute.text(),
+    /// The data point as a JSON object, with the key that identifies viewers.
+    pub fn to_json(&self, rules: &CountingRules) -> Value {
+        let mut object = json!({
+            "minute": self.minute.iso8601(),
             "stream": self.stream,
             "viewers": self.count.viewers,
             "exact": self.count.exact,
             "key": rules.viewer_key.name(),
         });
         if self.is_partial {
-            line["partial"] = true.into();
+            object["partial"] = true.into();
         }
-        line
+        object
     }
 }
 
-/// What came of adding one audience to another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a merge did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MergeOutcome {
-    /// It says more than before.
+    /// Whether a minute or a viewer was added.
     pub is_new: bool,
-    /// So many streams were too many.
-    pub dropped: u64,
+    /// How many streams exceeded `max_streams` and were dropped.
+    pub streams_dropped: u64,
+}
+
+impl MergeOutcome {
+    /// Adds the outcome of another merge.
+    pub fn add(&mut self, more: Self) {
+        self.is_new |= more.is_new;
+        self.streams_dropped += more.streams_dropped;
+    }
 }
 
 impl Audience {
-    /// There is a log of this moment, whether somebody watched or not.
-    pub(super) fn minute(&mut self, at_s: i64) -> Minute {
-        let minute = Minute::of(at_s);
-        self.minutes.entry(minute).or_default();
-        minute
+    /// Records that a log covers this moment.
+    pub fn add_minute(&mut self, at_s: i64) {
+        self.minutes.entry(Minute::of(at_s)).or_default();
     }
 
-    /// Somebody watched. `false`: there are too many streams already for this one.
-    pub(super) fn insert(
+    /// Records a request of a viewer. Returns `false` if the stream exceeds `max_streams`.
+    pub fn add_viewer(
         &mut self,
-        minute: Minute,
         at_s: i64,
         stream: &str,
         viewer: u64,
         rules: &CountingRules,
     ) -> bool {
-        let Some(place) = self.place(stream, rules.max_streams) else {
+        let Some(index) = self.index(stream, rules.max_streams) else {
             return false;
         };
-        let StreamViewers { whole, tail } = self.present(minute, place);
+        let StreamViewers { whole, tail } = self.viewers_mut(Minute::of(at_s), index);
         whole.insert(viewer, rules.exact_up_to);
         if at_s.rem_euclid(60) >= 60 - i64::from(rules.tail_s()) {
             tail.insert(viewer, rules.exact_up_to);
@@ -116,180 +123,182 @@ impl Audience {
         true
     }
 
-    /// These were there, too.
-    pub(super) fn merge(
+    /// Adds viewers of one stream in one minute.
+    pub fn merge_stream(
         &mut self,
         minute: Minute,
         stream: &str,
         more: &StreamViewers,
         rules: &CountingRules,
     ) -> MergeOutcome {
-        let Some(place) = self.place(stream, rules.max_streams) else {
+        let Some(index) = self.index(stream, rules.max_streams) else {
             return MergeOutcome {
                 is_new: false,
-                dropped: 1,
+                streams_dropped: 1,
             };
         };
-        let present = self.present(minute, place);
-        let before = present.clone();
-        present.whole.merge(&more.whole, rules.exact_up_to);
-        present.tail.merge(&more.tail, rules.exact_up_to);
+        let viewers = self.viewers_mut(minute, index);
+        let before = viewers.clone();
+        viewers.whole.merge(&more.whole, rules.exact_up_to);
+        viewers.tail.merge(&more.tail, rules.exact_up_to);
         MergeOutcome {
-            is_new: before != *present,
-            dropped: 0,
+            is_new: before != *viewers,
+            streams_dropped: 0,
         }
     }
 
-    /// What another audience says of a minute, too.
+    /// Adds one minute of another audience.
     pub fn merge_minute(
         &mut self,
         other: &Self,
         minute: Minute,
         rules: &CountingRules,
     ) -> MergeOutcome {
-        let is_new = !self.minutes.contains_key(&minute);
+        let mut outcome = MergeOutcome {
+            is_new: !self.minutes.contains_key(&minute),
+            streams_dropped: 0,
+        };
         self.minutes.entry(minute).or_default();
-        let streams = other.streams(minute).into_iter();
-        streams
-            .map(|(stream, present)| self.merge(minute, stream, present, rules))
-            .fold(MergeOutcome { is_new, dropped: 0 }, |all, one| {
-                MergeOutcome {
-                    is_new: all.is_new | one.is_new,
-                    dropped: all.dropped + one.dropped,
-                }
-            })
+        for (stream, viewers) in other.watched_streams(minute) {
+            outcome.add(self.merge_stream(minute, stream, viewers, rules));
+        }
+        outcome
     }
 
-    fn present(&mut self, minute: Minute, place: usize) -> &mut StreamViewers {
+    fn viewers_mut(&mut self, minute: Minute, index: usize) -> &mut StreamViewers {
         let streams = self.minutes.entry(minute).or_default();
-        if streams.len() <= place {
-            streams.resize_with(place + 1, StreamViewers::default);
+        if streams.len() <= index {
+            streams.resize_with(index + 1, StreamViewers::default);
         }
-        &mut streams[place]
+        &mut streams[index]
     }
 
-    fn place(&mut self, stream: &str, max_streams: usize) -> Option<usize> {
-        if let Some(place) = self.streams.get(stream) {
-            return Some(*place);
+    fn index(&mut self, stream: &str, max_streams: usize) -> Option<usize> {
+        if let Some(index) = self.streams.get(stream) {
+            return Some(*index);
         }
-        let place = self.streams.len();
-        (place < max_streams).then(|| *self.streams.entry(stream.into()).or_insert(place))
+        let next = self.streams.len();
+        (next < max_streams).then(|| *self.streams.entry(stream.into()).or_insert(next))
     }
 
-    /// The minutes of which there is a log.
+    /// The minutes that logs cover.
     pub fn minutes(&self) -> impl ExactSizeIterator<Item = Minute> {
         self.minutes.keys().copied()
     }
 
-    /// Each minute by itself.
+    /// Splits the audience into its minutes.
     pub fn into_minutes(self) -> impl Iterator<Item = (Minute, Self)> {
         let Self { minutes, streams } = self;
-        minutes.into_iter().map(move |(minute, present)| {
-            (
-                minute,
-                Self {
-                    minutes: [(minute, present)].into(),
-                    streams: streams.clone(),
-                },
-            )
+        minutes.into_iter().map(move |(minute, viewers)| {
+            let one = Self {
+                minutes: [(minute, viewers)].into(),
+                streams: streams.clone(),
+            };
+            (minute, one)
         })
     }
 
-    /// The streams of a minute, by name, that somebody watched.
-    pub(super) fn streams(&self, minute: Minute) -> BTreeMap<&str, &StreamViewers> {
-        let present = |place: &usize| {
-            let present = self.minutes.get(&minute)?.get(*place)?;
-            (!present.whole.is_empty()).then_some(present)
+    /// The streams with viewers in this minute, by name.
+    pub fn watched_streams(&self, minute: Minute) -> BTreeMap<&str, &StreamViewers> {
+        let watched = |index: &usize| {
+            let viewers = self.minutes.get(&minute)?.get(*index)?;
+            (!viewers.whole.is_empty()).then_some(viewers)
         };
         self.streams
             .iter()
-            .filter_map(|(name, place)| Some((name.as_ref(), present(place)?)))
+            .filter_map(|(name, index)| Some((name.as_ref(), watched(index)?)))
             .collect()
     }
 
-    /// The figures of all minutes of which there is a log. A stream's begin with the first that has
-    /// viewers, and end with a 0 in the one after the last.
+    /// The data points of all minutes that logs cover, by minute and stream.
+    ///
+    /// Those of a stream start with its first viewers and end with one 0 after its last viewers.
     pub fn data_points(&self, rules: &CountingRules) -> Vec<DataPoint> {
-        let figures = self
+        let mut points: Vec<_> = self
             .streams
             .iter()
-            .flat_map(|(stream, place)| self.of_stream(stream, *place, rules));
-        let mut figures: Vec<_> = figures.collect();
-        figures.sort_unstable_by(|one, other| {
+            .flat_map(|(stream, index)| self.stream_data_points(stream, *index, rules))
+            .collect();
+        points.sort_unstable_by(|one, other| {
             (one.minute, &one.stream).cmp(&(other.minute, &other.stream))
         });
-        figures
+        points
     }
 
-    fn of_stream(&self, stream: &str, place: usize, rules: &CountingRules) -> Vec<DataPoint> {
-        let is_watched = |streams: &Vec<StreamViewers>| {
-            streams
-                .get(place)
-                .is_some_and(|present| !present.whole.is_empty())
+    fn stream_data_points(
+        &self,
+        stream: &str,
+        index: usize,
+        rules: &CountingRules,
+    ) -> Vec<DataPoint> {
+        let Some((first, last)) = self.first_and_last_watched(index) else {
+            return Vec::new();
         };
+        // The window looks back, so viewers can be present after the minute of their last request.
+        // One more minute has the 0.
+        let points = self
+            .minutes
+            .range(first..=last.plus(rules.minutes_before() + 1))
+            .map(|(minute, _)| DataPoint {
+                minute: *minute,
+                stream: stream.to_owned(),
+                count: self.present_at_end(*minute, index, rules),
+                is_partial: !self.covers_window(*minute, rules),
+            });
+        trim(points.collect())
+    }
+
+    fn first_and_last_watched(&self, index: usize) -> Option<(Minute, Minute)> {
         let mut watched = self
             .minutes
             .iter()
-            .filter(|(_, streams)| is_watched(streams))
+            .filter(|(_, streams)| {
+                streams
+                    .get(index)
+                    .is_some_and(|viewers| !viewers.whole.is_empty())
+            })
             .map(|(minute, _)| *minute);
-        let Some(first) = watched.next() else {
-            return Vec::new();
-        };
-        let last = watched.next_back().unwrap_or(first);
-        let figure = |minute: Minute| {
-            let count = self.count(minute, place, rules);
-            let is_logged = |ago: i64| self.minutes.contains_key(&minute.later(-ago));
-            let is_partial = !(1..=rules.minutes_before()).all(is_logged);
-            DataPoint {
-                minute,
-                stream: stream.to_owned(),
-                count,
-                is_partial,
-            }
-        };
-        // A window looks back, so somebody may be there after the last request; and then comes the
-        // 0.
-        let told = first..=last.later(rules.minutes_before() + 1);
-        let mut figures: Vec<_> = self
-            .minutes
-            .range(told)
-            .map(|(minute, _)| figure(*minute))
-            .collect();
-        let is_there = |figure: &DataPoint| figure.count.viewers > 0;
-        let gone = figures
-            .iter()
-            .rfind(|figure| is_there(figure))
-            .map(|last| last.minute.later(1));
-        figures.retain(|figure| gone.is_some_and(|gone| figure.minute <= gone));
-        figures.drain(..figures.iter().position(is_there).unwrap_or_default());
-        // That nobody was there is not known of minutes without a log.
-        figures.retain(|figure| is_there(figure) || !figure.is_partial);
-        figures
+        let first = watched.next()?;
+        Some((first, watched.next_back().unwrap_or(first)))
     }
 
-    /// Who is there at the minute's end: those of the window's whole minutes, and of its first
-    /// seconds.
-    fn count(&self, minute: Minute, place: usize, rules: &CountingRules) -> ViewerCount {
+    fn covers_window(&self, minute: Minute, rules: &CountingRules) -> bool {
+        (1..=rules.minutes_before()).all(|ago| self.minutes.contains_key(&minute.plus(-ago)))
+    }
+
+    /// The union of the whole minutes in the window and of the tail of the minute before them.
+    fn present_at_end(&self, minute: Minute, index: usize, rules: &CountingRules) -> ViewerCount {
         let whole_minutes = i64::from(rules.window_s.get() / 60);
-        let present = |minute: Minute| self.minutes.get(&minute)?.get(place);
-        let whole = (0..whole_minutes).filter_map(|ago| Some(&present(minute.later(-ago))?.whole));
-        let tail = present(minute.later(-whole_minutes)).map(|present| &present.tail);
+        let viewers = |minute: Minute| self.minutes.get(&minute)?.get(index);
+        let whole = (0..whole_minutes).filter_map(|ago| Some(&viewers(minute.plus(-ago))?.whole));
+        let tail = viewers(minute.plus(-whole_minutes)).map(|viewers| &viewers.tail);
         let mut sets = whole.chain(tail).filter(|set| !set.is_empty());
         let Some(first) = sets.next() else {
-            return ViewerCount {
-                viewers: 0,
-                exact: true,
-            };
+            return ViewerCount::ZERO;
         };
         let Some(second) = sets.next() else {
             return first.count();
         };
         let mut all = first.clone();
-        // A window of exact sets is exact, however large.
+        // A union of exact sets is exact, however large it is.
         [second]
             .into_iter()
             .chain(sets)
             .for_each(|set| all.merge(set, usize::MAX));
         all.count()
     }
+}
+
+/// Keeps the data points from the first viewers to one minute after the last. A partial 0 is
+/// dropped: a minute without a log may have had viewers.
+fn trim(mut points: Vec<DataPoint>) -> Vec<DataPoint> {
+    let has_viewers = |point: &DataPoint| point.count.viewers > 0;
+    let end = points
+        .iter()
+        .rfind(|point| has_viewers(point))
+        .map(|last| last.minute.plus(1));
+    points.retain(|point| end.is_some_and(|end| point.minute <= end));
+    points.drain(..points.iter().position(has_viewers).unwrap_or_default());
+    points.retain(|point| has_viewers(point) || !point.is_partial);
+    points
 }

@@ -1,4 +1,4 @@
-//! A line of an access log: who asked, when, for what, and what he got.
+//! Parses a line of an access log: the client, the time, the request and the status.
 
 mod alb;
 mod cloudfront;
@@ -8,23 +8,23 @@ mod onair;
 use super::time;
 use cloudfront::Columns;
 
-/// How an access log is written.
+/// The format of an access log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// nginx's and Apache's `combined`, also with `"$http_x_forwarded_for"` at its end (nginx's own
-    /// example `main`).
+    /// `combined` of nginx and Apache. `"$http_x_forwarded_for"` may follow at the end, as in the
+    /// format `main` of nginx.
     Combined,
-    /// Standard logs of CloudFront, which name their columns in `#Fields` (CloudFront Developer
+    /// Standard logs of CloudFront, whose columns are named in `#Fields` (CloudFront Developer
     /// Guide, "Standard log file format").
     CloudFront,
-    /// An Application Load Balancer's (Elastic Load Balancing, "Access log entries").
+    /// Application Load Balancer (Elastic Load Balancing, "Access log entries").
     Alb,
-    /// That of `origin/`: one JSON object a line.
+    /// The format of `origin/`: one JSON object per line.
     OnAir,
 }
 
 impl LogFormat {
-    /// All of them, with their names.
+    /// The name of each format in settings, arguments and errors.
     pub const NAMES: [(&'static str, Self); 4] = [
         ("combined", Self::Combined),
         ("cloudfront", Self::CloudFront),
@@ -32,71 +32,70 @@ impl LogFormat {
         ("onair", Self::OnAir),
     ];
 
-    /// What a line looks like, if it can be read.
-    fn of(line: &[u8]) -> Option<Self> {
+    /// The format in which a line can be parsed.
+    fn detect(line: &[u8]) -> Option<Self> {
         if line.starts_with(b"#Version:") || line.starts_with(b"#Fields:") {
             return Some(Self::CloudFront);
         }
-        // The strictest first.
+        // The strictest format comes first.
         let formats = [Self::OnAir, Self::Alb, Self::CloudFront, Self::Combined];
         formats.into_iter().find(|format| {
             LineParser::new(Some(*format))
-                .read(line)
-                .is_ok_and(|line| line.is_some())
+                .parse(line)
+                .is_ok_and(|request| request.is_some())
         })
     }
 }
 
-/// What a line says. Nothing in it was checked but its form: all of it is said by whoever sent the
-/// request.
+/// The request in a line. Only its form has been checked: the client chose the path, the query and
+/// the headers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LoggedRequest<'a> {
-    /// Unix time in seconds: of the request's end, which is when it is logged.
+    /// Unix time in seconds at which the request ended. That is when servers log it.
     pub at_s: i64,
-    /// The address that the connection came from, if the log says any.
+    /// The address of the connection, if the log contains it.
     pub address: Option<&'a [u8]>,
-    /// `User-Agent`, as the log spells it.
+    /// `User-Agent`, with the escapes of the log.
     pub agent: Option<&'a [u8]>,
-    /// `X-Forwarded-For`
+    /// `X-Forwarded-For`, with the escapes of the log.
     pub forwarded_for: Option<&'a [u8]>,
-    /// The method.
+    /// The HTTP method.
     pub method: &'a [u8],
     /// The path, without the query.
     pub path: &'a [u8],
     /// The query, without its `?`.
     pub query: Option<&'a [u8]>,
-    /// The status.
+    /// The HTTP status of the response.
     pub status: u32,
 }
 
-/// Why a line says nothing.
+/// Why a line cannot be parsed. The text follows the number of the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
-    /// It is not of any format.
-    #[error("it looks like no access log: combined, cloudfront, alb and onair are understood")]
-    Unknown,
-    /// It has another form than the log's other lines.
-    #[error("it is not of the form {}", name(*.0))]
-    Form(LogFormat),
-    /// The log's columns are too few.
-    #[error("the log's #Fields do not name {0}, which is needed")]
-    Column(&'static str),
-    /// It is too long to be of use.
-    #[error("it has more than {} bytes", super::log::MAX_LINE_BYTES)]
+    /// The first line does not have any known format.
+    #[error("unknown log format; expected combined, cloudfront, alb or onair")]
+    UnknownFormat,
+    /// The line does not have the format of the log.
+    #[error("not in the format {}", name(*.0))]
+    WrongFormat(LogFormat),
+    /// A log of CloudFront lacks a column.
+    #[error("#Fields does not contain {0}, which is required")]
+    MissingColumn(&'static str),
+    /// The line exceeds [`MAX_LINE_BYTES`].
+    #[error("longer than {MAX_LINE_BYTES} bytes")]
     TooLong,
-    /// The client is not an address.
-    #[error("the client is no IP address")]
-    Address,
+    /// The client is not an IP address, and the viewer key needs one.
+    #[error("the client address is not an IP address")]
+    NotAnAddress,
 }
 
 impl LineError {
-    /// Why there is no address in what a line says. Only CloudFront's logs can be without that
-    /// column.
-    pub(super) fn of_address(request: &LoggedRequest<'_>) -> Self {
+    /// Why a request has no address. Only the logs of CloudFront can lack that column.
+    pub(super) fn of_missing_address(request: &LoggedRequest<'_>) -> Self {
         if request.address.is_some() {
-            Self::Address
+            Self::NotAnAddress
         } else {
-            Self::Column(cloudfront::ADDRESS)
+            Self::MissingColumn(cloudfront::ADDRESS)
         }
     }
 }
@@ -108,7 +107,10 @@ fn name(format: LogFormat) -> &'static str {
         .map_or("", |(name, _)| name)
 }
 
-/// Reads the lines of one log.
+/// nginx accepts at most 32 kB of request line and headers by default. A longer line is malformed.
+pub const MAX_LINE_BYTES: usize = 64 << 10;
+
+/// Parses the lines of one log.
 #[derive(Debug, Clone)]
 pub struct LineParser {
     format: Option<LogFormat>,
@@ -116,7 +118,7 @@ pub struct LineParser {
 }
 
 impl LineParser {
-    /// For a log of this format; `None` = as its first line that can be read looks.
+    /// A parser for this format. `None` detects it from the first line that can be parsed.
     pub fn new(format: Option<LogFormat>) -> Self {
         Self {
             format,
@@ -124,12 +126,12 @@ impl LineParser {
         }
     }
 
-    /// What a line says. `None`: it is empty, or about the log itself.
+    /// Parses a line. `None` if the line is empty or describes the log itself.
     ///
     /// # Errors
     ///
-    /// When it cannot be understood.
-    pub fn read<'a>(&mut self, line: &'a [u8]) -> Result<Option<LoggedRequest<'a>>, LineError> {
+    /// [`LineError`] if the line does not have the format of the log.
+    pub fn parse<'a>(&mut self, line: &'a [u8]) -> Result<Option<LoggedRequest<'a>>, LineError> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
             return Ok(None);
@@ -138,33 +140,33 @@ impl LineParser {
             Some(format) => format,
             None => *self
                 .format
-                .insert(LogFormat::of(line).ok_or(LineError::Unknown)?),
+                .insert(LogFormat::detect(line).ok_or(LineError::UnknownFormat)?),
         };
         let request = match format {
-            LogFormat::Combined => combined::read(line),
+            LogFormat::Combined => combined::parse(line),
             LogFormat::CloudFront if line.starts_with(b"#") => {
                 self.columns.learn(line);
                 return Ok(None);
             }
-            LogFormat::CloudFront => return self.columns.read(line).map(Some),
-            LogFormat::Alb => alb::read(line),
-            LogFormat::OnAir => onair::read(line),
+            LogFormat::CloudFront => return self.columns.parse(line).map(Some),
+            LogFormat::Alb => alb::parse(line),
+            LogFormat::OnAir => onair::parse(line),
         };
-        request.map(Some).ok_or(LineError::Form(format))
+        request.map(Some).ok_or(LineError::WrongFormat(format))
     }
 }
 
-/// Takes what lies before `end` off the text, and `end` with it.
-fn until<'a>(text: &mut &'a [u8], end: u8) -> Option<&'a [u8]> {
+/// Removes the text before `end`, and `end`, from the start of the text. Returns the former.
+fn take_until<'a>(text: &mut &'a [u8], end: u8) -> Option<&'a [u8]> {
     let at = memchr::memchr(end, text)?;
     let (before, after) = (&text[..at], &text[at + 1..]);
     *text = after;
     Some(before)
 }
 
-/// Takes a `"…"` off the text, without its quotes. What has a quote in it is escaped, by `\x22`
-/// (nginx), `\"` (Apache) or `%22` (a load balancer).
-fn quoted<'a>(text: &mut &'a [u8]) -> Option<&'a [u8]> {
+/// Removes a `"…"` from the start of the text. Returns it without its quotes. A quote inside of it
+/// is escaped as `\x22` (nginx), `\"` (Apache) or `%22` (a load balancer).
+fn take_quoted<'a>(text: &mut &'a [u8]) -> Option<&'a [u8]> {
     let inner = text.strip_prefix(b"\"")?;
     let end = memchr::memchr_iter(b'"', inner).find(|at| {
         let escapes = inner[..*at]
@@ -178,7 +180,7 @@ fn quoted<'a>(text: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(&inner[..end])
 }
 
-/// What is asked for.
+/// The first line of an HTTP request.
 #[derive(Default)]
 struct RequestLine<'a> {
     method: &'a [u8],
@@ -186,8 +188,8 @@ struct RequestLine<'a> {
     query: Option<&'a [u8]>,
 }
 
-/// `GET /path?query HTTP/1.1`, or with a whole URL instead of the path.
-fn request_line(text: &[u8]) -> Option<RequestLine<'_>> {
+/// Parses `GET /path?query HTTP/1.1`. A whole URL may replace the path.
+fn parse_request_line(text: &[u8]) -> Option<RequestLine<'_>> {
     let method = memchr::memchr(b' ', text)?;
     let version = memchr::memrchr(b' ', text).filter(|at| *at > method)?;
     let target = &text[method + 1..version];
@@ -216,7 +218,7 @@ fn split_query(target: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-/// A field that may be `-`: nothing.
-fn some(field: &[u8]) -> Option<&[u8]> {
+/// `-` and an empty field mean that there is no value.
+fn non_empty(field: &[u8]) -> Option<&[u8]> {
     (!field.is_empty() && field != b"-").then_some(field)
 }

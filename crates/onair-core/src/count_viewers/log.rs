@@ -1,49 +1,46 @@
-//! One log, as it comes: packed or not, a piece at a time.
+//! Reads an access log in chunks, plain or gzip.
 
 use super::CountingRules;
 use super::audience::Audience;
-use super::line::{LineError, LineParser, LoggedRequest};
+use super::line::{LineError, LineParser, LoggedRequest, MAX_LINE_BYTES};
 use super::viewer_key::NotAnAddress;
 use flate2::write::MultiGzDecoder;
 use std::io::{self, Write};
 
-/// A longer line is none: nginx takes at most 32 kB of a request's first line and headers by
-/// default.
-pub const MAX_LINE_BYTES: usize = 64 << 10;
-
-/// More than a small batch may have by chance.
+/// Fewer unusable lines than this can be chance in a small batch.
 const MIN_SUSPICIOUS_LINES: u64 = 100;
 
-/// What became of the lines of a log.
+/// How many lines of a log were counted, and why others were not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LineCounts {
-    /// All of them.
+    /// All lines.
     pub lines: u64,
     /// Requests of viewers.
     pub counted: u64,
-    /// Requests for something else than a playlist or a segment, and those that were not served.
+    /// Requests for other files than a playlist or a segment, and requests that failed.
     pub other: u64,
-    /// Requests that do not say what viewers are known by.
+    /// Requests that lack the viewer key.
     pub unkeyed: u64,
-    /// Requests of streams beyond the greatest number of streams.
+    /// Requests of streams beyond `max_streams`.
     pub dropped: u64,
-    /// Lines that cannot be understood.
+    /// Lines that cannot be parsed.
     pub malformed: u64,
-    /// The first of them: its number, from 1, and why.
+    /// The first malformed line: its number, from 1, and the error.
     pub first_error: Option<(u64, LineError)>,
 }
 
 impl LineCounts {
-    /// Nobody could be counted, though somebody may have watched: no line of it is understood, or
-    /// many lines and requests say nothing. A few may lack the key in any log: a browser's, a
-    /// monitor's.
-    pub fn says_nothing(&self) -> bool {
-        let is_no_log = self.lines > 0 && self.malformed == self.lines;
-        self.counted + self.dropped == 0
-            && (is_no_log || self.malformed + self.unkeyed >= MIN_SUSPICIOUS_LINES)
+    /// Whether no viewer could be counted although there may have been some.
+    ///
+    /// This is so if all lines are malformed, or if many lines are malformed or lack the key. A few
+    /// requests lack the key in any log: those of a browser or a monitor.
+    pub fn is_suspicious(&self) -> bool {
+        let is_all_malformed = self.lines > 0 && self.malformed == self.lines;
+        let unusable = self.malformed + self.unkeyed;
+        self.counted + self.dropped == 0 && (is_all_malformed || unusable >= MIN_SUSPICIOUS_LINES)
     }
 
-    /// The sum of both; the first problem is this one's, if it has one.
+    /// Adds the counts of another log. An earlier `first_error` stays.
     pub fn add(&mut self, more: Self) {
         self.lines += more.lines;
         self.counted += more.counted;
@@ -55,31 +52,33 @@ impl LineCounts {
     }
 }
 
-/// How far a log is read: what is no access log may be without end.
+/// How much of a log is read. A file that is not an access log may be endless.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// A packed log is read up to so many bytes, unpacked.
+    /// The most bytes of a gzip log, decompressed.
     pub unpacked_bytes: u64,
-    /// The audience may be of so many different minutes.
+    /// The most minutes in the audience. All of them are in memory.
     pub minutes: usize,
 }
 
-/// Why a log was not read to its end. What was read until then is in the audience.
+/// Why a log was not read to its end. The audience contains the part before. The text follows the
+/// name of the log.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// It is packed otherwise.
-    #[error("it is packed by {0}: unpack it first")]
-    Packing(&'static str),
-    /// It is packed, and damaged or cut off.
-    #[error("it is gzip, and broken: {0}")]
+    /// The compression is not gzip.
+    #[error("compressed with {0}; only gzip is supported: decompress the log first")]
+    UnsupportedCompression(&'static str),
+    /// The gzip data is damaged or cut off.
+    #[error("gzip data is damaged or cut off: {0}")]
     Gzip(#[source] io::Error),
-    /// It would take for ever.
+    /// The decompressed log exceeds [`Limits::unpacked_bytes`].
     #[error(
-        "unpacked it has more than {0} bytes, which is much for an access log: see what it is, and unpack it first"
+        "decompressed size exceeds {0} bytes, which is unusual for an access log: \
+         inspect the file, and decompress it first"
     )]
     TooLarge(u64),
-    /// It would be held in memory, all of it.
-    #[error("it has lines of more than {0} different minutes")]
+    /// The log exceeds [`Limits::minutes`].
+    #[error("log contains lines of more than {0} different minutes")]
     TooManyMinutes(usize),
 }
 
@@ -89,135 +88,137 @@ pub struct LogReader<'r> {
 }
 
 enum Decoder<'r> {
-    /// The first bytes say whether it is packed; here are fewer.
-    Begun(Vec<u8>, LineCounter<'r>),
+    /// The first bytes show the compression. Fewer than [`MAGIC_BYTES`] have been read.
+    Undetected(Vec<u8>, LineCounter<'r>),
     Plain(LineCounter<'r>),
-    Packed(Box<MultiGzDecoder<LineCounter<'r>>>),
-    /// Only while it changes.
-    Nothing,
+    Gzip(Box<MultiGzDecoder<LineCounter<'r>>>),
+    /// The compression is not supported.
+    Unsupported,
 }
 
 impl<'r> LogReader<'r> {
-    /// A log of which nothing was read yet.
+    /// A reader at the start of a log.
     pub fn new(rules: &'r CountingRules, audience: &'r mut Audience, limits: Limits) -> Self {
-        let lines = LineCounter {
+        let counter = LineCounter {
             rules,
             audience,
-            reader: LineParser::new(rules.format),
-            line_counts: LineCounts::default(),
-            begun: Vec::new(),
-            is_skipping: false,
+            parser: LineParser::new(rules.format),
+            counts: LineCounts::default(),
+            partial_line: Vec::new(),
+            is_too_long: false,
             limits,
             unpacked_bytes: 0,
         };
         Self {
-            decoder: Decoder::Begun(Vec::new(), lines),
+            decoder: Decoder::Undetected(Vec::new(), counter),
         }
     }
 
-    /// The next piece of it.
+    /// Reads the next chunk.
     ///
     /// # Errors
     ///
-    /// When it makes no sense to read on.
-    pub fn push(&mut self, piece: &[u8]) -> Result<(), LogError> {
-        if let Decoder::Begun(first, _) = &mut self.decoder {
-            first.extend_from_slice(piece);
-            if first.len() < FIRST_BYTES {
-                return Ok(());
-            }
-            let Decoder::Begun(first, lines) =
-                std::mem::replace(&mut self.decoder, Decoder::Nothing)
-            else {
-                unreachable!("it has just been that")
-            };
-            if let Some((_, packing)) = OTHER_PACKINGS
-                .iter()
-                .find(|(begin, _)| first.starts_with(begin))
-            {
-                return Err(LogError::Packing(packing));
-            }
-            self.decoder = if first.starts_with(GZIP) {
-                Decoder::Packed(Box::new(MultiGzDecoder::new(lines)))
-            } else {
-                Decoder::Plain(lines)
-            };
-            return self.decoder.write(&first);
+    /// [`LogError`] if the rest of the log cannot be read.
+    pub fn push(&mut self, chunk: &[u8]) -> Result<(), LogError> {
+        let Decoder::Undetected(start, _) = &mut self.decoder else {
+            return self.decoder.write(chunk);
+        };
+        start.extend_from_slice(chunk);
+        if start.len() < MAGIC_BYTES {
+            return Ok(());
         }
-        self.decoder.write(piece)
+        self.detect_compression()
     }
 
-    /// Nothing follows. Says what became of the lines, and what was wrong at the end, if something
-    /// was.
+    fn detect_compression(&mut self) -> Result<(), LogError> {
+        let undetected = std::mem::replace(&mut self.decoder, Decoder::Unsupported);
+        let Decoder::Undetected(start, counter) = undetected else {
+            return Ok(());
+        };
+        if let Some((_, compression)) = UNSUPPORTED_MAGIC
+            .iter()
+            .find(|(magic, _)| start.starts_with(magic))
+        {
+            return Err(LogError::UnsupportedCompression(compression));
+        }
+        self.decoder = if start.starts_with(GZIP_MAGIC) {
+            Decoder::Gzip(Box::new(MultiGzDecoder::new(counter)))
+        } else {
+            Decoder::Plain(counter)
+        };
+        self.decoder.write(&start)
+    }
+
+    /// Ends the log. Returns the counts of its lines, and the error if the end is damaged.
     pub fn end(self) -> (LineCounts, Option<LogError>) {
         match self.decoder {
-            Decoder::Begun(first, mut lines) => {
-                let fed = lines.feed(&first);
-                lines.end(fed)
+            Decoder::Undetected(start, mut counter) => {
+                let fed = counter.feed(&start);
+                counter.end(fed)
             }
-            Decoder::Plain(mut lines) => lines.end(Ok(())),
-            Decoder::Packed(mut unpacking) => {
-                let unpacked = unpacking.try_finish().map_err(unreadable);
-                unpacking.get_mut().end(unpacked)
+            Decoder::Plain(mut counter) => counter.end(Ok(())),
+            Decoder::Gzip(mut gzip) => {
+                let unpacked = gzip.try_finish().map_err(log_error);
+                gzip.get_mut().end(unpacked)
             }
-            Decoder::Nothing => (LineCounts::default(), None),
+            Decoder::Unsupported => (LineCounts::default(), None),
         }
     }
 }
 
 /// RFC 1952, 2.3.1.
-const GZIP: &[u8] = &[0x1f, 0x8b];
-/// What no log begins with: RFC 8878, 3.1.1; "The .xz File Format", 2.1.1.1; bzip2's block size
-/// follows; PKWARE's APPNOTE, 4.3.7.
-const OTHER_PACKINGS: [(&[u8], &str); 4] = [
+const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
+/// No access log starts with these bytes. Sources: RFC 8878, 3.1.1; "The .xz File Format", 2.1.1.1;
+/// bzip2, where the size of a block follows; APPNOTE of PKWARE, 4.3.7.
+const UNSUPPORTED_MAGIC: [(&[u8], &str); 4] = [
     (&[0x28, 0xb5], "zstd"),
     (&[0xfd, 0x37], "xz"),
     (b"BZh", "bzip2"),
     (b"PK\x03\x04", "zip"),
 ];
-/// So many bytes say by what a log is packed.
-const FIRST_BYTES: usize = 4;
+/// The longest of them.
+const MAGIC_BYTES: usize = 4;
 
 impl Decoder<'_> {
-    fn write(&mut self, piece: &[u8]) -> Result<(), LogError> {
+    fn write(&mut self, chunk: &[u8]) -> Result<(), LogError> {
         match self {
-            Self::Plain(lines) => lines.feed(piece),
-            Self::Packed(unpacking) => unpacking.write_all(piece).map_err(unreadable),
-            Self::Begun(..) | Self::Nothing => Ok(()),
+            Self::Plain(counter) => counter.feed(chunk),
+            Self::Gzip(gzip) => gzip.write_all(chunk).map_err(log_error),
+            Self::Undetected(..) | Self::Unsupported => Ok(()),
         }
     }
 }
 
-/// What was wrong with the lines comes back through the unpacking; all else is wrong with that.
-fn unreadable(error: io::Error) -> LogError {
+/// The decoder passes on a [`LogError`] of the counter. Any other error is its own.
+fn log_error(error: io::Error) -> LogError {
     error.downcast().unwrap_or_else(LogError::Gzip)
 }
 
-/// Plain text in, viewers into the audience. What is unpacked is written into it.
+/// Splits decompressed text into lines, and counts each line into the audience.
 struct LineCounter<'r> {
     rules: &'r CountingRules,
     audience: &'r mut Audience,
-    reader: LineParser,
-    line_counts: LineCounts,
-    /// A line whose end is not there yet.
-    begun: Vec<u8>,
-    /// The present line is too long, and its end is awaited.
-    is_skipping: bool,
+    parser: LineParser,
+    counts: LineCounts,
+    /// The start of a line whose end is in a later chunk.
+    partial_line: Vec<u8>,
+    /// The line that has started is too long, and is skipped to its end.
+    is_too_long: bool,
     limits: Limits,
     unpacked_bytes: u64,
 }
 
 impl Write for LineCounter<'_> {
-    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
-        let more_bytes = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+    fn write(&mut self, chunk: &[u8]) -> io::Result<usize> {
+        let more_bytes = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
         self.unpacked_bytes = self.unpacked_bytes.saturating_add(more_bytes);
         if self.unpacked_bytes > self.limits.unpacked_bytes {
             return Err(io::Error::other(LogError::TooLarge(
                 self.limits.unpacked_bytes,
             )));
         }
-        self.feed(piece).map_err(io::Error::other)?;
-        Ok(piece.len())
+        self.feed(chunk).map_err(io::Error::other)?;
+        Ok(chunk.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -226,97 +227,95 @@ impl Write for LineCounter<'_> {
 }
 
 impl LineCounter<'_> {
-    fn feed(&mut self, piece: &[u8]) -> Result<(), LogError> {
+    fn feed(&mut self, chunk: &[u8]) -> Result<(), LogError> {
         let mut from = 0;
-        for end in memchr::memchr_iter(b'\n', piece) {
-            self.end_line(&piece[from..end])?;
+        for end in memchr::memchr_iter(b'\n', chunk) {
+            self.end_line(&chunk[from..end])?;
             from = end + 1;
         }
-        self.begin_line(&piece[from..]);
+        self.begin_line(&chunk[from..]);
         Ok(())
     }
 
     fn begin_line(&mut self, part: &[u8]) {
-        if self.is_skipping {
+        if self.is_too_long {
             return;
         }
-        if self.begun.len() + part.len() > MAX_LINE_BYTES {
-            self.is_skipping = true;
-            self.begun.clear();
+        if self.partial_line.len() + part.len() > MAX_LINE_BYTES {
+            self.is_too_long = true;
+            self.partial_line.clear();
         } else {
-            self.begun.extend_from_slice(part);
+            self.partial_line.extend_from_slice(part);
         }
     }
 
     fn end_line(&mut self, part: &[u8]) -> Result<(), LogError> {
-        if self.begun.is_empty() && !self.is_skipping && part.len() <= MAX_LINE_BYTES {
-            return self.line(part);
+        if self.partial_line.is_empty() && !self.is_too_long && part.len() <= MAX_LINE_BYTES {
+            return self.count_line(part);
         }
         self.begin_line(part);
-        if std::mem::take(&mut self.is_skipping) {
-            self.line_counts.lines += 1;
-            self.malformed(LineError::TooLong);
+        if std::mem::take(&mut self.is_too_long) {
+            self.counts.lines += 1;
+            self.count_malformed(LineError::TooLong);
             return Ok(());
         }
-        let mut line = std::mem::take(&mut self.begun);
-        let read = self.line(&line);
+        let mut line = std::mem::take(&mut self.partial_line);
+        let counted = self.count_line(&line);
         line.clear();
-        self.begun = line;
-        read
+        // The buffer is used again.
+        self.partial_line = line;
+        counted
     }
 
-    /// Nothing follows: what has begun is the last line.
+    /// Counts the last line if it has no line end.
     fn end(&mut self, mut read: Result<(), LogError>) -> (LineCounts, Option<LogError>) {
-        if !self.begun.is_empty() || self.is_skipping {
+        if !self.partial_line.is_empty() || self.is_too_long {
             read = read.and(self.end_line(b""));
         }
-        (self.line_counts, read.err())
+        (self.counts, read.err())
     }
 
-    fn line(&mut self, line: &[u8]) -> Result<(), LogError> {
-        self.line_counts.lines += 1;
-        match self.reader.read(line) {
-            Ok(None) => self.line_counts.lines -= 1,
-            Ok(Some(request)) => self.request(&request),
-            Err(problem) => self.malformed(problem),
+    fn count_line(&mut self, line: &[u8]) -> Result<(), LogError> {
+        self.counts.lines += 1;
+        match self.parser.parse(line) {
+            Ok(None) => self.counts.lines -= 1,
+            Ok(Some(request)) => self.count_request(&request),
+            Err(error) => self.count_malformed(error),
         }
-        match self.audience.minutes().len() > self.limits.minutes {
-            true => Err(LogError::TooManyMinutes(self.limits.minutes)),
-            false => Ok(()),
+        if self.audience.minutes().len() > self.limits.minutes {
+            return Err(LogError::TooManyMinutes(self.limits.minutes));
         }
+        Ok(())
     }
 
-    fn request(&mut self, request: &LoggedRequest<'_>) {
-        let minute = self.audience.minute(request.at_s);
+    fn count_request(&mut self, request: &LoggedRequest<'_>) {
+        self.audience.add_minute(request.at_s);
         let is_served = request.method == b"GET" && matches!(request.status, 200 | 206 | 304);
-        let Some(stream) = self
-            .rules
-            .streams
-            .stream(request.path)
-            .filter(|_| is_served)
-        else {
-            self.line_counts.other += 1;
+        let stream = self.rules.streams.stream(request.path);
+        let Some(stream) = stream.filter(|_| is_served) else {
+            self.counts.other += 1;
             return;
         };
-        match self.rules.viewer_key.viewer(request, &self.rules.secret) {
-            Ok(Some(viewer)) => {
-                match self
-                    .audience
-                    .insert(minute, request.at_s, &stream, viewer, self.rules)
-                {
-                    true => self.line_counts.counted += 1,
-                    false => self.line_counts.dropped += 1,
-                }
-            }
-            Ok(None) => self.line_counts.unkeyed += 1,
-            Err(NotAnAddress) => self.malformed(LineError::of_address(request)),
+        let key = &self.rules.viewer_key;
+        match key.hash_viewer(request, &self.rules.secret) {
+            Ok(Some(viewer)) => self.count_viewer(request.at_s, &stream, viewer),
+            Ok(None) => self.counts.unkeyed += 1,
+            Err(NotAnAddress) => self.count_malformed(LineError::of_missing_address(request)),
         }
     }
 
-    fn malformed(&mut self, problem: LineError) {
-        self.line_counts.malformed += 1;
-        self.line_counts
+    fn count_viewer(&mut self, at_s: i64, stream: &str, viewer: u64) {
+        if self.audience.add_viewer(at_s, stream, viewer, self.rules) {
+            self.counts.counted += 1;
+        } else {
+            self.counts.dropped += 1;
+        }
+    }
+
+    fn count_malformed(&mut self, error: LineError) {
+        self.counts.malformed += 1;
+        self.counts
             .first_error
-            .get_or_insert((self.line_counts.lines, problem));
+            .get_or_insert((self.counts.lines, error));
     }
 }

@@ -1,14 +1,15 @@
-//! What is kept of a minute between runs: one object in S3, a JSON text. No address is in it.
+//! The viewers of a minute as one JSON object in S3, between runs. It contains no address.
 
 use super::CountingRules;
 use super::audience::{Audience, Minute, StreamViewers};
 use super::viewer_set::ViewerSet;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// A minute's text that was not written by these rules, or not by us.
+/// A text that is not a stored minute of these rules.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("it is not what is kept of a minute: {0}")]
+#[error("not a stored minute: {0}")]
 pub struct StoredMinuteError(String);
 
 #[derive(Serialize, Deserialize)]
@@ -18,7 +19,7 @@ struct StoredMinute<'a> {
     minute: String,
     key: String,
     #[serde(borrow = "'a")]
-    streams: BTreeMap<std::borrow::Cow<'a, str>, StoredStream>,
+    streams: BTreeMap<Cow<'a, str>, StoredStream>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -31,10 +32,10 @@ struct StoredStream {
 
 const VERSION: u32 = 1;
 
-/// Where a minute is kept. Other rules keep theirs elsewhere, so that nothing is merged that does
-/// not belong together.
-pub fn key(minute: Minute, rules: &CountingRules) -> String {
-    let text = minute.text();
+/// The key of the object that stores a minute. Minutes of other rules have other keys, so that
+/// only what the same rules made is merged.
+pub fn object_key(minute: Minute, rules: &CountingRules) -> String {
+    let text = minute.iso8601();
     let (day, time) = text.split_once('T').unwrap_or_default();
     format!(
         "viewers/{}/{day}/{}.json",
@@ -43,31 +44,35 @@ pub fn key(minute: Minute, rules: &CountingRules) -> String {
     )
 }
 
-/// What is to be kept of a minute.
-pub fn write(audience: &Audience, minute: Minute, rules: &CountingRules) -> String {
-    let stream = |present: &StreamViewers| StoredStream {
-        whole: present.whole.clone(),
-        tail: present.tail.clone(),
-    };
-    let streams = audience.streams(minute);
+/// The text that stores one minute of an audience.
+pub fn serialize(audience: &Audience, minute: Minute, rules: &CountingRules) -> String {
+    let streams = audience.watched_streams(minute).into_iter();
     let stored = StoredMinute {
         version: VERSION,
-        minute: minute.text(),
+        minute: minute.iso8601(),
         key: rules.viewer_key.name().to_owned(),
         streams: streams
-            .into_iter()
-            .map(|(name, present)| (name.into(), stream(present)))
+            .map(|(name, viewers)| (name.into(), StoredStream::from(viewers)))
             .collect(),
     };
     serde_json::to_string(&stored).unwrap_or_default()
 }
 
-/// Adds what was kept of a minute.
+impl From<&StreamViewers> for StoredStream {
+    fn from(StreamViewers { whole, tail }: &StreamViewers) -> Self {
+        Self {
+            whole: whole.clone(),
+            tail: tail.clone(),
+        }
+    }
+}
+
+/// Merges a stored minute into an audience.
 ///
 /// # Errors
 ///
-/// [`StoredMinuteError`], and then nothing is merged.
-pub fn read(
+/// [`StoredMinuteError`]; then nothing is merged.
+pub fn merge(
     audience: &mut Audience,
     minute: Minute,
     text: &str,
@@ -75,15 +80,15 @@ pub fn read(
 ) -> Result<(), StoredMinuteError> {
     let stored: StoredMinute<'_> =
         serde_json::from_str(text).map_err(|error| StoredMinuteError(error.to_string()))?;
-    if stored.version != VERSION || stored.minute != minute.text() {
+    if stored.version != VERSION || stored.minute != minute.iso8601() {
         return Err(StoredMinuteError(format!(
             "version {} of {}",
             stored.version, stored.minute
         )));
     }
-    audience.minute(minute.begins_s());
+    audience.add_minute(minute.start_s());
     for (name, StoredStream { whole, tail }) in stored.streams {
-        audience.merge(minute, &name, &StreamViewers { whole, tail }, rules);
+        audience.merge_stream(minute, &name, &StreamViewers { whole, tail }, rules);
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! What tells one viewer from another, and how he is kept: as a number that says nothing without
-//! the secret.
+//! What identifies a viewer, and the hash that is stored in place of it. Without the secret, the
+//! hash cannot be traced to a viewer.
 
 use super::line::LoggedRequest;
 use ipnet::IpNet;
@@ -10,22 +10,22 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-/// What a viewer is known by.
+/// The part of a request that identifies the viewer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ViewerKey {
-    /// His address: people behind one router are one viewer.
+    /// The address of the connection. All viewers behind one router count as one.
     Address,
-    /// His address and his player's `User-Agent`.
+    /// The address of the connection and the `User-Agent` of the player.
     AddressAgent,
-    /// The last address of `X-Forwarded-For` that is none of these proxies', if the connection came
-    /// from one of them.
+    /// The last address of `X-Forwarded-For` that does not belong to these trusted proxies. The
+    /// header is ignored unless the connection came from one of them.
     ForwardedFor(Vec<IpNet>),
-    /// The session id that his player sends in each request (CTA-5004, `CMCD=sid="…"`).
+    /// The session id that the player sends in each request (CTA-5004, `CMCD=sid="…"`).
     CmcdSid,
 }
 
 impl ViewerKey {
-    /// As the setting and the result name it.
+    /// The name in settings, arguments and results.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Address => "address",
@@ -35,11 +35,11 @@ impl ViewerKey {
         }
     }
 
-    /// The key that a setting names.
+    /// Parses the name of a key.
     ///
     /// # Errors
     ///
-    /// For another word, and where proxies are named without use, or needed.
+    /// [`ViewerKeyError`] for an unknown name, and for proxies that are missing or have no effect.
     pub fn parse(name: &str, proxies: Vec<IpNet>) -> Result<Self, ViewerKeyError> {
         let viewer_key = match name {
             "address" => Self::Address,
@@ -56,12 +56,12 @@ impl ViewerKey {
         }
     }
 
-    /// Who sent a request; `None` if it does not say what viewers are known by.
+    /// Hashes the viewer who sent a request. `None` if the request lacks the key.
     ///
     /// # Errors
     ///
-    /// [`NotAnAddress`] where there should be one.
-    pub fn viewer(
+    /// [`NotAnAddress`] if the address is missing or malformed and the key needs it.
+    pub fn hash_viewer(
         &self,
         request: &LoggedRequest<'_>,
         secret: &ViewerSecret,
@@ -80,46 +80,48 @@ impl ViewerKey {
     }
 }
 
-/// A wrong key.
+/// A viewer key that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ViewerKeyError {
-    /// There is no such key.
-    #[error("{0:?} is no key; it accepts address, address+agent, x-forwarded-for, cmcd-sid")]
-    Unknown(String),
-    /// Anybody can send the header.
+    /// No key has this name.
     #[error(
-        "x-forwarded-for needs the trusted proxies: the header is believed only where it comes from one of them, since \
-         anybody can send it"
+        "{0:?} is not a viewer key; expected address, address+agent, x-forwarded-for, cmcd-sid"
+    )]
+    Unknown(String),
+    /// Any client can send the header, so it proves nothing without trusted proxies.
+    #[error(
+        "x-forwarded-for requires trusted proxies: any client can send the header, \
+         so only a header from a trusted proxy is used"
     )]
     NoProxies,
-    /// They would have no effect.
-    #[error("trusted proxies mean nothing with {0}: they are for x-forwarded-for")]
+    /// The key does not use proxies.
+    #[error("trusted proxies have no effect with {0}; only x-forwarded-for uses them")]
     UselessProxies(&'static str),
 }
 
-/// There is something else in its place.
+/// The address of a request is missing or malformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotAnAddress;
 
-/// Turns viewers into numbers that cannot be turned back, nor be found out by trying all addresses,
-/// without it.
+/// The secret of a keyed hash (SipHash). Without it, a hash cannot be traced to an address, even by
+/// hashing all addresses.
 #[derive(Clone)]
 pub struct ViewerSecret(SipHasher24);
 
 impl ViewerSecret {
-    /// From any text that is hard to guess.
+    /// Derives the secret from a text that is hard to guess.
     pub fn new(text: &str) -> Self {
         let mut key = [0; 16];
         key.copy_from_slice(&Sha256::digest(text)[..16]);
         Self(SipHasher24::new_with_key(&key))
     }
 
-    /// The number that stands for this.
+    /// Hashes the bytes that identify a viewer.
     pub fn hash(&self, bytes: &[u8]) -> u64 {
         self.0.hash(bytes)
     }
 
-    /// The same address is the same in each of its spellings.
+    /// All spellings of an address have the same hash.
     fn hash_address(&self, address: IpAddr, more: &[u8]) -> u64 {
         let (v4, v6);
         let octets: &[u8] = match address {
@@ -146,22 +148,22 @@ impl fmt::Debug for ViewerSecret {
     }
 }
 
-/// `203.0.113.7`, `2001:db8::7`; an IPv4 address that a socket for both wrote as IPv6 is that IPv4
-/// address.
+/// `203.0.113.7`, `2001:db8::7`. A dual-stack socket writes an IPv4 address as `::ffff:203.0.113.7`,
+/// which is the IPv4 address again here.
 fn address(text: &[u8]) -> Option<IpAddr> {
     let address: IpAddr = std::str::from_utf8(text).ok()?.parse().ok()?;
     Some(address.to_canonical())
 }
 
-/// From the nearest hop outwards: the first that is no proxy of ours is the client, since only what
-/// a trusted proxy wrote is believed.
+/// Goes through the hops from the nearest outwards. The first that is not a trusted proxy is the
+/// client, since only an entry that a trusted proxy wrote can be relied on.
 fn client(peer: IpAddr, forwarded_for: Option<&[u8]>, proxies: &[IpNet]) -> Option<IpAddr> {
     let is_trusted = |address: &IpAddr| proxies.iter().any(|proxies| proxies.contains(address));
     if !is_trusted(&peer) {
         return Some(peer);
     }
     let mut nearest = peer;
-    // A proxy that does not say whom it asks for is no viewer.
+    // A request of a proxy without the header does not identify a viewer.
     for hop in forwarded_for?.rsplit(|byte| *byte == b',') {
         if !is_trusted(&nearest) {
             break;
@@ -171,7 +173,7 @@ fn client(peer: IpAddr, forwarded_for: Option<&[u8]>, proxies: &[IpNet]) -> Opti
     Some(nearest)
 }
 
-/// One entry: some proxies add the port. CloudFront writes a blank as `%20`.
+/// Parses one entry. Some proxies add the port. CloudFront writes a space as `%20`.
 fn forwarded(hop: &[u8]) -> Option<IpAddr> {
     let hop = hop.strip_prefix(b"%20").unwrap_or(hop).trim_ascii();
     let with_port = || {
@@ -188,10 +190,10 @@ fn forwarded(hop: &[u8]) -> Option<IpAddr> {
     address(hop).or_else(with_port).or_else(bracketed)
 }
 
-/// More is no session id: CTA-5004 allows 64 characters.
+/// CTA-5004 allows 64 characters.
 const MAX_SID_BYTES: usize = 64;
 
-/// The value of `sid` in the query's `CMCD`. CloudFront escapes the escapes.
+/// The value of `sid` in the `CMCD` of a query. CloudFront escapes a query that is already escaped.
 fn session(query: &[u8]) -> Option<Cow<'_, [u8]>> {
     let value = query
         .split(|byte| *byte == b'&')
@@ -227,8 +229,8 @@ mod tests {
     }
 
     #[test]
-    fn one_address_is_one_viewer_however_it_is_written() {
-        let viewer = |text: &str| ViewerKey::Address.viewer(&from(text, ""), &secret());
+    fn all_spellings_of_an_address_are_one_viewer() {
+        let viewer = |text: &str| ViewerKey::Address.hash_viewer(&from(text, ""), &secret());
         assert_eq!(viewer("203.0.113.7"), viewer("::ffff:203.0.113.7"));
         assert_eq!(viewer("2001:db8::7"), viewer("2001:0DB8:0:0:0:0:0:7"));
         assert_ne!(viewer("203.0.113.7"), viewer("203.0.113.8"));
@@ -243,21 +245,21 @@ mod tests {
             assert_eq!(viewer(text), Err(NotAnAddress), "{text}");
         }
         let other =
-            ViewerKey::Address.viewer(&from("203.0.113.7", ""), &ViewerSecret::new("another"));
+            ViewerKey::Address.hash_viewer(&from("203.0.113.7", ""), &ViewerSecret::new("another"));
         assert_ne!(viewer("203.0.113.7"), other);
     }
 
     #[test]
-    fn only_what_a_trusted_proxy_wrote_is_believed() {
+    fn only_an_entry_of_a_trusted_proxy_is_used() {
         let proxies = ["10.0.0.0/8", "2001:db8:1::/48"]
             .map(|block| block.parse().unwrap())
             .to_vec();
         let viewer_key = ViewerKey::ForwardedFor(proxies);
-        let viewer = |peer: &str, hops: &str| viewer_key.viewer(&from(peer, hops), &secret());
-        let address = |text: &str| ViewerKey::Address.viewer(&from(text, ""), &secret());
+        let viewer = |peer: &str, hops: &str| viewer_key.hash_viewer(&from(peer, hops), &secret());
+        let address = |text: &str| ViewerKey::Address.hash_viewer(&from(text, ""), &secret());
         let rows = [
             ("203.0.113.7", "", "203.0.113.7"),
-            // Not from a proxy: what he says of himself is nothing.
+            // Not from a proxy: the header of a client is ignored.
             ("203.0.113.7", "198.51.100.1", "203.0.113.7"),
             ("10.0.0.1", "198.51.100.1", "198.51.100.1"),
             ("10.0.0.1", "192.0.2.99, 198.51.100.1", "198.51.100.1"),
@@ -279,9 +281,9 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_known_by_its_id_alone() {
+    fn a_session_is_identified_by_its_id_alone() {
         let viewer = |query: &str| {
-            ViewerKey::CmcdSid.viewer(
+            ViewerKey::CmcdSid.hash_viewer(
                 &LoggedRequest {
                     query: Some(query.as_bytes()),
                     ..LoggedRequest::default()
@@ -311,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_shows_nothing_of_itself() {
+    fn debug_output_hides_the_secret() {
         assert_eq!(format!("{:?}", secret()), "Secret");
     }
 }

@@ -1,5 +1,5 @@
-//! A set of viewers that can be merged: exact while it is small, an estimate of bounded size
-//! beyond.
+//! A set of viewers that can be merged. A small set is exact; a large one is an estimate of
+//! bounded size.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -9,28 +9,36 @@ use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// 2^15 registers: a standard error of 1.04 / sqrt(2^15) = 0.57 % (Flajolet et al., "HyperLogLog",
-/// 2007), and some 17 kB to be kept.
+/// 2007), and about 17 kB when stored.
 const LG_REGISTERS: u8 = 15;
 
-/// Different viewers, each by his number.
+/// A set of distinct viewers, each of them a hash.
 #[derive(Debug, Clone)]
 pub enum ViewerSet {
-    /// Each of them.
+    /// The hash of each viewer.
     Exact(ViewerIds),
-    /// A HyperLogLog sketch of them.
+    /// A HyperLogLog sketch of the hashes.
     Estimated(Box<HllUnion>),
 }
 
-/// Numbers that are hashes already are not hashed again.
+/// The elements are hashes, so the set does not hash them again.
 type ViewerIds = HashSet<u64, BuildHasherDefault<IdentityHasher>>;
 
-/// How many there are.
+/// The size of a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ViewerCount {
-    /// How many.
+    /// The number of viewers.
     pub viewers: u64,
-    /// It is so; else it is within 2 %, but for one time in two thousand.
+    /// Whether the number is exact. An estimate is within 2 % in all but one of 2,000 cases.
     pub exact: bool,
+}
+
+impl ViewerCount {
+    /// The size of an empty set.
+    pub const ZERO: Self = Self {
+        viewers: 0,
+        exact: true,
+    };
 }
 
 impl Default for ViewerSet {
@@ -40,7 +48,7 @@ impl Default for ViewerSet {
 }
 
 impl ViewerSet {
-    /// One more, unless he is there. More than `exact_up_to` become an estimate.
+    /// Adds a viewer. A set of more than `exact_up_to` viewers becomes an estimate.
     pub fn insert(&mut self, viewer: u64, exact_up_to: usize) {
         match self {
             Self::Exact(all) => {
@@ -53,7 +61,7 @@ impl ViewerSet {
         }
     }
 
-    /// These, too.
+    /// Adds the viewers of another set.
     pub fn merge(&mut self, more: &Self, exact_up_to: usize) {
         match (&mut *self, more) {
             (_, Self::Exact(more)) => more
@@ -70,15 +78,15 @@ impl ViewerSet {
         }
     }
 
-    /// How many there are.
+    /// The number of viewers in the set.
     pub fn count(&self) -> ViewerCount {
         match self {
             Self::Exact(all) => ViewerCount {
                 viewers: u64::try_from(all.len()).unwrap_or(u64::MAX),
                 exact: true,
             },
-            // The one estimate that depends on nothing but the registers: not on the order, and not
-            // on repetition.
+            // Of the library's estimates, only this one depends on the registers alone. The others
+            // also depend on the order of arrival.
             Self::Estimated(union) => ViewerCount {
                 viewers: rounded(union.composite_estimate()),
                 exact: false,
@@ -86,14 +94,14 @@ impl ViewerSet {
         }
     }
 
-    /// Nobody.
+    /// Whether no viewer was added.
     pub fn is_empty(&self) -> bool {
         matches!(self, Self::Exact(all) if all.is_empty())
     }
 }
 
-/// Of an estimate, by what it was made of. Below some 3,000 viewers it may find a difference where
-/// there is none.
+/// Estimates are equal if their registers are. Estimates of fewer than about 3,000 viewers may
+/// compare as different although they contain the same viewers.
 impl PartialEq for ViewerSet {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -104,12 +112,12 @@ impl PartialEq for ViewerSet {
     }
 }
 
-/// A byte for each, behind what depends on the order of arrival (Apache DataSketches, "HLL sketch":
-/// the preamble has ten integers).
+/// One byte per register. The preamble is cut off, since it depends on the order of arrival
+/// (Apache DataSketches, "HLL sketch": the preamble has ten integers).
 fn registers(union: &HllUnion) -> Vec<u8> {
     const PREAMBLE_BYTES: usize = 40;
     let mut bytes = union.to_sketch(HllType::Hll8).serialize();
-    // A small one has a shorter preamble.
+    // A small sketch has a shorter preamble.
     if bytes.len() > PREAMBLE_BYTES {
         bytes.split_off(PREAMBLE_BYTES)
     } else {
@@ -131,8 +139,8 @@ fn rounded(estimate: f64) -> u64 {
     estimate.round() as u64
 }
 
-/// What is kept: base64 of the numbers in their order, each as eight bytes, or of the sketch in
-/// Apache DataSketches' own form, which its libraries for Java, C++, Go and Python read.
+/// The stored form is base64. An exact set is the sorted hashes of eight bytes each. An estimate is
+/// a sketch of Apache DataSketches, whose libraries for Java, C++, Go and Python can read it.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum StoredSet {
@@ -142,7 +150,7 @@ enum StoredSet {
 
 impl Serialize for ViewerSet {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let kept = match self {
+        let stored = match self {
             Self::Exact(all) => {
                 let mut sorted: Vec<u64> = all.iter().copied().collect();
                 sorted.sort_unstable();
@@ -153,7 +161,7 @@ impl Serialize for ViewerSet {
                 StoredSet::Hll(BASE64.encode(union.to_sketch(HllType::Hll4).serialize()))
             }
         };
-        kept.serialize(serializer)
+        stored.serialize(serializer)
     }
 }
 
@@ -164,13 +172,13 @@ impl<'de> Deserialize<'de> for ViewerSet {
         Ok(match StoredSet::deserialize(deserializer)? {
             StoredSet::Exact(text) => {
                 let bytes = decode(text)?;
-                let (numbers, []) = bytes.as_chunks() else {
-                    return Err(D::Error::custom("the numbers of viewers are cut off"));
+                let (hashes, []) = bytes.as_chunks() else {
+                    return Err(D::Error::custom("the last hash of a viewer is cut off"));
                 };
                 Self::Exact(
-                    numbers
+                    hashes
                         .iter()
-                        .map(|number| u64::from_be_bytes(*number))
+                        .map(|hash| u64::from_be_bytes(*hash))
                         .collect(),
                 )
             }
@@ -178,9 +186,7 @@ impl<'de> Deserialize<'de> for ViewerSet {
                 let sketch = HllSketch::deserialize(&decode(text)?).map_err(D::Error::custom)?;
                 let mut union = estimated(&ViewerIds::default());
                 if sketch.lg_config_k() != LG_REGISTERS {
-                    return Err(D::Error::custom(
-                        "the sketch has another number of registers",
-                    ));
+                    return Err(D::Error::custom("the sketch does not have 2^15 registers"));
                 }
                 union.update(&sketch);
                 Self::Estimated(Box::new(union))
@@ -189,7 +195,7 @@ impl<'de> Deserialize<'de> for ViewerSet {
     }
 }
 
-/// Takes a number for its own hash.
+/// Uses a number as its own hash.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct IdentityHasher(u64);
 
@@ -199,7 +205,7 @@ impl Hasher for IdentityHasher {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        // Only numbers are hashed here; anything else would be right, and slow.
+        // Only `u64` is hashed here. Other types would work, but slowly.
         bytes
             .iter()
             .for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
@@ -222,12 +228,12 @@ mod tests {
         all
     }
 
-    fn kept(viewers: &ViewerSet) -> String {
+    fn stored(viewers: &ViewerSet) -> String {
         serde_json::to_string(viewers).unwrap()
     }
 
     #[test]
-    fn up_to_the_limit_it_is_exact_and_beyond_it_is_an_estimate() {
+    fn a_set_is_exact_up_to_the_limit_and_an_estimate_above_it() {
         assert_eq!(
             viewers(0..1000, 1000).count(),
             ViewerCount {
@@ -245,15 +251,19 @@ mod tests {
 
     /// Promise P120.
     #[test]
-    fn a_million_viewers_are_known_within_two_percent_in_64_kb() {
+    fn a_million_viewers_are_estimated_within_two_percent_in_64_kb() {
         let million = viewers(0..1_000_000, 8192);
         let ViewerCount { viewers, exact } = million.count();
         assert!(!exact && viewers.abs_diff(1_000_000) <= 20_000, "{viewers}");
-        assert!(kept(&million).len() <= 32 << 10, "{}", kept(&million).len());
+        assert!(
+            stored(&million).len() <= 32 << 10,
+            "{}",
+            stored(&million).len()
+        );
     }
 
     #[test]
-    fn merging_is_the_same_in_any_order_and_any_number_of_times() {
+    fn a_merge_is_idempotent_and_independent_of_the_order() {
         for exact_up_to in [10_000, 500, 0] {
             let parts = [0..400, 300..900, 900..901].map(|part| viewers(part, exact_up_to));
             let whole = viewers(0..901, exact_up_to).count();
@@ -268,14 +278,14 @@ mod tests {
     }
 
     #[test]
-    fn the_same_viewers_are_equal_in_whichever_order_they_came() {
+    fn sets_of_the_same_viewers_are_equal_in_any_order_of_arrival() {
         for numbers in [4000, 4097, 5000, 20_000, 300_000] {
             let half = numbers / 2;
             let [low, high] = [0..half + 100, half..numbers].map(|part| viewers(part, 4096));
             let together = |first: &ViewerSet, second: &ViewerSet| {
                 let mut all = first.clone();
                 all.merge(second, 4096);
-                let again: ViewerSet = serde_json::from_str(&kept(&all)).unwrap();
+                let again: ViewerSet = serde_json::from_str(&stored(&all)).unwrap();
                 all.merge(&again, 4096);
                 all
             };
@@ -292,14 +302,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_kept_is_what_comes_back() {
+    fn a_stored_set_is_read_as_the_same_set() {
         for all in [
             viewers(0..0, 10),
             viewers(0..10, 10),
             viewers(0..11, 10),
             viewers(0..50_000, 10),
         ] {
-            let back: ViewerSet = serde_json::from_str(&kept(&all)).unwrap();
+            let back: ViewerSet = serde_json::from_str(&stored(&all)).unwrap();
             assert_eq!(back.count(), all.count());
         }
         for broken in [

@@ -1,6 +1,6 @@
-use super::{LineError, LogFormat, LoggedRequest, some, time};
+use super::{LineError, LogFormat, LoggedRequest, non_empty, time};
 
-/// Where the columns are that are needed.
+/// The index of each column of `NAMES`, if the log has it.
 #[derive(Debug, Clone)]
 pub(super) struct Columns([Option<usize>; NAMES.len()]);
 
@@ -15,17 +15,17 @@ const NAMES: [&str; 9] = [
     "cs-uri-query",
     "x-forwarded-for",
 ];
-/// The others are needed for one key or another.
+/// How many of the first names every log must have. Some viewer keys need the others.
 const ALWAYS_NEEDED: usize = 5;
-/// Where viewers are known by another key, it may be left out.
+/// Required only if the viewer key is made of it.
 pub(super) const ADDRESS: &str = "c-ip";
 
-/// More columns than CloudFront has.
+/// CloudFront has fewer columns.
 const MAX_COLUMNS: usize = 64;
 
 impl Default for Columns {
-    /// As CloudFront writes them since 2014 (CloudFront Developer Guide, "Standard log file
-    /// fields"), for a log whose first lines were cut off.
+    /// The order since 2014 (CloudFront Developer Guide, "Standard log file fields"), for a log
+    /// whose first lines were cut off.
     fn default() -> Self {
         Self([
             Some(0),
@@ -42,7 +42,7 @@ impl Default for Columns {
 }
 
 impl Columns {
-    /// Takes the order from a `#Fields:` line.
+    /// Reads the order of the columns from a `#Fields:` line.
     pub(super) fn learn(&mut self, line: &[u8]) {
         if let Some(fields) = line.strip_prefix(b"#Fields:") {
             let names: Vec<_> = fields
@@ -54,17 +54,17 @@ impl Columns {
         }
     }
 
-    pub(super) fn read<'a>(&self, line: &'a [u8]) -> Result<LoggedRequest<'a>, LineError> {
+    pub(super) fn parse<'a>(&self, line: &'a [u8]) -> Result<LoggedRequest<'a>, LineError> {
         let missing = NAMES
             .iter()
             .zip(self.0)
             .take(ALWAYS_NEEDED)
             .find(|(_, column)| column.is_none());
         match missing {
-            Some((name, _)) => Err(LineError::Column(name)),
+            Some((name, _)) => Err(LineError::MissingColumn(name)),
             None => self
                 .columns(line)
-                .ok_or(LineError::Form(LogFormat::CloudFront)),
+                .ok_or(LineError::WrongFormat(LogFormat::CloudFront)),
         }
     }
 
@@ -90,12 +90,12 @@ impl Columns {
         Some(LoggedRequest {
             at_s: time::date_and_time(date?, at?)?,
             address,
-            agent: agent.and_then(some),
-            forwarded_for: forwarded_for.and_then(some),
+            agent: agent.and_then(non_empty),
+            forwarded_for: forwarded_for.and_then(non_empty),
             method: method?,
             path: path?,
-            query: query.and_then(some),
-            // 000: the viewer was gone before the answer.
+            query: query.and_then(non_empty),
+            // 000: the client closed the connection before the response.
             status: time::number(status?)?,
         })
     }

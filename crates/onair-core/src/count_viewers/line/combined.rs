@@ -1,29 +1,31 @@
-use super::{LoggedRequest, RequestLine, quoted, request_line, some, time, until};
+use super::{
+    LoggedRequest, RequestLine, non_empty, parse_request_line, take_quoted, take_until, time,
+};
 
-/// `address - user [time] "request" status bytes "referer" "agent" "forwarded for"`; the last, or
-/// the last three, may be missing (nginx, `ngx_http_log_module`; Apache's `common`).
-pub(super) fn read(line: &[u8]) -> Option<LoggedRequest<'_>> {
+/// Parses `address - user [time] "request" status bytes "referer" "agent" "forwarded for"`. The last
+/// field may be missing (nginx, `ngx_http_log_module`), or the last three (`common` of Apache).
+pub(super) fn parse(line: &[u8]) -> Option<LoggedRequest<'_>> {
     let mut rest = line;
-    let address = until(&mut rest, b' ')?;
-    // A user's name may have blanks in it.
-    until(&mut rest, b'[')?;
-    let at_s = time::common(until(&mut rest, b']')?)?;
+    let address = take_until(&mut rest, b' ')?;
+    // The name of a user may contain spaces.
+    take_until(&mut rest, b'[')?;
+    let at_s = time::common(take_until(&mut rest, b']')?)?;
     rest = rest.strip_prefix(b" ")?;
-    // What is not HTTP at all (a TLS handshake, a scan) is a request without a path.
+    // Bytes that are not HTTP (a TLS handshake, a scan) count as a request without a path.
     let RequestLine {
         method,
         path,
         query,
-    } = request_line(quoted(&mut rest)?).unwrap_or_default();
+    } = parse_request_line(take_quoted(&mut rest)?).unwrap_or_default();
     rest = rest.strip_prefix(b" ")?;
-    let status = time::number(until(&mut rest, b' ')?)?;
+    let status = time::number(take_until(&mut rest, b' ')?)?;
     let mut next = || {
         let at = memchr::memchr(b'"', rest)?;
         rest = &rest[at..];
-        quoted(&mut rest)
+        take_quoted(&mut rest)
     };
     let (_referer, agent, forwarded_for) = (next(), next(), next());
-    let (agent, forwarded_for) = (agent.and_then(some), forwarded_for.and_then(some));
+    let (agent, forwarded_for) = (agent.and_then(non_empty), forwarded_for.and_then(non_empty));
     Some(LoggedRequest {
         at_s,
         address: Some(address),

@@ -2,27 +2,27 @@ use super::{LoggedRequest, split_query, time};
 use serde::Deserialize;
 use std::borrow::Cow;
 
-/// What `origin/nginx/proxy.conf` logs, and the playbook's web server.
+/// The log format of `origin/nginx/proxy.conf` and of the web server in `ansible/`.
 #[derive(Deserialize)]
 struct Line<'a> {
     #[serde(borrow)]
     time: &'a str,
     #[serde(borrow)]
     client: &'a str,
-    /// Escaped if it has a quote or a backslash in it.
+    /// Owned if it contains an escape: a quote or a backslash.
     #[serde(borrow)]
     path: Cow<'a, str>,
     status: u32,
 }
 
-pub(super) fn read(line: &[u8]) -> Option<LoggedRequest<'_>> {
+pub(super) fn parse(line: &[u8]) -> Option<LoggedRequest<'_>> {
     let Line {
         time,
         client,
         path,
         status,
     } = serde_json::from_slice(line).ok()?;
-    // Such a path is not that of a stream; it must not fail the line either.
+    // A path with an escape does not belong to a stream, but the line is well-formed.
     let path = match path {
         Cow::Borrowed(path) => path.as_bytes(),
         Cow::Owned(_) => b"",
