@@ -438,7 +438,7 @@ async fn viewers_are_known_by_what_the_key_says() {
     cloud.s3().put(BUCKET, "logs/1", forwarded);
     let function = start(&cloud, &[("VIEWER_KEY", "cmcd-sid")]);
     let (kind, message) = error(function.invoke(delivered("logs/1")).await);
-    let expected = "requests do not say what viewers are known by, which is cmcd-sid (VIEWER_KEY)";
+    let expected = "requests lack the key cmcd-sid (VIEWER_KEY)";
     assert!(
         kind == "BadEvent" && message.contains(expected),
         "{message}"
@@ -548,7 +548,7 @@ async fn a_dry_run_says_the_figures_and_keeps_nothing() {
     cloud.s3().put(BUCKET, "logs/1", "no line\n");
     let (_, message) = error(by_setting.invoke(delivered("logs/1")).await);
     assert!(
-        message.ends_with("nothing is counted: it is a dry run"),
+        message.ends_with("nothing is counted in a dry run"),
         "{message}"
     );
 }

@@ -12,26 +12,26 @@ use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
-  Count the viewers in the logs of one server, or of many:
+  Count the viewers in the logs of one or more servers:
     onair viewers access.log access.log.1.gz
 
   Print JSON lines for another program:
     onair viewers --json /var/log/nginx/viewers.log | jq .viewers
 
-  Tell players behind one address apart by their User-Agent:
+  Distinguish players behind one address by their User-Agent:
     onair viewers --key address+agent access.log
 
   Count viewers behind a proxy:
     onair viewers --key x-forwarded-for --trusted-proxy 10.0.0.0/8 access.log
 
-  Count a log that is packed in another way than gzip:
+  Count a log that is compressed with zstd:
     zstdcat access.log.zst | onair viewers -";
 
 /// Count concurrent viewers per stream and minute, from access logs
 ///
 /// A viewer is counted from their first request for a playlist or a segment until the window has
-/// passed without another request. The figure of a minute is the number of viewers at its end.
-/// Several files are counted together: a viewer who is in two of them is counted once.
+/// passed without another request. The data point of a minute is the number of viewers at its end.
+/// Several files are counted together: a viewer in two of them is counted once.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -41,7 +41,7 @@ pub struct Arguments {
     /// Print one JSON object per line instead of a table
     #[arg(long)]
     pub(crate) json: bool,
-    /// Seconds that a viewer is counted after a request, 1 to 86400
+    /// Seconds for which a viewer is counted after a request, 1 to 86400
     #[arg(
         long,
         value_name = "SECONDS",
@@ -53,18 +53,18 @@ pub struct Arguments {
     /// Key that identifies a viewer
     #[arg(long, value_enum, default_value_t = KeyArgument::Address)]
     key: KeyArgument,
-    /// Proxies whose X-Forwarded-For is believed, separated by commas: 10.0.0.1, 10.0.0.0/8
+    /// Proxies whose X-Forwarded-For is trusted, separated by commas: 10.0.0.1, 10.0.0.0/8
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', value_parser = addresses)]
     trusted_proxy: Vec<IpNet>,
     /// Format of the logs [default: detected from the first lines]
     #[arg(long, value_enum)]
     format: Option<FormatArgument>,
-    /// Path with the stream's name in it: /live/{stream}/** [default: the folder without the
-    /// rendition's]
+    /// Pattern of the paths of a stream: /live/{stream}/** [default: the folder above the
+    /// renditions]
     #[arg(long, value_name = "PATTERN", value_delimiter = ',', value_parser = pattern)]
     stream: Vec<Pattern>,
-    /// Viewers of a stream and minute that are counted exactly, 0 to 1000000000; more are estimated
-    /// within 2 %
+    /// Most viewers per stream and minute that are counted exactly, 0 to 1000000000; more are
+    /// estimated within 2 %
     #[arg(
         long,
         value_name = "VIEWERS",
@@ -99,7 +99,7 @@ impl KeyArgument {
     }
 }
 
-/// The core's formats, by its names for them.
+/// A format of the core, by its name.
 #[derive(Debug, Clone, Copy)]
 struct FormatArgument(LogFormat);
 
@@ -122,13 +122,13 @@ impl ValueEnum for FormatArgument {
     }
 }
 
-/// Up to a day.
+/// One day at most.
 const WINDOW_S: WholeNumber<u32> = WholeNumber {
     unit: "seconds",
     range: 1..=86_400,
     example: 60,
 };
-/// The greatest number is a bound that no stream reaches.
+/// No stream reaches the upper limit.
 const EXACT_UP_TO: WholeNumber<usize> = WholeNumber {
     unit: "viewers",
     range: 0..=1_000_000_000,
@@ -148,7 +148,7 @@ fn addresses(text: &str) -> Result<IpNet, String> {
     })
 }
 
-/// More streams than a person looks at.
+/// More rows than a person reads.
 const MAX_STREAMS: usize = 1000;
 
 impl Arguments {
@@ -162,8 +162,8 @@ impl Arguments {
         Ok(CountingRules {
             window_s: NonZeroU32::new(self.window_seconds).unwrap_or(NonZeroU32::MIN),
             viewer_key,
-            // Nothing of a viewer is kept or shown here, and the same files should give the same
-            // estimates.
+            // A fixed secret gives the same estimates for the same files. Hashes are neither stored
+            // nor shown here.
             secret: ViewerSecret::new("viewers"),
             streams,
             format: self.format.map(|FormatArgument(format)| format),

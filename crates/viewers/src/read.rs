@@ -4,99 +4,131 @@ use onair_core::count_viewers::audience::Audience;
 use onair_core::count_viewers::log::{Limits, LineCounts, LogReader};
 use std::fmt::{self, Display, Formatter};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-/// What was read of all files, line by line: first what is wrong with them, at the end the sums.
+/// What was read of all files. It is displayed as one line per warning and failure, and a last line
+/// with the totals.
 #[derive(Debug)]
 pub struct ReadSummary {
     files: u64,
-    all: LineCounts,
-    /// One sentence each: of files that could not be read to their end, and of lines that could not
-    /// be understood.
-    failed: Vec<String>,
+    totals: LineCounts,
+    /// One sentence per file that could not be read, or that has too many malformed lines.
+    failures: Vec<String>,
+    /// One sentence per file with some malformed lines.
     warnings: Vec<String>,
 }
 
-const PIECE_BYTES: usize = 256 << 10;
-/// A packed log is read up to a hundred times its size, and a gigabyte in any case: access logs
-/// shrink to a tenth, and what is made to fill a disk to a thousandth.
+const CHUNK_BYTES: usize = 256 << 10;
+/// A gzip log is read up to this multiple of its size, and to one gigabyte in any case. An access
+/// log shrinks to a tenth, and a file that is made to fill a disk shrinks to a thousandth.
 const MAX_RATIO: u64 = 100;
-const SMALL_BYTES: u64 = 1 << 30;
+const MIN_LIMIT_BYTES: u64 = 1 << 30;
 
-/// Reads one file after the other. One that cannot be read does not hinder the others.
-pub(crate) fn all(
+/// Reads one file after the other. A file that cannot be read does not stop the others.
+pub(crate) fn read_all(
     files: &[PathBuf],
     rules: &CountingRules,
     audience: &mut Audience,
 ) -> ReadSummary {
     let mut summary = ReadSummary {
         files: files.len() as u64,
-        all: LineCounts::default(),
-        failed: Vec::new(),
+        totals: LineCounts::default(),
+        failures: Vec::new(),
         warnings: Vec::new(),
     };
     let sizes = files
         .iter()
         .filter_map(|file| file.metadata().ok())
         .map(|metadata| metadata.len());
-    // Only on a terminal.
+    // The bar is drawn only on a terminal.
     let progress = ProgressBar::new(sizes.sum()).with_style(style());
     for file in files {
         let name = printable(file);
-        match one(file, rules, audience, &progress) {
-            Ok((line_counts, ended)) => {
-                summary.all.add(line_counts);
-                let is_read = is_mostly_read(&line_counts) && !line_counts.is_suspicious();
-                let list = if is_read {
-                    &mut summary.warnings
-                } else {
-                    &mut summary.failed
-                };
-                if let Some((line, problem)) = line_counts.first_error {
-                    list.push(format!(
-                        "{name}: {} of {} cannot be read; the first is line {line}: {problem}",
-                        line_counts.malformed,
-                        count(line_counts.lines, "line")
-                    ));
-                }
-                if line_counts.unkeyed > 0 {
-                    let key = rules.viewer_key.name();
-                    let (requests, lack) = (
-                        count(line_counts.unkeyed, "request"),
-                        if line_counts.unkeyed == 1 {
-                            "lacks"
-                        } else {
-                            "lack"
-                        },
-                    );
-                    list.push(format!("{name}: {requests} {lack} the key {key} (--key)"));
-                }
-                summary.failed.extend(ended.map(|problem| {
-                    format!("{name}: {problem}; what was read until then is counted")
-                }));
-            }
-            Err(error) => summary.failed.push(format!("{name}: {error}")),
+        match read_file(file, rules, audience, &progress) {
+            Ok(read) => summary.add(&name, &read, rules),
+            Err(error) => summary.fail(format!("{name}: {error}")),
         }
     }
     progress.finish_and_clear();
     summary
 }
 
-/// What is of two formats is read as the one that it begins with: of some broken lines nobody needs
-/// to know, of a part of the file somebody does.
-fn is_mostly_read(line_counts: &LineCounts) -> bool {
-    line_counts.malformed * 10 <= line_counts.lines
+/// The part of a file that could be read.
+struct FileContent {
+    line_counts: LineCounts,
+    /// Why the rest could not be read.
+    error: Option<String>,
 }
 
-/// A file's name may have line ends and codes for the terminal in it.
-fn printable(file: &Path) -> String {
-    let name = file.to_string_lossy();
-    let escape = |character: char| match character.is_control() {
-        true => character.escape_default().to_string(),
-        false => character.to_string(),
+fn read_file(
+    file: &Path,
+    rules: &CountingRules,
+    audience: &mut Audience,
+    progress: &ProgressBar,
+) -> io::Result<FileContent> {
+    let (mut source, size_bytes) = open(file)?;
+    let limits = Limits {
+        unpacked_bytes: MIN_LIMIT_BYTES.max(size_bytes.saturating_mul(MAX_RATIO)),
+        minutes: usize::MAX,
     };
-    name.chars().map(escape).collect()
+    let mut log = LogReader::new(rules, audience, limits);
+    let error = read_chunks(&mut source, &mut log, progress);
+    let (line_counts, end_error) = log.end();
+    Ok(FileContent {
+        line_counts,
+        error: error.or_else(|| end_error.map(|error| error.to_string())),
+    })
+}
+
+/// Opens a file, or standard input for `-`. The size is 0 if it is not known.
+fn open(file: &Path) -> io::Result<(Box<dyn Read>, u64)> {
+    if file == Path::new("-") {
+        return Ok((Box::new(io::stdin().lock()), 0));
+    }
+    let file = File::open(file)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::Error::new(
+            ErrorKind::IsADirectory,
+            "is a folder: name the files in it",
+        ));
+    }
+    Ok((Box::new(file), metadata.len()))
+}
+
+/// Returns the error that ended the log early.
+fn read_chunks(
+    source: &mut impl Read,
+    log: &mut LogReader<'_>,
+    progress: &ProgressBar,
+) -> Option<String> {
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        let length = match source.read(&mut chunk) {
+            Ok(0) => return None,
+            Ok(length) => length,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Some(error.to_string()),
+        };
+        progress.inc(u64::try_from(length).unwrap_or_default());
+        if let Err(error) = log.push(&chunk[..length]) {
+            return Some(error.to_string());
+        }
+    }
+}
+
+/// Replaces line ends and terminal escapes in the name of a file.
+fn printable(file: &Path) -> String {
+    let mut name = String::new();
+    for character in file.to_string_lossy().chars() {
+        if character.is_control() {
+            name.extend(character.escape_default());
+        } else {
+            name.push(character);
+        }
+    }
+    name
 }
 
 /// `1 line`, `2 lines`
@@ -110,73 +142,56 @@ fn style() -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-fn one(
-    file: &Path,
-    rules: &CountingRules,
-    audience: &mut Audience,
-    progress: &ProgressBar,
-) -> io::Result<(LineCounts, Option<String>)> {
-    let (mut source, size_bytes): (Box<dyn Read>, u64) = if file == Path::new("-") {
-        (Box::new(io::stdin().lock()), 0)
-    } else {
-        let file = File::open(file)?;
-        let metadata = file.metadata()?;
-        if metadata.is_dir() {
-            return Err(io::Error::new(
-                io::ErrorKind::IsADirectory,
-                "a folder cannot be read: name the files in it",
-            ));
-        }
-        (Box::new(file), metadata.len())
-    };
-    let unpacked_bytes = SMALL_BYTES.max(size_bytes.saturating_mul(MAX_RATIO));
-    let mut log = LogReader::new(
-        rules,
-        audience,
-        Limits {
-            unpacked_bytes,
-            minutes: usize::MAX,
-        },
-    );
-    let mut piece = vec![0; PIECE_BYTES];
-    let mut trouble = None;
-    loop {
-        let length = match source.read(&mut piece) {
-            Ok(0) => break,
-            Ok(length) => length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => {
-                trouble = Some(error.to_string());
-                break;
-            }
-        };
-        progress.inc(u64::try_from(length).unwrap_or_default());
-        if let Err(error) = log.push(&piece[..length]) {
-            trouble = Some(error.to_string());
-            break;
-        }
-    }
-    let (line_counts, ended) = log.end();
-    Ok((
-        line_counts,
-        trouble.or_else(|| ended.map(|error| error.to_string())),
-    ))
-}
-
 impl ReadSummary {
-    /// Everything was read, and the figures were printed.
+    /// Whether all files were read and all data points were printed.
     pub fn is_whole(&self) -> bool {
-        self.failed.is_empty()
+        self.failures.is_empty()
     }
 
     pub(crate) fn fail(&mut self, sentence: String) {
-        self.failed.push(sentence);
+        self.failures.push(sentence);
     }
+
+    fn add(&mut self, name: &str, read: &FileContent, rules: &CountingRules) {
+        let FileContent { line_counts, error } = read;
+        self.totals.add(*line_counts);
+        let list = if is_mostly_parsed(line_counts) && !line_counts.is_suspicious() {
+            &mut self.warnings
+        } else {
+            &mut self.failures
+        };
+        if let Some((line, error)) = line_counts.first_error {
+            let lines = count(line_counts.lines, "line");
+            let malformed = line_counts.malformed;
+            list.push(format!(
+                "{name}: {malformed} of {lines} cannot be parsed; the first is line {line}: {error}"
+            ));
+        }
+        if line_counts.unkeyed > 0 {
+            let requests = count(line_counts.unkeyed, "request");
+            let verb = if line_counts.unkeyed == 1 {
+                "lacks"
+            } else {
+                "lack"
+            };
+            let key = rules.viewer_key.name();
+            list.push(format!("{name}: {requests} {verb} the key {key} (--key)"));
+        }
+        if let Some(error) = error {
+            self.fail(format!("{name}: {error}; the part before is counted"));
+        }
+    }
+}
+
+/// A few malformed lines are a warning. If a tenth is malformed, the file may contain two formats,
+/// of which only the first is parsed.
+fn is_mostly_parsed(line_counts: &LineCounts) -> bool {
+    line_counts.malformed * 10 <= line_counts.lines
 }
 
 impl Display for ReadSummary {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        for sentence in self.warnings.iter().chain(&self.failed) {
+        for sentence in self.warnings.iter().chain(&self.failures) {
             writeln!(f, "{sentence}")?;
         }
         let LineCounts {
@@ -186,16 +201,16 @@ impl Display for ReadSummary {
             dropped,
             malformed,
             ..
-        } = self.all;
+        } = self.totals;
         write!(
             f,
-            "{}, {}: {} of viewers, {other} other, {malformed} not understood",
+            "{}, {}: {} of viewers, {other} other, {malformed} malformed",
             count(self.files, "file"),
             count(lines, "line"),
             count(counted, "request")
         )?;
         if dropped > 0 {
-            write!(f, ", {dropped} of too many streams (--stream)")?;
+            write!(f, ", {dropped} of streams beyond the limit (--stream)")?;
         }
         Ok(())
     }

@@ -5,33 +5,51 @@ use onair_core::count_viewers::audience::{Audience, DataPoint, Minute};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-/// A line for each stream and minute.
+/// Prints one line per data point.
 pub(crate) fn json(
-    figures: &[DataPoint],
+    points: &[DataPoint],
     rules: &CountingRules,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    for figure in figures {
-        writeln!(out, "{}", figure.to_json(rules))?;
+    for point in points {
+        writeln!(out, "{}", point.to_json(rules))?;
     }
     Ok(())
 }
 
-/// How long the longest bar is, in characters.
-const WIDTH: u64 = 40;
+/// The length of the longest bar, in characters.
+const BAR_WIDTH: u64 = 40;
 
-/// A table with a bar for each figure, and then the peaks.
+/// Prints a table with a bar for each data point, then the peak of each stream and a legend.
 pub(crate) fn table(
-    figures: &[DataPoint],
+    points: &[DataPoint],
     audience: &Audience,
     rules: &CountingRules,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let most = figures
-        .iter()
-        .map(|figure| figure.count.viewers)
-        .max()
-        .unwrap_or_default();
+    writeln!(out, "{}", rows(points, audience).trim_fmt())?;
+    for (stream, peak) in peaks(points) {
+        let (viewers, minute) = (viewers(peak), utc(peak.minute));
+        writeln!(out, "peak of {stream}: {viewers} at {minute}")?;
+    }
+    if points.is_empty() {
+        writeln!(out, "no viewer was counted")?;
+    }
+    // A window of one minute is never partial.
+    let partial = if rules.minutes_before() > 0 {
+        ", ≥ is a minimum (a minute of the window has no log)"
+    } else {
+        ""
+    };
+    let key = rules.viewer_key.name();
+    let window_s = rules.window_s;
+    writeln!(
+        out,
+        "key: {key}, window: {window_s} s; ~ is an estimate{partial}"
+    )
+}
+
+fn rows(points: &[DataPoint], audience: &Audience) -> Table {
     let mut table = Table::new();
     table
         .load_style(NOTHING)
@@ -40,78 +58,60 @@ pub(crate) fn table(
     if let Some(column) = table.column_mut(2) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    let mut before: Option<Minute> = None;
-    let mut figures_of = BTreeMap::<Minute, Vec<&DataPoint>>::new();
-    figures
-        .iter()
-        .for_each(|figure| figures_of.entry(figure.minute).or_default().push(figure));
+    let max = points.iter().map(|point| point.count.viewers).max();
+    let mut by_minute = BTreeMap::<Minute, Vec<&DataPoint>>::new();
+    for point in points {
+        by_minute.entry(point.minute).or_default().push(point);
+    }
+    let mut previous: Option<Minute> = None;
     for minute in audience.minutes() {
-        if let Some(before) = before.filter(|before| before.plus(1) < minute) {
-            let (first, last) = (before.plus(1), minute.plus(-1));
-            let text = if first == last {
-                at(first)
-            } else {
-                format!("{} to {}", at(first), at(last))
-            };
-            table.add_row([text.as_str(), "", "?", "no log"]);
+        if let Some(gap) = previous.and_then(|previous| gap(previous, minute)) {
+            table.add_row([gap.as_str(), "", "?", "no log"]);
         }
-        before = Some(minute);
-        for figure in figures_of.remove(&minute).unwrap_or_default() {
+        previous = Some(minute);
+        for point in by_minute.remove(&minute).unwrap_or_default() {
             table.add_row([
-                at(minute),
-                figure.stream.clone(),
-                viewers(figure),
-                bar(figure.count.viewers, most),
+                utc(minute),
+                point.stream.clone(),
+                viewers(point),
+                bar(point.count.viewers, max.unwrap_or_default()),
             ]);
         }
     }
-    writeln!(out, "{}", table.trim_fmt())?;
-    let mut peaks = BTreeMap::<&str, &DataPoint>::new();
-    for figure in figures {
-        let peak = peaks.entry(&figure.stream).or_insert(figure);
-        if figure.count.viewers > peak.count.viewers {
-            *peak = figure;
-        }
-    }
-    for (stream, peak) in peaks {
-        writeln!(
-            out,
-            "most of {stream}: {} at {}",
-            viewers(peak),
-            at(peak.minute)
-        )?;
-    }
-    if figures.is_empty() {
-        writeln!(out, "no viewer was counted")?;
-    }
-    write!(
-        out,
-        "key: {}, window: {} s; ~ is an estimate",
-        rules.viewer_key.name(),
-        rules.window_s
-    )?;
-    // A window of a minute looks at no other.
-    let partial = if rules.minutes_before() > 0 {
-        ", ≥ looks back at minutes without a log"
-    } else {
-        ""
-    };
-    writeln!(out, "{partial}")
+    table
 }
 
-/// How many, and how sure that is.
-fn viewers(
-    DataPoint {
-        count, is_partial, ..
-    }: &DataPoint,
-) -> String {
-    let at_least = if *is_partial { "≥" } else { "" };
-    let about = if count.exact { "" } else { "~" };
-    format!("{at_least}{about}{}", count.viewers)
+/// The minutes between two minutes, if there are any.
+fn gap(previous: Minute, minute: Minute) -> Option<String> {
+    let (first, last) = (previous.plus(1), minute.plus(-1));
+    match first.cmp(&last) {
+        std::cmp::Ordering::Less => Some(format!("{} to {}", utc(first), utc(last))),
+        std::cmp::Ordering::Equal => Some(utc(first)),
+        std::cmp::Ordering::Greater => None,
+    }
+}
+
+/// The first of the greatest data points of each stream.
+fn peaks(points: &[DataPoint]) -> BTreeMap<&str, &DataPoint> {
+    let mut peaks = BTreeMap::<&str, &DataPoint>::new();
+    for point in points {
+        let peak = peaks.entry(&point.stream).or_insert(point);
+        if point.count.viewers > peak.count.viewers {
+            *peak = point;
+        }
+    }
+    peaks
+}
+
+/// The number of viewers, with a sign if it is not exact or not complete.
+fn viewers(point: &DataPoint) -> String {
+    let at_least = if point.is_partial { "≥" } else { "" };
+    let about = if point.count.exact { "" } else { "~" };
+    format!("{at_least}{about}{}", point.count.viewers)
 }
 
 /// `2026-11-21 21:13`
-fn at(minute: Minute) -> String {
+fn utc(minute: Minute) -> String {
     minute
         .iso8601()
         .replace('T', " ")
@@ -119,10 +119,10 @@ fn at(minute: Minute) -> String {
         .to_owned()
 }
 
-/// Eighths of a character, as far as the viewers are of the most.
-fn bar(viewers: u64, most: u64) -> String {
+/// A bar in eighths of a character. `max` viewers have the full width.
+fn bar(viewers: u64, max: u64) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-    let eighths = u128::from(viewers) * u128::from(WIDTH * 8) / u128::from(most.max(1));
+    let eighths = u128::from(viewers) * u128::from(BAR_WIDTH * 8) / u128::from(max.max(1));
     let (full, part) = (eighths / 8, eighths % 8);
     let full = usize::try_from(full).unwrap_or_default();
     let part = usize::try_from(part)

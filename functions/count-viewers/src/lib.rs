@@ -1,9 +1,11 @@
 //! Counts concurrent viewers per stream and minute, from access logs as they arrive.
 //!
-//! A log's viewers are added to what is kept of its minutes. Adding is a union of sets: the same
-//! log twice, logs in any order, several at once or one cut off and sent again end the same. The
-//! figures follow from what is kept, and only grow, so the greatest that was reported of a minute
-//! is the one that counts.
+//! The viewers of a log are merged into the stored viewers of its minutes. A merge is a union of
+//! sets, so the end state is the same if a log arrives twice, late, together with others, or first
+//! cut off and then whole.
+//!
+//! The data points of a minute are computed from its stored viewers and can only grow. If several
+//! runs report a minute, the greatest value is the right one.
 
 mod minutes;
 mod report;
@@ -11,7 +13,7 @@ mod settings;
 
 pub use settings::Settings;
 
-use minutes::MinuteStore;
+use minutes::{MinuteStore, MinuteWriter};
 use onair_aws::s3::S3;
 use onair_core::count_viewers::audience::Audience;
 use onair_core::count_viewers::event::{LogSource, decode};
@@ -21,10 +23,10 @@ use report::LogSummary;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// An attempt to add to a minute takes less.
-const LAST_ATTEMPT: Duration = Duration::from_secs(5);
-/// CloudFront's logs have at most 50 MB, a load balancer's are of five minutes, others as a rule of
-/// a day at most. All of a log's minutes are in memory at once.
+/// The most time that one attempt to write a minute takes, report included.
+const WRITE_MARGIN: Duration = Duration::from_secs(5);
+/// A log of CloudFront has at most 50 MB, that of a load balancer covers five minutes, and other
+/// logs usually cover at most one day. All minutes of a log are in memory at once.
 const LIMITS: Limits = Limits {
     unpacked_bytes: 4 << 30,
     minutes: 1500,
@@ -37,13 +39,12 @@ pub struct Handler {
     s3: S3,
 }
 
-/// What was read of one log.
 struct LogContent {
     name: String,
     audience: Audience,
     line_counts: LineCounts,
-    /// It could not be read to its end.
-    trouble: Option<LogError>,
+    /// Why the rest of the log could not be read.
+    error: Option<LogError>,
 }
 
 impl Handler {
@@ -52,106 +53,123 @@ impl Handler {
         Self { settings, s3 }
     }
 
-    /// Deals with one event.
+    /// Counts the log of one event.
     ///
     /// # Errors
     ///
-    /// Where a retry or a person is needed. What could be read of a damaged log is counted all the
-    /// same.
+    /// [`Failure`] if a retry or a person is needed. The readable part of a damaged log is counted
+    /// nevertheless.
     pub async fn handle(&self, invocation: Invocation) -> Result<Report, Failure> {
         let Invocation { event, deadline } = invocation;
-        let late =
-            || Error::Incomplete("the time is nearly up; a retry adds what is missing".to_owned());
-        let counting = self.count(&event, deadline.last_start(LAST_ATTEMPT));
-        deadline.run(counting).await.ok_or_else(late)?
+        let out_of_time =
+            || Error::Incomplete("counting ran out of time; a retry counts the rest".to_owned());
+        let counting = self.count(&event, deadline.last_start(WRITE_MARGIN));
+        deadline.run(counting).await.ok_or_else(out_of_time)?
     }
 
-    async fn count(&self, event: &serde_json::Value, stop: Instant) -> Result<Report, Failure> {
-        let arrival = decode(event).map_err(|error| Error::BadEvent(error.to_string()))?;
-        let (logged, dry_run) = match arrival {
+    async fn count(
+        &self,
+        event: &serde_json::Value,
+        last_write: Instant,
+    ) -> Result<Report, Failure> {
+        let source = decode(event).map_err(|error| Error::BadEvent(error.to_string()))?;
+        let (content, is_dry_run) = match source {
             LogSource::Ignored { why } => return Ok(Report::ignored(why)),
-            LogSource::Object { bucket, key, .. } if self.is_no_log(&bucket, &key) => {
-                return Ok(Report::ignored("the object is no access log"));
+            LogSource::Object { bucket, key, .. } if !self.is_log(&bucket, &key) => {
+                let why = format!("s3://{bucket}/{key} is not an access log");
+                return Ok(Report::ignored(why));
             }
             LogSource::Object {
                 bucket,
                 key,
                 dry_run,
-            } => (self.read(&bucket, &key).await?, dry_run),
-            LogSource::Lines(lines) => (self.lines(&lines), false),
+            } => (self.read_object(&bucket, &key).await?, dry_run),
+            LogSource::Lines(lines) => (self.read_lines(&lines), false),
         };
+        let writer = (!is_dry_run && !self.settings.dry_run).then_some(MinuteWriter {
+            s3: &self.s3,
+            last_write,
+        });
+        self.store(content, writer).await
+    }
+
+    async fn store(
+        &self,
+        content: LogContent,
+        writer: Option<MinuteWriter<'_>>,
+    ) -> Result<Report, Failure> {
         let LogContent {
             name,
             audience,
             line_counts,
-            trouble,
-        } = logged;
-        if let Some(trouble @ LogError::TooManyMinutes(_)) = trouble {
-            let help = "count it by `viewers`, if it is a log";
-            return Err(Error::BadEvent(format!("{name}: {trouble}; {help}")).into());
+            error,
+        } = content;
+        if let Some(error @ LogError::TooManyMinutes(_)) = error {
+            let help = "count it with `onair viewers`";
+            return Err(Error::BadEvent(format!("{name}: {error}; {help}")).into());
         }
-        let dry_run = dry_run || self.settings.dry_run;
-        let minutes = MinuteStore {
+        let store = MinuteStore {
             settings: &self.settings,
             s3: &self.s3,
-            dry_run,
-            stop,
+            writer,
         };
-        let added = minutes.add(audience).await?;
+        let update = store.add(audience).await?;
+        let rules = &self.settings.rules;
         let summary = LogSummary {
             name,
             line_counts,
-            added,
-            dry_run,
+            update,
+            rules,
         };
-        let trouble = trouble.map(|trouble| trouble.to_string());
-        match trouble.or_else(|| summary.makes_no_sense(&self.settings.rules)) {
-            None => Ok(summary.report(&self.settings.rules)),
-            Some(trouble) => Err(summary.failure(&trouble, &self.settings.rules)),
+        match error
+            .map(|error| error.to_string())
+            .or_else(|| summary.suspicion())
+        {
+            None => Ok(summary.report()),
+            Some(error) => Err(summary.failure(&error)),
         }
     }
 
-    /// What lies beside logs: a folder's name, a load balancer's proof that it may write
-    /// (Elastic Load Balancing, "Enable access logs"), and what is kept here.
-    fn is_no_log(&self, bucket: &str, key: &str) -> bool {
-        let is_ours = bucket == self.settings.state_bucket && key.starts_with("viewers/");
-        is_ours || key.ends_with('/') || key.ends_with("ELBAccessLogTestFile")
+    /// Recognises other objects in a bucket of logs: a folder marker, the test file of a load
+    /// balancer (Elastic Load Balancing, "Enable access logs"), and stored minutes.
+    fn is_log(&self, bucket: &str, key: &str) -> bool {
+        let is_stored_minute = bucket == self.settings.state_bucket && key.starts_with("viewers/");
+        !(is_stored_minute || key.ends_with('/') || key.ends_with("ELBAccessLogTestFile"))
     }
 
-    async fn read(&self, bucket: &str, key: &str) -> Result<LogContent, Error> {
+    async fn read_object(&self, bucket: &str, key: &str) -> Result<LogContent, Error> {
+        let name = format!("s3://{bucket}/{key}");
         let mut audience = Audience::default();
         let mut log = LogReader::new(&self.settings.rules, &mut audience, LIMITS);
-        let mut trouble = None;
-        let read = self.s3.chunks(bucket, key, |piece| {
-            trouble = log.push(piece).err();
-            trouble.is_none()
+        let mut error = None;
+        let read = self.s3.chunks(bucket, key, |chunk| {
+            error = log.push(chunk).err();
+            error.is_none()
         });
-        let name = format!("s3://{bucket}/{key}");
         if !read.await? {
             return Err(Error::BadEvent(format!(
-                "{name} is not there: it was deleted meanwhile"
+                "{name} does not exist: it was deleted before it was read"
             )));
         }
-        let (line_counts, ended) = log.end();
+        let (line_counts, end_error) = log.end();
         Ok(LogContent {
             name,
             audience,
             line_counts,
-            trouble: trouble.or(ended),
+            error: error.or(end_error),
         })
     }
 
-    fn lines(&self, lines: &[u8]) -> LogContent {
+    fn read_lines(&self, lines: &[u8]) -> LogContent {
         let mut audience = Audience::default();
         let mut log = LogReader::new(&self.settings.rules, &mut audience, LIMITS);
-        let trouble = log.push(lines).err();
-        let (line_counts, ended) = log.end();
-        let name = "a batch of CloudWatch Logs".to_owned();
+        let error = log.push(lines).err();
+        let (line_counts, end_error) = log.end();
         LogContent {
-            name,
+            name: "a batch of CloudWatch Logs".to_owned(),
             audience,
             line_counts,
-            trouble: trouble.or(ended),
+            error: error.or(end_error),
         }
     }
 }

@@ -1,4 +1,4 @@
-use crate::minutes::MinutesUpdate;
+use crate::minutes::{MinutesUpdate, Outcome};
 use onair_core::count_viewers::CountingRules;
 use onair_core::count_viewers::audience::DataPoint;
 use onair_core::count_viewers::log::LineCounts;
@@ -6,17 +6,17 @@ use onair_core::metrics::{Metric, MetricSample};
 use onair_lambda::{Error, Failure, Report};
 use serde::Serialize;
 
-/// One log, counted.
-pub(crate) struct LogSummary {
+/// One log that was counted.
+pub(crate) struct LogSummary<'a> {
     pub(crate) name: String,
     pub(crate) line_counts: LineCounts,
-    pub(crate) added: MinutesUpdate,
-    pub(crate) dry_run: bool,
+    pub(crate) update: MinutesUpdate,
+    pub(crate) rules: &'a CountingRules,
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
-    outcome: &'a str,
+struct CountingAnswer<'a> {
+    outcome: Outcome,
     log: &'a str,
     lines: u64,
     counted: u64,
@@ -25,65 +25,78 @@ struct Answer<'a> {
     malformed: u64,
     #[serde(skip_serializing_if = "is_zero")]
     unkeyed: u64,
-    /// Requests of streams that were too many in the log.
+    /// Requests of streams beyond the limit, in this log alone.
     #[serde(skip_serializing_if = "is_zero")]
     dropped: u64,
-    /// Streams that were too many beside those of other logs.
+    /// Streams beyond the limit together with other logs.
     #[serde(skip_serializing_if = "is_zero")]
     streams_dropped: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
     key: &'a str,
-    figures: Vec<AnswerDataPoint>,
-    #[serde(skip_serializing_if = "is_zero")]
-    more_figures: u64,
+    #[serde(rename = "figures")]
+    data_points: Vec<AnswerDataPoint<'a>>,
+    #[serde(rename = "more_figures", skip_serializing_if = "is_zero")]
+    more_data_points: u64,
 }
 
 #[derive(Serialize)]
-struct AnswerDataPoint {
+struct AnswerDataPoint<'a> {
     minute: String,
-    stream: String,
+    stream: &'a str,
     viewers: u64,
     exact: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     partial: bool,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+impl<'a> From<&'a DataPoint> for AnswerDataPoint<'a> {
+    fn from(point: &'a DataPoint) -> Self {
+        Self {
+            minute: point.minute.iso8601(),
+            stream: &point.stream,
+            viewers: point.count.viewers,
+            exact: point.count.exact,
+            partial: point.is_partial,
+        }
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
 fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// An answer is logged: one of a long log would be long. Each figure has a line of its own anyway.
-const MAX_FIGURES: usize = 100;
+/// The answer is logged, so a long log must not make it long. Each data point also has a log line
+/// of its own.
+const MAX_DATA_POINTS: usize = 100;
 
-impl LogSummary {
-    /// A log in which nobody can be counted is in another format, or does not say what viewers are
-    /// known by.
-    pub(crate) fn makes_no_sense(&self, rules: &CountingRules) -> Option<String> {
+impl LogSummary<'_> {
+    /// Why no viewer could be counted: the log has another format, or its requests lack the key.
+    pub(crate) fn suspicion(&self) -> Option<String> {
+        if !self.line_counts.is_suspicious() {
+            return None;
+        }
         let LineCounts {
             malformed,
             unkeyed,
             first_error,
             ..
         } = self.line_counts;
-        let key = rules.viewer_key.name();
+        let key = self.rules.viewer_key.name();
         let why = match first_error {
-            Some((line, problem)) if malformed > unkeyed => {
-                format!(
-                    "{malformed} lines cannot be understood; line {line}: {problem} (LOG_FORMAT)"
-                )
+            Some((line, error)) if malformed > unkeyed => {
+                format!("{malformed} lines cannot be parsed; line {line}: {error} (LOG_FORMAT)")
             }
-            _ => format!(
-                "{unkeyed} requests do not say what viewers are known by, which is {key} (VIEWER_KEY)"
-            ),
+            _ => format!("{unkeyed} requests lack the key {key} (VIEWER_KEY)"),
         };
-        self.line_counts
-            .is_suspicious()
-            .then(|| format!("nobody in it can be counted: {why}"))
+        Some(format!("no viewer can be counted: {why}"))
     }
 
-    pub(crate) fn report(&self, rules: &CountingRules) -> Report {
+    pub(crate) fn report(&self) -> Report {
         let LineCounts {
             lines,
             counted,
@@ -93,26 +106,10 @@ impl LogSummary {
             malformed,
             first_error,
         } = self.line_counts;
-        let figures = &self.added.figures;
-        let said = |DataPoint {
-                        minute,
-                        stream,
-                        count,
-                        is_partial,
-                    }: &'_ DataPoint| AnswerDataPoint {
-            minute: minute.iso8601(),
-            stream: stream.clone(),
-            viewers: count.viewers,
-            exact: count.exact,
-            partial: *is_partial,
-        };
-        let note = first_error.map(|(line, problem)| format!("line {line}: {problem}"));
-        let answer = Answer {
-            outcome: match (self.dry_run, self.added.merged.is_new) {
-                (true, _) => "planned",
-                (false, true) => "counted",
-                (false, false) => "unchanged",
-            },
+        let points = &self.update.data_points;
+        let more = points.len().saturating_sub(MAX_DATA_POINTS);
+        let answer = CountingAnswer {
+            outcome: self.update.outcome,
             log: &self.name,
             lines,
             counted,
@@ -120,63 +117,70 @@ impl LogSummary {
             malformed,
             unkeyed,
             dropped,
-            streams_dropped: self.added.merged.streams_dropped,
-            note,
-            key: rules.viewer_key.name(),
-            figures: figures.iter().take(MAX_FIGURES).map(said).collect(),
-            more_figures: u64::try_from(figures.len().saturating_sub(MAX_FIGURES))
-                .unwrap_or_default(),
+            streams_dropped: self.update.streams_dropped,
+            note: first_error.map(|(line, error)| format!("line {line}: {error}")),
+            key: self.rules.viewer_key.name(),
+            data_points: points
+                .iter()
+                .take(MAX_DATA_POINTS)
+                .map(Into::into)
+                .collect(),
+            more_data_points: u64::try_from(more).unwrap_or(u64::MAX),
         };
-        Report::of(&answer, self.metrics()).with_samples(self.samples(rules))
+        Report::of(&answer, self.metrics()).with_samples(self.samples())
     }
 
-    pub(crate) fn failure(&self, trouble: &str, rules: &CountingRules) -> Failure {
-        let rest = if self.dry_run {
-            "nothing is counted: it is a dry run"
+    pub(crate) fn failure(&self, error: &str) -> Failure {
+        let rest = if self.is_dry_run() {
+            "nothing is counted in a dry run"
         } else {
-            "what could be read is counted"
+            "the readable part is counted"
         };
-        let error = Error::BadEvent(format!("{}: {trouble}; {rest}", self.name));
         Failure {
-            error,
+            error: Error::BadEvent(format!("{}: {error}; {rest}", self.name)),
             metrics: self.metrics(),
-            samples: self.samples(rules),
+            samples: self.samples(),
         }
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        if self.dry_run {
+        if self.is_dry_run() {
             return Vec::new();
         }
         vec![
             Metric::count("LogsRead", 1),
             Metric::count("LinesMalformed", self.line_counts.malformed),
             Metric::count("RequestsUnkeyed", self.line_counts.unkeyed),
-            // A stream that was dropped had one at least.
+            // A stream that was dropped had at least one request.
             Metric::count(
                 "RequestsDropped",
-                self.line_counts.dropped + self.added.merged.streams_dropped,
+                self.line_counts.dropped + self.update.streams_dropped,
             ),
         ]
     }
 
-    /// One for each stream and minute: a point of a graph, and the same as `viewers --json` prints
-    /// it. Said each time: a run that failed after its writing says it when it is tried again.
-    fn samples(&self, rules: &CountingRules) -> Vec<MetricSample> {
-        if self.dry_run {
-            Vec::new()
-        } else {
-            samples(&self.added.figures, rules)
+    /// One sample per data point, with the line that `onair viewers --json` prints.
+    ///
+    /// Unchanged data points are reported as well: an earlier run may have failed between its last
+    /// write and its report.
+    fn samples(&self) -> Vec<MetricSample> {
+        if self.is_dry_run() {
+            return Vec::new();
         }
+        let points = self.update.data_points.iter();
+        points.map(|point| sample(point, self.rules)).collect()
+    }
+
+    fn is_dry_run(&self) -> bool {
+        self.update.outcome == Outcome::Planned
     }
 }
 
-fn samples(figures: &[DataPoint], rules: &CountingRules) -> Vec<MetricSample> {
-    let sample = |figure: &DataPoint| MetricSample {
-        metric: Metric::count("ConcurrentViewers", figure.count.viewers),
-        dimension: ("Stream", figure.stream.clone()),
-        at_ms: u64::try_from(figure.minute.start_s()).unwrap_or_default() * 1000,
-        properties: figure.to_json(rules),
-    };
-    figures.iter().map(sample).collect()
+fn sample(point: &DataPoint, rules: &CountingRules) -> MetricSample {
+    MetricSample {
+        metric: Metric::count("ConcurrentViewers", point.count.viewers),
+        dimension: ("Stream", point.stream.clone()),
+        at_ms: u64::try_from(point.minute.start_s()).unwrap_or_default() * 1000,
+        properties: point.to_json(rules),
+    }
 }

@@ -1,7 +1,7 @@
 use onair_core::count_viewers::CountingRules;
 use onair_core::count_viewers::line::LogFormat;
 use onair_core::count_viewers::stream::StreamRule;
-use onair_core::count_viewers::viewer_key::{ViewerKey, ViewerSecret};
+use onair_core::count_viewers::viewer_key::{ViewerKey, ViewerKeyError, ViewerSecret};
 use onair_lambda::{Accepts, Environment, Error};
 use std::fmt::Display;
 use std::num::NonZeroU32;
@@ -12,13 +12,14 @@ use std::ops::RangeInclusive;
 pub struct Settings {
     /// `STATE_BUCKET`: where minutes are stored between runs.
     pub state_bucket: String,
-    /// How logs become numbers of viewers.
+    /// How the lines of logs become data points.
     pub rules: CountingRules,
     /// `DRY_RUN=true`: count only and store nothing, for every event.
     pub dry_run: bool,
 }
 
 const STATE_BUCKET: Accepts<'_> = Accepts::any("the name of a bucket");
+const PROXIES: &str = "blocks of addresses such as 10.0.0.0/8, separated by commas";
 /// The length is checked apart from this: no error may quote the secret.
 const SECRET: Accepts<'_> = Accepts::any("a secret text of at least 16 characters");
 /// A shorter secret can be guessed, and then viewers' addresses can be recovered.
@@ -26,7 +27,7 @@ const MIN_SECRET_CHARACTERS: usize = 16;
 /// Each stream is a metric, which is billed by the month.
 const MAX_STREAMS: usize = 50;
 const MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(59);
-/// One number of viewers is computed from an hour of stored minutes at most.
+/// A data point is computed from at most one hour of stored minutes.
 const WINDOW_S: RangeInclusive<NonZeroU32> = NonZeroU32::MIN..=NonZeroU32::MIN.saturating_add(3599);
 /// A stored minute grows by eleven bytes for each viewer of a stream. Below the lower limit, an
 /// estimate would not be smaller.
@@ -78,14 +79,21 @@ fn viewer_key(env: &Environment) -> Result<ViewerKey, Error> {
         .map(str::trim)
         .filter(|block| !block.is_empty());
     let proxies = proxies.map(|block| {
-        block.parse().map_err(|_| {
-            let why = "is not a block of addresses; it accepts blocks such as 10.0.0.0/8, separated by commas";
-            problem("TRUSTED_PROXIES", format!("{block:?} {why}"))
-        })
+        block
+            .parse()
+            .map_err(|_| Error::setting("TRUSTED_PROXIES", block, PROXIES))
     });
     let proxies = proxies.collect::<Result<_, _>>()?;
-    ViewerKey::parse(env.get("VIEWER_KEY").unwrap_or("address"), proxies)
-        .map_err(|error| problem("VIEWER_KEY", format!("{error} (TRUSTED_PROXIES)")))
+    ViewerKey::parse(env.get("VIEWER_KEY").unwrap_or("address"), proxies).map_err(viewer_key_error)
+}
+
+fn viewer_key_error(error: ViewerKeyError) -> Error {
+    match error {
+        ViewerKeyError::Unknown(name) => {
+            Error::setting("VIEWER_KEY", &name, &ViewerKey::NAMES.join(", "))
+        }
+        error => problem("VIEWER_KEY", format!("{error} (TRUSTED_PROXIES)")),
+    }
 }
 
 fn problem(name: &str, problem: impl Display) -> Error {
@@ -123,19 +131,19 @@ mod tests {
             (&[("EXACT_UP_TO", "many")], "EXACT_UP_TO is \"many\""),
             (
                 &[("VIEWER_KEY", "cookie")],
-                "VIEWER_KEY: \"cookie\" is no key; it accepts address,",
+                "VIEWER_KEY is \"cookie\"; it accepts address,",
             ),
             (
                 &[("VIEWER_KEY", "x-forwarded-for")],
-                "needs the trusted proxies",
+                "VIEWER_KEY: x-forwarded-for requires trusted proxies",
             ),
             (
                 &[("TRUSTED_PROXIES", "10.0.0.0/8")],
-                "trusted proxies mean nothing with address",
+                "VIEWER_KEY: trusted proxies have no effect with address",
             ),
             (
                 &[("TRUSTED_PROXIES", "10.0.0.0/99")],
-                "TRUSTED_PROXIES: \"10.0.0.0/99\" is not a block",
+                "TRUSTED_PROXIES is \"10.0.0.0/99\"; it accepts blocks",
             ),
             (
                 &[("STREAM_PATH", "live")],

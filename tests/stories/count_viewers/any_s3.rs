@@ -78,7 +78,7 @@ async fn a_log_that_was_deleted_meanwhile_is_said_to_be_gone() {
     let function = start(&cloud, &[]);
     let (kind, message) = error(function.invoke(delivered("logs/gone")).await);
     assert!(
-        kind == "BadEvent" && message.contains("logs/gone is not there: it was deleted"),
+        kind == "BadEvent" && message.contains("logs/gone does not exist: it was deleted"),
         "{message}"
     );
 }

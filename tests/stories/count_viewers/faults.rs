@@ -136,7 +136,7 @@ async fn when_others_write_to_a_minute_all_the_time_it_says_so_and_what_to_do() 
         let (kind, message) = error(answer);
         assert!(kind == "Incomplete" && message.contains(&key), "{message}");
         assert!(
-            message.contains("others wrote to s3://") && message.contains("send the event again"),
+            message.contains("PutObject s3://") && message.contains("send the event again"),
             "{message}"
         );
     }

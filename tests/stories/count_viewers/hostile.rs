@@ -55,7 +55,7 @@ async fn lines_that_cannot_be_understood_are_counted_apart_and_hinder_nothing() 
         (&json!("counted"), &json!(malformed)),
         "{answer}"
     );
-    assert_eq!(answer["note"], "line 2: it is not of the form combined");
+    assert_eq!(answer["note"], "line 2: not in the format combined");
     assert_eq!(reported(&function), audience.truth(60));
     // What viewers did not get, or did not ask for, is no viewing.
     let other = r#"10.9.9.9 - - [01/Jan/2026:00:00:10 +0000] "GET /live/show/1.ts HTTP/1.1" 404 1 "-" "-"
@@ -87,35 +87,40 @@ async fn a_damaged_log_is_counted_as_far_as_it_goes_and_then_reported() {
     (0..257).for_each(|_| bomb.write_all(&zeros).unwrap());
     let bomb = bomb.finish().unwrap();
     let rows = [
-        ("cut off", cut, "it is gzip, and broken", Part::Some),
+        (
+            "cut off",
+            cut,
+            "gzip data is damaged or cut off",
+            Part::Some,
+        ),
         (
             "with a wrong checksum",
             wrong,
-            "it is gzip, and broken",
+            "gzip data is damaged or cut off",
             Part::Whole,
         ),
         (
             "a bomb",
             bomb,
-            "unpacked it has more than 4294967296 bytes",
+            "decompressed size exceeds 4294967296 bytes",
             Part::Whole,
         ),
         (
             "zstd",
             b"\x28\xb5\x2f\xfd\x04\x00".to_vec(),
-            "it is packed by zstd: unpack it first",
+            "compressed with zstd; only gzip is supported",
             Part::Nothing,
         ),
         (
             "no gzip",
             b"\x1f\x8b is no gzip".to_vec(),
-            "it is gzip, and broken",
+            "gzip data is damaged or cut off",
             Part::Nothing,
         ),
         (
             "a picture",
             b"\x89PNG\r\n\x1a\n\x00\x00".to_vec(),
-            "nobody in it can be counted: 3 lines cannot be understood; line 1: it looks like no access log",
+            "no viewer can be counted: 3 lines cannot be parsed; line 1: unknown log format",
             Part::Nothing,
         ),
     ];
@@ -310,11 +315,11 @@ async fn some_requests_without_a_key_are_no_error_and_many_of_nobody_are() {
     let rows = [
         (
             without.repeat(100) + broken,
-            "100 requests do not say what viewers are known by",
+            "100 requests lack the key cmcd-sid (VIEWER_KEY)",
         ),
         (
             broken.to_owned(),
-            "1 lines cannot be understood; line 1: it looks like no access log",
+            "1 lines cannot be parsed; line 1: unknown log format",
         ),
     ];
     for (log, expected) in rows {
@@ -342,7 +347,8 @@ async fn a_log_of_all_times_is_refused() {
     cloud.s3().put(BUCKET, "logs/1", log);
     let (kind, message) = error(function.invoke(delivered("logs/1")).await);
     assert!(
-        kind == "BadEvent" && message.contains("it has lines of more than 1500 different minutes"),
+        kind == "BadEvent"
+            && message.contains("log contains lines of more than 1500 different minutes"),
         "{message}"
     );
     assert!(cloud.s3().keys(STATE, "viewers/").is_empty());

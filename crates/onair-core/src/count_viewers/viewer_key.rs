@@ -25,6 +25,9 @@ pub enum ViewerKey {
 }
 
 impl ViewerKey {
+    /// The names of all keys.
+    pub const NAMES: [&str; 4] = ["address", "address+agent", "x-forwarded-for", "cmcd-sid"];
+
     /// The name in settings, arguments and results.
     pub fn name(&self) -> &'static str {
         match self {
@@ -84,9 +87,7 @@ impl ViewerKey {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ViewerKeyError {
     /// No key has this name.
-    #[error(
-        "{0:?} is not a viewer key; expected address, address+agent, x-forwarded-for, cmcd-sid"
-    )]
+    #[error("{0:?} is not a viewer key; expected {names}", names = ViewerKey::NAMES.join(", "))]
     Unknown(String),
     /// Any client can send the header, so it proves nothing without trusted proxies.
     #[error(

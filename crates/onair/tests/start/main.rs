@@ -203,12 +203,12 @@ fn a_wrong_argument_is_repeated_with_what_is_accepted() {
         ),
         (
             &["viewers", "--key", "x-forwarded-for", "-"],
-            &["onair viewers: --key", "needs the trusted proxies"],
+            &["onair viewers: --key", "requires trusted proxies"],
         ),
         // The spaces that the help shows are accepted: the next error is the first.
         (
             &["viewers", "--trusted-proxy", "10.0.0.1, 10.0.0.0/8", "-"],
-            &["mean nothing with address"],
+            &["have no effect with address"],
         ),
         (
             &[
@@ -219,11 +219,11 @@ fn a_wrong_argument_is_repeated_with_what_is_accepted() {
                 "x-forwarded-for",
                 "-",
             ],
-            &["needs the"],
+            &["requires trusted"],
         ),
         (
             &["viewers", "--trusted-proxy", "10.0.0.0/8", "-"],
-            &["onair viewers: --key", "mean nothing with address"],
+            &["onair viewers: --key", "have no effect with address"],
         ),
         (&["completions"], &["<SHELL>"]),
         (

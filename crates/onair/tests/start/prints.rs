@@ -175,7 +175,7 @@ fn a_closed_pipe_succeeds_and_a_full_disk_fails() {
     let viewers = ["viewers", file.to_str().unwrap()];
     let (_, _, stderr) = run(&viewers, &[]);
     assert!(
-        stderr.ends_with("1 file, 1 line: 1 request of viewers, 0 other, 0 not understood\n"),
+        stderr.ends_with("1 file, 1 line: 1 request of viewers, 0 other, 0 malformed\n"),
         "{stderr}"
     );
     let rows: [(&[&str], i32); 7] = [
