@@ -1,9 +1,9 @@
-//! How fast requests that change something are started.
+//! Limits the rate of requests that write or delete.
 //!
-//! S3 takes at least 3,500 deletes a second for each partition of a bucket and answers 503 Slow
-//! Down above that, until it has scaled (S3 User Guide, "Best practices design patterns: optimizing
-//! performance"). The SDK waits before it repeats the refused request; the pace makes all others
-//! wait, too.
+//! S3 accepts at least 3,500 deletes per second for each partition of a bucket. Above that it
+//! answers 503 Slow Down until it has scaled (S3 User Guide, "Best practices design patterns:
+//! optimizing performance"). The SDK waits before it repeats the refused request. This limiter also
+//! delays all other requests.
 
 use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextRef;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
@@ -14,11 +14,11 @@ use tokio::time::{Instant, sleep_until};
 
 /// The longest pause between two starts.
 const MAX_GAP: Duration = Duration::from_secs(2);
-/// The first pause after a slow-down; one that has shrunk below this is none.
+/// The first pause after a slow-down. A pause that becomes shorter than this is dropped.
 const MIN_GAP: Duration = Duration::from_millis(25);
 
-/// The time between two starts: none while S3 is content, doubled by a slow-down, shortened by a
-/// tenth with each request that it takes.
+/// Keeps a pause between the starts of two requests. There is no pause until S3 asks for one. Each
+/// slow-down doubles it, each success shortens it by a tenth.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AdaptiveRateLimiter(Arc<Mutex<LimiterState>>);
 
@@ -30,7 +30,7 @@ struct LimiterState {
 }
 
 impl LimiterState {
-    /// When the next request may start.
+    /// Reserves the start of the next request.
     fn next_start(&mut self, now: Instant) -> Instant {
         let start = self.next_start.map_or(now, |next| next.max(now));
         self.next_start = Some(start + self.gap);
@@ -38,8 +38,7 @@ impl LimiterState {
     }
 
     fn on_slow_down(&mut self, now: Instant) {
-        // What was in flight together is refused together, and is one reason to slow down, not
-        // many.
+        // Requests that were in flight together are refused together. They count as one slow-down.
         if self
             .last_slow_down
             .is_none_or(|last| now >= last + self.gap.max(MIN_GAP))
@@ -57,7 +56,7 @@ impl LimiterState {
 }
 
 impl AdaptiveRateLimiter {
-    /// Waits for this request's turn.
+    /// Waits until this request may start.
     pub(crate) async fn acquire(&self) {
         let start = self.with(|state| state.next_start(Instant::now()));
         sleep_until(start).await;
@@ -76,7 +75,7 @@ impl AdaptiveRateLimiter {
     }
 }
 
-/// Sees every answer, also those that the SDK's retries hide.
+/// An interceptor reads every answer, also those that the SDK's retries hide.
 impl Intercept for AdaptiveRateLimiter {
     fn name(&self) -> &'static str {
         "AdaptiveRateLimiter"
@@ -108,7 +107,7 @@ mod tests {
         assert_eq!(state.next_start(now), now);
         assert_eq!(state.next_start(now), now);
 
-        // Two at once are one.
+        // Two slow-downs at the same time count as one.
         state.on_slow_down(now);
         state.on_slow_down(now);
         assert_eq!(state.next_start(now), now);

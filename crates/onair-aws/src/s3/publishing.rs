@@ -1,34 +1,35 @@
-//! Putting a live stream into a bucket: files that never change, and playlists that one publisher
-//! changes.
+//! Publishes a live stream to a bucket: segments that never change, and playlists that only one
+//! publisher changes.
 
-use super::{S3, conditional_e_tag, uri};
+use super::{S3, conditional_e_tag, existing, uri};
 use crate::error::Error;
 use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextRef;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
-use aws_sdk_s3::operation::get_object::GetObjectError;
+use aws_sdk_s3::operation::delete_objects::DeleteObjectsOutput;
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat};
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
-/// The user metadata that says who publishes, and which process of it.
+/// The user metadata that names the publisher and its process.
 const PUBLISHER: &str = "onair-publisher";
 const RUN: &str = "onair-run";
 
-/// Who publishes.
+/// The publisher of a playlist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublisherId {
-    /// The same for each process that takes over from another one, in ASCII.
+    /// The publisher's name, in ASCII. A process that replaces another one has the same name.
     pub name: String,
-    /// Of this process alone, in ASCII.
+    /// The process, in ASCII.
     pub run: String,
 }
 
-/// An object to be put.
+/// Where and how to put an object.
 #[derive(Debug, Clone)]
 pub struct PutTarget<'a> {
     /// The bucket.
@@ -39,24 +40,44 @@ pub struct PutTarget<'a> {
     pub content_type: &'a str,
     /// `Cache-Control`
     pub cache_control: &'a str,
-    /// How long it may take.
+    /// The time limit of the request.
     pub time_limit: Duration,
 }
 
-/// A playlist that is there already.
+/// A playlist in the bucket.
 #[derive(Debug, Clone)]
 pub struct StoredPlaylist {
-    /// Its text; empty if it is none.
+    /// The object's text. Empty if the object is not UTF-8.
     pub text: String,
-    /// What a write of ours must find unchanged.
+    /// The `ETag` that a conditional write expects.
     pub e_tag: String,
-    /// Who put it there, if that was a publisher of ours.
+    /// The publisher that wrote it, if it was `onair publish-live`.
     pub publisher: Option<PublisherId>,
-    /// How long ago, by S3's clock.
+    /// The time since it was written, by S3's clock.
     pub age: Duration,
 }
 
-/// A request is tried once, for at most this time: who asks for it tries again, and longer.
+impl StoredPlaylist {
+    async fn read(
+        answer: GetObjectOutput,
+        answered_s: i64,
+    ) -> Result<Self, aws_sdk_s3::primitives::ByteStreamError> {
+        let written_s = answer.last_modified.map(|date| date.secs());
+        let age_s = answered_s - written_s.unwrap_or_default();
+        let mut metadata = answer.metadata.unwrap_or_default();
+        let run = metadata.remove(RUN).unwrap_or_default();
+        let publisher = metadata.remove(PUBLISHER);
+        let body = answer.body.collect().await?;
+        Ok(Self {
+            text: String::from_utf8(body.to_vec()).unwrap_or_default(),
+            e_tag: answer.e_tag.unwrap_or_default(),
+            publisher: publisher.map(|name| PublisherId { name, run }),
+            age: Duration::from_secs(u64::try_from(age_s).unwrap_or_default()),
+        })
+    }
+}
+
+/// One attempt with this time limit: the caller retries, and for longer than the SDK would.
 fn within(time_limit: Duration) -> aws_sdk_s3::config::Builder {
     let limits = TimeoutConfig::builder()
         .operation_attempt_timeout(time_limit)
@@ -66,8 +87,8 @@ fn within(time_limit: Duration) -> aws_sdk_s3::config::Builder {
         .retry_config(RetryConfig::disabled())
 }
 
-/// When S3 answered, in seconds of Unix time: by its own clock if it says so, since this machine's
-/// may be wrong.
+/// When S3 answered, in seconds of Unix time. S3's own clock is used if the answer has a `Date`,
+/// because this machine's clock may be wrong.
 #[derive(Debug, Clone)]
 struct AnswerDate(Arc<AtomicI64>);
 
@@ -104,12 +125,14 @@ impl Intercept for AnswerDate {
 }
 
 impl S3 {
-    /// Puts a file, whatever is there. What a live stream puts is far below what S3 takes, so a
-    /// slow-down is met by the caller's pause before the same request, and holds no other up.
+    /// Puts a file and replaces any object with the same key.
+    ///
+    /// The rate limiter is not used: a live stream needs far fewer requests than S3 accepts. After
+    /// a slow-down the caller pauses before it repeats the request, and other requests continue.
     ///
     /// # Errors
     ///
-    /// When S3 does not answer, or refuses.
+    /// If S3 does not answer, or refuses the request.
     pub async fn put_file(&self, target: &PutTarget<'_>, bytes: Vec<u8>) -> Result<(), Error> {
         let PutTarget {
             bucket,
@@ -128,12 +151,12 @@ impl S3 {
             .map_err(|error| Error::new("PutObject", uri(bucket, key), error))
     }
 
-    /// Puts a playlist, if what is there is still what this publisher put there (`was`; `None` is
-    /// nothing). `None` if not; else the new `ETag`.
+    /// Puts a playlist if the object still has the `ETag` `was`. If `was` is `None`, the object
+    /// must not exist. Returns the new `ETag`, or `None` if another writer changed the object.
     ///
     /// # Errors
     ///
-    /// When S3 does not answer, or refuses for another reason.
+    /// If S3 does not answer, or refuses the request for another reason.
     pub async fn put_playlist(
         &self,
         target: &PutTarget<'_>,
@@ -167,102 +190,60 @@ impl S3 {
         conditional_e_tag(written, bucket, key)
     }
 
-    /// What is there of a playlist.
+    /// Reads a playlist. `None` if it does not exist.
     ///
     /// # Errors
     ///
-    /// When S3 does not answer, or refuses.
+    /// If S3 does not answer, or refuses the request.
     pub async fn get_playlist(
         &self,
         bucket: &str,
         key: &str,
     ) -> Result<Option<StoredPlaylist>, Error> {
-        let failed = |source: BoxError| Error::new("GetObject", uri(bucket, key), source);
         let date = AnswerDate::new();
         let request = self.client.get_object().bucket(bucket).key(key).customize();
-        let answer = match request.interceptor(date.clone()).send().await {
-            Ok(answer) => answer,
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(GetObjectError::is_no_such_key) =>
-            {
-                return Ok(None);
-            }
-            Err(error) => return Err(failed(error.into())),
+        let answer = request.interceptor(date.clone()).send().await;
+        let Some(answer) = existing(answer, bucket, key)? else {
+            return Ok(None);
         };
-        let written_s = answer
-            .last_modified
-            .map(|date| date.secs())
-            .unwrap_or_default();
-        let e_tag = answer.e_tag.clone().unwrap_or_default();
-        let metadata = |name: &str| {
-            answer
-                .metadata
-                .as_ref()
-                .and_then(|metadata| metadata.get(name))
-                .cloned()
-        };
-        let publisher = metadata(PUBLISHER).map(|name| PublisherId {
-            name,
-            run: metadata(RUN).unwrap_or_default(),
-        });
-        let body = answer
-            .body
-            .collect()
-            .await
-            .map_err(|error| failed(error.into()))?;
-        let age_s = u64::try_from(date.seconds() - written_s).unwrap_or_default();
-        Ok(Some(StoredPlaylist {
-            text: String::from_utf8(body.to_vec()).unwrap_or_default(),
-            e_tag,
-            publisher,
-            age: Duration::from_secs(age_s),
-        }))
+        match StoredPlaylist::read(answer, date.seconds()).await {
+            Ok(playlist) => Ok(Some(playlist)),
+            Err(error) => Err(Error::new("GetObject", uri(bucket, key), error)),
+        }
     }
 
-    /// Deletes these, at most a thousand.
+    /// Deletes at most 1,000 keys.
     ///
     /// # Errors
     ///
-    /// When S3 does not answer, or refuses the request or any of the keys.
+    /// If S3 does not answer, or refuses the request or any of the keys.
     pub async fn delete_keys(&self, bucket: &str, keys: &[String]) -> Result<(), Error> {
         let failed = |source: BoxError| Error::new("DeleteObjects", uri(bucket, ""), source);
-        let object = |key: &String| ObjectIdentifier::builder().key(key).build();
-        let objects = keys
-            .iter()
-            .map(object)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|e| failed(e.into()))?;
-        let delete = Delete::builder()
-            .set_objects(Some(objects))
-            .quiet(true)
-            .build();
-        let delete = delete.map_err(|error| failed(error.into()))?;
+        let delete = delete_request(keys).map_err(failed)?;
         self.rate_limiter.acquire().await;
-        let answer = self
-            .client
-            .delete_objects()
-            .bucket(bucket)
-            .delete(delete)
-            .send()
-            .await;
-        let answer = answer.map_err(|error| failed(error.into()))?;
-        match answer.errors().first() {
+        let request = self.client.delete_objects().bucket(bucket).delete(delete);
+        let answer = request.send().await;
+        match refusal(&answer.map_err(|error| failed(error.into()))?) {
             None => Ok(()),
-            Some(refused) => {
-                let (key, code) = (
-                    refused.key().unwrap_or_default(),
-                    refused.code().unwrap_or_default(),
-                );
-                Err(failed(
-                    format!(
-                        "{} keys were refused, {key:?} with {code}",
-                        answer.errors().len()
-                    )
-                    .into(),
-                ))
-            }
+            Some(problem) => Err(failed(problem.into())),
         }
     }
+}
+
+fn delete_request(keys: &[String]) -> Result<Delete, BoxError> {
+    let mut objects = Vec::new();
+    for key in keys {
+        objects.push(ObjectIdentifier::builder().key(key).build()?);
+    }
+    let delete = Delete::builder().set_objects(Some(objects)).quiet(true);
+    Ok(delete.build()?)
+}
+
+/// The first key that S3 refused to delete, with its error code.
+fn refusal(answer: &DeleteObjectsOutput) -> Option<String> {
+    let first = answer.errors().first()?;
+    let key = first.key().unwrap_or_default();
+    let code = first.code().unwrap_or_default();
+    let count = answer.errors().len();
+    Some(format!("{count} keys were refused, {key:?} with {code}"))
 }

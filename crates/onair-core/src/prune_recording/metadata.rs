@@ -1,18 +1,18 @@
 //! `recording-started.json` and `recording-ended.json`.
 //!
-//! Fields and their conditions: IVS Low-Latency User Guide, "Auto-Record to Amazon S3", "JSON
-//! Metadata Files". Only what is listed here is read; the rest is carried along unseen.
+//! Source of the fields: IVS Low-Latency User Guide, "Auto-Record to Amazon S3", "JSON Metadata
+//! Files". Only the fields of these types are read. An edit keeps all others.
 
 use crate::json::{object, objects};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The part of a metadata file that is read.
+/// The fields of a metadata file that On Air reads.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Metadata {
     /// `RECORDING_STARTED`, `RECORDING_ENDED` or `RECORDING_ENDED_WITH_FAILURE`.
     pub recording_status: String,
-    /// What was recorded.
+    /// The recorded media.
     #[serde(deserialize_with = "object")]
     pub media: Media,
 }
@@ -20,7 +20,7 @@ pub struct Metadata {
 /// `media`
 #[derive(Debug, Clone, Deserialize)]
 pub struct Media {
-    /// The HLS rendition of the recording; it has no other.
+    /// The HLS output. IVS records no other format.
     #[serde(deserialize_with = "object")]
     pub hls: Hls,
 }
@@ -28,13 +28,13 @@ pub struct Media {
 /// `media.hls`
 #[derive(Debug, Clone, Deserialize)]
 pub struct Hls {
-    /// Where the entry playlists lie, relative to the recording's prefix.
+    /// The folder of the entry playlists, relative to the recording's prefix.
     pub path: String,
     /// The entry playlist's file name.
     pub playlist: String,
-    /// The file name of the entry playlist with byte ranges. Not in every recording.
+    /// The file name of the entry playlist with byte ranges, if the recording has one.
     pub byte_range_playlist: Option<String>,
-    /// In no promised order.
+    /// The renditions. IVS does not document their order.
     #[serde(deserialize_with = "objects")]
     pub renditions: Vec<RenditionMetadata>,
 }
@@ -44,15 +44,15 @@ pub struct Hls {
 pub struct RenditionMetadata {
     /// The rendition's folder, relative to `media.hls.path`.
     pub path: String,
-    /// In pixels; only if the rendition has a video track.
+    /// The height in pixels, if the rendition has a video track.
     pub resolution_height: Option<u64>,
 }
 
-/// Reads a metadata file.
+/// Parses a metadata file.
 ///
 /// # Errors
 ///
-/// What serde says of it.
+/// If the text is not JSON, or a field is missing or has another type.
 pub fn parse(text: &str) -> Result<Metadata, serde_json::Error> {
     let mut json = serde_json::Deserializer::from_str(text);
     let metadata = object(&mut json)?;
@@ -60,12 +60,13 @@ pub fn parse(text: &str) -> Result<Metadata, serde_json::Error> {
     Ok(metadata)
 }
 
-/// The file without the renditions that `drop` names and, if asked, without what it says of
-/// thumbnails. Unknown fields and their order stay. `None` if nothing is there to remove.
+/// The file without the renditions for which `drop` returns true and, if `drop_thumbnails` is set,
+/// without the thumbnail fields. Keeps unknown fields and their order. `None` if the file has
+/// nothing to remove.
 ///
 /// # Errors
 ///
-/// What serde says of a text that is not JSON.
+/// If the text is not JSON, or has a number that is out of range.
 pub fn without(
     text: &str,
     drop: impl Fn(&str) -> bool,
@@ -77,7 +78,7 @@ pub fn without(
         renditions.retain(|rendition| !rendition["path"].as_str().is_some_and(&drop));
     }
     if drop_thumbnails && let Some(Value::Object(media)) = edited.get_mut("media") {
-        // `shift_remove` keeps the order of what stays, `remove` would not.
+        // Unlike `remove`, `shift_remove` keeps the order of the other fields.
         media.shift_remove("thumbnails");
         media.shift_remove("latest_thumbnail");
     }

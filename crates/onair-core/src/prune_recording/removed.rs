@@ -1,33 +1,35 @@
-//! What earlier runs removed, remembered in the user metadata of `recording-ended.json`.
+//! The list of removed renditions, stored in the user metadata of `recording-ended.json`.
 //!
-//! `DELETE_RENDITIONS=lowest` must name the same rendition when it is read a second time, and a
-//! folder that nothing names any more must be told from a stranger's. Playlists and metadata name
-//! only what is left, and `recording-started.json` may differ from what came, so the run that
-//! removes something writes it down.
+//! A run needs the list for two reasons. `DELETE_RENDITIONS=lowest` must name the same rendition in
+//! a second run. And a folder that no playlist names any more may be a rendition to delete, or may
+//! belong to someone else.
+//!
+//! The other sources do not show this. Playlists and metadata name only the remaining renditions,
+//! and `recording-started.json` can differ from the renditions that were recorded.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-/// The key of the user metadata (`x-amz-meta-onair-removed`).
+/// The name of the user metadata (`x-amz-meta-onair-removed`).
 pub const REMOVED: &str = "onair-removed";
 
-/// Longest value, in bytes. S3 takes 2 KB of user metadata for an object, and others may have some
-/// there.
+/// The longest value, in bytes. S3 stores at most 2 KB of user metadata for an object, and the
+/// object may have other user metadata.
 pub const MAX_BYTES: usize = 1_500;
 
-/// User metadata is ASCII, and the signs between the parts must not be in a name.
+/// The characters of a name that are not encoded. User metadata is ASCII, and a name must not
+/// contain the separators of the list.
 const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
-/// A rendition that was removed, and what a rule asks of it that is still known when the playlists
-/// are written.
+/// A rendition that was removed, with the height that a rule compares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removed {
-    /// Its folder under `media/hls/`.
+    /// The rendition's folder under `media/hls/`.
     pub name: String,
-    /// In pixels.
+    /// The height in pixels.
     pub height: Option<u64>,
 }
 
-/// The value: `160p30:160,audio:`.
+/// Formats the list, for example as `160p30:160,audio:`.
 pub fn write(removed: &[Removed]) -> String {
     let part = |Removed { name, height }: &Removed| {
         let height = height.map(|height| height.to_string()).unwrap_or_default();
@@ -36,7 +38,7 @@ pub fn write(removed: &[Removed]) -> String {
     removed.iter().map(part).collect::<Vec<_>>().join(",")
 }
 
-/// Reads the value back; `None` if it is not one.
+/// Parses the list. `None` if the value is not a list that [`write()`] formats.
 pub fn read(value: &str) -> Option<Vec<Removed>> {
     let part = |part: &str| {
         let (name, height) = part.split_once(':')?;
@@ -60,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_back_and_is_ascii() {
+    fn a_list_is_ascii_and_is_read_as_it_was_written() {
         let removed = |name: &str, height| Removed {
             name: name.to_owned(),
             height,

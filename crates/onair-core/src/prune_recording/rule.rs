@@ -1,21 +1,21 @@
-//! What the user wants: a list of terms, each naming renditions to keep, or to delete.
+//! The rule that selects renditions: a list of terms, to keep or to delete.
 
 use std::str::FromStr;
 
 /// `KEEP_RENDITIONS` or `DELETE_RENDITIONS`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rule {
-    /// Everything that no term names is deleted.
+    /// Keeps the renditions that a term names and deletes all others.
     Keep(Terms),
-    /// Everything that no term names is kept.
+    /// Deletes the renditions that a term names and keeps all others.
     Delete(Terms),
 }
 
-/// A comma-separated list of terms. A rendition that one of them names is named.
+/// A comma-separated list of terms. The list names each rendition that one of its terms names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms(pub Vec<Term>);
 
-/// One part of a rule.
+/// One term of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Term {
     /// The rendition with the greatest height.
@@ -24,11 +24,11 @@ pub enum Term {
     Lowest,
     /// The rendition of exactly this name (its folder under `media/hls/`).
     Name(String),
-    /// Every rendition whose height compares so with this many pixels.
+    /// Every rendition whose height compares like this with a number of pixels.
     Height(Comparison, u64),
 }
 
-/// How a height is compared.
+/// A comparison of heights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {
     /// `<`
@@ -42,7 +42,7 @@ pub enum Comparison {
 }
 
 impl Comparison {
-    /// Whether `height` stands so to `bound`.
+    /// Whether the comparison of `height` with `bound` is true.
     pub fn holds(self, height: u64, bound: u64) -> bool {
         match self {
             Self::Below => height < bound,
@@ -53,7 +53,7 @@ impl Comparison {
     }
 }
 
-/// Why a list is not a rule.
+/// A term that is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{term:?} is not a rendition: write `highest`, `lowest`, a rendition's name such as `160p30`, or a height \
@@ -78,48 +78,36 @@ impl FromStr for Term {
     type Err = RuleError;
 
     fn from_str(term: &str) -> Result<Self, RuleError> {
-        let refuse = || RuleError {
-            term: term.to_owned(),
+        let parsed = match term {
+            "highest" => Some(Self::Highest),
+            "lowest" => Some(Self::Lowest),
+            // The longer signs are first, because `<=` also starts with `<`.
+            _ => height_after(term, "<=", Comparison::AtMost)
+                .or_else(|| height_after(term, ">=", Comparison::AtLeast))
+                .or_else(|| height_after(term, "<", Comparison::Below))
+                .or_else(|| height_after(term, ">", Comparison::Above))
+                .or_else(|| is_name(term).then(|| Self::Name(term.to_owned()))),
         };
-        // The longer signs first: `<=` also starts with `<`.
-        let signs = [
-            ("<=", Comparison::AtMost),
-            (">=", Comparison::AtLeast),
-            ("<", Comparison::Below),
-            (">", Comparison::Above),
-        ];
-        if let Some((height, comparison)) = signs
-            .iter()
-            .find_map(|(sign, comparison)| Some((term.strip_prefix(sign)?, *comparison)))
-        {
-            let pixels = height
-                .strip_suffix('p')
-                .filter(|pixels| pixels.bytes().all(|byte| byte.is_ascii_digit()));
-            let pixels = pixels
-                .and_then(|pixels| pixels.parse().ok())
-                .ok_or_else(refuse)?;
-            return Ok(Self::Height(comparison, pixels));
-        }
-        match term {
-            "highest" => Ok(Self::Highest),
-            "lowest" => Ok(Self::Lowest),
-            "" | "." | ".." => Err(refuse()),
-            // A keyword in other letters would name nothing, in silence.
-            word if ["highest", "lowest"]
-                .iter()
-                .any(|keyword| keyword.eq_ignore_ascii_case(word)) =>
-            {
-                Err(refuse())
-            }
-            name if name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) =>
-            {
-                Ok(Self::Name(name.to_owned()))
-            }
-            _ => Err(refuse()),
-        }
+        parsed.ok_or_else(|| RuleError {
+            term: term.to_owned(),
+        })
     }
+}
+
+/// A term such as `<=480p`.
+fn height_after(term: &str, sign: &str, comparison: Comparison) -> Option<Term> {
+    let pixels = term.strip_prefix(sign)?.strip_suffix('p')?;
+    if !pixels.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some(Term::Height(comparison, pixels.parse().ok()?))
+}
+
+fn is_name(term: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    // As a name, a keyword in other letters would match no rendition, without an error.
+    let is_keyword = ["highest", "lowest"].map(|keyword| keyword.eq_ignore_ascii_case(term));
+    !matches!(term, "" | "." | "..") && term.bytes().all(is_plain) && is_keyword == [false; 2]
 }
 
 #[cfg(test)]
@@ -145,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_term_is_named_with_what_would_be() {
+    fn an_invalid_term_is_an_error_with_the_accepted_terms() {
         for list in [
             "",
             "highest,",
