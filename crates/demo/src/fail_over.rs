@@ -1,7 +1,7 @@
 //! The chapter on the pair: a live show runs twice, its first side is lost, and comes back.
 
 use crate::narrate::{Narrator, outcome_is_not, pretty, seconds};
-use crate::viewer::Viewer;
+use crate::player::SimulatedPlayer;
 use scenes::event;
 use scenes::lambda::Lambda;
 use scenes::pair::{ALERT, CHANNELS, Pair, alert};
@@ -35,7 +35,7 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
         .send(&event("publish-playlist/schedule.json")?)
         .await?;
     narrator.show(&pretty(&answer));
-    let viewer = Viewer::open(show.playlist_url());
+    let viewer = SimulatedPlayer::open(show.playlist_url());
     let opened = Instant::now();
     let on_a = viewer.sees("A", opened, PATIENCE).await;
     narrator.check(

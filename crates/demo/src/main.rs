@@ -6,15 +6,15 @@
 mod complete_lifecycle;
 mod count_viewers;
 mod fail_over;
+mod monitor;
 mod narrate;
+mod player;
 mod program;
 mod prune_recording;
 mod publish_live;
 mod recording;
 mod serve;
-mod station;
-mod viewer;
-mod watcher;
+mod stream;
 
 use clap::Parser;
 use narrate::Narrator;

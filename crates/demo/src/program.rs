@@ -12,12 +12,12 @@ use std::process::{Command, ExitStatus, Stdio};
 const LAST_LINES: usize = 3;
 
 /// A running program whose output goes into a file.
-pub(crate) struct Logged {
+pub(crate) struct LoggedProgram {
     program: Program,
     log: PathBuf,
 }
 
-impl Logged {
+impl LoggedProgram {
     /// Starts a command, which ends with this program even if this one is killed. An earlier log of
     /// the same name is continued.
     pub(crate) fn start(command: &Command, log: PathBuf) -> anyhow::Result<Self> {
@@ -71,7 +71,7 @@ impl Logged {
     }
 }
 
-impl Deref for Logged {
+impl Deref for LoggedProgram {
     type Target = Program;
 
     fn deref(&self) -> &Program {
@@ -79,7 +79,7 @@ impl Deref for Logged {
     }
 }
 
-impl DerefMut for Logged {
+impl DerefMut for LoggedProgram {
     fn deref_mut(&mut self) -> &mut Program {
         &mut self.program
     }

@@ -4,7 +4,7 @@
 mod verify;
 
 use crate::narrate::{Narrator, count, outcome_is_not, pretty, seconds, size};
-use crate::recording::{Contents, Found, MASTER};
+use crate::recording::{MASTER, PlayedRecording, RecordingObjects};
 use scenes::lambda::{Lambda, metrics};
 use scenes::recording::Archive;
 use scenes::{event, text};
@@ -29,7 +29,7 @@ const FAILED: &str = "Not what was promised. Please report this with all that is
 /// Tells the chapter.
 pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     let end = event("prune-recording/recording-end.json")?;
-    let show = Show::record(&end)?;
+    let show = DemoRecording::record(&end)?;
     let function = Lambda::start(STEM, show.archive.environment(&[RULE]))?;
     show.introduce(narrator)?;
     show.plan(narrator, &function, &end).await?;
@@ -48,7 +48,7 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
 }
 
 /// A bucket with the recording of a show that has just ended, and another one.
-struct Show {
+struct DemoRecording {
     archive: Archive,
     recording: Recording,
     /// Not meant by any event. Its prefix starts like the recording's.
@@ -56,7 +56,7 @@ struct Show {
     before: Snapshot,
 }
 
-impl Show {
+impl DemoRecording {
     /// Puts the recording where the event says that it is.
     fn record(end: &Value) -> anyhow::Result<Self> {
         let bucket = text(end, "/detail/recording_s3_bucket_name")?;
@@ -84,13 +84,13 @@ impl Show {
     }
 
     /// The recording before anything was done.
-    fn at_first(&self) -> Contents {
-        Contents::of(&self.before, &self.recording.prefix)
+    fn at_first(&self) -> RecordingObjects {
+        RecordingObjects::of(&self.before, &self.recording.prefix)
     }
 
     /// The recording as it is.
-    fn now(&self) -> Contents {
-        Contents::of(&self.archive.contents(), &self.recording.prefix)
+    fn now(&self) -> RecordingObjects {
+        RecordingObjects::of(&self.archive.contents(), &self.recording.prefix)
     }
 
     /// The names of what was recorded.
@@ -102,7 +102,7 @@ impl Show {
             .collect()
     }
 
-    fn table(&self, narrator: &mut Narrator, contents: &Contents) {
+    fn table(&self, narrator: &mut Narrator, contents: &RecordingObjects) {
         narrator.table(
             ["rendition", "objects", "size"],
             contents.rows(&self.renditions()),
@@ -247,7 +247,7 @@ impl Show {
     }
 
     /// What happened, in plain words.
-    fn summary(&self, found: &Found) -> String {
+    fn summary(&self, found: &PlayedRecording) -> String {
         let (before, after) = (self.at_first().amount(""), self.now().amount(""));
         let variants: Vec<&str> = found.variants.iter().map(String::as_str).collect();
         format!(
@@ -264,8 +264,8 @@ impl Show {
     /// The keys in the bucket that are not what they were, in words.
     fn changes_since(&self, before: &Snapshot) -> Vec<String> {
         let (before, now) = (
-            Contents::of_all(before),
-            Contents::of_all(&self.archive.contents()),
+            RecordingObjects::of_all(before),
+            RecordingObjects::of_all(&self.archive.contents()),
         );
         now.differences(&before)
     }

@@ -1,10 +1,10 @@
 //! The chapter on `publish-live`: a transcoder writes to its disk, viewers watch from S3, and much
 //! goes wrong in between.
 
+use crate::monitor::{Observations, PublishedSegment};
 use crate::narrate::{Narrator, count, seconds};
-use crate::station::{MULTIVARIANT, PATIENCE, RENDITIONS, Station};
-use crate::viewer::sequence;
-use crate::watcher::{Named, Seen};
+use crate::player::sequence;
+use crate::stream::{DemoStream, MULTIVARIANT, PATIENCE, RENDITIONS};
 use anyhow::Context as _;
 use stand_in::{Call, Fault};
 use std::time::{Duration, SystemTime};
@@ -30,8 +30,8 @@ const MULTIVARIANT_VOD: &str = "index.vod.m3u8";
 
 /// Tells the chapter.
 pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
-    let mut station = Station::start(&["--keep"])?;
-    let watcher = station.watch();
+    let mut stream = DemoStream::start(&["--keep"])?;
+    let watcher = stream.watch();
     let began = SystemTime::now();
     narrator.heading("publish-live: from the transcoder to the viewers");
     narrator.say(
@@ -42,7 +42,7 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     );
 
     narrator.heading("1. On air");
-    let on_air = station.until(Station::is_on_air).await?;
+    let on_air = stream.until(DemoStream::is_on_air).await?;
     narrator.check(
         &format!(
             "{} after the start viewers can open {MULTIVARIANT}",
@@ -56,10 +56,10 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     narrator.say(&format!(
         "Each {EVERY}th request gets 500, 503, or no answer at all, before it took effect or after."
     ));
-    let (ill, before) = (SystemTime::now(), newest(&station));
-    let (failed, all) = fail_now_and_then(&station).await;
-    let went_on = station
-        .until(|station| station.each(|playlist| sequence(playlist) > before))
+    let (ill, before) = (SystemTime::now(), newest(&stream));
+    let (failed, all) = fail_now_and_then(&stream).await;
+    let went_on = stream
+        .until(|stream| stream.each(|playlist| sequence(playlist) > before))
         .await?;
     let few = (failed < 3).then(|| "hardly any request failed".to_owned());
     narrator.check(
@@ -69,19 +69,19 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
 
     narrator.heading("3. The daemon is killed in the middle of a request, and started again");
     let killed = SystemTime::now();
-    let call = hold_a_request(&station).await?;
-    let id = station.publisher_id();
+    let call = hold_a_request(&stream).await?;
+    let id = stream.publisher_id();
     narrator.show(&format!(
         "kill -9 {id}  # while {} of {} is on its way",
         call.operation, call.key
     ));
-    station.kill_publisher();
-    station.stream.s3.reset_calls();
-    let before = newest(&station);
+    stream.kill_publisher();
+    stream.scene.s3.reset_calls();
+    let before = newest(&stream);
     tokio::time::sleep(AWAY).await;
-    station.publish_again()?;
-    let went_on = station
-        .until(|station| station.each(|playlist| sequence(playlist) > before))
+    stream.publish_again()?;
+    let went_on = stream
+        .until(|stream| stream.each(|playlist| sequence(playlist) > before))
         .await?;
     narrator.check(
         &format!(
@@ -90,21 +90,21 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
         ),
         missing(went_on),
     );
-    station
-        .until(|station| station.each(|playlist| sequence(playlist) > before + 3))
+    stream
+        .until(|stream| stream.each(|playlist| sequence(playlist) > before + 3))
         .await?;
     let again = SystemTime::now();
 
     narrator.heading(
         "4. Both are killed; ffmpeg begins again with number 0, and the daemon finds only that",
     );
-    let before = newest(&station);
-    station.kill_publisher();
-    station.encode_again()?;
+    let before = newest(&stream);
+    stream.kill_publisher();
+    stream.encode_again()?;
     tokio::time::sleep(A_PLAYLIST).await;
-    station.publish_again()?;
-    let went_on = station
-        .until(|station| station.each(|playlist| sequence(playlist) > before))
+    stream.publish_again()?;
+    let went_on = stream
+        .until(|stream| stream.each(|playlist| sequence(playlist) > before))
         .await?;
     narrator.check(
         &format!(
@@ -114,7 +114,7 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
         missing(went_on)
             .into_iter()
             .chain(RENDITIONS.iter().filter_map(|rendition| {
-                let seams = station
+                let seams = stream
                     .playlist(rendition)
                     .lines()
                     .filter(|line| *line == SEAM)
@@ -122,14 +122,14 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
                 (seams != 1).then(|| format!("{rendition} has {SEAM} {seams} times"))
             })),
     );
-    station
-        .until(|station| station.each(|playlist| sequence(playlist) > before + 2))
+    stream
+        .until(|stream| stream.each(|playlist| sequence(playlist) > before + 2))
         .await?;
 
     narrator.heading("5. The show ends");
-    station.end_show()?;
-    let over = station
-        .until(|station| station.each(|playlist| playlist.ends_with(END)))
+    stream.end_show()?;
+    let over = stream
+        .until(|stream| stream.each(|playlist| playlist.ends_with(END)))
         .await?;
     narrator.check(
         &format!(
@@ -139,13 +139,13 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
         missing(over),
     );
 
-    let all = |station: &Station| RENDITIONS.map(|rendition| station.all_of(rendition));
-    let kept = station
-        .until(|station| all(station).iter().all(|text| text.ends_with(END)))
+    let all = |stream: &DemoStream| RENDITIONS.map(|rendition| stream.all_of(rendition));
+    let kept = stream
+        .until(|stream| all(stream).iter().all(|text| text.ends_with(END)))
         .await?;
     let named =
-        all(&station).map(|text| text.lines().filter(|line| !line.starts_with('#')).count() as u64);
-    let made = RENDITIONS.map(|rendition| sequence(&station.playlist(rendition)));
+        all(&stream).map(|text| text.lines().filter(|line| !line.starts_with('#')).count() as u64);
+    let made = RENDITIONS.map(|rendition| sequence(&stream.playlist(rendition)));
     narrator.check(
         &format!(
             "it can be watched again: {MULTIVARIANT_VOD} leads to all {} and {} segments",
@@ -158,7 +158,7 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
 
     narrator.heading("6. What was seen meanwhile");
     let seen = watcher.last_look().await;
-    verify(narrator, &station, &seen, again);
+    verify(narrator, &stream, &seen, again);
     narrator
         .say("From when ffmpeg closed a segment's file until it was there, and until a playlist named it:");
     let phases = [
@@ -167,7 +167,7 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
         ("killed, started again", killed, again),
     ];
     let rows = phases.map(|(name, from, to)| {
-        let is_then = |named: &&Named| (from..to).contains(&named.named_at());
+        let is_then = |named: &&PublishedSegment| (from..to).contains(&named.named_at());
         lags(name, &seen.named.iter().filter(is_then).collect::<Vec<_>>())
     });
     narrator.table(
@@ -184,34 +184,34 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
 }
 
 /// Lets requests fail for a while. Returns how many did, and of how many.
-async fn fail_now_and_then(station: &Station) -> (usize, usize) {
+async fn fail_now_and_then(stream: &DemoStream) -> (usize, usize) {
     let faults = [
         Fault::status(500),
         Fault::ResetBefore,
         Fault::status(503),
         Fault::ResetAfter,
     ];
-    let first = station.stream.s3.calls().len();
+    let first = stream.scene.s3.calls().len();
     for (index, fault) in (first..first + MANY)
         .step_by(EVERY)
         .zip(faults.into_iter().cycle())
     {
-        station.stream.s3.fault(index, fault);
+        stream.scene.s3.fault(index, fault);
     }
     tokio::time::sleep(A_WHILE).await;
-    let all = station.stream.s3.calls().len() - first;
-    station.stream.s3.reset_calls();
+    let all = stream.scene.s3.calls().len() - first;
+    stream.scene.s3.reset_calls();
     (all.div_ceil(EVERY), all)
 }
 
 /// From now on lets no request take effect. Returns the first.
-async fn hold_a_request(station: &Station) -> anyhow::Result<Call> {
-    let next = station.stream.s3.calls().len();
-    (next..next + MANY).for_each(|index| station.stream.s3.fault(index, Fault::HoldBefore));
-    tokio::time::timeout(PATIENCE, station.stream.s3.held())
+async fn hold_a_request(stream: &DemoStream) -> anyhow::Result<Call> {
+    let next = stream.scene.s3.calls().len();
+    (next..next + MANY).for_each(|index| stream.scene.s3.fault(index, Fault::HoldBefore));
+    tokio::time::timeout(PATIENCE, stream.scene.s3.held())
         .await
         .context("publish-live asked S3 for nothing")?;
-    let calls = station.stream.s3.calls().into_iter().rev();
+    let calls = stream.scene.s3.calls().into_iter().rev();
     calls
         .take_while(|call| call.index >= next)
         .find(|call| !call.operation.is_empty())
@@ -219,7 +219,7 @@ async fn hold_a_request(station: &Station) -> anyhow::Result<Call> {
 }
 
 /// Says whether what is promised was seen, and nothing else.
-fn verify(narrator: &mut Narrator, station: &Station, seen: &Seen, again: SystemTime) {
+fn verify(narrator: &mut Narrator, stream: &DemoStream, seen: &Observations, again: SystemTime) {
     let looks = count(seen.looks);
     narrator.check(
         &format!("{looks} looks, and each time all that a playlist named was there"),
@@ -230,7 +230,7 @@ fn verify(narrator: &mut Narrator, station: &Station, seen: &Seen, again: System
         seen.steps_back.iter().cloned(),
     );
     let lost = RENDITIONS.map(|rendition| {
-        let made = sequence(&station.playlist(rendition));
+        let made = sequence(&stream.playlist(rendition));
         let named = seen
             .named
             .iter()
@@ -259,8 +259,8 @@ fn verify(narrator: &mut Narrator, station: &Station, seen: &Seen, again: System
 }
 
 /// A line of the table.
-fn lags(name: &str, named: &[&Named]) -> [String; 5] {
-    let sorted = |lag: fn(&Named) -> Duration| {
+fn lags(name: &str, named: &[&PublishedSegment]) -> [String; 5] {
+    let sorted = |lag: fn(&PublishedSegment) -> Duration| {
         let mut lags: Vec<Duration> = named.iter().copied().map(lag).collect();
         lags.sort_unstable();
         lags
@@ -281,10 +281,10 @@ fn lags(name: &str, named: &[&Named]) -> [String; 5] {
 }
 
 /// The number of the newest segment of all.
-fn newest(station: &Station) -> u64 {
+fn newest(stream: &DemoStream) -> u64 {
     RENDITIONS
         .iter()
-        .map(|rendition| sequence(&station.playlist(rendition)))
+        .map(|rendition| sequence(&stream.playlist(rendition)))
         .max()
         .unwrap_or_default()
 }

@@ -15,11 +15,11 @@ pub(crate) const MASTER: &str = "media/hls/master.m3u8";
 const HLS: &str = "media/hls/";
 
 /// The objects of a recording, by their path in it.
-pub(crate) struct Contents(pub(crate) BTreeMap<String, Object>);
+pub(crate) struct RecordingObjects(pub(crate) BTreeMap<String, Object>);
 
 /// What a player finds that starts at the entry playlists and follows every link.
 #[derive(Default)]
-pub(crate) struct Found {
+pub(crate) struct PlayedRecording {
     /// The folder of each variant.
     pub(crate) variants: BTreeSet<String>,
     /// The distinct segments of all of them.
@@ -28,7 +28,7 @@ pub(crate) struct Found {
     pub(crate) dead_ends: Vec<String>,
 }
 
-impl Contents {
+impl RecordingObjects {
     /// What the bucket holds under a prefix.
     pub(crate) fn of(bucket: &Snapshot, prefix: &str) -> Self {
         let path = |key: &str| Some(key.strip_prefix(prefix)?.strip_prefix('/')?.to_owned());
@@ -149,8 +149,8 @@ impl Contents {
     }
 
     /// Plays the recording without looking at the pictures.
-    pub(crate) fn play(&self) -> anyhow::Result<Found> {
-        let mut found = Found::default();
+    pub(crate) fn play(&self) -> anyhow::Result<PlayedRecording> {
+        let mut found = PlayedRecording::default();
         for entry in self.entry_playlists() {
             for uri in uris(&self.text(entry)?) {
                 let path = format!("{HLS}{uri}");
@@ -209,7 +209,7 @@ mod tests {
             .objects()
             .into_iter()
             .map(|(key, object)| (path(key), object));
-        let mut contents = Contents(objects.collect());
+        let mut contents = RecordingObjects(objects.collect());
         let found = contents.play().unwrap();
         assert_eq!(
             (

@@ -1,8 +1,8 @@
 //! A live stream that goes on, and the player's page to watch it with.
 
 use crate::narrate::Narrator;
-use crate::station::{MULTIVARIANT, Station};
-use crate::viewer::sequence;
+use crate::player::sequence;
+use crate::stream::{DemoStream, MULTIVARIANT};
 use anyhow::{Context as _, ensure};
 use scenes::live_stream::{BUCKET, FOLDER};
 use stand_in::{Object, Site, Versioning};
@@ -26,22 +26,22 @@ const LOOK: Duration = Duration::from_millis(500);
 /// A program ended by itself, or the page is not there.
 pub(crate) async fn serve(narrator: &mut Narrator, page: &Path) -> anyhow::Result<Infallible> {
     let page = read_page(page)?;
-    let mut station = Station::start(&[])?;
-    station.stream.s3.create_bucket(PLAYER, Versioning::Off);
+    let mut stream = DemoStream::start(&[])?;
+    stream.scene.s3.create_bucket(PLAYER, Versioning::Off);
     for (name, file) in page {
-        station.stream.s3.put_object(PLAYER, &name, file);
+        stream.scene.s3.put_object(PLAYER, &name, file);
     }
-    let site = Site::start(&station.stream.s3);
+    let site = Site::start(&stream.scene.s3);
     narrator.heading("On Air on this machine: a live stream, and the page to watch it with");
     narrator.say(
         "ffmpeg writes a test picture as HLS into a folder, in two renditions and segments of 1 s; publish-live \
          puts it into a loopback S3; from there it is served to anybody on this machine, as by a CDN.",
     );
-    let begun = station
-        .until(|station| station.each(|playlist| sequence(playlist) >= TO_BEGIN))
+    let begun = stream
+        .until(|stream| stream.each(|playlist| sequence(playlist) >= TO_BEGIN))
         .await?;
     ensure!(
-        begun.is_some() && station.is_on_air(),
+        begun.is_some() && stream.is_on_air(),
         "the stream does not begin"
     );
     narrator.heading("Open");
@@ -52,18 +52,18 @@ pub(crate) async fn serve(narrator: &mut Narrator, page: &Path) -> anyhow::Resul
     narrator.heading("What you can do to it");
     narrator.show(&format!(
         "kill -9 {}  # publish-live",
-        station.publisher_id()
+        stream.publisher_id()
     ));
-    narrator.show(&format!("kill -9 {}  # ffmpeg", station.encoder_id()));
+    narrator.show(&format!("kill -9 {}  # ffmpeg", stream.encoder_id()));
     narrator
         .say("What is killed is started again, and the picture goes on. Ctrl-C ends everything.");
     loop {
         tokio::time::sleep(LOOK).await;
-        if let Some((name, id)) = station.tend()? {
+        if let Some((name, id)) = stream.tend()? {
             narrator.say(&format!("{name} was killed. It is process {id} now."));
         }
         // It remembers them all, and this goes on for hours.
-        station.stream.s3.reset_calls();
+        stream.scene.s3.reset_calls();
     }
 }
 

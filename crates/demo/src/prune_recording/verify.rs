@@ -1,9 +1,9 @@
 //! Whether what was promised has happened: judged by what lies in the bucket, not by what the
 //! function says.
 
-use super::Show;
+use super::DemoRecording;
 use crate::narrate::{Narrator, count, size};
-use crate::recording::{Contents, ENDED, Found, folder};
+use crate::recording::{ENDED, PlayedRecording, RecordingObjects, folder};
 use serde_json::{Value, json};
 use stand_in::Object;
 use std::collections::BTreeSet;
@@ -11,9 +11,9 @@ use std::collections::BTreeSet;
 /// Checks the end of the story. Returns what a player finds.
 pub(super) fn verify(
     narrator: &mut Narrator,
-    show: &Show,
+    show: &DemoRecording,
     answer: &Value,
-) -> anyhow::Result<Found> {
+) -> anyhow::Result<PlayedRecording> {
     let (before, after) = (show.at_first(), show.now());
     let best = show
         .recording
@@ -99,8 +99,8 @@ pub(super) fn verify(
     );
 
     let neighbour = &show.neighbour.prefix;
-    let now = Contents::of(&show.archive.contents(), neighbour);
-    let then = Contents::of(&show.before, neighbour);
+    let now = RecordingObjects::of(&show.archive.contents(), neighbour);
+    let then = RecordingObjects::of(&show.before, neighbour);
     narrator.check(
         &format!(
             "untouched: the recording beside it whose prefix starts alike, …/{}",

@@ -1,8 +1,8 @@
 //! A live stream on this machine: ffmpeg writes HLS into a folder, publish-live puts it into a
 //! loopback S3.
 
-use crate::program::Logged;
-use crate::watcher::Watcher;
+use crate::monitor::BucketMonitor;
+use crate::program::LoggedProgram;
 use anyhow::{Context as _, bail};
 use scenes::live_stream::{BUCKET, FOLDER, LiveStream, publisher};
 use stand_in::S3;
@@ -22,36 +22,36 @@ const LATENCY: Duration = Duration::from_millis(25);
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The stream. All of it ends, and its folder goes, when this is dropped.
-pub(crate) struct Station {
-    encoder: Logged,
-    publisher: Logged,
+pub(crate) struct DemoStream {
+    encoder: LoggedProgram,
+    publisher: LoggedProgram,
     /// What publish-live is told beside where from and where to.
     options: &'static [&'static str],
     // Behind the programs, which write into these: fields are dropped in their order.
-    pub(crate) stream: LiveStream,
+    pub(crate) scene: LiveStream,
     logs: TempDir,
 }
 
-impl Station {
+impl DemoStream {
     /// Starts ffmpeg, and publish-live with these options.
     pub(crate) fn start(options: &'static [&'static str]) -> anyhow::Result<Self> {
-        let stream = LiveStream::new(S3::builder().latency(LATENCY).start())?;
+        let scene = LiveStream::new(S3::builder().latency(LATENCY).start())?;
         let logs = tempfile::Builder::new().prefix("onair-demo-").tempdir()?;
-        let publisher = publish(&stream, logs.path(), options)?;
-        let encoder = encode(stream.dir.path(), logs.path())?;
+        let publisher = publish(&scene, logs.path(), options)?;
+        let encoder = encode(scene.dir.path(), logs.path())?;
         Ok(Self {
             encoder,
             publisher,
             options,
-            stream,
+            scene,
             logs,
         })
     }
 
     /// Begins to watch what is published.
-    pub(crate) fn watch(&self) -> Watcher {
-        let folder = self.stream.dir.path().to_owned();
-        Watcher::start(&self.stream.s3, BUCKET, move |key| {
+    pub(crate) fn watch(&self) -> BucketMonitor {
+        let folder = self.scene.dir.path().to_owned();
+        BucketMonitor::start(&self.scene.s3, BUCKET, move |key| {
             let file = folder.join(written(key)?);
             file.metadata()
                 .and_then(|metadata| metadata.modified())
@@ -76,14 +76,14 @@ impl Station {
 
     /// Starts publish-live anew.
     pub(crate) fn publish_again(&mut self) -> anyhow::Result<()> {
-        self.publisher = publish(&self.stream, self.logs.path(), self.options)?;
+        self.publisher = publish(&self.scene, self.logs.path(), self.options)?;
         Ok(())
     }
 
     /// Kills ffmpeg, and starts it anew.
     pub(crate) fn encode_again(&mut self) -> anyhow::Result<()> {
         self.encoder.kill();
-        self.encoder = encode(self.stream.dir.path(), self.logs.path())?;
+        self.encoder = encode(self.scene.dir.path(), self.logs.path())?;
         Ok(())
     }
 
@@ -114,12 +114,12 @@ impl Station {
 
     /// The published playlist of a rendition; empty if it is not there.
     pub(crate) fn playlist(&self, rendition: &str) -> String {
-        self.stream.playlist(rendition)
+        self.scene.playlist(rendition)
     }
 
     /// The playlist of all that was of a rendition; empty if it is not there.
     pub(crate) fn all_of(&self, rendition: &str) -> String {
-        self.stream.text(&format!("{rendition}/index.vod.m3u8"))
+        self.scene.text(&format!("{rendition}/index.vod.m3u8"))
     }
 
     /// Whether this holds for the published playlist of each rendition.
@@ -131,7 +131,7 @@ impl Station {
 
     /// Whether a viewer can open it and finds every rendition.
     pub(crate) fn is_on_air(&self) -> bool {
-        let multivariant = self.stream.text(MULTIVARIANT);
+        let multivariant = self.scene.text(MULTIVARIANT);
         RENDITIONS
             .iter()
             .all(|rendition| multivariant.contains(rendition))
@@ -162,7 +162,7 @@ impl Station {
 }
 
 /// How a program ended, if it was told to.
-fn ended(program: &mut Logged, name: &str) -> anyhow::Result<Option<ExitStatus>> {
+fn ended(program: &mut LoggedProgram, name: &str) -> anyhow::Result<Option<ExitStatus>> {
     let status = program.ended()?;
     match status.filter(|status| !status.success() && status.signal().is_none()) {
         Some(status) => bail!("{name} ended ({status}); it said: {}", program.last_words()),
@@ -180,7 +180,7 @@ fn written(key: &str) -> Option<String> {
 
 /// A test picture in two renditions, in segments of a second, as fast as it would come from a
 /// camera.
-fn encode(folder: &Path, logs: &Path) -> anyhow::Result<Logged> {
+fn encode(folder: &Path, logs: &Path) -> anyhow::Result<LoggedProgram> {
     let mut command = Command::new("ffmpeg");
     command.args([
         "-v",
@@ -221,12 +221,12 @@ fn encode(folder: &Path, logs: &Path) -> anyhow::Result<Logged> {
         MULTIVARIANT,
     ]);
     command.arg(folder.join("%v/index.m3u8"));
-    Logged::start(&command, logs.join("ffmpeg.log"))
+    LoggedProgram::start(&command, logs.join("ffmpeg.log"))
 }
 
-fn publish(stream: &LiveStream, logs: &Path, options: &[&str]) -> anyhow::Result<Logged> {
-    Logged::start(
-        &publisher(&stream.s3, stream.dir.path(), options)?,
+fn publish(scene: &LiveStream, logs: &Path, options: &[&str]) -> anyhow::Result<LoggedProgram> {
+    LoggedProgram::start(
+        &publisher(&scene.s3, scene.dir.path(), options)?,
         logs.join("publish-live.log"),
     )
 }

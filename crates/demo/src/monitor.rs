@@ -11,14 +11,14 @@ use tokio::task::JoinHandle;
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// Looks until dropped.
-pub(crate) struct Watcher {
-    seen: Arc<Mutex<Seen>>,
+pub(crate) struct BucketMonitor {
+    seen: Arc<Mutex<Observations>>,
     watching: JoinHandle<()>,
 }
 
 /// What was seen so far.
 #[derive(Default)]
-pub(crate) struct Seen {
+pub(crate) struct Observations {
     pub(crate) looks: u64,
     /// A playlist named what was not there.
     pub(crate) dead_ends: BTreeSet<String>,
@@ -29,14 +29,14 @@ pub(crate) struct Seen {
     /// When a segment was there first.
     there: BTreeMap<String, SystemTime>,
     /// The segments that were named, in that order.
-    pub(crate) named: Vec<Named>,
+    pub(crate) named: Vec<PublishedSegment>,
     known: BTreeSet<String>,
     /// The number of each playlist's first segment.
     numbers: BTreeMap<String, u64>,
 }
 
 /// A segment that a playlist named.
-pub(crate) struct Named {
+pub(crate) struct PublishedSegment {
     /// The playlist.
     pub(crate) playlist: String,
     /// When the transcoder was done with its file.
@@ -46,7 +46,7 @@ pub(crate) struct Named {
     pub(crate) named_after: Duration,
 }
 
-impl Watcher {
+impl BucketMonitor {
     /// Watches a bucket. `closed` says when the transcoder was done with the file that is published
     /// under a key.
     pub(crate) fn start(
@@ -54,7 +54,7 @@ impl Watcher {
         bucket: &'static str,
         closed: impl Fn(&str) -> Option<SystemTime> + Send + 'static,
     ) -> Self {
-        let seen = Arc::new(Mutex::new(Seen::default()));
+        let seen = Arc::new(Mutex::new(Observations::default()));
         let (buckets, of_task) = (buckets.clone(), Arc::clone(&seen));
         let watching = tokio::spawn(async move {
             loop {
@@ -67,7 +67,7 @@ impl Watcher {
     }
 
     /// Looks once more, and says what was seen.
-    pub(crate) async fn last_look(self) -> Seen {
+    pub(crate) async fn last_look(self) -> Observations {
         let looks = lock(&self.seen).looks;
         while lock(&self.seen).looks == looks && !self.watching.is_finished() {
             tokio::time::sleep(PAUSE).await;
@@ -77,24 +77,24 @@ impl Watcher {
     }
 }
 
-impl Drop for Watcher {
+impl Drop for BucketMonitor {
     fn drop(&mut self) {
         self.watching.abort();
     }
 }
 
-fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+fn lock(seen: &Mutex<Observations>) -> MutexGuard<'_, Observations> {
     seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Named {
+impl PublishedSegment {
     /// When the playlist named it.
     pub(crate) fn named_at(&self) -> SystemTime {
         self.closed + self.named_after
     }
 }
 
-impl Seen {
+impl Observations {
     /// The longest time from one segment of a playlist to the next, until then.
     pub(crate) fn longest_wait(&self, until: SystemTime) -> Duration {
         let mut last = BTreeMap::new();
@@ -162,7 +162,7 @@ impl Seen {
         };
         let since = |then: SystemTime| then.duration_since(closed).unwrap_or_default();
         let there_after = since(self.there.get(segment).copied().unwrap_or(at));
-        self.named.push(Named {
+        self.named.push(PublishedSegment {
             playlist: playlist.to_owned(),
             closed,
             there_after,
@@ -209,13 +209,13 @@ mod tests {
     }
 
     /// What is seen of these versions of a playlist, beside two segments that are there.
-    fn seen(versions: &[String]) -> Seen {
+    fn seen(versions: &[String]) -> Observations {
         let s3 = S3::start();
         s3.create_bucket("live", Versioning::Off);
         for segment in ["show/hd/1.ts", "show/hd/2.ts"] {
             s3.put("live", segment, "segment");
         }
-        let (mut seen, written) = (Seen::default(), SystemTime::UNIX_EPOCH);
+        let (mut seen, written) = (Observations::default(), SystemTime::UNIX_EPOCH);
         for (second, text) in (1..).zip(versions) {
             s3.put("live", PLAYLIST, text.clone());
             let at = written + Duration::from_secs(second);

@@ -18,20 +18,20 @@ use tokio::task::JoinHandle;
 const RELOAD: Duration = Duration::from_millis(500);
 
 /// Somebody who watches.
-pub(crate) struct Viewer {
-    seen: Arc<Mutex<Vec<Moment>>>,
+pub(crate) struct SimulatedPlayer {
+    seen: Arc<Mutex<Vec<PlayedSegment>>>,
     watching: JoinHandle<anyhow::Result<()>>,
 }
 
 /// The viewer got a new segment, or none.
 #[derive(Clone, Debug)]
-pub(crate) struct Moment {
+pub(crate) struct PlayedSegment {
     pub(crate) at: Instant,
     /// The pathway that it came from.
     pub(crate) pathway: String,
 }
 
-impl Viewer {
+impl SimulatedPlayer {
     /// Opens a playlist and watches until dropped.
     pub(crate) fn open(url: String) -> Self {
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -40,7 +40,7 @@ impl Viewer {
     }
 
     /// What the viewer has seen so far.
-    pub(crate) fn seen(&self) -> Vec<Moment> {
+    pub(crate) fn seen(&self) -> Vec<PlayedSegment> {
         self.seen
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -77,7 +77,7 @@ impl Viewer {
     }
 }
 
-impl Drop for Viewer {
+impl Drop for SimulatedPlayer {
     fn drop(&mut self) {
         self.watching.abort();
     }
@@ -95,7 +95,7 @@ async fn get(http: &Http, url: &str) -> anyhow::Result<Option<String>> {
     Ok(is_there.then(|| String::from_utf8_lossy(&body).into_owned()))
 }
 
-async fn watch(url: String, seen: Arc<Mutex<Vec<Moment>>>) -> anyhow::Result<()> {
+async fn watch(url: String, seen: Arc<Mutex<Vec<PlayedSegment>>>) -> anyhow::Result<()> {
     let http: Http = Client::builder(TokioExecutor::new()).build_http();
     let master = get(&http, &url)
         .await?
@@ -133,7 +133,7 @@ async fn watch(url: String, seen: Arc<Mutex<Vec<Moment>>>) -> anyhow::Result<()>
             let sequence = sequence(&playlist);
             if sequence > newest {
                 newest = sequence;
-                let moment = Moment {
+                let moment = PlayedSegment {
                     at: Instant::now(),
                     pathway: pathway.clone(),
                 };
