@@ -110,7 +110,7 @@ async function stories() {
     const [began, beganAt] = [await evaluate(position), performance.now()];
     await sleep(WATCHED_S * 300);
     process.kill(publisher, 'SIGKILL');
-    const successor = Number(await demo.find(/publish-live was killed\. It is process (\d+) now/));
+    const successor = Number(await demo.find(/publish-live was killed and restarted as process (\d+)/));
     await sleep(WATCHED_S * 700);
     const [played, passed] = [await evaluate(position) - began, (performance.now() - beganAt) / 1000];
     const { data } = await call('Page.captureScreenshot', { format: 'png' });
@@ -128,7 +128,7 @@ async function stories() {
     console.log('✓ a page of another origin may read the playlist, and nobody keeps it for long');
 
     process.kill(encoder, 'SIGKILL');
-    const second = Number(await demo.find(/ffmpeg was killed\. It is process (\d+) now/));
+    const second = Number(await demo.find(/ffmpeg was killed and restarted as process (\d+)/));
     const media = new URL('360p/index.m3u8', playlist);
     await until('a discontinuity', async () => (await (await fetch(media)).text()).includes('#EXT-X-DISCONTINUITY\n'));
     const [seam, seamAt] = [await evaluate(position), performance.now()];

@@ -1,123 +1,156 @@
-//! The chapter on `complete-lifecycle`: instances that join checked and leave nothing behind.
+//! The chapter on `complete-lifecycle`: instances that are configured before they serve, and whose
+//! logs are saved before they terminate.
 
 use crate::narrate::{Narrator, pretty};
 use scenes::event;
 use scenes::fleet::{
-    Fleet, GROUP, INSTANCE as WELL, OTHER as BROKEN, invocation, lifecycle, playbook,
+    Fleet, GROUP, INSTANCE as HEALTHY, OTHER as BROKEN, invocation, lifecycle, playbook,
 };
 use scenes::lambda::Lambda;
 use serde_json::Value;
 use stand_in::{Command, CommandResult};
 
-/// What an instance logged, and how its file is named.
+/// The log file of an instance: its name and its content.
 const LOG: (&str, &[u8]) = ("access.log-1.gz", b"what it logged");
 
-/// Tells the chapter.
-pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
+/// Runs the chapter.
+pub(crate) async fn run(narrator: &mut Narrator) -> anyhow::Result<()> {
     let fleet = Fleet::new();
-    let function = Lambda::start("complete-lifecycle", fleet.environment(&[]))?;
-    narrator.heading("complete-lifecycle: instances that join checked and leave nothing behind");
-    narrator.say(
-        "Web servers in an Auto Scaling group. A new one waits until Ansible has configured it; one that goes waits until its \
-         logs are in S3. (What the agents on the instances do is told here; `make test` has real Ansible and the real script.)",
+    let servers = WebServers {
+        function: Lambda::start("complete-lifecycle", fleet.environment(&[]))?,
+        fleet,
+    };
+    narrator.heading("complete-lifecycle: configured before they serve, logs saved at the end");
+    narrator.explain(
+        "Web servers run in an Auto Scaling group. A new instance waits until Ansible has configured it. An instance that \
+         terminates waits until its logs are in S3. (Here the demo plays the agents of the instances; `make test` runs real \
+         Ansible and the real script.)",
     );
-    narrator.heading("1. An instance comes, and its event never does");
-    fleet.autoscaling.launch(GROUP, WELL);
-    let tick = event("complete-lifecycle/schedule.json")?;
-    let (answer, _) = function.send(&tick).await?;
-    let waits = answer["outcome"] == "waiting" && fleet.ssm.commands().is_empty();
-    narrator.check(
-        "the schedule finds it; its agent is not there yet, which is no failure",
-        not(waits, &answer),
-    );
-    fleet.ssm.register(WELL);
-    let (answer, _) = function.send(&tick).await?;
-    narrator.check(
-        "a minute later the playbook is sent",
-        not(said(&answer, "sent"), &answer),
-    );
-    let (answer, _) = function.send(&launch(WELL)?).await?;
-    let once = fleet.ssm.commands().len() == 1;
-    narrator.check(
-        "the event, late after all, sends no second one",
-        not(once, &answer),
-    );
-    let answer = ends(&fleet, &function, |_| played(3, 0)).await?;
-    narrator.show(&pretty(&answer));
-    let serves = fleet.autoscaling.state(WELL) == "InService";
-    narrator.check(
-        "the playbook passed: the instance serves",
-        not(serves, &answer),
-    );
-
-    narrator.heading("2. One whose playbook fails");
-    fleet.autoscaling.launch(GROUP, BROKEN);
-    fleet.ssm.register(BROKEN);
-    function.send(&launch(BROKEN)?).await?;
-    let answer = ends(&fleet, &function, |_| played(1, 1)).await?;
-    narrator.show(&pretty(&answer));
-    let is_gone = fleet.autoscaling.state(BROKEN) != "InService" && said(&answer, "abandoned");
-    narrator.check(
-        "it never serves, and the answer says what Ansible counted",
-        not(is_gone, &answer),
-    );
-    let (answer, _) = function.send(&tick).await?;
-    let is_over =
-        fleet.autoscaling.state(BROKEN) == "Terminated" && fleet.ssm.commands().len() == 2;
-    narrator.check(
-        "it goes at once: it has no logs to be saved",
-        not(is_over, &answer),
-    );
-
-    narrator.heading("3. The show is over: an instance goes");
-    fleet.autoscaling.terminate(WELL);
-    function.send(&terminate(WELL)?).await?;
-    let answer = ends(&fleet, &function, |command| fleet.save(command, &[LOG])).await?;
-    narrator.show(&pretty(&answer));
-    let is_over = fleet.autoscaling.state(WELL) == "Terminated" && said(&answer, "continued");
-    narrator.check(
-        "its logs are in S3, compared with what it said of them: it may go",
-        not(is_over, &answer),
-    );
-
-    narrator.heading("4. Another goes, and what arrived is not what it had");
-    fleet.serving(BROKEN);
-    fleet.autoscaling.terminate(BROKEN);
-    function.send(&terminate(BROKEN)?).await?;
-    let answer = ends(&fleet, &function, |command| {
-        let ran = fleet.save(command, &[LOG]);
-        fleet.put_log(command, LOG.0, b"something else");
-        ran
-    });
-    let answer = answer.await?;
-    narrator.show(&pretty(&answer));
-    let is_kept =
-        fleet.autoscaling.state(BROKEN) == "Terminating:Retained" && said(&answer, "abandoned");
-    narrator.check(
-        "it is retained, with its disk, and an alarm goes off",
-        not(is_kept, &answer),
-    );
-    let (answer, _) = function.send(&tick).await?;
-    let is_quiet = answer["outcome"] == "unchanged";
-    narrator.check("nothing is left to do", not(is_quiet, &answer));
-    Ok(())
+    servers.launch_without_event(narrator).await?;
+    servers.launch_broken(narrator).await?;
+    servers.terminate_healthy(narrator).await?;
+    servers.terminate_with_wrong_log(narrator).await
 }
 
-/// Lets the agent do what the command wants, and tells the function that it is done.
-async fn ends(
-    fleet: &Fleet,
-    function: &Lambda,
-    agent: impl FnMut(&Command) -> CommandResult,
-) -> anyhow::Result<Value> {
-    let ran = fleet.ssm.run(agent);
-    let mut done = event("complete-lifecycle/command-invocation.json")?;
-    for command in &ran {
-        done = invocation(done, command);
+/// The group and its function.
+struct WebServers {
+    fleet: Fleet,
+    function: Lambda,
+}
+
+impl WebServers {
+    async fn launch_without_event(&self, narrator: &mut Narrator) -> anyhow::Result<()> {
+        narrator.heading("1. An instance launches, and its event is late");
+        self.fleet.autoscaling.launch(GROUP, HEALTHY);
+        let answer = self.send_schedule().await?;
+        let waits = answer["outcome"] == "waiting" && self.fleet.ssm.commands().is_empty();
+        narrator.check(
+            "the schedule finds the instance and waits for its SSM agent",
+            unless(waits, &answer),
+        );
+        self.fleet.ssm.register(HEALTHY);
+        let answer = self.send_schedule().await?;
+        narrator.check(
+            "a minute later the playbook is sent",
+            unless(has_outcome(&answer, "sent"), &answer),
+        );
+        let (answer, _) = self.function.send(&launch(HEALTHY)?).await?;
+        let is_sent_once = self.fleet.ssm.commands().len() == 1;
+        narrator.check(
+            "the late event does not send it again",
+            unless(is_sent_once, &answer),
+        );
+        let answer = self.finish(|_| played(3, 0)).await?;
+        narrator.show(&pretty(&answer));
+        let serves = self.fleet.autoscaling.state(HEALTHY) == "InService";
+        narrator.check(
+            "the playbook passed: the instance serves",
+            unless(serves, &answer),
+        );
+        Ok(())
     }
-    Ok(function.send(&done).await?.0)
+
+    async fn launch_broken(&self, narrator: &mut Narrator) -> anyhow::Result<()> {
+        narrator.heading("2. The playbook of an instance fails");
+        self.fleet.autoscaling.launch(GROUP, BROKEN);
+        self.fleet.ssm.register(BROKEN);
+        self.function.send(&launch(BROKEN)?).await?;
+        let answer = self.finish(|_| played(1, 1)).await?;
+        narrator.show(&pretty(&answer));
+        let is_abandoned = self.fleet.autoscaling.state(BROKEN) != "InService"
+            && has_outcome(&answer, "abandoned");
+        narrator.check(
+            "the instance never serves; the answer has Ansible's recap",
+            unless(is_abandoned, &answer),
+        );
+        let answer = self.send_schedule().await?;
+        let is_over = self.fleet.autoscaling.state(BROKEN) == "Terminated"
+            && self.fleet.ssm.commands().len() == 2;
+        narrator.check(
+            "it terminates at once, because it has no logs to save",
+            unless(is_over, &answer),
+        );
+        Ok(())
+    }
+
+    async fn terminate_healthy(&self, narrator: &mut Narrator) -> anyhow::Result<()> {
+        narrator.heading("3. The show has ended: an instance terminates");
+        self.fleet.autoscaling.terminate(HEALTHY);
+        self.function.send(&terminate(HEALTHY)?).await?;
+        let answer = self
+            .finish(|command| self.fleet.save(command, &[LOG]))
+            .await?;
+        narrator.show(&pretty(&answer));
+        let is_over = self.fleet.autoscaling.state(HEALTHY) == "Terminated"
+            && has_outcome(&answer, "continued");
+        narrator.check(
+            "its logs are in S3 and match its manifest: it terminates",
+            unless(is_over, &answer),
+        );
+        Ok(())
+    }
+
+    async fn terminate_with_wrong_log(&self, narrator: &mut Narrator) -> anyhow::Result<()> {
+        narrator.heading("4. The saved log of an instance does not match its manifest");
+        self.fleet.serving(BROKEN);
+        self.fleet.autoscaling.terminate(BROKEN);
+        self.function.send(&terminate(BROKEN)?).await?;
+        let save_wrongly = |command: &Command| {
+            let result = self.fleet.save(command, &[LOG]);
+            self.fleet.put_log(command, LOG.0, b"something else");
+            result
+        };
+        let answer = self.finish(save_wrongly).await?;
+        narrator.show(&pretty(&answer));
+        let is_kept = self.fleet.autoscaling.state(BROKEN) == "Terminating:Retained"
+            && has_outcome(&answer, "abandoned");
+        narrator.check(
+            "the instance is retained with its disk, and an alarm is set",
+            unless(is_kept, &answer),
+        );
+        let answer = self.send_schedule().await?;
+        let is_done = answer["outcome"] == "unchanged";
+        narrator.check("nothing is left to do", unless(is_done, &answer));
+        Ok(())
+    }
+
+    async fn send_schedule(&self) -> anyhow::Result<Value> {
+        let schedule = event("complete-lifecycle/schedule.json")?;
+        Ok(self.function.send(&schedule).await?.0)
+    }
+
+    /// Runs the open commands, and sends the event of the last one to the function.
+    async fn finish(&self, agent: impl FnMut(&Command) -> CommandResult) -> anyhow::Result<Value> {
+        let finished = self.fleet.ssm.run(agent);
+        let mut done = event("complete-lifecycle/command-invocation.json")?;
+        for command in &finished {
+            done = invocation(done, command);
+        }
+        Ok(self.function.send(&done).await?.0)
+    }
 }
 
-/// What Ansible prints at its end.
+/// The result of a playbook, with the recap that Ansible prints.
 fn played(changed: u32, failed: u32) -> CommandResult {
     let status = if failed == 0 { "Success" } else { "Failed" };
     CommandResult {
@@ -140,11 +173,11 @@ fn terminate(instance: &str) -> anyhow::Result<Value> {
     ))
 }
 
-/// Whether this came of the one instance.
-fn said(answer: &Value, outcome: &str) -> bool {
+/// Whether the only instance in the answer has this outcome.
+fn has_outcome(answer: &Value, outcome: &str) -> bool {
     answer["instances"][0]["outcome"] == outcome
 }
 
-fn not(is_so: bool, answer: &Value) -> Option<String> {
+fn unless(is_so: bool, answer: &Value) -> Option<String> {
     (!is_so).then(|| answer.to_string())
 }

@@ -1,7 +1,7 @@
-//! On Air on one machine: the real programs under a loopback AWS, and a story that says what they
-//! do, line by line; or, with `--serve`, a live stream to watch.
+//! On Air on one machine: runs the real programs against a loopback AWS and explains what they do.
+//! With `--serve`, it runs a live stream to watch.
 //!
-//! Exit code 0 only if all that was promised happened.
+//! The exit code is 0 only if every check passed.
 
 mod complete_lifecycle;
 mod count_viewers;
@@ -22,10 +22,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Tells the story of On Air on this machine.
+/// Runs On Air on this machine and explains what it does
 #[derive(Parser)]
 struct Arguments {
-    /// No story, but a live stream, and this folder's page to watch it with, until Ctrl-C
+    /// Serve a live stream and the page of this folder until Ctrl-C, instead of the demo
     #[arg(long, value_name = "PAGE")]
     serve: Option<PathBuf>,
 }
@@ -34,15 +34,15 @@ struct Arguments {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut narrator = Narrator::on_stdout();
-    // Whatever is told is dropped in the end, and with it all that it started.
-    let told = tokio::select! {
-        told = tell(&mut narrator, &arguments) => told,
-        // A story that was cut short promised more than happened.
-        () = told_to_stop() => {
+    // The future is dropped at the end, and with it every program that it started.
+    let result = tokio::select! {
+        result = run(&mut narrator, &arguments) => result,
+        // An interrupted demo has not run all checks.
+        () = stop_signal() => {
             return if arguments.serve.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         }
     };
-    match told.and_then(|()| narrator.end()) {
+    match result.and_then(|()| narrator.end()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -52,24 +52,24 @@ async fn main() -> ExitCode {
     }
 }
 
-/// The chapters, in the order of a show's life.
-async fn tell(narrator: &mut Narrator, arguments: &Arguments) -> anyhow::Result<()> {
+/// Runs the chapters in the order of a show.
+async fn run(narrator: &mut Narrator, arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(page) = &arguments.serve {
         match serve::serve(narrator, page).await? {}
     }
-    narrator.heading("On Air on this machine: the real programs; stand-ins for AWS");
-    publish_live::tell(narrator).await?;
-    fail_over::tell(narrator).await?;
-    count_viewers::tell(narrator).await?;
-    complete_lifecycle::tell(narrator).await?;
-    prune_recording::tell(narrator).await?;
+    narrator.heading("On Air on this machine: the real programs, with stand-ins for AWS");
+    publish_live::run(narrator).await?;
+    fail_over::run(narrator).await?;
+    count_viewers::run(narrator).await?;
+    complete_lifecycle::run(narrator).await?;
+    prune_recording::run(narrator).await?;
     narrator
-        .say("Read on: README.md (deploy it, set it) and docs/behaviour.md (every promise, with its test).");
+        .explain("Next: README.md (deployment, settings) and docs/behaviour.md (every promise with its test).");
     Ok(())
 }
 
-/// Ctrl-C, `kill`, or the terminal was closed.
-async fn told_to_stop() {
+/// Waits for Ctrl-C, `kill`, or the end of the terminal.
+async fn stop_signal() {
     let signals = [
         SignalKind::interrupt(),
         SignalKind::terminate(),

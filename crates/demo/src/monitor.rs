@@ -1,5 +1,5 @@
-//! Somebody who looks into the bucket all the time, without On Air's own eyes: whatever a playlist
-//! names must be there.
+//! Reads the bucket all the time, independently of On Air's code: everything that a playlist names
+//! must exist.
 
 use stand_in::{Buckets, Snapshot};
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,84 +7,86 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::task::JoinHandle;
 
-/// A pause between two looks.
+/// The pause between two snapshots.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Looks until dropped.
+/// A running monitor. It stops when dropped.
 pub(crate) struct BucketMonitor {
-    seen: Arc<Mutex<Observations>>,
-    watching: JoinHandle<()>,
+    observations: Arc<Mutex<Observations>>,
+    monitoring: JoinHandle<()>,
 }
 
-/// What was seen so far.
+/// What the monitor observed.
 #[derive(Default)]
 pub(crate) struct Observations {
-    pub(crate) looks: u64,
-    /// A playlist named what was not there.
+    pub(crate) snapshots: u64,
+    /// A playlist named an object that did not exist.
     pub(crate) dead_ends: BTreeSet<String>,
-    /// The numbers of a playlist went back.
+    /// The media sequence number of a playlist decreased.
     pub(crate) steps_back: BTreeSet<String>,
-    /// Viewers were told that a segment is lost.
+    /// A playlist had an EXT-X-GAP.
     pub(crate) gaps: BTreeSet<String>,
-    /// When a segment was there first.
-    there: BTreeMap<String, SystemTime>,
-    /// The segments that were named, in that order.
+    /// When each object was first in the bucket.
+    uploaded: BTreeMap<String, SystemTime>,
+    /// The segments that playlists named, in that order.
     pub(crate) named: Vec<PublishedSegment>,
     known: BTreeSet<String>,
-    /// The number of each playlist's first segment.
+    /// The media sequence number of each playlist.
     numbers: BTreeMap<String, u64>,
 }
 
 /// A segment that a playlist named.
 pub(crate) struct PublishedSegment {
-    /// The playlist.
     pub(crate) playlist: String,
-    /// When the transcoder was done with its file.
+    /// When the transcoder closed the file.
     pub(crate) closed: SystemTime,
-    /// From then on until it was there, and until the playlist named it.
-    pub(crate) there_after: Duration,
+    /// The time from then until the upload.
+    pub(crate) uploaded_after: Duration,
+    /// The time from then until the playlist named it.
     pub(crate) named_after: Duration,
 }
 
 impl BucketMonitor {
-    /// Watches a bucket. `closed` says when the transcoder was done with the file that is published
-    /// under a key.
+    /// Monitors a bucket. `closed` returns when the transcoder closed the file of a key.
     pub(crate) fn start(
         buckets: &Buckets,
         bucket: &'static str,
         closed: impl Fn(&str) -> Option<SystemTime> + Send + 'static,
     ) -> Self {
-        let seen = Arc::new(Mutex::new(Observations::default()));
-        let (buckets, of_task) = (buckets.clone(), Arc::clone(&seen));
-        let watching = tokio::spawn(async move {
+        let observations = Arc::new(Mutex::new(Observations::default()));
+        let (buckets, of_task) = (buckets.clone(), Arc::clone(&observations));
+        let monitoring = tokio::spawn(async move {
             loop {
                 let now = buckets.snapshot(bucket);
-                lock(&of_task).look(&now, &closed, SystemTime::now());
+                lock(&of_task).add(&now, &closed, SystemTime::now());
                 tokio::time::sleep(PAUSE).await;
             }
         });
-        Self { seen, watching }
+        Self {
+            observations,
+            monitoring,
+        }
     }
 
-    /// Looks once more, and says what was seen.
-    pub(crate) async fn last_look(self) -> Observations {
-        let looks = lock(&self.seen).looks;
-        while lock(&self.seen).looks == looks && !self.watching.is_finished() {
+    /// Takes one more snapshot, and returns all observations.
+    pub(crate) async fn finish(self) -> Observations {
+        let snapshots = lock(&self.observations).snapshots;
+        while lock(&self.observations).snapshots == snapshots && !self.monitoring.is_finished() {
             tokio::time::sleep(PAUSE).await;
         }
-        self.watching.abort();
-        std::mem::take(&mut *lock(&self.seen))
+        self.monitoring.abort();
+        std::mem::take(&mut *lock(&self.observations))
     }
 }
 
 impl Drop for BucketMonitor {
     fn drop(&mut self) {
-        self.watching.abort();
+        self.monitoring.abort();
     }
 }
 
-fn lock(seen: &Mutex<Observations>) -> MutexGuard<'_, Observations> {
-    seen.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(observations: &Mutex<Observations>) -> MutexGuard<'_, Observations> {
+    observations.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl PublishedSegment {
@@ -95,7 +97,7 @@ impl PublishedSegment {
 }
 
 impl Observations {
-    /// The longest time from one segment of a playlist to the next, until then.
+    /// The longest time between two segments of a playlist, before `until`.
     pub(crate) fn longest_wait(&self, until: SystemTime) -> Duration {
         let mut last = BTreeMap::new();
         let waits = self
@@ -109,26 +111,21 @@ impl Observations {
         waits.max().unwrap_or_default()
     }
 
-    fn look(
-        &mut self,
-        now: &Snapshot,
-        closed: impl Fn(&str) -> Option<SystemTime>,
-        at: SystemTime,
-    ) {
-        self.looks += 1;
+    fn add(&mut self, now: &Snapshot, closed: impl Fn(&str) -> Option<SystemTime>, at: SystemTime) {
+        self.snapshots += 1;
         let (playlists, files): (BTreeMap<_, _>, BTreeMap<_, _>) =
             now.objects().partition(|(key, _)| is_playlist(key));
-        let there = |key: &str| files.contains_key(key) || playlists.contains_key(key);
+        let exists = |key: &str| files.contains_key(key) || playlists.contains_key(key);
         for key in files.keys() {
-            self.there.entry((*key).to_owned()).or_insert(at);
+            self.uploaded.entry((*key).to_owned()).or_insert(at);
         }
         for (key, object) in &playlists {
             let text = String::from_utf8_lossy(&object.body);
             self.count(key, &text);
             for target in targets(key, &text) {
-                if !there(&target) {
+                if !exists(&target) {
                     self.dead_ends
-                        .insert(format!("{key} named {target}, which was not there"));
+                        .insert(format!("{key} named {target}, which did not exist"));
                 } else if !is_playlist(&target) && self.known.insert(target.clone()) {
                     self.name(key, &target, closed(&target), at);
                 }
@@ -146,7 +143,7 @@ impl Observations {
             .unwrap_or_default();
         if number < before {
             self.steps_back
-                .insert(format!("{playlist} went back from {before} to {number}"));
+                .insert(format!("{playlist} decreased from {before} to {number}"));
         }
         if text.lines().any(|line| line == "#EXT-X-GAP") {
             self.gaps.insert(format!("{playlist} had a gap"));
@@ -156,16 +153,16 @@ impl Observations {
     fn name(&mut self, playlist: &str, segment: &str, closed: Option<SystemTime>, at: SystemTime) {
         let Some(closed) = closed else {
             self.dead_ends.insert(format!(
-                "{playlist} named {segment}, which no transcoder wrote"
+                "{playlist} named {segment}, which the transcoder did not write"
             ));
             return;
         };
         let since = |then: SystemTime| then.duration_since(closed).unwrap_or_default();
-        let there_after = since(self.there.get(segment).copied().unwrap_or(at));
+        let uploaded_after = since(self.uploaded.get(segment).copied().unwrap_or(at));
         self.named.push(PublishedSegment {
             playlist: playlist.to_owned(),
             closed,
-            there_after,
+            uploaded_after,
             named_after: since(at),
         });
     }
@@ -184,7 +181,7 @@ fn first_number(playlist: &str) -> Option<u64> {
         .ok()
 }
 
-/// The keys of all that a playlist names. ffmpeg's URIs are names below the playlist's own folder.
+/// The keys of everything that a playlist names. ffmpeg's URIs are relative to the playlist's folder.
 fn targets(playlist: &str, text: &str) -> Vec<String> {
     let folder = playlist.rsplit_once('/').map_or("", |(folder, _)| folder);
     let uri = |line: &str| match line.strip_prefix('#') {
@@ -208,35 +205,39 @@ mod tests {
         format!("#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:{first}\n{lines}")
     }
 
-    /// What is seen of these versions of a playlist, beside two segments that are there.
-    fn seen(versions: &[String]) -> Observations {
+    /// The observations of these versions of a playlist in a bucket with two segments.
+    fn observed(versions: &[String]) -> Observations {
         let s3 = S3::start();
         s3.create_bucket("live", Versioning::Off);
         for segment in ["show/hd/1.ts", "show/hd/2.ts"] {
             s3.put("live", segment, "segment");
         }
-        let (mut seen, written) = (Observations::default(), SystemTime::UNIX_EPOCH);
+        let (mut observations, written) = (Observations::default(), SystemTime::UNIX_EPOCH);
         for (second, text) in (1..).zip(versions) {
             s3.put("live", PLAYLIST, text.clone());
             let at = written + Duration::from_secs(second);
-            seen.look(
+            observations.add(
                 &s3.snapshot("live"),
                 |key| (key != "show/hd/2.ts").then_some(written),
                 at,
             );
         }
-        seen
+        observations
     }
 
     #[test]
-    fn nothing_is_said_of_a_playlist_that_leads_somewhere() {
-        let seen = seen(&[
+    fn a_playlist_whose_segments_exist_has_no_finding() {
+        let observed = observed(&[
             media(0, "#EXTINF:1,\n1.ts\n"),
             media(1, "#EXTINF:1,\n1.ts\n"),
         ]);
-        assert!(seen.dead_ends.is_empty() && seen.steps_back.is_empty() && seen.gaps.is_empty());
-        let [named] = seen.named.as_slice() else {
-            panic!("{} are named", seen.named.len())
+        assert!(
+            observed.dead_ends.is_empty()
+                && observed.steps_back.is_empty()
+                && observed.gaps.is_empty()
+        );
+        let [named] = observed.named.as_slice() else {
+            panic!("{} are named", observed.named.len())
         };
         assert_eq!(
             (named.playlist.as_str(), named.named_after),
@@ -245,18 +246,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_named_and_not_there_is_seen_also_in_tags() {
-        let seen = seen(&[media(0, "#EXT-X-MAP:URI=\"init.mp4\"\n#EXTINF:1,\n3.ts\n")]);
+    fn missing_objects_are_found_also_in_tags() {
+        let observed = observed(&[media(0, "#EXT-X-MAP:URI=\"init.mp4\"\n#EXTINF:1,\n3.ts\n")]);
         let expected = ["init.mp4", "3.ts"]
-            .map(|name| format!("{PLAYLIST} named show/hd/{name}, which was not there"));
-        assert_eq!(seen.dead_ends, BTreeSet::from(expected));
+            .map(|name| format!("{PLAYLIST} named show/hd/{name}, which did not exist"));
+        assert_eq!(observed.dead_ends, BTreeSet::from(expected));
     }
 
     #[test]
-    fn numbers_that_go_back_gaps_and_strange_segments_are_seen() {
-        let seen = seen(&[media(2, ""), media(1, "#EXT-X-GAP\n#EXTINF:1,\n2.ts\n")]);
-        assert_eq!(seen.steps_back.len(), 1);
-        assert_eq!(seen.gaps.len(), 1);
-        assert_eq!(seen.dead_ends.len(), 1);
+    fn decreasing_numbers_gaps_and_unknown_segments_are_found() {
+        let observed = observed(&[media(2, ""), media(1, "#EXT-X-GAP\n#EXTINF:1,\n2.ts\n")]);
+        assert_eq!(observed.steps_back.len(), 1);
+        assert_eq!(observed.gaps.len(), 1);
+        assert_eq!(observed.dead_ends.len(), 1);
     }
 }

@@ -1,5 +1,4 @@
-//! How the story is printed: prose, tables, diffs, JSON and checks, never wider than [`WIDTH`]
-//! columns.
+//! Prints the demo: text, tables, diffs, JSON and checks, at most [`WIDTH`] columns wide.
 
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use serde_json::Value;
@@ -7,16 +6,15 @@ use similar::TextDiff;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
-/// Columns of the widest line.
 const WIDTH: usize = 100;
-/// What stands before every line that is not a heading.
+/// The beginning of every line that is not a heading.
 const INDENT: &str = "  ";
-/// Lines of a diff around what has changed.
+/// Unchanged lines around a change in a diff.
 const DIFF_CONTEXT: usize = 2;
-/// How many contradictions of a failed check are shown.
+/// The number of contradictions that a failed check prints.
 const SHOWN_CONTRADICTIONS: usize = 3;
 
-/// The escape sequences (ECMA-48, 8.3.117) that colour a line.
+/// The style of a line, as an escape sequence (ECMA-48, 8.3.117).
 #[derive(Clone, Copy)]
 enum Style {
     Plain,
@@ -25,17 +23,17 @@ enum Style {
     Green,
 }
 
-/// Tells the story on standard output and keeps count of what was checked.
+/// Prints the demo on standard output and counts the checks.
 pub(crate) struct Narrator {
     colour: bool,
-    /// The first thing that went wrong with printing. What is told is done all the same.
+    /// The first error of printing. The demo continues after it.
     printed: io::Result<()>,
     checks: usize,
     failed_checks: usize,
 }
 
 impl Narrator {
-    /// Colours only what a person sees: see <https://no-color.org>.
+    /// Uses colours only on a terminal: see <https://no-color.org>.
     pub(crate) fn on_stdout() -> Self {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let colour = io::stdout().is_terminal() && !no_color;
@@ -47,24 +45,24 @@ impl Narrator {
         }
     }
 
-    /// Starts a part of the story.
+    /// Prints the title of a chapter or step.
     pub(crate) fn heading(&mut self, text: &str) {
         self.line("", Style::Plain);
         self.line(text, Style::Bold);
     }
 
-    /// Prose, broken into lines.
-    pub(crate) fn say(&mut self, text: &str) {
+    /// Prints text, wrapped at the width.
+    pub(crate) fn explain(&mut self, text: &str) {
         self.indented(&wrap(text, WIDTH - INDENT.len()).join("\n"));
     }
 
-    /// A text whose lines stay as they are. One that is too long loses its middle.
+    /// Prints text with its own lines. A line that is too long loses its middle.
     pub(crate) fn show(&mut self, text: &str) {
         let inner = format!("{INDENT}{text}").replace('\n', &format!("\n{INDENT}"));
         self.indented(&inner);
     }
 
-    /// A table of names and figures.
+    /// Prints a table of names and figures.
     pub(crate) fn table<const N: usize>(
         &mut self,
         head: [&str; N],
@@ -80,10 +78,10 @@ impl Narrator {
         self.indented(&lines.join("\n"));
     }
 
-    /// What a file says less, and what it says more.
+    /// Prints the difference of two versions of a file.
     pub(crate) fn diff(&mut self, before: (&str, &str), after: (&str, &str)) {
         let diff = TextDiff::from_lines(before.1, after.1);
-        // A last line that ends without a line end is what IVS writes; saying so would only puzzle.
+        // IVS writes no newline at the end of its playlists. A hint about that would only confuse.
         let mut diff = diff.unified_diff();
         diff.header(before.0, after.0)
             .context_radius(DIFF_CONTEXT)
@@ -100,10 +98,10 @@ impl Narrator {
         }
     }
 
-    /// Says whether a promise was kept: it was if nothing contradicts it.
+    /// Prints the result of a check. It passed if there is no contradiction.
     pub(crate) fn check(
         &mut self,
-        promise: &str,
+        expected: &str,
         contradictions: impl IntoIterator<Item = String>,
     ) {
         let contradictions: Vec<String> = contradictions.into_iter().collect();
@@ -114,7 +112,7 @@ impl Narrator {
         };
         self.checks += 1;
         self.failed_checks += usize::from(!contradictions.is_empty());
-        self.line(&format!("{INDENT}{mark} {promise}"), style);
+        self.line(&format!("{INDENT}{mark} {expected}"), style);
         let more = contradictions.len().saturating_sub(SHOWN_CONTRADICTIONS);
         for contradiction in contradictions.iter().take(SHOWN_CONTRADICTIONS) {
             self.show(&format!("- {contradiction}"));
@@ -124,15 +122,15 @@ impl Narrator {
         }
     }
 
-    /// Whether every promise so far was kept.
-    pub(crate) fn kept(&self) -> bool {
+    /// Whether every check so far passed.
+    pub(crate) fn passed(&self) -> bool {
         self.failed_checks == 0
     }
 
-    /// Ends the story. Says whether every promise was kept.
+    /// Prints the result of the demo, and returns whether every check passed.
     pub(crate) fn end(mut self) -> anyhow::Result<bool> {
-        let kept = self.kept();
-        let (verdict, style) = if kept {
+        let passed = self.passed();
+        let (verdict, style) = if passed {
             (format!("✓ all {} checks passed", self.checks), Style::Green)
         } else {
             (
@@ -142,8 +140,8 @@ impl Narrator {
         };
         self.line(&format!("{INDENT}{verdict}"), style);
         self.printed
-            .map_err(|error| anyhow::Error::new(error).context("the story could not be printed"))?;
-        Ok(kept)
+            .map_err(|error| anyhow::Error::new(error).context("the demo could not be printed"))?;
+        Ok(passed)
     }
 
     fn indented(&mut self, text: &str) {
@@ -166,7 +164,7 @@ impl Narrator {
     }
 }
 
-/// Prose in lines of at most `width` columns, unless a word is longer.
+/// The text in lines of at most `width` columns, unless a word is longer.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -196,7 +194,7 @@ fn fit(line: &str, width: usize) -> String {
         .collect()
 }
 
-/// JSON with a line for everything that fits into one, in the order in which it came.
+/// JSON with one line for every value that fits into it, in the original order.
 pub(crate) fn pretty(value: &Value) -> String {
     pretty_within(value, WIDTH - 2 * INDENT.len())
 }
@@ -260,7 +258,7 @@ pub(crate) fn count(number: u64) -> String {
     grouped.collect()
 }
 
-/// Bytes in the unit a person would choose.
+/// A size in a unit that is easy to read.
 pub(crate) fn size(size_bytes: u64) -> String {
     let units = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
     match units
@@ -275,7 +273,7 @@ pub(crate) fn size(size_bytes: u64) -> String {
     }
 }
 
-/// What contradicts an outcome.
+/// The contradiction to an expected outcome, if there is one.
 pub(crate) fn outcome_is_not(expected: &str, answer: &Value) -> Option<String> {
     let (outcome, why) = (
         &answer["outcome"],
@@ -284,7 +282,6 @@ pub(crate) fn outcome_is_not(expected: &str, answer: &Value) -> Option<String> {
     (outcome != expected).then(|| format!("the outcome is {outcome} ({why})"))
 }
 
-/// A time that somebody waited.
 pub(crate) fn seconds(duration: Duration) -> String {
     format!("{:.2} s", duration.as_secs_f64())
 }

@@ -1,4 +1,4 @@
-//! Programs that run beside this one, and no longer.
+//! Programs that run during the demo.
 
 use anyhow::Context as _;
 use scenes::program::Program;
@@ -8,7 +8,7 @@ use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 
-/// How many of its last lines are shown of a program that ended by itself.
+/// The number of log lines in the error of a program that failed.
 const LAST_LINES: usize = 3;
 
 /// A running program whose output goes into a file.
@@ -18,8 +18,8 @@ pub(crate) struct LoggedProgram {
 }
 
 impl LoggedProgram {
-    /// Starts a command, which ends with this program even if this one is killed. An earlier log of
-    /// the same name is continued.
+    /// Starts a command, which ends with this program even if this one is killed. Appends to an
+    /// existing log.
     pub(crate) fn start(command: &Command, log: PathBuf) -> anyhow::Result<Self> {
         let file = File::options().create(true).append(true).open(&log);
         let file = file.with_context(|| log.display().to_string())?;
@@ -28,7 +28,7 @@ impl LoggedProgram {
             .args(["--pdeathsig", "KILL"])
             .arg(command.get_program())
             .args(command.get_args());
-        // Variables for a real bucket have no meaning here.
+        // Without the variables of the caller, which may be for a real bucket.
         bound
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
@@ -48,23 +48,23 @@ impl LoggedProgram {
         })
     }
 
-    /// How it ended, if it did.
+    /// The exit status, if the program has ended.
     pub(crate) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         Ok(self.program.try_wait()?)
     }
 
-    /// Types this into its terminal.
+    /// Writes this to its standard input.
     pub(crate) fn type_in(&mut self, keys: &[u8]) -> anyhow::Result<()> {
         let mut input = self
             .program
             .stdin
             .take()
-            .context("it has no input any more")?;
+            .context("its standard input is closed")?;
         Ok(input.write_all(keys)?)
     }
 
-    /// What it wrote last.
-    pub(crate) fn last_words(&self) -> String {
+    /// The last lines of its log.
+    pub(crate) fn last_lines(&self) -> String {
         let written = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = written.lines().collect();
         lines[lines.len().saturating_sub(LAST_LINES)..].join(" | ")

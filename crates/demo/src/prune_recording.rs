@@ -1,5 +1,4 @@
-//! The chapter on `prune-recording`: a show has ended, and only its best rendition is worth
-//! keeping.
+//! The chapter on `prune-recording`: a show has ended, and only its best rendition is kept.
 
 mod verify;
 
@@ -12,22 +11,21 @@ use serde_json::{Value, json};
 use stand_in::ivs::Recording;
 use stand_in::{S3, Snapshot};
 
-/// The function.
 const STEM: &str = "prune-recording";
-/// What the user of the story wants.
+/// The rule of the user.
 const RULE: (&str, &str) = ("KEEP_RENDITIONS", "highest");
-/// A slip: there is nothing above 1080p.
+/// A wrong rule: no rendition is above 1080p.
 const WRONG_RULE: (&str, &str) = ("DELETE_RENDITIONS", "<=1080p");
-/// Segments of each rendition, of 10 s: 3 h 20 min.
+/// The segments of each rendition, of 10 s: 3 h 20 min.
 const SEGMENTS: u64 = 1_200;
-/// One a minute.
+/// One per minute.
 const THUMBNAILS: u64 = 200;
 
-/// The summary of a run that cannot be summed up.
-const FAILED: &str = "Not what was promised. Please report this with all that is printed above.";
+/// The summary of a run with failed checks.
+const FAILED: &str = "Some checks failed. Please report this with the complete output.";
 
-/// Tells the chapter.
-pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
+/// Runs the chapter.
+pub(crate) async fn run(narrator: &mut Narrator) -> anyhow::Result<()> {
     let end = event("prune-recording/recording-end.json")?;
     let show = DemoRecording::record(&end)?;
     let function = Lambda::start(STEM, show.archive.environment(&[RULE]))?;
@@ -36,10 +34,10 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     let answer = show.prune(narrator, &function, &end).await?;
     show.send_again(narrator, &function, &end).await?;
     show.hold(narrator, &end).await?;
-    narrator.heading("6. Is everything as promised?");
+    narrator.heading("6. Checks of the bucket");
     let found = verify::verify(narrator, &show, &answer)?;
-    narrator.heading("What happened");
-    narrator.say(&if narrator.kept() {
+    narrator.heading("Summary");
+    narrator.explain(&if narrator.passed() {
         show.summary(&found)
     } else {
         FAILED.to_owned()
@@ -47,17 +45,17 @@ pub(crate) async fn tell(narrator: &mut Narrator) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A bucket with the recording of a show that has just ended, and another one.
+/// A bucket with the recording of a show that has ended, and with another recording.
 struct DemoRecording {
     archive: Archive,
     recording: Recording,
-    /// Not meant by any event. Its prefix starts like the recording's.
+    /// No event names it. Its prefix begins with the recording's prefix.
     neighbour: Recording,
     before: Snapshot,
 }
 
 impl DemoRecording {
-    /// Puts the recording where the event says that it is.
+    /// Puts the recording below the prefix of the event.
     fn record(end: &Value) -> anyhow::Result<Self> {
         let bucket = text(end, "/detail/recording_s3_bucket_name")?;
         let prefix = text(end, "/detail/recording_s3_key_prefix")?.to_owned();
@@ -83,17 +81,17 @@ impl DemoRecording {
         })
     }
 
-    /// The recording before anything was done.
-    fn at_first(&self) -> RecordingObjects {
+    /// The recording before the first event.
+    fn at_start(&self) -> RecordingObjects {
         RecordingObjects::of(&self.before, &self.recording.prefix)
     }
 
-    /// The recording as it is.
+    /// The recording at present.
     fn now(&self) -> RecordingObjects {
         RecordingObjects::of(&self.archive.contents(), &self.recording.prefix)
     }
 
-    /// The names of what was recorded.
+    /// The names of the recorded renditions.
     fn renditions(&self) -> Vec<&str> {
         self.recording
             .renditions
@@ -111,14 +109,14 @@ impl DemoRecording {
 
     fn introduce(&self, narrator: &mut Narrator) -> anyhow::Result<()> {
         narrator.heading("prune-recording: after the show");
-        narrator.say(
-            "Amazon IVS records a live show to S3 in several renditions, the same pictures in several sizes, as files of \
-             10 s. prune-recording deletes those not worth their storage; what is left still plays.",
+        narrator.explain(
+            "Amazon IVS records a live show to S3 in several renditions, as segments of 10 s. prune-recording deletes the \
+             renditions that the user does not want to store. The rest of the recording still plays.",
         );
         narrator.heading("1. A show has ended");
         let (url, minutes) = (self.archive.s3.endpoint_url(), SEGMENTS / 6);
-        narrator.say(&format!(
-            "Its recording ({} h {} min; true sizes, no pictures) lies in the S3 at {url}:",
+        narrator.explain(&format!(
+            "Its recording ({} h {} min; real sizes, empty segments) is stored in the S3 at {url}:",
             minutes / 60,
             minutes % 60
         ));
@@ -126,10 +124,10 @@ impl DemoRecording {
             "s3://{}/{}",
             self.archive.bucket, self.recording.prefix
         ));
-        let contents = self.at_first();
+        let contents = self.at_start();
         self.table(narrator, &contents);
         let variants = contents.variants(MASTER)?.join(", ");
-        narrator.say(&format!(
+        narrator.explain(&format!(
             "master.m3u8, where players start, names {variants}."
         ));
         Ok(())
@@ -141,10 +139,10 @@ impl DemoRecording {
         function: &Lambda,
         end: &Value,
     ) -> anyhow::Result<()> {
-        narrator.heading("2. What would go? A dry run");
-        narrator.say(&format!(
-            "The user set {}={}. IVS tells the function that the recording has ended; with \"onair\": \
-             {{\"dry_run\": true}} added to the event by hand, the function only plans.",
+        narrator.heading("2. A dry run");
+        narrator.explain(&format!(
+            "The user set {}={}. IVS sends an event when the recording has ended. With \"onair\": {{\"dry_run\": true}} in the \
+             event, the function only reports its plan.",
             RULE.0, RULE.1
         ));
         let mut ask = end.clone();
@@ -164,7 +162,7 @@ impl DemoRecording {
         let wrong = outcome_is_not("planned", &answer)
             .into_iter()
             .chain(self.changes_since(&self.before));
-        narrator.check("planned, and nothing was changed", wrong);
+        narrator.check("planned; nothing has changed", wrong);
         Ok(())
     }
 
@@ -174,28 +172,28 @@ impl DemoRecording {
         function: &Lambda,
         end: &Value,
     ) -> anyhow::Result<Value> {
-        narrator.heading("3. The real event: events/prune-recording/recording-end.json");
+        narrator.heading("3. The event of IVS: events/prune-recording/recording-end.json");
         let (answer, elapsed) = function.send(end).await?;
-        narrator.say(&format!(
+        narrator.explain(&format!(
             "The function's answer after {}:",
             seconds(elapsed)
         ));
         narrator.show(&pretty(&answer));
-        let (before, after) = (self.at_first(), self.now());
+        let (before, after) = (self.at_start(), self.now());
         self.table(narrator, &after);
-        narrator.say("What master.m3u8 lost; every other byte is as before:");
+        narrator.explain("The lines that master.m3u8 lost; every other byte is unchanged:");
         narrator.diff(
             ("before/master.m3u8", &before.text(MASTER)?),
             ("after/master.m3u8", &after.text(MASTER)?),
         );
-        narrator.say(&format!(
-            "recording-ended.json, for programs, listed {}; now it lists {}.",
+        narrator.explain(&format!(
+            "recording-ended.json listed {}. Now it lists {}.",
             before.listed()?.join(", "),
             after.listed()?.join(", "),
         ));
         let metrics = metrics(function).pop().unwrap_or_default();
         narrator.check(
-            &format!("pruned; for CloudWatch it logs {}", figures(&metrics)),
+            &format!("pruned; the metrics line has {}", figures(&metrics)),
             outcome_is_not("pruned", &answer)
                 .into_iter()
                 .chain(wrong_metrics(&metrics, &answer)),
@@ -209,10 +207,10 @@ impl DemoRecording {
         function: &Lambda,
         end: &Value,
     ) -> anyhow::Result<()> {
-        narrator.heading("4. The same news again, and by another way");
-        narrator.say(
-            "Events may come twice, and IVS promises only its best effort: one may never come. So S3's own event \
-             about recording-ended.json starts the function too; whichever is second finds nothing to do.",
+        narrator.heading("4. The same event again, and the event of S3");
+        narrator.explain(
+            "An event can be delivered twice. IVS delivers events with best effort, so one can be missing. Therefore S3's \
+             event for recording-ended.json also starts the function. The second event changes nothing.",
         );
         let created = event("prune-recording/object-created.json")?;
         for (name, event) in [
@@ -231,8 +229,8 @@ impl DemoRecording {
 
     async fn hold(&self, narrator: &mut Narrator, end: &Value) -> anyhow::Result<()> {
         narrator.heading("5. A rule that would delete everything");
-        narrator.say(&format!(
-            "Somebody sets {}={} by mistake, and the event comes once more. The answer:",
+        narrator.explain(&format!(
+            "The user sets {}={} by mistake, and the event is sent again. The answer:",
             WRONG_RULE.0, WRONG_RULE.1
         ));
         let function = Lambda::start(STEM, self.archive.environment(&[WRONG_RULE]))?;
@@ -242,17 +240,16 @@ impl DemoRecording {
         let wrong = outcome_is_not("held", &answer)
             .into_iter()
             .chain(self.changes_since(&before));
-        narrator.check("held, and nothing was changed", wrong);
+        narrator.check("held; nothing has changed", wrong);
         Ok(())
     }
 
-    /// What happened, in plain words.
     fn summary(&self, found: &PlayedRecording) -> String {
-        let (before, after) = (self.at_first().amount(""), self.now().amount(""));
+        let (before, after) = (self.at_start().amount(""), self.now().amount(""));
         let variants: Vec<&str> = found.variants.iter().map(String::as_str).collect();
         format!(
-            "The show took {} in {} objects; {} in {} objects are left, and it still plays, in {}. Whoever opens the \
-             recording, player or program, finds exactly what is there.",
+            "The recording had {} in {} objects. {} in {} objects are left, and it still plays in {}. Its playlists and \
+             metadata name exactly what is left.",
             size(before.1),
             count(before.0),
             size(after.1),
@@ -261,7 +258,7 @@ impl DemoRecording {
         )
     }
 
-    /// The keys in the bucket that are not what they were, in words.
+    /// The keys of the bucket that have changed.
     fn changes_since(&self, before: &Snapshot) -> Vec<String> {
         let (before, now) = (
             RecordingObjects::of_all(before),
@@ -271,15 +268,15 @@ impl DemoRecording {
     }
 }
 
-/// Where a line of metrics and the answer tell different figures.
+/// The contradiction between the metrics line and the answer, if there is one.
 fn wrong_metrics(metrics: &Value, answer: &Value) -> Option<String> {
     let same = metrics["ObjectsDeleted"] == answer["objects_deleted"]
         && metrics["BytesDeleted"] == answer["bytes_deleted"]
         && metrics["RecordingsPruned"] == 1;
-    (!same).then(|| format!("its line of metrics is {metrics}"))
+    (!same).then(|| format!("the metrics line is {metrics}"))
 }
 
-/// What a line of metrics says.
+/// The metrics of a line as text.
 fn figures(metrics: &Value) -> String {
     let names = metrics
         .pointer("/_aws/CloudWatchMetrics/0/Metrics")

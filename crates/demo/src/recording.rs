@@ -1,5 +1,5 @@
-//! What lies in a bucket where an IVS recording should be, seen without On Air's own eyes: the
-//! story's checks must not share a mistake with what they check.
+//! The objects of an IVS recording, read without On Air's code: the checks of the demo must not share
+//! a mistake with it.
 
 use crate::narrate::{count, size};
 use anyhow::Context as _;
@@ -7,29 +7,29 @@ use serde_json::Value;
 use stand_in::{Object, Snapshot};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The file that tells programs what a recording has.
+/// The metadata of a recording.
 pub(crate) const ENDED: &str = "events/recording-ended.json";
-/// The playlist where players start.
+/// The entry playlist of players.
 pub(crate) const MASTER: &str = "media/hls/master.m3u8";
-/// The folder of the renditions and of the playlists where players start.
+/// The folder of the renditions and of the entry playlists.
 const HLS: &str = "media/hls/";
 
-/// The objects of a recording, by their path in it.
+/// The objects of a recording, by their path below its prefix.
 pub(crate) struct RecordingObjects(pub(crate) BTreeMap<String, Object>);
 
-/// What a player finds that starts at the entry playlists and follows every link.
+/// What a player finds that reads all entry playlists and follows every URI.
 #[derive(Default)]
 pub(crate) struct PlayedRecording {
     /// The folder of each variant.
     pub(crate) variants: BTreeSet<String>,
-    /// The distinct segments of all of them.
+    /// The paths of all segments.
     pub(crate) segments: BTreeSet<String>,
-    /// Links that lead nowhere, in words.
+    /// URIs whose object does not exist.
     pub(crate) dead_ends: Vec<String>,
 }
 
 impl RecordingObjects {
-    /// What the bucket holds under a prefix.
+    /// The objects of a bucket under a prefix.
     pub(crate) fn of(bucket: &Snapshot, prefix: &str) -> Self {
         let path = |key: &str| Some(key.strip_prefix(prefix)?.strip_prefix('/')?.to_owned());
         Self(
@@ -40,7 +40,7 @@ impl RecordingObjects {
         )
     }
 
-    /// All that the bucket holds, by key.
+    /// All objects of a bucket, by key.
     pub(crate) fn of_all(bucket: &Snapshot) -> Self {
         Self(
             bucket
@@ -50,7 +50,7 @@ impl RecordingObjects {
         )
     }
 
-    /// Those of which this holds, and the others.
+    /// The objects for which `is_first` holds, and the others.
     pub(crate) fn split(&self, is_first: impl Fn(&str) -> bool) -> (Self, Self) {
         let (first, others) = self
             .0
@@ -60,11 +60,10 @@ impl RecordingObjects {
         (Self(first), Self(others))
     }
 
-    /// Where these are not the same objects as `before`, byte for byte and header for header, in
-    /// words.
+    /// The objects whose bytes or headers are different from `before`, as text.
     pub(crate) fn differences(&self, before: &Self) -> Vec<String> {
         let lost = before.0.keys().filter(|path| !self.0.contains_key(*path));
-        let lost = lost.map(|path| format!("{path} is gone"));
+        let lost = lost.map(|path| format!("{path} was deleted"));
         let other = self
             .0
             .iter()
@@ -75,16 +74,15 @@ impl RecordingObjects {
         lost.chain(other).collect()
     }
 
-    /// An object's text.
     pub(crate) fn text(&self, path: &str) -> anyhow::Result<String> {
         let object = self
             .0
             .get(path)
-            .with_context(|| format!("{path} is not there"))?;
+            .with_context(|| format!("{path} does not exist"))?;
         Ok(String::from_utf8_lossy(&object.body).into_owned())
     }
 
-    /// How many objects there are whose path begins so, and their bytes.
+    /// The number of objects below a path, and their bytes.
     pub(crate) fn amount(&self, start: &str) -> (u64, u64) {
         let sizes = self
             .0
@@ -96,10 +94,10 @@ impl RecordingObjects {
         })
     }
 
-    /// A line for each of these renditions, for the rest and for all.
+    /// A row for each of these renditions, for the rest and for all.
     pub(crate) fn rows(&self, renditions: &[&str]) -> Vec<[String; 3]> {
         let row = |name: &str, (objects, bytes): (u64, u64)| match objects {
-            0 => [name.to_owned(), "gone".to_owned(), "–".to_owned()],
+            0 => [name.to_owned(), "deleted".to_owned(), "–".to_owned()],
             _ => [name.to_owned(), count(objects), size(bytes)],
         };
         let amounts = renditions
@@ -131,7 +129,7 @@ impl RecordingObjects {
             .collect())
     }
 
-    /// The paths of the playlists where players may start.
+    /// The paths of the entry playlists.
     pub(crate) fn entry_playlists(&self) -> impl Iterator<Item = &str> {
         let is_entry = |path: &&String| {
             path.strip_prefix(HLS)
@@ -140,7 +138,7 @@ impl RecordingObjects {
         self.0.keys().filter(is_entry).map(String::as_str)
     }
 
-    /// The folders of the variants that a playlist names, in its order.
+    /// The folders of the variants in a playlist, in its order.
     pub(crate) fn variants(&self, entry: &str) -> anyhow::Result<Vec<String>> {
         let text = self.text(entry)?;
         Ok(uris(&text)
@@ -148,7 +146,7 @@ impl RecordingObjects {
             .collect())
     }
 
-    /// Plays the recording without looking at the pictures.
+    /// Reads all playlists and finds their segments, as a player does.
     pub(crate) fn play(&self) -> anyhow::Result<PlayedRecording> {
         let mut found = PlayedRecording::default();
         for entry in self.entry_playlists() {
@@ -156,34 +154,44 @@ impl RecordingObjects {
                 let path = format!("{HLS}{uri}");
                 let (Some((name, _)), true) = (uri.split_once('/'), self.0.contains_key(&path))
                 else {
-                    found
-                        .dead_ends
-                        .push(format!("{entry} names {uri}, which is not there"));
+                    let dead_end = format!("{entry} names {uri}, which does not exist");
+                    found.dead_ends.push(dead_end);
                     continue;
                 };
                 found.variants.insert(name.to_owned());
-                for segment in uris(&self.text(&path)?) {
-                    let segment = format!("{}{segment}", folder(name));
-                    if self.0.contains_key(&segment) {
-                        found.segments.insert(segment);
-                    } else {
-                        found
-                            .dead_ends
-                            .push(format!("{path} names {segment}, which is not there"));
-                    }
-                }
+                self.play_variant(name, &path, &mut found)?;
             }
         }
         if found.segments.is_empty() {
             found
                 .dead_ends
-                .push("no way leads from an entry playlist to a segment".to_owned());
+                .push("no entry playlist leads to a segment".to_owned());
         }
         Ok(found)
     }
 }
 
-/// The path of a rendition, with a slash at the end so that no neighbour's name starts alike.
+impl RecordingObjects {
+    fn play_variant(
+        &self,
+        name: &str,
+        playlist: &str,
+        found: &mut PlayedRecording,
+    ) -> anyhow::Result<()> {
+        for segment in uris(&self.text(playlist)?) {
+            let segment = format!("{}{segment}", folder(name));
+            if self.0.contains_key(&segment) {
+                found.segments.insert(segment);
+            } else {
+                let dead_end = format!("{playlist} names {segment}, which does not exist");
+                found.dead_ends.push(dead_end);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The path of a rendition. The slash at its end excludes renditions with a longer name.
 pub(crate) fn folder(rendition: &str) -> String {
     format!("{HLS}{rendition}/")
 }
@@ -202,7 +210,7 @@ mod tests {
     use stand_in::ivs::Recording;
 
     #[test]
-    fn a_player_notices_what_is_missing() {
+    fn missing_objects_are_found() {
         let recording = Recording::default();
         let path = |key: String| key[recording.prefix.len() + 1..].to_owned();
         let objects = recording

@@ -1,4 +1,4 @@
-//! A live stream that goes on, and the player's page to watch it with.
+//! A live stream that runs until Ctrl-C, and the page of the player.
 
 use crate::narrate::Narrator;
 use crate::player::sequence;
@@ -14,16 +14,16 @@ use std::time::Duration;
 
 /// The bucket of the page.
 const PLAYER: &str = "player";
-/// A player begins three segments before the end.
-const TO_BEGIN: u64 = 3;
-/// How often it is looked whether everything runs.
-const LOOK: Duration = Duration::from_millis(500);
+/// A player starts three segments before the live edge.
+const SEGMENTS_TO_START: u64 = 3;
+/// The interval of the check whether all programs run.
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Serves the page that lies in this folder, and a stream, until it is dropped.
+/// Serves the page in this folder, and a stream, until it is dropped.
 ///
 /// # Errors
 ///
-/// A program ended by itself, or the page is not there.
+/// A program failed, or the page does not exist.
 pub(crate) async fn serve(narrator: &mut Narrator, page: &Path) -> anyhow::Result<Infallible> {
     let page = read_page(page)?;
     let mut stream = DemoStream::start(&[])?;
@@ -32,52 +32,57 @@ pub(crate) async fn serve(narrator: &mut Narrator, page: &Path) -> anyhow::Resul
         stream.scene.s3.put_object(PLAYER, &name, file);
     }
     let site = Site::start(&stream.scene.s3);
-    narrator.heading("On Air on this machine: a live stream, and the page to watch it with");
-    narrator.say(
-        "ffmpeg writes a test picture as HLS into a folder, in two renditions and segments of 1 s; publish-live \
-         puts it into a loopback S3; from there it is served to anybody on this machine, as by a CDN.",
+    narrator.heading("On Air on this machine: a live stream and a page with a player");
+    narrator.explain(
+        "ffmpeg writes a test picture as HLS into a folder, in two renditions with segments of 1 s. publish-live \
+         uploads it to a loopback S3. A local web server serves it from there, as a CDN does.",
     );
     let begun = stream
-        .until(|stream| stream.each(|playlist| sequence(playlist) >= TO_BEGIN))
+        .until(|stream| stream.every_playlist(|playlist| sequence(playlist) >= SEGMENTS_TO_START))
         .await?;
     ensure!(
         begun.is_some() && stream.is_on_air(),
-        "the stream does not begin"
+        "the stream did not start"
     );
     narrator.heading("Open");
     narrator.show(&format!(
         "{}/{PLAYER}/index.html?src=/{BUCKET}/{FOLDER}/{MULTIVARIANT}",
         site.url()
     ));
-    narrator.heading("What you can do to it");
+    narrator.heading("Try");
     narrator.show(&format!(
         "kill -9 {}  # publish-live",
         stream.publisher_id()
     ));
     narrator.show(&format!("kill -9 {}  # ffmpeg", stream.encoder_id()));
-    narrator
-        .say("What is killed is started again, and the picture goes on. Ctrl-C ends everything.");
+    narrator.explain(
+        "The demo restarts a killed program, and the stream continues. Ctrl-C stops the demo.",
+    );
     loop {
-        tokio::time::sleep(LOOK).await;
-        if let Some((name, id)) = stream.tend()? {
-            narrator.say(&format!("{name} was killed. It is process {id} now."));
+        tokio::time::sleep(CHECK_INTERVAL).await;
+        if let Some((name, id)) = stream.restart_killed()? {
+            narrator.explain(&format!("{name} was killed and restarted as process {id}."));
         }
-        // It remembers them all, and this goes on for hours.
+        // The stand-in records every call, and this runs for hours.
         stream.scene.s3.reset_calls();
     }
 }
 
-/// The files of the page, by their names, as they are served.
+/// The files of the page with their names.
 fn read_page(folder: &Path) -> anyhow::Result<Vec<(String, Object)>> {
-    let files = std::fs::read_dir(folder)
-        .with_context(|| format!("{}: `make demo SERVE=1` makes it", folder.display()))?;
+    let files = std::fs::read_dir(folder).with_context(|| {
+        format!(
+            "{} cannot be read: run `make demo SERVE=1`",
+            folder.display()
+        )
+    })?;
     let read = |file: io::Result<DirEntry>| {
         let file = file?;
         let name = file.file_name().to_string_lossy().into_owned();
         let object = Object {
             body: std::fs::read(file.path())?.into(),
             content_type: Some(content_type(&name).to_owned()),
-            // The next demo may have another page at the same address.
+            // The next demo may serve another page at the same address.
             cache_control: Some("no-store".to_owned()),
             ..Object::default()
         };
@@ -86,7 +91,7 @@ fn read_page(folder: &Path) -> anyhow::Result<Vec<(String, Object)>> {
     files.map(read).collect()
 }
 
-/// A browser runs no module of a wrong type.
+/// Browsers refuse a module with a wrong type.
 fn content_type(name: &str) -> &'static str {
     match name.rsplit_once('.').map(|(_, ending)| ending) {
         Some("html") => "text/html; charset=utf-8",

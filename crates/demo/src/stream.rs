@@ -1,4 +1,4 @@
-//! A live stream on this machine: ffmpeg writes HLS into a folder, publish-live puts it into a
+//! A live stream on this machine: ffmpeg writes HLS into a folder, publish-live uploads it to a
 //! loopback S3.
 
 use crate::monitor::BucketMonitor;
@@ -12,22 +12,22 @@ use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// The renditions, each in a folder of its own.
+/// The renditions. Each has its own folder.
 pub(crate) const RENDITIONS: [&str; 2] = ["360p", "180p"];
-/// What viewers open.
+/// The playlist that viewers open.
 pub(crate) const MULTIVARIANT: &str = "index.m3u8";
-/// A request takes so long within a region (docs/performance.md counts with the same).
+/// The time of a request within a region, as in docs/performance.md.
 const LATENCY: Duration = Duration::from_millis(25);
-/// How long something may take that should take a second or two.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// The limit for something that normally takes a second or two.
+pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(20);
 
-/// The stream. All of it ends, and its folder goes, when this is dropped.
+/// A running stream. Its programs are killed and its folder is deleted when it is dropped.
 pub(crate) struct DemoStream {
     encoder: LoggedProgram,
     publisher: LoggedProgram,
-    /// What publish-live is told beside where from and where to.
+    /// The options of publish-live other than folder and target.
     options: &'static [&'static str],
-    // Behind the programs, which write into these: fields are dropped in their order.
+    // After the programs, which write into these: fields are dropped in their order.
     pub(crate) scene: LiveStream,
     logs: TempDir,
 }
@@ -48,8 +48,8 @@ impl DemoStream {
         })
     }
 
-    /// Begins to watch what is published.
-    pub(crate) fn watch(&self) -> BucketMonitor {
+    /// Starts to monitor the bucket.
+    pub(crate) fn monitor(&self) -> BucketMonitor {
         let folder = self.scene.dir.path().to_owned();
         BucketMonitor::start(&self.scene.s3, BUCKET, move |key| {
             let file = folder.join(written(key)?);
@@ -59,101 +59,98 @@ impl DemoStream {
         })
     }
 
-    /// ffmpeg's process.
     pub(crate) fn encoder_id(&self) -> u32 {
         self.encoder.id()
     }
 
-    /// publish-live's process.
     pub(crate) fn publisher_id(&self) -> u32 {
         self.publisher.id()
     }
 
-    /// Kills publish-live, without a warning.
     pub(crate) fn kill_publisher(&mut self) {
         self.publisher.kill();
     }
 
-    /// Starts publish-live anew.
-    pub(crate) fn publish_again(&mut self) -> anyhow::Result<()> {
+    /// Starts publish-live again.
+    pub(crate) fn restart_publisher(&mut self) -> anyhow::Result<()> {
         self.publisher = publish(&self.scene, self.logs.path(), self.options)?;
         Ok(())
     }
 
-    /// Kills ffmpeg, and starts it anew.
-    pub(crate) fn encode_again(&mut self) -> anyhow::Result<()> {
+    /// Kills ffmpeg, and starts it again.
+    pub(crate) fn restart_encoder(&mut self) -> anyhow::Result<()> {
         self.encoder.kill();
         self.encoder = encode(self.scene.dir.path(), self.logs.path())?;
         Ok(())
     }
 
-    /// Starts again what somebody killed, and says what that was and which process it is now.
+    /// Restarts a program that was killed. Returns its name and its new process id.
     ///
     /// # Errors
     ///
-    /// A program ended by itself.
-    pub(crate) fn tend(&mut self) -> anyhow::Result<Option<(&'static str, u32)>> {
+    /// A program failed.
+    pub(crate) fn restart_killed(&mut self) -> anyhow::Result<Option<(&'static str, u32)>> {
         if ended(&mut self.publisher, "publish-live")?.is_some() {
-            self.publish_again()?;
+            self.restart_publisher()?;
             return Ok(Some(("publish-live", self.publisher.id())));
         }
-        // Without a signal, it was told that the show is over.
+        // Without a signal, it ended at the end of the show.
         if ended(&mut self.encoder, "ffmpeg")?.is_some_and(|status| status.signal().is_some()) {
-            self.encode_again()?;
+            self.restart_encoder()?;
             return Ok(Some(("ffmpeg", self.encoder.id())));
         }
         Ok(None)
     }
 
-    /// Has ffmpeg write its last segments and end.
+    /// Stops ffmpeg after it has written its last segments.
     pub(crate) fn end_show(&mut self) -> anyhow::Result<()> {
         self.encoder
             .type_in(b"q")
-            .context("ffmpeg cannot be told to end")
+            .context("ffmpeg cannot be stopped")
     }
 
-    /// The published playlist of a rendition; empty if it is not there.
+    /// The published playlist of a rendition, or an empty text.
     pub(crate) fn playlist(&self, rendition: &str) -> String {
         self.scene.playlist(rendition)
     }
 
-    /// The playlist of all that was of a rendition; empty if it is not there.
-    pub(crate) fn all_of(&self, rendition: &str) -> String {
+    /// The VOD playlist of a rendition, or an empty text.
+    pub(crate) fn vod_playlist(&self, rendition: &str) -> String {
         self.scene.text(&format!("{rendition}/index.vod.m3u8"))
     }
 
     /// Whether this holds for the published playlist of each rendition.
-    pub(crate) fn each(&self, holds: impl Fn(&str) -> bool) -> bool {
+    pub(crate) fn every_playlist(&self, holds: impl Fn(&str) -> bool) -> bool {
         RENDITIONS
             .iter()
             .all(|rendition| holds(&self.playlist(rendition)))
     }
 
-    /// Whether a viewer can open it and finds every rendition.
+    /// Whether viewers can open the stream and find every rendition.
     pub(crate) fn is_on_air(&self) -> bool {
         let multivariant = self.scene.text(MULTIVARIANT);
         RENDITIONS
             .iter()
             .all(|rendition| multivariant.contains(rendition))
-            && self.each(|text| !text.is_empty())
+            && self.every_playlist(|text| !text.is_empty())
     }
 
-    /// Waits until something is so, and says how long that took; `None` if it does not come.
+    /// Waits until a condition holds. Returns the time, or `None` after the time limit.
     ///
     /// # Errors
     ///
-    /// A program ended by itself.
+    /// A program failed.
     pub(crate) async fn until(
         &mut self,
-        mut is_so: impl FnMut(&Self) -> bool,
+        mut holds: impl FnMut(&Self) -> bool,
     ) -> anyhow::Result<Option<Duration>> {
         let began = Instant::now();
-        while began.elapsed() < PATIENCE {
-            if is_so(self) {
+        while began.elapsed() < TIME_LIMIT {
+            if holds(self) {
                 return Ok(Some(began.elapsed()));
             }
-            if let Some((name, _)) = self.tend()? {
-                bail!("{name} was killed, and not by this story");
+            if let Some((name, _)) = self.restart_killed()? {
+                bail!("{name} was killed from outside the demo");
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -161,11 +158,14 @@ impl DemoStream {
     }
 }
 
-/// How a program ended, if it was told to.
+/// The exit status of a program that ended as expected.
 fn ended(program: &mut LoggedProgram, name: &str) -> anyhow::Result<Option<ExitStatus>> {
     let status = program.ended()?;
     match status.filter(|status| !status.success() && status.signal().is_none()) {
-        Some(status) => bail!("{name} ended ({status}); it said: {}", program.last_words()),
+        Some(status) => bail!(
+            "{name} failed ({status}); its log ends with: {}",
+            program.last_lines()
+        ),
         None => Ok(status),
     }
 }
@@ -178,8 +178,7 @@ fn written(key: &str) -> Option<String> {
     Some(format!("{name}.{ending}"))
 }
 
-/// A test picture in two renditions, in segments of a second, as fast as it would come from a
-/// camera.
+/// Encodes a test picture in real time, in two renditions with segments of one second.
 fn encode(folder: &Path, logs: &Path) -> anyhow::Result<LoggedProgram> {
     let mut command = Command::new("ffmpeg");
     command.args([

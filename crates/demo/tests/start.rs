@@ -1,18 +1,17 @@
-//! That there is a binary after `cargo test`, for `tests/player/demo.mjs`, and that it says what it
-//! misses.
+//! Builds the binary for `tests/player/demo.mjs`, and checks its error without a page.
 
 use std::process::Command;
 
 #[test]
-fn without_its_page_it_serves_nothing_and_says_how_to_get_it() {
+fn without_the_page_it_fails_and_the_error_names_the_command_that_builds_it() {
     let output = Command::new(env!("CARGO_BIN_EXE_demo"))
         .args(["--serve", "no-such-folder"])
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(
-        said.contains("no-such-folder: `make demo SERVE=1` makes it"),
-        "{said}"
+        stderr.contains("no-such-folder cannot be read: run `make demo SERVE=1`"),
+        "{stderr}"
     );
 }

@@ -1,5 +1,4 @@
-//! Whether what was promised has happened: judged by what lies in the bucket, not by what the
-//! function says.
+//! Checks what the bucket holds at the end, independently of the function's answer.
 
 use super::DemoRecording;
 use crate::narrate::{Narrator, count, size};
@@ -8,110 +7,136 @@ use serde_json::{Value, json};
 use stand_in::Object;
 use std::collections::BTreeSet;
 
-/// Checks the end of the story. Returns what a player finds.
+/// Checks the bucket at the end of the chapter. Returns what a player finds.
 pub(super) fn verify(
     narrator: &mut Narrator,
     show: &DemoRecording,
     answer: &Value,
 ) -> anyhow::Result<PlayedRecording> {
-    let (before, after) = (show.at_first(), show.now());
-    let best = show
-        .recording
-        .renditions
-        .iter()
-        .max_by_key(|rendition| rendition.height);
-    let best = best
-        .map(|rendition| rendition.name.as_str())
-        .unwrap_or_default();
-    let dropped: Vec<&str> = show
-        .renditions()
-        .into_iter()
-        .filter(|name| *name != best)
-        .collect();
-    let is_dropped = |path: &str| dropped.iter().any(|name| path.starts_with(&folder(name)));
-    let (gone, rest) = before.split(is_dropped);
-
-    let (objects, bytes) = gone.amount("");
-    narrator.check(
-        &format!(
-            "gone: all {} objects of {}",
-            count(objects),
-            dropped.join(", ")
-        ),
-        after
-            .0
-            .keys()
-            .filter(|path| is_dropped(path))
-            .map(|path| format!("{path} is still there")),
-    );
-    let figures = [("objects_deleted", objects), ("bytes_deleted", bytes)];
-    narrator.check(
-        &format!(
-            "the function's own figures agree: {} objects, {}",
-            count(objects),
-            size(bytes)
-        ),
-        figures
-            .into_iter()
-            .filter(|(name, figure)| answer[name] != json!(figure))
-            .map(|(name, figure)| format!("{name} is {} instead of {figure}", answer[name])),
-    );
-
-    let documents: BTreeSet<&str> = rest.entry_playlists().chain([ENDED]).collect();
-    let (documents_before, kept) = rest.split(|path| documents.contains(path));
-    let (_, left) = after.split(is_dropped);
-    let (documents_after, others) = left.split(|path| documents.contains(path));
-    narrator.check(
-        &format!(
-            "untouched: all {} objects of {best}, thumbnails and whatever else was there",
-            count(kept.amount("").0)
-        ),
-        others.differences(&kept),
-    );
-    let contradictions = documents_before.0.iter().filter_map(|(path, document)| {
-        let Some(now) = documents_after.0.get(path) else {
-            return Some(format!("{path} is gone"));
-        };
-        wrong_rewrite(path, document, now, &dropped)
-    });
-    narrator.check(
-        &format!(
-            "rewritten: {} files, which lost the dropped renditions and nothing else",
-            documents.len()
-        ),
-        contradictions,
-    );
-
-    let found = after.play()?;
-    let only_best = found.variants.iter().eq([best]);
-    let others = (!only_best).then(|| format!("they name {:?}", found.variants));
-    narrator.check(
-        &format!(
-            "it plays: every playlist leads to {best} only, and to {} segments that are there",
-            count(found.segments.len() as u64)
-        ),
-        found.dead_ends.iter().cloned().chain(others),
-    );
-    let listed = after.listed()?;
-    narrator.check(
-        "recording-ended.json lists exactly what is left",
-        (listed != [best]).then(|| format!("it lists {listed:?}")),
-    );
-
+    let expected = Expected::of(show);
+    expected.check_deletions(narrator, answer);
+    expected.check_other_objects(narrator);
+    let found = expected.check_playback(narrator)?;
     let neighbour = &show.neighbour.prefix;
     let now = RecordingObjects::of(&show.archive.contents(), neighbour);
-    let then = RecordingObjects::of(&show.before, neighbour);
+    let before = RecordingObjects::of(&show.before, neighbour);
     narrator.check(
         &format!(
-            "untouched: the recording beside it whose prefix starts alike, …/{}",
+            "unchanged: another recording with a similar prefix, …/{}",
             super::last_part(neighbour)
         ),
-        now.differences(&then),
+        now.differences(&before),
     );
     Ok(found)
 }
 
-/// What is wrong with a rewritten file.
+/// The recording before and after, and the renditions that the rule keeps and drops.
+struct Expected<'a> {
+    before: RecordingObjects,
+    after: RecordingObjects,
+    best: &'a str,
+    dropped: Vec<&'a str>,
+}
+
+impl<'a> Expected<'a> {
+    fn of(show: &'a DemoRecording) -> Self {
+        let renditions = show.recording.renditions.iter();
+        let best = renditions.max_by_key(|rendition| rendition.height);
+        let best = best.map_or("", |rendition| rendition.name.as_str());
+        let mut dropped = show.renditions();
+        dropped.retain(|name| *name != best);
+        Self {
+            before: show.at_start(),
+            after: show.now(),
+            best,
+            dropped,
+        }
+    }
+
+    fn is_dropped(&self, path: &str) -> bool {
+        self.dropped
+            .iter()
+            .any(|name| path.starts_with(&folder(name)))
+    }
+
+    fn check_deletions(&self, narrator: &mut Narrator, answer: &Value) {
+        let (deleted, _) = self.before.split(|path| self.is_dropped(path));
+        let (objects, bytes) = deleted.amount("");
+        let left = self.after.0.keys().filter(|path| self.is_dropped(path));
+        narrator.check(
+            &format!(
+                "deleted: all {} objects of {}",
+                count(objects),
+                self.dropped.join(", ")
+            ),
+            left.map(|path| format!("{path} still exists")),
+        );
+        let figures = [("objects_deleted", objects), ("bytes_deleted", bytes)];
+        let wrong = figures
+            .into_iter()
+            .filter(|(name, figure)| answer[name] != json!(figure))
+            .map(|(name, figure)| format!("{name} is {} instead of {figure}", answer[name]));
+        narrator.check(
+            &format!(
+                "the answer has the same figures: {} objects, {}",
+                count(objects),
+                size(bytes)
+            ),
+            wrong,
+        );
+    }
+
+    fn check_other_objects(&self, narrator: &mut Narrator) {
+        let (_, rest) = self.before.split(|path| self.is_dropped(path));
+        let (_, left) = self.after.split(|path| self.is_dropped(path));
+        let documents: BTreeSet<&str> = rest.entry_playlists().chain([ENDED]).collect();
+        let (documents_before, others_before) = rest.split(|path| documents.contains(path));
+        let (documents_after, others_after) = left.split(|path| documents.contains(path));
+        narrator.check(
+            &format!(
+                "unchanged: all {} other objects, such as {} and the thumbnails",
+                count(others_before.amount("").0),
+                self.best
+            ),
+            others_after.differences(&others_before),
+        );
+        let wrong = documents_before.0.iter().filter_map(|(path, document)| {
+            let Some(now) = documents_after.0.get(path) else {
+                return Some(format!("{path} was deleted"));
+            };
+            wrong_rewrite(path, document, now, &self.dropped)
+        });
+        narrator.check(
+            &format!(
+                "rewritten: {} files, which lost only the dropped renditions",
+                documents.len()
+            ),
+            wrong,
+        );
+    }
+
+    fn check_playback(&self, narrator: &mut Narrator) -> anyhow::Result<PlayedRecording> {
+        let best = self.best;
+        let found = self.after.play()?;
+        let only_best = found.variants.iter().eq([best]);
+        let others = (!only_best).then(|| format!("the playlists name {:?}", found.variants));
+        narrator.check(
+            &format!(
+                "it plays: every playlist names only {best}, and all {} segments exist",
+                count(found.segments.len() as u64)
+            ),
+            found.dead_ends.iter().cloned().chain(others),
+        );
+        let listed = self.after.listed()?;
+        narrator.check(
+            "recording-ended.json lists exactly the kept rendition",
+            (listed != [best]).then(|| format!("it lists {listed:?}")),
+        );
+        Ok(found)
+    }
+}
+
+/// The error of a rewritten file, if there is one.
 fn wrong_rewrite(path: &str, before: &Object, now: &Object, dropped: &[&str]) -> Option<String> {
     let headers = |object: &Object| {
         let mut headers = Object {
@@ -120,16 +145,20 @@ fn wrong_rewrite(path: &str, before: &Object, now: &Object, dropped: &[&str]) ->
             etag: String::new(),
             ..object.clone()
         };
-        // In which the function remembers what it removed.
-        let memory = headers.metadata.remove("onair-removed");
-        (headers, memory)
+        // The list of renditions that runs of the function removed.
+        let removed = headers.metadata.remove("onair-removed");
+        (headers, removed)
     };
     let (headers_before, _) = headers(before);
-    let (headers_now, memory) = headers(now);
-    let remembers = |name: &&str| memory.as_ref().is_some_and(|memory| memory.contains(*name));
-    if path == ENDED && !dropped.iter().all(remembers) {
+    let (headers_now, removed) = headers(now);
+    let is_recorded = |name: &&str| {
+        removed
+            .as_ref()
+            .is_some_and(|removed| removed.contains(*name))
+    };
+    if path == ENDED && !dropped.iter().all(is_recorded) {
         return Some(format!(
-            "{path} does not remember what was removed: {memory:?}"
+            "{path} does not have the removed renditions in its metadata: {removed:?}"
         ));
     }
     if headers_before != headers_now {
@@ -144,7 +173,7 @@ fn wrong_rewrite(path: &str, before: &Object, now: &Object, dropped: &[&str]) ->
     } else {
         lost_lines(&before, &now, dropped)
     };
-    (!is_right).then(|| format!("{path} is not what it was without {}", dropped.join(", ")))
+    (!is_right).then(|| format!("{path} lost more or less than {}", dropped.join(", ")))
 }
 
 /// Whether the metadata lost the dropped renditions only.
@@ -162,12 +191,12 @@ fn lost_renditions(before: &str, now: &str, dropped: &[&str]) -> bool {
     expected == now
 }
 
-/// Whether a playlist lost only lines that speak of a dropped rendition.
+/// Whether a playlist lost only lines that name a dropped rendition.
 fn lost_lines(before: &str, now: &str, dropped: &[&str]) -> bool {
-    let speaks_of = |line: &str, name: &str| {
+    let names = |line: &str, name: &str| {
         line.starts_with(&format!("{name}/")) || line.contains(&format!("\"{name}\""))
     };
-    let stays = |line: &&str| !dropped.iter().any(|name| speaks_of(line, name));
+    let stays = |line: &&str| !dropped.iter().any(|name| names(line, name));
     before
         .split_inclusive('\n')
         .filter(stays)
