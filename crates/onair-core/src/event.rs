@@ -1,29 +1,136 @@
-//! What events have in common, whatever they tell of: their envelope, and what a person can add to
-//! it or send alone.
+//! An event, decoded: what happened, and what a person asks for beside it.
+//!
+//! `onair-lambda` makes it of the JSON that Lambda passes on. Each vertical reads from it what
+//! matters to it.
 
 use crate::json::{object, problem};
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::fmt;
 
-/// An event that cannot be acted on: it is not what the rule that sent it should send.
+/// An event that the function cannot act on. The rule or the person that sent it must correct it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BadEvent(pub String);
 
-/// An event of a service, perhaps sent again by a person. The few fields that are read; everything
-/// else of the envelope is EventBridge's own business.
-#[derive(Deserialize)]
-pub(crate) struct Envelope {
-    pub(crate) source: String,
-    #[serde(rename = "detail-type")]
-    pub(crate) detail_type: String,
-    pub(crate) detail: Value,
-    #[serde(default, deserialize_with = "object")]
-    pub(crate) onair: OnAir,
+impl BadEvent {
+    /// The event, or a part of it, is not `expected`. The values of the event are not quoted: they
+    /// must not be in a log.
+    pub fn not(expected: &str, error: &serde_json::Error) -> Self {
+        Self(format!("the event is not {expected}: {}", problem(error)))
+    }
 }
 
-/// What a manual invoke can add. Unknown fields are refused: a misspelt `dry_run` must not delete.
+/// An event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// What happened.
+    pub payload: Payload,
+    /// The field `onair` as it was sent. Only a person adds it.
+    pub onair: Option<Value>,
+}
+
+/// What happened, by the form in which AWS reports it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Payload {
+    /// An event of a service or of a schedule, which EventBridge delivers.
+    Service(ServiceEvent),
+    /// A CloudWatch alarm whose action is this function.
+    AlarmAction(AlarmAction),
+    /// A batch of a CloudWatch Logs subscription.
+    Logs(LogBatch),
+    /// Nothing: a person sent `onair` alone.
+    Manual,
+}
+
+/// An event of a service in the envelope of EventBridge.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServiceEvent {
+    /// The service, for example `aws.s3`.
+    pub source: String,
+    /// The kind of event, for example `Object Created`.
+    pub detail_type: String,
+    /// When it happened, unchecked: most functions do not need the time.
+    pub time: Option<String>,
+    /// What the service reports.
+    pub detail: Value,
+}
+
+/// The new state of a CloudWatch alarm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlarmAction {
+    /// The alarm's name.
+    pub alarm_name: String,
+    /// `ALARM`, `OK` or `INSUFFICIENT_DATA`.
+    pub state: String,
+    /// When the state changed.
+    pub time: DateTime<Utc>,
+}
+
+/// What CloudWatch Logs sends to a subscriber.
+#[derive(Clone, PartialEq, Eq)]
+pub enum LogBatch {
+    /// The messages of log events.
+    Messages(Vec<String>),
+    /// A check that the subscriber is reachable.
+    ReachabilityCheck,
+}
+
+/// Without the messages: they must not be in a log.
+impl fmt::Debug for LogBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Messages(messages) => write!(f, "{} messages", messages.len()),
+            Self::ReachabilityCheck => f.write_str("ReachabilityCheck"),
+        }
+    }
+}
+
+impl Event {
+    /// Reads the field `onair`. If it is absent, all of its fields have their defaults.
+    ///
+    /// `T` must refuse unknown fields: a misspelt `dry_run` must not act.
+    pub(crate) fn onair<T: DeserializeOwned + Default>(&self) -> Result<T, BadEvent> {
+        let onair = self.onair.as_ref().map(object::<T, _>).transpose();
+        let onair = onair.map_err(|error| BadEvent(format!("onair: {}", problem(&error))))?;
+        Ok(onair.unwrap_or_default())
+    }
+}
+
+/// For the reason why a function ignores an event.
+impl fmt::Display for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(event) => {
+                write!(f, "an event {:?} of {:?}", event.detail_type, event.source)
+            }
+            Self::AlarmAction(alarm) => write!(f, "the alarm {:?}", alarm.alarm_name),
+            Self::Logs(_) => f.write_str("a batch of CloudWatch Logs"),
+            Self::Manual => f.write_str("a manual event"),
+        }
+    }
+}
+
+impl ServiceEvent {
+    /// Source and kind, which together name the form of the detail.
+    pub(crate) fn kind(&self) -> (&str, &str) {
+        (&self.source, &self.detail_type)
+    }
+
+    /// Reads the detail in the form of this kind of event.
+    pub(crate) fn detail<'a, T: Deserialize<'a>>(&'a self) -> Result<T, BadEvent> {
+        object(&self.detail).map_err(|error| {
+            let (kind, problem) = (&self.detail_type, problem(&error));
+            BadEvent(format!(
+                "the detail of the event {kind:?} is not valid: {problem}"
+            ))
+        })
+    }
+}
+
+/// The field `onair` of a function for which a person can ask for the plan only.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OnAir {
@@ -48,61 +155,4 @@ pub(crate) struct Bucket {
 #[derive(Deserialize)]
 pub(crate) struct Object {
     pub(crate) key: String,
-}
-
-/// Reads `what` an event, or a part of it, should be.
-pub(crate) fn read<'a, T: Deserialize<'a>>(what: &str, value: &'a Value) -> Result<T, BadEvent> {
-    object(value).map_err(|error| BadEvent(format!("the event is not {what}: {}", problem(&error))))
-}
-
-/// An event of a service, or what a person sends alone: only `{"onair": {…}}`.
-pub(crate) struct Sent<O> {
-    pub(crate) source: String,
-    pub(crate) detail_type: String,
-    pub(crate) time: Option<String>,
-    pub(crate) detail: Value,
-    /// Nothing but what a person can say.
-    pub(crate) by_hand: bool,
-    pub(crate) onair: O,
-}
-
-/// Reads an event of which a person can send a part alone. What `O` does not know of `onair` it
-/// should refuse.
-pub(crate) fn sent<O: DeserializeOwned + Default>(event: &Value) -> Result<Sent<O>, BadEvent> {
-    #[derive(Deserialize)]
-    struct Envelope {
-        #[serde(default)]
-        source: String,
-        #[serde(rename = "detail-type", default)]
-        detail_type: String,
-        time: Option<String>,
-        #[serde(default)]
-        detail: Value,
-        onair: Option<Value>,
-    }
-    let Envelope {
-        source,
-        detail_type,
-        time,
-        detail,
-        onair,
-    } = object(event).map_err(|error| BadEvent(format!("not an event: {}", problem(&error))))?;
-    let by_hand = source.is_empty() && detail_type.is_empty();
-    if by_hand && onair.is_none() {
-        return Err(BadEvent(
-            "the event has neither source and detail-type, as EventBridge sends them, nor onair, as a person does".to_owned(),
-        ));
-    }
-    let onair = onair.map(object::<O, _>).transpose();
-    let onair = onair
-        .map_err(|error| BadEvent(format!("onair: {}", problem(&error))))?
-        .unwrap_or_default();
-    Ok(Sent {
-        source,
-        detail_type,
-        time,
-        detail,
-        by_hand,
-        onair,
-    })
 }

@@ -25,13 +25,13 @@ pub(crate) fn objects<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     Ok(all.into_iter().map(|One(one)| one).collect())
 }
 
-/// What serde says is wrong, without the value that it would quote: what is in an event stays out
-/// of the logs.
+/// The text of an error without the value that serde would quote: the contents of an event must not
+/// be in a log.
 pub(crate) fn problem(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let wrong_kind = text.starts_with("invalid type") || text.starts_with("invalid value");
     match text.rsplit_once(", expected ") {
-        Some((_, expected)) if wrong_kind => format!("something in it should be {expected}"),
+        Some((_, expected)) if wrong_kind => format!("expected {expected}"),
         _ => text,
     }
 }

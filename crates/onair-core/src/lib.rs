@@ -9,7 +9,7 @@
 
 pub mod complete_lifecycle;
 pub mod count_viewers;
-mod event;
+pub mod event;
 pub mod fail_back;
 pub mod fail_over;
 pub mod held;

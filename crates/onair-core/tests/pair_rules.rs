@@ -3,6 +3,7 @@
 use crate::pair_builder::at;
 use crate::pair_orders::pair;
 use chrono::TimeDelta;
+use onair_core::event::{Event, Payload, ServiceEvent};
 use onair_core::fail_back::{
     Repair, Step, alarm_is_over, repair, returned, shortened_period, step,
 };
@@ -22,6 +23,21 @@ fn show() -> Pair {
     let mut pair = pair(CutBy::Delete, None);
     pair.sides.a.alarm = Some("lost-a".to_owned());
     pair
+}
+
+/// The event in this JSON, which has the form that AWS documents.
+fn event(json: &Value) -> Event {
+    let text = |field: &str| json[field].as_str().map(str::to_owned);
+    let service = text("source").map(|source| ServiceEvent {
+        source,
+        detail_type: text("detail-type").unwrap_or_default(),
+        time: text("time"),
+        detail: json["detail"].clone(),
+    });
+    Event {
+        payload: service.map_or(Payload::Manual, Payload::Service),
+        onair: json.get("onair").cloned(),
+    }
 }
 
 fn alert(state: &str, kind: &str, pipeline: &str, side: Side) -> Value {
@@ -47,7 +63,10 @@ fn what_arrives_says_which_side_and_what() {
             alert("CLEARED", LOST, "0", Side::B),
             "InputRecovered { side: B, is_alarm: false }",
         ),
-        (alert("SET", LOST, "1", Side::A), "is no side of this pair"),
+        (
+            alert("SET", LOST, "1", Side::A),
+            "is not a side of this pair",
+        ),
         (
             alert("SET", "Black Video Detected", "0", Side::A),
             "is not one of ALERT_TYPES",
@@ -59,7 +78,7 @@ fn what_arrives_says_which_side_and_what() {
             "InputRecovered { side: A, is_alarm: true }",
         ),
         (alarm("lost-a", "INSUFFICIENT_DATA"), "the alarm's state is"),
-        (alarm("lost-b", "ALARM"), "is no side's of this pair"),
+        (alarm("lost-b", "ALARM"), "is not an alarm of this pair"),
         (
             json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} }),
             "ScheduledCheck",
@@ -70,16 +89,16 @@ fn what_arrives_says_which_side_and_what() {
         ),
         (
             json!({ "source": "aws.s3", "detail-type": "Object Created", "detail": {} }),
-            "says nothing of a pair",
+            "is not about a pair",
         ),
     ];
     for (json, expected) in rows {
-        let event = decode(&json, &show()).unwrap();
+        let decoded = decode(&event(&json), &show()).unwrap();
         assert!(
-            format!("{:?}", event.trigger).contains(expected),
-            "{json}: {event:?}"
+            format!("{:?}", decoded.trigger).contains(expected),
+            "{json}: {decoded:?}"
         );
-        assert_eq!(event.dry_run, json["onair"]["dry_run"] == true);
+        assert_eq!(decoded.dry_run, json["onair"]["dry_run"] == true);
     }
 }
 
@@ -95,20 +114,18 @@ fn junk_says_what_is_wrong() {
     listed["onair"] = json!([]);
     let rows = [
         (listed, "a JSON object"),
-        (json!(null), "not an event"),
-        (json!({}), "neither source and detail-type"),
         (
             json!({ "source": "aws.medialive", "detail-type": "MediaLive Channel Alert" }),
-            "not the detail of",
+            "is not valid: expected a JSON object",
         ),
         (timeless, "the event's time \"yesterday\""),
         (misspelt, "unknown field `dryrun`"),
         (ambiguous, "alone"),
         (json!({ "onair": { "side": "C" } }), "unknown variant `C`"),
     ];
-    for (event, expected) in rows {
-        let error = decode(&event, &show()).unwrap_err().to_string();
-        assert!(error.contains(expected), "{event}: {error}");
+    for (json, expected) in rows {
+        let error = decode(&event(&json), &show()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{json}: {error}");
     }
 }
 

@@ -1,4 +1,5 @@
 use lambda_runtime::Diagnostic;
+use onair_core::event::BadEvent;
 use onair_core::metrics::{Metric, MetricSample};
 
 /// Why an invocation failed, by who has to act. Lambda retries an asynchronous invocation by itself.
@@ -38,6 +39,12 @@ impl Error {
 impl From<onair_aws::Error> for Error {
     fn from(error: onair_aws::Error) -> Self {
         Self::Aws(error.to_string())
+    }
+}
+
+impl From<BadEvent> for Error {
+    fn from(error: BadEvent) -> Self {
+        Self::BadEvent(error.to_string())
     }
 }
 

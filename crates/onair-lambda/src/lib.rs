@@ -6,6 +6,7 @@
 mod attempts;
 mod deadline;
 mod error;
+pub mod event;
 mod report;
 mod settings;
 
@@ -16,6 +17,7 @@ pub use report::Report;
 pub use settings::{Accepts, Environment};
 
 use lambda_runtime::{LambdaEvent, service_fn};
+use onair_core::event::Event;
 use onair_core::metrics::{Metric, MetricSample, embedded_metrics, embedded_sample};
 use serde_json::Value;
 use std::io::Write;
@@ -27,8 +29,8 @@ use tracing_subscriber::prelude::*;
 /// One event, and the time that is left for it.
 #[derive(Debug)]
 pub struct Invocation {
-    /// The event as it was sent.
-    pub event: Value,
+    /// The event.
+    pub event: Event,
     /// When Lambda kills the process.
     pub deadline: Deadline,
 }
@@ -85,13 +87,13 @@ where
 {
     let service = service_fn(
         async |LambdaEvent { payload, context }: LambdaEvent<Value>| {
-            let invocation = Invocation {
-                event: payload,
-                deadline: Deadline::after(time_left(context.deadline, now_ms())),
+            let deadline = Deadline::after(time_left(context.deadline, now_ms()));
+            let handled = match event::decode(payload) {
+                // Boxed: a handler with the SDK inside is too deep a type for the compiler's
+                // default limit.
+                Ok(event) => Box::pin(handle(Invocation { event, deadline })).await,
+                Err(bad_event) => Err(bad_event.into()),
             };
-            // Boxed: a handler with the SDK inside is too deep a type for the compiler's default
-            // limit.
-            let handled = Box::pin(handle(invocation)).await;
             finish(&context.env_config.function_name, handled)
         },
     );

@@ -8,10 +8,11 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use onair_core::complete_lifecycle::{self, FleetPolicy, LaunchPolicy, PassRule};
 use onair_core::count_viewers::event::{self as count_viewers, LogSource};
+use onair_core::event::Event;
 use onair_core::pair::trigger::{self as pair, Trigger};
 use onair_core::pair::{CutBy, Pair, Sides, Source};
 use onair_core::prune_recording::event::{self as prune_recording};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::fmt::Debug;
 use std::io::Write;
 
@@ -30,16 +31,18 @@ use Outcome::{BadEvent, DryRun, Ignored, Run};
 
 /// The outcomes of prune-recording, count-viewers, complete-lifecycle and the functions of a pair.
 fn outcomes(text: &str) -> [Outcome; 4] {
-    let event: Value = serde_json::from_str(text).unwrap();
-    [
-        prune(&event),
-        count(&event),
-        lifecycle(&event),
-        of_pair(&event),
-    ]
+    match onair_lambda::event::decode(serde_json::from_str(text).unwrap()) {
+        Ok(event) => [
+            prune(&event),
+            count(&event),
+            lifecycle(&event),
+            of_pair(&event),
+        ],
+        Err(_) => [BadEvent; 4],
+    }
 }
 
-fn prune(event: &Value) -> Outcome {
+fn prune(event: &Event) -> Outcome {
     use prune_recording::Trigger;
     outcome(prune_recording::decode(event), |trigger| match trigger {
         Trigger::RecordingEnded(request) => Some(request.dry_run),
@@ -47,15 +50,14 @@ fn prune(event: &Value) -> Outcome {
     })
 }
 
-fn count(event: &Value) -> Outcome {
-    outcome(count_viewers::decode(event), |source| match source {
-        LogSource::Object { dry_run, .. } => Some(*dry_run),
-        LogSource::Lines(_) => Some(false),
-        LogSource::Ignored { .. } => None,
+fn count(event: &Event) -> Outcome {
+    outcome(count_viewers::decode(event), |request| {
+        let is_ignored = matches!(request.source, LogSource::Ignored { .. });
+        (!is_ignored).then_some(request.dry_run)
     })
 }
 
-fn lifecycle(event: &Value) -> Outcome {
+fn lifecycle(event: &Event) -> Outcome {
     use complete_lifecycle::Scope;
     let launch = LaunchPolicy {
         hook: "onair-launch".to_owned(),
@@ -78,7 +80,7 @@ fn lifecycle(event: &Value) -> Outcome {
     })
 }
 
-fn of_pair(event: &Value) -> Outcome {
+fn of_pair(event: &Event) -> Outcome {
     let source = |side: &str| Source {
         channel_arn: format!("arn:aws:medialive:us-west-2:111122223333:channel:{side}"),
         pipeline: "0".to_owned(),
@@ -136,6 +138,18 @@ const ALARM: &str = r#"{"source": "aws.cloudwatch", "detail-type": "CloudWatch A
 const SCHEDULED: &str = r#"{"source": "aws.events", "detail-type": "Scheduled Event", "time": "2027-01-15T08:00:00Z", "detail": {}}"#;
 const MANUAL: &str = r#"{"onair": {}}"#;
 
+/// A metric-math alarm (CloudWatch User Guide, "Invoke a Lambda function from an alarm"): its time
+/// is not RFC 3339, and its configuration has neither `metricStat` nor a short period.
+fn alarm_action() -> String {
+    r#"{"source": "aws.cloudwatch", "accountId": "111122223333", "region": "us-west-2",
+    "alarmArn": "arn:aws:cloudwatch:us-west-2:111122223333:alarm:onair-show-side-a",
+    "time": "2027-01-15T08:00:00.490+0000", "alarmData": {"alarmName": "onair-show-side-a",
+    "state": {"value": "ALARM", "reason": "test", "timestamp": "2027-01-15T08:00:00.490+0000"},
+    "previousState": {"value": "OK", "reason": "test", "timestamp": "2027-01-15T07:00:00.490+0000"},
+    "configuration": {"metrics": [{"id": "e1", "expression": "m1 / m2", "period": 86400}]}}}"#
+        .to_owned()
+}
+
 fn batch(message: &str) -> String {
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
     packed.write_all(message.as_bytes()).unwrap();
@@ -183,7 +197,8 @@ fn each_form_of_event_is_run_by_its_own_functions() {
         (ALARM.into(), [Ignored, Ignored, Ignored, Run]),
         (SCHEDULED.into(), [Ignored, Ignored, Run, Run]),
         (MANUAL.into(), [BadEvent, BadEvent, Run, Run]),
-        (data_message(), [BadEvent, Run, BadEvent, BadEvent]),
+        (data_message(), [Ignored, Run, Ignored, Ignored]),
+        (alarm_action(), [Ignored, Ignored, Ignored, Run]),
     ]);
 }
 
@@ -206,7 +221,14 @@ fn dry_run_counts_beside_each_form_of_event() {
         (with(ALARM, dry), [Ignored, Ignored, Ignored, DryRun]),
         (with(SCHEDULED, dry), [Ignored, Ignored, DryRun, DryRun]),
         (with(MANUAL, dry), [BadEvent, BadEvent, DryRun, DryRun]),
-        (with(&data_message(), dry), [BadEvent, Run, DryRun, DryRun]),
+        (
+            with(&data_message(), dry),
+            [Ignored, DryRun, Ignored, Ignored],
+        ),
+        (
+            with(&alarm_action(), dry),
+            [Ignored, Ignored, Ignored, DryRun],
+        ),
     ]);
 }
 
@@ -223,6 +245,7 @@ fn a_wish_that_cannot_be_read_is_never_taken_for_a_real_run() {
         r#""onair": "dry_run""#,
         r#""onair": []"#,
         r#""onair": [true]"#,
+        r#""onair": null"#,
     ];
     for wish in wishes {
         check(&[
@@ -231,18 +254,11 @@ fn a_wish_that_cannot_be_read_is_never_taken_for_a_real_run() {
             (with(LAUNCH, wish), [BadEvent; 4]),
             (with(ALERT, wish), [BadEvent; 4]),
             (with(SCHEDULED, wish), [BadEvent; 4]),
+            (with(&data_message(), wish), [BadEvent; 4]),
+            (with(&alarm_action(), wish), [BadEvent; 4]),
             (format!("{{{wish}}}"), [BadEvent; 4]),
         ]);
     }
-    let null = r#""onair": null"#;
-    check(&[
-        (
-            with(RECORDING_END, null),
-            [BadEvent, BadEvent, Ignored, Ignored],
-        ),
-        (with(ALERT, null), [BadEvent, BadEvent, Ignored, Run]),
-        (format!("{{{null}}}"), [BadEvent; 4]),
-    ]);
 }
 
 #[test]
@@ -280,17 +296,14 @@ fn what_is_not_an_event_is_refused() {
             r#"["aws.ivs", "IVS Recording State Change", {}, {}]"#.into(),
             [BadEvent; 4],
         ),
-        (
-            r#"{"source": "aws.events"}"#.into(),
-            [BadEvent, BadEvent, Ignored, Ignored],
-        ),
+        (r#"{"source": "aws.events"}"#.into(), [BadEvent; 4]),
         (
             r#"{"source": "aws.events", "detail": {}}"#.into(),
-            [BadEvent, BadEvent, Ignored, Ignored],
+            [BadEvent; 4],
         ),
         (
             r#"{"detail-type": "Scheduled Event", "detail": {}}"#.into(),
-            [BadEvent, BadEvent, Ignored, Ignored],
+            [BadEvent; 4],
         ),
         (
             r#"{"source": null, "detail-type": null, "detail": {}}"#.into(),
@@ -356,7 +369,7 @@ fn a_detail_has_the_form_of_its_event() {
     check(&[
         (
             without("aws.ivs", "IVS Recording State Change"),
-            [BadEvent, BadEvent, Ignored, Ignored],
+            [BadEvent, Ignored, Ignored, Ignored],
         ),
         (
             without("aws.s3", "Object Created"),
@@ -364,11 +377,11 @@ fn a_detail_has_the_form_of_its_event() {
         ),
         (
             without("aws.medialive", "MediaLive Channel Alert"),
-            [BadEvent, BadEvent, Ignored, BadEvent],
+            [Ignored, Ignored, Ignored, BadEvent],
         ),
         (
             without("aws.events", "Scheduled Event"),
-            [BadEvent, BadEvent, Run, Run],
+            [Ignored, Ignored, Run, Run],
         ),
     ]);
 }
@@ -462,17 +475,11 @@ fn the_time_matters_only_to_an_input_that_was_lost() {
         (with(CLEARED, null), [Ignored, Ignored, Ignored, Run]),
         (
             with(RECORDING_END, number),
-            [Run, Ignored, BadEvent, BadEvent],
+            [Run, Ignored, Ignored, Ignored],
         ),
-        (with(ALERT, number), [Ignored, Ignored, BadEvent, BadEvent]),
-        (
-            with(CLEARED, number),
-            [Ignored, Ignored, BadEvent, BadEvent],
-        ),
-        (
-            with(SCHEDULED, number),
-            [Ignored, Ignored, BadEvent, BadEvent],
-        ),
+        (with(ALERT, number), [Ignored, Ignored, Ignored, BadEvent]),
+        (with(CLEARED, number), [Ignored, Ignored, Ignored, Run]),
+        (with(SCHEDULED, number), [Ignored, Ignored, Run, Run]),
     ]);
 }
 
@@ -508,7 +515,7 @@ fn of_a_key_that_is_there_twice_the_last_counts() {
 
 #[test]
 fn a_batch_of_logs_is_what_cloudwatch_logs_sends() {
-    let refused = |event: String| (event, [BadEvent, BadEvent, BadEvent, BadEvent]);
+    let refused = |event: String| (event, [BadEvent; 4]);
     check(&[
         refused(r#"{"awslogs": []}"#.into()),
         refused(r#"{"awslogs": null}"#.into()),
@@ -534,7 +541,41 @@ fn a_batch_of_logs_is_what_cloudwatch_logs_sends() {
                 r#"{"messageType": "CONTROL_MESSAGE", "owner": "CloudwatchLogs", "logGroup": "", "logStream": "",
                 "subscriptionFilters": [], "logEvents": [{"id": "", "timestamp": 1, "message": "CWL"}]}"#,
             ),
-            [BadEvent, Ignored, BadEvent, BadEvent],
+            [Ignored; 4],
         ),
+    ]);
+}
+
+#[test]
+fn an_alarm_action_means_the_same_as_the_alarm_by_eventbridge() {
+    let action = alarm_action();
+    let now = |state: &str| {
+        replacing(
+            &action,
+            r#""value": "ALARM""#,
+            &format!(r#""value": {state}"#),
+        )
+    };
+    let refused = |event: String| (event, [BadEvent; 4]);
+    check(&[
+        (now(r#""OK""#), [Ignored, Ignored, Ignored, Run]),
+        (now(r#""INSUFFICIENT_DATA""#), [Ignored; 4]),
+        (replacing(&action, "side-a", "cpu"), [Ignored; 4]),
+        refused(now("null")),
+        refused(now("1")),
+        refused(now(r#""FINE""#)),
+        refused(replacing(&action, r#""value": "ALARM", "#, "")),
+        refused(replacing(
+            &action,
+            r#""alarmName": "onair-show-side-a","#,
+            "",
+        )),
+        refused(replacing(
+            &action,
+            r#""time": "2027-01-15T08:00:00.490+0000""#,
+            r#""time": "2027-01-15""#,
+        )),
+        refused(r#"{"alarmData": ["onair-show-side-a", {"value": "ALARM"}]}"#.into()),
+        refused(r#"{"source": "aws.cloudwatch", "alarmData": null}"#.into()),
     ]);
 }

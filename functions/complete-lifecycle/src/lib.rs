@@ -52,8 +52,7 @@ impl Handler {
     /// If a retry or a person is needed for at least one instance. The other instances are handled
     /// first.
     pub async fn handle(&self, invocation: Invocation) -> Result<Report, Failure> {
-        let Request { scope, dry_run } = decode(&invocation.event, &self.settings.fleet)
-            .map_err(|error| Error::BadEvent(error.to_string()))?;
+        let Request { scope, dry_run } = decode(&invocation.event, &self.settings.fleet)?;
         if let Scope::Ignored { why } = scope {
             return Ok(Report::ignored(why));
         }

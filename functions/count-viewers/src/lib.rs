@@ -16,8 +16,9 @@ pub use settings::Settings;
 use minutes::{MinuteStore, MinuteWriter};
 use onair_aws::s3::S3;
 use onair_core::count_viewers::audience::Audience;
-use onair_core::count_viewers::event::{LogSource, decode};
+use onair_core::count_viewers::event::{LogSource, Request, decode};
 use onair_core::count_viewers::log::{Limits, LineCounts, LogError, LogReader};
+use onair_core::event::Event;
 use onair_lambda::{Error, Failure, Invocation, Report};
 use report::LogSummary;
 use std::time::Duration;
@@ -67,26 +68,18 @@ impl Handler {
         deadline.run(counting).await.ok_or_else(out_of_time)?
     }
 
-    async fn count(
-        &self,
-        event: &serde_json::Value,
-        last_write: Instant,
-    ) -> Result<Report, Failure> {
-        let source = decode(event).map_err(|error| Error::BadEvent(error.to_string()))?;
-        let (content, is_dry_run) = match source {
+    async fn count(&self, event: &Event, last_write: Instant) -> Result<Report, Failure> {
+        let Request { source, dry_run } = decode(event)?;
+        let content = match source {
             LogSource::Ignored { why } => return Ok(Report::ignored(why)),
-            LogSource::Object { bucket, key, .. } if !self.is_log(&bucket, &key) => {
+            LogSource::Object { bucket, key } if !self.is_log(&bucket, &key) => {
                 let why = format!("s3://{bucket}/{key} is not an access log");
                 return Ok(Report::ignored(why));
             }
-            LogSource::Object {
-                bucket,
-                key,
-                dry_run,
-            } => (self.read_object(&bucket, &key).await?, dry_run),
-            LogSource::Lines(lines) => (self.read_lines(&lines), false),
+            LogSource::Object { bucket, key } => self.read_object(&bucket, &key).await?,
+            LogSource::Lines(lines) => self.read_lines(&lines),
         };
-        let writer = (!is_dry_run && !self.settings.dry_run).then_some(MinuteWriter {
+        let writer = (!dry_run && !self.settings.dry_run).then_some(MinuteWriter {
             s3: &self.s3,
             last_write,
         });

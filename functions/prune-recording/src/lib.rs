@@ -53,7 +53,7 @@ impl Handler {
     /// If a retry or a person is needed, with the metrics of the work done before.
     pub async fn handle(&self, invocation: Invocation) -> Result<Report, Failure> {
         let Invocation { event, deadline } = invocation;
-        let request = match decode(&event).map_err(|error| Error::BadEvent(error.to_string()))? {
+        let request = match decode(&event)? {
             Trigger::RecordingEnded(request) => request,
             Trigger::Ignored { why } => return Ok(Report::ignored(why)),
         };

@@ -177,7 +177,7 @@ async fn what_is_no_log_is_ignored_and_junk_is_refused_without_a_word_of_it() {
     }
     let data = |data: &str| json!({"awslogs": {"data": data}});
     let secret = "secret-of-a-viewer";
-    let rows: [(Value, &str); 11] = [
+    let rows: [(Value, &str); 12] = [
         (json!(null), "not an EventBridge event"),
         (json!([]), "not an EventBridge event"),
         (json!({"awslogs": []}), "not an event of CloudWatch Logs"),
@@ -185,15 +185,22 @@ async fn what_is_no_log_is_ignored_and_junk_is_refused_without_a_word_of_it() {
             json!({"awslogs": {"data": 7}}),
             "not an event of CloudWatch Logs",
         ),
-        (data(secret), "is no base64"),
-        (data("AAAA"), "is no gzip"),
+        (data(secret), "is not base64"),
+        (data("AAAA"), "is not gzip"),
         (
             subscription(&json!([secret])),
             "is not what CloudWatch Logs sends",
         ),
         (
-            subscription(&json!({"messageType": secret})),
+            subscription(
+                &json!({"messageType": secret, "owner": "", "logGroup": "", "logStream": "",
+                "subscriptionFilters": [], "logEvents": []}),
+            ),
             "has an unknown messageType",
+        ),
+        (
+            subscription(&json!({"messageType": secret})),
+            "is not what CloudWatch Logs sends",
         ),
         (
             subscription(&json!({"messageType": "DATA_MESSAGE", "logEvents": [{"message": 7}]})),
@@ -201,7 +208,7 @@ async fn what_is_no_log_is_ignored_and_junk_is_refused_without_a_word_of_it() {
         ),
         (
             json!({"source": "aws.s3", "detail-type": "Object Created", "detail": {"bucket": {}}}),
-            "detail of an S3",
+            "the detail of the event \"Object Created\" is not valid",
         ),
         (
             {

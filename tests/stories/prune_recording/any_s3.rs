@@ -656,15 +656,17 @@ async fn junk_is_refused_with_what_is_wrong() {
         (json!(null), "not an EventBridge event"),
         (json!([]), "not an EventBridge event"),
         (json!("Recording End"), "not an EventBridge event"),
-        (json!({}), "missing field `source`"),
+        (json!({}), "which has source and detail-type"),
         (
             json!({"Records": [{"eventSource": "aws:s3"}]}),
-            "missing field `source`",
+            "which has source and detail-type",
         ),
+        (json!({"source": "aws.ivs"}), "missing field `detail-type`"),
+        (json!({"onair": {}}), "a manual event names no recording"),
         (changed("/source", json!(1)), "not an EventBridge event"),
         (
             changed("/detail", json!(null)),
-            "not the detail of an IVS Recording State Change",
+            "the detail of the event \"IVS Recording State Change\" is not valid",
         ),
         (
             changed("/detail", json!({})),

@@ -1,9 +1,8 @@
-//! What tells to look: events of Auto Scaling and of SSM, the schedule, and people.
+//! Triggers: events of Auto Scaling and of SSM, the schedule, and manual events.
 
 use super::{Direction, FleetPolicy, InstanceId};
-use crate::event::{Sent, read, sent};
+use crate::event::{Event, Payload, ServiceEvent};
 use serde::Deserialize;
-use serde_json::Value;
 
 pub use crate::event::BadEvent;
 
@@ -30,8 +29,8 @@ pub enum Scope {
     },
 }
 
-/// What a person can add or send alone. Unknown fields are refused: a misspelt `dry_run` must not
-/// act.
+/// What a person can add to an event or send alone. Unknown fields are refused: a misspelt
+/// `dry_run` must not act.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct OnAir {
@@ -62,74 +61,80 @@ struct InvocationDetail {
     instance: String,
 }
 
-/// Reads an event as EventBridge sends it, or as a person does who sends the same JSON, or only
-/// `{"onair": {…}}`.
+/// Reads which instances to look at.
 ///
 /// # Errors
 ///
-/// Anything that is not such an event.
-pub fn decode(event: &Value, fleet: &FleetPolicy) -> Result<Request, BadEvent> {
-    let Sent {
-        source,
-        detail_type,
-        detail,
-        by_hand,
-        onair,
-        ..
-    } = sent::<OnAir>(event)?;
-    if !by_hand && onair.instance.is_some() {
+/// [`BadEvent`] if the detail or the field `onair` is not valid.
+pub fn decode(event: &Event, fleet: &FleetPolicy) -> Result<Request, BadEvent> {
+    let OnAir { dry_run, instance } = event.onair()?;
+    let is_manual = event.payload == Payload::Manual;
+    if !is_manual && instance.is_some() {
         return Err(BadEvent(
-            "onair.instance stands beside an event: send {\"onair\": {\"instance\": …}} alone"
+            "onair.instance must not be beside an event: send {\"onair\": {\"instance\": …}} alone"
                 .to_owned(),
         ));
     }
-    let ignored = |why: &str| Scope::Ignored {
-        why: why.to_owned(),
-    };
-    let scope = match (source.as_str(), detail_type.as_str()) {
-        _ if by_hand => match onair.instance {
-            None => Scope::Group,
-            Some(instance) => Scope::Instance(id("onair.instance", &instance)?),
-        },
-        ("aws.events", "Scheduled Event") => Scope::Group,
-        ("aws.autoscaling", kind) => match direction(kind) {
-            None => ignored("an event of Auto Scaling that is no lifecycle action"),
-            Some(direction) => {
-                let detail: ActionDetail = read(&format!("the detail of an {kind}"), &detail)?;
-                match () {
-                    () if detail.group != fleet.group => {
-                        ignored("another group's lifecycle action")
-                    }
-                    () if fleet.hook(direction) != Some(detail.hook.as_str()) => {
-                        ignored("a lifecycle action of another hook")
-                    }
-                    () => Scope::Instance(id("EC2InstanceId", &detail.instance)?),
-                }
+    let scope = match (&event.payload, instance) {
+        (Payload::Manual, None) => Scope::Group,
+        (Payload::Manual, Some(instance)) => Scope::Instance(id("onair.instance", &instance)?),
+        (Payload::Service(service), _) => match service.kind() {
+            ("aws.events", "Scheduled Event") => Scope::Group,
+            ("aws.autoscaling", kind) => lifecycle_action(service, direction(kind), fleet)?,
+            ("aws.ssm", "EC2 Command Invocation Status-change Notification") => {
+                command_invocation(service, fleet)?
             }
+            _ => no_instance(&event.payload),
         },
-        ("aws.ssm", kind @ "EC2 Command Invocation Status-change Notification") => {
-            let detail: InvocationDetail = read(&format!("the detail of an {kind}"), &detail)?;
-            let documents = [Direction::Launch, Direction::Terminate]
-                .map(|direction| fleet.document(direction));
-            let is_ours = documents
-                .into_iter()
-                .flatten()
-                .any(|document| document.name == detail.document);
-            match () {
-                () if !is_ours => ignored("a command of another document"),
-                // A machine that is no EC2 instance.
-                () if detail.instance.starts_with("mi-") => {
-                    ignored("a command on a machine outside EC2")
-                }
-                () => Scope::Instance(id("instance-id", &detail.instance)?),
-            }
-        }
-        _ => ignored("an event that says nothing of an instance that waits"),
+        (Payload::AlarmAction(_) | Payload::Logs(_), _) => no_instance(&event.payload),
     };
-    Ok(Request {
-        scope,
-        dry_run: onair.dry_run,
-    })
+    Ok(Request { scope, dry_run })
+}
+
+fn no_instance(payload: &Payload) -> Scope {
+    ignored(format!("{payload} names no instance that may wait"))
+}
+
+fn ignored(why: impl Into<String>) -> Scope {
+    Scope::Ignored { why: why.into() }
+}
+
+fn lifecycle_action(
+    event: &ServiceEvent,
+    direction: Option<Direction>,
+    fleet: &FleetPolicy,
+) -> Result<Scope, BadEvent> {
+    let Some(direction) = direction else {
+        return Ok(ignored(
+            "the event of Auto Scaling is not a lifecycle action",
+        ));
+    };
+    let detail: ActionDetail = event.detail()?;
+    if detail.group != fleet.group {
+        return Ok(ignored("the lifecycle action is of another group"));
+    }
+    if fleet.hook(direction) != Some(detail.hook.as_str()) {
+        return Ok(ignored("the lifecycle action is of another hook"));
+    }
+    Ok(Scope::Instance(id("EC2InstanceId", &detail.instance)?))
+}
+
+fn command_invocation(event: &ServiceEvent, fleet: &FleetPolicy) -> Result<Scope, BadEvent> {
+    let detail: InvocationDetail = event.detail()?;
+    let documents =
+        [Direction::Launch, Direction::Terminate].map(|direction| fleet.document(direction));
+    let is_ours = documents
+        .into_iter()
+        .flatten()
+        .any(|document| document.name == detail.document);
+    if !is_ours {
+        return Ok(ignored("the command is of another document"));
+    }
+    // The id of a managed node outside of EC2.
+    if detail.instance.starts_with("mi-") {
+        return Ok(ignored("the command is for a machine outside of EC2"));
+    }
+    Ok(Scope::Instance(id("instance-id", &detail.instance)?))
 }
 
 fn direction(detail_type: &str) -> Option<Direction> {
@@ -140,11 +145,11 @@ fn direction(detail_type: &str) -> Option<Direction> {
     }
 }
 
-/// What is no id may be anything, and is not repeated.
+/// The text is not quoted in the error: it may be anything.
 fn id(field: &str, text: &str) -> Result<InstanceId, BadEvent> {
     InstanceId::parse(text).ok_or_else(|| {
         BadEvent(format!(
-            "{field} is no instance's id: i- and 8 or 17 hexadecimal digits"
+            "{field} is not the id of an instance: i- and 8 or 17 hexadecimal digits"
         ))
     })
 }

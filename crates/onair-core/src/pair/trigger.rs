@@ -2,10 +2,9 @@
 //! and people.
 
 use super::{Pair, Side};
-use crate::event::{Sent, read, sent};
+use crate::event::{Event, Payload, ServiceEvent};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use serde_json::Value;
 
 pub use crate::event::BadEvent;
 
@@ -55,8 +54,8 @@ pub enum Trigger {
     },
 }
 
-/// What a person can add or send alone. Unknown fields are refused: a misspelt `dry_run` must not
-/// cut.
+/// What a person can add to an event or send alone. Unknown fields are refused: a misspelt
+/// `dry_run` must not cut.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct OnAir {
@@ -87,107 +86,115 @@ struct AlarmState {
     value: String,
 }
 
-/// Reads an event as EventBridge sends it, or as a person does who sends the same JSON, or only
-/// `{"onair": {…}}`.
+/// Reads what an event means for a pair.
 ///
 /// # Errors
 ///
-/// Anything that is not such an event.
-pub fn decode(event: &Value, pair: &Pair) -> Result<PairEvent, BadEvent> {
-    let Sent {
-        source,
-        detail_type,
-        time: at,
-        detail,
-        by_hand,
-        onair,
-    } = sent::<OnAir>(event)?;
-    if !by_hand && onair.side.is_some() {
+/// [`BadEvent`] if the detail, the time of a lost input or the field `onair` is not valid.
+pub fn decode(event: &Event, pair: &Pair) -> Result<PairEvent, BadEvent> {
+    let OnAir { dry_run, side } = event.onair()?;
+    let by_hand = event.payload == Payload::Manual;
+    if !by_hand && side.is_some() {
         return Err(BadEvent(
-            "onair.side stands beside an event: send {\"onair\": {\"side\": …}} alone".to_owned(),
+            "onair.side must not be beside an event: send {\"onair\": {\"side\": …}} alone"
+                .to_owned(),
         ));
     }
-    let nothing = |why: String| Trigger::Ignored { why };
-    let trigger = match (source.as_str(), detail_type.as_str()) {
-        _ if by_hand => onair
-            .side
-            .map_or(Trigger::ScheduledCheck, |side| Trigger::Manual { side }),
-        ("aws.events", "Scheduled Event") => Trigger::ScheduledCheck,
-        ("aws.medialive", "MediaLive Channel Alert") => {
-            let alert: AlertDetail = read("the detail of a MediaLive Channel Alert", &detail)?;
-            let AlertDetail {
-                alarm_state,
-                alert_type,
-                pipeline,
-                channel_arn,
-            } = &alert;
-            let is_its = |side: &Side| {
-                pair.sides[*side].channel_arn == *channel_arn
-                    && pair.sides[*side].pipeline == *pipeline
-            };
-            match Side::BOTH.into_iter().find(is_its) {
-                None => nothing(format!(
-                    "pipeline {pipeline} of {channel_arn} is no side of this pair"
-                )),
-                Some(_) if !pair.alert_types.contains(alert_type) => {
-                    nothing(format!("an alert {alert_type:?} is not one of ALERT_TYPES"))
-                }
-                Some(side) => match alarm_state.as_str() {
-                    "SET" => {
-                        let what = format!("MediaLive alert {alert_type:?}");
-                        Trigger::InputLost {
-                            side,
-                            at: time(at.as_deref())?,
-                            what,
-                            is_alarm: false,
-                        }
-                    }
-                    "CLEARED" => Trigger::InputRecovered {
-                        side,
-                        is_alarm: false,
-                    },
-                    other => nothing(format!("the alert's state is {other:?}")),
-                },
-            }
+    let trigger = match (&event.payload, side) {
+        (Payload::Manual, None) => Trigger::ScheduledCheck,
+        (Payload::Manual, Some(side)) => Trigger::Manual { side },
+        (Payload::AlarmAction(alarm), _) => {
+            alarm_trigger(pair, &alarm.alarm_name, &alarm.state, || Ok(alarm.time))?
         }
-        ("aws.cloudwatch", "CloudWatch Alarm State Change") => {
-            let alarm: AlarmDetail =
-                read("the detail of a CloudWatch Alarm State Change", &detail)?;
-            let AlarmDetail { alarm_name, state } = &alarm;
-            let is_its = |side: &Side| pair.sides[*side].alarm.as_ref() == Some(alarm_name);
-            match (Side::BOTH.into_iter().find(is_its), state.value.as_str()) {
-                (None, _) => nothing(format!("alarm {alarm_name:?} is no side's of this pair")),
-                (Some(side), "ALARM") => {
-                    let what = format!("CloudWatch alarm {alarm_name:?}");
-                    Trigger::InputLost {
-                        side,
-                        at: time(at.as_deref())?,
-                        what,
-                        is_alarm: true,
-                    }
-                }
-                (Some(side), "OK") => Trigger::InputRecovered {
-                    side,
-                    is_alarm: true,
-                },
-                (Some(_), other) => nothing(format!("the alarm's state is {other:?}")),
+        (Payload::Service(service), _) => match service.kind() {
+            ("aws.events", "Scheduled Event") => Trigger::ScheduledCheck,
+            ("aws.medialive", "MediaLive Channel Alert") => alert_trigger(pair, service)?,
+            ("aws.cloudwatch", "CloudWatch Alarm State Change") => {
+                let AlarmDetail { alarm_name, state } = service.detail()?;
+                alarm_trigger(pair, &alarm_name, &state.value, || time(service))?
             }
-        }
-        (source, kind) => nothing(format!(
-            "an event {kind:?} of {source:?} says nothing of a pair"
-        )),
+            _ => ignored(format!("{} is not about a pair", event.payload)),
+        },
+        (Payload::Logs(_), _) => ignored(format!("{} is not about a pair", event.payload)),
     };
     Ok(PairEvent {
         trigger,
-        dry_run: onair.dry_run,
+        dry_run,
         by_hand,
     })
 }
 
-fn time(time: Option<&str>) -> Result<DateTime<Utc>, BadEvent> {
+fn ignored(why: String) -> Trigger {
+    Trigger::Ignored { why }
+}
+
+fn alert_trigger(pair: &Pair, event: &ServiceEvent) -> Result<Trigger, BadEvent> {
+    let AlertDetail {
+        alarm_state,
+        alert_type,
+        pipeline,
+        channel_arn,
+    } = event.detail()?;
+    let is_its = |side: &Side| {
+        pair.sides[*side].channel_arn == channel_arn && pair.sides[*side].pipeline == pipeline
+    };
+    let Some(side) = Side::BOTH.into_iter().find(is_its) else {
+        return Ok(ignored(format!(
+            "pipeline {pipeline} of {channel_arn} is not a side of this pair"
+        )));
+    };
+    if !pair.alert_types.contains(&alert_type) {
+        return Ok(ignored(format!(
+            "an alert {alert_type:?} is not one of ALERT_TYPES"
+        )));
+    }
+    Ok(match alarm_state.as_str() {
+        "SET" => Trigger::InputLost {
+            side,
+            at: time(event)?,
+            what: format!("MediaLive alert {alert_type:?}"),
+            is_alarm: false,
+        },
+        "CLEARED" => Trigger::InputRecovered {
+            side,
+            is_alarm: false,
+        },
+        other => ignored(format!("the alert's state is {other:?}")),
+    })
+}
+
+fn alarm_trigger(
+    pair: &Pair,
+    name: &str,
+    state: &str,
+    time: impl Fn() -> Result<DateTime<Utc>, BadEvent>,
+) -> Result<Trigger, BadEvent> {
+    let is_its = |side: &Side| pair.sides[*side].alarm.as_deref() == Some(name);
+    let Some(side) = Side::BOTH.into_iter().find(is_its) else {
+        return Ok(ignored(format!(
+            "alarm {name:?} is not an alarm of this pair"
+        )));
+    };
+    Ok(match state {
+        "ALARM" => Trigger::InputLost {
+            side,
+            at: time()?,
+            what: format!("CloudWatch alarm {name:?}"),
+            is_alarm: true,
+        },
+        "OK" => Trigger::InputRecovered {
+            side,
+            is_alarm: true,
+        },
+        other => ignored(format!("the alarm's state is {other:?}")),
+    })
+}
+
+fn time(event: &ServiceEvent) -> Result<DateTime<Utc>, BadEvent> {
+    let time = event.time.as_deref();
     let time = time.ok_or_else(|| BadEvent("the event has no time".to_owned()))?;
     let parsed = DateTime::parse_from_rfc3339(time);
     parsed
         .map(|time| time.to_utc())
-        .map_err(|error| BadEvent(format!("the event's time {time:?}: {error}")))
+        .map_err(|error| BadEvent(format!("the event's time {time:?} is not valid: {error}")))
 }

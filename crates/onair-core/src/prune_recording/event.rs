@@ -1,9 +1,8 @@
-//! Triggers: EventBridge events of IVS and of S3, and the same JSON sent by hand.
+//! Triggers: events of IVS and of S3 that report the end of a recording.
 
 use super::ENDED;
-use crate::event::{Envelope, ObjectCreated, read};
+use crate::event::{Event, ObjectCreated, OnAir, Payload, ServiceEvent};
 use serde::Deserialize;
-use serde_json::Value;
 
 pub use crate::event::BadEvent;
 
@@ -84,56 +83,65 @@ struct IvsDetail {
     recording_s3_key_prefix: Option<String>,
 }
 
-/// Reads an event as EventBridge sends it, or as a person does who sends the same JSON.
+/// Reads which recording has ended.
 ///
 /// # Errors
 ///
-/// Anything that is not such an event, or names no usable recording.
-pub fn decode(event: &Value) -> Result<Trigger, BadEvent> {
-    let Envelope {
-        source,
-        detail_type,
-        detail,
-        onair,
-    } = read("an EventBridge event", event)?;
-    let ignored = |why: String| Ok(Trigger::Ignored { why });
-    let (bucket, prefix) = match (source.as_str(), detail_type.as_str()) {
-        ("aws.ivs", "IVS Recording State Change") => {
-            let detail: IvsDetail = read("the detail of an IVS Recording State Change", &detail)?;
-            if detail.recording_status != "Recording End" {
-                return ignored(format!(
-                    "the recording state is {:?}",
-                    detail.recording_status
-                ));
-            }
-            let field = |name: &str, value: Option<String>| {
-                value.ok_or_else(|| BadEvent(format!("the event's detail has no {name}")))
-            };
-            let bucket = field("recording_s3_bucket_name", detail.recording_s3_bucket_name)?;
-            (
-                bucket,
-                field("recording_s3_key_prefix", detail.recording_s3_key_prefix)?,
-            )
-        }
-        ("aws.s3", "Object Created") => {
-            let ObjectCreated { bucket, object } =
-                read("the detail of an S3 Object Created event", &detail)?;
-            let Some(prefix) = recording_of(&object.key) else {
-                return ignored(format!("the object's key does not end in {ENDED}"));
-            };
-            (bucket.name, prefix.to_owned())
-        }
-        _ => {
-            return ignored(format!(
-                "an event {detail_type:?} of {source:?} does not end a recording"
-            ));
-        }
-    };
-    let prefix = RecordingPrefix::parse(&prefix)?;
+/// [`BadEvent`] if the detail is not valid or names no usable recording, and for a manual event,
+/// which names none.
+pub fn decode(event: &Event) -> Result<Trigger, BadEvent> {
+    let OnAir { dry_run } = event.onair()?;
+    match &event.payload {
+        Payload::Service(service) => match service.kind() {
+            ("aws.ivs", "IVS Recording State Change") => recording_state(service, dry_run),
+            ("aws.s3", "Object Created") => object_created(service, dry_run),
+            _ => not_an_end(&event.payload),
+        },
+        Payload::AlarmAction(_) | Payload::Logs(_) => not_an_end(&event.payload),
+        Payload::Manual => Err(BadEvent(
+            "a manual event names no recording; send an event of IVS or S3 with onair beside it"
+                .to_owned(),
+        )),
+    }
+}
+
+fn not_an_end(payload: &Payload) -> Result<Trigger, BadEvent> {
+    ignored(format!("{payload} does not end a recording"))
+}
+
+fn ignored(why: String) -> Result<Trigger, BadEvent> {
+    Ok(Trigger::Ignored { why })
+}
+
+fn recording_state(event: &ServiceEvent, dry_run: bool) -> Result<Trigger, BadEvent> {
+    let detail: IvsDetail = event.detail()?;
+    if detail.recording_status != "Recording End" {
+        let status = detail.recording_status;
+        return ignored(format!("the recording state is {status:?}"));
+    }
+    let missing = |name: &str| BadEvent(format!("the event's detail has no {name}"));
+    let bucket = detail.recording_s3_bucket_name;
+    let prefix = detail.recording_s3_key_prefix;
+    ended(
+        bucket.ok_or_else(|| missing("recording_s3_bucket_name"))?,
+        &prefix.ok_or_else(|| missing("recording_s3_key_prefix"))?,
+        dry_run,
+    )
+}
+
+fn object_created(event: &ServiceEvent, dry_run: bool) -> Result<Trigger, BadEvent> {
+    let ObjectCreated { bucket, object } = event.detail()?;
+    match recording_of(&object.key) {
+        Some(prefix) => ended(bucket.name, prefix, dry_run),
+        None => ignored(format!("the object's key does not end in {ENDED}")),
+    }
+}
+
+fn ended(bucket: String, prefix: &str, dry_run: bool) -> Result<Trigger, BadEvent> {
     Ok(Trigger::RecordingEnded(Request {
         bucket,
-        prefix,
-        dry_run: onair.dry_run,
+        prefix: RecordingPrefix::parse(prefix)?,
+        dry_run,
     }))
 }
 
@@ -150,26 +158,46 @@ fn recording_of(key: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
-    fn ivs(prefix: &str) -> Value {
-        json!({"source": "aws.ivs", "detail-type": "IVS Recording State Change", "detail": {
-            "recording_status": "Recording End", "recording_s3_bucket_name": "recordings",
-            "recording_s3_key_prefix": prefix}})
+    fn event(source: &str, detail_type: &str, detail: Value) -> Event {
+        let service = ServiceEvent {
+            source: source.to_owned(),
+            detail_type: detail_type.to_owned(),
+            time: None,
+            detail,
+        };
+        Event {
+            payload: Payload::Service(service),
+            onair: None,
+        }
     }
 
-    fn refusal(event: &Value) -> String {
+    fn recording_state(detail: Value) -> Event {
+        event("aws.ivs", "IVS Recording State Change", detail)
+    }
+
+    fn recording_end(prefix: &str) -> Event {
+        recording_state(
+            json!({"recording_status": "Recording End", "recording_s3_bucket_name": "recordings",
+            "recording_s3_key_prefix": prefix}),
+        )
+    }
+
+    fn object_created(key: &str) -> Event {
+        let detail = json!({"bucket": {"name": "recordings"}, "object": {"key": key}});
+        event("aws.s3", "Object Created", detail)
+    }
+
+    fn refusal(event: &Event) -> String {
         decode(event).unwrap_err().to_string()
     }
 
     #[test]
-    fn the_three_ways_to_trigger_name_the_same_recording() {
+    fn both_triggers_name_the_same_recording() {
         let prefix = "ivs/v1/123456789012/AbCdef1G2hij/2020/6/23/20/12/j8Z9O91ndcVs";
-        let by_ivs = decode(&ivs(prefix)).unwrap();
-        let by_s3 = decode(
-            &json!({"source": "aws.s3", "detail-type": "Object Created", "detail": {
-            "bucket": {"name": "recordings"}, "object": {"key": format!("{prefix}/events/recording-ended.json")}}}),
-        );
+        let by_ivs = decode(&recording_end(prefix)).unwrap();
+        let by_s3 = decode(&object_created(&format!("{prefix}/{ENDED}")));
         assert_eq!(by_ivs, by_s3.unwrap());
         let Trigger::RecordingEnded(request) = by_ivs else {
             panic!("not a recording")
@@ -191,10 +219,12 @@ mod tests {
             "ivs/./v1",
             "a\nb",
         ] {
-            assert!(refusal(&ivs(prefix)).contains("key prefix"), "{prefix:?}");
+            assert!(
+                refusal(&recording_end(prefix)).contains("key prefix"),
+                "{prefix:?}"
+            );
         }
-        let whole_bucket = json!({"source": "aws.s3", "detail-type": "Object Created", "detail": {
-            "bucket": {"name": "recordings"}, "object": {"key": "events/recording-ended.json"}}});
+        let whole_bucket = object_created(ENDED);
         assert!(refusal(&whole_bucket).contains("is empty"));
     }
 
@@ -209,22 +239,17 @@ mod tests {
             json!([]),
             json!([true]),
         ] {
-            let mut event = ivs("ivs/v1/a");
-            event["onair"] = onair;
-            assert!(refusal(&event).contains("not an EventBridge event"));
+            let mut event = recording_end("ivs/v1/a");
+            event.onair = Some(onair);
+            assert!(refusal(&event).starts_with("onair: "));
         }
     }
 
     #[test]
     fn junk_says_what_is_missing() {
-        insta::assert_snapshot!(refusal(&json!(7)), @"the event is not an EventBridge event: something in it should be a JSON object");
-        insta::assert_snapshot!(refusal(&json!({})), @"the event is not an EventBridge event: missing field `source`");
-        insta::assert_snapshot!(refusal(&json!(["aws.ivs", "IVS Recording State Change", {}, {}])), @"the event is not an EventBridge event: something in it should be a JSON object");
-        let mut event = ivs("ivs/v1/a");
-        event["detail"] = json!(["Recording End", "recordings", "ivs/v1/a"]);
-        insta::assert_snapshot!(refusal(&event), @"the event is not the detail of an IVS Recording State Change: something in it should be a JSON object");
-        event = ivs("ivs/v1/a");
-        event["detail"]["recording_s3_bucket_name"] = Value::Null;
-        insta::assert_snapshot!(refusal(&event), @"the event's detail has no recording_s3_bucket_name");
+        let list = recording_state(json!(["Recording End", "recordings", "ivs/v1/a"]));
+        insta::assert_snapshot!(refusal(&list), @r#"the detail of the event "IVS Recording State Change" is not valid: expected a JSON object"#);
+        let no_bucket = recording_state(json!({"recording_status": "Recording End"}));
+        insta::assert_snapshot!(refusal(&no_bucket), @"the event's detail has no recording_s3_bucket_name");
     }
 }
