@@ -2,7 +2,7 @@ use lambda_runtime::Diagnostic;
 use onair_core::event::BadEvent;
 use onair_core::metrics::{Metric, MetricSample};
 
-/// Why an invocation failed, by who has to act. Lambda retries an asynchronous invocation by itself.
+/// Why an invocation failed, by who has to act. Lambda retries an asynchronous invocation.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The function cannot act on this event. Check what sent the event.
