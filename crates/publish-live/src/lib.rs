@@ -201,7 +201,7 @@ impl<'a> Daemon<'a> {
         }
     }
 
-    /// The publisher's clock.
+    /// The time since the start, which is the publisher's clock.
     fn now(&self) -> Duration {
         self.started_at.elapsed()
     }

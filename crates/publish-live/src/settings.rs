@@ -121,12 +121,12 @@ impl Display for LiveTarget {
     }
 }
 
-/// The arguments, checked.
+/// The arguments in the form that the daemon uses.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) dir: PathBuf,
     pub(crate) target: LiveTarget,
-    /// `None` keeps everything.
+    /// `None` with `--keep`: nothing is deleted.
     pub(crate) delete_after: Option<Duration>,
     pub(crate) on_lost: OnLost,
     pub(crate) log: LogOutput,

@@ -58,7 +58,7 @@ impl Terminal {
         }
     }
 
-    /// Removes the lines.
+    /// Removes the lines of the renditions.
     pub(crate) fn clear(&self) {
         // The terminal may be closed.
         let _ = self.lines.clear();

@@ -3,7 +3,7 @@
 use super::names::FileId;
 use std::time::Duration;
 
-/// The operator's choices.
+/// The operator's choices for a published folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LivePolicy {
     /// Treatment of a segment that cannot be published.
@@ -27,7 +27,7 @@ pub enum OnLost {
 pub enum Job {
     /// Read the playlist that an earlier process published under this name.
     ReadPublished(String),
-    /// Upload a file.
+    /// Upload one content of a file.
     Upload {
         /// Path of the file in the transcoder's folder.
         path: String,
@@ -36,7 +36,7 @@ pub enum Job {
         /// Name of the object.
         name: String,
     },
-    /// Write a playlist.
+    /// Write a playlist, so that viewers see it.
     Publish {
         /// Name of the object.
         name: String,
@@ -50,21 +50,21 @@ pub enum Job {
 /// A job that was tried, with the result that its kind can have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FinishedJob {
-    /// Result of [`Job::ReadPublished`].
+    /// What S3 answered to a [`Job::ReadPublished`].
     ReadPublished {
         /// Name of the object.
         name: String,
         /// The playlist, or `None` if there is no such object.
         result: Result<Option<StoredText>, RetryLater>,
     },
-    /// Result of [`Job::Upload`].
+    /// What S3 answered to a [`Job::Upload`].
     Upload {
         /// Name of the object.
         name: String,
         /// Whether the object is stored.
         result: Result<(), UploadError>,
     },
-    /// Result of [`Job::Publish`].
+    /// What S3 answered to a [`Job::Publish`].
     Publish {
         /// Name of the object.
         name: String,
@@ -73,7 +73,7 @@ pub enum FinishedJob {
         /// Whether viewers see it.
         result: Result<(), RetryLater>,
     },
-    /// Result of [`Job::Delete`].
+    /// What S3 answered to a [`Job::Delete`].
     Delete {
         /// Names of the objects.
         names: Vec<String>,

@@ -19,7 +19,7 @@ const MAX_NUMBER: u64 = 1 << 53;
 /// A parsed media playlist.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MediaPlaylist {
-    /// Protocol version (`EXT-X-VERSION`).
+    /// Protocol version that players need (`EXT-X-VERSION`).
     pub version: u64,
     /// Longest segment, in seconds (`EXT-X-TARGETDURATION`).
     pub target_s: u64,

@@ -1,5 +1,4 @@
-//! The publisher: it is given each change on the disk and each result from S3, and is asked for the
-//! next job.
+//! The publisher gets each change on the disk and each result from S3, and decides on the next job.
 //!
 //! A playlist is published only after everything that it names is in S3. A newer playlist replaces
 //! one that waits. Renditions do not wait for each other.
@@ -17,8 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
 use std::time::Duration;
 
-/// Uploads of one rendition that are in flight at a time: a slow rendition leaves the others their
-/// share.
+/// The most uploads of one rendition in flight. The limit leaves capacity for other renditions.
 const MAX_UPLOADS_PER_RENDITION: usize = 4;
 /// The most objects that one request deletes (S3 API reference, DeleteObjects).
 const MAX_DELETES_PER_REQUEST: usize = 1_000;
@@ -33,11 +31,11 @@ pub struct LivePublisher {
     published: BTreeMap<String, PublishedPlaylist>,
     renditions: BTreeMap<String, LiveRendition>,
     multivariants: BTreeMap<String, LiveMultivariant>,
-    /// In the order in which they are due.
+    /// In the order in which they are tried.
     pending_deletes: VecDeque<PendingDelete>,
-    /// The names in the visible playlists of streams that have ended, by playlist.
+    /// For each stream that has ended: the objects that its visible playlist names.
     ended: BTreeMap<String, BTreeSet<String>>,
-    /// Objects that are being deleted. Until then nothing is uploaded under the same name.
+    /// Objects whose deletion is in flight. Nothing is uploaded under these names.
     deleting: BTreeSet<String>,
     /// The rendition that was served last. Renditions take turns.
     last_served: String,
@@ -162,7 +160,7 @@ impl LivePublisher {
         rendition.snapshot_read(snapshot, unknown, published, context);
     }
 
-    /// Replaces the URIs of a snapshot by those under which the files are published. Returns the
+    /// Replaces each URI of a snapshot by the one under which its file is published. Returns the
     /// files that do not exist yet.
     fn rename_files(
         &mut self,
@@ -269,7 +267,7 @@ fn check(
     if let Some(uri) = snapshot.uri_outside_folder(path) {
         return Err(RefusedPlaylist::OutsideFolder(uri.to_owned()));
     }
-    // A full disk cuts a name off like everything else.
+    // On a full disk the last line may be only the beginning of a name.
     let last = snapshot.segments.last();
     let last = last.and_then(|segment| file_of(path, &segment.uri));
     if !text.ends_with('\n') && last.is_some_and(|last| !files.contains_key(&last)) {
@@ -278,7 +276,7 @@ fn check(
     Ok(())
 }
 
-/// The next job.
+/// The decision on the next job.
 impl LivePublisher {
     /// The most urgent job that can start now. What viewers wait for has priority.
     pub fn next(&mut self, now: Duration) -> Option<Job> {
@@ -358,14 +356,14 @@ impl LivePublisher {
             self.last_served = path;
             name
         } else {
-            // A playlist will soon name a segment that was just closed.
+            // No rendition waits: upload a segment that a playlist will soon name.
             self.objects
                 .first_unnamed(now, MAX_UPLOADS_PER_RENDITION, &self.deleting)?
         };
         self.objects.begin_upload(name)
     }
 
-    /// The first object of a rendition that is due, unless enough objects before it are in flight.
+    /// The first due object of a rendition, unless the rendition has enough uploads in flight.
     fn next_upload_of(&self, rendition: &LiveRendition, now: Duration) -> Option<String> {
         let mut in_flight = 0;
         for name in rendition.missing() {
@@ -381,7 +379,7 @@ impl LivePublisher {
         None
     }
 
-    /// One request at a time, and no object that a playlist names again.
+    /// Allows one request at a time. Skips objects that a playlist names again.
     fn next_delete(&mut self, now: Duration) -> Option<Job> {
         if !self.deleting.is_empty() {
             return None;
@@ -480,8 +478,8 @@ impl LivePublisher {
         }
     }
 
-    /// The rendition whose live or VOD playlist has this name. A transcoder may have given a
-    /// playlist of its own the name of a VOD playlist.
+    /// The rendition whose live or VOD playlist has this name. The live playlist has priority: a
+    /// transcoder may use the name of a VOD playlist for its own.
     fn rendition_of(&self, name: &str) -> Option<String> {
         if self.renditions.contains_key(name) {
             return Some(name.to_owned());
@@ -604,7 +602,7 @@ impl LivePublisher {
 
 /// What the log, the metrics and the terminal show.
 impl LivePublisher {
-    /// Whether everything that was read is published, or cannot be published.
+    /// Whether everything that can be published is published.
     pub fn is_idle(&self) -> bool {
         let is_in_flight = self
             .published
@@ -658,7 +656,7 @@ impl LivePublisher {
         published.is_some_and(|published| published.shows(&multivariant.text))
     }
 
-    /// The playlists that must be visible before a multivariant playlist, and are not.
+    /// The playlists for which a multivariant playlist waits.
     fn missing_playlists<'a>(
         &self,
         multivariant: &'a LiveMultivariant,

@@ -485,7 +485,7 @@ struct VodExtent {
     lost: Vec<String>,
 }
 
-/// What others ask of a rendition.
+/// What the publisher reads of a rendition.
 impl LiveRendition {
     /// The objects to upload, those of the window first. Some of them may be in S3 by now.
     pub(super) fn missing(&self) -> impl Iterator<Item = &String> {

@@ -330,7 +330,7 @@ impl SlidingWindow {
         self.ended
     }
 
-    /// The live playlist.
+    /// The live playlist, as viewers will see it.
     pub fn render(&self) -> String {
         let numbers = FirstNumbers {
             sequence: self.sequence,
