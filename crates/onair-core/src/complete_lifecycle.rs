@@ -163,6 +163,11 @@ impl WaitState {
         matches!(self, Self::WarmedPending | Self::WarmedTerminating)
     }
 
+    /// Whether the decision depends on what the group does with its warm pool (`ReuseOnScaleIn`).
+    pub fn depends_on_reuse(self) -> bool {
+        self != Self::Pending
+    }
+
     /// Whether the result of a command ends the wait.
     pub fn needs_command(self) -> bool {
         self != Self::WarmedTerminating
@@ -179,6 +184,13 @@ pub struct CommandDocument<'a> {
 }
 
 impl FleetPolicy {
+    /// Whether [`next`] decides anything for an instance in this state. In a group that returns
+    /// instances to its warm pool, that includes a direction that On Air does not handle: the state
+    /// may belong to either hook.
+    pub fn handles(&self, state: WaitState, reuses_on_scale_in: bool) -> bool {
+        self.hook(state.direction()).is_some() || (reuses_on_scale_in && state.is_warmed())
+    }
+
     /// The name of this direction's hook. `None` if On Air does not handle the direction.
     pub fn hook(&self, direction: Direction) -> Option<&str> {
         match direction {

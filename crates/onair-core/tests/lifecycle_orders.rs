@@ -1,153 +1,182 @@
-//! `complete-lifecycle`: all orders of what can happen to two instances, with loss, duplication,
-//! lateness and crashes, and what must hold at every moment and at the end.
+//! `complete-lifecycle`: drives [`next`] through all orders of events of two instances, with events
+//! that are lost, duplicated and late, and with crashes. Checks what must hold after every change,
+//! and how every order ends.
 
 use crate::lifecycle_rules::{at, fleet, id};
 use crate::orders::{Eventful, every_order};
 use onair_core::complete_lifecycle::{
-    ActionResult, ActivityStatus, Command, CommandStatus, History, LifecycleWait, Next, Observed,
-    ScalingActivity, StepResult, WaitCommands, WaitState, next,
+    ActionResult, ActivityStatus, Command, CommandRequest, CommandStatus, Direction, History,
+    LifecycleWait, Next, Observed, ScalingActivity, StepResult, WaitCommands, WaitState, next,
 };
 
-/// What happens.
+/// What can happen next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Event {
-    /// An event of one of the instances arrives, first, doubled or late: all of them say the same.
-    Hint(usize),
-    Tick,
-    /// The agents finish what they were told.
-    Agents,
-    /// SSM says how the newest commands went, which it kept to itself so far.
-    Known,
-    /// The agent of the first instance registers.
-    Registers,
-    /// What an instance was in has ended, and its next part of the script begins.
-    Moves,
+    /// An event of this instance arrives: the first, a duplicate or a late one. All of them cause
+    /// the same run.
+    OfInstance(usize),
+    /// The schedule runs the function for both instances.
+    Schedule,
+    /// The agents finish all commands in progress.
+    CommandsFinish,
+    /// SSM returns the results of all commands so far. Until then it had none.
+    ResultsAppear,
+    /// The agent of the first instance registers with SSM.
+    AgentRegisters,
+    /// Each instance whose wait is over begins the next part of its script.
+    NextPart,
 }
 
 const EVENTS: [Event; 7] = [
-    Event::Hint(0),
-    Event::Hint(1),
-    Event::Tick,
-    Event::Agents,
-    Event::Known,
-    Event::Registers,
-    Event::Moves,
+    Event::OfInstance(0),
+    Event::OfInstance(1),
+    Event::Schedule,
+    Event::CommandsFinish,
+    Event::ResultsAppear,
+    Event::AgentRegisters,
+    Event::NextPart,
 ];
 
-/// What an instance goes through: where it waits, and whether what it is told to do succeeds.
-type Script = &'static [(WaitState, bool)];
+/// One wait in the life of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Part {
+    state: WaitState,
+    /// Whether the command of the wait succeeds.
+    succeeds: bool,
+}
+
+/// The waits of one instance, in their order.
+type Script = &'static [Part];
+
+const fn good(state: WaitState) -> Part {
+    Part {
+        state,
+        succeeds: true,
+    }
+}
+
+const fn bad(state: WaitState) -> Part {
+    Part {
+        state,
+        succeeds: false,
+    }
+}
 
 const SCRIPTS: [[Script; 2]; 5] = [
+    [&[good(WaitState::Pending)], &[good(WaitState::Terminating)]],
+    // An instance whose launch is abandoned waits to terminate, and has not served.
     [
-        &[(WaitState::Pending, true)],
-        &[(WaitState::Terminating, true)],
+        &[bad(WaitState::Pending), good(WaitState::Terminating)],
+        &[bad(WaitState::Terminating)],
     ],
-    // What is not let in waits to go, without having served.
-    [
-        &[(WaitState::Pending, false), (WaitState::Terminating, true)],
-        &[(WaitState::Terminating, false)],
-    ],
-    // Through the warm pool; the second time is not the first.
+    // The way through the warm pool has two launch waits with different results.
     [
         &[
-            (WaitState::WarmedPending, true),
-            (WaitState::Pending, false),
-            (WaitState::Terminating, true),
+            good(WaitState::WarmedPending),
+            bad(WaitState::Pending),
+            good(WaitState::Terminating),
         ],
         &[
-            (WaitState::WarmedPending, true),
-            (WaitState::WarmedTerminating, true),
+            good(WaitState::WarmedPending),
+            good(WaitState::WarmedTerminating),
         ],
     ],
     [
         &[
-            (WaitState::WarmedPending, false),
-            (WaitState::WarmedTerminating, true),
+            bad(WaitState::WarmedPending),
+            good(WaitState::WarmedTerminating),
         ],
         &[
-            (WaitState::WarmedPending, true),
-            (WaitState::Pending, true),
-            (WaitState::Terminating, true),
+            good(WaitState::WarmedPending),
+            good(WaitState::Pending),
+            good(WaitState::Terminating),
         ],
     ],
     [
-        &[(WaitState::Pending, true), (WaitState::Terminating, true)],
-        &[(WaitState::Pending, true), (WaitState::Terminating, false)],
+        &[good(WaitState::Pending), good(WaitState::Terminating)],
+        &[good(WaitState::Pending), bad(WaitState::Terminating)],
     ],
 ];
 
-/// Whether this part of a script ends by what a command does.
+/// Whether the result of a command ends this part of a script.
 fn needs_command(script: Script, part: usize) -> bool {
-    let served = part == 0 || script[part - 1] != (WaitState::Pending, false);
-    script[part].0.needs_command() && served
+    let has_served = part == 0 || script[part - 1] != bad(WaitState::Pending);
+    script[part].state.needs_command() && has_served
 }
 
 #[derive(Debug, Clone)]
 struct Instance {
     id: &'static str,
     script: Script,
-    /// The part of the script that it is in, and whether it waits there.
+    /// The index of the present part in the script.
     part: usize,
+    /// Whether the wait of the present part has not ended.
     waits: bool,
     activities: Vec<ScalingActivity>,
     is_registered: bool,
-    /// How each wait ended: `CONTINUE` is true.
-    ends: Vec<bool>,
+    /// The results of the waits so far.
+    results: Vec<ActionResult>,
     heartbeats: usize,
 }
 
 impl Instance {
-    /// Its present part of the script begins.
+    fn state(&self) -> WaitState {
+        self.script[self.part].state
+    }
+
+    /// Begins the present part of the script with a new scaling activity.
     fn begin(&mut self, seconds: i64) {
         self.waits = true;
-        let what = match self.script[self.part].0 {
+        let kind = match self.state() {
             WaitState::Pending if self.part > 0 => "Launching a new EC2 instance from warm pool",
             WaitState::Pending => "Launching a new EC2 instance",
             WaitState::WarmedPending => "Launching a new EC2 instance into warm pool",
             WaitState::Terminating => "Terminating EC2 instance",
             WaitState::WarmedTerminating => "Terminating EC2 instance in warm pool",
         };
-        let (description, start_time) = (format!("{what}: {}", self.id), at(seconds));
-        let cause = match self.ends.last() {
-            Some(false) => "an instance was taken out of service in response to a launch failure",
+        let cause = match self.results.last() {
+            Some(ActionResult::Abandon) => {
+                "an instance was taken out of service in response to a launch failure"
+            }
             _ => "",
         };
-        let cause = cause.to_owned();
         self.activities.push(ScalingActivity {
-            description,
-            cause,
-            start_time,
+            description: format!("{kind}: {}", self.id),
+            cause: cause.to_owned(),
+            start_time: at(seconds),
             status: ActivityStatus::InProgress,
         });
     }
 }
 
+/// A command, as the model of SSM stores it.
 #[derive(Debug, Clone)]
 struct ModelCommand {
     instance: usize,
     part: usize,
     sent: Command,
-    is_known: bool,
+    /// Whether `GetCommandInvocation` returns its result.
+    has_result: bool,
 }
 
-/// Everything that AWS has.
+/// The state of Auto Scaling and SSM.
 #[derive(Debug, Clone)]
 struct World {
     instances: [Instance; 2],
     commands: Vec<ModelCommand>,
     seconds: i64,
-    /// Effects until the process dies.
-    fuse: usize,
+    /// The number of changes until the function is killed.
+    changes_left: usize,
 }
 
-struct Died;
+struct Killed;
 
 impl Eventful for World {
     type Event = Event;
     const EVENTS: &'static [Event] = &EVENTS;
 
     fn receive(&mut self, event: Event) {
-        let _ = self.happen(event);
+        let _ = self.handle(event);
     }
 }
 
@@ -160,7 +189,7 @@ impl World {
             waits: true,
             activities: Vec::new(),
             is_registered: number == 1,
-            ends: Vec::new(),
+            results: Vec::new(),
             heartbeats: 0,
         };
         let mut instances = [instance(0, "i-00000000"), instance(1, "i-00000001")];
@@ -169,256 +198,274 @@ impl World {
             instances,
             commands: Vec::new(),
             seconds: 1,
-            fuse: usize::MAX,
+            changes_left: usize::MAX,
         }
     }
 
-    /// Something changes, unless the process dies before.
-    fn effect(&mut self, change: impl FnOnce(&mut Self)) -> Result<(), Died> {
-        self.fuse = self.fuse.checked_sub(1).ok_or(Died)?;
+    /// Changes the world, unless the function is killed before.
+    fn change(&mut self, change: impl FnOnce(&mut Self)) -> Result<(), Killed> {
+        self.changes_left = self.changes_left.checked_sub(1).ok_or(Killed)?;
         change(self);
         for number in 0..2 {
-            let open = self.commands.iter().filter(|command| {
-                command.instance == number
-                    && command.part == self.instances[number].part
-                    && command.sent.status == CommandStatus::InProgress
-            });
-            assert!(open.count() <= 1, "two commands at a time: {self:#?}");
+            let in_progress = self
+                .commands_of_wait(number)
+                .filter(|command| command.sent.status == CommandStatus::InProgress);
+            assert!(
+                in_progress.count() <= 1,
+                "two commands of one wait are in progress: {self:#?}"
+            );
         }
         Ok(())
     }
 
-    /// What the function does for one instance (functions/complete-lifecycle/src).
-    fn look(&mut self, number: usize) -> Result<(), Died> {
-        let Instance {
-            id: name,
-            script,
-            part,
-            waits,
-            activities,
-            is_registered,
-            ..
-        } = self.instances[number].clone();
-        if !waits {
+    /// The commands of the instance's present wait.
+    fn commands_of_wait(&self, number: usize) -> impl Iterator<Item = &ModelCommand> {
+        let part = self.instances[number].part;
+        self.commands
+            .iter()
+            .filter(move |command| command.instance == number && command.part == part)
+    }
+
+    /// Does for one instance what `Handler::handle_instance` does
+    /// (functions/complete-lifecycle/src).
+    fn handle_instance(&mut self, number: usize) -> Result<(), Killed> {
+        if !self.instances[number].waits {
             return Ok(());
         }
-        let state = script[part].0;
-        let wait = LifecycleWait::of(&id(name), state, &activities).unwrap();
-        // What is listed is of both instances and of all times.
+        match self.next(number) {
+            Next::Send(_) if !self.instances[number].is_registered => Ok(()),
+            Next::Send(request) => self.change(|world| world.send(number, request)),
+            Next::Heartbeat => self.change(|world| world.instances[number].heartbeats += 1),
+            // The model of S3 always has the logs of a command that succeeded.
+            Next::Verify(_) => self.complete(number, ActionResult::Continue),
+            Next::Complete(completion) => self.complete(number, completion.result),
+            Next::Held(reason) => panic!("{reason}"),
+        }
+    }
+
+    /// Observes an instance as the function does, and lets the shipped decision decide.
+    fn next(&self, number: usize) -> Next {
+        let instance = &self.instances[number];
+        let (id, state) = (id(instance.id), instance.state());
+        let wait = LifecycleWait::of(&id, state, &instance.activities).unwrap();
+        // The list has the commands of both instances and of all their waits.
         let listed: Vec<Command> = self
             .commands
             .iter()
             .map(|command| command.sent.clone())
             .collect();
         let commands = WaitCommands::of(&wait, &listed);
-        let step = commands.and_then(|WaitCommands { first: command, .. }| {
-            let found = self
-                .commands
-                .iter()
-                .find(|found| found.sent.id == command.id && found.is_known)?;
-            let stdout = match wait.direction.word() {
-                "launch" => RECAP.to_owned(),
-                _ => format!("onair-manifest sha256={} files=1 bytes=3\n", "a".repeat(64)),
-            };
-            Some(StepResult {
-                status: found.sent.status.clone(),
-                stdout,
-            })
-        });
-        let succeeded = |world: &Self| {
-            let own = world
-                .commands
-                .iter()
-                .find(|command| command.instance == number && command.part == part);
-            !needs_command(script, part)
-                || own.is_some_and(|command| command.sent.status == CommandStatus::Success)
-        };
-        let history = History::of(&id(name), &activities);
-        let seen = Observed {
+        let step = commands.and_then(|commands| self.step_result(commands.first, wait.direction));
+        let observed = Observed {
             state,
             reuses_on_scale_in: false,
-            history,
+            history: History::of(&id, &instance.activities),
             wait: Some(&wait),
             commands,
             step: step.as_ref(),
         };
-        match next(&fleet(), seen).unwrap() {
-            Next::Send(_) if !is_registered => Ok(()),
-            Next::Send(order) => self.effect(|world| {
-                let id = world.commands.len().to_string();
-                let requested = at(world.seconds);
-                let sent = Command {
-                    id,
-                    comment: order.comment,
-                    requested,
-                    status: CommandStatus::InProgress,
-                };
-                world.commands.push(ModelCommand {
-                    instance: number,
-                    part,
-                    sent,
-                    is_known: false,
-                });
-            }),
-            Next::Heartbeat => self.effect(|world| world.instances[number].heartbeats += 1),
-            // S3 has what it should have.
-            Next::Verify(_) => {
-                assert!(succeeded(self), "{self:#?}");
-                self.effect(|world| world.end(number, true))
-            }
-            Next::Complete(completion) => {
-                let proceeds = completion.result == ActionResult::Continue;
-                assert!(
-                    !proceeds || succeeded(self),
-                    "nothing succeeded since it began to state: {self:#?}"
-                );
-                self.effect(|world| world.end(number, proceeds))
-            }
-            Next::Held(reason) => panic!("{reason}"),
-        }
+        next(&fleet(), observed).unwrap()
     }
 
-    fn end(&mut self, number: usize, proceeds: bool) {
-        let instance = &mut self.instances[number];
-        instance.waits = false;
-        instance.ends.push(proceeds);
-        // A launch that is given up is said to be so much later.
-        if proceeds {
-            instance.activities.last_mut().unwrap().status = ActivityStatus::Successful;
-        }
+    fn step_result(&self, command: &Command, direction: Direction) -> Option<StepResult> {
+        let found = self
+            .commands
+            .iter()
+            .find(|found| found.sent.id == command.id && found.has_result)?;
+        let stdout = match direction {
+            Direction::Launch => RECAP.to_owned(),
+            Direction::Terminate => {
+                format!("onair-manifest sha256={} files=1 bytes=3\n", "a".repeat(64))
+            }
+        };
+        Some(StepResult {
+            status: found.sent.status.clone(),
+            stdout,
+        })
     }
 
-    fn happen(&mut self, event: Event) -> Result<(), Died> {
+    fn send(&mut self, number: usize, request: CommandRequest) {
+        self.commands.push(ModelCommand {
+            instance: number,
+            part: self.instances[number].part,
+            sent: Command {
+                id: self.commands.len().to_string(),
+                comment: request.comment,
+                requested: at(self.seconds),
+                status: CommandStatus::InProgress,
+            },
+            has_result: false,
+        });
+    }
+
+    fn complete(&mut self, number: usize, result: ActionResult) -> Result<(), Killed> {
+        let Instance { script, part, .. } = self.instances[number];
+        let first = self.commands_of_wait(number).next();
+        let has_succeeded =
+            first.is_some_and(|command| command.sent.status == CommandStatus::Success);
+        assert!(
+            result == ActionResult::Abandon || has_succeeded || !needs_command(script, part),
+            "no command has succeeded since the wait began: {self:#?}"
+        );
+        self.change(|world| {
+            let instance = &mut world.instances[number];
+            instance.waits = false;
+            instance.results.push(result);
+            // The activity of an abandoned launch stays in progress for some minutes.
+            if result == ActionResult::Continue {
+                instance.activities.last_mut().unwrap().status = ActivityStatus::Successful;
+            }
+        })
+    }
+
+    fn handle(&mut self, event: Event) -> Result<(), Killed> {
         self.seconds += 7;
         match event {
-            Event::Hint(number) => self.look(number),
-            Event::Tick => self.look(0).and(self.look(1)),
-            Event::Agents => {
-                for command in self
-                    .commands
-                    .iter_mut()
-                    .filter(|command| command.sent.status == CommandStatus::InProgress)
-                {
-                    let (_, succeeds) = self.instances[command.instance].script[command.part];
-                    let failed = CommandStatus::Failed {
-                        details: "Failed".to_owned(),
-                    };
-                    command.sent.status = if succeeds {
-                        CommandStatus::Success
-                    } else {
-                        failed
-                    };
+            Event::OfInstance(number) => return self.handle_instance(number),
+            Event::Schedule => return self.handle_instance(0).and(self.handle_instance(1)),
+            Event::CommandsFinish => self.finish_commands(),
+            Event::ResultsAppear => {
+                for command in &mut self.commands {
+                    command.has_result = true;
                 }
-                Ok(())
             }
-            Event::Known => {
-                self.commands
-                    .iter_mut()
-                    .for_each(|command| command.is_known = true);
-                Ok(())
-            }
-            Event::Registers => {
-                self.instances[0].is_registered = true;
-                Ok(())
-            }
-            Event::Moves => {
-                let seconds = self.seconds;
+            Event::AgentRegisters => self.instances[0].is_registered = true,
+            Event::NextPart => {
                 for instance in &mut self.instances {
                     let is_last = instance.part + 1 == instance.script.len();
                     if !instance.waits && !is_last {
                         instance.part += 1;
-                        instance.begin(seconds);
+                        instance.begin(self.seconds);
                     }
                 }
-                Ok(())
             }
+        }
+        Ok(())
+    }
+
+    fn finish_commands(&mut self) {
+        let in_progress = self
+            .commands
+            .iter_mut()
+            .filter(|command| command.sent.status == CommandStatus::InProgress);
+        for command in in_progress {
+            let part = self.instances[command.instance].script[command.part];
+            command.sent.status = if part.succeeds {
+                CommandStatus::Success
+            } else {
+                CommandStatus::Failed {
+                    details: "Failed".to_owned(),
+                }
+            };
         }
     }
 
-    /// The schedule goes on, and everything that is late comes.
+    /// Lets the schedule continue and all late events arrive, until nothing changes any more.
     fn settle(mut self) -> Self {
-        self.fuse = usize::MAX;
+        self.changes_left = usize::MAX;
         for _ in 0..4 {
             for event in [
-                Event::Registers,
-                Event::Tick,
-                Event::Agents,
-                Event::Known,
-                Event::Tick,
-                Event::Moves,
+                Event::AgentRegisters,
+                Event::Schedule,
+                Event::CommandsFinish,
+                Event::ResultsAppear,
+                Event::Schedule,
+                Event::NextPart,
             ] {
-                let _ = self.happen(event);
+                let _ = self.handle(event);
             }
         }
         let before = format!("{:?} {:?}", self.instances, self.commands);
-        let _ = self.happen(Event::Tick);
+        let _ = self.handle(Event::Schedule);
         assert_eq!(
             before,
             format!("{:?} {:?}", self.instances, self.commands),
-            "it never comes to rest"
+            "the world does not settle"
         );
         self
     }
 
-    /// How each wait ended, and how many commands there were.
-    fn result(&self) -> ([Vec<bool>; 2], usize) {
-        (
-            self.instances.clone().map(|instance| instance.ends),
-            self.commands.len(),
-        )
+    fn end(&self) -> End {
+        End {
+            results: self.instances.clone().map(|instance| instance.results),
+            commands: self.commands.len(),
+        }
     }
+}
+
+/// How an order of events ends.
+#[derive(Debug, PartialEq, Eq)]
+struct End {
+    /// The result of each wait.
+    results: [Vec<ActionResult>; 2],
+    /// The number of commands that were sent.
+    commands: usize,
 }
 
 const RECAP: &str = "PLAY RECAP ***\nlocalhost : ok=1 changed=1 unreachable=0 failed=0 skipped=0 rescued=0 ignored=0\n";
 
-/// What the scripts deserve.
-fn deserved(scripts: [Script; 2]) -> ([Vec<bool>; 2], usize) {
-    let ends = scripts.map(|script| script.iter().map(|(_, succeeds)| *succeeds).collect());
-    let with_command = |script: Script| {
+/// How every order of these scripts must end: one command for each wait that needs one, and the
+/// result that the command deserves.
+fn expected(scripts: [Script; 2]) -> End {
+    let result = |part: &Part| {
+        if part.succeeds {
+            ActionResult::Continue
+        } else {
+            ActionResult::Abandon
+        }
+    };
+    let commands = |script: Script| {
         (0..script.len())
             .filter(|part| needs_command(script, *part))
             .count()
     };
-    (ends, scripts.map(with_command).iter().sum())
+    End {
+        results: scripts.map(|script| script.iter().map(result).collect()),
+        commands: scripts.map(commands).iter().sum(),
+    }
 }
 
 #[test]
 fn every_order_of_up_to_five_events_ends_as_the_commands_deserve() {
     for scripts in SCRIPTS {
-        let mut seen = 0;
+        let mut orders = 0;
+
         every_order(&World::new(scripts), 5, &mut |world, order| {
-            seen += 1;
+            orders += 1;
             assert_eq!(
-                world.clone().settle().result(),
-                deserved(scripts),
+                world.clone().settle().end(),
+                expected(scripts),
                 "after {order:?}: {world:#?}"
             );
         });
-        assert_eq!(seen, 1 + 7 + 49 + 343 + 2_401 + 16_807);
+
+        assert_eq!(orders, 1 + 7 + 49 + 343 + 2_401 + 16_807);
     }
 }
 
-/// No three events have more effects than this.
-const EFFECTS: usize = 7;
+/// More changes than any four events make.
+const MAX_CHANGES: usize = 7;
 
 #[test]
-fn a_crash_after_any_effect_of_any_four_events_ends_the_same() {
+fn a_crash_after_any_change_of_any_four_events_ends_the_same() {
     for scripts in SCRIPTS {
         every_order(&World::new(scripts), 4, &mut |_, order| {
-            for fuse in 0..EFFECTS {
+            for changes in 0..MAX_CHANGES {
                 let mut world = World::new(scripts);
-                world.fuse = fuse;
+                world.changes_left = changes;
+
                 for event in order {
-                    if world.happen(*event).is_err() {
-                        // Lambda, or EventBridge, sends it again.
-                        world.fuse = usize::MAX;
-                        let _ = world.happen(*event);
+                    if world.handle(*event).is_err() {
+                        // Lambda or EventBridge sends the event again.
+                        world.changes_left = usize::MAX;
+                        let _ = world.handle(*event);
                     }
                 }
+
                 assert_eq!(
-                    world.settle().result(),
-                    deserved(scripts),
-                    "{order:?}, dead after {fuse} effects"
+                    world.settle().end(),
+                    expected(scripts),
+                    "{order:?}, killed after {changes} changes"
                 );
             }
         });
@@ -428,14 +475,14 @@ fn a_crash_after_any_effect_of_any_four_events_ends_the_same() {
 #[test]
 fn an_instance_whose_agent_never_registers_gets_no_heartbeat() {
     let mut world = World::new(SCRIPTS[0]);
+
     for _ in 0..20 {
-        let _ = world.happen(Event::Tick);
-        let _ = world.happen(Event::Hint(0));
+        let _ = world.handle(Event::Schedule);
+        let _ = world.handle(Event::OfInstance(0));
     }
-    assert_eq!(
-        (world.instances[0].heartbeats, world.instances[0].ends.len()),
-        (0, 0)
-    );
-    // The other one's command is under way.
-    assert_eq!(world.instances[1].heartbeats, 19);
+
+    let [first, second] = &world.instances;
+    assert_eq!((first.heartbeats, first.results.len()), (0, 0));
+    // The command of the second instance is in progress.
+    assert_eq!(second.heartbeats, 19);
 }

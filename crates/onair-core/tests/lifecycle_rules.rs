@@ -218,6 +218,49 @@ fn a_direction_without_a_hook_is_not_ours() {
 }
 
 #[test]
+fn what_is_not_read_would_not_change_the_decision() {
+    for fleet in [
+        fleet(),
+        FleetPolicy {
+            launch: None,
+            ..fleet()
+        },
+        FleetPolicy {
+            terminate: None,
+            ..fleet()
+        },
+    ] {
+        for state in WaitState::ALL {
+            let wait = wait(state.direction(), 0);
+            let decide = |reuses_on_scale_in| {
+                let observed = seen(state, Some(&wait), None, None);
+                next(
+                    &fleet,
+                    Observed {
+                        reuses_on_scale_in,
+                        ..observed
+                    },
+                )
+            };
+
+            let decisions = [decide(false), decide(true)];
+
+            for (reuses, decision) in [false, true].into_iter().zip(&decisions) {
+                assert_eq!(
+                    fleet.handles(state, reuses),
+                    decision.is_some(),
+                    "{state:?}"
+                );
+            }
+            assert!(
+                state.depends_on_reuse() || decisions[0] == decisions[1],
+                "{state:?}: {decisions:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn only_the_runs_own_command_counts_and_of_several_the_oldest() {
     let now = wait(Direction::Launch, 0);
     let earlier = LifecycleWait {

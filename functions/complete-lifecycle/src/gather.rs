@@ -71,16 +71,10 @@ impl Handler {
                 Some((InstanceId::parse(&instance.id)?, state))
             })
             .collect();
-        // For an instance in Pending:Wait nothing depends on it.
-        let is_needed = waiting
-            .iter()
-            .any(|(_, state)| *state != WaitState::Pending);
+        let is_needed = waiting.iter().any(|(_, state)| state.depends_on_reuse());
         let reuses_on_scale_in =
             is_needed && self.autoscaling.reuses_on_scale_in(&fleet.group).await?;
-        // Where instances return to the pool, one of the other direction is held as well.
-        waiting.retain(|(_, state)| {
-            fleet.hook(state.direction()).is_some() || (reuses_on_scale_in && state.is_warmed())
-        });
+        waiting.retain(|(_, state)| fleet.handles(*state, reuses_on_scale_in));
         if waiting.is_empty() {
             return Ok(Vec::new());
         }
