@@ -1,8 +1,8 @@
-//! JSON objects and nothing else where objects are meant.
+//! Reads structs from JSON objects only.
 //!
-//! serde takes a list for a struct, too, value by value: `"onair": []` would be a wish for a real
-//! run, and a rendition written as a list would be read and then not found when it is to be
-//! removed.
+//! serde also reads a struct from a JSON array, one field per value. With that, `"onair": []` would
+//! request a real run. A rendition that is written as an array would be read, and later not found
+//! when it is to be removed.
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
@@ -10,19 +10,19 @@ use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::marker::PhantomData;
 
-/// For `#[serde(deserialize_with)]`, and for a whole text.
+/// Reads a struct from a JSON object. For `#[serde(deserialize_with)]`, and for a whole text.
 pub(crate) fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     json: D,
 ) -> Result<T, D::Error> {
     json.deserialize_map(Object(PhantomData))
 }
 
-/// The same for a list of them.
+/// Reads a list of structs from an array of JSON objects.
 pub(crate) fn objects<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     json: D,
 ) -> Result<Vec<T>, D::Error> {
-    let all = Vec::<One<T>>::deserialize(json)?;
-    Ok(all.into_iter().map(|One(one)| one).collect())
+    let items = Vec::<Item<T>>::deserialize(json)?;
+    Ok(items.into_iter().map(|Item(item)| item).collect())
 }
 
 /// The text of an error without the value that serde would quote: the contents of an event must not
@@ -38,7 +38,7 @@ pub(crate) fn problem(error: &serde_json::Error) -> String {
 
 #[derive(Deserialize)]
 #[serde(transparent, bound = "T: Deserialize<'de>")]
-struct One<T>(#[serde(deserialize_with = "object")] T);
+struct Item<T>(#[serde(deserialize_with = "object")] T);
 
 struct Object<T>(PhantomData<T>);
 

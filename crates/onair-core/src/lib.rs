@@ -1,9 +1,9 @@
-//! What On Air decides.
+//! The decisions of On Air.
 //!
-//! Everything here is a pure function from what is there to what should be done: no SDK, no
+//! Everything here is a pure function from what was observed to what should be done: no SDK, no
 //! runtime, no clock, no environment, no files, no network (`clippy.toml` beside this crate's
-//! manifest refuses them). A module per function of the template, named after it, plus the nouns
-//! that they share.
+//! manifest forbids them). Each function of the template has a module of the same name. The other
+//! modules have what several of them share.
 
 #![warn(missing_docs)]
 

@@ -1,15 +1,16 @@
-//! Metrics as CloudWatch's embedded metric format: one JSON line on standard output is the whole
-//! protocol, so a function needs no permission and no request to report figures.
+//! Metrics in CloudWatch's embedded metric format (CloudWatch User Guide, "Specification: Embedded
+//! metric format").
 //!
-//! Format: CloudWatch User Guide, "Specification: Embedded metric format".
+//! A metric is a JSON line on standard output. A function needs neither a permission nor a request
+//! to report it.
 
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// The unit of a metric's value, spelled as CloudWatch spells it.
+/// The unit of a metric. Its variants are the names of CloudWatch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// A number of things.
+    /// A number of objects, events or instances.
     Count,
     /// A size in bytes.
     Bytes,
@@ -17,19 +18,20 @@ pub enum Unit {
     Milliseconds,
 }
 
-/// One figure of a run, or several of the same kind.
+/// One metric of a run, with one or several values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metric {
     /// The metric's name in CloudWatch, for example `ObjectsDeleted`.
     pub name: &'static str,
-    /// What the value counts.
+    /// The unit of all values.
     pub unit: Unit,
-    /// The values: CloudWatch takes a hundred at a time, and makes percentiles of them.
+    /// At most 100 values, CloudWatch's limit for one line. CloudWatch computes percentiles from
+    /// them.
     pub values: Vec<u64>,
 }
 
 impl Metric {
-    /// A metric that counts things.
+    /// A metric with the unit [`Unit::Count`].
     pub fn count(name: &'static str, value: u64) -> Self {
         Self {
             name,
@@ -38,7 +40,7 @@ impl Metric {
         }
     }
 
-    /// A metric that measures a size in bytes.
+    /// A metric with the unit [`Unit::Bytes`].
     pub fn bytes(name: &'static str, value: u64) -> Self {
         Self {
             name,
@@ -47,7 +49,7 @@ impl Metric {
         }
     }
 
-    /// A metric of times. Of more than a hundred the last ones count.
+    /// A metric of durations. Keeps the last 100 of them.
     pub fn milliseconds(name: &'static str, values: impl IntoIterator<Item = Duration>) -> Self {
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let values: Vec<u64> = values.into_iter().map(ms).collect();
@@ -59,28 +61,27 @@ impl Metric {
     }
 }
 
-/// A figure of one thing at one time, which need not be that of the run that reports it.
+/// A metric of another time than the run that reports it, with a dimension of its own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetricSample {
-    /// The figure.
+    /// The metric and its value.
     pub metric: Metric,
-    /// What it is of: the name of a dimension beside `Function`, and its value.
+    /// The dimension beside `Function`: its name and its value.
     pub dimension: (&'static str, String),
-    /// Unix time in milliseconds. `CloudWatch` takes what is at most two weeks old.
+    /// Unix time in milliseconds. CloudWatch accepts an age of at most two weeks.
     pub at_ms: u64,
-    /// What else the line says: the fields of a JSON object. `CloudWatch` Logs finds them; no
-    /// metric is made of them.
+    /// More fields of the line, as a JSON object. They are for queries in CloudWatch Logs, and do
+    /// not become metrics.
     pub properties: Value,
 }
 
-/// The line that reports `metrics` in namespace `OnAir` with the one dimension `Function`.
-///
-/// `timestamp_ms` is Unix time in milliseconds.
+/// Formats the line that reports these metrics in the namespace `OnAir`, with the dimension
+/// `Function`. `timestamp_ms` is Unix time in milliseconds.
 pub fn embedded_metrics(function: &str, timestamp_ms: u64, metrics: &[Metric]) -> String {
     line(timestamp_ms, &[("Function", function)], metrics).to_string()
 }
 
-/// The line that reports a sample in namespace `OnAir`.
+/// Formats the line that reports this sample in the namespace `OnAir`.
 pub fn embedded_sample(function: &str, sample: &MetricSample) -> String {
     let MetricSample {
         metric,
