@@ -1,4 +1,4 @@
-//! Instances that join checked and leave nothing behind.
+//! Instances serve only after their playbook passed, and terminate only after their logs are saved.
 
 mod any_ssm;
 mod faults;
@@ -71,7 +71,7 @@ async fn an_instance_serves_once_its_playbook_passed() {
     );
     assert_eq!(fleet.autoscaling.state(INSTANCE), "InService");
 
-    // Whatever comes again finds nothing to do.
+    // A duplicate of any event changes nothing.
     for event in [
         launched(INSTANCE),
         invocation(&ran[0]),
@@ -92,7 +92,7 @@ async fn an_instance_serves_once_its_playbook_passed() {
 
 /// Promises P95, P98 and P99.
 #[tokio::test]
-async fn an_instance_goes_once_its_logs_are_seen_in_s3() {
+async fn an_instance_terminates_once_s3_has_its_logs() {
     let fleet = Fleet::new();
     fleet.serving(INSTANCE);
     fleet.autoscaling.terminate(INSTANCE);
@@ -105,9 +105,9 @@ async fn an_instance_goes_once_its_logs_are_seen_in_s3() {
     };
     let prefix = command.parameters["Prefix"][0].as_str();
     let parts: Vec<&str> = prefix.split('/').collect();
-    let run = parts[2].as_bytes();
+    let wait = parts[2].as_bytes();
     assert_eq!(
-        (parts[0], parts[1], run.len(), run[8], run[15]),
+        (parts[0], parts[1], wait.len(), wait[8], wait[15]),
         ("logs", INSTANCE, 16, b'T', b'Z'),
         "{prefix}"
     );

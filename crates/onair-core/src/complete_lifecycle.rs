@@ -20,7 +20,7 @@ mod recap;
 
 pub use activity::{ActivityStatus, History, LifecycleWait, ScalingActivity};
 pub use command::{Command, CommandRequest, CommandStatus, StepResult, WaitCommands};
-pub use event::{BadEvent, Request, Scope, decode};
+pub use event::{BadEvent, LifecycleRequest, Scope, decode};
 pub use held::HeldReason;
 pub use manifest::{LogCheck, LogCheckError, Receipt, SavedFile};
 pub use names::{

@@ -1,4 +1,4 @@
-//! `complete-lifecycle`: the rules as tables.
+//! `complete-lifecycle`: its rules as tables.
 
 use chrono::{DateTime, Utc};
 use onair_core::complete_lifecycle::{
@@ -74,7 +74,7 @@ fn step(status: CommandStatus, stdout: &str) -> StepResult {
 }
 
 #[test]
-fn the_states_that_wait_are_four_and_no_others() {
+fn an_instance_waits_in_four_states_and_no_others() {
     for (name, state) in [
         ("Pending:Wait", Some(WaitState::Pending)),
         ("Warmed:Pending:Wait", Some(WaitState::WarmedPending)),
@@ -120,7 +120,7 @@ fn seen<'a>(
     }
 }
 
-fn word(seen: &Observed<'_>) -> &'static str {
+fn next_word(seen: &Observed<'_>) -> &'static str {
     match next(&fleet(), *seen).unwrap() {
         Next::Send(_) => "send",
         Next::Heartbeat => "heartbeat",
@@ -131,16 +131,16 @@ fn word(seen: &Observed<'_>) -> &'static str {
 }
 
 #[test]
-fn what_comes_next_follows_from_wait_command_and_result() {
+fn the_next_step_follows_from_state_command_and_result() {
     use CommandStatus::{InProgress, Success};
     let (launch, terminate) = (wait(Direction::Launch, 0), wait(Direction::Terminate, 0));
     let receipt_line = format!("onair-manifest sha256={} files=1 bytes=3", "a".repeat(64));
-    let comes = |state: WaitState,
-                 wait: Option<&LifecycleWait>,
-                 command: Option<CommandStatus>,
-                 step: Option<StepResult>| {
+    let decide = |state: WaitState,
+                  wait: Option<&LifecycleWait>,
+                  command: Option<CommandStatus>,
+                  step: Option<StepResult>| {
         let command = command.map(|status| sent(wait.unwrap(), "1", 1, status));
-        word(&seen(state, wait, command.as_ref(), step.as_ref()))
+        next_word(&seen(state, wait, command.as_ref(), step.as_ref()))
     };
     for state in [WaitState::Pending, WaitState::WarmedPending] {
         for (command, step, expected) in [
@@ -149,7 +149,7 @@ fn what_comes_next_follows_from_wait_command_and_result() {
             (Some(Success), None, "heartbeat"),
             (Some(InProgress), Some(step(InProgress, "")), "heartbeat"),
             (Some(Success), Some(step(InProgress, GOOD)), "heartbeat"),
-            // The document has another step than the one that is asked for.
+            // The step has finished, and another step of the document has not.
             (Some(InProgress), Some(step(Success, GOOD)), "heartbeat"),
             (Some(Success), Some(step(Success, GOOD)), "CONTINUE"),
             (Some(Success), Some(step(Success, "")), "ABANDON"),
@@ -159,12 +159,12 @@ fn what_comes_next_follows_from_wait_command_and_result() {
             (Some(InProgress), Some(step(failed(), GOOD)), "ABANDON"),
         ] {
             assert_eq!(
-                comes(state, Some(&launch), command.clone(), step.clone()),
+                decide(state, Some(&launch), command.clone(), step.clone()),
                 expected,
                 "{command:?} {step:?}"
             );
         }
-        assert_eq!(comes(state, None, None, None), "held");
+        assert_eq!(decide(state, None, None, None), "held");
     }
     for (command, step, expected) in [
         (None, None, "send"),
@@ -178,7 +178,7 @@ fn what_comes_next_follows_from_wait_command_and_result() {
         ),
     ] {
         assert_eq!(
-            comes(
+            decide(
                 WaitState::Terminating,
                 Some(&terminate),
                 command.clone(),
@@ -188,15 +188,15 @@ fn what_comes_next_follows_from_wait_command_and_result() {
             "{command:?}"
         );
     }
-    assert_eq!(comes(WaitState::Terminating, None, None, None), "held");
+    assert_eq!(decide(WaitState::Terminating, None, None, None), "held");
     assert_eq!(
-        comes(WaitState::WarmedTerminating, None, None, None),
+        decide(WaitState::WarmedTerminating, None, None, None),
         "CONTINUE"
     );
 }
 
 #[test]
-fn a_direction_without_a_hook_is_not_ours() {
+fn a_direction_without_a_hook_is_not_handled() {
     let without_launch = FleetPolicy {
         launch: None,
         ..fleet()
@@ -261,7 +261,7 @@ fn what_is_not_read_would_not_change_the_decision() {
 }
 
 #[test]
-fn only_the_runs_own_command_counts_and_of_several_the_oldest() {
+fn only_commands_of_the_wait_count_and_of_several_the_oldest() {
     let now = wait(Direction::Launch, 0);
     let earlier = LifecycleWait {
         began: at(-60),
@@ -299,7 +299,7 @@ fn only_the_runs_own_command_counts_and_of_several_the_oldest() {
 }
 
 #[test]
-fn where_instances_return_to_the_warm_pool_nothing_is_done_on_its_ways() {
+fn in_a_group_that_reuses_instances_those_in_the_warm_pool_are_held() {
     for fleet in [
         fleet(),
         FleetPolicy {
@@ -336,7 +336,7 @@ fn where_instances_return_to_the_warm_pool_nothing_is_done_on_its_ways() {
 }
 
 #[test]
-fn an_instance_does_not_serve_while_another_playbook_works_on_it() {
+fn an_instance_does_not_serve_while_another_playbook_runs() {
     let wait = wait(Direction::Launch, 0);
     let (first, step) = (
         sent(&wait, "1", 1, CommandStatus::Success),
@@ -345,7 +345,7 @@ fn an_instance_does_not_serve_while_another_playbook_works_on_it() {
     let seen = seen(WaitState::Pending, Some(&wait), Some(&first), Some(&step));
     for (is_another_running, expected) in [(false, "CONTINUE"), (true, "heartbeat")] {
         assert_eq!(
-            word(&Observed {
+            next_word(&Observed {
                 commands: Some(WaitCommands {
                     first: &first,
                     is_another_running
@@ -367,7 +367,7 @@ fn activity(description: &str, seconds: i64, status: ActivityStatus) -> ScalingA
 }
 
 #[test]
-fn a_wait_begins_with_the_newest_open_activity_that_names_the_instance() {
+fn a_wait_begins_with_the_newest_activity_in_progress_that_names_the_instance() {
     use ActivityStatus::{InProgress, Successful, Unsuccessful};
     let activities = [
         activity(
@@ -401,7 +401,7 @@ fn a_wait_begins_with_the_newest_open_activity_that_names_the_instance() {
             InProgress,
         ),
         activity("Terminating EC2 instance: i-00000003", 40, Unsuccessful),
-        // A part of an id is none.
+        // The ID of the fourth instance is only a part of this one.
         activity("Terminating EC2 instance: i-000000041", 40, InProgress),
     ];
     let began =
@@ -422,7 +422,7 @@ const INTO_POOL: &str = "Launching a new EC2 instance into warm pool: i-12345678
 const FROM_POOL: &str = "Launching a new EC2 instance from warm pool: i-1234567890abcdef0";
 
 #[test]
-fn an_instance_whose_launch_was_given_up_has_no_logs_unless_anything_else_of_it_succeeded() {
+fn an_abandoned_launch_has_no_logs_unless_another_activity_succeeded() {
     use ActivityStatus::{InProgress, Successful, Unsuccessful};
     let refused = "Status Reason: Instance failed to complete user's Lifecycle Action: …";
     let launch = format!("{LAUNCH}.  {refused}");
@@ -436,7 +436,7 @@ fn an_instance_whose_launch_was_given_up_has_no_logs_unless_anything_else_of_it_
         (vec![], "", "send"),
         (vec![(LAUNCH, Successful)], "", "send"),
         (vec![(launch, Unsuccessful)], "", "CONTINUE"),
-        // The launch is given up later, or for another reason: it may have served by then.
+        // The launch fails later or for another reason: the instance may have served before.
         (vec![(LAUNCH, InProgress)], failure, "CONTINUE"),
         (vec![(LAUNCH, InProgress)], unhealthy, "send"),
         (vec![(LAUNCH, Unsuccessful)], unhealthy, "send"),
@@ -494,9 +494,9 @@ fn an_instance_whose_launch_was_given_up_has_no_logs_unless_anything_else_of_it_
             history,
             ..seen(WaitState::Terminating, Some(&wait), None, None)
         };
-        assert_eq!(word(&seen), expected, "{before:?} {cause:?}");
+        assert_eq!(next_word(&seen), expected, "{before:?} {cause:?}");
         assert_eq!(
-            word(&Observed {
+            next_word(&Observed {
                 reuses_on_scale_in: true,
                 ..seen
             }),
@@ -507,7 +507,7 @@ fn an_instance_whose_launch_was_given_up_has_no_logs_unless_anything_else_of_it_
 }
 
 #[test]
-fn what_may_have_served_leaves_the_warm_pool_only_by_a_persons_hand() {
+fn an_instance_that_may_have_served_is_held_in_the_warm_pool() {
     use ActivityStatus::{InProgress, Successful};
     for (before, expected) in [
         (vec![], "CONTINUE"),
@@ -530,7 +530,7 @@ fn what_may_have_served_leaves_the_warm_pool_only_by_a_persons_hand() {
         );
         let history = History::of(&id(ID), &activities);
         assert_eq!(
-            word(&Observed {
+            next_word(&Observed {
                 history,
                 ..seen(WaitState::WarmedTerminating, None, None, None)
             }),
@@ -541,7 +541,7 @@ fn what_may_have_served_leaves_the_warm_pool_only_by_a_persons_hand() {
 }
 
 #[test]
-fn an_order_says_all_that_its_document_needs() {
+fn a_command_request_has_all_parameters_of_its_document() {
     let order = CommandRequest::of(&fleet(), &wait(Direction::Terminate, 0)).unwrap();
     insta::assert_debug_snapshot!(order, @r#"
     CommandRequest {
@@ -566,24 +566,24 @@ fn an_order_says_all_that_its_document_needs() {
 }
 
 #[test]
-fn a_recap_is_the_sum_over_hosts_of_the_last_one() {
+fn the_last_recap_counts_added_up_over_its_hosts() {
     let hosts = "PLAY RECAP *****\na : ok=1 changed=2 unreachable=0 failed=0 skipped=0 rescued=0 ignored=0\n\
                  b : ok=10 changed=20 unreachable=1 failed=3 skipped=0 rescued=0 ignored=1\n\nafterwards\n";
     let recap = PlayRecap::parse(hosts).unwrap();
-    let figures = [
+    let counts = [
         recap.hosts,
         recap.ok,
         recap.changed,
         recap.unreachable,
         recap.failed,
     ];
-    assert_eq!(figures, [2, 11, 22, 1, 3]);
+    assert_eq!(counts, [2, 11, 22, 1, 3]);
 }
 
 #[test]
-fn a_recap_that_is_not_whole_is_none() {
+fn an_incomplete_recap_is_missing() {
     assert!(PlayRecap::parse(GOOD).is_ok());
-    // Wherever it is cut off before the last figure is there.
+    // Wherever the output is cut off before the last count.
     let end = GOOD.find("ignored=0").unwrap() + "ignored=".len();
     let start = GOOD.find("localhost").unwrap() + 1;
     for at in start..=end {
@@ -602,7 +602,7 @@ fn a_recap_that_is_not_whole_is_none() {
 }
 
 #[test]
-fn what_reaches_a_command_line_is_plain() {
+fn names_have_only_safe_characters() {
     type Case = (
         fn(&str) -> bool,
         &'static [&'static str],
@@ -679,9 +679,9 @@ fn what_reaches_a_command_line_is_plain() {
 }
 
 proptest! {
-    /// An instance may write anything.
+    /// An instance can write anything to its output and to S3.
     #[test]
-    fn no_output_and_no_manifest_makes_anything_panic(text in ".*", recap_like in "PLAY RECAP \\*\n.*", line in "onair-manifest .*") {
+    fn no_output_and_no_manifest_causes_a_panic(text in ".*", recap_like in "PLAY RECAP \\*\n.*", line in "onair-manifest .*") {
         let receipt_line = format!("onair-manifest sha256={} files=1 bytes=1", "0".repeat(64));
         let check = LogCheck {
             instance: id(ID),
@@ -698,9 +698,9 @@ proptest! {
         }
     }
 
-    /// What passes has none of what a shell takes for more than a letter.
+    /// A name that passes has no character that is special to a shell.
     #[test]
-    fn nothing_that_means_something_to_a_shell_passes(text in ".{0,40}") {
+    fn no_character_that_is_special_to_a_shell_passes(text in ".{0,40}") {
         let checks = [is_bucket, is_hook, is_document, is_directory, is_playbook, is_variables];
         if checks.iter().any(|passes| passes(&text)) || InstanceId::parse(&text).is_some() {
             let means_something = |c: char| "$`\"'\\;&|<>(){}*?~#!".contains(c) || c.is_control();

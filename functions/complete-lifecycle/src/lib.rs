@@ -18,7 +18,7 @@ use futures::StreamExt;
 use onair_aws::autoscaling::AutoScaling;
 use onair_aws::s3::S3;
 use onair_aws::ssm::Ssm;
-use onair_core::complete_lifecycle::{HeldReason, Request, Scope, WaitCommands, decode};
+use onair_core::complete_lifecycle::{HeldReason, LifecycleRequest, Scope, WaitCommands, decode};
 use onair_lambda::{Error, Failure, Invocation, Report};
 use report::InstanceReport;
 
@@ -52,7 +52,7 @@ impl Handler {
     /// If a retry or a person is needed for at least one instance. The other instances are handled
     /// first.
     pub async fn handle(&self, invocation: Invocation) -> Result<Report, Failure> {
-        let Request { scope, dry_run } = decode(&invocation.event, &self.settings.fleet)?;
+        let LifecycleRequest { scope, dry_run } = decode(&invocation.event, &self.settings.fleet)?;
         if let Scope::Ignored { why } = scope {
             return Ok(Report::ignored(why));
         }

@@ -1,9 +1,9 @@
-//! Against the stand-in's Systems Manager, or another one that `ONAIR_SSM_ENDPOINT` names:
-//! `tests/clients/test_fleet.py` lets moto be it, and so does `tests/template/second_opinion.py`,
-//! under the template's own role.
+//! Stories against the stand-in's Systems Manager, or against the one that `ONAIR_SSM_ENDPOINT`
+//! names. `tests/clients/test_fleet.py` names moto there, and so does
+//! `tests/template/second_opinion.py`, under the role of the template.
 //!
-//! moto runs nothing: each command has succeeded at once, without an output, in a step of another
-//! name than a playbook's.
+//! moto does not run commands: each succeeds at once, without output, and its step has another name
+//! than the step of a playbook.
 
 use serde_json::Value;
 use stand_in::CommandResult;
@@ -11,8 +11,8 @@ use std::{env, process};
 use stories::fleet::{Fleet, GROUP, launched, terminating};
 use stories::response;
 
-/// What the function is told, if the environment says so, in the place of the stand-in's.
-const ELSEWHERE: [(&str, &str); 5] = [
+/// Settings of the function, and the variables that replace the stand-in's values if they are set.
+const OVERRIDES: [(&str, &str); 5] = [
     ("AWS_ENDPOINT_URL_SSM", "ONAIR_SSM_ENDPOINT"),
     ("AWS_ACCESS_KEY_ID", "ONAIR_FUNCTION_ACCESS_KEY_ID"),
     ("AWS_SECRET_ACCESS_KEY", "ONAIR_FUNCTION_SECRET_ACCESS_KEY"),
@@ -20,7 +20,7 @@ const ELSEWHERE: [(&str, &str); 5] = [
     ("LOG_DOCUMENT", "ONAIR_LOG_DOCUMENT"),
 ];
 
-/// An instance of this run, since moto keeps the commands of the runs before.
+/// An instance ID that is unique to this process: moto keeps the commands of earlier runs.
 fn instance(fleet: &Fleet) -> String {
     let instance = format!("i-{:017x}", process::id());
     fleet.ssm.register(&instance);
@@ -28,7 +28,7 @@ fn instance(fleet: &Fleet) -> String {
 }
 
 async fn invoke(fleet: &Fleet, event: Value) -> Value {
-    let given = ELSEWHERE
+    let given = OVERRIDES
         .iter()
         .filter_map(|(setting, name)| Some((*setting, env::var(name).ok()?)));
     let given: Vec<_> = given.collect();
@@ -61,7 +61,7 @@ async fn a_playbook_is_sent_once_and_waited_for() {
 
 /// Promise P99.
 #[tokio::test]
-async fn a_command_that_saved_nothing_lets_nothing_go() {
+async fn a_command_that_saved_nothing_lets_no_instance_terminate() {
     let fleet = Fleet::new();
     let instance = instance(&fleet);
     fleet.serving(&instance);

@@ -1,6 +1,6 @@
-//! Every call of a run fails once in every way, or the process is killed there; then comes what
-//! would come anyway: the same event if it failed, the agents, the schedule. Promise P107: all
-//! cases, not samples.
+//! Every request of a run fails once in every way, or the process is killed at the request. After
+//! that the usual events follow: the same event if the run failed, the agents, the schedule.
+//! Promise P107: all cases, not samples.
 
 use serde_json::Value;
 use stand_in::{Answer, Fault};
@@ -8,18 +8,18 @@ use stories::faults::{DisruptedRun, Disruption, PreparedRun, every_request_disru
 use stories::fleet::{Fleet, GROUP, INSTANCE, OTHER, launched, playbook, terminating, tick};
 use stories::response;
 
-/// A run whose end must not depend on a disruption.
+/// A run that must end the same after every disruption.
 #[derive(Clone, Copy)]
 struct Scene {
     name: &'static str,
-    /// Brings the group into the state before the run.
+    /// Prepares the group.
     prepare: fn(&Fleet),
-    /// Whether agents have run, after a first undisturbed run.
+    /// What the agents do after a first undisturbed run. `None` if the disturbed run is the first.
     agents: Option<fn(&Fleet)>,
     event: fn() -> Value,
-    /// How many commands there are in the end.
+    /// The number of commands in the end.
     commands: usize,
-    /// How the waits end.
+    /// The results of the waits.
     results: &'static [(&'static str, &'static str)],
 }
 
@@ -57,7 +57,7 @@ fn a_termination() -> Value {
     terminating(INSTANCE)
 }
 
-/// The group before the run, and the function that is about to get the event.
+/// The group and the function before the disturbed run.
 async fn before(scene: Scene) -> PreparedRun<Fleet> {
     let fleet = Fleet::new();
     (scene.prepare)(&fleet);
@@ -75,7 +75,7 @@ async fn before(scene: Scene) -> PreparedRun<Fleet> {
     }
 }
 
-/// What comes after a disrupted run: the same event if the run failed, the agents, the schedule.
+/// Lets the usual events follow a disturbed run, and checks how they end.
 async fn ends_the_same(scene: Scene, disrupted: DisruptedRun<Fleet>) {
     let when = format!("{}: {disrupted}", scene.name);
     let DisruptedRun {
@@ -88,14 +88,14 @@ async fn ends_the_same(scene: Scene, disrupted: DisruptedRun<Fleet>) {
     } = disrupted;
     match &answer {
         Answer::Error { error_type, .. } => {
-            // Sending is tried once: an answer that was lost would make two commands of one.
-            // S3 asks for patience by 503, and knows nothing of the other services' words.
-            let is_strange = call.service == "s3" && disruption.is_status(400);
+            // SendCommand is not retried: if only its response was lost, a retry would send a
+            // second command. S3 throttles by 503, and has no code ThrottlingException.
+            let is_unknown_code = call.service == "s3" && disruption.is_status(400);
             let is_final =
-                disruption.is_status(403) || is_strange || call.operation == "SendCommand";
+                disruption.is_status(403) || is_unknown_code || call.operation == "SendCommand";
             assert!(error_type == "Aws" && is_final, "{when}");
         }
-        // What a retry can mend is mended within the run.
+        // The SDK retries everything else within the run.
         Answer::Response(_) | Answer::Died { .. } => {}
         _ => panic!("{when}"),
     }
@@ -117,11 +117,11 @@ async fn ends_the_same(scene: Scene, disrupted: DisruptedRun<Fleet>) {
         .collect();
     expected.sort();
     assert_eq!(results, expected, "{when}");
-    // No disruption makes a second command of one.
+    // No disruption causes a second command.
     assert_eq!(fleet.ssm.commands().len(), scene.commands, "{when}");
 }
 
-async fn every_call_in_trouble(scene: Scene) {
+async fn ends_the_same_after_every_fault(scene: Scene) {
     let throttling = Fault::Status {
         status: 400,
         code: "ThrottlingException",
@@ -140,7 +140,7 @@ async fn every_call_in_trouble(scene: Scene) {
 
 /// Promise P107.
 #[tokio::test]
-async fn every_call_in_trouble_ends_the_same_where_a_playbook_is_sent() {
+async fn a_run_that_sends_a_playbook_ends_the_same_after_every_fault() {
     let results = &[(INSTANCE, "CONTINUE")];
     let scene = Scene {
         name: "launch",
@@ -150,12 +150,12 @@ async fn every_call_in_trouble_ends_the_same_where_a_playbook_is_sent() {
         commands: 1,
         results,
     };
-    every_call_in_trouble(scene).await;
+    ends_the_same_after_every_fault(scene).await;
 }
 
 /// Promise P107.
 #[tokio::test]
-async fn every_call_in_trouble_ends_the_same_where_a_playbook_is_judged() {
+async fn a_run_that_judges_a_playbook_ends_the_same_after_every_fault() {
     let results = &[(INSTANCE, "CONTINUE")];
     let scene = Scene {
         name: "passed",
@@ -165,8 +165,8 @@ async fn every_call_in_trouble_ends_the_same_where_a_playbook_is_judged() {
         commands: 1,
         results,
     };
-    every_call_in_trouble(scene).await;
-    // What is not let in waits to go, and goes without a command.
+    ends_the_same_after_every_fault(scene).await;
+    // An abandoned instance waits to terminate, and terminates without a command.
     let results = &[(INSTANCE, "ABANDON"), (INSTANCE, "CONTINUE")];
     let scene = Scene {
         name: "failed",
@@ -176,12 +176,12 @@ async fn every_call_in_trouble_ends_the_same_where_a_playbook_is_judged() {
         commands: 1,
         results,
     };
-    every_call_in_trouble(scene).await;
+    ends_the_same_after_every_fault(scene).await;
 }
 
 /// Promise P107.
 #[tokio::test]
-async fn every_call_in_trouble_ends_the_same_where_logs_are_saved() {
+async fn a_run_that_saves_logs_ends_the_same_after_every_fault() {
     let results = &[(INSTANCE, "CONTINUE")];
     let scene = Scene {
         name: "terminate",
@@ -191,7 +191,7 @@ async fn every_call_in_trouble_ends_the_same_where_logs_are_saved() {
         commands: 1,
         results,
     };
-    every_call_in_trouble(scene).await;
+    ends_the_same_after_every_fault(scene).await;
     let scene = Scene {
         name: "saved",
         prepare: one_goes,
@@ -200,12 +200,12 @@ async fn every_call_in_trouble_ends_the_same_where_logs_are_saved() {
         commands: 1,
         results,
     };
-    every_call_in_trouble(scene).await;
+    ends_the_same_after_every_fault(scene).await;
 }
 
 /// Promise P107.
 #[tokio::test]
-async fn every_call_in_trouble_ends_the_same_where_the_schedule_does_it_all() {
+async fn a_scheduled_run_ends_the_same_after_every_fault() {
     let results = &[(INSTANCE, "CONTINUE"), (OTHER, "CONTINUE")];
     let scene = Scene {
         name: "both",
@@ -215,7 +215,7 @@ async fn every_call_in_trouble_ends_the_same_where_the_schedule_does_it_all() {
         commands: 2,
         results,
     };
-    every_call_in_trouble(scene).await;
+    ends_the_same_after_every_fault(scene).await;
     let scene = Scene {
         name: "both ran",
         prepare: one_each,
@@ -224,5 +224,5 @@ async fn every_call_in_trouble_ends_the_same_where_the_schedule_does_it_all() {
         commands: 2,
         results,
     };
-    every_call_in_trouble(scene).await;
+    ends_the_same_after_every_fault(scene).await;
 }

@@ -1,4 +1,4 @@
-//! Which events say where to look, and which say nothing.
+//! Which events start a check of an instance or of the group, and which are ignored.
 
 use serde_json::{Value, json};
 use stories::fleet::{DOCUMENT, Fleet, GROUP, INSTANCE, launched, terminating};
@@ -6,7 +6,7 @@ use stories::{error, event, response};
 
 /// Promise P96.
 #[tokio::test]
-async fn every_trigger_leads_to_the_same_look() {
+async fn every_trigger_starts_the_same_check() {
     for file in [
         "launch",
         "launch-into-warm-pool",
@@ -29,7 +29,7 @@ async fn every_trigger_leads_to_the_same_look() {
     }
     let fleet = Fleet::new();
     fleet.autoscaling.launch(GROUP, INSTANCE);
-    // Whichever of its hooks an event names, what the instance waits for is read.
+    // The event may name the wrong hook: the function reads for which one the instance waits.
     assert_eq!(
         response(
             fleet
@@ -48,7 +48,7 @@ async fn every_trigger_leads_to_the_same_look() {
 
 /// Promise P96.
 #[tokio::test]
-async fn what_is_anothers_is_ignored_without_a_call() {
+async fn events_of_others_are_ignored_without_a_request() {
     let fleet = Fleet::new();
     fleet.autoscaling.launch(GROUP, INSTANCE);
     let function = fleet.start(&[]);
@@ -72,7 +72,7 @@ async fn what_is_anothers_is_ignored_without_a_call() {
         "ignored"
     );
     assert!(fleet.traffic.calls().is_empty());
-    // An instance of another group, whose command ran with the same document.
+    // An instance of another group that runs a command of the same document.
     fleet
         .autoscaling
         .create_group("other", "onair-launch", "onair-terminate");
@@ -124,7 +124,7 @@ async fn a_direction_without_a_hook_is_left_alone() {
 
 /// Promise P100.
 #[tokio::test]
-async fn junk_is_a_bad_event_reaches_no_service_and_is_not_repeated() {
+async fn a_malformed_event_is_a_bad_event_and_is_not_quoted() {
     let fleet = Fleet::new();
     let function = fleet.start(&[]);
     let hostile = [

@@ -1,4 +1,4 @@
-//! Which playbook lets an instance serve.
+//! Which results of a playbook let an instance serve.
 
 use serde_json::Value;
 use stand_in::CommandResult;
@@ -7,7 +7,7 @@ use stories::fleet::{
 };
 use stories::response;
 
-/// How the wait of a launched instance ends whose command ends so: the answer's words for it.
+/// Lets the command of a launched instance end so, and returns the instance's part of the answer.
 async fn ends(settings: &[(&str, &str)], status: &str, details: &str, stdout: &str) -> Value {
     let fleet = Fleet::new();
     fleet.autoscaling.launch(GROUP, INSTANCE);
@@ -42,7 +42,7 @@ async fn ends(settings: &[(&str, &str)], status: &str, details: &str, stdout: &s
 
 /// Promise P97.
 #[tokio::test]
-async fn a_playbook_that_failed_or_reached_nothing_keeps_an_instance_away_from_viewers() {
+async fn an_instance_whose_playbook_failed_or_reached_no_host_does_not_serve() {
     let entry = ends(&[], "Failed", "Failed", &playbook(1, 0, 1)).await;
     assert_eq!(entry["outcome"], "abandoned");
     assert_eq!(
@@ -56,8 +56,8 @@ async fn a_playbook_that_failed_or_reached_nothing_keeps_an_instance_away_from_v
         ),
         (Some(1), Some(1))
     );
-    // ansible-playbook ends with 4, and the command is said to have failed, when a host is
-    // unreachable. Neither is relied on.
+    // If a host is unreachable, ansible-playbook exits with 4 and the command fails. The recap is
+    // enough without either.
     for (status, unreachable, failed) in [("Failed", 1, 0), ("Success", 1, 0), ("Success", 0, 1)] {
         let entry = ends(&[], status, status, &playbook(0, unreachable, failed)).await;
         assert_eq!(entry["outcome"], "abandoned", "{entry:#}");
@@ -67,7 +67,7 @@ async fn a_playbook_that_failed_or_reached_nothing_keeps_an_instance_away_from_v
 
 /// Promise P97.
 #[tokio::test]
-async fn a_command_that_never_ran_keeps_an_instance_away_from_viewers() {
+async fn an_instance_whose_command_never_ran_does_not_serve() {
     for (status, details) in [
         ("Failed", "Failed"),
         ("Failed", "Undeliverable"),
@@ -86,7 +86,7 @@ async fn a_command_that_never_ran_keeps_an_instance_away_from_viewers() {
 
 /// Promise P97.
 #[tokio::test]
-async fn where_nothing_may_change_a_change_keeps_an_instance_away_from_viewers() {
+async fn with_changed_0_an_instance_that_would_change_does_not_serve() {
     let strict = [("PASS_RULE", "changed=0"), ("CHECK_MODE", "true")];
     for (changed, unreachable, failed, outcome) in [
         (0, 0, 0, "continued"),
@@ -113,7 +113,7 @@ async fn where_nothing_may_change_a_change_keeps_an_instance_away_from_viewers()
 
 /// Promise P97.
 #[tokio::test]
-async fn check_mode_is_the_documents_own() {
+async fn check_mode_is_a_parameter_of_the_document() {
     let fleet = Fleet::new();
     fleet.autoscaling.launch(GROUP, INSTANCE);
     let settings = [
@@ -133,12 +133,12 @@ async fn check_mode_is_the_documents_own() {
 
 /// Promise P97.
 #[tokio::test]
-async fn an_output_without_a_whole_recap_proves_nothing() {
+async fn an_output_without_a_complete_recap_does_not_pass() {
     let whole = playbook(0, 0, 0);
     let at = whole.find("PLAY RECAP").unwrap();
     let half = &whole[..whole.find("failed=0").unwrap() + "failed=0".len()];
     let no_host = "PLAY RECAP *****\n\n";
-    let garbage = "PLAY RECAP *****\nnobody knows\n";
+    let garbage = "PLAY RECAP *****\nno counts\n";
     for stdout in [
         "",
         &whole[..at],
@@ -155,7 +155,7 @@ async fn an_output_without_a_whole_recap_proves_nothing() {
             );
         }
     }
-    // What a task prints is not the playbook's own recap, which is the last.
+    // Only the last recap counts: a task can print an earlier one.
     let faked = format!(
         "PLAY RECAP *****\nlocalhost : ok=1 changed=0 unreachable=0 failed=0 ignored=0\n\n{}",
         playbook(0, 0, 1)
@@ -168,7 +168,7 @@ async fn an_output_without_a_whole_recap_proves_nothing() {
 
 /// Promise P97.
 #[tokio::test]
-async fn a_recap_that_ssm_cut_off_is_made_up_for_by_the_exit_code_where_nothing_may_fail() {
+async fn with_failed_0_the_exit_code_replaces_a_recap_that_ssm_cut_off() {
     let long = "x".repeat(24_000) + "\n" + &playbook(0, 0, 0);
     let entry = ends(&[("PASS_RULE", "failed=0")], "Success", "Success", &long).await;
     assert_eq!(
@@ -183,7 +183,7 @@ async fn a_recap_that_ssm_cut_off_is_made_up_for_by_the_exit_code_where_nothing_
             .contains("longer than SSM stores"),
         "{entry:#}"
     );
-    // Whether something changed, it does not tell.
+    // The exit code does not show whether something changed.
     let entry = ends(&[("PASS_RULE", "changed=0")], "Success", "Success", &long).await;
     assert_eq!(entry["outcome"], "abandoned", "{entry:#}");
     let entry = ends(&[("PASS_RULE", "failed=0")], "Failed", "Failed", &long).await;
@@ -192,7 +192,7 @@ async fn a_recap_that_ssm_cut_off_is_made_up_for_by_the_exit_code_where_nothing_
 
 /// Promise P103.
 #[tokio::test]
-async fn an_instance_of_a_warm_pool_is_checked_when_it_enters_the_pool_and_when_it_leaves_it() {
+async fn an_instance_is_checked_when_it_enters_the_warm_pool_and_when_it_leaves_it() {
     let fleet = Fleet::new();
     let function = fleet.start(&[]);
     fleet.autoscaling.launch_into_warm_pool(GROUP, INSTANCE);
@@ -205,8 +205,7 @@ async fn an_instance_of_a_warm_pool_is_checked_when_it_enters_the_pool_and_when_
     assert_eq!(fleet.autoscaling.state(INSTANCE), "Warmed:Stopped");
 
     fleet.autoscaling.launch_from_warm_pool(INSTANCE);
-    // The event of the first command comes late, and the first command's success is not the
-    // second's.
+    // The event of the first command arrives late. Its success must not count for the second wait.
     assert_eq!(
         response(function.invoke(invocation(&first[0])).await)["outcome"],
         "sent"
@@ -227,12 +226,12 @@ async fn an_instance_of_a_warm_pool_is_checked_when_it_enters_the_pool_and_when_
 
 /// Promise P103.
 #[tokio::test]
-async fn an_instance_that_leaves_the_warm_pool_for_good_goes_at_once() {
+async fn an_instance_that_terminates_in_the_warm_pool_needs_no_command() {
     let fleet = Fleet::new();
     fleet.autoscaling.launch_into_warm_pool(GROUP, OTHER);
     fleet.autoscaling.finish(OTHER);
     fleet.autoscaling.retire(OTHER);
-    // It is stopped: its agent is not there.
+    // The instance is stopped, so that its agent is not registered.
     fleet.ssm.deregister(OTHER);
     let answer = response(fleet.call(&[], tick()).await);
     assert_eq!(answer["instances"][0]["outcome"], "continued", "{answer:#}");
@@ -244,18 +243,17 @@ async fn an_instance_that_leaves_the_warm_pool_for_good_goes_at_once() {
 
 /// Promises P99 and P103.
 #[tokio::test]
-async fn an_instance_whose_launch_was_given_up_goes_without_a_command() {
+async fn an_instance_whose_launch_was_abandoned_terminates_without_a_command() {
     for (from_warm_pool, is_late) in [(false, false), (true, false), (false, true), (true, true)] {
         let fleet = Fleet::new();
         fleet.autoscaling.cancel_late(is_late);
         let function = fleet.start(&[]);
-        match from_warm_pool {
-            false => fleet.autoscaling.launch(GROUP, INSTANCE),
-            true => {
-                fleet.autoscaling.launch_into_warm_pool(GROUP, INSTANCE);
-                fleet.autoscaling.finish(INSTANCE);
-                fleet.autoscaling.launch_from_warm_pool(INSTANCE);
-            }
+        if from_warm_pool {
+            fleet.autoscaling.launch_into_warm_pool(GROUP, INSTANCE);
+            fleet.autoscaling.finish(INSTANCE);
+            fleet.autoscaling.launch_from_warm_pool(INSTANCE);
+        } else {
+            fleet.autoscaling.launch(GROUP, INSTANCE);
         }
         response(function.invoke(launched(INSTANCE)).await);
         fleet.ssm.run(|_| CommandResult {
@@ -280,7 +278,7 @@ async fn an_instance_whose_launch_was_given_up_goes_without_a_command() {
             ("Terminated", 1)
         );
     }
-    // One that served is another matter, whatever became of others.
+    // An instance that served needs the command, also if the launch of another was abandoned.
     let fleet = Fleet::new();
     fleet.autoscaling.launch(GROUP, OTHER);
     fleet.autoscaling.time_out(OTHER);
@@ -292,7 +290,7 @@ async fn an_instance_whose_launch_was_given_up_goes_without_a_command() {
 
 /// Promise P103.
 #[tokio::test]
-async fn where_instances_return_to_the_warm_pool_those_on_their_way_in_or_out_are_held() {
+async fn in_a_group_that_reuses_instances_those_in_the_warm_pool_are_held() {
     let only_logs = [("LAUNCH_HOOK", "")];
     for settings in [&[][..], &only_logs] {
         let fleet = Fleet::new();
@@ -318,7 +316,7 @@ async fn where_instances_return_to_the_warm_pool_those_on_their_way_in_or_out_ar
             (0, 0)
         );
     }
-    // Those that serve, and those that go without a way round, are looked after as ever.
+    // Instances outside of the pool are handled as usual.
     let fleet = Fleet::new();
     for instance in [INSTANCE, OTHER] {
         fleet.serving(instance);
@@ -337,12 +335,12 @@ async fn where_instances_return_to_the_warm_pool_those_on_their_way_in_or_out_ar
 
 /// Promise P103.
 #[tokio::test]
-async fn what_has_served_and_came_back_leaves_the_warm_pool_only_by_a_persons_hand() {
+async fn an_instance_that_served_and_returned_to_the_warm_pool_is_held() {
     let fleet = Fleet::new();
     fleet.serving(INSTANCE);
     fleet.autoscaling.return_to_warm_pool(GROUP, INSTANCE);
     fleet.autoscaling.finish(INSTANCE);
-    // Somebody puts an end to that, as one might after `held`.
+    // A person switches ReuseOnScaleIn off, as one may after `held`.
     fleet.autoscaling.reuse(GROUP, false);
     fleet.autoscaling.retire(INSTANCE);
     let answer = response(fleet.call(&[], tick()).await);

@@ -1,7 +1,7 @@
-//! Events in all orders, lost, doubled and late, of two instances at once. Promise P108.
+//! Runs the real function through all orders of events of two instances, with events that are lost,
+//! duplicated and late. Promise P108.
 //!
-//! A pure model goes through longer orders in `crates/onair-core/tests`; here it is the real
-//! function.
+//! `crates/onair-core/tests/lifecycle_orders.rs` drives the decision alone through longer orders.
 
 use futures::StreamExt;
 use futures::future::join_all;
@@ -11,15 +11,16 @@ use std::time::Duration;
 use stories::fleet::{Fleet, GROUP, INSTANCE, invocation, launched, playbook, terminating, tick};
 use stories::response;
 
-/// What happens.
+/// What can happen next.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Event {
-    /// The event of the launch, or of the termination, arrives.
+    /// The event of the launch arrives.
     Launched,
+    /// The event of the termination arrives.
     Terminating,
-    /// Every agent does what it was told.
+    /// All agents finish their commands.
     Agents,
-    /// The event of every command so far arrives, as often as it comes.
+    /// The events of all commands so far arrive, as first ones or as duplicates.
     Invocations,
     Tick,
 }
@@ -32,62 +33,69 @@ const EVENTS: [Event; 5] = [
     Event::Tick,
 ];
 
-/// Longest order that is played.
-const EVENTS_IN_A_ROW: usize = 3;
+/// The number of events in the longest order.
+const MAX_EVENTS: usize = 3;
 
-/// Two instances of a group: one comes, the other goes.
-struct Show<'a> {
+/// Two instances of a group: one launches, the other terminates.
+struct Scene<'a> {
     fleet: &'a Fleet,
     function: &'a Function,
-    comes: String,
-    goes: String,
+    launching: String,
+    terminating: String,
     passes: bool,
 }
 
-impl Show<'_> {
+impl Scene<'_> {
     async fn happen(&self, event: Event) {
         match event {
-            Event::Launched => drop(response(self.function.invoke(launched(&self.comes)).await)),
+            Event::Launched => drop(response(
+                self.function.invoke(launched(&self.launching)).await,
+            )),
             Event::Terminating => drop(response(
-                self.function.invoke(terminating(&self.goes)).await,
+                self.function.invoke(terminating(&self.terminating)).await,
             )),
             Event::Tick => drop(response(self.function.invoke(tick()).await)),
             Event::Agents => {
                 self.fleet.ssm.run(|command| {
-                    match command.instance == self.comes && !self.passes {
-                        true => CommandResult {
+                    if command.instance == self.launching && !self.passes {
+                        CommandResult {
                             status: "Failed".to_owned(),
                             stdout: playbook(0, 0, 1),
-                        },
-                        false => self.fleet.agent(command),
+                        }
+                    } else {
+                        self.fleet.agent(command)
                     }
                 });
             }
             Event::Invocations => {
-                for command in self.ours() {
+                for command in self.commands() {
                     response(self.function.invoke(invocation(&command)).await);
                 }
             }
         }
     }
 
-    fn ours(&self) -> Vec<stand_in::Command> {
+    fn commands(&self) -> Vec<stand_in::Command> {
         let commands = self.fleet.ssm.commands().into_iter();
         commands
-            .filter(|command| [&self.comes, &self.goes].contains(&&command.instance))
+            .filter(|command| [&self.launching, &self.terminating].contains(&&command.instance))
             .collect()
     }
 
     async fn play(&self, order: &[Event]) {
-        for instance in [&self.comes, &self.goes] {
+        for instance in [&self.launching, &self.terminating] {
             self.fleet.ssm.register(instance);
         }
-        self.fleet.serving(&self.goes);
-        self.fleet.autoscaling.launch(GROUP, &self.comes);
-        self.fleet.autoscaling.terminate(&self.goes);
+        self.fleet.serving(&self.terminating);
+        self.fleet.autoscaling.launch(GROUP, &self.launching);
+        self.fleet.autoscaling.terminate(&self.terminating);
         for event in order {
             self.happen(*event).await;
-            assert!(self.ours().len() <= 2, "{order:?}: {:?}", self.ours());
+            assert!(
+                self.commands().len() <= 2,
+                "{order:?}: {:?}",
+                self.commands()
+            );
         }
         for event in [
             Event::Tick,
@@ -98,15 +106,19 @@ impl Show<'_> {
         ] {
             self.happen(event).await;
         }
-        // What is not let in waits to go, and goes without a command.
+        // An abandoned instance waits to terminate, and terminates without a command.
         let ends: &[&str] = if self.passes {
             &["CONTINUE"]
         } else {
             &["ABANDON", "CONTINUE"]
         };
-        assert_eq!(self.fleet.results(&self.comes), ends, "{order:?}");
-        assert_eq!(self.fleet.results(&self.goes), ["CONTINUE"], "{order:?}");
-        assert_eq!(self.ours().len(), 2, "{order:?}: {:?}", self.ours());
+        assert_eq!(self.fleet.results(&self.launching), ends, "{order:?}");
+        assert_eq!(
+            self.fleet.results(&self.terminating),
+            ["CONTINUE"],
+            "{order:?}"
+        );
+        assert_eq!(self.commands().len(), 2, "{order:?}: {:?}", self.commands());
     }
 }
 
@@ -128,7 +140,7 @@ fn orders(length: usize) -> Vec<Vec<Event>> {
 /// Promise P108.
 #[tokio::test]
 async fn every_order_of_events_ends_as_the_commands_deserve() {
-    let orders = orders(EVENTS_IN_A_ROW);
+    let orders = orders(MAX_EVENTS);
     assert_eq!(orders.len(), 1 + 5 + 25 + 125);
     let play = async |(number, orders): (usize, &[Vec<Event>])| {
         let fleet = Fleet::new();
@@ -136,14 +148,14 @@ async fn every_order_of_events_ends_as_the_commands_deserve() {
         for (position, order) in orders.iter().enumerate() {
             let id = |which: usize| format!("i-{number:03x}{position:012x}{which:02x}");
             let passes = position % 3 > 0;
-            let show = Show {
+            let scene = Scene {
                 fleet: &fleet,
                 function: &function,
-                comes: id(0),
-                goes: id(1),
+                launching: id(0),
+                terminating: id(1),
                 passes,
             };
-            show.play(order).await;
+            scene.play(order).await;
         }
     };
     stream::iter(orders.chunks(40).enumerate())
@@ -167,11 +179,12 @@ async fn invocations_that_race_end_a_wait_once_and_by_the_first_command() {
     .await;
     let sent = fleet.ssm.commands();
     assert!((1..=4).contains(&sent.len()), "{sent:?}");
-    // Only the first is looked at, whatever becomes of the others.
+    // Only the result of the first command counts.
     for command in &sent {
-        let (status, stdout) = match command.id == sent[0].id {
-            true => ("Success", playbook(1, 0, 0)),
-            false => ("Failed", playbook(0, 0, 1)),
+        let (status, stdout) = if command.id == sent[0].id {
+            ("Success", playbook(1, 0, 0))
+        } else {
+            ("Failed", playbook(0, 0, 1))
         };
         fleet.ssm.end(&command.id, status, status, &stdout);
     }
@@ -181,7 +194,7 @@ async fn invocations_that_race_end_a_wait_once_and_by_the_first_command() {
 
 /// Promises P99 and P108.
 #[tokio::test]
-async fn of_commands_that_race_the_first_ones_logs_are_asked_for() {
+async fn of_commands_that_race_the_logs_of_the_first_are_checked() {
     let fleet = Fleet::new();
     let functions: Vec<Function> = (0..4).map(|_| fleet.start(&[])).collect();
     join_all(functions.iter().map(|function| function.invoke(tick()))).await;
@@ -191,7 +204,7 @@ async fn of_commands_that_race_the_first_ones_logs_are_asked_for() {
         fleet.ssm.register(&instance);
         fleet.serving(&instance);
         fleet.autoscaling.terminate(&instance);
-        // All of them look before any sends.
+        // With this latency all functions list the commands before one sends a command.
         fleet.traffic.set_latency(Duration::from_millis(200));
         join_all(
             functions
@@ -200,7 +213,7 @@ async fn of_commands_that_race_the_first_ones_logs_are_asked_for() {
         )
         .await;
         fleet.traffic.set_latency(Duration::ZERO);
-        // Requests went on in between: each finds one more log than the one before.
+        // The instance still served requests: each command finds one more log than the one before.
         let names: Vec<String> = (0..5)
             .map(|number| format!("access.log-{number}.gz"))
             .collect();

@@ -1,11 +1,11 @@
-//! Which logs let an instance go.
+//! Which saved logs let an instance terminate.
 
 use serde_json::{Value, json};
 use stand_in::{Command, CommandResult, Fault};
 use stories::fleet::{FLEET, Fleet, INSTANCE, OTHER, base64_sha256, invocation, terminating, tick};
 use stories::{error, response};
 
-/// How the wait of an instance that goes ends whose agent does this: the answer's words for it.
+/// Lets the agent of a terminating instance do this, and returns the instance's part of the answer.
 async fn ends(agent: impl Fn(&Fleet, &Command) -> CommandResult) -> Value {
     let fleet = Fleet::new();
     fleet.serving(INSTANCE);
@@ -38,7 +38,7 @@ async fn ends(agent: impl Fn(&Fleet, &Command) -> CommandResult) -> Value {
     entry
 }
 
-/// A manifest of these files, told of as it is, while S3 has `a.gz` with `one` only.
+/// Lets the agent save and report this manifest. S3 has only `a.gz`, with the text `one`.
 async fn ends_with(manifest: impl Fn(&str) -> Value, files: usize, bytes: usize) -> Value {
     ends(|fleet, command| {
         fleet.put_log(command, "a.gz", b"one");
@@ -53,7 +53,7 @@ async fn ends_with(manifest: impl Fn(&str) -> Value, files: usize, bytes: usize)
 }
 
 #[track_caller]
-fn assert_kept(entry: &Value, why: &str) {
+fn assert_retained(entry: &Value, why: &str) {
     assert_eq!(entry["outcome"], "abandoned", "{entry:#}");
     assert!(
         entry["why"].as_str().unwrap().contains(why),
@@ -63,48 +63,48 @@ fn assert_kept(entry: &Value, why: &str) {
 
 /// Promises P99 and P109.
 #[tokio::test]
-async fn an_instance_whose_command_failed_is_kept() {
+async fn an_instance_whose_command_failed_is_retained() {
     let failed = |_: &Fleet, _: &Command| CommandResult {
         status: "Failed".to_owned(),
         stdout: String::new(),
     };
-    assert_kept(
+    assert_retained(
         &ends(failed).await,
         "the command that saves the logs ended with status Failed",
     );
-    // It says that it is done, and nothing of what it saved.
+    // The command succeeds, and its output has no receipt.
     for stdout in [
         "",
         "done\n",
         "onair-manifest\n",
         "onair-manifest sha256=00 files=1 bytes=1\n",
     ] {
-        let quiet = |_: &Fleet, _: &Command| CommandResult {
+        let without_receipt = |_: &Fleet, _: &Command| CommandResult {
             status: "Success".to_owned(),
             stdout: stdout.to_owned(),
         };
-        assert_kept(
-            &ends(quiet).await,
+        assert_retained(
+            &ends(without_receipt).await,
             "does not end with the line onair-manifest",
         );
     }
-    // Something came after the line, or it was cut off.
-    let noisy = |fleet: &Fleet, command: &Command| {
+    // The receipt is not the last line.
+    let with_more_output = |fleet: &Fleet, command: &Command| {
         let ran = fleet.agent(command);
         CommandResult {
             stdout: ran.stdout + "and then\n",
             ..ran
         }
     };
-    assert_kept(
-        &ends(noisy).await,
+    assert_retained(
+        &ends(with_more_output).await,
         "does not end with the line onair-manifest",
     );
 }
 
 /// Promise P99.
 #[tokio::test]
-async fn an_instance_whose_logs_s3_does_not_have_is_kept() {
+async fn an_instance_whose_logs_are_not_in_s3_is_retained() {
     let tampered = |start: &'static str, body: Option<&'static [u8]>| {
         move |fleet: &Fleet, command: &Command| {
             let ran = fleet.agent(command);
@@ -120,27 +120,27 @@ async fn an_instance_whose_logs_s3_does_not_have_is_kept() {
             ran
         }
     };
-    assert_kept(
+    assert_retained(
         &ends(tampered("manifest-", None)).await,
         "the manifest does not exist in S3",
     );
-    assert_kept(
+    assert_retained(
         &ends(tampered("manifest-", Some(b"{}"))).await,
         "differs from the one that the command reported",
     );
-    assert_kept(
+    assert_retained(
         &ends(tampered("manifest-", Some(&[0xff; 20]))).await,
         "cannot be read: the object is not UTF-8",
     );
-    assert_kept(
+    assert_retained(
         &ends(tampered("error.log-1.gz", None)).await,
         "error.log-1.gz does not exist in S3",
     );
-    assert_kept(
+    assert_retained(
         &ends(tampered("error.log-1.gz", Some(b"short"))).await,
         "has 5 bytes in S3 and 6 in the manifest",
     );
-    assert_kept(
+    assert_retained(
         &ends(tampered("error.log-1.gz", Some(b"twelfe"))).await,
         "another SHA-256",
     );
@@ -154,7 +154,7 @@ async fn an_instance_whose_logs_s3_does_not_have_is_kept() {
         fleet.s3.put_object(FLEET, &key, body);
         ran
     };
-    assert_kept(
+    assert_retained(
         &ends(without_checksum).await,
         "error.log-1.gz has no SHA-256 in S3",
     );
@@ -162,7 +162,7 @@ async fn an_instance_whose_logs_s3_does_not_have_is_kept() {
 
 /// Promise P99.
 #[tokio::test]
-async fn an_instance_whose_manifest_is_not_its_own_or_senseless_is_kept() {
+async fn an_instance_with_a_wrong_manifest_is_retained() {
     let file = |name: &str, body: &str| json!({ "name": name, "bytes": body.len(), "sha256": base64_sha256(body.as_bytes()) });
     let good = ends_with(
         |id| json!({ "instance": id, "files": [file("a.gz", "one")] }),
@@ -177,8 +177,8 @@ async fn an_instance_whose_manifest_is_not_its_own_or_senseless_is_kept() {
         3,
     )
     .await;
-    assert_kept(&entry, "belongs to another instance");
-    assert_kept(
+    assert_retained(&entry, "belongs to another instance");
+    assert_retained(
         &ends_with(|id| json!({ "instance": id, "files": [] }), 0, 0).await,
         "lists 0 files",
     );
@@ -188,18 +188,18 @@ async fn an_instance_whose_manifest_is_not_its_own_or_senseless_is_kept() {
             .collect();
         json!({ "instance": id, "files": files })
     };
-    assert_kept(
+    assert_retained(
         &ends_with(many, 1001, 3003).await,
         "lists 1001 files; 1 to 1000 are accepted",
     );
     let twice =
         |id: &str| json!({ "instance": id, "files": [file("a.gz", "one"), file("a.gz", "one")] });
-    assert_kept(&ends_with(twice, 2, 6).await, "a file twice");
+    assert_retained(&ends_with(twice, 2, 6).await, "a file twice");
     let one = |id: &str| json!({ "instance": id, "files": [file("a.gz", "one")] });
-    assert_kept(&ends_with(one, 2, 3).await, "differ in number or size");
-    assert_kept(&ends_with(one, 1, 4).await, "differ in number or size");
-    assert_kept(&ends_with(|id| json!([id]), 1, 3).await, "is malformed");
-    assert_kept(
+    assert_retained(&ends_with(one, 2, 3).await, "differ in number or size");
+    assert_retained(&ends_with(one, 1, 4).await, "differ in number or size");
+    assert_retained(&ends_with(|id| json!([id]), 1, 3).await, "is malformed");
+    assert_retained(
         &ends_with(
             |id| json!({ "instance": id, "files": [["a.gz", 3, ""]] }),
             1,
@@ -212,7 +212,7 @@ async fn an_instance_whose_manifest_is_not_its_own_or_senseless_is_kept() {
 
 /// Promise P100.
 #[tokio::test]
-async fn a_name_that_leads_elsewhere_is_refused_and_not_repeated() {
+async fn a_name_that_is_not_one_plain_file_is_rejected_and_not_quoted() {
     for name in [
         "../a.gz",
         "/a.gz",
@@ -231,11 +231,11 @@ async fn a_name_that_leads_elsewhere_is_refused_and_not_repeated() {
         let sha256 = base64_sha256(b"one");
         let hostile = |id: &str| json!({ "instance": id, "files": [{ "name": name, "bytes": 3, "sha256": sha256 }] });
         let entry = ends_with(hostile, 1, 3).await;
-        assert_kept(&entry, "lists a file with an invalid name or SHA-256");
+        assert_retained(&entry, "lists a file with an invalid name or SHA-256");
     }
     let sha256 = "not base64 at all".repeat(3);
     let hostile = |id: &str| json!({ "instance": id, "files": [{ "name": "a.gz", "bytes": 3, "sha256": sha256 }] });
-    assert_kept(
+    assert_retained(
         &ends_with(hostile, 1, 3).await,
         "lists a file with an invalid name or SHA-256",
     );
@@ -243,7 +243,7 @@ async fn a_name_that_leads_elsewhere_is_refused_and_not_repeated() {
 
 /// Promise P99.
 #[tokio::test]
-async fn s3_in_trouble_ends_nothing_and_the_schedule_looks_again() {
+async fn a_failed_request_to_s3_ends_no_wait_and_the_schedule_retries() {
     let fleet = Fleet::new();
     fleet.serving(INSTANCE);
     fleet.autoscaling.terminate(INSTANCE);

@@ -1,4 +1,5 @@
-//! What is no failure, but takes its time; and what is found without an event.
+//! Waits that take long without a failure, waits whose event was lost, failures, held waits, dry
+//! runs.
 
 use serde_json::{Value, json};
 use stand_in::{Fault, PLAYBOOK_PARAMETERS};
@@ -37,7 +38,7 @@ async fn an_agent_that_is_not_registered_yet_is_waited_for_without_a_heartbeat()
         .filter(|line| line.contains(r#""AgentMissing":1"#))
         .count();
     assert_eq!((missing, fleet.ssm.commands().len()), (3, 0));
-    // So that the hook's own time ends the wait of one that never comes.
+    // Without a heartbeat, the hook's timeout ends the wait of an agent that never registers.
     assert!(fleet.autoscaling.heartbeats().is_empty());
 
     fleet.ssm.register(INSTANCE);
@@ -51,7 +52,7 @@ async fn an_agent_that_is_not_registered_yet_is_waited_for_without_a_heartbeat()
 
 /// Promise P101.
 #[tokio::test]
-async fn while_a_command_is_under_way_the_hook_is_kept_waiting_and_no_second_command_is_sent() {
+async fn while_a_command_is_in_progress_the_wait_is_extended_and_no_second_command_is_sent() {
     let fleet = Fleet::new();
     fleet.autoscaling.launch(GROUP, INSTANCE);
     let function = fleet.start(&[]);
@@ -75,7 +76,7 @@ async fn while_a_command_is_under_way_the_hook_is_kept_waiting_and_no_second_com
 
 /// Promise P101.
 #[tokio::test]
-async fn a_result_that_ssm_does_not_know_of_yet_is_waited_for() {
+async fn a_result_that_ssm_does_not_have_yet_is_waited_for() {
     let fleet = Fleet::new();
     fleet.ssm.hide_results(true);
     fleet.autoscaling.launch(GROUP, INSTANCE);
@@ -95,10 +96,10 @@ async fn a_result_that_ssm_does_not_know_of_yet_is_waited_for() {
     );
 }
 
-/// Promise P101: a command whose step never got a name while it is under way is no failure
+/// Promise P101. While the command is in progress, a step without a name is not a failure
 /// (`Pending`, above).
 #[tokio::test]
-async fn a_step_that_is_not_there_when_all_is_done_is_an_error_and_not_waited_for() {
+async fn a_step_that_is_missing_after_a_success_is_an_error() {
     let fleet = Fleet::new();
     fleet
         .ssm
@@ -117,7 +118,7 @@ async fn a_step_that_is_not_there_when_all_is_done_is_an_error_and_not_waited_fo
 
 /// Promise P101.
 #[tokio::test]
-async fn a_service_that_asks_for_patience_gets_it_at_every_call() {
+async fn a_request_that_is_throttled_is_retried_by_the_schedule() {
     const SSM: [&str; 3] = ["ListCommands", "SendCommand", "GetCommandInvocation"];
     let mut throttled = Vec::new();
     for call in 0..8 {
@@ -129,7 +130,7 @@ async fn a_service_that_asks_for_patience_gets_it_at_every_call() {
             fleet.agents();
         }
         fleet.traffic.reset_calls();
-        // As often as the SDK tries.
+        // As many faults as the SDK makes attempts.
         for again in 0..6 {
             let code = if [2, 3, 6].contains(&(call % 8)) {
                 "ThrottlingException"
@@ -166,7 +167,7 @@ async fn a_service_that_asks_for_patience_gets_it_at_every_call() {
 
 /// Promises P96 and P109.
 #[tokio::test]
-async fn the_schedule_finds_what_no_event_told_of() {
+async fn the_schedule_handles_instances_whose_event_was_lost() {
     let fleet = Fleet::new();
     fleet.serving(OTHER);
     fleet.autoscaling.terminate(OTHER);
@@ -188,7 +189,7 @@ async fn the_schedule_finds_what_no_event_told_of() {
         ),
         ("InService".into(), "Terminated".into())
     );
-    // Its figures say that nobody waits any more.
+    // The metrics report that no instance waits any more.
     response(function.invoke(tick()).await);
     let last = function.stdout().pop().unwrap();
     assert!(last.contains(r#""Waiting":0,"AgentMissing":0"#), "{last}");
@@ -196,7 +197,7 @@ async fn the_schedule_finds_what_no_event_told_of() {
 
 /// Promise P96.
 #[tokio::test]
-async fn a_fleet_of_sixty_is_looked_after_in_one_run() {
+async fn sixty_instances_are_handled_in_one_run() {
     let fleet = Fleet::new();
     let instances: Vec<String> = (0..60).map(|number| format!("i-{number:017x}")).collect();
     for (number, instance) in instances.iter().enumerate() {
@@ -221,8 +222,8 @@ async fn a_fleet_of_sixty_is_looked_after_in_one_run() {
 
 /// Promise P102.
 #[tokio::test]
-async fn a_wait_that_is_over_by_then_is_no_failure() {
-    // Auto Scaling still lists it, and says of the action that there is none.
+async fn a_wait_that_has_ended_meanwhile_is_not_a_failure() {
+    // Auto Scaling still lists the instance, and rejects the action because the wait is over.
     for has_command in [true, false] {
         let fleet = Fleet::new();
         fleet.autoscaling.launch(GROUP, INSTANCE);
@@ -255,7 +256,7 @@ async fn a_wait_that_is_over_by_then_is_no_failure() {
 
 /// Promise P104.
 #[tokio::test]
-async fn the_trouble_of_one_instance_is_not_the_others() {
+async fn a_failure_of_one_instance_does_not_affect_the_others() {
     let fleet = Fleet::new();
     for instance in [INSTANCE, OTHER] {
         fleet.autoscaling.launch(GROUP, instance);
@@ -297,7 +298,7 @@ async fn the_trouble_of_one_instance_is_not_the_others() {
 
 /// Promise P107.
 #[tokio::test]
-async fn a_run_that_gets_no_answer_gives_up_a_second_before_its_time_is_over() {
+async fn a_run_without_a_response_stops_before_its_deadline() {
     let fleet = Fleet::new();
     fleet.autoscaling.launch(GROUP, INSTANCE);
     let function = fleet.start(&[]);
@@ -307,7 +308,7 @@ async fn a_run_that_gets_no_answer_gives_up_a_second_before_its_time_is_over() {
         error_type == "Incomplete" && message.contains("the next scheduled run continues"),
         "{error_type} {message}"
     );
-    // What it sent is found.
+    // The next run finds the command that this one sent.
     assert_eq!(
         outcomes(&response(function.invoke(tick()).await)),
         ["running"]
@@ -334,7 +335,7 @@ async fn an_instance_that_no_activity_names_is_held() {
         (&answer["code"], &answer["instances"][1]["code"]),
         (&json!("no_scaling_activity"), &json!("no_scaling_activity"))
     );
-    // The other one is not.
+    // The other instance is not held.
     assert_eq!(
         (outcomes(&answer), fleet.ssm.commands().len()),
         (vec!["sent", "held"], 1)
@@ -345,7 +346,7 @@ async fn an_instance_that_no_activity_names_is_held() {
 
 /// Promise P105.
 #[tokio::test]
-async fn a_group_that_is_not_there_is_held() {
+async fn a_group_that_does_not_exist_is_held() {
     let fleet = Fleet::new();
     let answer = response(fleet.call(&[("AUTO_SCALING_GROUP", "gone")], tick()).await);
     assert_eq!(
@@ -361,7 +362,7 @@ async fn a_group_that_is_not_there_is_held() {
 
 /// Promise P106.
 #[tokio::test]
-async fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+async fn a_dry_run_reports_what_would_be_done_and_changes_nothing() {
     let fleet = Fleet::new();
     fleet.autoscaling.launch(GROUP, INSTANCE);
     let reads = |fleet: &Fleet| {

@@ -6,31 +6,31 @@ use serde::Deserialize;
 
 pub use crate::event::BadEvent;
 
-/// An event, as far as it matters.
+/// What an event asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// Where to look.
+pub struct LifecycleRequest {
+    /// The instances to check.
     pub scope: Scope,
-    /// The event itself asks for the plan only.
+    /// Whether the event itself requests a dry run.
     pub dry_run: bool,
 }
 
-/// Where to look.
+/// The instances that a run checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
-    /// At this instance.
+    /// This instance, if it waits.
     Instance(InstanceId),
-    /// At all that wait.
+    /// All instances of the group that wait.
     Group,
-    /// Nowhere: the event is not for us.
+    /// None: the event concerns no instance of the group.
     Ignored {
-        /// Why not.
+        /// The reason as a sentence.
         why: String,
     },
 }
 
-/// What a person can add to an event or send alone. Unknown fields are refused: a misspelt
-/// `dry_run` must not act.
+/// The field `onair` that a person adds to an event or sends alone. Unknown fields are rejected:
+/// with a misspelt `dry_run` the run would change something.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct OnAir {
@@ -61,12 +61,12 @@ struct InvocationDetail {
     instance: String,
 }
 
-/// Reads which instances to look at.
+/// Reads which instances to check.
 ///
 /// # Errors
 ///
 /// [`BadEvent`] if the detail or the field `onair` is not valid.
-pub fn decode(event: &Event, fleet: &FleetPolicy) -> Result<Request, BadEvent> {
+pub fn decode(event: &Event, fleet: &FleetPolicy) -> Result<LifecycleRequest, BadEvent> {
     let OnAir { dry_run, instance } = event.onair()?;
     let is_manual = event.payload == Payload::Manual;
     if !is_manual && instance.is_some() {
@@ -88,7 +88,7 @@ pub fn decode(event: &Event, fleet: &FleetPolicy) -> Result<Request, BadEvent> {
         },
         (Payload::AlarmAction(_) | Payload::Logs(_), _) => no_instance(&event.payload),
     };
-    Ok(Request { scope, dry_run })
+    Ok(LifecycleRequest { scope, dry_run })
 }
 
 fn no_instance(payload: &Payload) -> Scope {
@@ -123,14 +123,14 @@ fn command_invocation(event: &ServiceEvent, fleet: &FleetPolicy) -> Result<Scope
     let detail: InvocationDetail = event.detail()?;
     let documents =
         [Direction::Launch, Direction::Terminate].map(|direction| fleet.document(direction));
-    let is_ours = documents
+    let is_handled = documents
         .into_iter()
         .flatten()
         .any(|document| document.name == detail.document);
-    if !is_ours {
+    if !is_handled {
         return Ok(ignored("the command is of another document"));
     }
-    // The id of a managed node outside of EC2.
+    // Systems Manager also manages machines outside of EC2. Their IDs begin so.
     if detail.instance.starts_with("mi-") {
         return Ok(ignored("the command is for a machine outside of EC2"));
     }
@@ -145,11 +145,11 @@ fn direction(detail_type: &str) -> Option<Direction> {
     }
 }
 
-/// The text is not quoted in the error: it may be anything.
+/// Reads an ID of the event. The error does not quote the text, which can be anything.
 fn id(field: &str, text: &str) -> Result<InstanceId, BadEvent> {
     InstanceId::parse(text).ok_or_else(|| {
         BadEvent(format!(
-            "{field} is not the id of an instance: i- and 8 or 17 hexadecimal digits"
+            "{field} is not the ID of an instance: i- and 8 or 17 hexadecimal digits"
         ))
     })
 }
