@@ -11,7 +11,7 @@ mod watching;
 use serde_json::{Value, json};
 use std::time::Duration;
 use stories::pair::{
-    ALERT, CHANNELS, Stage, ago, alarm, alarm_ok, alert_cleared, alert_set, by_hand,
+    ALERT, CHANNELS, Stage, ago, alarm, alarm_action, alarm_ok, alert_cleared, alert_set, by_hand,
 };
 use stories::{error, event, response};
 
@@ -36,6 +36,7 @@ async fn an_alert_an_alarm_the_schedule_and_a_person_move_viewers() {
         for event in [
             alert_set(side),
             alarm(side),
+            alarm_action(side),
             event("fail-over/schedule.json"),
             by_hand(side),
         ] {

@@ -8,6 +8,7 @@
 
 mod complete_lifecycle;
 mod count_viewers;
+mod dry_run;
 mod fail_back;
 mod fail_over;
 mod house_rules;

@@ -436,6 +436,16 @@ pub fn alarm_ok(side: usize) -> Value {
     pair::alarm(event("fail-back/alarm-ok.json"), side)
 }
 
+/// The event `alarm-action.json` for this side (0 is A) with the present time.
+pub fn alarm_action(side: usize) -> Value {
+    pair::alarm_action(event("fail-over/alarm-action.json"), side)
+}
+
+/// The event `alarm-action-ok.json` for this side (0 is A) with the present time.
+pub fn alarm_action_ok(side: usize) -> Value {
+    pair::alarm_action(event("fail-back/alarm-action-ok.json"), side)
+}
+
 /// The event `by-hand.json` for this side (0 is A).
 pub fn by_hand(side: usize) -> Value {
     let mut event = event("fail-over/by-hand.json");

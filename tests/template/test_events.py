@@ -64,6 +64,9 @@ EXPECTED = {
     "complete-lifecycle/terminate.json": BY_TERMINATE,
     "count-viewers/dry-run.json": BY_LOG,
     "count-viewers/object-created.json": BY_LOG,
+    # Sent by the alarm itself, without a rule.
+    "fail-over/alarm-action.json": NONE,
+    "fail-back/alarm-action-ok.json": NONE,
     # By CloudWatch Logs, which asks no rule.
     "count-viewers/subscription.json": NONE,
     "count-viewers/subscription-control.json": NONE,

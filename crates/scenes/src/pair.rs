@@ -142,3 +142,11 @@ pub fn alarm(mut event: Value, side: usize) -> Value {
     event["detail"]["alarmName"] = ALARMS[side].into();
     event
 }
+
+/// A documented alarm action of CloudWatch for a side (0 is A) with the present time.
+pub fn alarm_action(mut event: Value, side: usize) -> Value {
+    // CloudWatch writes the offset like this, which is not RFC 3339.
+    event["time"] = time(SystemTime::now()).replace('Z', "+0000").into();
+    event["alarmData"]["alarmName"] = ALARMS[side].into();
+    event
+}

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use stand_in::{Fault, Reply};
 use std::time::{Duration, SystemTime};
 use stories::event;
-use stories::pair::{ALERT, CHANNELS, Stage, alarm, alarm_ok, alert_cleared, alert_set, by_hand};
+use stories::pair::{
+    ALERT, CHANNELS, Stage, alarm, alarm_action_ok, alarm_ok, alert_cleared, alert_set, by_hand,
+};
 use stories::response;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -226,7 +228,7 @@ async fn a_side_that_is_lost_again_before_its_endpoint_is_there_can_still_come_b
 /// Promise P52: an alarm may know what MediaLive does not.
 #[tokio::test]
 async fn a_side_that_its_alarm_cut_waits_for_the_alarm() {
-    for comes in [alarm_ok(A), by_hand(A)] {
+    for comes in [alarm_ok(A), alarm_action_ok(A), by_hand(A)] {
         let stage = Stage::published(&[]).await;
         assert_eq!(
             response(stage.call("fail-over", &[], alarm(A)).await)["outcome"],
