@@ -1,4 +1,4 @@
-//! Recordings in the shape that IVS gives them, made for the tests.
+//! Recordings for the tests, in the form in which IVS writes them.
 
 use onair_core::prune_recording::PlanError;
 use onair_core::prune_recording::plan::{Plan, RetentionPolicy, Rewrite, Versions, plan};
@@ -7,16 +7,16 @@ use onair_core::prune_recording::rule::Rule;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// One rung: what a playlist and the metadata say of a rendition.
+/// One rung of a ladder: a rendition in a playlist and in the metadata.
 #[derive(Debug, Clone)]
 pub(crate) struct Rung {
     pub(crate) name: String,
-    /// None for sound without pictures: then there is no RESOLUTION and no `resolution_height`.
+    /// `None` for audio only: such a rendition has neither RESOLUTION nor `resolution_height`.
     pub(crate) height: Option<u64>,
     pub(crate) bandwidth_bps: u64,
-    /// FRAME-RATE; IVS writes none.
+    /// FRAME-RATE. IVS writes none.
     pub(crate) frame_rate: Option<f64>,
-    /// The folder of its alternative audio, if that is an EXT-X-MEDIA with a URI; IVS writes none.
+    /// The folder of its alternative audio, if that is an EXT-X-MEDIA with a URI. IVS writes none.
     pub(crate) audio: Option<String>,
 }
 
@@ -32,7 +32,7 @@ impl Rung {
     }
 }
 
-/// Four renditions, as most channels have them.
+/// The four renditions of most channels.
 pub(crate) fn usual() -> Vec<Rung> {
     vec![
         Rung::new("720p30", 720, 2_440_200),
@@ -42,7 +42,7 @@ pub(crate) fn usual() -> Vec<Rung> {
     ]
 }
 
-/// An entry playlist as IVS writes it: a VIDEO group beside each variant, no newline at the end.
+/// An entry playlist as IVS writes it: a VIDEO group before each variant, no newline at the end.
 pub(crate) fn playlist(ladder: &[Rung], file: &str) -> String {
     let mut text = String::from(
         "#EXTM3U\n#EXT-X-SESSION-DATA:DATA-ID=\"net.live-video.content.id\",VALUE=\"x\"",
@@ -99,7 +99,7 @@ pub(crate) fn metadata(ladder: &[Rung], status: &str) -> String {
     .to_string()
 }
 
-/// A whole recording of these renditions.
+/// A complete recording of these renditions.
 pub(crate) fn recording(ladder: &[Rung]) -> Inventory {
     Inventory {
         started: Some(metadata(ladder, "RECORDING_STARTED")),
@@ -139,24 +139,24 @@ pub(crate) fn delete(list: &str) -> RetentionPolicy {
     }
 }
 
-/// What the recording looks like when the first `rewrites` files are written and the renditions
-/// `gone` are deleted.
+/// The recording when the first `rewrites` files are written and the renditions `deleted` are
+/// deleted.
 pub(crate) fn after(
     inventory: &Inventory,
     plan: &Plan,
     rewrites: usize,
-    gone: &[&str],
+    deleted: &[&str],
 ) -> Inventory {
     let written = plan.rewrites.iter().take(rewrites);
-    with(inventory, written, |folder| gone.contains(&folder))
+    with(inventory, written, |folder| deleted.contains(&folder))
 }
 
-/// What the recording looks like when these files are written and the folders that `is_gone` names
-/// are deleted.
+/// The recording when these files are written and the folders for which `is_deleted` is true are
+/// deleted.
 pub(crate) fn with<'a>(
     inventory: &Inventory,
     written: impl IntoIterator<Item = &'a Rewrite>,
-    is_gone: impl Fn(&str) -> bool,
+    is_deleted: impl Fn(&str) -> bool,
 ) -> Inventory {
     let mut after = inventory.clone();
     for rewrite in written {
@@ -170,7 +170,7 @@ pub(crate) fn with<'a>(
             }
         }
     }
-    after.folders.retain(|folder| !is_gone(folder));
+    after.folders.retain(|folder| !is_deleted(folder));
     after
 }
 

@@ -1,8 +1,8 @@
 use crate::ladder::{playlist, usual};
 use onair_core::playlist::{MAX_PLAYLIST_BYTES, MultivariantPlaylist};
 
-/// Everything that a rewrite could lose: CRLF, a byte-order mark, comments, blank lines, unknown
-/// tags and attributes, odd attribute order, audio groups, I-frame entries.
+/// A playlist with everything that a rewrite could lose: CRLF, a byte-order mark, comments, blank
+/// lines, unknown tags and attributes, odd attribute order, audio groups, I-frame entries.
 const RICH: &str = "\u{feff}#EXTM3U\r\n\
     #EXT-X-VERSION:6\r\n\
     ## a comment\r\n\
@@ -22,7 +22,7 @@ const RICH: &str = "\u{feff}#EXTM3U\r\n\
     #EXT-X-VENDOR:what=ever";
 
 #[test]
-fn a_playlist_without_nothing_is_the_same_to_the_byte() {
+fn an_edit_that_drops_nothing_keeps_every_byte() {
     for text in [
         RICH,
         &playlist(&usual(), "playlist.m3u8"),
@@ -38,15 +38,15 @@ fn a_playlist_without_nothing_is_the_same_to_the_byte() {
 }
 
 #[test]
-fn a_dropped_variant_takes_along_exactly_what_only_it_used() {
+fn a_dropped_variant_drops_exactly_the_lines_that_only_it_used() {
     let edited = MultivariantPlaylist::parse(RICH)
         .unwrap()
         .without(|uri| uri.starts_with("1080p60/"));
-    let gone: Vec<&str> = RICH
+    let dropped: Vec<&str> = RICH
         .split_inclusive('\n')
         .filter(|line| !edited.contains(line))
         .collect();
-    insta::assert_debug_snapshot!(gone, @r###"
+    insta::assert_debug_snapshot!(dropped, @r###"
     [
         "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"hi\",NAME=\"English\",DEFAULT=NO,AUTOSELECT=NO,URI=\"audio-hi/a.m3u8\"\r\n",
         "#EXT-X-STREAM-INF:SCORE=2,AUDIO=\"hi\",FRAME-RATE=60.000,NEW=\"yes, really\",BANDWIDTH=5000000\r\n",
@@ -54,11 +54,11 @@ fn a_dropped_variant_takes_along_exactly_what_only_it_used() {
         "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=90000,URI=\"1080p60/i.m3u8\",AUDIO=\"hi\"\r\n",
     ]
     "###);
-    assert_eq!(edited.len(), RICH.len() - gone.concat().len());
+    assert_eq!(edited.len(), RICH.len() - dropped.concat().len());
 }
 
 #[test]
-fn a_group_that_a_kept_variant_shares_stays() {
+fn a_group_that_a_kept_variant_shares_is_kept() {
     let shared = RICH.replace("AUDIO=\"lo\",RES", "AUDIO=\"hi\",RES");
     let edited = MultivariantPlaylist::parse(&shared)
         .unwrap()
@@ -67,7 +67,7 @@ fn a_group_that_a_kept_variant_shares_stays() {
 }
 
 #[test]
-fn the_last_variant_goes_without_a_trace_of_its_line_end() {
+fn dropping_the_last_variant_keeps_the_line_end_before_it() {
     let text = playlist(&usual(), "playlist.m3u8");
     let edited = MultivariantPlaylist::parse(&text)
         .unwrap()
@@ -78,9 +78,9 @@ fn the_last_variant_goes_without_a_trace_of_its_line_end() {
     );
 }
 
-/// Each of these is read by m3u8-rs without an error, and wrongly: a URI moves to another variant.
+/// m3u8-rs parses most of these without an error, but wrongly: a URI moves to another variant.
 #[test]
-fn what_cannot_be_understood_whole_is_refused_by_line() {
+fn a_line_that_cannot_be_parsed_completely_is_an_error_with_its_number() {
     let stream = "#EXT-X-STREAM-INF:BANDWIDTH=1\na/p.m3u8\n";
     let rows = [
         (String::new(), 1),

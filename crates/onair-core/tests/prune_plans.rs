@@ -16,7 +16,7 @@ fn kept(ladder: &[Rung], policy: &RetentionPolicy) -> String {
 }
 
 #[test]
-fn a_plan_reads_like_the_work_it_stands_for() {
+fn a_plan_prints_its_steps_in_order() {
     insta::assert_snapshot!(plan(&recording(&usual()), &keep("highest")).unwrap(), @r"
     keep    720p30
     check   media/hls/720p30/byte-range-variant.m3u8
@@ -32,7 +32,7 @@ fn a_plan_reads_like_the_work_it_stands_for() {
 }
 
 #[test]
-fn rules_name_what_they_say() {
+fn a_rule_keeps_or_deletes_the_renditions_that_it_names() {
     for (policy, expected) in [
         (keep("highest"), "720p30"),
         (keep("lowest"), "160p30"),
@@ -106,17 +106,17 @@ fn a_second_run_finds_nothing_to_do() {
     ] {
         let inventory = recording(&usual());
         let first = plan(&inventory, &policy).unwrap();
-        let gone: Vec<&str> = first.deletions.iter().map(Deletion::label).collect();
-        let second = plan(&after(&inventory, &first, 9, &gone), &policy).unwrap();
+        let deleted: Vec<&str> = first.deletions.iter().map(Deletion::label).collect();
+        let second = plan(&after(&inventory, &first, 9, &deleted), &policy).unwrap();
         assert!(second.is_empty(), "{policy:?}: {second}");
         assert_eq!(second.kept, first.kept);
     }
 }
 
 #[test]
-fn a_run_writes_down_what_it_removes_so_that_no_rule_names_the_next_one() {
+fn a_run_records_what_it_removes_so_that_a_rule_does_not_name_the_next_rendition() {
     let mut inventory = recording(&usual());
-    // Neither what the recording started with nor a name that tells its quality is needed.
+    // This needs neither the start metadata nor a name that contains the height.
     inventory.started = None;
     let odd = recording(&[
         Rung::new("high", 720, 9),
@@ -128,9 +128,9 @@ fn a_run_writes_down_what_it_removes_so_that_no_rule_names_the_next_one() {
         assert_eq!(first.deletions.len(), 1);
         let list = removed_list(&first);
         assert!(list.starts_with(&format!("{name}:160")), "{list}");
-        let cut = after(&inventory, &first, 9, &[]);
+        let interrupted = after(&inventory, &first, 9, &[]);
         assert_eq!(
-            plan(&cut, &delete("lowest")).unwrap().deletions,
+            plan(&interrupted, &delete("lowest")).unwrap().deletions,
             first.deletions
         );
         let end = after(&inventory, &first, 9, &[name]);
@@ -142,12 +142,12 @@ fn a_run_writes_down_what_it_removes_so_that_no_rule_names_the_next_one() {
 }
 
 #[test]
-fn a_rendition_that_would_not_be_remembered_is_held() {
+fn a_rendition_that_an_interrupted_run_would_forget_is_held() {
     let mut inventory = recording(&usual());
     inventory.started = None;
     inventory.ended = metadata(&usual()[..3], "RECORDING_ENDED");
-    // 160p30 is named by playlists only: once they are written and the metadata is not, nothing
-    // would know it.
+    // Only playlists name 160p30. If a run is interrupted after the playlists are written, and
+    // before the metadata is, no file names it any more.
     assert!(
         why(&inventory, &keep("highest"))
             .contains("gives another result when an interrupted run is repeated")
@@ -156,7 +156,7 @@ fn a_rendition_that_would_not_be_remembered_is_held() {
 }
 
 #[test]
-fn what_came_otherwise_than_announced_is_no_reason_to_wait_or_to_do_nothing() {
+fn renditions_that_differ_from_the_start_metadata_are_planned() {
     let more = [
         usual(),
         vec![Rung::new("1080p60", 1080, 9), Rung::new("90p30", 90, 1)],
@@ -180,7 +180,7 @@ fn what_came_otherwise_than_announced_is_no_reason_to_wait_or_to_do_nothing() {
 }
 
 #[test]
-fn a_recording_of_audio_has_its_highest_too() {
+fn an_audio_rendition_is_highest_only_without_video() {
     let mut ladder = usual();
     ladder[3] = Rung {
         height: None,
@@ -202,7 +202,7 @@ fn a_recording_of_audio_has_its_highest_too() {
 }
 
 #[test]
-fn what_an_interrupted_run_left_is_found_by_what_it_wrote_down() {
+fn folders_that_an_interrupted_run_left_are_found_by_its_list() {
     let mut inventory = recording(&usual()[..1]);
     inventory
         .folders
@@ -215,7 +215,7 @@ fn what_an_interrupted_run_left_is_found_by_what_it_wrote_down() {
 }
 
 #[test]
-fn folders_that_nothing_names_stay_whatever_they_are_called() {
+fn folders_that_no_file_names_are_kept_whatever_their_name() {
     let mut inventory = recording(&usual());
     let strangers = [
         "audio",
@@ -242,7 +242,7 @@ fn folders_that_nothing_names_stay_whatever_they_are_called() {
 }
 
 #[test]
-fn a_playlist_that_nobody_knows_may_name_what_would_go() {
+fn an_unknown_playlist_is_held_because_it_may_name_a_deleted_rendition() {
     let mut inventory = recording(&usual());
     inventory
         .other_playlists
@@ -252,7 +252,7 @@ fn a_playlist_that_nobody_knows_may_name_what_would_go() {
 }
 
 #[test]
-fn a_rule_that_would_leave_nothing_that_plays_is_held() {
+fn a_rule_that_leaves_no_playable_rendition_is_held() {
     let inventory = recording(&usual());
     insta::assert_snapshot!(why(&inventory, &keep("1080p60")), @"held: KEEP_RENDITIONS matches none of the renditions 160p30, 360p30, 480p30, 720p30");
     insta::assert_snapshot!(why(&inventory, &delete("<=720p")), @"held: the rule leaves no playable rendition; the recording has 160p30, 360p30, 480p30, 720p30");
@@ -268,7 +268,7 @@ fn a_rule_that_would_leave_nothing_that_plays_is_held() {
 }
 
 #[test]
-fn what_cannot_be_understood_is_held() {
+fn files_that_cannot_be_parsed_are_held() {
     let mut broken = recording(&usual());
     broken.playlists.insert(
         "master.m3u8".into(),
@@ -282,13 +282,13 @@ fn what_cannot_be_understood_is_held() {
     no_json.ended = "{".into();
     insta::assert_snapshot!(why(&no_json, &keep("highest")), @"held: events/recording-ended.json cannot be parsed: EOF while parsing an object at line 1 column 1");
     for (what, instead) in [
-        // serde alone would take a list for an object, and what is in it would not be found to be
-        // removed.
+        // serde alone would accept a list for an object, and the edit would not find the rendition
+        // in it.
         (
             r#"{"path":"160p30","playlist":"playlist.m3u8","resolution_height":160}"#,
             r#"["160p30",160]"#,
         ),
-        // Which of the two is meant?
+        // It is ambiguous which of the two counts.
         (r#""thumbnails":"#, r#""hls":"#),
         ("}}}", "}}}}"),
     ] {
@@ -357,7 +357,7 @@ fn a_playlist_cannot_lead_out_of_the_recording() {
 }
 
 #[test]
-fn a_group_that_stays_must_not_name_what_goes() {
+fn a_kept_group_that_needs_a_deleted_rendition_is_held() {
     let mut shared = recording(&usual());
     let audio =
         "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"a\",URI=\"160p30/audio.m3u8\"";
@@ -367,7 +367,7 @@ fn a_group_that_stays_must_not_name_what_goes() {
 }
 
 #[test]
-fn names_are_found_however_a_uri_spells_them() {
+fn a_rendition_is_found_by_an_encoded_and_by_a_plain_uri() {
     let odd = ["720p 30", "a&b", "50%25", "grün", "x+y"];
     let ladder: Vec<Rung> = odd
         .iter()
@@ -388,7 +388,7 @@ fn names_are_found_however_a_uri_spells_them() {
         assert_eq!(plan.deletions.len(), 4);
         assert!(plan.must_play.contains("media/hls/720p 30/playlist.m3u8"));
     }
-    // Both spellings exist: nobody can tell which one is meant.
+    // Both spellings are folders, so the URI is ambiguous.
     let mut ambiguous = recording(&[Rung::new("a%20b", 720, 2), Rung::new("c", 160, 1)]);
     ambiguous.folders.insert("a b".to_owned());
     assert!(
@@ -398,7 +398,7 @@ fn names_are_found_however_a_uri_spells_them() {
 }
 
 #[test]
-fn thumbnails_go_only_if_asked() {
+fn thumbnails_are_deleted_only_if_the_policy_says_so() {
     let policy = RetentionPolicy {
         delete_thumbnails: true,
         ..keep("highest,lowest,360p30,480p30")
@@ -424,7 +424,7 @@ fn thumbnails_go_only_if_asked() {
 }
 
 #[test]
-fn versions_are_deleted_only_if_asked_and_only_where_there_are_some() {
+fn all_versions_are_deleted_only_by_policy_and_only_in_a_bucket_that_keeps_some() {
     use Versioning::{Enabled, Off, Suspended};
     use Versions::{All, Current};
     for (versioning, asked, versions, effect) in [

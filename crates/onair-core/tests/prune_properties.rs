@@ -1,4 +1,4 @@
-//! What must hold for every recording and every rule.
+//! Properties of every plan, for random recordings and rules.
 
 use crate::ladder::{Rung, metadata, playlist, recording, with};
 use onair_core::playlist::MultivariantPlaylist;
@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 const HEIGHTS: [u64; 5] = [160, 360, 480, 720, 1080];
 
 fn rung() -> impl Strategy<Value = Rung> {
-    // Names of every kind: telling their quality, starting alike, telling nothing, odd.
+    // Names with and without a height, names that start alike, and names with odd characters.
     let name = prop_oneof![
         (select(&HEIGHTS[..]), select(&[30, 50, 60][..]))
             .prop_map(|(height, rate)| format!("{height}p{rate}")),
@@ -22,7 +22,7 @@ fn rung() -> impl Strategy<Value = Rung> {
         select(&["a", "b", "c", "aa", "ab", "ba"][..]).prop_map(str::to_owned),
         select(&["720p 30", "a&b", "50%", "grün", "x+y"][..]).prop_map(str::to_owned),
     ];
-    // Mostly with pictures.
+    // Most renditions have video.
     let height = proptest::option::weighted(0.8, select(&HEIGHTS[..]));
     let frame_rate = proptest::option::of(select(&[25.0, 29.97, 60.0][..]));
     (name, height, 1..4_u64, frame_rate).prop_map(|(name, height, bandwidth_bps, frame_rate)| {
@@ -42,8 +42,8 @@ fn ladder() -> impl Strategy<Value = Vec<Rung>> {
         rungs.retain(|rung| seen.insert(rung.name.clone()));
         rungs
     });
-    // In most recordings no audio lies apart from the pictures; where it does, it may be that of
-    // another rung.
+    // In most recordings the audio is part of each rendition. Where it has a folder of its own,
+    // that may also be the folder of another rung.
     rungs.prop_flat_map(|rungs| {
         let folders = ["audio-hi", "audio-lo", &rungs[0].name]
             .map(str::to_owned)
@@ -95,13 +95,13 @@ fn policy(ladder: &[Rung]) -> impl Strategy<Value = RetentionPolicy> + use<> {
     })
 }
 
-/// Most often all of a ladder's rungs, sometimes only some.
+/// Usually all of a ladder's rungs, sometimes only some.
 fn most_of(ladder: &[Rung]) -> impl Strategy<Value = Vec<Rung>> + use<> {
     let some = subsequence(ladder.to_vec(), 1..=ladder.len());
     prop_oneof![3 => Just(ladder.to_vec()), 1 => some]
 }
 
-/// A recording whose parts may differ in what they name, and which may have more than it should.
+/// A recording whose files may name different renditions, and which may have extra folders.
 fn inventory(ladder: &[Rung]) -> impl Strategy<Value = Inventory> + use<> {
     let parts = [(); 4].map(|()| most_of(ladder));
     (Just(ladder.to_vec()), parts, any::<(bool, bool, bool)>()).prop_map(
@@ -114,7 +114,7 @@ fn inventory(ladder: &[Rung]) -> impl Strategy<Value = Inventory> + use<> {
             inventory.started = (!forgotten).then(|| metadata(&announced, "RECORDING_STARTED"));
             let is_rung = |name: &String| ladder.iter().any(|rung| rung.name == *name);
             if apart {
-                // Audio that lies apart from the pictures may be listed as a rendition of its own.
+                // The metadata may list an audio folder as a rendition of its own.
                 let audio: BTreeSet<&String> = ladder.iter().flat_map(|rung| &rung.audio).collect();
                 let audio = audio.into_iter().filter(|name| !is_rung(name));
                 listed.extend(audio.map(|name| Rung {
@@ -141,8 +141,8 @@ fn inventory(ladder: &[Rung]) -> impl Strategy<Value = Inventory> + use<> {
     )
 }
 
-/// Such a recording as it is found: sometimes an earlier run, with another policy, was cut short in
-/// it.
+/// A recording and a policy. Sometimes an earlier run with another policy was interrupted in the
+/// recording.
 fn case() -> impl Strategy<Value = (Inventory, RetentionPolicy)> {
     ladder()
         .prop_flat_map(|ladder| {
@@ -150,24 +150,25 @@ fn case() -> impl Strategy<Value = (Inventory, RetentionPolicy)> {
             (inventory(&ladder), policy(&ladder), earlier)
         })
         .prop_map(|(inventory, policy, earlier)| {
-            let cut = earlier.and_then(|(earlier, (written, deleted))| {
+            let started = earlier.and_then(|(earlier, (written, deleted))| {
                 let plan = plan(&inventory, &earlier).ok()?;
-                Some(cut_short(&inventory, &plan, written, deleted))
+                Some(interrupted(&inventory, &plan, written, deleted))
             });
-            (cut.unwrap_or(inventory), policy)
+            (started.unwrap_or(inventory), policy)
         })
 }
 
-/// What a run leaves that was cut short: any of the playlists written; the metadata, if all of them
-/// are; any of the folders deleted, if all is written. Each bit stands for one.
-fn cut_short(inventory: &Inventory, plan: &Plan, written: u16, deleted: u16) -> Inventory {
+/// The recording after an interrupted run. Any of the playlists are written. The metadata can be
+/// written if all playlists are, and folders can be deleted if all files are written. Each bit
+/// stands for one file or folder.
+fn interrupted(inventory: &Inventory, plan: &Plan, written: u16, deleted: u16) -> Inventory {
     let playlists = plan
         .rewrites
         .iter()
         .filter(|rewrite| rewrite.is_playlist())
         .count();
     let all = |count: usize| (1_u16 << count) - 1;
-    // Bits above those of the texts: the metadata is the last of them.
+    // The metadata is the last of the rewrites, so its bit is above those of the playlists.
     let written = if written & all(playlists) == all(playlists) {
         written
     } else {
@@ -182,7 +183,7 @@ fn cut_short(inventory: &Inventory, plan: &Plan, written: u16, deleted: u16) -> 
     )
 }
 
-/// What is there when any of a plan's texts are written and any of its folders deleted, in whatever
+/// The recording when any of a plan's files are written and any of its folders deleted, in any
 /// order.
 fn any_subset(inventory: &Inventory, plan: &Plan, written: u16, deleted: u16) -> Inventory {
     fn chosen<T>(all: &[T], bits: u16) -> impl Iterator<Item = &T> {
@@ -191,11 +192,11 @@ fn any_subset(inventory: &Inventory, plan: &Plan, written: u16, deleted: u16) ->
             .filter(move |(index, _)| bits & (1 << index) != 0)
             .map(|(_, one)| one)
     }
-    let gone: BTreeSet<&str> = chosen(&plan.deletions, deleted)
+    let folders: BTreeSet<&str> = chosen(&plan.deletions, deleted)
         .map(Deletion::label)
         .collect();
     with(inventory, chosen(&plan.rewrites, written), |folder| {
-        gone.contains(folder)
+        folders.contains(folder)
     })
 }
 
@@ -210,7 +211,7 @@ proptest! {
     fn nothing_that_a_kept_playlist_names_is_ever_deleted((inventory, policy) in case()) {
         let Ok(plan) = plan(&inventory, &policy) else { return Ok(()) };
         for text in end(&inventory, &plan).playlists.values() {
-            // A second opinion on the rewritten text, by a parser that had no part in it.
+            // An independent parser checks the rewritten text.
             let named = quick_uris(text).concat();
             for folder in plan.deletions.iter().map(Deletion::folder) {
                 let folder = folder.strip_prefix(HLS).unwrap_or("media/thumbnails");
@@ -230,27 +231,27 @@ proptest! {
             prop_assert_eq!(rewritten.variants().cloned().collect::<Vec<_>>(), expected);
             let [variants, media] = quick_uris(text);
             prop_assert_eq!(variants, rewritten.variants().map(|v| v.uri.clone()).collect::<Vec<_>>());
-            // Alternative audio stays where a variant that stays refers to it, and only there.
+            // Alternative audio is kept exactly where a kept variant refers to it.
             let groups: BTreeSet<_> = text.lines().filter_map(|line| line.split_once(",AUDIO=\"")).map(|(_, id)| id.trim_end_matches('"')).collect();
             prop_assert_eq!(media.len(), groups.len(), "{}", text);
         }
     }
 
     #[test]
-    fn a_run_that_is_cut_short_anywhere_and_repeated_ends_the_same(
+    fn an_interrupted_and_repeated_run_reaches_the_same_end_state(
         (inventory, policy) in case(), written in any::<u16>(), deleted in any::<u16>()
     ) {
         let Ok(first) = plan(&inventory, &policy) else { return Ok(()) };
-        let cut = cut_short(&inventory, &first, written, deleted);
-        let second = plan(&cut, &policy).unwrap();
-        prop_assert_eq!(end(&cut, &second), end(&inventory, &first));
+        let state = interrupted(&inventory, &first, written, deleted);
+        let second = plan(&state, &policy).unwrap();
+        prop_assert_eq!(end(&state, &second), end(&inventory, &first));
         prop_assert_eq!(second.kept, first.kept);
     }
 
-    // What no single run leaves: somebody restores a playlist, or two runs overtake each other.
-    // Only what is to be remembered must be written before anything is deleted.
+    // States that no single run leaves: a person restores a playlist, or two runs overlap. Only the
+    // list of removed renditions must be written before a folder is deleted.
     #[test]
-    fn from_any_part_of_a_plan_it_is_the_same_end_or_nothing_is_done(
+    fn any_part_of_a_plan_leads_to_the_same_end_state_or_to_no_plan(
         (inventory, policy) in case(), written in any::<u16>(), deleted in any::<u16>()
     ) {
         let Ok(first) = plan(&inventory, &policy) else { return Ok(()) };
@@ -263,7 +264,7 @@ proptest! {
     }
 
     #[test]
-    fn something_that_plays_is_left((inventory, policy) in case()) {
+    fn a_playable_rendition_is_left((inventory, policy) in case()) {
         let Ok(plan) = plan(&inventory, &policy) else { return Ok(()) };
         let end = end(&inventory, &plan);
         if end != inventory {
@@ -307,9 +308,9 @@ fn quick_uris(text: &str) -> [Vec<String>; 2] {
     [variants, media]
 }
 
-/// Properties that skip refused cases prove nothing if nearly all are refused.
+/// The properties skip cases without a plan, so they need enough cases with one.
 #[test]
-fn most_cases_are_plans_that_do_something() {
+fn many_cases_are_plans_with_several_deletions() {
     use proptest::strategy::ValueTree;
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let cases = (0..500).map(|_| case().new_tree(&mut runner).unwrap().current());
