@@ -1,4 +1,4 @@
-//! `prune-recording`: see the same heading in `docs/behaviour.md`.
+//! `prune-recording`: see the heading of the same name in `docs/behaviour.md`.
 
 mod any_s3;
 mod faults;
@@ -14,7 +14,7 @@ const MASTER: &str = "media/hls/master.m3u8";
 const BYTE_RANGE: &str = "media/hls/byte-range-multivariant.m3u8";
 const ENDED: &str = "events/recording-ended.json";
 
-/// The texts that tell a player or a program what there is.
+/// The files that a run rewrites.
 async fn documents(cloud: &Cloud, bucket: &str, recording: &Recording) -> [StoredObject; 3] {
     let get = async |path| cloud.get(bucket, recording, path).await;
     [get(MASTER).await, get(BYTE_RANGE).await, get(ENDED).await]

@@ -1,4 +1,4 @@
-//! Stories that any S3 can tell: the stand-in, and moto under the template's own role.
+//! Stories that run on any S3: on the stand-in, and on moto under the template's own role.
 
 use super::{BYTE_RANGE, ENDED, KEEP_HIGHEST, MASTER, assert_held, documents, listed};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use stories::{
 
 /// Promises P1 and P7.
 #[tokio::test]
-async fn every_trigger_leaves_the_same_recording_which_names_what_is_left() {
+async fn every_trigger_has_the_same_result() {
     let cloud = Cloud::any().await;
     let mut ends = Vec::new();
     for trigger in ["ivs", "s3", "by-hand"] {
@@ -21,7 +21,7 @@ async fn every_trigger_leaves_the_same_recording_which_names_what_is_left() {
         let event = match trigger {
             "ivs" => recording_end(BUCKET, &recording),
             "s3" => object_created(BUCKET, &recording),
-            // A person leaves out what a person does not know.
+            // A person sends only the fields that On Air reads.
             _ => json!({
                 "source": "aws.ivs",
                 "detail-type": "IVS Recording State Change",
@@ -124,13 +124,13 @@ async fn events_that_end_no_recording_are_ignored() {
 
 /// Promise P6.
 #[tokio::test]
-async fn a_prefix_that_is_not_a_whole_recording_is_an_error_and_nothing_is_touched() {
+async fn a_prefix_without_a_complete_recording_is_an_error_and_nothing_is_changed() {
     let cloud = Cloud::any().await;
     let whole = recording("whole");
     cloud.put_recording(BUCKET, &whole).await;
     let before = cloud.sizes(BUCKET, &whole.prefix).await;
     let function = start(&cloud, &KEEP_HIGHEST);
-    // The channel's folder, a prefix cut short, one of a folder inside, one that was never there.
+    // The channel's folder, a truncated prefix, a folder of the recording, an unknown prefix.
     let up = whole.prefix.rsplit_once('/').unwrap().0;
     for prefix in [
         up,
@@ -151,7 +151,7 @@ async fn a_prefix_that_is_not_a_whole_recording_is_an_error_and_nothing_is_touch
     }
     assert_eq!(cloud.sizes(BUCKET, &whole.prefix).await, before);
 
-    // An entry playlist that the metadata names may be on its way.
+    // IVS may not have written an entry playlist yet that the metadata names.
     let early = recording("early");
     for (key, object) in early
         .objects()
@@ -174,7 +174,7 @@ async fn a_prefix_that_is_not_a_whole_recording_is_an_error_and_nothing_is_touch
 
 /// Promise P8.
 #[tokio::test]
-async fn every_other_byte_of_a_rewritten_playlist_stays() {
+async fn a_rewrite_keeps_every_other_byte_of_a_playlist() {
     let cloud = Cloud::any().await;
     let recording = recording("bytes");
     cloud.put_recording(BUCKET, &recording).await;
@@ -237,7 +237,7 @@ async fn rewritten_objects_keep_their_headers_and_unknown_fields() {
             (before.content_type, before.cache_control),
             (after.content_type.clone(), after.cache_control.clone())
         );
-        // recording-ended.json remembers, beside the user's own, what was removed.
+        // recording-ended.json has the list of removed renditions besides the user's own metadata.
         let removed = [(
             "onair-removed".to_owned(),
             "160p30:160,360p30:360,480p30:480".to_owned(),
@@ -260,7 +260,7 @@ async fn rewritten_objects_keep_their_headers_and_unknown_fields() {
 
 /// Promises P10 and P11.
 #[tokio::test]
-async fn neighbours_and_strangers_are_not_touched() {
+async fn neighbours_and_unknown_files_are_not_changed() {
     let cloud = Cloud::any().await;
     for (number, rule) in [
         ("KEEP_RENDITIONS", "highest"),
@@ -273,7 +273,7 @@ async fn neighbours_and_strangers_are_not_touched() {
         cloud.put_recording(BUCKET, &recording).await;
         let in_recording = |path: &str| format!("{}/{path}", recording.prefix);
         let strangers = [
-            // Names that start like one that goes, or look like a rendition.
+            // Names that start like a deleted rendition, or look like a rendition.
             in_recording("media/hls/480p30.txt"),
             in_recording("media/hls/480p300/0.ts"),
             in_recording("media/hls/480p30x/0.ts"),
@@ -283,7 +283,7 @@ async fn neighbours_and_strangers_are_not_touched() {
             in_recording("media/360p30/0.ts"),
             in_recording("events/ivs-check-2"),
             in_recording("media/latest_thumbnail/thumb.jpg"),
-            // A recording whose prefix starts alike, and one above.
+            // A recording whose prefix starts alike, and files outside of every recording.
             format!("{}2/media/hls/480p30/0.ts", recording.prefix),
             format!("{}-old/media/hls/360p30/0.ts", recording.prefix),
             format!("media/hls/neighbour-{number}/160p30/0.ts"),
@@ -325,8 +325,7 @@ async fn neighbours_and_strangers_are_not_touched() {
     }
 }
 
-/// Promise P7: a recording of a real-time stage, which has one entry playlist and folders with
-/// other names.
+/// Promise P7: a recording of a real-time stage has one entry playlist, and other folder names.
 #[tokio::test]
 async fn a_real_time_recording_is_pruned_like_any_other() {
     let cloud = Cloud::any().await;
@@ -377,7 +376,7 @@ async fn a_real_time_recording_is_pruned_like_any_other() {
 
 /// Promise P12.
 #[tokio::test]
-async fn thousands_of_objects_of_any_name_go() {
+async fn thousands_of_objects_with_any_name_are_deleted() {
     let cloud = Cloud::any().await;
     let mut recording = recording("pages");
     recording.renditions = vec![
@@ -429,7 +428,7 @@ async fn thousands_of_objects_of_any_name_go() {
 
 /// Promise P13.
 #[tokio::test]
-async fn what_would_leave_nothing_or_cannot_be_parsed_is_held() {
+async fn a_rule_that_leaves_nothing_and_a_file_that_cannot_be_parsed_are_held() {
     let cloud = Cloud::any().await;
     let recording = recording("held");
     cloud.put_recording(BUCKET, &recording).await;
@@ -484,7 +483,7 @@ async fn what_would_leave_nothing_or_cannot_be_parsed_is_held() {
 
 /// Promise P13.
 #[tokio::test]
-async fn what_would_not_play_afterwards_is_held() {
+async fn a_kept_rendition_without_segments_is_held() {
     let cloud = Cloud::any().await;
     let recording = recording("nothing-to-play");
     let is_kept_segment = |key: &str| key.contains("/720p30/") && key.ends_with(".ts");
@@ -511,7 +510,7 @@ async fn what_would_not_play_afterwards_is_held() {
 
 /// Promise P13.
 #[tokio::test]
-async fn metadata_that_is_cut_short_is_held() {
+async fn truncated_metadata_is_held() {
     let cloud = Cloud::any().await;
     let recording = recording("cut-short");
     cloud.put_recording(BUCKET, &recording).await;
@@ -527,7 +526,7 @@ async fn metadata_that_is_cut_short_is_held() {
 
 /// Promise P16.
 #[tokio::test]
-async fn a_second_event_finds_nothing_to_do_whatever_the_rule() {
+async fn a_second_event_finds_nothing_to_do_with_any_rule() {
     let cloud = Cloud::any().await;
     for (name, value) in [
         ("KEEP_RENDITIONS", "highest"),
@@ -540,7 +539,7 @@ async fn a_second_event_finds_nothing_to_do_whatever_the_rule() {
         let first = response(function.invoke(object_created(BUCKET, &recording)).await);
         assert_eq!(first["outcome"], "pruned");
         let after = cloud.sizes(BUCKET, &recording.prefix).await;
-        // Late, twice, and in another order.
+        // Events that are late, repeated, or in another order.
         let mut start_again = event("prune-recording/recording-start.json");
         start_again["detail"] = recording_end(BUCKET, &recording)["detail"].clone();
         start_again["detail"]["recording_status"] = "Recording Start".into();
@@ -641,9 +640,9 @@ async fn a_dry_run_reports_the_same_figures_and_changes_nothing() {
     );
 }
 
-/// Promise P3, and a bucket of P5 that is not there at all.
+/// Promise P3, and of P5 a bucket that does not exist.
 #[tokio::test]
-async fn junk_is_refused_with_what_is_wrong() {
+async fn an_invalid_event_is_an_error_that_names_the_problem() {
     let cloud = Cloud::any().await;
     let function = start(&cloud, &KEEP_HIGHEST);
     let end = recording_end(BUCKET, &recording("junk"));

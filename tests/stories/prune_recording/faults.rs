@@ -1,5 +1,5 @@
-//! Every S3 call of a run fails once in every way, or the process is killed there; then the run is
-//! repeated. Promises P17 and P18: all cases, not samples.
+//! Every S3 request of a run fails once in every way, or the process is killed during it. Then the
+//! run is repeated. Promises P17 and P18: all cases, not samples.
 
 use super::{BYTE_RANGE, KEEP_HIGHEST, MASTER};
 use onair_core::playlist::MultivariantPlaylist;
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use stories::faults::{DisruptedRun, Disruption, PreparedRun, every_request_disrupted, usual};
 use stories::{BUCKET, Cloud, VERSIONED, event, recording, recording_end, response, start};
 
-/// What can go wrong here: also with some of the keys of a `DeleteObjects`.
+/// The usual faults, and faults of some of the keys of a `DeleteObjects`.
 fn disruptions() -> Vec<Disruption> {
     let partial = |code, every| Disruption::Fault(Fault::PartialDelete { code, every });
     let some = vec![
@@ -23,20 +23,20 @@ fn disruptions() -> Vec<Disruption> {
 
 /// A way to prune whose end state must not depend on a disruption.
 #[derive(Debug, Clone)]
-struct Setting {
+struct PruneSetting {
     bucket: &'static str,
     settings: Vec<(&'static str, &'static str)>,
 }
 
-/// What viewers and the bill see: the current objects, and (repeated delete markers aside) the old
-/// versions.
+/// What a bucket contains for viewers and for the bill: the current objects, and the old versions
+/// without delete markers.
 #[derive(Debug, PartialEq)]
-struct State {
+struct BucketState {
     current: Vec<(String, Object)>,
     old_bytes: BTreeSet<(String, u64)>,
 }
 
-fn state(cloud: &Cloud, bucket: &str) -> State {
+fn state(cloud: &Cloud, bucket: &str) -> BucketState {
     let keys = cloud.s3().keys(bucket, "");
     let current = keys
         .into_iter()
@@ -44,7 +44,7 @@ fn state(cloud: &Cloud, bucket: &str) -> State {
         .collect();
     let versions = cloud.s3().versions(bucket, "").into_iter();
     let old = versions.filter(|version| !version.is_latest && !version.is_delete_marker);
-    State {
+    BucketState {
         current,
         old_bytes: old
             .map(|version| (version.key, version.size_bytes))
@@ -52,8 +52,8 @@ fn state(cloud: &Cloud, bucket: &str) -> State {
     }
 }
 
-/// At no moment may a playlist name a variant that is not there.
-fn assert_plays(cloud: &Cloud, setting: &Setting, recording: &Recording, when: &str) {
+/// No playlist may name a variant that does not exist, also after an interruption.
+fn assert_plays(cloud: &Cloud, setting: &PruneSetting, recording: &Recording, when: &str) {
     for path in [MASTER, BYTE_RANGE] {
         let object = cloud
             .s3()
@@ -73,11 +73,11 @@ fn assert_plays(cloud: &Cloud, setting: &Setting, recording: &Recording, when: &
     }
 }
 
-/// A disrupted run must have done all of it or failed. Then the run is repeated.
-async fn ends_the_same(
-    setting: &Setting,
+/// A disrupted run must have finished or failed. Then the run is repeated.
+async fn assert_same_end(
+    setting: &PruneSetting,
     recording: &Recording,
-    undisturbed: &State,
+    undisturbed: &BucketState,
     disrupted: DisruptedRun<Cloud>,
 ) {
     let when = format!("{setting:?}: {disrupted}");
@@ -89,8 +89,7 @@ async fn ends_the_same(
         call,
         answer,
     } = disrupted;
-    // What a retry can mend is mended within the run; what it cannot is an error, and never a
-    // success.
+    // A fault that a retry can repair does not end the run. Any other fault is an error.
     let is_denied = match &disruption {
         Disruption::Fault(Fault::PartialDelete {
             code: "AccessDenied",
@@ -120,16 +119,16 @@ async fn ends_the_same(
     assert_eq!(&state(&cloud, setting.bucket), undisturbed, "{when}");
 }
 
-async fn every_call_in_trouble(
+async fn disrupt_every_request(
     bucket: &'static str,
     more: &[(&'static str, &'static str)],
     change: impl FnOnce(&mut Recording),
 ) {
-    let setting = Setting {
+    let setting = PruneSetting {
         bucket,
         settings: KEEP_HIGHEST.iter().chain(more).copied().collect(),
     };
-    let mut recording = recording("trouble");
+    let mut recording = recording("disrupted");
     change(&mut recording);
     let whole = {
         let cloud = Cloud::stand_in();
@@ -152,21 +151,21 @@ async fn every_call_in_trouble(
         assert_eq!(response(answer)["outcome"], "pruned");
         state(&cloud, bucket)
     };
-    let check = async |undisturbed: &State, disrupted| {
-        ends_the_same(&setting, &recording, undisturbed, disrupted).await;
+    let check = async |undisturbed: &BucketState, disrupted| {
+        assert_same_end(&setting, &recording, undisturbed, disrupted).await;
     };
     let calls = every_request_disrupted(bucket, &disruptions(), before, undisturbed, check).await;
     assert!(calls.len() > 15, "{calls:?}");
 }
 
 #[tokio::test]
-async fn every_call_in_trouble_ends_the_same() {
-    every_call_in_trouble(BUCKET, &[("THUMBNAILS", "delete")], |_| {}).await;
+async fn every_disrupted_request_has_the_same_end_state() {
+    disrupt_every_request(BUCKET, &[("THUMBNAILS", "delete")], |_| {}).await;
 }
 
 #[tokio::test]
-async fn every_call_in_trouble_ends_the_same_over_several_pages() {
-    every_call_in_trouble(BUCKET, &[], |recording| {
+async fn every_disrupted_request_has_the_same_end_state_over_several_pages() {
+    disrupt_every_request(BUCKET, &[], |recording| {
         recording.renditions.drain(1..3);
         recording.segments = 1_100;
     })
@@ -174,16 +173,16 @@ async fn every_call_in_trouble_ends_the_same_over_several_pages() {
 }
 
 #[tokio::test]
-async fn every_call_in_trouble_ends_the_same_in_a_versioned_bucket() {
-    every_call_in_trouble(VERSIONED, &[], |_| {}).await;
+async fn every_disrupted_request_has_the_same_end_state_in_a_versioned_bucket() {
+    disrupt_every_request(VERSIONED, &[], |_| {}).await;
 }
 
 #[tokio::test]
-async fn every_call_in_trouble_ends_the_same_where_versions_are_purged() {
-    every_call_in_trouble(VERSIONED, &[("VERSIONS", "purge")], |_| {}).await;
+async fn every_disrupted_request_has_the_same_end_state_where_versions_are_purged() {
+    disrupt_every_request(VERSIONED, &[("VERSIONS", "purge")], |_| {}).await;
 }
 
-/// Runs of which only the first `whole` ones get an event that the function takes for its own.
+/// Runs of which only the first `whole` get an event that the function acts on.
 async fn runs_that_end_early(whole: usize) {
     let recording = recording("early");
     let started = Cell::new(0);
@@ -210,16 +209,16 @@ async fn runs_that_end_early(whole: usize) {
     every_request_disrupted("early", &usual(), before, undisturbed, async |(), _| {}).await;
 }
 
-/// The driver itself: without requests there is nothing to disrupt, and nothing is shown.
+/// The test driver: without requests there is nothing to disrupt, so the test proves nothing.
 #[tokio::test]
 #[should_panic(expected = "early: the run makes no request")]
-async fn a_run_without_requests_shows_nothing() {
+async fn a_run_without_requests_fails_the_test() {
     runs_that_end_early(0).await;
 }
 
-/// The driver itself: a disruption that is not met shows nothing.
+/// The test driver: a run that ends before the disruption proves nothing.
 #[tokio::test]
 #[should_panic(expected = "the run ended before request 0")]
-async fn a_disruption_that_is_not_met_shows_nothing() {
+async fn a_run_that_ends_before_the_disruption_fails_the_test() {
     runs_that_end_early(1).await;
 }

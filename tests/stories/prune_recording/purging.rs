@@ -8,12 +8,12 @@ const PURGE: [(&str, &str); 2] = [("KEEP_RENDITIONS", "highest"), ("VERSIONS", "
 
 /// Promise P22.
 #[tokio::test]
-async fn purging_frees_the_bytes_also_of_what_was_hidden_before() {
+async fn purging_also_deletes_versions_that_an_earlier_run_hid() {
     let cloud = Cloud::any().await;
     let recording = recording("purge");
     cloud.put_recording(VERSIONED, &recording).await;
     let folder = |name: &str| format!("{}/media/hls/{name}/", recording.prefix);
-    // A first run hides, and a segment has two versions.
+    // A segment has two versions, and an earlier run hid all objects.
     cloud
         .put(
             VERSIONED,
@@ -36,7 +36,7 @@ async fn purging_frees_the_bytes_also_of_what_was_hidden_before() {
         assert_eq!(cloud.versions(VERSIONED, &folder(name)).await, (0, 0));
     }
     assert_eq!(cloud.versions(VERSIONED, &folder("720p30")).await, (5, 0));
-    // The rewritten texts keep their older versions: a way back.
+    // The rewritten files keep their older versions, so that a person can restore them.
     assert_eq!(
         cloud
             .versions(VERSIONED, &format!("{}/{ENDED}", recording.prefix))
@@ -49,7 +49,7 @@ async fn purging_frees_the_bytes_also_of_what_was_hidden_before() {
 
 /// Promise P22.
 #[tokio::test]
-async fn purging_a_bucket_without_versions_is_plain_deleting() {
+async fn purging_a_bucket_without_versioning_deletes_the_objects() {
     let cloud = Cloud::any().await;
     let recording = recording("purge-plain");
     cloud.put_recording(BUCKET, &recording).await;
@@ -64,7 +64,7 @@ async fn purging_a_bucket_without_versions_is_plain_deleting() {
 
 /// Promise P24.
 #[tokio::test]
-async fn thumbnails_go_if_asked_and_the_metadata_says_so() {
+async fn thumbnails_are_deleted_from_the_bucket_and_from_the_metadata() {
     let cloud = Cloud::any().await;
     for (bucket, freed) in [(BUCKET, true), (VERSIONED, false)] {
         let recording = recording("thumbnails");

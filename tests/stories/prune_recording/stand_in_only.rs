@@ -1,6 +1,6 @@
-//! Stories that need to see, slow or disturb single requests.
+//! Stories that observe, delay or disrupt single requests, which only the stand-in can do.
 
-use super::{BYTE_RANGE, KEEP_HIGHEST, MASTER};
+use super::{BYTE_RANGE, KEEP_HIGHEST, MASTER, assert_held};
 use serde_json::{Value, json};
 use stand_in::ivs::Recording;
 use stand_in::{Call, Fault, Function, Object, Versioning};
@@ -11,7 +11,7 @@ fn operations(calls: &[Call]) -> Vec<&str> {
     calls.iter().map(|call| call.operation.as_str()).collect()
 }
 
-/// The calls of an undisturbed run on this recording.
+/// The requests of an undisturbed run on this recording.
 async fn calls_of_a_run(recording: &Recording) -> Vec<Call> {
     let cloud = Cloud::stand_in();
     recording.put_into(cloud.s3(), BUCKET);
@@ -23,7 +23,7 @@ async fn calls_of_a_run(recording: &Recording) -> Vec<Call> {
     cloud.s3().calls()
 }
 
-/// The index from which on all calls of a run delete.
+/// The index of the first request after which a run only deletes.
 async fn only_deletes_from(recording: &Recording) -> usize {
     calls_of_a_run(recording)
         .await
@@ -33,7 +33,7 @@ async fn only_deletes_from(recording: &Recording) -> usize {
         + 1
 }
 
-/// The figures that the function reported to CloudWatch.
+/// The metrics that the function wrote for CloudWatch.
 fn metrics(function: &Function) -> Vec<Value> {
     let lines = function
         .stdout()
@@ -44,9 +44,9 @@ fn metrics(function: &Function) -> Vec<Value> {
         .collect()
 }
 
-/// Promises P3, P4 and P5: the events of the story about junk, and that S3 never hears of them.
+/// Promises P3, P4 and P5: no S3 request is sent for invalid or ignored events.
 #[tokio::test]
-async fn what_is_refused_or_ignored_never_reaches_s3() {
+async fn an_invalid_or_ignored_event_causes_no_s3_request() {
     let cloud = Cloud::stand_in();
     let function = start(&cloud, &KEEP_HIGHEST);
     let mut events = vec![
@@ -72,7 +72,7 @@ async fn what_is_refused_or_ignored_never_reaches_s3() {
 
 /// Promise P14.
 #[tokio::test]
-async fn playlists_come_first_then_metadata_then_deleting() {
+async fn a_run_writes_playlists_then_metadata_and_then_deletes() {
     let cloud = Cloud::stand_in();
     let recording = recording("order");
     recording.put_into(cloud.s3(), BUCKET);
@@ -105,11 +105,11 @@ async fn playlists_come_first_then_metadata_then_deleting() {
         .count();
     assert_eq!(
         heads, 2,
-        "both media playlists that stay are looked at before anything is written"
+        "both kept media playlists are checked before anything is written"
     );
 }
 
-/// Promise P9: what only few objects have.
+/// Promise P9: rare headers and properties.
 #[tokio::test]
 async fn a_rewritten_object_keeps_every_header() {
     let cloud = Cloud::stand_in();
@@ -158,13 +158,13 @@ async fn a_rewritten_object_keeps_every_header() {
 
 /// Promise P15.
 #[tokio::test]
-async fn a_playlist_that_changes_meanwhile_is_read_again() {
+async fn a_playlist_that_another_writer_changes_is_read_again() {
     let cloud = Cloud::stand_in();
     let recording = recording("race");
     recording.put_into(cloud.s3(), BUCKET);
     let master = format!("{}/{MASTER}", recording.prefix);
     let mine = "#EXTM3U\n## mine\n#EXT-X-STREAM-INF:BANDWIDTH=1\n720p30/playlist.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=2\n160p30/playlist.m3u8\n";
-    // Just before the first write (of the other playlist) somebody else writes the master.
+    // Just before the first write, of the other playlist, another writer changes the master.
     let key = master.clone();
     cloud
         .s3()
@@ -183,7 +183,7 @@ async fn a_playlist_that_changes_meanwhile_is_read_again() {
         .calls()
         .into_iter()
         .filter(|call| call.operation == "PutObject" && call.key == master);
-    assert_eq!(puts.count(), 2, "one was refused");
+    assert_eq!(puts.count(), 2, "S3 refused one of the writes");
     assert_eq!(
         cloud.get(BUCKET, &recording, MASTER).await.text,
         mine.lines()
@@ -195,9 +195,9 @@ async fn a_playlist_that_changes_meanwhile_is_read_again() {
 
 /// Promise P15.
 #[tokio::test]
-async fn a_playlist_that_changes_again_and_again_is_left_alone() {
+async fn a_playlist_that_changes_during_every_attempt_is_held() {
     let cloud = Cloud::stand_in();
-    let recording = recording("struggle");
+    let recording = recording("contended");
     recording.put_into(cloud.s3(), BUCKET);
     let master = format!("{}/{MASTER}", recording.prefix);
     let text = cloud.get(BUCKET, &recording, MASTER).await.text;
@@ -215,20 +215,14 @@ async fn a_playlist_that_changes_again_and_again_is_left_alone() {
             .invoke(recording_end(BUCKET, &recording))
             .await,
     );
-    assert_eq!(report["outcome"], "held");
-    assert!(
-        report["why"]
-            .as_str()
-            .unwrap()
-            .contains("another writer changed the recording during each of 3 attempts"),
-        "{report}"
-    );
+    let why = "another writer changed the recording during each of 3 attempts";
+    assert_held(&report, "concurrent_writes", why);
     assert_eq!(segments(&cloud), before);
 }
 
-/// Promises P13 and P15: without an `ETag` a write could not be conditional.
+/// Promises P13 and P15: without an `ETag`, a write cannot be conditional.
 #[tokio::test]
-async fn a_text_that_s3_gives_no_etag_for_is_held() {
+async fn a_file_without_an_etag_is_held() {
     for path in [MASTER, BYTE_RANGE, "events/recording-ended.json"] {
         let cloud = Cloud::stand_in();
         let recording = recording("no-etag");
@@ -242,18 +236,15 @@ async fn a_text_that_s3_gives_no_etag_for_is_held() {
                 .invoke(recording_end(BUCKET, &recording))
                 .await,
         );
-        assert_eq!(report["outcome"], "held", "{path}: {report}");
-        assert_eq!(
-            report["why"],
-            format!("{path} cannot be read: S3 returned no ETag for the object")
-        );
+        let why = format!("{path} cannot be read: S3 returned no ETag for the object");
+        assert_held(&report, "unreadable_file", &why);
         assert!(cloud.s3().snapshot(BUCKET) == before, "{path}");
     }
 }
 
 /// Promise P16.
 #[tokio::test]
-async fn two_runs_at_once_end_like_one() {
+async fn two_runs_at_the_same_time_have_the_same_result_as_one() {
     let cloud = Cloud::stand_in();
     let recording = recording("at-once");
     recording.put_into(cloud.s3(), BUCKET);
@@ -279,7 +270,7 @@ async fn two_runs_at_once_end_like_one() {
 
 /// Promise P19.
 #[tokio::test]
-async fn keys_that_s3_refuses_are_named_and_all_others_go() {
+async fn keys_that_s3_refuses_are_named_and_all_others_are_deleted() {
     let cloud = Cloud::stand_in();
     let recording = recording("refused");
     recording.put_into(cloud.s3(), BUCKET);
@@ -308,7 +299,7 @@ async fn keys_that_s3_refuses_are_named_and_all_others_go() {
 
 /// Promise P19.
 #[tokio::test]
-async fn keys_that_fail_for_a_moment_are_tried_again() {
+async fn keys_with_a_temporary_error_are_tried_again() {
     let cloud = Cloud::stand_in();
     let recording = recording("moment");
     recording.put_into(cloud.s3(), BUCKET);
@@ -341,13 +332,13 @@ async fn keys_that_fail_for_a_moment_are_tried_again() {
     assert_eq!(cloud.renditions(BUCKET, &recording).await, ["720p30"]);
 }
 
-/// Promise P20: as long as S3 asks for it, each request waits longer than the one before, and the
-/// run goes on until S3 takes them: many more refusals than the SDK would bear.
+/// Promise P20: while S3 answers Slow Down, the pauses between requests grow, and the run
+/// continues. There are many more refusals here than the SDK would retry.
 #[tokio::test]
-async fn slow_down_slows_it_down_and_does_not_end_it() {
+async fn slow_down_lowers_the_rate_and_does_not_end_the_run() {
     let cloud = Cloud::stand_in();
     let mut recording = recording("slow-down");
-    // As many pages as batches can be in flight, so that the listing is over when deleting starts.
+    // There are as many pages as batches in flight, so the listing ends before deleting starts.
     recording.segments = 3_900;
     recording.put_into(cloud.s3(), BUCKET);
     let first = only_deletes_from(&recording).await;
@@ -374,7 +365,7 @@ async fn slow_down_slows_it_down_and_does_not_end_it() {
 
 /// Promise P21.
 #[tokio::test]
-async fn near_the_deadline_it_stops_and_the_retry_goes_on() {
+async fn near_the_deadline_a_run_stops_and_the_retry_continues() {
     let cloud = Cloud::stand_in();
     let mut recording = recording("deadline");
     recording.segments = 30_000;
@@ -410,9 +401,9 @@ async fn near_the_deadline_it_stops_and_the_retry_goes_on() {
 
 /// Promise P21.
 #[tokio::test]
-async fn an_s3_that_never_answers_is_reported_in_time() {
+async fn an_s3_that_does_not_answer_is_reported_before_the_deadline() {
     let cloud = Cloud::stand_in();
-    let recording = recording("silence");
+    let recording = recording("no-answer");
     recording.put_into(cloud.s3(), BUCKET);
     let before = cloud.s3().snapshot(BUCKET);
     cloud.s3().set_latency(Duration::from_secs(60));
@@ -428,9 +419,9 @@ async fn an_s3_that_never_answers_is_reported_in_time() {
     assert!(cloud.s3().snapshot(BUCKET) == before);
 }
 
-/// Promise P15: the last text that is written is conditional, too.
+/// Promise P15: the last write is also conditional.
 #[tokio::test]
-async fn metadata_that_changes_meanwhile_is_read_again() {
+async fn metadata_that_another_writer_changes_is_read_again() {
     let cloud = Cloud::stand_in();
     let recording = recording("metadata-race");
     recording.put_into(cloud.s3(), BUCKET);
@@ -463,9 +454,9 @@ async fn metadata_that_changes_meanwhile_is_read_again() {
     );
 }
 
-/// Promise P18: what was written although the answer was lost is counted.
+/// Promise P18: a write counts also if its answer was lost.
 #[tokio::test]
-async fn a_lost_answer_to_a_write_is_found_out() {
+async fn a_write_whose_answer_is_lost_is_counted() {
     let cloud = Cloud::stand_in();
     let recording = recording("lost-answer");
     recording.put_into(cloud.s3(), BUCKET);
@@ -487,12 +478,12 @@ async fn a_lost_answer_to_a_write_is_found_out() {
 
 /// Promise P22.
 #[tokio::test]
-async fn where_versioning_is_suspended_the_report_says_that_some_are_gone_for_ever() {
+async fn with_suspended_versioning_the_report_notes_permanent_deletions() {
     let cloud = Cloud::stand_in();
     let recording = recording("suspended");
     recording.put_into(cloud.s3(), VERSIONED);
     cloud.s3().set_versioning(VERSIONED, Versioning::Suspended);
-    // Written since: this version is replaced by the delete marker.
+    // A delete marker replaces a version that was written after versioning was suspended.
     let since = format!("{}/media/hls/160p30/since.ts", recording.prefix);
     cloud.s3().put(VERSIONED, &since, "12345");
     let report = response(
@@ -526,7 +517,7 @@ async fn where_versioning_is_suspended_the_report_says_that_some_are_gone_for_ev
     assert_eq!(cloud.s3().versions(VERSIONED, &folder), []);
 }
 
-/// Promise P23: what a dry run counts is not reported as deleted, also when it fails.
+/// Promise P23: objects that a dry run counts are not reported as deleted, also when it fails.
 #[tokio::test]
 async fn a_dry_run_that_fails_reports_nothing_deleted() {
     let cloud = Cloud::stand_in();
@@ -560,7 +551,7 @@ async fn a_dry_run_that_fails_reports_nothing_deleted() {
 
 /// Promise P25.
 #[tokio::test]
-async fn figures_go_to_cloudwatch_and_nothing_of_the_event_to_the_log() {
+async fn metrics_are_written_and_the_log_has_nothing_of_the_event() {
     let cloud = Cloud::stand_in();
     let recording = recording("log");
     recording.put_into(cloud.s3(), BUCKET);
@@ -615,7 +606,7 @@ async fn figures_go_to_cloudwatch_and_nothing_of_the_event_to_the_log() {
 
 /// Promise P27.
 #[tokio::test]
-async fn an_error_names_operation_target_and_the_whole_cause() {
+async fn an_error_names_operation_target_and_all_causes() {
     let cloud = Cloud::stand_in();
     let recording = recording("cause");
     recording.put_into(cloud.s3(), BUCKET);
@@ -655,12 +646,15 @@ async fn an_error_names_operation_target_and_the_whole_cause() {
     );
 }
 
-/// Promise P28: a real recording, where its folder lies beside the project.
+/// Promise P28: a real recording, if its folder is next to the project's.
 #[tokio::test]
-async fn a_real_recording_is_pruned_to_what_it_names() {
+async fn a_real_recording_is_pruned() {
     let folder = stories::root().join("../shared/recordings/ivs-720p");
     let Ok(inventory) = std::fs::read_to_string(folder.join("inventory.csv")) else {
-        println!("no real recording here: {} is absent", folder.display());
+        println!(
+            "skipped: the real recording {} does not exist",
+            folder.display()
+        );
         return;
     };
     let cloud = Cloud::stand_in();
@@ -686,7 +680,7 @@ async fn a_real_recording_is_pruned_to_what_it_names() {
             .invoke(recording_end(BUCKET, &recording))
             .await,
     );
-    // The bytes of the three renditions that go, as counted when the recording was published.
+    // The sizes of the three deleted renditions, counted when the recording was published.
     assert_eq!(
         (&report["objects_deleted"], &report["bytes_deleted"]),
         (&json!(57), &json!(30_609_942 + 14_999_149 + 6_120_995))
@@ -697,7 +691,7 @@ async fn a_real_recording_is_pruned_to_what_it_names() {
         .zip(super::documents(&cloud, BUCKET, &recording).await)
     {
         if before.text.starts_with('{') {
-            // Only what the dropped renditions took is gone.
+            // Only the deleted renditions are removed.
             let [was, is]: [Value; 2] =
                 [&before.text, &after.text].map(|text| serde_json::from_str(text).unwrap());
             let mut was = was;
