@@ -275,7 +275,7 @@ fn check_deletions(plan: &Plan, policy: &RetentionPolicy) {
             Deletion::Thumbnails(folder) => policy.delete_thumbnails && THUMBNAILS.contains(folder),
         };
         assert!(is_in_recording, "{folder:?} would be deleted");
-        let mut needed = plan.must_play.iter().chain(&plan.must_hold_media);
+        let mut needed = plan.required_playlists.iter().chain(&plan.required_folders);
         assert!(
             !needed.any(|path| path.starts_with(&folder)),
             "{folder:?} is still played"
@@ -333,7 +333,7 @@ fn check_playlists(plan: &Plan, end: &Inventory, known: &BTreeSet<String>) {
                 decoded(path(uri))
             };
             assert!(
-                plan.must_play.contains(&format!("{HLS}{path}")),
+                plan.required_playlists.contains(&format!("{HLS}{path}")),
                 "{uri:?} is not {path:?} in\n{plan}"
             );
         }

@@ -386,7 +386,10 @@ fn a_rendition_is_found_by_an_encoded_and_by_a_plain_uri() {
         let plan = plan(&inventory, &keep("highest")).unwrap();
         assert_eq!(plan.kept, ["720p 30"]);
         assert_eq!(plan.deletions.len(), 4);
-        assert!(plan.must_play.contains("media/hls/720p 30/playlist.m3u8"));
+        assert!(
+            plan.required_playlists
+                .contains("media/hls/720p 30/playlist.m3u8")
+        );
     }
     // Both spellings are folders, so the URI is ambiguous.
     let mut ambiguous = recording(&[Rung::new("a%20b", 720, 2), Rung::new("c", 160, 1)]);

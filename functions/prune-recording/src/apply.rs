@@ -139,9 +139,12 @@ impl StoredRecording<'_> {
         if plan.is_empty() {
             return Ok(());
         }
-        let playlists = plan.must_play.iter().map(|path| self.check_exists(path));
+        let playlists = plan
+            .required_playlists
+            .iter()
+            .map(|path| self.check_exists(path));
         let folders = plan
-            .must_hold_media
+            .required_folders
             .iter()
             .map(|path| self.check_has_segments(path));
         try_join(try_join_all(playlists), try_join_all(folders))

@@ -357,7 +357,9 @@ async fn a_real_time_recording_is_pruned_like_any_other() {
                 .await;
         }
     }
+
     let report = response(prune(&cloud, &KEEP_HIGHEST, object_created(BUCKET, &recording)).await);
+
     assert_eq!(
         (&report["kept"], &report["playlists_rewritten"]),
         (&json!(["720p30-a1b2c3"]), &json!(1)),
@@ -419,7 +421,9 @@ async fn thousands_of_objects_with_any_name_are_deleted() {
     let there = cloud
         .sizes(BUCKET, &format!("{}/media/hls/160p30/", recording.prefix))
         .await;
+
     let report = response(prune(&cloud, &KEEP_HIGHEST, recording_end(BUCKET, &recording)).await);
+
     assert_eq!(report["objects_deleted"], json!(there.len()));
     assert_eq!(report["bytes_deleted"], json!(there.values().sum::<i64>()));
     assert_eq!(there.len(), 2_100 + odd.len() + 5);
@@ -570,7 +574,9 @@ async fn in_a_versioned_bucket_objects_are_hidden_and_the_report_says_so() {
     let recording = recording("versioned");
     cloud.put_recording(VERSIONED, &recording).await;
     let folder = format!("{}/media/hls/160p30/", recording.prefix);
+
     let report = response(prune(&cloud, &KEEP_HIGHEST, recording_end(VERSIONED, &recording)).await);
+
     assert_eq!(
         (&report["outcome"], &report["versioned"]),
         (&json!("pruned"), &json!(true))
@@ -588,7 +594,9 @@ async fn in_a_versioned_bucket_objects_are_hidden_and_the_report_says_so() {
     );
     assert_eq!(cloud.renditions(VERSIONED, &recording).await, ["720p30"]);
     assert_eq!(cloud.versions(VERSIONED, &folder).await, (5, 5));
+
     let again = response(prune(&cloud, &KEEP_HIGHEST, recording_end(VERSIONED, &recording)).await);
+
     assert_eq!(
         (&again["outcome"], again.get("note")),
         (&json!("unchanged"), None)
@@ -610,6 +618,7 @@ async fn a_dry_run_reports_the_same_figures_and_changes_nothing() {
     let mut asked = end.clone();
     asked["onair"] = event("prune-recording/dry-run.json")["onair"].clone();
     assert_eq!(asked["onair"], json!({"dry_run": true}));
+
     let by_event = response(prune(&cloud, &KEEP_HIGHEST, asked.clone()).await);
     let by_setting = response(
         prune(

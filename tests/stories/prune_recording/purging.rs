@@ -25,6 +25,7 @@ async fn purging_also_deletes_versions_that_an_earlier_run_hid() {
     assert_eq!(cloud.versions(VERSIONED, &folder("160p30")).await, (6, 5));
 
     let report = response(prune(&cloud, &PURGE, recording_end(VERSIONED, &recording)).await);
+
     assert_eq!(
         (&report["outcome"], &report["objects_deleted"]),
         (&json!("pruned"), &json!(31)),
@@ -43,7 +44,9 @@ async fn purging_also_deletes_versions_that_an_earlier_run_hid() {
             .await,
         (2, 0)
     );
+
     let again = response(prune(&cloud, &PURGE, recording_end(VERSIONED, &recording)).await);
+
     assert_eq!(again["outcome"], "unchanged", "{again}");
 }
 
@@ -53,7 +56,9 @@ async fn purging_a_bucket_without_versioning_deletes_the_objects() {
     let cloud = Cloud::any().await;
     let recording = recording("purge-plain");
     cloud.put_recording(BUCKET, &recording).await;
+
     let report = response(prune(&cloud, &PURGE, recording_end(BUCKET, &recording)).await);
+
     assert_eq!(
         (&report["versioned"], &report["objects_deleted"]),
         (&json!(false), &json!(15)),
@@ -116,7 +121,9 @@ async fn thumbnails_are_purged_like_renditions() {
         )
         .await;
     let settings = [PURGE[0], PURGE[1], ("THUMBNAILS", "delete")];
+
     let report = response(prune(&cloud, &settings, recording_end(VERSIONED, &recording)).await);
+
     assert_eq!(
         report["deleted"]["thumbnails"],
         json!({"objects": 3, "bytes": 180_004}),

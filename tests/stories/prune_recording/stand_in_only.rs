@@ -169,11 +169,13 @@ async fn a_playlist_that_another_writer_changes_is_read_again() {
     cloud
         .s3()
         .before_first("PutObject", move |buckets| buckets.put(BUCKET, &key, mine));
+
     let report = response(
         start(&cloud, &KEEP_HIGHEST)
             .invoke(recording_end(BUCKET, &recording))
             .await,
     );
+
     assert_eq!(
         (&report["outcome"], &report["playlists_rewritten"]),
         (&json!("pruned"), &json!(2))
@@ -210,6 +212,7 @@ async fn a_playlist_that_changes_during_every_attempt_is_held() {
     }
     let segments = |cloud: &Cloud| cloud.s3().keys(BUCKET, &recording.prefix).len();
     let before = segments(&cloud);
+
     let report = response(
         start(&cloud, &KEEP_HIGHEST)
             .invoke(recording_end(BUCKET, &recording))
@@ -313,11 +316,13 @@ async fn keys_with_a_temporary_error_are_tried_again() {
             },
         );
     }
+
     let report = response(
         start(&cloud, &KEEP_HIGHEST)
             .invoke(recording_end(BUCKET, &recording))
             .await,
     );
+
     assert_eq!(
         (&report["outcome"], &report["objects_deleted"]),
         (&json!("pruned"), &json!(15))
@@ -353,9 +358,11 @@ async fn slow_down_lowers_the_rate_and_does_not_end_the_run() {
         );
     }
     let end = recording_end(BUCKET, &recording);
+
     let answer = start(&cloud, &KEEP_HIGHEST)
         .invoke_within(end, Duration::from_secs(300))
         .await;
+
     assert_eq!(response(answer)["objects_deleted"], json!(3 * 3_902));
     let calls = cloud.s3().calls();
     let at: Vec<_> = calls[refused].iter().map(|call| call.at).collect();
@@ -390,7 +397,9 @@ async fn near_the_deadline_a_run_stops_and_the_retry_continues() {
     assert_eq!(metrics(&function)[0]["ObjectsDeleted"], json!(total - left));
 
     cloud.s3().set_latency(Duration::ZERO);
+
     let report = response(function.invoke(end).await);
+
     assert_eq!(
         (&report["outcome"], &report["playlists_rewritten"]),
         (&json!("pruned"), &json!(0))
@@ -407,6 +416,7 @@ async fn an_s3_that_does_not_answer_is_reported_before_the_deadline() {
     recording.put_into(cloud.s3(), BUCKET);
     let before = cloud.s3().snapshot(BUCKET);
     cloud.s3().set_latency(Duration::from_secs(60));
+
     let answer = start(&cloud, &KEEP_HIGHEST)
         .invoke_within(recording_end(BUCKET, &recording), Duration::from_secs(4))
         .await;
@@ -435,11 +445,13 @@ async fn metadata_that_another_writer_changes_is_read_again() {
     cloud.s3().before_first("PutObject", move |buckets| {
         buckets.put(BUCKET, &ended, mine)
     });
+
     let report = response(
         start(&cloud, &KEEP_HIGHEST)
             .invoke(recording_end(BUCKET, &recording))
             .await,
     );
+
     assert_eq!(
         (&report["outcome"], &report["playlists_rewritten"]),
         (&json!("pruned"), &json!(2))
@@ -464,11 +476,13 @@ async fn a_write_whose_answer_is_lost_is_counted() {
         .s3()
         .traffic()
         .fault_first("PutObject", Fault::ResetAfter);
+
     let report = response(
         start(&cloud, &KEEP_HIGHEST)
             .invoke(recording_end(BUCKET, &recording))
             .await,
     );
+
     assert_eq!(
         (&report["outcome"], &report["playlists_rewritten"]),
         (&json!("pruned"), &json!(2)),
@@ -486,11 +500,13 @@ async fn with_suspended_versioning_the_report_notes_permanent_deletions() {
     // A delete marker replaces a version that was written after versioning was suspended.
     let since = format!("{}/media/hls/160p30/since.ts", recording.prefix);
     cloud.s3().put(VERSIONED, &since, "12345");
+
     let report = response(
         start(&cloud, &KEEP_HIGHEST)
             .invoke(recording_end(VERSIONED, &recording))
             .await,
     );
+
     assert_eq!(
         (&report["objects_deleted"], &report["versioned"]),
         (&json!(16), &json!(true))
@@ -675,6 +691,7 @@ async fn a_real_recording_is_pruned() {
     let mut recording = recording("real");
     recording.prefix = prefix;
     let before = super::documents(&cloud, BUCKET, &recording).await;
+
     let report = response(
         start(&cloud, &KEEP_HIGHEST)
             .invoke(recording_end(BUCKET, &recording))

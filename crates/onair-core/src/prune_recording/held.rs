@@ -1,4 +1,4 @@
-//! Why a recording is held: nothing is changed, and a person decides what to do.
+//! The reasons to hold a recording: a run stops, and a person decides what to do.
 
 use super::removed::REMOVED;
 use super::{ENDED, ENTRY_PLAYLISTS, HLS};

@@ -1,5 +1,4 @@
-//! Decides what to do with a recording. The plan is a value that can be printed, compared and
-//! empty.
+//! Decides what to do with a recording. The plan is a value: it can be printed and compared.
 
 use super::metadata;
 use super::recording::{Inventory, Recording, Rendition, Versioning};
@@ -33,7 +32,7 @@ pub enum Versions {
 
 /// What to do with one recording, in this order:
 ///
-/// 1. Check that [`Plan::must_play`] and [`Plan::must_hold_media`] exist.
+/// 1. Check that [`Plan::required_playlists`] exist and [`Plan::required_folders`] have segments.
 /// 2. Write the playlists of [`Plan::rewrites`], then the metadata.
 /// 3. Delete [`Plan::deletions`] in any order.
 ///
@@ -44,10 +43,10 @@ pub struct Plan {
     /// The kept renditions, best first.
     pub kept: Vec<String>,
     /// The media playlists of the kept variants, relative to the recording's prefix.
-    pub must_play: BTreeSet<String>,
+    pub required_playlists: BTreeSet<String>,
     /// The folders of the kept renditions that a playlist names, relative to the recording's
     /// prefix.
-    pub must_hold_media: BTreeSet<String>,
+    pub required_folders: BTreeSet<String>,
     /// The files to write: entry playlists, then metadata.
     pub rewrites: Vec<Rewrite>,
     /// The folders to delete.
@@ -109,8 +108,8 @@ pub enum Deletion {
 }
 
 impl Deletion {
-    /// The folder, relative to the recording's prefix. The path ends in a slash. Without the slash,
-    /// a neighbour whose name starts alike would be deleted, too.
+    /// The folder, relative to the recording's prefix. The path ends in a slash, so it does not
+    /// match a neighbour whose name starts alike.
     pub fn folder(&self) -> String {
         match self {
             Self::Rendition(name) => format!("{HLS}{name}/"),
@@ -130,17 +129,17 @@ impl Deletion {
 /// What a deletion leaves in the bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeletionEffect {
-    /// Nothing: the bytes are freed.
+    /// Nothing stays: the bytes are freed.
     Permanent,
-    /// Every object as a hidden version: no bytes are freed.
+    /// Every object stays as a hidden version: no bytes are freed.
     Hidden,
-    /// The objects that were written before versioning was suspended, as hidden versions.
+    /// The objects that were written before versioning was suspended stay as hidden versions.
     PartlyHidden,
 }
 
 impl DeletionEffect {
-    /// How many of the deleted bytes are freed. S3 does not list which objects a delete only hides
-    /// where versioning is suspended, so all of them count as freed there.
+    /// How many of the deleted bytes are freed. If versioning is suspended, a listing does not show
+    /// which objects a delete only hides, so all of them count as freed.
     pub fn freed(self, deleted_bytes: u64) -> u64 {
         match self {
             Self::Hidden => 0,
@@ -183,7 +182,7 @@ impl Plan {
 impl std::fmt::Display for Plan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "keep    {}", self.kept.join(", "))?;
-        for path in self.must_play.iter().chain(&self.must_hold_media) {
+        for path in self.required_playlists.iter().chain(&self.required_folders) {
             writeln!(f, "check   {path}")?;
         }
         for rewrite in &self.rewrites {
@@ -221,18 +220,18 @@ fn decide(inventory: &Inventory, policy: &RetentionPolicy) -> Result<Plan, PlanE
 
     let PlaylistEdits {
         mut rewrites,
-        must_play,
+        required_playlists,
     } = edit_playlists(inventory, &recording, &selection)?;
     rewrites.extend(edit_metadata(inventory, &recording, &selection, policy)?);
 
     Ok(Plan {
         kept: selection.kept.iter().map(|r| r.name.clone()).collect(),
-        must_play,
-        must_hold_media: selection.must_hold_media(),
+        required_playlists,
+        required_folders: selection.required_folders(),
         rewrites,
         deletions: deletions(&selection, policy),
         versions: match inventory.versioning {
-            // Deleting versions needs another permission, and without versioning gains nothing.
+            // To delete versions needs another permission, and has no use without versioning.
             Versioning::Off => Versions::Current,
             Versioning::Enabled | Versioning::Suspended => policy.versions,
         },
@@ -285,7 +284,8 @@ impl<'a> Selection<'a> {
         self.deleted_names.contains(name)
     }
 
-    /// Refuses a deletion that leaves nothing to play, or that another playlist may not survive.
+    /// Holds a deletion that leaves nothing to play, or that may break a playlist that On Air does
+    /// not rewrite.
     fn check(&self, inventory: &Inventory) -> Result<(), PlanError> {
         if self.deleted.is_empty() {
             return Ok(());
@@ -305,7 +305,7 @@ impl<'a> Selection<'a> {
         }
     }
 
-    fn must_hold_media(&self) -> BTreeSet<String> {
+    fn required_folders(&self) -> BTreeSet<String> {
         let playable = self.kept.iter().filter(|rendition| rendition.playable);
         playable.map(|r| format!("{HLS}{}/", r.name)).collect()
     }
@@ -318,7 +318,7 @@ fn join_names<'a>(renditions: impl IntoIterator<Item = &'a Rendition>) -> String
 
 struct PlaylistEdits {
     rewrites: Vec<Rewrite>,
-    must_play: BTreeSet<String>,
+    required_playlists: BTreeSet<String>,
 }
 
 /// Removes the deleted renditions from the entry playlists.
@@ -329,7 +329,7 @@ fn edit_playlists(
 ) -> Result<PlaylistEdits, PlanError> {
     let mut edits = PlaylistEdits {
         rewrites: Vec::new(),
-        must_play: BTreeSet::new(),
+        required_playlists: BTreeSet::new(),
     };
     let is_deleted = |uri: &str| {
         let location = recording.locate(uri);
@@ -349,7 +349,7 @@ fn edit_playlists(
         }
         let needed = edited.all_uris().filter_map(|uri| recording.locate(uri));
         let needed = needed.map(|location| format!("{HLS}{}", location.path));
-        edits.must_play.extend(needed);
+        edits.required_playlists.extend(needed);
         if text != inventory.playlists[*file] {
             edits.rewrites.push(Rewrite::Playlist {
                 file: (*file).to_owned(),
@@ -463,8 +463,8 @@ fn named<'a>(
 
 /// The first step of `plan` after which the next plan would not reach the same end state.
 ///
-/// A run can be killed anywhere, and events are delivered more than once. So every state that the
-/// plan passes through is planned again, instead of a proof for each rule.
+/// A run can be killed anywhere, and events are delivered more than once. So this function plans
+/// again in every state that the plan passes through. That replaces a proof for each rule.
 fn unrepeatable_step(
     inventory: &Inventory,
     policy: &RetentionPolicy,
