@@ -33,14 +33,14 @@ pub enum ReadOutcome {
     Absent,
     /// The object cannot be read as a text. The reason is a sentence without the object's name.
     Unreadable(String),
-    /// The text.
+    /// The object's text, and what a rewrite keeps of it.
     Text(Box<StoredText>),
 }
 
 /// A text object as it was read, with everything that a rewrite has to keep.
 #[derive(Debug)]
 pub struct StoredText {
-    /// The object's bytes.
+    /// The object's content, in UTF-8.
     pub text: String,
     bucket: String,
     key: String,
@@ -277,15 +277,15 @@ impl S3 {
 /// A text to write.
 #[derive(Debug)]
 pub struct NewText<'a> {
-    /// The bucket.
+    /// The bucket that contains the object.
     pub bucket: &'a str,
-    /// The key.
+    /// The object's key in the bucket.
     pub key: &'a str,
-    /// The object's bytes.
+    /// The object's content, in UTF-8.
     pub text: String,
-    /// `Content-Type`
+    /// The value of the header `Content-Type`.
     pub content_type: &'a str,
-    /// `Cache-Control`
+    /// The value of the header `Cache-Control`.
     pub cache_control: Option<&'a str>,
     /// The name and value of a user metadata entry.
     pub metadata: Option<(&'a str, String)>,

@@ -83,14 +83,14 @@ pub struct MultivariantPlaylist<'a> {
 pub enum PlaylistItem<'a> {
     /// EXT-X-STREAM-INF with its URI.
     Variant {
-        /// The tag.
+        /// The line of the tag itself.
         tag: &'a str,
-        /// Its URI line.
+        /// The URI line that follows the tag.
         uri: &'a str,
     },
-    /// EXT-X-I-FRAME-STREAM-INF.
+    /// EXT-X-I-FRAME-STREAM-INF, which has its URI as an attribute.
     IFrames(&'a str),
-    /// EXT-X-MEDIA.
+    /// EXT-X-MEDIA, which may have a URI as an attribute.
     Media(&'a str),
     /// Any other tag, known or not.
     Tag(&'a str),
@@ -258,7 +258,7 @@ fn content(line: &str) -> &str {
     line.strip_suffix('\r').unwrap_or(line)
 }
 
-/// `#EXT-X-MEDIA` of `#EXT-X-MEDIA:TYPE=…`.
+/// The tag without its attributes, for example `#EXT-X-MEDIA` of `#EXT-X-MEDIA:TYPE=…`.
 fn tag_name(line: &str) -> &str {
     line.split_once(':')
         .map_or(line, |(name, _)| name)

@@ -1,4 +1,4 @@
-//! `prune-recording`: wiring only.
+//! Starts the function `prune-recording`.
 
 use onair_aws::s3::S3;
 use onair_lambda::{Environment, Error};

@@ -32,13 +32,13 @@ pub struct PublisherId {
 /// Where and how to put an object.
 #[derive(Debug, Clone)]
 pub struct PutTarget<'a> {
-    /// The bucket.
+    /// The bucket that contains the object.
     pub bucket: &'a str,
-    /// The key.
+    /// The object's key in the bucket.
     pub key: &'a str,
-    /// `Content-Type`
+    /// The value of the header `Content-Type`.
     pub content_type: &'a str,
-    /// `Cache-Control`
+    /// The value of the header `Cache-Control`.
     pub cache_control: &'a str,
     /// The time limit of the request.
     pub time_limit: Duration,

@@ -10,146 +10,80 @@ use crate::playlist::PlaylistError;
     Debug, Clone, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr, strum::VariantNames,
 )]
 #[strum(serialize_all = "snake_case")]
+#[expect(missing_docs, reason = "each error text shows what its fields are")]
 pub enum HeldReason {
     /// S3 has the file, but not as a text that can be rewritten safely.
     #[error("{path} cannot be read: {problem}")]
-    UnreadableFile {
-        /// The file's path.
-        path: String,
-        /// What prevents reading.
-        problem: String,
-    },
+    UnreadableFile { path: String, problem: String },
     /// A metadata file is not the JSON that IVS writes.
     #[error("{path} cannot be parsed: {problem}")]
-    InvalidMetadata {
-        /// The file's path.
-        path: &'static str,
-        /// The parser's error.
-        problem: String,
-    },
+    InvalidMetadata { path: &'static str, problem: String },
     /// The recording did not end, or ended with a failure.
     #[error("{ENDED} has the recording status {status:?}; expected RECORDING_ENDED")]
-    NotEnded {
-        /// The value of `recording_status`.
-        status: String,
-    },
+    NotEnded { status: String },
     /// The metadata names an entry playlist that IVS does not write.
     #[error("{ENDED} names the entry playlist {name:?}; expected one of {ENTRY_PLAYLISTS:?}")]
-    UnknownEntryPlaylist {
-        /// The playlist's file name.
-        name: String,
-    },
+    UnknownEntryPlaylist { name: String },
     /// The metadata places the playlists in another folder than IVS does.
     #[error("{path} places the playlists in {folder:?}; expected {HLS}")]
-    PlaylistsElsewhere {
-        /// The metadata file's path.
-        path: &'static str,
-        /// The value of `media.hls.path`.
-        folder: String,
-    },
+    PlaylistsElsewhere { path: &'static str, folder: String },
     /// The metadata gives a rendition a path that could lead out of the recording.
     #[error("{path} names the rendition {name:?}, which is not the name of one folder")]
-    InvalidRenditionName {
-        /// The metadata file's path.
-        path: &'static str,
-        /// The rendition's path in the metadata.
-        name: String,
-    },
+    InvalidRenditionName { path: &'static str, name: String },
     /// The list of removed renditions is not one that On Air wrote.
     #[error("{ENDED} has the user metadata {REMOVED}, which cannot be parsed: {value:?}")]
-    InvalidRemovedList {
-        /// The value of the user metadata.
-        value: String,
-    },
+    InvalidRemovedList { value: String },
     /// An entry playlist is not a multivariant playlist that can be edited safely.
     #[error("{path} cannot be parsed: {problem}")]
     InvalidPlaylist {
-        /// The playlist's path.
         path: String,
-        /// The line, and what is wrong with it.
         problem: PlaylistError,
     },
     /// An entry playlist names a file that may be part of any rendition.
     #[error("{path} names {uri:?}, which is not a file in a folder next to the playlist")]
-    UnknownLocation {
-        /// The playlist's path.
-        path: String,
-        /// The URI, as the playlist has it.
-        uri: String,
-    },
+    UnknownLocation { path: String, uri: String },
     /// A keep rule would delete every rendition.
     #[error("KEEP_RENDITIONS matches none of the renditions {renditions}")]
-    NothingMatches {
-        /// The renditions of the recording.
-        renditions: String,
-    },
+    NothingMatches { renditions: String },
     /// No kept rendition is named by a playlist and stored.
     #[error("the rule leaves no playable rendition; the recording has {renditions}")]
-    NothingPlayable {
-        /// The renditions of the recording.
-        renditions: String,
-    },
+    NothingPlayable { renditions: String },
     /// A playlist that On Air does not rewrite may name a deleted rendition.
     #[error(
         "{path} is next to the entry playlists and may name a rendition that the rule deletes; \
          move or delete the file"
     )]
-    OtherPlaylist {
-        /// The playlist's path.
-        path: String,
-    },
+    OtherPlaylist { path: String },
     /// A rewritten entry playlist would not be a playlist any more.
     #[error("the rule leaves {path} unusable: {problem}")]
     UnusablePlaylist {
-        /// The playlist's path.
         path: String,
-        /// The line, and what is wrong with it.
         problem: PlaylistError,
     },
     /// A kept part of an entry playlist names a deleted rendition.
     #[error("{path} still needs {uri:?}, which the rule deletes")]
-    DeletedRenditionNeeded {
-        /// The playlist's path.
-        path: String,
-        /// The URI, as the playlist has it.
-        uri: String,
-    },
+    DeletedRenditionNeeded { path: String, uri: String },
     /// The list of removed renditions does not fit into S3's user metadata.
     #[error("the list of removed renditions is too long for the user metadata of {ENDED}")]
     TooManyRemoved,
     /// The metadata can be read but not edited.
     #[error("{ENDED} cannot be rewritten: {problem}")]
-    UneditableMetadata {
-        /// The parser's error.
-        problem: String,
-    },
+    UneditableMetadata { problem: String },
     /// After an interruption, the next run would reach another end state.
     #[error(
         "the rule gives another result when an interrupted run is repeated ({step}): {ENDED} does \
          not list a rendition that an entry playlist names, so the next run would not know it"
     )]
-    NotRepeatable {
-        /// The step after which a run could be interrupted.
-        step: String,
-    },
+    NotRepeatable { step: String },
     /// A media playlist of a kept rendition does not exist.
     #[error("{path} does not exist, but a kept rendition needs it")]
-    MissingMediaPlaylist {
-        /// The media playlist's path.
-        path: String,
-    },
+    MissingMediaPlaylist { path: String },
     /// The folder of a kept rendition has playlists only, or nothing at all.
     #[error("{path} has no media segments, but its rendition is kept")]
-    NoSegments {
-        /// The folder's path.
-        path: String,
-    },
+    NoSegments { path: String },
     /// Another writer changed the recording during every attempt.
     #[error("another writer changed the recording during each of {attempts} attempts")]
-    ConcurrentWrites {
-        /// How often the recording was read and planned.
-        attempts: usize,
-    },
+    ConcurrentWrites { attempts: usize },
 }
 
 impl crate::held::HeldReason for HeldReason {

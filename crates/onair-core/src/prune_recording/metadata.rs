@@ -12,12 +12,12 @@ use serde_json::Value;
 pub struct Metadata {
     /// `RECORDING_STARTED`, `RECORDING_ENDED` or `RECORDING_ENDED_WITH_FAILURE`.
     pub recording_status: String,
-    /// The recorded media.
+    /// The object that describes the recorded files.
     #[serde(deserialize_with = "object")]
     pub media: Media,
 }
 
-/// `media`
+/// The object `media` of a metadata file.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Media {
     /// The HLS output. IVS records no other format.
@@ -25,7 +25,7 @@ pub struct Media {
     pub hls: Hls,
 }
 
-/// `media.hls`
+/// The object `media.hls` of a metadata file.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Hls {
     /// The folder of the entry playlists, relative to the recording's prefix.
@@ -39,7 +39,7 @@ pub struct Hls {
     pub renditions: Vec<RenditionMetadata>,
 }
 
-/// One of `media.hls.renditions`
+/// An entry of the list `media.hls.renditions`.
 #[derive(Debug, Clone, Deserialize)]
 pub struct RenditionMetadata {
     /// The rendition's folder, relative to `media.hls.path`.

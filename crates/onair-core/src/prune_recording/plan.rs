@@ -60,14 +60,14 @@ pub struct Plan {
 /// A file that gets a new text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rewrite {
-    /// An entry playlist.
+    /// An entry playlist without the deleted renditions.
     Playlist {
         /// The file's name under [`HLS`].
         file: String,
         /// The whole new text.
         text: String,
     },
-    /// [`ENDED`]
+    /// The file [`ENDED`] without the deleted renditions.
     Metadata {
         /// The whole new text.
         text: String,

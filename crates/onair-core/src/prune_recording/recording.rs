@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Inventory {
     /// `recording-started.json`, if it exists.
     pub started: Option<String>,
-    /// `recording-ended.json`
+    /// The text of `recording-ended.json`.
     pub ended: String,
     /// The entry playlists that exist, by file name.
     pub playlists: BTreeMap<String, String>,
@@ -55,7 +55,7 @@ pub struct Rendition {
     pub playable: bool,
     /// Its folder has objects.
     pub present: bool,
-    /// `recording-ended.json` names it.
+    /// The metadata `recording-ended.json` names it.
     pub listed: bool,
     /// An earlier run removed it, or was interrupted before it did.
     pub removed: bool,

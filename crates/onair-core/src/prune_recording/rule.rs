@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-/// `KEEP_RENDITIONS` or `DELETE_RENDITIONS`.
+/// The value of the setting `KEEP_RENDITIONS` or `DELETE_RENDITIONS`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rule {
     /// Keeps the renditions that a term names and deletes all others.
@@ -31,13 +31,13 @@ pub enum Term {
 /// A comparison of heights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {
-    /// `<`
+    /// Less than, written `<`.
     Below,
-    /// `<=`
+    /// At most, written `<=`.
     AtMost,
-    /// `>=`
+    /// At least, written `>=`.
     AtLeast,
-    /// `>`
+    /// Greater than, written `>`.
     Above,
 }
 
