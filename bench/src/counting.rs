@@ -1,4 +1,4 @@
-//! How fast access logs are read, beside GoAccess, and how far estimates are off.
+//! How fast On Air and GoAccess read access logs, and the error of estimates.
 
 use crate::{median, table};
 use anyhow::{Context, Result, ensure};
@@ -21,7 +21,7 @@ const SECONDS: u32 = 1_200;
 /// 2026-01-01T00:00:00Z
 const BEGIN_S: i64 = 1_767_225_600;
 
-/// All panels that are not about visitors.
+/// All panels of GoAccess except the ones about visitors.
 const OTHER_PANELS: [&str; 17] = [
     "REQUESTS",
     "REQUESTS_STATIC",
@@ -45,78 +45,17 @@ const OTHER_PANELS: [&str; 17] = [
 pub(crate) async fn measure(runs: usize) -> Result<()> {
     eprintln!("counting: writing logs of {LINES} lines");
     let folder = tempfile::tempdir()?;
-    let path = |name: &str| folder.path().join(name);
-    write(&path("combined"), "", |request| combined(request, 0))?;
-    write(&path("cloudfront"), CLOUDFRONT_HEAD, cloudfront)?;
-    write(&path("alb"), "", alb)?;
-    write(&path("onair"), "", onair)?;
-    ensure!(
-        Command::new("gzip")
-            .args(["-k", "-6"])
-            .arg(path("combined"))
-            .status()
-            .await?
-            .success(),
-        "gzip failed"
-    );
-
-    let viewers = program("viewers")?;
-    let viewers = iter::once(viewers.get_program()).chain(viewers.get_args());
-    let viewers: Vec<String> = viewers
-        .map(|part| part.to_string_lossy().into_owned())
-        .collect();
-    let ours = |log: &str| {
-        let arguments = ["--json".to_owned(), path(log).display().to_string()];
-        [viewers.as_slice(), &arguments].concat()
-    };
-    let combined = path("combined").display().to_string();
-    let goaccess = |more: &[String]| {
-        let usual = [
-            "goaccess",
-            &combined,
-            "--log-format=COMBINED",
-            "--no-progress",
-            "--date-spec=min",
-            "-o",
-        ];
-        let usual = usual
-            .into_iter()
-            .map(str::to_owned)
-            .chain([path("report.json").display().to_string()]);
-        usual.chain(more.iter().cloned()).collect::<Vec<_>>()
-    };
-    let only_visitors = OTHER_PANELS.map(|panel| format!("--ignore-panel={panel}"));
-    let commands = [
-        (
-            "wc -l",
-            vec!["wc".to_owned(), "-l".to_owned(), combined.clone()],
-            runs,
-        ),
-        ("On Air viewers, combined", ours("combined"), runs),
-        ("On Air viewers, combined, gzip", ours("combined.gz"), runs),
-        ("On Air viewers, cloudfront", ours("cloudfront"), runs),
-        ("On Air viewers, alb", ours("alb"), runs),
-        ("On Air viewers, onair", ours("onair"), runs),
-        // It takes half a minute, each time the same.
-        ("GoAccess, visitors only", goaccess(&only_visitors), 1),
-        ("GoAccess", goaccess(&[]), 1),
-    ];
+    write_logs(folder.path()).await?;
+    let commands = commands(folder.path(), runs)?;
     let mut times = Vec::new();
-    for (name, command, runs) in &commands {
-        eprintln!("counting: {name}");
-        if command.starts_with(&viewers) {
-            check(command).await?;
-        }
-        let mut took = Vec::new();
-        for _ in 0..*runs {
-            took.push(run(command).await?.as_secs_f64());
-        }
-        times.push(median(took)?);
+    for command in &commands {
+        eprintln!("counting: {}", command.name);
+        times.push(time(command).await?);
     }
     let (floor, own) = (times[0], times[1]);
-    let rows = commands.iter().zip(&times).map(|((name, ..), time)| {
+    let rows = commands.iter().zip(&times).map(|(command, time)| {
         [
-            (*name).to_owned(),
+            command.name.to_owned(),
             format!("{time:.2} s"),
             format!("{:.2} million", f64::from(LINES) / time / 1e6),
             format!("{:.1}", time / floor),
@@ -132,13 +71,110 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
     Ok(())
 }
 
+async fn write_logs(folder: &Path) -> Result<()> {
+    let path = |name: &str| folder.join(name);
+    write(&path("combined"), "", |request| combined(request, 0))?;
+    write(&path("cloudfront"), CLOUDFRONT_HEAD, cloudfront)?;
+    write(&path("alb"), "", alb)?;
+    write(&path("onair"), "", onair)?;
+    let mut gzip = Command::new("gzip");
+    gzip.args(["-k", "-6"]).arg(path("combined"));
+    ensure!(gzip.status().await?.success(), "gzip failed");
+    Ok(())
+}
+
+/// A command that reads a log.
+struct Reader {
+    name: &'static str,
+    command: Vec<String>,
+    runs: usize,
+    /// Whether this is On Air, whose figures are checked.
+    is_ours: bool,
+}
+
+/// `wc -l` and On Air come first: the table shows ratios to them.
+fn commands(folder: &Path, runs: usize) -> Result<Vec<Reader>> {
+    let combined = folder.join("combined").display().to_string();
+    let mut commands = vec![Reader {
+        name: "wc -l",
+        command: vec!["wc".to_owned(), "-l".to_owned(), combined],
+        runs,
+        is_ours: false,
+    }];
+    for (name, log) in [
+        ("On Air viewers, combined", "combined"),
+        ("On Air viewers, combined, gzip", "combined.gz"),
+        ("On Air viewers, cloudfront", "cloudfront"),
+        ("On Air viewers, alb", "alb"),
+        ("On Air viewers, onair", "onair"),
+    ] {
+        commands.push(Reader {
+            name,
+            command: onair_viewers(&folder.join(log))?,
+            runs,
+            is_ours: true,
+        });
+    }
+    let only_visitors = OTHER_PANELS.map(|panel| format!("--ignore-panel={panel}"));
+    for (name, options) in [
+        ("GoAccess, visitors only", only_visitors.as_slice()),
+        ("GoAccess", &[]),
+    ] {
+        commands.push(Reader {
+            name,
+            command: goaccess(folder, options),
+            // A run takes half a minute, and the times differ little.
+            runs: 1,
+            is_ours: false,
+        });
+    }
+    Ok(commands)
+}
+
+fn onair_viewers(log: &Path) -> Result<Vec<String>> {
+    let viewers = program("viewers")?;
+    Ok(iter::once(viewers.get_program())
+        .chain(viewers.get_args())
+        .map(|part| part.to_string_lossy().into_owned())
+        .chain(["--json".to_owned(), log.display().to_string()])
+        .collect())
+}
+
+fn goaccess(folder: &Path, options: &[String]) -> Vec<String> {
+    let path = |name: &str| folder.join(name).display().to_string();
+    [
+        "goaccess".to_owned(),
+        path("combined"),
+        "--log-format=COMBINED".to_owned(),
+        "--no-progress".to_owned(),
+        "--date-spec=min".to_owned(),
+        "-o".to_owned(),
+        path("report.json"),
+    ]
+    .into_iter()
+    .chain(options.iter().cloned())
+    .collect()
+}
+
+/// The median time in seconds.
+async fn time(reader: &Reader) -> Result<f64> {
+    if reader.is_ours {
+        check(&reader.command).await?;
+    }
+    let mut times = Vec::new();
+    for _ in 0..reader.runs {
+        times.push(run(&reader.command).await?.as_secs_f64());
+    }
+    median(times)
+}
+
 const AGENT: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36";
 
 fn write(path: &Path, head: &str, line: impl Fn(&Request<'_>) -> String) -> Result<()> {
     let mut log = BufWriter::new(File::create(path)?);
     log.write_all(head.as_bytes())?;
     for number in 0..LINES {
-        // The next of a row that visits all viewers before it comes to one again.
+        // A sequence that visits every viewer before it repeats one.
         let viewer = number.wrapping_mul(7_919) % VIEWERS;
         let [_, b, c, d] = viewer.to_be_bytes();
         let second = u32::try_from(u64::from(number) * u64::from(SECONDS) / u64::from(LINES))?;
@@ -156,11 +192,11 @@ fn write(path: &Path, head: &str, line: impl Fn(&Request<'_>) -> String) -> Resu
     Ok(log.flush()?)
 }
 
-/// What is fast and wrong is nothing. Every minute has lines of all viewers.
+/// Checks the figures before the time is measured. Every minute has lines of all viewers.
 async fn check(command: &[String]) -> Result<()> {
     let (program, arguments) = command.split_first().context("no command")?;
     let output = Command::new(program).args(arguments).output().await?;
-    let said = String::from_utf8(output.stdout)?;
+    let printed = String::from_utf8(output.stdout)?;
     let figure = |minute| {
         let minute = format!("2026-01-01T00:{minute:02}:00Z");
         json!({"minute": minute, "stream": "live/show", "viewers": VIEWERS, "exact": true, "key": "address"})
@@ -169,8 +205,8 @@ async fn check(command: &[String]) -> Result<()> {
         .map(|minute| format!("{}\n", figure(minute)))
         .collect();
     ensure!(
-        said == expected,
-        "{command:?} says\n{said}where this is so:\n{expected}"
+        printed == expected,
+        "{command:?} printed\n{printed}expected:\n{expected}"
     );
     Ok(())
 }
@@ -187,12 +223,12 @@ async fn run(command: &[String]) -> Result<Duration> {
     let status = child
         .status()
         .await
-        .with_context(|| format!("{program}: `make bench` installs it"))?;
-    ensure!(status.success(), "{program} ended with {status}");
+        .with_context(|| format!("{program} cannot be started: `make bench` installs it"))?;
+    ensure!(status.success(), "{program} failed: {status}");
     Ok(begin.elapsed())
 }
 
-/// A million viewers, again and again others.
+/// Prints the errors of estimates, each over many sets of viewers.
 fn estimates() {
     const TRIALS: u32 = 50;
     let rows = [10_000_u32, 100_000, 1_000_000].map(|viewers| {

@@ -1,4 +1,4 @@
-//! How long three renditions of four take to go, with 25 ms between every request and its answer.
+//! How long it takes to delete three of four renditions, with 25 ms per request.
 
 use crate::peers::Peer;
 use crate::{BUCKET, ended, median, recording, table};
@@ -9,9 +9,9 @@ use stand_in::ivs::Recording;
 use stand_in::{S3, Snapshot};
 use std::time::{Duration, Instant};
 
-/// What the stand-in adds to every request.
+/// The latency that the stand-in adds to every request.
 const LATENCY: Duration = Duration::from_millis(25);
-/// Keys on a page of a listing, and in a `DeleteObjects`.
+/// Keys in a page of a listing, and in a `DeleteObjects`.
 const PAGE: u64 = 1_000;
 
 pub(crate) async fn measure(objects: u64, runs: usize) -> Result<()> {
@@ -29,31 +29,18 @@ pub(crate) async fn measure(objects: u64, runs: usize) -> Result<()> {
     eprintln!("On Air");
     let ours = on_air(&archive, &recording, &whole, LATENCY, runs).await?;
     let keys = in_a_rendition * 3;
-    let row = |name: &str, took: Duration| {
-        [
-            name.to_owned(),
-            format!("{:.2} s", took.as_secs_f64()),
-            format!(
-                "{:.0}",
-                f64::from(u32::try_from(keys).unwrap_or(u32::MAX)) / took.as_secs_f64()
-            ),
-            format!("{:.2}", took.as_secs_f64() / limit.as_secs_f64()),
-            format!("{:.1}", took.as_secs_f64() / ours.as_secs_f64()),
-        ]
-    };
+    let scale = Scale { keys, limit, ours };
     let mut rows = vec![
-        row("limit: (longest list chain + 1) x 25 ms", limit),
-        row("On Air", ours),
+        scale.row("limit: (longest list chain + 1) x 25 ms", limit),
+        scale.row("On Air", ours),
     ];
     for peer in Peer::ALL {
         eprintln!("{}", peer.name());
         restore(&archive.s3, &whole, LATENCY);
-        rows.push(row(
-            peer.name(),
-            peer.delete(&archive.s3, &recording, &folders).await?,
-        ));
+        let time = peer.delete(&archive.s3, &recording, &folders).await?;
+        rows.push(scale.row(peer.name(), time));
     }
-    rows.push(row("On Air on the same server without latency", alone));
+    rows.push(scale.row("On Air on the same server without latency", alone));
     let title = format!(
         "Deleting {keys} of {objects} objects, {} ms a request",
         LATENCY.as_millis()
@@ -62,15 +49,36 @@ pub(crate) async fn measure(objects: u64, runs: usize) -> Result<()> {
     Ok(())
 }
 
-/// Puts the whole recording back. The stand-in copies a restored bucket at the first write, which
-/// must not fall into what is measured.
+/// The values to which a row of the table relates a time.
+struct Scale {
+    keys: u64,
+    limit: Duration,
+    ours: Duration,
+}
+
+impl Scale {
+    fn row(&self, name: &str, time: Duration) -> [String; 5] {
+        let keys = f64::from(u32::try_from(self.keys).unwrap_or(u32::MAX));
+        let seconds = time.as_secs_f64();
+        [
+            name.to_owned(),
+            format!("{seconds:.2} s"),
+            format!("{:.0}", keys / seconds),
+            format!("{:.2}", seconds / self.limit.as_secs_f64()),
+            format!("{:.1}", seconds / self.ours.as_secs_f64()),
+        ]
+    }
+}
+
+/// Restores the whole recording. The first write copies the restored bucket in the stand-in, so it
+/// is done before the measurement.
 fn restore(s3: &S3, whole: &Snapshot, latency: Duration) {
     s3.restore(BUCKET, whole);
     s3.put(BUCKET, "first-write", "");
     s3.set_latency(latency);
 }
 
-/// From the event to the answer, in a process that has started.
+/// The time from the event to the answer, in a process that has started.
 async fn on_air(
     archive: &Archive,
     recording: &Recording,
@@ -99,7 +107,7 @@ async fn on_air(
     median(times)
 }
 
-/// The function, keeping the highest rendition.
+/// Starts the function with a rule that keeps the highest rendition.
 pub(crate) fn start(archive: &Archive) -> Result<Lambda> {
     Lambda::start(
         "prune-recording",

@@ -1,5 +1,4 @@
-//! A fail-over on an alert: how many round trips come one after the other before the cut, and how
-//! long all takes.
+//! A fail-over on an alert: the number of sequential round trips before the cut, and the times.
 
 use crate::{median, table};
 use anyhow::{Context, Result, ensure};
@@ -15,16 +14,16 @@ use scenes::pair::{self, ALERT, channel_arn};
 use stand_in::{Call, SyntheticStream};
 use std::time::{Duration, Instant};
 
-/// What every request is made to wait.
+/// The latency that the stand-in adds to every request.
 const LATENCY: Duration = Duration::from_millis(25);
-/// A fail-over is short, so it is measured more often than other things.
+/// A fail-over is short, so it is measured more often.
 const TIMES_PER_RUN: usize = 4;
 
-/// What was measured of one fail-over.
+/// The measurement of one fail-over.
 struct Measured {
-    /// Waves of requests, each of which waits for an answer to the one before.
+    /// Requests before the cut, in groups. Each group waits for a response to the group before.
     waves: Vec<Vec<Call>>,
-    /// From the event to the cut being asked for.
+    /// From the event to the request that cuts the side.
     until_cut: Duration,
     /// From the event to the function's answer.
     until_answer: Duration,
@@ -32,37 +31,8 @@ struct Measured {
 
 pub(crate) async fn measure(runs: usize) -> Result<()> {
     eprintln!("failing over");
-    let mut rows = Vec::new();
-    let mut shown = None;
-    for (name, is_warm) in [
-        ("first event of a process", false),
-        ("a process that has seen the pair", true),
-    ] {
-        let mut slow = Vec::new();
-        let mut fast = Vec::new();
-        for _ in 0..runs * TIMES_PER_RUN {
-            slow.push(measure_one(LATENCY, is_warm).await?);
-            fast.push(measure_one(Duration::ZERO, is_warm).await?);
-        }
-        let ms = |of: &[Measured], which: fn(&Measured) -> Duration| {
-            median(
-                of.iter()
-                    .map(|measured| which(measured).as_secs_f64() * 1_000.0)
-                    .collect(),
-            )
-        };
-        let trips = median(slow.iter().map(|measured| measured.waves.len()).collect())?;
-        rows.push([
-            name.to_owned(),
-            trips.to_string(),
-            format!("{:.0} ms", ms(&slow, |measured| measured.until_cut)?),
-            format!("{:.0} ms", ms(&slow, |measured| measured.until_answer)?),
-            format!("{:.1} ms", ms(&fast, |measured| measured.until_cut)?),
-        ]);
-        shown = shown.or(slow
-            .into_iter()
-            .find(|measured| measured.waves.len() == trips));
-    }
+    let (first, cold_waves) = compare("first event of a process", runs, false).await?;
+    let (warm, _) = compare("a process that has seen the pair", runs, true).await?;
     let head = [
         "fail-over on an alert",
         "round trips until the cut",
@@ -70,56 +40,67 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
         "answered",
         "cut sent without latency",
     ];
-    table::print("Failing over, 25 ms a request", head, rows);
-    let waves = shown.map(|measured| measured.waves).unwrap_or_default();
-    let rows = waves.iter().enumerate().map(|(number, wave)| {
-        let calls: Vec<String> = wave
-            .iter()
-            .map(|call| format!("{} {}", call.service, call.operation))
-            .collect();
-        [(number + 1).to_string(), calls.join(", ")]
-    });
+    table::print("Failing over, 25 ms a request", head, [first, warm]);
     table::print(
         "The round trips before the cut, first event of a process",
         ["", "at once"],
-        rows.collect::<Vec<_>>(),
+        wave_rows(&cold_waves),
     );
     let decided = (0..DECISIONS)
         .map(|_| decide())
         .collect::<Result<Vec<_>>>()?;
     println!(
-        "The decision itself (state, playlist and steering manifest of eight rungs): {:.2} ms",
+        "The decision itself (state, playlist and steering manifest of eight variants): {:.2} ms",
         median(decided)?
     );
     Ok(())
 }
 
-/// Decisions are so short that many are timed.
+/// Measures with and without latency. Returns a row of the table, and the waves of a typical run.
+async fn compare(name: &str, runs: usize, is_warm: bool) -> Result<([String; 5], Vec<Vec<Call>>)> {
+    let mut slow = Vec::new();
+    let mut fast = Vec::new();
+    for _ in 0..runs * TIMES_PER_RUN {
+        slow.push(measure_one(LATENCY, is_warm).await?);
+        fast.push(measure_one(Duration::ZERO, is_warm).await?);
+    }
+    let trips = median(slow.iter().map(|measured| measured.waves.len()).collect())?;
+    let row = [
+        name.to_owned(),
+        trips.to_string(),
+        format!("{:.0} ms", median_ms(&slow, |one| one.until_cut)?),
+        format!("{:.0} ms", median_ms(&slow, |one| one.until_answer)?),
+        format!("{:.1} ms", median_ms(&fast, |one| one.until_cut)?),
+    ];
+    let typical = slow
+        .into_iter()
+        .find(|measured| measured.waves.len() == trips);
+    Ok((row, typical.map(|one| one.waves).unwrap_or_default()))
+}
+
+fn median_ms(measured: &[Measured], time: fn(&Measured) -> Duration) -> Result<f64> {
+    let times = measured.iter().map(|one| time(one).as_secs_f64() * 1_000.0);
+    median(times.collect())
+}
+
+fn wave_rows(waves: &[Vec<Call>]) -> Vec<[String; 2]> {
+    let row = |(number, wave): (usize, &Vec<Call>)| {
+        let calls: Vec<String> = wave
+            .iter()
+            .map(|call| format!("{} {}", call.service, call.operation))
+            .collect();
+        [(number + 1).to_string(), calls.join(", ")]
+    };
+    waves.iter().enumerate().map(row).collect()
+}
+
+/// A decision is very short, so many are measured.
 const DECISIONS: usize = 100;
 
 /// Milliseconds from what was read to what is to be written.
 fn decide() -> Result<f64> {
-    let rungs: String = (1..=8)
-        .map(|rung| format!("#EXT-X-STREAM-INF:BANDWIDTH={rung}000000,RESOLUTION={rung}00x{rung}00,CODECS=\"avc1.64001f,mp4a.40.2\"\n{rung}.m3u8\n"))
-        .collect();
-    let text = format!("#EXTM3U\n#EXT-X-VERSION:4\n{rungs}");
-    let playlist =
-        |url: &str| SidePlaylist::parse(&text, &url.parse()?).map_err(anyhow::Error::msg);
-    let playlists = Sides {
-        a: Some(playlist("https://a.example.com/i.m3u8")?),
-        b: Some(playlist("https://b.example.com/i.m3u8")?),
-    };
     let state = PairState::default();
-    let document = |text: String| {
-        Some(Document {
-            text,
-            generation: 0,
-        })
-    };
-    let published = Published {
-        index: document(index::render(&state, &playlists, true).text),
-        steering: document(steering::render(&state, &playlists, TimeDelta::seconds(10))),
-    };
+    let published = published(&state)?;
     let read = state.to_text();
     let look = PlaylistProbe {
         last_updated_ms: Some(0),
@@ -151,6 +132,30 @@ fn decide() -> Result<f64> {
         "nothing was decided"
     );
     Ok(elapsed.as_secs_f64() * 1_000.0)
+}
+
+/// The documents of a pair with eight variants on each side.
+fn published(state: &PairState) -> Result<Published> {
+    let variants: String = (1..=8)
+        .map(|number| format!("#EXT-X-STREAM-INF:BANDWIDTH={number}000000,RESOLUTION={number}00x{number}00,CODECS=\"avc1.64001f,mp4a.40.2\"\n{number}.m3u8\n"))
+        .collect();
+    let text = format!("#EXTM3U\n#EXT-X-VERSION:4\n{variants}");
+    let playlist =
+        |url: &str| SidePlaylist::parse(&text, &url.parse()?).map_err(anyhow::Error::msg);
+    let playlists = Sides {
+        a: Some(playlist("https://a.example.com/i.m3u8")?),
+        b: Some(playlist("https://b.example.com/i.m3u8")?),
+    };
+    let document = |text: String| {
+        Some(Document {
+            text,
+            generation: 0,
+        })
+    };
+    Ok(Published {
+        index: document(index::render(state, &playlists, true).text),
+        steering: document(steering::render(state, &playlists, TimeDelta::seconds(10))),
+    })
 }
 
 fn pair(steering_ttl: Option<TimeDelta>) -> Pair {

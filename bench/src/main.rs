@@ -1,7 +1,6 @@
-//! On Air measured beside its peers: the same work on the same server in the same run, printed as
-//! tables.
+//! Measures On Air and its peers: the same work on the same server in the same run. Prints tables.
 //!
-//! Times are this machine's; the ratios are the result.
+//! Times depend on the machine; the ratios are the result.
 
 mod counting;
 mod deleting;
@@ -17,25 +16,25 @@ use clap::{Parser, ValueEnum};
 use serde_json::Value;
 use stand_in::ivs::{Recording, Rendition};
 
-/// Bucket of every measurement.
+/// The bucket of every measurement.
 pub(crate) const BUCKET: &str = "recordings";
 
-/// Measures On Air beside its peers and prints tables.
+/// Measures On Air and its peers and prints tables
 #[derive(Parser)]
 struct Arguments {
-    /// What to measure; everything if left out.
+    /// The measurements to run. The default is all of them
     #[arg(value_enum)]
-    what: Vec<What>,
-    /// Objects in the recording of which three of four renditions are deleted.
+    what: Vec<Measurement>,
+    /// Objects in the recording of which three of four renditions are deleted
     #[arg(long, default_value_t = 100_000)]
     objects: u64,
-    /// Runs of each measurement; the median is printed.
+    /// Runs of each measurement. The tables show the median
     #[arg(long, default_value_t = 5)]
     runs: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum What {
+enum Measurement {
     Counting,
     Deleting,
     FailingOver,
@@ -56,22 +55,22 @@ async fn main() -> Result<()> {
         "at least one run and 1,000 objects are needed"
     );
     let wanted = |one| what.is_empty() || what.contains(&one);
-    if wanted(What::Counting) {
+    if wanted(Measurement::Counting) {
         counting::measure(runs).await?;
     }
-    if wanted(What::Starting) {
+    if wanted(Measurement::Starting) {
         starting::measure(runs).await?;
     }
-    if wanted(What::FailingOver) {
+    if wanted(Measurement::FailingOver) {
         failing_over::measure(runs).await?;
     }
-    if wanted(What::PublishingLive) {
+    if wanted(Measurement::PublishingLive) {
         publishing_live::measure().await?;
     }
-    if wanted(What::Deleting) {
+    if wanted(Measurement::Deleting) {
         deleting::measure(objects, runs).await?;
     }
-    if wanted(What::Memory) {
+    if wanted(Measurement::Memory) {
         memory::measure().await?;
     }
     Ok(())
@@ -79,7 +78,7 @@ async fn main() -> Result<()> {
 
 /// A recording of about this many objects in four renditions.
 pub(crate) fn recording(objects: u64) -> Recording {
-    // Per rendition two playlists beside the segments.
+    // Each rendition has two playlists in addition to the segments.
     let segments = objects / 4 - 2;
     let renditions = [
         ("720p30", 720),
@@ -96,7 +95,7 @@ pub(crate) fn recording(objects: u64) -> Recording {
     }
 }
 
-/// The event that ends the recording.
+/// The event that IVS sends when the recording has ended.
 pub(crate) fn ended(recording: &Recording) -> Result<Value> {
     Ok(scenes::recording::ended(
         scenes::event("prune-recording/recording-end.json")?,
@@ -105,7 +104,6 @@ pub(crate) fn ended(recording: &Recording) -> Result<Value> {
     ))
 }
 
-/// The middle of what was measured.
 pub(crate) fn median<T: PartialOrd + Copy>(mut values: Vec<T>) -> Result<T> {
     values.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
     values

@@ -1,4 +1,4 @@
-//! Whether memory grows with the number of keys.
+//! The peak memory for different numbers of keys.
 
 use crate::{BUCKET, deleting, ended, recording, table};
 use anyhow::{Context, Result, ensure};
@@ -26,7 +26,7 @@ pub(crate) async fn measure() -> Result<()> {
         ensure!(report["outcome"] == "pruned", "{report}");
         let peak_bytes = function
             .peak_rss_bytes()
-            .context("the peak of memory cannot be read")?;
+            .context("the peak memory cannot be read")?;
         rows.push([
             objects.to_string(),
             format!("{:.1} s", begin.elapsed().as_secs_f64()),

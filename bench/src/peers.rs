@@ -1,4 +1,4 @@
-//! The programs that people use today, doing the same deletes.
+//! Common programs that delete the same objects.
 
 use crate::BUCKET;
 use anyhow::{Result, ensure};
@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tokio::process::Command;
 
-/// Longest time that a peer gets.
+/// The time limit of a peer.
 const LIMIT: Duration = Duration::from_secs(1_200);
 
 /// A program that can delete folders of a bucket.
@@ -31,58 +31,18 @@ impl Peer {
         }
     }
 
-    /// One process for each folder, all at once: no peer is kept waiting by another folder.
+    /// One process for each folder. They run concurrently, so no peer waits for another folder.
     fn commands(self, s3: &S3, folders: &[String]) -> Vec<Command> {
         let endpoint = s3.endpoint_url();
         let command = |folder: &String| match self {
-            Self::S5cmd => {
-                let mut command = Command::new("s5cmd");
-                command.args([
-                    "--endpoint-url",
-                    &endpoint,
-                    "--log",
-                    "error",
-                    "rm",
-                    &format!("s3://{BUCKET}/{folder}*"),
-                ]);
-                command
-            }
-            Self::Rclone => {
-                let mut command = Command::new("rclone");
-                let remote = format!(
-                    ":s3,provider=Other,env_auth=true,force_path_style=true,endpoint='{endpoint}':{BUCKET}/{folder}"
-                );
-                // As many at once as s5cmd has workers.
-                command.args([
-                    "delete",
-                    "--config",
-                    "/dev/null",
-                    "--checkers",
-                    "256",
-                    "--transfers",
-                    "256",
-                    &remote,
-                ]);
-                command
-            }
-            Self::AwsCli => {
-                let mut command = Command::new("aws");
-                command.args([
-                    "s3",
-                    "rm",
-                    "--recursive",
-                    "--only-show-errors",
-                    "--endpoint-url",
-                    &endpoint,
-                ]);
-                command.arg(format!("s3://{BUCKET}/{folder}"));
-                command
-            }
+            Self::S5cmd => s5cmd(&endpoint, folder),
+            Self::Rclone => rclone(&endpoint, folder),
+            Self::AwsCli => aws_cli(&endpoint, folder),
         };
         folders.iter().map(command).collect()
     }
 
-    /// Deletes the folders and says how long that took.
+    /// Deletes the folders. Returns the time.
     pub(crate) async fn delete(
         self,
         s3: &S3,
@@ -95,8 +55,7 @@ impl Peer {
             command
                 .envs(CREDENTIALS)
                 .env("AWS_EC2_METADATA_DISABLED", "true")
-                // rclone refuses to start with a CA bundle of the environment; none is needed on
-                // loopback.
+                // rclone does not start with a CA bundle in the environment. Loopback needs none.
                 .env_remove("AWS_CA_BUNDLE")
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
@@ -105,7 +64,7 @@ impl Peer {
         }
         for child in &mut children {
             let status = tokio::time::timeout(LIMIT, child.wait()).await??;
-            ensure!(status.success(), "{} ended with {status}", self.name());
+            ensure!(status.success(), "{} failed: {status}", self.name());
         }
         let took = begin.elapsed();
         for folder in folders {
@@ -119,4 +78,34 @@ impl Peer {
         }
         Ok(took)
     }
+}
+
+fn s5cmd(endpoint: &str, folder: &str) -> Command {
+    let mut command = Command::new("s5cmd");
+    command
+        .args(["--endpoint-url", endpoint, "--log", "error", "rm"])
+        .arg(format!("s3://{BUCKET}/{folder}*"));
+    command
+}
+
+fn rclone(endpoint: &str, folder: &str) -> Command {
+    let mut command = Command::new("rclone");
+    let remote = format!(
+        ":s3,provider=Other,env_auth=true,force_path_style=true,endpoint='{endpoint}':{BUCKET}/{folder}"
+    );
+    // As many concurrent requests as s5cmd has workers.
+    command
+        .args(["delete", "--config", "/dev/null"])
+        .args(["--checkers", "256", "--transfers", "256"])
+        .arg(remote);
+    command
+}
+
+fn aws_cli(endpoint: &str, folder: &str) -> Command {
+    let mut command = Command::new("aws");
+    command
+        .args(["s3", "rm", "--recursive", "--only-show-errors"])
+        .args(["--endpoint-url", endpoint])
+        .arg(format!("s3://{BUCKET}/{folder}"));
+    command
 }

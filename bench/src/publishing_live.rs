@@ -1,5 +1,5 @@
-//! From when a segment is closed until viewers see it: publish-live beside what the known article
-//! does, incron and `aws s3 sync`.
+//! The time from the close of a segment until viewers see it: publish-live, and the method of a known
+//! article, incron with `aws s3 sync`.
 
 use crate::{median, table};
 use anyhow::{Context, Result, ensure};
@@ -13,19 +13,19 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
-/// What every request is made to wait.
+/// The latency that the stand-in adds to every request.
 const LATENCY: Duration = Duration::from_millis(25);
-/// A segment goes up, then its playlist.
+/// A segment is uploaded, then its playlist.
 const LIMIT: Duration = LATENCY.saturating_mul(2);
 const SEGMENT: Duration = Duration::from_secs(2);
 /// About 2 Mbit/s.
 const SEGMENT_BYTES: usize = 500_000;
 const SEGMENTS: u64 = 12;
-/// Longest time that a segment gets.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The time limit for a segment.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, PartialEq)]
-enum Who {
+enum Publisher {
     PublishLive,
     Incron,
 }
@@ -34,36 +34,18 @@ pub(crate) async fn measure() -> Result<()> {
     eprintln!("publishing live");
     let (mut rows, mut costs) = (Vec::new(), Vec::new());
     for renditions in [1, 5, 20] {
-        let mut of_ours = None;
-        for who in [Who::PublishLive, Who::Incron] {
-            // Twenty of the peer's processes at a time would measure this machine.
-            if who == Who::Incron && renditions == 20 {
-                continue;
-            }
-            let (mut lags, cost) = measure_one(who, renditions).await?;
-            if who == Who::PublishLive {
-                let Cost { cpu, peak_mb } = cost;
-                costs.push([
-                    renditions.to_string(),
-                    format!("{:.1} %", cpu * 100.0),
-                    format!("{peak_mb} MB"),
-                ]);
-            }
-            lags.sort();
-            let middle = median(lags.clone())?;
-            let p99 = lags[(lags.len() * 99).div_ceil(100) - 1];
-            let ours = *of_ours.get_or_insert(middle);
-            rows.push([
-                match who {
-                    Who::PublishLive => "publish-live".to_owned(),
-                    Who::Incron => "incron, aws s3 sync".to_owned(),
-                },
-                renditions.to_string(),
-                format!("{:.0} ms", middle.as_secs_f64() * 1_000.0),
-                format!("{:.0} ms", p99.as_secs_f64() * 1_000.0),
-                format!("{:.2}", middle.as_secs_f64() / LIMIT.as_secs_f64()),
-                format!("{:.1}", middle.as_secs_f64() / ours.as_secs_f64()),
-            ]);
+        let (lags, Cost { cpu, peak_mb }) = measure_one(Publisher::PublishLive, renditions).await?;
+        let ours = median(lags.clone())?;
+        rows.push(row("publish-live", renditions, lags, ours)?);
+        costs.push([
+            renditions.to_string(),
+            format!("{:.1} %", cpu * 100.0),
+            format!("{peak_mb} MB"),
+        ]);
+        // Twenty concurrent processes of the peer would measure this machine.
+        if renditions < 20 {
+            let (lags, _) = measure_one(Publisher::Incron, renditions).await?;
+            rows.push(row("incron, aws s3 sync", renditions, lags, ours)?);
         }
     }
     let head = [
@@ -74,11 +56,8 @@ pub(crate) async fn measure() -> Result<()> {
         "two requests = 1",
         "publish-live = 1",
     ];
-    table::print(
-        "From a closed segment to a playlist that names it, 25 ms a request",
-        head,
-        rows,
-    );
+    let title = "From a closed segment to a playlist that names it, 25 ms a request";
+    table::print(title, head, rows);
     let head = [
         "renditions of 2 Mbit/s",
         "of one processor",
@@ -88,28 +67,38 @@ pub(crate) async fn measure() -> Result<()> {
     Ok(())
 }
 
-/// What a publisher needs.
+fn row(
+    name: &str,
+    renditions: usize,
+    mut lags: Vec<Duration>,
+    ours: Duration,
+) -> Result<[String; 6]> {
+    lags.sort();
+    let middle = median(lags.clone())?;
+    let p99 = lags[(lags.len() * 99).div_ceil(100) - 1];
+    Ok([
+        name.to_owned(),
+        renditions.to_string(),
+        format!("{:.0} ms", middle.as_secs_f64() * 1_000.0),
+        format!("{:.0} ms", p99.as_secs_f64() * 1_000.0),
+        format!("{:.2}", middle.as_secs_f64() / LIMIT.as_secs_f64()),
+        format!("{:.1}", middle.as_secs_f64() / ours.as_secs_f64()),
+    ])
+}
+
+/// The resources that a publisher uses.
 struct Cost {
-    /// Processor time by time.
+    /// The share of one processor.
     cpu: f64,
     peak_mb: u64,
 }
 
-/// How long each segment took, and what that cost.
-async fn measure_one(who: Who, renditions: usize) -> Result<(Vec<Duration>, Cost)> {
+/// The lag of each segment, and the cost of the publisher.
+async fn measure_one(publisher: Publisher, renditions: usize) -> Result<(Vec<Duration>, Cost)> {
     let live = LiveStream::new(S3::builder().latency(LATENCY).start())?;
-    let folder = |number| live.dir.path().join(format!("r{number}"));
-    let folders: Vec<PathBuf> = (0..renditions).map(folder).collect();
-    for folder in &folders {
-        fs::create_dir(folder)?;
-        // incron watches a file, which must be there.
-        fs::write(
-            folder.join("index.m3u8"),
-            "#EXTM3U\n#EXT-X-TARGETDURATION:2\n",
-        )?;
-    }
+    let folders = create_folders(live.dir.path(), renditions)?;
     let work = tempfile::tempdir()?;
-    let mut publisher = start(who, &live, &folders, work.path())?;
+    let mut program = start(publisher, &live, &folders, work.path())?;
     sleep(Duration::from_secs(1)).await;
     let (mut lags, began) = (Vec::new(), Instant::now());
     for number in 0..SEGMENTS {
@@ -118,31 +107,60 @@ async fn measure_one(who: Who, renditions: usize) -> Result<(Vec<Duration>, Cost
             .iter()
             .map(|folder| write(folder, number))
             .collect::<Result<_>>()?;
-        let mut waiting: Vec<usize> = (0..renditions).collect();
-        while !waiting.is_empty() {
-            ensure!(
-                begin.elapsed() < PATIENCE,
-                "segment {number} was never seen"
-            );
-            ensure!(publisher.try_wait()?.is_none(), "the publisher ended");
-            waiting.retain(|rendition| {
-                let is_visible = is_visible(&live, *rendition, number);
-                if is_visible {
-                    lags.push(closed[*rendition].elapsed());
-                }
-                !is_visible
-            });
-            sleep(Duration::from_millis(1)).await;
-        }
+        lags.extend(wait_for_segment(&live, &mut program, number, &closed).await?);
         sleep(SEGMENT.saturating_sub(begin.elapsed())).await;
     }
-    let cost = cost(publisher.id(), began.elapsed())?;
+    let cost = cost(program.id(), began.elapsed())?;
     Ok((lags, cost))
+}
+
+fn create_folders(parent: &Path, renditions: usize) -> Result<Vec<PathBuf>> {
+    let folders: Vec<PathBuf> = (0..renditions)
+        .map(|number| parent.join(format!("r{number}")))
+        .collect();
+    for folder in &folders {
+        fs::create_dir(folder)?;
+        // incron watches a file, which must exist.
+        fs::write(
+            folder.join("index.m3u8"),
+            "#EXTM3U\n#EXT-X-TARGETDURATION:2\n",
+        )?;
+    }
+    Ok(folders)
+}
+
+/// Waits until every rendition's playlist names this segment. `closed` has the time for each
+/// rendition. Returns the lags.
+async fn wait_for_segment(
+    live: &LiveStream,
+    program: &mut Program,
+    number: u64,
+    closed: &[Instant],
+) -> Result<Vec<Duration>> {
+    let begin = Instant::now();
+    let mut lags = Vec::new();
+    let mut waiting: Vec<usize> = (0..closed.len()).collect();
+    while !waiting.is_empty() {
+        ensure!(
+            begin.elapsed() < TIME_LIMIT,
+            "segment {number} was not published within {TIME_LIMIT:?}"
+        );
+        ensure!(program.try_wait()?.is_none(), "the publisher ended");
+        waiting.retain(|rendition| {
+            let is_visible = is_visible(live, *rendition, number);
+            if is_visible {
+                lags.push(closed[*rendition].elapsed());
+            }
+            !is_visible
+        });
+        sleep(Duration::from_millis(1)).await;
+    }
+    Ok(lags)
 }
 
 /// From proc(5).
 fn cost(process: u32, time: Duration) -> Result<Cost> {
-    /// Of the kernel's clock towards programs, on every Linux.
+    /// The kernel's clock for programs, on every Linux.
     const TICKS_PER_SECOND: f64 = 100.0;
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let peak = status
@@ -164,8 +182,7 @@ fn cost(process: u32, time: Duration) -> Result<Cost> {
     })
 }
 
-/// Closes a segment, and writes its playlist over the last one: a watch on a file does not outlive
-/// a rename.
+/// Closes a segment, and overwrites the last playlist: a watch on a file ends with a rename.
 fn write(folder: &Path, number: u64) -> Result<Instant> {
     fs::write(
         folder.join(format!("{number}.ts")),
@@ -190,47 +207,33 @@ fn is_visible(live: &LiveStream, rendition: usize, number: u64) -> bool {
         .any(|line| line.starts_with(&format!("{number}.")))
 }
 
-fn start(who: Who, live: &LiveStream, folders: &[PathBuf], work: &Path) -> Result<Program> {
-    let mut command = match who {
-        Who::PublishLive => live_stream::publisher(&live.s3, live.dir.path(), &[])?,
-        Who::Incron => incron(&live.s3.endpoint_url(), folders, work)?,
+fn start(
+    publisher: Publisher,
+    live: &LiveStream,
+    folders: &[PathBuf],
+    work: &Path,
+) -> Result<Program> {
+    let mut command = match publisher {
+        Publisher::PublishLive => live_stream::publisher(&live.s3, live.dir.path(), &[])?,
+        Publisher::Incron => incron(&live.s3.endpoint_url(), folders, work)?,
     };
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     Program::start(&mut command)
-        .context("the publisher does not start: `make bench` installs incron")
+        .context("the publisher cannot be started: `make bench` installs incron")
 }
 
-/// The article's line, for each rendition: when its playlist was written, synchronize its folder.
+/// The method of the article, for each rendition: synchronize the folder when its playlist was
+/// written.
 fn incron(endpoint_url: &str, folders: &[PathBuf], work: &Path) -> Result<Command> {
     let (tables, users) = (work.join("tables"), work.join("users"));
     fs::create_dir(&tables)?;
     fs::create_dir(&users)?;
     let mut lines = String::new();
     for folder in folders {
-        let name = folder
-            .file_name()
-            .and_then(|name| name.to_str())
-            .context("a folder without a name")?;
-        let script = work.join(format!("{name}.sh"));
-        let environment = CREDENTIALS
-            .into_iter()
-            .chain([("AWS_ENDPOINT_URL_S3", endpoint_url)]);
-        let exports: String = environment
-            .map(|(name, value)| format!("export {name}='{value}'\n"))
-            .collect();
-        let path = std::env::var("PATH")?;
-        let sync = format!(
-            "exec aws s3 sync '{}' 's3://{BUCKET}/{FOLDER}/{name}'",
-            folder.display()
-        );
-        fs::write(
-            &script,
-            format!("#!/bin/sh\n{exports}export PATH='{path}'\n{sync}\n"),
-        )?;
-        fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+        let script = write_sync_script(endpoint_url, folder, work)?;
         lines += &format!(
             "{}/index.m3u8 IN_CLOSE_WRITE {}\n",
             folder.display(),
@@ -249,4 +252,28 @@ fn incron(endpoint_url: &str, folders: &[PathBuf], work: &Path) -> Result<Comman
     let mut command = Command::new("incrond");
     command.arg("-n").arg("-f").arg(settings);
     Ok(command)
+}
+
+fn write_sync_script(endpoint_url: &str, folder: &Path, work: &Path) -> Result<PathBuf> {
+    let name = folder
+        .file_name()
+        .and_then(|name| name.to_str())
+        .context("a folder without a name")?;
+    let script = work.join(format!("{name}.sh"));
+    let exports: String = CREDENTIALS
+        .into_iter()
+        .chain([("AWS_ENDPOINT_URL_S3", endpoint_url)])
+        .map(|(name, value)| format!("export {name}='{value}'\n"))
+        .collect();
+    let path = std::env::var("PATH")?;
+    let sync = format!(
+        "exec aws s3 sync '{}' 's3://{BUCKET}/{FOLDER}/{name}'",
+        folder.display()
+    );
+    fs::write(
+        &script,
+        format!("#!/bin/sh\n{exports}export PATH='{path}'\n{sync}\n"),
+    )?;
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+    Ok(script)
 }

@@ -1,5 +1,5 @@
-//! How long a new process takes: to its first `/next`, and from an event to the first answers of S3
-//! over TLS.
+//! The start of a new process: the time to its first `/next`, and from an event to the first responses
+//! of S3 over TLS.
 
 use crate::{BUCKET, ended, median, table};
 use anyhow::{Context, Result, ensure};
@@ -15,10 +15,11 @@ use stand_in::{Answer, S3, SyntheticStream};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use tempfile::{NamedTempFile, TempPath};
 
-/// A start is short, so it is measured more often than other things.
+/// A start is short, so it is measured more often.
 const STARTS_PER_RUN: usize = 6;
-/// The functions whose start alone is measured.
+/// The functions of which only the start is measured.
 const OTHERS: [&str; 5] = [
     "publish-playlist",
     "fail-over",
@@ -35,45 +36,23 @@ struct Times {
     second: f64,
 }
 
-/// Which certificates a program trusts: variables of OpenSSL, and of the AWS CLI.
+/// The certificates that a program trusts: variables of OpenSSL and of the AWS CLI.
 type Trusted<'a> = [(&'static str, &'a str); 3];
 
 pub(crate) async fn measure(runs: usize) -> Result<()> {
     eprintln!("starting");
     let archive = Archive::new(S3::builder().tls().start(), BUCKET);
-    let mut ca = tempfile::NamedTempFile::new()?;
-    // All certificates that the system trusts, as a function reads them in Lambda.
-    ca.write_all(&std::fs::read("/etc/ssl/certs/ca-certificates.crt").unwrap_or_default())?;
-    ca.write_all(
-        archive
-            .s3
-            .ca_pem()
-            .context("the server has no certificate")?
-            .as_bytes(),
-    )?;
+    let ca = certificates(&archive)?;
     let ca_file = ca.path().display().to_string();
-    // Debian has each certificate a second time in a folder, which would be read as well.
-    let no_others = tempfile::tempdir()?;
-    let no_others = no_others.path().display().to_string();
+    // Debian also has each certificate in a folder, which a program would read as well.
+    let empty = tempfile::tempdir()?;
+    let empty = empty.path().display().to_string();
     let trusted = [
         ("SSL_CERT_FILE", ca_file.as_str()),
-        ("SSL_CERT_DIR", &no_others),
+        ("SSL_CERT_DIR", &empty),
         ("AWS_CA_BUNDLE", &ca_file),
     ];
-    let python =
-        PathBuf::from(std::env::var("ONAIR_BENCH_PYTHON").unwrap_or_else(|_| "python3".to_owned()));
-    let handler = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/boto3_function.py");
-    let script = tempfile::Builder::new().suffix(".sh").tempfile()?;
-    std::fs::write(
-        script.path(),
-        format!("#!/bin/sh\nexec {} {handler}\n", python.display()),
-    )?;
-    std::fs::set_permissions(
-        script.path(),
-        std::os::unix::fs::PermissionsExt::from_mode(0o755),
-    )?;
-    let script = script.into_temp_path();
-
+    let script = boto3_script()?;
     let programs = [
         ("bare lambda_runtime", binary("bare-function")?),
         ("On Air prune-recording", binary("prune-recording")?),
@@ -86,56 +65,67 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
         Fleet::new(),
     );
     let others_environment = environment(&show, &fleet, trusted);
-    // In turn, so that a slow moment of the machine strikes all alike.
+    // In turn, so that a slow moment of the machine affects all alike.
     for _ in 0..runs * STARTS_PER_RUN {
         for ((_, program), times) in programs.iter().zip(&mut measured) {
             times.push(start(&archive, program, trusted).await?);
         }
         for (name, times) in OTHERS.iter().zip(&mut others) {
-            times.push(ms(Lambda::start(name, others_environment.clone())?
-                .started()
-                .await?));
+            let function = Lambda::start(name, others_environment.clone())?;
+            times.push(ms(function.started().await?));
         }
     }
-    let middle =
-        |times: &[Times], which: fn(&Times) -> f64| median(times.iter().map(which).collect());
+    print(&programs, &measured, &others)
+}
+
+/// A file with all certificates that the system trusts, as a function reads them in Lambda, and
+/// with the one of the server.
+fn certificates(archive: &Archive) -> Result<NamedTempFile> {
+    let mut file = NamedTempFile::new()?;
+    file.write_all(&std::fs::read("/etc/ssl/certs/ca-certificates.crt").unwrap_or_default())?;
+    let own = archive.s3.ca_pem();
+    let own = own.context("the server has no certificate")?;
+    file.write_all(own.as_bytes())?;
+    Ok(file)
+}
+
+/// An executable that runs the function in Python.
+fn boto3_script() -> Result<TempPath> {
+    let python =
+        PathBuf::from(std::env::var("ONAIR_BENCH_PYTHON").unwrap_or_else(|_| "python3".to_owned()));
+    let handler = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/boto3_function.py");
+    let script = tempfile::Builder::new().suffix(".sh").tempfile()?;
+    std::fs::write(
+        script.path(),
+        format!("#!/bin/sh\nexec {} {handler}\n", python.display()),
+    )?;
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(script.path(), executable)?;
+    Ok(script.into_temp_path())
+}
+
+fn print(
+    programs: &[(&str, PathBuf); 3],
+    measured: &[Vec<Times>; 3],
+    others: &[Vec<f64>],
+) -> Result<()> {
     let bare = middle(&measured[0], |times| times.init)?;
     let ours = middle(&measured[1], |times| times.init + times.first)?;
     let mut rows = Vec::new();
-    for ((name, program), times) in programs.iter().zip(&measured) {
-        let init = middle(times, |times| times.init)?;
-        let (first, second) = (
-            middle(times, |times| times.first)?,
-            middle(times, |times| times.second)?,
-        );
-        let no_s3 = *name == "bare lambda_runtime";
-        let unless_bare = |text: String| if no_s3 { "-".to_owned() } else { text };
-        rows.push([
-            (*name).to_owned(),
-            if *name == "boto3" {
-                "-".to_owned()
-            } else {
-                zipped(program)?
-            },
-            format!("{init:.1} ms"),
-            format!("{:.2}", init / bare),
-            unless_bare(format!("{first:.1} ms")),
-            unless_bare(format!("{second:.1} ms")),
-            unless_bare(format!("{:.1}", (init + first) / ours)),
-        ]);
+    for ((name, program), times) in programs.iter().zip(measured) {
+        rows.push(row(name, program, times, (bare, ours))?);
     }
     for (name, times) in OTHERS.iter().zip(others) {
-        let init = median(times)?;
-        let [none, no, not] = ["-", "-", "-"].map(str::to_owned);
-        let ratio = format!("{:.2}", init / bare);
+        let init = median(times.clone())?;
+        let none = || "-".to_owned();
         rows.push([
             format!("On Air {name}"),
             zipped(&binary(name)?)?,
             format!("{init:.1} ms"),
-            ratio,
-            none,
-            no,
-            not,
+            format!("{:.2}", init / bare),
+            none(),
+            none(),
+            none(),
         ]);
     }
     let head = [
@@ -148,21 +138,54 @@ pub(crate) async fn measure(runs: usize) -> Result<()> {
         "start to answer, x On Air",
     ];
     table::print(
-        "Start-up, S3 over TLS (On Air asks S3 seven things at once, boto3 one)",
+        "Start-up, S3 over TLS (On Air sends seven concurrent requests to S3, boto3 one)",
         head,
         rows,
     );
     Ok(())
 }
 
-/// What Lambda stores of a program: its size in a zip file.
+fn middle(times: &[Times], time: fn(&Times) -> f64) -> Result<f64> {
+    median(times.iter().map(time).collect())
+}
+
+/// The last parameter has the times to which the ratios refer: `bare` to `/next`, `ours` to the
+/// answer.
+fn row(
+    name: &str,
+    program: &Path,
+    times: &[Times],
+    (bare, ours): (f64, f64),
+) -> Result<[String; 7]> {
+    let init = middle(times, |times| times.init)?;
+    let first = middle(times, |times| times.first)?;
+    let second = middle(times, |times| times.second)?;
+    let has_s3 = name != "bare lambda_runtime";
+    let with_s3 = |text: String| if has_s3 { text } else { "-".to_owned() };
+    let zip = if name == "boto3" {
+        "-".to_owned()
+    } else {
+        zipped(program)?
+    };
+    Ok([
+        name.to_owned(),
+        zip,
+        format!("{init:.1} ms"),
+        format!("{:.2}", init / bare),
+        with_s3(format!("{first:.1} ms")),
+        with_s3(format!("{second:.1} ms")),
+        with_s3(format!("{:.1}", (init + first) / ours)),
+    ])
+}
+
+/// The size of a program in a zip file, as Lambda stores it.
 fn zipped(program: &Path) -> Result<String> {
     let mut deflate = DeflateEncoder::new(Vec::new(), Compression::default());
     deflate.write_all(&std::fs::read(program)?)?;
     Ok(format!("{:.2} MB", deflate.finish()?.len() as f64 / 1e6))
 }
 
-/// What the other functions need to start; each takes its own.
+/// The environment of all other functions.
 fn environment(show: &Pair, fleet: &Fleet, trusted: Trusted<'_>) -> Environment {
     let more = [
         ("STATE_BUCKET", "state"),
@@ -175,12 +198,12 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
 
-/// The event names a recording that is not there: all of the first reads, and nothing after them.
+/// Sends an event for a recording that does not exist. The function only sends its first reads.
 async fn start(archive: &Archive, program: &Path, trusted: Trusted<'_>) -> Result<Times> {
     let more = [("KEEP_RENDITIONS", "highest"), ("PATH", "/usr/bin:/bin")];
     let environment = archive.environment(&[trusted.as_slice(), &more].concat());
     let function = Lambda::start_binary(&program.display().to_string(), program, environment);
-    // The process has asked for work before the time of the first event starts to run.
+    // The process requests an event before the time of the first event starts.
     let init = ms(function.started().await?);
     let ended = ended(&Recording::default())?;
     let mut answers = [0.0; 2];

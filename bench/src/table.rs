@@ -1,4 +1,4 @@
-//! Results as Markdown, so that they can be put into docs/performance.md as they are.
+//! Prints results as Markdown for docs/performance.md.
 
 use comfy_table::Table;
 use comfy_table::presets::ASCII_MARKDOWN;

@@ -1,4 +1,4 @@
-//! One program for all kinds of input, so that it is linked once: `ONAIR_FUZZ_INPUT` names the
+//! One program for all kinds of input, so that only one is linked. `ONAIR_FUZZ_INPUT` names the
 //! kind.
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! A recording and a retention policy as one text: a seed can be read, and a mutation of it stays
+//! A recording and a retention policy as one text, so that seeds are readable and mutations stay
 //! valid.
 
 use onair_core::prune_recording::plan::{RetentionPolicy, Versions};
@@ -14,9 +14,9 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// Reads sections that each start with a line `== name`: the settings, the folders under
-    /// `media/hls/`, one a line, the user metadata of `recording-ended.json`, and the files by
-    /// their paths in the recording. `None` if the settings are no rule.
+    /// Parses sections that each begin with a line `== name`: the settings, the folders under
+    /// `media/hls/` (one per line), the user metadata of `recording-ended.json`, and the files by
+    /// their paths in the recording. `None` if the settings are not a valid rule.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut inventory = Inventory {
             started: None,
@@ -32,9 +32,9 @@ impl Case {
             let (name, body) = section.split_once('\n').unwrap_or((section, ""));
             match name {
                 "settings" => policy = parse_policy(body),
-                // S3 groups keys by the slash, so no folder's name has one.
+                // S3 groups keys by the slash, so the name of a folder has none.
                 "folders" => {
-                    inventory.folders = body.split(['\n', '/']).map(str::to_owned).collect()
+                    inventory.folders = body.split(['\n', '/']).map(str::to_owned).collect();
                 }
                 REMOVED => body.clone_into(&mut inventory.removed),
                 STARTED => inventory.started = Some(body.to_owned()),

@@ -1,15 +1,15 @@
-//! What must hold for every input, however broken: each function panics if it does not.
+//! Invariants for every input, valid or not: each function panics if its invariant does not hold.
 //!
-//! libFuzzer calls them (`make fuzz`) with mutations of the files in `seeds/`. That runs on stable
-//! Rust: the coverage that steers it is a pass of LLVM, and the address sanitizer, which would need
-//! a nightly compiler, has nothing to find in a core without `unsafe`. Overflow checks and debug
+//! libFuzzer calls them (`make fuzz`) with mutations of the files in `seeds/`. This works on stable
+//! Rust, because the coverage that steers it is a pass of LLVM. The address sanitizer would need a
+//! nightly compiler, but has nothing to find in a core without `unsafe`. Overflow checks and debug
 //! assertions are on.
 
 mod case;
 
 use case::Case;
 use chrono::{DateTime, TimeDelta};
-use onair_core::count_viewers::audience::Audience;
+use onair_core::count_viewers::audience::{Audience, DataPoint};
 use onair_core::count_viewers::log::{Limits, LineCounts, LogReader};
 use onair_core::count_viewers::stream::StreamRule;
 use onair_core::count_viewers::viewer_key::{ViewerKey, ViewerSecret};
@@ -28,7 +28,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
-/// Panics if something does not hold for the input.
+/// Panics if the invariant does not hold for the input.
 type Check = fn(&[u8]);
 
 /// The kinds of input, by the folder of their seeds, and the check of each.
@@ -52,14 +52,13 @@ pub fn check(name: &str) -> Option<Check> {
         .map(|(_, check)| *check)
 }
 
-/// A text that is taken for a playlist is edited line by line: nothing dropped means nothing
-/// changed, and what is left after a drop is lines of the original that are again such a playlist,
-/// or none.
+/// A playlist is edited line by line. If nothing is dropped, nothing changes. After a drop, the rest
+/// are lines of the original, which are a valid playlist or have no variant.
 pub fn playlist(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
-    look(text);
+    probe(text);
     redundant(text);
     let Ok(playlist) = MultivariantPlaylist::parse(text) else {
         return;
@@ -83,18 +82,18 @@ pub fn playlist(bytes: &[u8]) {
     }
 }
 
-/// Whatever a media playlist says, it can be said whether it moves.
-fn look(text: &str) {
-    let look = PlaylistProbe {
+/// Every text is accepted as a media playlist when its freshness is determined.
+fn probe(text: &str) {
+    let probe = PlaylistProbe {
         last_updated_ms: None,
         text: text.to_owned(),
         at: DateTime::UNIX_EPOCH,
     };
-    let _ = understand(&look, understand(&look, None).last_segment);
-    let _ = media_sequence_offset(&look, &look);
+    let _ = understand(&probe, understand(&probe, None).last_segment);
+    let _ = media_sequence_offset(&probe, &probe);
 }
 
-/// Whatever both sides of a pair say can be rendered, and the result is read or refused.
+/// Every pair of valid playlists can be rendered, and the result is parsed or refused.
 fn redundant(text: &str) {
     let playlist = |url: &str| {
         url.parse()
@@ -120,7 +119,7 @@ fn redundant(text: &str) {
     );
 }
 
-/// An event that is acted on names a recording by a path that cannot lead out of it.
+/// The prefix in an accepted event cannot lead out of the recording.
 pub fn event(bytes: &[u8]) {
     let Ok(event) = serde_json::from_slice::<Value>(bytes) else {
         return;
@@ -140,7 +139,7 @@ pub fn event(bytes: &[u8]) {
         "{prefix:?}"
     );
     assert_eq!(request.dry_run, event["onair"]["dry_run"] == true);
-    // Keys in events are keys and no URIs: each sign stands for itself.
+    // Keys in events are not URIs: each character stands for itself.
     let detail = &event["detail"];
     let of_s3 = (
         detail["bucket"]["name"].as_str(),
@@ -173,13 +172,9 @@ fn service_event(event: &Value) -> Event {
     }
 }
 
-/// Whatever a log says, each line of it is one thing, and it makes no difference in which pieces it
-/// comes.
+/// Each line of a log is counted in one way. The result does not depend on the chunks in which the
+/// log is read.
 pub fn log(bytes: &[u8]) -> LineCounts {
-    const LIMITS: Limits = Limits {
-        unpacked_bytes: 1 << 20,
-        minutes: usize::MAX,
-    };
     let rules = CountingRules {
         window_s: NonZeroU32::MIN.saturating_add(89),
         viewer_key: ViewerKey::Address,
@@ -189,47 +184,56 @@ pub fn log(bytes: &[u8]) -> LineCounts {
         exact_up_to: 5,
         max_streams: 3,
     };
-    let read = |pieces: &[&[u8]]| {
-        let mut audience = Audience::default();
-        let mut log = LogReader::new(&rules, &mut audience, LIMITS);
-        let trouble = pieces.iter().find_map(|piece| log.push(piece).err());
-        let (line_counts, ended) = log.end();
-        (audience, line_counts, trouble.is_some() || ended.is_some())
-    };
-    let (audience, line_counts, is_broken) = read(&[bytes]);
-    let LineCounts {
-        lines,
-        counted,
-        other,
-        unkeyed,
-        dropped,
-        malformed,
-        first_error,
-    } = line_counts;
-    assert_eq!(lines, counted + other + unkeyed + dropped + malformed);
-    assert_eq!(malformed > 0, first_error.is_some());
+    let whole = read_log(&[bytes], &rules);
+    let (counts, figures) = (&whole.counts, whole.audience.data_points(&rules));
+    let ways = counts.counted + counts.other + counts.unkeyed + counts.dropped + counts.malformed;
+    assert_eq!(counts.lines, ways);
+    assert_eq!(counts.malformed > 0, counts.first_error.is_some());
     let (early, late) = bytes.split_at(bytes.len() / 3);
-    let (in_pieces, again, _) = read(&[early, b"", late]);
-    // Of what is broken, where it breaks may differ.
-    assert!(
-        is_broken
-            || again == line_counts
-                && in_pieces.data_points(&rules) == audience.data_points(&rules)
-    );
-    let mut kept = Audience::default();
-    for minute in audience.minutes() {
-        let text = stored_minute::serialize(&audience, minute, &rules);
-        assert!(
-            stored_minute::merge(&mut kept, minute, &text, &rules).is_ok(),
-            "{text}"
-        );
-    }
-    assert_eq!(kept.data_points(&rules), audience.data_points(&rules));
-    line_counts
+    let chunked = read_log(&[early, b"", late], &rules);
+    // A broken log may break at another place.
+    let is_same = chunked.counts == *counts && chunked.audience.data_points(&rules) == figures;
+    assert!(whole.is_broken || is_same);
+    assert_eq!(stored_and_read(&whole.audience, &rules), figures);
+    whole.counts
 }
 
-/// A plan deletes whole folders of the recording and nothing that a playlist still names. A second
-/// run finds nothing to do.
+/// A log that was read.
+struct ReadLog {
+    audience: Audience,
+    counts: LineCounts,
+    is_broken: bool,
+}
+
+fn read_log(chunks: &[&[u8]], rules: &CountingRules) -> ReadLog {
+    const LIMITS: Limits = Limits {
+        unpacked_bytes: 1 << 20,
+        minutes: usize::MAX,
+    };
+    let mut audience = Audience::default();
+    let mut log = LogReader::new(rules, &mut audience, LIMITS);
+    let error = chunks.iter().find_map(|chunk| log.push(chunk).err());
+    let (counts, ended) = log.end();
+    ReadLog {
+        audience,
+        counts,
+        is_broken: error.is_some() || ended.is_some(),
+    }
+}
+
+/// The figures after all minutes were stored and read again.
+fn stored_and_read(audience: &Audience, rules: &CountingRules) -> Vec<DataPoint> {
+    let mut stored = Audience::default();
+    for minute in audience.minutes() {
+        let text = stored_minute::serialize(audience, minute, rules);
+        let merged = stored_minute::merge(&mut stored, minute, &text, rules);
+        assert!(merged.is_ok(), "{text}");
+    }
+    stored.data_points(rules)
+}
+
+/// A plan deletes whole folders of the recording, and nothing that a playlist still names. A second
+/// run has nothing to do.
 pub fn plan(bytes: &[u8]) {
     let Some(Case { inventory, policy }) = std::str::from_utf8(bytes).ok().and_then(Case::parse)
     else {
@@ -296,7 +300,7 @@ fn check_rewrites(plan: &Plan, inventory: &Inventory) {
     }
 }
 
-/// The recording when the plan is carried out.
+/// The recording after the plan has been applied.
 fn end_of(plan: &Plan, inventory: &Inventory) -> Inventory {
     let mut end = inventory.clone();
     let deleted = deleted_renditions(plan);
@@ -356,7 +360,7 @@ fn check_removed_list(plan: &Plan, end: &Inventory) {
     }
 }
 
-/// A URI's path, as it is written.
+/// The path of a URI, not decoded.
 fn path(uri: &str) -> &str {
     let path = uri.split(['?', '#']).next().unwrap_or_default();
     path.strip_prefix("./").unwrap_or(path)
@@ -367,8 +371,8 @@ fn folder(uri: &str) -> &str {
     path(uri).split('/').next().unwrap_or_default()
 }
 
-/// What a percent-encoded text means, by other means than the core's: an escape of two digits is a
-/// byte, and every other sign, the plus also, is itself.
+/// Decodes percent-encoded text, independently of the core's code. An escape of two digits is a
+/// byte; every other character, including the plus, stands for itself.
 fn decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
@@ -384,7 +388,7 @@ fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The folders that the recording's metadata, its memory or S3 itself name.
+/// The folders in the recording's metadata, in its list of removed renditions, and in S3.
 fn known_folders(inventory: &Inventory) -> BTreeSet<String> {
     let ended: Value = serde_json::from_str(&inventory.ended).unwrap_or_default();
     let listed = ended["media"]["hls"]["renditions"]
@@ -399,7 +403,7 @@ fn known_folders(inventory: &Inventory) -> BTreeSet<String> {
         .collect()
 }
 
-/// Whether a text is some lines of another, in their order.
+/// Whether a text consists of lines of another text in their order.
 fn is_part_of(part: &str, whole: &str) -> bool {
     let mut lines = whole.split_inclusive('\n');
     part.split_inclusive('\n')
@@ -434,7 +438,7 @@ mod tests {
         assert_eq!(folders, names().map(str::to_owned).into());
     }
 
-    // A seed that is refused at the first line would teach the fuzzer nothing.
+    // A seed that is refused at its first line would be useless for the fuzzer.
 
     #[test]
     fn every_playlist_seed_is_a_playlist() {
@@ -460,10 +464,13 @@ mod tests {
     }
 
     #[test]
-    fn every_log_seed_is_a_log_that_somebody_watched_in() {
+    fn every_log_seed_is_a_log_with_viewers() {
         for (path, seed) in seeds("seeds/log") {
-            let told = log(&seed);
-            assert!(told.counted > 0 && told.malformed == 0, "{path}: {told:?}");
+            let counts = log(&seed);
+            assert!(
+                counts.counted > 0 && counts.malformed == 0,
+                "{path}: {counts:?}"
+            );
         }
     }
 
