@@ -44,10 +44,21 @@ pub(crate) async fn serve(narrator: &mut Narrator, page: &Path) -> anyhow::Resul
         begun.is_some() && stream.is_on_air(),
         "the stream did not start"
     );
+    print_instructions(narrator, &stream, &site.url());
+    loop {
+        tokio::time::sleep(CHECK_INTERVAL).await;
+        if let Some((name, id)) = stream.restart_killed()? {
+            narrator.explain(&format!("{name} was killed and restarted as process {id}."));
+        }
+        // The stand-in records every call, and this runs for hours.
+        stream.scene.s3.reset_calls();
+    }
+}
+
+fn print_instructions(narrator: &mut Narrator, stream: &DemoStream, site_url: &str) {
     narrator.heading("Open");
     narrator.show(&format!(
-        "{}/{PLAYER}/index.html?src=/{BUCKET}/{FOLDER}/{MULTIVARIANT}",
-        site.url()
+        "{site_url}/{PLAYER}/index.html?src=/{BUCKET}/{FOLDER}/{MULTIVARIANT}"
     ));
     narrator.heading("Try");
     narrator.show(&format!(
@@ -58,14 +69,6 @@ pub(crate) async fn serve(narrator: &mut Narrator, page: &Path) -> anyhow::Resul
     narrator.explain(
         "The demo restarts a killed program, and the stream continues. Ctrl-C stops the demo.",
     );
-    loop {
-        tokio::time::sleep(CHECK_INTERVAL).await;
-        if let Some((name, id)) = stream.restart_killed()? {
-            narrator.explain(&format!("{name} was killed and restarted as process {id}."));
-        }
-        // The stand-in records every call, and this runs for hours.
-        stream.scene.s3.reset_calls();
-    }
 }
 
 /// The files of the page with their names.

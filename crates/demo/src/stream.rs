@@ -181,45 +181,26 @@ fn written(key: &str) -> Option<String> {
 /// Encodes a test picture in real time, in two renditions with segments of one second.
 fn encode(folder: &Path, logs: &Path) -> anyhow::Result<LoggedProgram> {
     let mut command = Command::new("ffmpeg");
-    command.args([
-        "-v",
-        "error",
-        "-re",
-        "-f",
-        "lavfi",
-        "-i",
-        "testsrc2=size=640x360:rate=25",
-    ]);
-    command.args([
-        "-filter_complex",
-        "[0:v]format=yuv420p,split=2[360p][large];[large]scale=320:180[180p]",
-    ]);
-    command.args([
-        "-map", "[360p]", "-b:v:0", "800k", "-map", "[180p]", "-b:v:1", "250k",
-    ]);
-    command.args([
-        "-c:v",
-        "libx264",
-        "-preset",
-        "ultrafast",
-        "-tune",
-        "zerolatency",
-        "-threads",
-        "1",
-    ]);
-    command.args(["-g", "25", "-keyint_min", "25", "-sc_threshold", "0"]);
-    command.args(["-f", "hls", "-hls_time", "1", "-hls_list_size", "6"]);
-    command.args([
-        "-hls_flags",
-        "delete_segments+independent_segments+program_date_time",
-    ]);
-    command.args([
-        "-var_stream_map",
-        "v:0,name:360p v:1,name:180p",
-        "-master_pl_name",
-        MULTIVARIANT,
-    ]);
-    command.arg(folder.join("%v/index.m3u8"));
+    command
+        .args(["-v", "error", "-re", "-f", "lavfi"])
+        .args(["-i", "testsrc2=size=640x360:rate=25"])
+        .args([
+            "-filter_complex",
+            "[0:v]format=yuv420p,split=2[360p][large];[large]scale=320:180[180p]",
+        ])
+        .args(["-map", "[360p]", "-b:v:0", "800k"])
+        .args(["-map", "[180p]", "-b:v:1", "250k"])
+        .args(["-c:v", "libx264", "-preset", "ultrafast"])
+        .args(["-tune", "zerolatency", "-threads", "1"])
+        .args(["-g", "25", "-keyint_min", "25", "-sc_threshold", "0"])
+        .args(["-f", "hls", "-hls_time", "1", "-hls_list_size", "6"])
+        .args([
+            "-hls_flags",
+            "delete_segments+independent_segments+program_date_time",
+        ])
+        .args(["-var_stream_map", "v:0,name:360p v:1,name:180p"])
+        .args(["-master_pl_name", MULTIVARIANT])
+        .arg(folder.join("%v/index.m3u8"));
     LoggedProgram::start(&command, logs.join("ffmpeg.log"))
 }
 

@@ -106,10 +106,6 @@ pub(super) fn versions(
     let page = parameters
         .page_bounds(key_marker, version_id_marker, Versions::All)
         .page(bucket);
-    let (markers, versions): (Vec<_>, Vec<_>) = page
-        .versions()
-        .partition(|(_, stored, _)| stored.is_delete_marker());
-    let (markers, versions) = (markers.into_iter(), versions.into_iter());
     let next = page.next();
     Ok(ListObjectVersionsOutput {
         next_key_marker: next.map(|(name, _)| parameters.text(name)),
@@ -117,16 +113,8 @@ pub(super) fn versions(
             .and_then(|(_, stored)| stored)
             .map(StoredVersion::version_id),
         is_truncated: Some(page.is_truncated),
-        versions: Some(
-            versions
-                .map(|version| parameters.version(version))
-                .collect(),
-        ),
-        delete_markers: Some(
-            markers
-                .map(|marker| parameters.delete_marker(marker))
-                .collect(),
-        ),
+        versions: Some(parameters.listed_versions(&page)),
+        delete_markers: Some(parameters.listed_delete_markers(&page)),
         common_prefixes: Some(parameters.common_prefixes(&page)),
         max_keys: Some(parameters.max_keys),
         prefix: Some(parameters.text(parameters.prefix)),
@@ -258,6 +246,22 @@ impl<'a> ListParameters<'a> {
             ..Object::default()
         };
         page.versions().map(object).collect()
+    }
+
+    fn listed_versions(&self, page: &Page<'_>) -> Vec<ObjectVersion> {
+        let versions = page.versions();
+        versions
+            .filter(|(_, stored, _)| !stored.is_delete_marker())
+            .map(|version| self.version(version))
+            .collect()
+    }
+
+    fn listed_delete_markers(&self, page: &Page<'_>) -> Vec<DeleteMarkerEntry> {
+        let versions = page.versions();
+        versions
+            .filter(|(_, stored, _)| stored.is_delete_marker())
+            .map(|marker| self.delete_marker(marker))
+            .collect()
     }
 
     fn version(&self, (key, stored, is_latest): Listed<'_>) -> ObjectVersion {

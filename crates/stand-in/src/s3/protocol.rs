@@ -220,14 +220,7 @@ impl S3 for Protocol {
             .store_all_limited(MAX_PUT_BYTES)
             .await
             .map_err(|error| s3_error!(IncompleteBody, "the body cannot be read: {error}"))?;
-        if let Some(stated) = &input.checksum_sha256
-            && *stated != sha256(&body)
-        {
-            return Err(s3_error!(
-                BadDigest,
-                "The SHA256 you specified did not match the calculated checksum."
-            ));
-        }
+        check_sha256(input.checksum_sha256.as_deref(), &body)?;
         let (name, key) = (input.bucket, input.key);
         let object = object::Object {
             body,
@@ -366,6 +359,16 @@ fn delete_error(object: ObjectIdentifier, error: &S3Error) -> s3s::dto::Error {
         code: Some(error.code().as_str().to_owned()),
         message: error.message().map(str::to_owned),
     }
+}
+
+fn check_sha256(stated: Option<&str>, body: &[u8]) -> S3Result<()> {
+    if stated.is_some_and(|stated| stated != sha256(body)) {
+        return Err(s3_error!(
+            BadDigest,
+            "The SHA256 you specified did not match the calculated checksum."
+        ));
+    }
+    Ok(())
 }
 
 fn header_text(value: Option<&HeaderValue>) -> Option<String> {

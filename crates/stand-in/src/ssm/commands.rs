@@ -269,47 +269,42 @@ impl Content {
         Ok(found)
     }
 
+    /// The command that was sent to this instance, unless its result is hidden.
+    fn visible(&self, id: &str, instance: &str) -> Option<&Sent> {
+        self.commands.iter().find(|sent| {
+            sent.command.id == id && sent.command.instance == instance && !sent.is_hidden
+        })
+    }
+
     pub(super) fn result(&self, input: &Value) -> Result<Value, ServiceError> {
         let field = |name: &str| input[name].as_str().unwrap_or_default();
-        let is_it = |sent: &&Sent| {
-            sent.command.id == field("CommandId")
-                && sent.command.instance == field("InstanceId")
-                && !sent.is_hidden
-        };
-        let Some(sent) = self.commands.iter().find(is_it) else {
+        let Some(sent) = self.visible(field("CommandId"), field("InstanceId")) else {
             return Err(ServiceError::coded("InvocationDoesNotExist", ""));
         };
-        let Command {
-            id,
-            instance,
-            document,
-            comment,
-            status,
-            ..
-        } = &sent.command;
-        let documented = self.document(document);
+        let command = &sent.command;
+        let documented = self.document(&command.document);
         let steps = documented.map(|(steps, _)| steps).unwrap_or_default();
-        let step = requested_step(input, &steps, &status.0)?;
+        let step = requested_step(input, &steps, &command.status.0)?;
         // Only the last step has an output. A step that has not ended has the response code -1.
         let stdout = if steps.last() == Some(&step) {
             limited(&sent.stdout)
         } else {
             String::new()
         };
-        let code = match status.0.as_str() {
+        let code = match command.status.0.as_str() {
             "Success" => 0,
             "Failed" => 1,
             _ => -1,
         };
         Ok(json!({
-            "CommandId": id,
-            "InstanceId": instance,
-            "Comment": comment,
-            "DocumentName": document,
+            "CommandId": command.id,
+            "InstanceId": command.instance,
+            "Comment": command.comment,
+            "DocumentName": command.document,
             "PluginName": step,
             "ResponseCode": code,
-            "Status": status.0,
-            "StatusDetails": status.1,
+            "Status": command.status.0,
+            "StatusDetails": command.status.1,
             "StandardOutputContent": stdout,
             "StandardErrorContent": "",
         }))
