@@ -1,7 +1,7 @@
 //! How many watch, from what the real proxy logs.
 
-use crate::station::Station;
-use crate::web::{Web, get};
+use crate::station::OriginServer;
+use crate::web::{UpstreamServer, get};
 use scenes::program::onair;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -28,9 +28,9 @@ pub(crate) fn wait_for_a_young_minute() {
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn whoever_comes_through_the_proxy_is_counted_once_for_each_stream() {
-    let servers = [(); 3].map(|()| Web::start());
-    let mut station = Station::new("counted");
-    let addresses = servers.each_ref().map(Web::address);
+    let servers = [(); 3].map(|()| UpstreamServer::start());
+    let mut station = OriginServer::new("counted");
+    let addresses = servers.each_ref().map(UpstreamServer::address);
     let url = station.start_proxy(&addresses.each_ref().map(String::as_str));
     wait_for_a_young_minute();
     for round in 0..3 {

@@ -3,8 +3,8 @@
 //! of this machine.
 
 use crate::counting::wait_for_a_young_minute;
-use crate::station::{Station, free_port};
-use crate::web::{Web, get};
+use crate::station::{OriginServer, free_port};
+use crate::web::{UpstreamServer, get};
 use scenes::program::onair;
 use serde_json::{Value, json};
 use stand_in::{ACCESS_KEY_ID, CommandResult, Function, REGION, SECRET_ACCESS_KEY};
@@ -53,8 +53,8 @@ print(text)
 /// An instance of the group, and what it fetches from.
 struct Machine {
     fleet: Fleet,
-    station: Station,
-    published: Web,
+    station: OriginServer,
+    published: UpstreamServer,
     port: u16,
 }
 
@@ -62,7 +62,11 @@ impl Machine {
     /// The playbook lies in the bucket as `make deploy-playbook` puts it there. Nothing is
     /// configured yet.
     fn new(story: &str) -> Self {
-        let (fleet, station, published) = (Fleet::new(), Station::new(story), Web::start());
+        let (fleet, station, published) = (
+            Fleet::new(),
+            OriginServer::new(story),
+            UpstreamServer::start(),
+        );
         published.behave(|manner| manner.content = "#EXTM3U\n".to_owned());
         let machine = Self {
             fleet,

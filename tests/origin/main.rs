@@ -23,11 +23,11 @@ use camera::Camera;
 use onair_core::publish_live::media_playlist::MediaPlaylist;
 use scenes::live_stream::{BUCKET, publisher};
 use stand_in::{S3, Site, Versioning};
-use station::Station;
+use station::OriginServer;
 use std::thread::sleep;
 use std::time::Duration;
 use stories::wait_until;
-use viewer::{Noticed, Viewer};
+use viewer::{Browser, PlaybackEvents};
 
 const STREAM: &str = "show";
 /// How long somebody watches.
@@ -35,7 +35,7 @@ const WATCHED: Duration = Duration::from_secs(32);
 /// From the camera's first frame until a player can begin: three segments, and their way.
 const ON_AIR_LIMIT: Duration = Duration::from_secs(25);
 
-fn start_publish_live(station: &mut Station, s3: &S3) {
+fn start_publish_live(station: &mut OriginServer, s3: &S3) {
     station.start("publish-live", &publisher(s3, &station.hls(), &[]).unwrap());
 }
 
@@ -52,14 +52,14 @@ fn what_a_camera_sends_is_watched_without_a_stall() {
     s3.set_latency(Duration::from_millis(25));
     let site = Site::start(&s3);
 
-    let mut station = Station::new("watched");
+    let mut station = OriginServer::new("watched");
     station.start_rtmp(2);
     start_publish_live(&mut station, &s3);
     let bucket_url = format!("{}/{BUCKET}/live", site.url());
     let servers: Vec<String> = (1..=3).map(|_| station.start_web(&bucket_url)).collect();
     let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
     let proxy = station.start_proxy(&servers);
-    let mut viewer = Viewer::start(station.prefix());
+    let mut viewer = Browser::start(station.prefix());
 
     let _camera = Camera::start(&station.publish_url(STREAM, &station.secret()), 25);
     let lowest = format!("live/{STREAM}_90p/index.m3u8");
@@ -76,11 +76,11 @@ fn what_a_camera_sends_is_watched_without_a_stall() {
     viewer.screenshot("watched");
     let noticed = viewer.end();
     assert_eq!(
-        Noticed {
+        PlaybackEvents {
             pathways: Vec::new(),
             ..noticed
         },
-        Noticed {
+        PlaybackEvents {
             stalls: 0,
             waits: 0,
             jumps: 0,
@@ -108,7 +108,7 @@ fn what_a_camera_sends_is_watched_without_a_stall() {
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn who_does_not_know_the_secret_does_not_publish() {
-    let mut station = Station::new("refused");
+    let mut station = OriginServer::new("refused");
     station.start_rtmp(2);
     let secret = station.secret();
     assert!(secret.len() >= 32, "{secret}");
@@ -150,7 +150,7 @@ fn who_does_not_know_the_secret_does_not_publish() {
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn a_camera_with_few_key_frames_makes_no_long_segment() {
-    let mut station = Station::new("seldom");
+    let mut station = OriginServer::new("seldom");
     station.start_rtmp(1);
     let _camera = Camera::start(&station.publish_url(STREAM, &station.secret()), 100);
     wait_until("six segments", ON_AIR_LIMIT, || {
@@ -171,7 +171,7 @@ fn a_camera_with_few_key_frames_makes_no_long_segment() {
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn a_segment_without_a_key_frame_is_an_alarm_and_has_an_end() {
-    let mut station = Station::new("endless");
+    let mut station = OriginServer::new("endless");
     station.start_rtmp(1);
     let _camera = Camera::start(&station.rendition_url("raw_90p"), 100_000);
     let mut alarms = String::new();
@@ -194,7 +194,7 @@ fn a_segment_without_a_key_frame_is_an_alarm_and_has_an_end() {
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn a_stream_that_stands_still_is_an_alarm_and_its_files_go() {
-    let mut station = Station::new("gone");
+    let mut station = OriginServer::new("gone");
     station.start_rtmp(1);
     let camera = Camera::start(&station.publish_url(STREAM, &station.secret()), 25);
     wait_until("two segments", ON_AIR_LIMIT, || {
@@ -218,7 +218,7 @@ fn a_stream_that_stands_still_is_an_alarm_and_its_files_go() {
 fn a_camera_that_comes_back_goes_on_where_it_was() {
     let s3 = S3::start();
     s3.create_bucket(BUCKET, Versioning::Off);
-    let mut station = Station::new("back");
+    let mut station = OriginServer::new("back");
     station.start_rtmp(1);
     start_publish_live(&mut station, &s3);
     let playlist = format!("live/{STREAM}_90p/index.m3u8");

@@ -1,7 +1,7 @@
 //! What viewers come to.
 
-use crate::station::Station;
-use crate::web::{Web, get};
+use crate::station::OriginServer;
+use crate::web::{UpstreamServer, get};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::thread::{self, sleep};
@@ -12,19 +12,19 @@ const SLACK: Duration = Duration::from_millis(200);
 const SECOND: Duration = Duration::from_secs(1);
 
 struct Front {
-    servers: [Web; 3],
-    station: Station,
+    servers: [UpstreamServer; 3],
+    station: OriginServer,
     url: String,
 }
 
 impl Front {
     fn start(story: &str) -> Self {
-        let servers = [(); 3].map(|()| Web::start());
+        let servers = [(); 3].map(|()| UpstreamServer::start());
         servers
             .iter()
             .for_each(|web| web.behave(|manner| manner.content = "first".to_owned()));
-        let mut station = Station::new(story);
-        let addresses = servers.each_ref().map(Web::address);
+        let mut station = OriginServer::new(story);
+        let addresses = servers.each_ref().map(UpstreamServer::address);
         let url = station.start_proxy(&addresses.each_ref().map(String::as_str));
         Self {
             servers,
@@ -36,7 +36,7 @@ impl Front {
     fn asked(&self, path: &str) -> usize {
         self.servers
             .iter()
-            .flat_map(Web::asked)
+            .flat_map(UpstreamServer::asked)
             .filter(|asked| asked.path == path)
             .count()
     }
@@ -195,7 +195,11 @@ fn the_web_servers_and_the_log_know_the_viewers_address() {
     let front = Front::start("logged");
     get(&front.url, "/show.m3u8?session=1", "203.0.113.7");
     get(&front.url, "/a%20%22b%22.ts", "198.51.100.1, 203.0.113.8");
-    let asked: Vec<_> = front.servers.iter().flat_map(Web::asked).collect();
+    let asked: Vec<_> = front
+        .servers
+        .iter()
+        .flat_map(UpstreamServer::asked)
+        .collect();
     let forwarded: BTreeSet<&str> = asked
         .iter()
         .flat_map(|asked| asked.headers.lines())

@@ -16,14 +16,14 @@ const LADDER: &str = "180p:180:300 90p:90:100";
 
 /// A transcoder, and what stands between it and the viewers. All of it is ended when this is
 /// dropped.
-pub(crate) struct Station {
+pub(crate) struct OriginServer {
     prefix: PathBuf,
     rtmp_port: u16,
     programs: Vec<Child>,
     servers: usize,
 }
 
-impl Station {
+impl OriginServer {
     /// Nothing runs yet. `story` names the folder, which is emptied.
     pub(crate) fn new(story: &str) -> Self {
         let prefix = root().join("target/origin").join(story);
@@ -219,7 +219,7 @@ impl Station {
     }
 }
 
-impl Drop for Station {
+impl Drop for OriginServer {
     fn drop(&mut self) {
         for program in &mut self.programs {
             // Killed, nginx would leave its workers behind. What has been waited for has no id to

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 /// A request as it came.
 #[derive(Debug, Clone)]
-pub(crate) struct Asked {
+pub(crate) struct ReceivedRequest {
     pub(crate) path: String,
     pub(crate) headers: String,
 }
 
 /// What it does.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Manner {
+pub(crate) struct WebBehaviour {
     /// Everything is missing.
     pub(crate) empty: bool,
     /// Everything fails.
@@ -27,19 +27,19 @@ pub(crate) struct Manner {
 }
 
 /// The server. Its thread ends with the test.
-pub(crate) struct Web {
+pub(crate) struct UpstreamServer {
     port: u16,
-    asked: Arc<Mutex<Vec<Asked>>>,
-    manner: Arc<Mutex<Manner>>,
+    asked: Arc<Mutex<Vec<ReceivedRequest>>>,
+    manner: Arc<Mutex<WebBehaviour>>,
 }
 
-impl Web {
+impl UpstreamServer {
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (asked, manner) = (
-            Arc::<Mutex<Vec<Asked>>>::default(),
-            Arc::<Mutex<Manner>>::default(),
+            Arc::<Mutex<Vec<ReceivedRequest>>>::default(),
+            Arc::<Mutex<WebBehaviour>>::default(),
         );
         let (of_asked, of_manner) = (Arc::clone(&asked), Arc::clone(&manner));
         thread::spawn(move || {
@@ -59,25 +59,29 @@ impl Web {
         format!("127.0.0.1:{}", self.port)
     }
 
-    pub(crate) fn behave(&self, change: impl FnOnce(&mut Manner)) {
+    pub(crate) fn behave(&self, change: impl FnOnce(&mut WebBehaviour)) {
         change(&mut self.manner.lock().unwrap());
     }
 
-    pub(crate) fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<ReceivedRequest> {
         self.asked.lock().unwrap().clone()
     }
 }
 
 /// Answers one request. It says of everything that it may be kept for a day, which nobody should
 /// believe.
-fn answer(mut stream: TcpStream, asked: &Mutex<Vec<Asked>>, manner: &Mutex<Manner>) {
+fn answer(
+    mut stream: TcpStream,
+    asked: &Mutex<Vec<ReceivedRequest>>,
+    manner: &Mutex<WebBehaviour>,
+) {
     let mut lines = BufReader::new(stream.try_clone().unwrap())
         .lines()
         .map_while(Result::ok);
     let Some(first) = lines.next() else { return };
     let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
     let headers: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
-    asked.lock().unwrap().push(Asked {
+    asked.lock().unwrap().push(ReceivedRequest {
         path,
         headers: headers.join("\n"),
     });
@@ -99,13 +103,13 @@ fn answer(mut stream: TcpStream, asked: &Mutex<Vec<Asked>>, manner: &Mutex<Manne
 
 /// What a viewer gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Got {
+pub(crate) struct HttpResponse {
     pub(crate) status: u16,
     pub(crate) headers: String,
     pub(crate) body: String,
 }
 
-impl Got {
+impl HttpResponse {
     /// A header's value; empty if it is not there.
     pub(crate) fn header(&self, name: &str) -> &str {
         let headers = self
@@ -118,7 +122,7 @@ impl Got {
 }
 
 /// Asks for a path as a viewer does who comes by a CDN, if `forwarded` is not empty.
-pub(crate) fn get(url: &str, path: &str, forwarded: &str) -> Got {
+pub(crate) fn get(url: &str, path: &str, forwarded: &str) -> HttpResponse {
     let mut stream = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(10)))
@@ -138,7 +142,7 @@ pub(crate) fn get(url: &str, path: &str, forwarded: &str) -> Got {
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     let (first, headers) = head.split_once("\r\n").unwrap();
     let status = first.split(' ').nth(1).unwrap().parse().unwrap();
-    Got {
+    HttpResponse {
         status,
         headers: headers.to_owned(),
         body: body.to_owned(),

@@ -11,13 +11,13 @@
 mod encoder;
 mod viewer;
 
-use encoder::{Encoder, MASTER, SEGMENT_S, Sound};
+use encoder::{Encoder, MULTIVARIANT, SEGMENT_S, Sound};
 use stand_in::{Function, Source};
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use stories::pair::{ALERT, CHANNELS, ENDPOINTS, Stage, alert_cleared, alert_set};
 use stories::{event, response, root};
-use viewer::{Noticed, Viewer};
+use viewer::{Browser, PlaybackEvents};
 
 /// The goal: from the alert to the first segment of the other side.
 const SWITCH_LIMIT: Duration = Duration::from_secs(SEGMENT_S + 2);
@@ -37,7 +37,7 @@ struct Show {
     stage: Stage,
     fail_over: Function,
     fail_back: Function,
-    viewer: Viewer,
+    viewer: Browser,
     _encoders: [Encoder; 2],
 }
 
@@ -53,11 +53,11 @@ impl Show {
         for ((name, ..), channel) in sides.into_iter().zip(CHANNELS) {
             let source = Source::Directory {
                 path: folder.join(name),
-                master: MASTER.to_owned(),
+                master: MULTIVARIANT.to_owned(),
             };
             stage.mediapackage.create_channel(channel, source);
         }
-        let mut viewer = Viewer::start(&folder);
+        let mut viewer = Browser::start(&folder);
         encoders.iter_mut().for_each(Encoder::wait);
 
         let published = stage
@@ -148,7 +148,7 @@ impl Show {
         let pathways = pathways.iter().map(|id| (*id).to_owned()).collect();
         assert_eq!(
             self.viewer.end(),
-            Noticed {
+            PlaybackEvents {
                 stalls: 0,
                 waits: 0,
                 jumps: 0,
@@ -178,7 +178,7 @@ fn now_ms() -> u64 {
 async fn a_side_that_is_deleted_is_left_without_a_stall_where_nothing_steers() {
     let mut show = Show::start(
         "deleted",
-        Sound::Inside,
+        Sound::Muxed,
         &[("CUT", "delete"), ("STEERING", "off")],
     )
     .await;
@@ -197,7 +197,7 @@ async fn steering_alone_leads_there_and_back() {
         ("STEERING_TTL_SECONDS", "1"),
         ("PREFER", "A"),
     ];
-    let mut show = Show::start("steered", Sound::Inside, &settings).await;
+    let mut show = Show::start("steered", Sound::Muxed, &settings).await;
     let switch = show.lose(A).await;
     show.arrives(&switch, "b");
     let switch = show.recover(A).await;
@@ -210,7 +210,7 @@ async fn steering_alone_leads_there_and_back() {
 #[ignore = "needs Chromium, ffmpeg and npm: make test runs it"]
 async fn a_side_that_came_back_elsewhere_is_there_when_the_other_one_is_lost() {
     let settings = [("CUT", "delete"), ("STEERING", "on")];
-    let mut show = Show::start("returned", Sound::Apart, &settings).await;
+    let mut show = Show::start("returned", Sound::Separate, &settings).await;
     let before = show.base(A);
     let switch = show.lose(A).await;
     show.arrives(&switch, "b");

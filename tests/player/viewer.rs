@@ -21,7 +21,7 @@ type Told = Value;
 
 /// A viewer who watches. The browser is ended when this is dropped, and what was told is kept in a
 /// file beside the screenshots.
-pub(crate) struct Viewer {
+pub(crate) struct Browser {
     child: Child,
     commands: Option<ChildStdin>,
     lines: Receiver<Told>,
@@ -31,7 +31,7 @@ pub(crate) struct Viewer {
 
 /// What a viewer has noticed, from the first moving picture on.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Noticed {
+pub(crate) struct PlaybackEvents {
     /// How often the picture stood.
     pub(crate) stalls: u64,
     /// How often hls.js or the browser said that they wait for data.
@@ -44,7 +44,7 @@ pub(crate) struct Noticed {
     pub(crate) pathways: Vec<String>,
 }
 
-impl Viewer {
+impl Browser {
     /// Opens a browser. Its screenshots and its log go into `folder`.
     pub(crate) fn start(folder: &Path) -> Self {
         let hls = root().join("target/player/node_modules/hls.js/dist/hls.min.js");
@@ -149,14 +149,14 @@ impl Viewer {
     }
 
     /// Closes the browser and says what was noticed.
-    pub(crate) fn end(mut self) -> Noticed {
+    pub(crate) fn end(mut self) -> PlaybackEvents {
         self.command(&json!({ "end": true }));
         let summary = self.wait("the summary", BROWSER_LIMIT, |told| {
             told["event"] == "summary"
         });
         let number = |name: &str| summary[name].as_u64().unwrap_or(u64::MAX);
         let pathways = summary["pathways"].as_array().cloned().unwrap_or_default();
-        Noticed {
+        PlaybackEvents {
             stalls: number("stalls"),
             waits: number("waiting")
                 + summary["errors"]["bufferStalledError"]
@@ -203,7 +203,7 @@ impl Viewer {
     }
 }
 
-impl Drop for Viewer {
+impl Drop for Browser {
     fn drop(&mut self) {
         // The end of its commands tells watch.mjs to end, and it takes the browser with it.
         drop(self.commands.take());
