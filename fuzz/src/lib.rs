@@ -20,7 +20,9 @@ use onair_core::pair::freshness::{PlaylistProbe, media_sequence_offset, understa
 use onair_core::pair::state::PairState;
 use onair_core::playlist::MultivariantPlaylist;
 use onair_core::prune_recording::event::{Trigger, decode};
-use onair_core::prune_recording::plan::{Deletion, Plan, RetentionPolicy, Rewrite, plan as decide};
+use onair_core::prune_recording::plan::{
+    Deletion, PrunePlan, RetentionPolicy, Rewrite, plan as decide,
+};
 use onair_core::prune_recording::recording::Inventory;
 use onair_core::prune_recording::{ENDED, ENTRY_PLAYLISTS, HLS, THUMBNAILS};
 use onair_core::publish_playlist::{SidePlaylist, index, steering};
@@ -256,7 +258,7 @@ pub fn plan(bytes: &[u8]) {
     assert!(deleted_renditions(&again).is_empty(), "{again}");
 }
 
-fn deleted_renditions(plan: &Plan) -> BTreeSet<&str> {
+fn deleted_renditions(plan: &PrunePlan) -> BTreeSet<&str> {
     let deletions = plan.deletions.iter();
     deletions
         .filter_map(|deletion| match deletion {
@@ -266,7 +268,7 @@ fn deleted_renditions(plan: &Plan) -> BTreeSet<&str> {
         .collect()
 }
 
-fn check_deletions(plan: &Plan, policy: &RetentionPolicy) {
+fn check_deletions(plan: &PrunePlan, policy: &RetentionPolicy) {
     for deletion in &plan.deletions {
         let folder = deletion.folder();
         let is_in_recording = match deletion {
@@ -288,7 +290,7 @@ fn check_deletions(plan: &Plan, policy: &RetentionPolicy) {
     assert!(!plan.kept.is_empty() || deleted_renditions(plan).is_empty());
 }
 
-fn check_rewrites(plan: &Plan, inventory: &Inventory) {
+fn check_rewrites(plan: &PrunePlan, inventory: &Inventory) {
     for rewrite in &plan.rewrites {
         if let Rewrite::Playlist { file, text } = rewrite {
             assert!(
@@ -301,7 +303,7 @@ fn check_rewrites(plan: &Plan, inventory: &Inventory) {
 }
 
 /// The recording after the plan has been applied.
-fn end_of(plan: &Plan, inventory: &Inventory) -> Inventory {
+fn end_of(plan: &PrunePlan, inventory: &Inventory) -> Inventory {
     let mut end = inventory.clone();
     let deleted = deleted_renditions(plan);
     end.folders.retain(|name| !deleted.contains(name.as_str()));
@@ -319,7 +321,7 @@ fn end_of(plan: &Plan, inventory: &Inventory) -> Inventory {
     end
 }
 
-fn check_playlists(plan: &Plan, end: &Inventory, known: &BTreeSet<String>) {
+fn check_playlists(plan: &PrunePlan, end: &Inventory, known: &BTreeSet<String>) {
     let deleted = deleted_renditions(plan);
     for text in end.playlists.values() {
         let playlist =
@@ -344,7 +346,7 @@ fn check_playlists(plan: &Plan, end: &Inventory, known: &BTreeSet<String>) {
     }
 }
 
-fn check_removed_list(plan: &Plan, end: &Inventory) {
+fn check_removed_list(plan: &PrunePlan, end: &Inventory) {
     let removed: BTreeSet<String> = end
         .removed
         .split([',', ':'])

@@ -1,7 +1,7 @@
 //! Recordings for the tests, in the form in which IVS writes them.
 
 use onair_core::prune_recording::PlanError;
-use onair_core::prune_recording::plan::{Plan, RetentionPolicy, Rewrite, Versions, plan};
+use onair_core::prune_recording::plan::{PrunePlan, RetentionPolicy, Rewrite, Versions, plan};
 use onair_core::prune_recording::recording::{Inventory, Versioning};
 use onair_core::prune_recording::rule::Rule;
 use serde_json::{Value, json};
@@ -143,7 +143,7 @@ pub(crate) fn delete(list: &str) -> RetentionPolicy {
 /// deleted.
 pub(crate) fn after(
     inventory: &Inventory,
-    plan: &Plan,
+    plan: &PrunePlan,
     rewrites: usize,
     deleted: &[&str],
 ) -> Inventory {

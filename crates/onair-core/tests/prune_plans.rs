@@ -1,10 +1,10 @@
 use crate::ladder::{Rung, after, delete, keep, metadata, playlist, recording, usual, why};
 use onair_core::prune_recording::plan::{
-    Deletion, DeletionEffect, Plan, RetentionPolicy, Rewrite, Versions, plan,
+    Deletion, DeletionEffect, PrunePlan, RetentionPolicy, Rewrite, Versions, plan,
 };
 use onair_core::prune_recording::recording::Versioning;
 
-fn removed_list(plan: &Plan) -> &str {
+fn removed_list(plan: &PrunePlan) -> &str {
     match plan.rewrites.last() {
         Some(Rewrite::Metadata { removed, .. }) => removed,
         other => panic!("no metadata is written last: {other:?}"),

@@ -3,7 +3,7 @@
 use crate::ladder::{Rung, metadata, playlist, recording, with};
 use onair_core::playlist::MultivariantPlaylist;
 use onair_core::prune_recording::HLS;
-use onair_core::prune_recording::plan::{Deletion, Plan, RetentionPolicy, Versions, plan};
+use onair_core::prune_recording::plan::{Deletion, PrunePlan, RetentionPolicy, Versions, plan};
 use onair_core::prune_recording::recording::Inventory;
 use onair_core::prune_recording::rule::{Comparison, Rule, Term, Terms};
 use proptest::prelude::*;
@@ -161,7 +161,7 @@ fn case() -> impl Strategy<Value = (Inventory, RetentionPolicy)> {
 /// The recording after an interrupted run. Any of the playlists are written. The metadata can be
 /// written if all playlists are, and folders can be deleted if all files are written. Each bit
 /// stands for one file or folder.
-fn interrupted(inventory: &Inventory, plan: &Plan, written: u16, deleted: u16) -> Inventory {
+fn interrupted(inventory: &Inventory, plan: &PrunePlan, written: u16, deleted: u16) -> Inventory {
     let playlists = plan
         .rewrites
         .iter()
@@ -185,7 +185,7 @@ fn interrupted(inventory: &Inventory, plan: &Plan, written: u16, deleted: u16) -
 
 /// The recording when any of a plan's files are written and any of its folders deleted, in any
 /// order.
-fn any_subset(inventory: &Inventory, plan: &Plan, written: u16, deleted: u16) -> Inventory {
+fn any_subset(inventory: &Inventory, plan: &PrunePlan, written: u16, deleted: u16) -> Inventory {
     fn chosen<T>(all: &[T], bits: u16) -> impl Iterator<Item = &T> {
         all.iter()
             .enumerate()
@@ -200,7 +200,7 @@ fn any_subset(inventory: &Inventory, plan: &Plan, written: u16, deleted: u16) ->
     })
 }
 
-fn end(inventory: &Inventory, plan: &Plan) -> Inventory {
+fn end(inventory: &Inventory, plan: &PrunePlan) -> Inventory {
     any_subset(inventory, plan, u16::MAX, u16::MAX)
 }
 

@@ -6,7 +6,7 @@ use crate::{Stop, stop_for_delete};
 use futures::future::{join_all, try_join, try_join_all};
 use onair_aws::s3::{DeleteError, StoredText, WriteOutcome};
 use onair_core::prune_recording::HeldReason;
-use onair_core::prune_recording::plan::{Plan, Rewrite, Versions};
+use onair_core::prune_recording::plan::{PrunePlan, Rewrite, Versions};
 use onair_core::prune_recording::removed::REMOVED;
 use std::collections::BTreeMap;
 use tokio::sync::SetOnce;
@@ -33,7 +33,7 @@ impl<'a> RecordingWriter<'a> {
     /// before everything is written.
     pub(crate) async fn apply(
         &self,
-        plan: &Plan,
+        plan: &PrunePlan,
         stored: BTreeMap<String, StoredText>,
         deletions: &[FolderDeletion],
     ) -> Result<(), Stop> {
@@ -57,7 +57,7 @@ impl<'a> RecordingWriter<'a> {
     /// Writes the entry playlists, then the metadata.
     async fn rewrite(
         &self,
-        plan: &Plan,
+        plan: &PrunePlan,
         stored: &BTreeMap<String, StoredText>,
     ) -> Result<(), Stop> {
         let (playlists, metadata): (Vec<_>, Vec<_>) = plan
@@ -120,7 +120,7 @@ impl StoredRecording<'_> {
     /// Counts what [`RecordingWriter::apply`] would delete.
     pub(crate) async fn measure(
         &self,
-        plan: &Plan,
+        plan: &PrunePlan,
         deletions: &[FolderDeletion],
     ) -> Result<(), Stop> {
         self.check(plan).await?;
@@ -135,7 +135,7 @@ impl StoredRecording<'_> {
 
     /// Checks that everything that the kept renditions need exists: their media playlists, and at
     /// least one segment in each folder.
-    async fn check(&self, plan: &Plan) -> Result<(), Stop> {
+    async fn check(&self, plan: &PrunePlan) -> Result<(), Stop> {
         if plan.is_empty() {
             return Ok(());
         }

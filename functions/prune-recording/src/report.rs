@@ -5,7 +5,7 @@ use onair_aws::s3::{DeleteStats, StoredText};
 use onair_core::held;
 use onair_core::metrics::Metric;
 use onair_core::prune_recording::HeldReason;
-use onair_core::prune_recording::plan::{Deletion, DeletionEffect, Plan, Rewrite};
+use onair_core::prune_recording::plan::{Deletion, DeletionEffect, PrunePlan, Rewrite};
 use onair_core::prune_recording::recording::Versioning;
 use onair_lambda::{Error, Report};
 use serde::Serialize;
@@ -136,7 +136,7 @@ impl PruneProgress {
 
     /// Begins an attempt at this plan. Earlier attempts deleted nothing: after a deletion there is
     /// no further attempt.
-    pub(crate) fn begin(&self, plan: &Plan) -> Arc<Vec<FolderDeletion>> {
+    pub(crate) fn begin(&self, plan: &PrunePlan) -> Arc<Vec<FolderDeletion>> {
         let mut state = self.state();
         state.effect = plan.effect();
         state.deletions = Arc::new(plan.deletions.iter().map(FolderDeletion::new).collect());
@@ -180,7 +180,7 @@ impl PruneProgress {
     }
 
     /// The answer of a run that carried out, or measured, the whole plan.
-    pub(crate) fn report(&self, plan: &Plan) -> Report {
+    pub(crate) fn report(&self, plan: &PrunePlan) -> Report {
         let state = self.state();
         let deleted = state.deleted();
         let (files, playlists) = match self.mode {

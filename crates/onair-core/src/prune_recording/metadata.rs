@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// The fields of a metadata file that On Air reads.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Metadata {
+pub struct RecordingMetadata {
     /// `RECORDING_STARTED`, `RECORDING_ENDED` or `RECORDING_ENDED_WITH_FAILURE`.
     pub recording_status: String,
     /// The object that describes the recorded files.
@@ -53,7 +53,7 @@ pub struct RenditionMetadata {
 /// # Errors
 ///
 /// If the text is not JSON, or a field is missing or has another type.
-pub fn parse(text: &str) -> Result<Metadata, serde_json::Error> {
+pub fn parse(text: &str) -> Result<RecordingMetadata, serde_json::Error> {
     let mut json = serde_json::Deserializer::from_str(text);
     let metadata = object(&mut json)?;
     json.end()?;

@@ -1,8 +1,8 @@
 //! Decides what to do with a recording. The plan is a value: it can be printed and compared.
 
 use super::metadata;
-use super::recording::{Inventory, Recording, Rendition, Versioning};
-use super::removed::{self, Removed};
+use super::recording::{Inventory, ParsedRecording, Rendition, Versioning};
+use super::removed::{self, RemovedRendition};
 use super::rule::{Rule, Term, Terms};
 use super::{ENDED, HLS, HeldReason, PlanError, THUMBNAILS, held};
 use crate::playlist::MultivariantPlaylist;
@@ -32,14 +32,14 @@ pub enum Versions {
 
 /// What to do with one recording, in this order:
 ///
-/// 1. Check that [`Plan::required_playlists`] exist and [`Plan::required_folders`] have segments.
-/// 2. Write the playlists of [`Plan::rewrites`], then the metadata.
-/// 3. Delete [`Plan::deletions`] in any order.
+/// 1. Check that [`PrunePlan::required_playlists`] exist and [`PrunePlan::required_folders`] have segments.
+/// 2. Write the playlists of [`PrunePlan::rewrites`], then the metadata.
+/// 3. Delete [`PrunePlan::deletions`] in any order.
 ///
 /// Wherever a run is interrupted, everything that the entry playlists name exists, and the next
 /// plan reaches the same end state.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Plan {
+pub struct PrunePlan {
     /// The kept renditions, best first.
     pub kept: Vec<String>,
     /// The media playlists of the kept variants, relative to the recording's prefix.
@@ -163,7 +163,7 @@ impl DeletionEffect {
     }
 }
 
-impl Plan {
+impl PrunePlan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.rewrites.is_empty() && self.deletions.is_empty()
@@ -179,7 +179,7 @@ impl Plan {
     }
 }
 
-impl std::fmt::Display for Plan {
+impl std::fmt::Display for PrunePlan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "keep    {}", self.kept.join(", "))?;
         for path in self.required_playlists.iter().chain(&self.required_folders) {
@@ -205,7 +205,7 @@ impl std::fmt::Display for Plan {
 ///
 /// [`PlanError`] if the recording is ambiguous, if nothing playable would remain, or if a repeated
 /// run would reach another end state after an interruption at any step.
-pub fn plan(inventory: &Inventory, policy: &RetentionPolicy) -> Result<Plan, PlanError> {
+pub fn plan(inventory: &Inventory, policy: &RetentionPolicy) -> Result<PrunePlan, PlanError> {
     let plan = decide(inventory, policy)?;
     match unrepeatable_step(inventory, policy, &plan) {
         None => Ok(plan),
@@ -213,8 +213,8 @@ pub fn plan(inventory: &Inventory, policy: &RetentionPolicy) -> Result<Plan, Pla
     }
 }
 
-fn decide(inventory: &Inventory, policy: &RetentionPolicy) -> Result<Plan, PlanError> {
-    let recording = Recording::parse(inventory)?;
+fn decide(inventory: &Inventory, policy: &RetentionPolicy) -> Result<PrunePlan, PlanError> {
+    let recording = ParsedRecording::parse(inventory)?;
     let selection = Selection::of(&recording.renditions, &policy.rule)?;
     selection.check(inventory)?;
 
@@ -224,7 +224,7 @@ fn decide(inventory: &Inventory, policy: &RetentionPolicy) -> Result<Plan, PlanE
     } = edit_playlists(inventory, &recording, &selection)?;
     rewrites.extend(edit_metadata(inventory, &recording, &selection, policy)?);
 
-    Ok(Plan {
+    Ok(PrunePlan {
         kept: selection.kept.iter().map(|r| r.name.clone()).collect(),
         required_playlists,
         required_folders: selection.required_folders(),
@@ -324,7 +324,7 @@ struct PlaylistEdits {
 /// Removes the deleted renditions from the entry playlists.
 fn edit_playlists(
     inventory: &Inventory,
-    recording: &Recording<'_>,
+    recording: &ParsedRecording<'_>,
     selection: &Selection<'_>,
 ) -> Result<PlaylistEdits, PlanError> {
     let mut edits = PlaylistEdits {
@@ -363,15 +363,15 @@ fn edit_playlists(
 /// Removes the deleted renditions from the metadata, and records them in the user metadata.
 fn edit_metadata(
     inventory: &Inventory,
-    recording: &Recording<'_>,
+    recording: &ParsedRecording<'_>,
     selection: &Selection<'_>,
     policy: &RetentionPolicy,
 ) -> Result<Option<Rewrite>, PlanError> {
-    let removed: Vec<Removed> = recording
+    let removed: Vec<RemovedRendition> = recording
         .renditions
         .iter()
         .filter(|r| r.removed || selection.deletes(&r.name))
-        .map(|r| Removed {
+        .map(|r| RemovedRendition {
             name: r.name.clone(),
             height: r.height,
         })
@@ -468,7 +468,7 @@ fn named<'a>(
 fn unrepeatable_step(
     inventory: &Inventory,
     policy: &RetentionPolicy,
-    plan: &Plan,
+    plan: &PrunePlan,
 ) -> Option<String> {
     let rewritten = inventory.after(&plan.rewrites);
     let write = write_steps(plan).into_iter().find(|step| {
@@ -488,7 +488,7 @@ fn unrepeatable_step(
 
 /// Every set of files that can be written when a run is interrupted. Playlists are written at the
 /// same time, so each subset of them is possible. Metadata is written after all playlists.
-fn write_steps(plan: &Plan) -> Vec<Vec<&Rewrite>> {
+fn write_steps(plan: &PrunePlan) -> Vec<Vec<&Rewrite>> {
     let playlists: Vec<&Rewrite> = plan.rewrites.iter().filter(|r| r.is_playlist()).collect();
     let subset = |bits: u32| {
         let chosen = playlists.iter().enumerate();
@@ -501,7 +501,7 @@ fn write_steps(plan: &Plan) -> Vec<Vec<&Rewrite>> {
 }
 
 /// Each single deletion, and all of them.
-fn delete_steps(plan: &Plan) -> Vec<Vec<&Deletion>> {
+fn delete_steps(plan: &PrunePlan) -> Vec<Vec<&Deletion>> {
     let mut steps: Vec<Vec<&Deletion>> = plan.deletions.iter().map(|one| vec![one]).collect();
     steps.push(plan.deletions.iter().collect());
     steps
@@ -511,7 +511,7 @@ fn delete_steps(plan: &Plan) -> Vec<Vec<&Deletion>> {
 fn completes_writing(
     state: &Inventory,
     policy: &RetentionPolicy,
-    plan: &Plan,
+    plan: &PrunePlan,
     rewritten: &Inventory,
 ) -> bool {
     decide(state, policy).is_ok_and(|second| {
@@ -525,7 +525,7 @@ fn completes_writing(
 fn completes_deleting(
     rewritten: &Inventory,
     policy: &RetentionPolicy,
-    plan: &Plan,
+    plan: &PrunePlan,
     done: &[&Deletion],
 ) -> bool {
     let mut state = rewritten.clone();

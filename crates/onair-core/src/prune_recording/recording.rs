@@ -1,7 +1,7 @@
 //! Parses one recording from its metadata, its entry playlists and its folders.
 
-use super::metadata::{self, Metadata};
-use super::removed::{self, Removed};
+use super::metadata::{self, RecordingMetadata};
+use super::removed::{self, RemovedRendition};
 use super::{ENDED, ENTRY_PLAYLISTS, HLS, HeldReason, PlanError, STARTED, held};
 use crate::playlist::{MultivariantPlaylist, Variant};
 use percent_encoding::percent_decode_str;
@@ -74,7 +74,7 @@ struct RenditionSources {
     ended_height: Option<u64>,
     playlist_height: Option<u64>,
     started_height: Option<u64>,
-    removed: Option<Removed>,
+    removed: Option<RemovedRendition>,
     frame_rate_milli: Option<u64>,
     bandwidth_bps: Option<u64>,
     playable: bool,
@@ -114,7 +114,7 @@ impl RenditionSources {
 
 /// A recording in which every URI of an entry playlist leads to a known place.
 #[derive(Debug)]
-pub struct Recording<'a> {
+pub struct ParsedRecording<'a> {
     /// The entry playlists, by file name.
     pub playlists: BTreeMap<&'a str, MultivariantPlaylist<'a>>,
     /// Every rendition that a source names, in order of name.
@@ -122,7 +122,7 @@ pub struct Recording<'a> {
     known_folders: BTreeSet<String>,
 }
 
-impl<'a> Recording<'a> {
+impl<'a> ParsedRecording<'a> {
     /// Parses what was read of a recording.
     ///
     /// # Errors
@@ -230,7 +230,7 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// Parses [`ENDED`] of a recording that ended well.
-fn parse_ended(text: &str) -> Result<Metadata, PlanError> {
+fn parse_ended(text: &str) -> Result<RecordingMetadata, PlanError> {
     let ended = parse_metadata(ENDED, text)?;
     if ended.recording_status != "RECORDING_ENDED" {
         return held(HeldReason::NotEnded {
@@ -240,7 +240,7 @@ fn parse_ended(text: &str) -> Result<Metadata, PlanError> {
     Ok(ended)
 }
 
-fn parse_metadata(path: &'static str, text: &str) -> Result<Metadata, PlanError> {
+fn parse_metadata(path: &'static str, text: &str) -> Result<RecordingMetadata, PlanError> {
     let metadata = match metadata::parse(text) {
         Ok(metadata) => metadata,
         Err(error) => {
@@ -263,7 +263,10 @@ fn parse_metadata(path: &'static str, text: &str) -> Result<Metadata, PlanError>
 }
 
 /// Checks that every entry playlist that the metadata names is known and exists.
-fn check_entry_playlists(ended: &Metadata, inventory: &Inventory) -> Result<(), PlanError> {
+fn check_entry_playlists(
+    ended: &RecordingMetadata,
+    inventory: &Inventory,
+) -> Result<(), PlanError> {
     let hls = &ended.media.hls;
     for name in std::iter::once(&hls.playlist).chain(&hls.byte_range_playlist) {
         if !ENTRY_PLAYLISTS.contains(&name.as_str()) {
@@ -297,8 +300,8 @@ fn parse_playlists(
 /// What the metadata files and the list of removed renditions have about each rendition.
 fn sources_of_metadata(
     inventory: &Inventory,
-    ended: &Metadata,
-    removed: Vec<Removed>,
+    ended: &RecordingMetadata,
+    removed: Vec<RemovedRendition>,
 ) -> BTreeMap<String, RenditionSources> {
     let mut all: BTreeMap<String, RenditionSources> = BTreeMap::new();
     for rendition in removed {

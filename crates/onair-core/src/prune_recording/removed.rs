@@ -22,7 +22,7 @@ const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.')
 
 /// A rendition that was removed, with the height that a rule compares.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Removed {
+pub struct RemovedRendition {
     /// The rendition's folder under `media/hls/`.
     pub name: String,
     /// The height in pixels.
@@ -30,8 +30,8 @@ pub struct Removed {
 }
 
 /// Formats the list, for example as `160p30:160,audio:`.
-pub fn write(removed: &[Removed]) -> String {
-    let part = |Removed { name, height }: &Removed| {
+pub fn write(removed: &[RemovedRendition]) -> String {
+    let part = |RemovedRendition { name, height }: &RemovedRendition| {
         let height = height.map(|height| height.to_string()).unwrap_or_default();
         format!("{}:{height}", utf8_percent_encode(name, NAME))
     };
@@ -39,7 +39,7 @@ pub fn write(removed: &[Removed]) -> String {
 }
 
 /// Parses the list. `None` if the value is not a list that [`write()`] formats.
-pub fn read(value: &str) -> Option<Vec<Removed>> {
+pub fn read(value: &str) -> Option<Vec<RemovedRendition>> {
     let part = |part: &str| {
         let (name, height) = part.split_once(':')?;
         let name = percent_decode_str(name).decode_utf8().ok()?.into_owned();
@@ -48,7 +48,7 @@ pub fn read(value: &str) -> Option<Vec<Removed>> {
         } else {
             Some(height.parse().ok()?)
         };
-        Some(Removed { name, height })
+        Some(RemovedRendition { name, height })
     };
     if value.is_empty() {
         Some(Vec::new())
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_list_is_ascii_and_is_read_as_it_was_written() {
-        let removed = |name: &str, height| Removed {
+        let removed = |name: &str, height| RemovedRendition {
             name: name.to_owned(),
             height,
         };
