@@ -95,46 +95,19 @@ fn check(buckets: &Buckets, sequences: &mut BTreeMap<String, u64>) -> Vec<String
 
 /// Starts ffmpeg, which writes a stream of two renditions for so many seconds.
 fn ffmpeg(dir: &Path, seconds: u32, more: &[&str]) -> Child {
+    let words = |text: &'static str| text.split(' ');
     let mut command = Command::new("ffmpeg");
-    command.args(["-nostdin", "-v", "error", "-re", "-f", "lavfi", "-i"]);
+    command.args(words("-nostdin -v error -re -f lavfi -i"));
     command.arg(format!("testsrc=size=160x90:rate=25:duration={seconds}"));
-    command.args([
-        "-filter_complex",
-        "split=2[a][b]",
-        "-map",
-        "[a]",
-        "-map",
-        "[b]",
-    ]);
-    command.args([
-        "-c:v",
-        "libx264",
-        "-preset",
-        "ultrafast",
-        "-g",
-        "25",
-        "-keyint_min",
-        "25",
-        "-b:v",
-        "100k",
-    ]);
-    command.args([
-        "-f",
-        "hls",
-        "-hls_time",
-        "1",
-        "-hls_list_size",
-        "4",
-        "-hls_flags",
-        "delete_segments",
-    ]);
-    command.args(more);
-    command.args([
-        "-master_pl_name",
-        "master.m3u8",
-        "-var_stream_map",
-        "v:0,name:hd v:1,name:sd",
-    ]);
+    command.args(words("-filter_complex split=2[a][b] -map [a] -map [b]"));
+    command.args(words(
+        "-c:v libx264 -preset ultrafast -g 25 -keyint_min 25 -b:v 100k",
+    ));
+    command.args(words(
+        "-f hls -hls_time 1 -hls_list_size 4 -hls_flags delete_segments",
+    ));
+    command.args(more).args(["-master_pl_name", "master.m3u8"]);
+    command.args(["-var_stream_map", "v:0,name:hd v:1,name:sd"]);
     command.arg(dir.join("%v/index.m3u8"));
     command.stdin(Stdio::null()).spawn().unwrap()
 }

@@ -60,11 +60,20 @@ enum Event {
 struct Seen {
     sequence: u64,
     discontinuities: u64,
-    /// URI, whether it is a gap, discontinuity sequence number, and initialization section, by
-    /// media sequence number.
-    segments: BTreeMap<u64, (String, bool, u64, Option<String>)>,
-    /// The segments of the VOD playlist.
+    /// By media sequence number.
+    segments: BTreeMap<u64, SeenSegment>,
+    /// The segments of the VOD playlist, and whether each is a gap.
     kept: BTreeMap<u64, (String, bool)>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct SeenSegment {
+    uri: String,
+    is_gap: bool,
+    /// Its discontinuity sequence number.
+    discontinuities: u64,
+    /// The URI of its initialization section.
+    map: Option<String>,
 }
 
 struct World {
@@ -313,54 +322,60 @@ impl World {
     /// Checks what viewers may rely on.
     fn check(&mut self) {
         for rendition in 0..RENDITIONS.len() {
-            let name = playlist(rendition);
-            let Some(text) = self.s3.get(&name) else {
-                continue;
-            };
-            let visible = MediaPlaylist::parse(text).unwrap();
-            for need in visible.needs() {
-                let object = file_of(&name, need).unwrap();
-                assert!(
-                    self.s3.contains_key(&object),
-                    "{object} is named and not in S3:\n{text}"
-                );
-            }
-            let seen = &mut self.seen[rendition];
-            assert!(
-                visible.sequence >= seen.sequence,
-                "the numbers went back from {}:\n{text}",
-                seen.sequence
-            );
-            assert!(
-                visible.discontinuity_sequence >= seen.discontinuities,
-                "{text}"
-            );
-            (seen.sequence, seen.discontinuities) =
-                (visible.sequence, visible.discontinuity_sequence);
-            let mut discontinuities = visible.discontinuity_sequence;
-            for (number, segment) in (visible.sequence..).zip(&visible.segments) {
-                discontinuities += u64::from(segment.discontinuity);
-                let map = segment
-                    .map
-                    .as_ref()
-                    .filter(|_| !segment.gap)
-                    .and_then(|map| map.uri.clone());
-                let now = (segment.uri.clone(), segment.gap, discontinuities, map);
-                let before = seen.segments.insert(number, now.clone());
-                assert!(
-                    before.is_none_or(|before| before == now),
-                    "number {number} became another:\n{text}"
-                );
-            }
-        }
-        for rendition in 0..RENDITIONS.len() {
+            self.check_live(rendition);
             self.check_vod(rendition);
         }
-        let masters = ["master.m3u8", "master.vod.m3u8"].map(|name| self.s3.get(name));
-        for master in masters.into_iter().flatten() {
-            for name in master.lines().filter(|line| !line.starts_with('#')) {
+        let multivariants = ["master.m3u8", "master.vod.m3u8"];
+        for text in multivariants.iter().filter_map(|name| self.s3.get(*name)) {
+            for name in text.lines().filter(|line| !line.starts_with('#')) {
                 assert!(self.s3.contains_key(name), "{name} is named and not in S3");
             }
+        }
+    }
+
+    /// Every name leads to an object, no number goes back, and no segment becomes another.
+    fn check_live(&mut self, rendition: usize) {
+        let name = playlist(rendition);
+        let Some(text) = self.s3.get(&name) else {
+            return;
+        };
+        let visible = MediaPlaylist::parse(text).unwrap();
+        self.check_names(&name, &visible);
+        let seen = &mut self.seen[rendition];
+        assert!(
+            visible.sequence >= seen.sequence
+                && visible.discontinuity_sequence >= seen.discontinuities,
+            "the numbers went back from {}, {}:\n{text}",
+            seen.sequence,
+            seen.discontinuities
+        );
+        seen.sequence = visible.sequence;
+        seen.discontinuities = visible.discontinuity_sequence;
+        let mut discontinuities = visible.discontinuity_sequence;
+        for (number, segment) in (visible.sequence..).zip(&visible.segments) {
+            discontinuities += u64::from(segment.discontinuity);
+            let map = segment.map.as_ref().filter(|_| !segment.gap);
+            let now = SeenSegment {
+                uri: segment.uri.clone(),
+                is_gap: segment.gap,
+                discontinuities,
+                map: map.and_then(|map| map.uri.clone()),
+            };
+            let before = seen.segments.insert(number, now.clone());
+            assert!(
+                before.is_none_or(|before| before == now),
+                "number {number} became another:\n{text}"
+            );
+        }
+    }
+
+    fn check_names(&self, playlist: &str, visible: &MediaPlaylist) {
+        for need in visible.needs() {
+            let object = file_of(playlist, need).unwrap();
+            assert!(
+                self.s3.contains_key(&object),
+                "{playlist} names {object}, which is not in S3"
+            );
         }
     }
 
@@ -370,13 +385,7 @@ impl World {
             return;
         };
         let visible = MediaPlaylist::parse(text).unwrap();
-        for need in visible.needs() {
-            let object = file_of(&name, need).unwrap();
-            assert!(
-                self.s3.contains_key(&object),
-                "{object} is named and not in S3:\n{text}"
-            );
-        }
+        self.check_names(&name, &visible);
         let mut names: Vec<&String> = visible
             .segments
             .iter()
@@ -464,15 +473,15 @@ impl World {
         for segment in all.segments.iter().filter(|segment| segment.gap) {
             let was_there = seen
                 .clone()
-                .any(|(uri, gap, ..)| segment.uri == *uri && !gap);
+                .any(|seen| segment.uri == seen.uri && !seen.is_gap);
             assert!(
                 !was_there,
                 "{} was there and is a gap in\n{text}",
                 segment.uri
             );
         }
-        for (uri, gap, ..) in seen.filter(|_| self.kills == 0) {
-            let found = missing.any(|segment| segment.uri == *uri && segment.gap == *gap);
+        for SeenSegment { uri, is_gap, .. } in seen.filter(|_| self.kills == 0) {
+            let found = missing.any(|segment| segment.uri == *uri && segment.gap == *is_gap);
             assert!(found, "{uri} was seen and is not in\n{text}");
         }
     }
