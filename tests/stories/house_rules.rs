@@ -5,6 +5,7 @@ mod dependencies;
 mod documents;
 mod features;
 mod files;
+mod modules;
 mod stems;
 mod template;
 
