@@ -1,13 +1,18 @@
 //! A fail-over on an alert: the number of sequential round trips before the cut, and the times.
 
 use crate::{median, table};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use chrono::{DateTime, TimeDelta};
-use onair_core::pair::freshness::{PlaylistProbe, understand};
-use onair_core::pair::state::{PairState, Until};
+use onair_core::fail_over;
+use onair_core::pair::freshness::PlaylistProbe;
+use onair_core::pair::next::{Effect, Next, Question};
+use onair_core::pair::observed::{Answer, Documents, Observed};
+use onair_core::pair::state::PairState;
+use onair_core::pair::trigger::{PairEvent, Trigger};
 use onair_core::pair::{CutBy, Pair, Side, Sides, Source};
-use onair_core::publish_playlist::{Document, Published, SideFetch, SidePlaylist, index, steering};
-use onair_core::{fail_over, publish_playlist};
+use onair_core::publish_playlist::{
+    Document, Published, PublishedIndex, SidePlaylist, index, steering,
+};
 use scenes::event;
 use scenes::lambda::Lambda;
 use scenes::pair::{self, ALERT, channel_arn};
@@ -102,35 +107,49 @@ fn decide() -> Result<f64> {
     let state = PairState::default();
     let published = published(&state)?;
     let read = state.to_text();
-    let look = PlaylistProbe {
+    let probe = PlaylistProbe {
         last_updated_ms: Some(0),
         text: "#EXTM3U\n#EXT-X-TARGETDURATION:6\n".to_owned() + &"#EXTINF:6.0,\n1.ts\n".repeat(10),
         at: DateTime::UNIX_EPOCH,
     };
     let pair = pair(Some(TimeDelta::seconds(10)));
+    let event = PairEvent {
+        trigger: Trigger::Manual { side: Side::A },
+        dry_run: false,
+        by_hand: true,
+    };
+    let mut observed = Observed::new(event, false, Sides::default());
     let begin = Instant::now();
     let state = PairState::parse(&read).map_err(anyhow::Error::msg)?;
-    let freshness = understand(&look, None).freshness;
-    let cut = fail_over::cut(
-        &pair,
-        &state,
-        Side::A,
-        None,
-        &freshness,
-        ("bench", Until::Healthy),
-        look.at,
-    )?;
-    let asked = Sides {
-        a: SideFetch::Skipped,
-        b: SideFetch::Skipped,
-    };
-    let plan = publish_playlist::plan(&pair, &cut, &published, &asked, false)?;
-    let written = (cut.to_text(), plan.index, plan.steering);
+    observed.read(Documents { state, published });
+    let mut written = Vec::new();
+    loop {
+        match fail_over::next(&pair, &observed) {
+            Next::Ask(questions) => {
+                for question in questions {
+                    observed.record(match question {
+                        Question::Media(side, url) => Answer::Media(side, url, Ok(probe.clone())),
+                        Question::Endpoint(side) => Answer::Endpoint(side, Ok(None)),
+                        other => bail!("a fail-over by hand asks {other:?}"),
+                    });
+                }
+            }
+            Next::WriteState(change) => {
+                written.push(change.state.to_text());
+                observed.written(*change);
+            }
+            Next::Apply { effect, .. } => {
+                if let Effect::Steer(text) | Effect::Publish(text) = &effect {
+                    written.push(text.clone());
+                }
+                observed.applied(&pair, effect, None);
+            }
+            Next::Report(_) => break,
+            other => bail!("a fail-over by hand ends with {other:?}"),
+        }
+    }
     let elapsed = begin.elapsed();
-    ensure!(
-        written.1.is_some() && written.2.is_some(),
-        "nothing was decided"
-    );
+    ensure!(written.len() == 3, "{} documents written", written.len());
     Ok(elapsed.as_secs_f64() * 1_000.0)
 }
 
@@ -153,7 +172,7 @@ fn published(state: &PairState) -> Result<Published> {
         })
     };
     Ok(Published {
-        index: document(index::render(state, &playlists, true).text),
+        index: document(index::render(state, &playlists, true).text).map(PublishedIndex::parse),
         steering: document(steering::render(state, &playlists, TimeDelta::seconds(10))),
     })
 }

@@ -111,8 +111,8 @@ fn redundant(text: &str) {
     }
     let state = PairState::default();
     let rendered = index::render(&state, &playlists, true);
-    if let Ok(known) = index::parse(&rendered.text, &state) {
-        index::render(&state, &known, true);
+    if let Ok(known) = index::parse(&rendered.text) {
+        index::render(&state, &index::split(&known, &state), true);
     }
     let manifest = steering::render(&state, &playlists, TimeDelta::seconds(1));
     assert!(

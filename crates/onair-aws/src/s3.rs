@@ -49,7 +49,7 @@ pub struct StoredText {
 
 impl StoredText {
     /// The `ETag` that a conditional write expects.
-    fn e_tag(&self) -> Option<&str> {
+    pub fn e_tag(&self) -> Option<&str> {
         self.response.e_tag()
     }
 
@@ -179,16 +179,13 @@ impl S3 {
         conditional(written, bucket, key)
     }
 
-    /// Writes a new text if the object is still `was`. `None` means that the object must not exist.
+    /// Writes a text if the object still has the `ETag` `was`. `None` means that the object must not
+    /// exist. Returns the new `ETag`, or `None` after a conflict.
     ///
     /// # Errors
     ///
     /// If S3 does not answer, or refuses the request for another reason than a conflict.
-    pub async fn put(
-        &self,
-        text: NewText<'_>,
-        was: Option<&StoredText>,
-    ) -> Result<WriteOutcome, Error> {
+    pub async fn put(&self, text: NewText<'_>, was: Option<&str>) -> Result<Option<String>, Error> {
         let NewText {
             bucket,
             key,
@@ -203,7 +200,7 @@ impl S3 {
             .put_object()
             .bucket(bucket)
             .key(key)
-            .set_if_match(was.and_then(StoredText::e_tag).map(str::to_owned))
+            .set_if_match(was.map(str::to_owned))
             .set_if_none_match(was.is_none().then(|| "*".to_owned()))
             .content_type(content_type)
             .set_cache_control(cache_control.map(str::to_owned))
@@ -211,7 +208,7 @@ impl S3 {
             .body(ByteStream::from(text.into_bytes()))
             .send()
             .await;
-        conditional(written, bucket, key)
+        conditional_e_tag(written, bucket, key)
     }
 
     /// Whether the object exists.

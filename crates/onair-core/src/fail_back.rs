@@ -1,12 +1,370 @@
-//! When a side that was cut comes back, and how.
+//! Fail-back: when a side that was cut returns to service, and how.
+//!
+//! A side returns in steps, each of which is written down before it is done: it is healthy, it stays
+//! healthy for the stabilization period, its endpoint is restored, it serves and is advancing, and
+//! only then viewers may be sent to it. A run takes as many steps as it can.
 
+use crate::fail_over::stalled;
 use crate::pair::endpoint::{Definition, Origination};
-use crate::pair::health::Health;
+use crate::pair::freshness::{Freshness, ProbeResult};
+use crate::pair::health::{Health, health, set_alerts};
+use crate::pair::held::HeldReason;
+use crate::pair::next::{
+    Effect, Ending, EndpointAction, Flow, Missing, Next, StateChange, both, known, of_sides,
+};
+use crate::pair::observed::{Documents, Observed};
 use crate::pair::state::{CutRecord, PairState, PathwayClone, Status, Until};
+use crate::pair::trigger::Trigger;
 use crate::pair::{CutBy, Pair, Side};
+use crate::publish_playlist::{Plan, SideFetch, plan};
 use chrono::{DateTime, TimeDelta, Utc};
+use std::ops::ControlFlow::{Break, Continue};
 
-/// How many pathways back a player that slept can follow. Who plays needs only the newest.
+/// The next thing to do about an event.
+pub fn next(pair: &Pair, observed: &Observed) -> Next {
+    match decide(pair, observed) {
+        Break(next) => next,
+        Continue(ending) => Next::Report(ending),
+    }
+}
+
+fn decide(pair: &Pair, observed: &Observed) -> Flow<Ending> {
+    let Some(documents) = observed.documents() else {
+        return Break(Next::Read(Vec::new()));
+    };
+    let state = &documents.state;
+    if let Trigger::InputRecovered {
+        side,
+        is_alarm: true,
+    } = observed.trigger()
+        && let Some(next) = alarm_is_over(state, *side)
+    {
+        return Break(remember(next));
+    }
+    let away = Side::BOTH
+        .into_iter()
+        .find(|side| !state.sides[*side].is_live());
+    match (away, manual_side(observed)) {
+        (Some(side), by_hand) => bring_back(pair, observed, documents, side, by_hand == Some(side)),
+        (None, Some(side)) if side != state.active && observed.switched().is_none() => {
+            Break(promote(observed, documents, side)?)
+        }
+        (None, _) => publish(pair, observed, documents, None),
+    }
+}
+
+/// The side that a person named.
+fn manual_side(observed: &Observed) -> Option<Side> {
+    match observed.trigger() {
+        Trigger::Manual { side } => Some(*side),
+        _ => None,
+    }
+}
+
+/// The next step of a side that is not live. A person who names it takes the responsibility for its
+/// health; what no event names is left to the schedule.
+fn bring_back(
+    pair: &Pair,
+    observed: &Observed,
+    documents: &Documents,
+    side: Side,
+    is_by_hand: bool,
+) -> Flow<Ending> {
+    let health = if is_by_hand {
+        None
+    } else {
+        Some(known(health_of(pair, observed, side))?)
+    };
+    match step_now(pair, observed, documents, side, health.as_ref())? {
+        Step::Wait {
+            remember: Some(next),
+            ..
+        } => Break(remember(next)),
+        Step::Wait { why, .. } => publish(pair, observed, documents, Some(why)),
+        Step::Restore(next) => restore(pair, observed, documents, side, next),
+        Step::Probe => Break(return_to_service(pair, observed, documents, side)?),
+    }
+}
+
+fn health_of(pair: &Pair, observed: &Observed, side: Side) -> Result<Health, Missing> {
+    let (channel, alerts) = both(observed.channel(side), observed.all_alerts(side))?;
+    Ok(health(
+        &pair.sides[side],
+        &pair.alert_types,
+        channel,
+        alerts,
+    ))
+}
+
+/// The next step, with the shortened stabilization period if the side that viewers are on is lost.
+fn step_now(
+    pair: &Pair,
+    observed: &Observed,
+    documents: &Documents,
+    side: Side,
+    health: Option<&Health>,
+) -> Flow<Step> {
+    let step = |period| step(&documents.state, side, health, period, observed.now());
+    let usual = step(pair.stabilization_period);
+    let sooner = step(shortened_period(pair));
+    let is_sooner = matches!((&usual, &sooner), (Step::Wait { .. }, Step::Restore(_)));
+    if is_sooner && is_lost(pair, observed, documents, side.other())? {
+        return Continue(sooner);
+    }
+    Continue(usual)
+}
+
+/// Whether the side that viewers are on has lost its input as well. A failed request is neither a
+/// reason to hurry nor to fail: the side returns a little later.
+fn is_lost(pair: &Pair, observed: &Observed, documents: &Documents, side: Side) -> Flow<bool> {
+    let state = &documents.state;
+    if state.sides[side].alarm_since.is_some() || stalled(state, side, observed.now()).is_some() {
+        return Continue(true);
+    }
+    let alerts = match observed.set_alerts(side) {
+        Err(Missing::Failure(_)) => return Continue(false),
+        alerts => known(alerts)?,
+    };
+    Continue(!set_alerts(&pair.sides[side], &pair.alert_types, alerts).is_empty())
+}
+
+/// Writes down that the endpoint is to be restored. What cannot be restored is not begun.
+fn restore(
+    pair: &Pair,
+    observed: &Observed,
+    documents: &Documents,
+    side: Side,
+    next: PairState,
+) -> Flow<Ending> {
+    let endpoint = known(observed.endpoint(side))?;
+    if let Some(record) = documents.state.sides[side].cut() {
+        held(side, repair(record, &pair.sides[side].endpoint, endpoint))?;
+    }
+    let step = format!("restore {side}");
+    if observed.is_dry_run() {
+        return Continue(planned(step));
+    }
+    Break(Next::WriteState(Box::new(StateChange {
+        state: next,
+        switched: None,
+        why: None,
+        step: Some(step),
+    })))
+}
+
+/// Restores the endpoint if that is still to be done. Sends viewers to the side once it serves and
+/// is advancing.
+fn return_to_service(
+    pair: &Pair,
+    observed: &Observed,
+    documents: &Documents,
+    side: Side,
+) -> Flow<Next> {
+    let state = &documents.state;
+    let endpoint = known(observed.endpoint(side))?;
+    let id = &pair.sides[side].endpoint;
+    let repair = match state.sides[side].cut() {
+        Some(record) => held(side, repair(record, id, endpoint))?,
+        None => None,
+    };
+    if let Some(action) = repair {
+        return restore_endpoint(pair, observed, side, action);
+    }
+    if endpoint.is_none() {
+        let why = format!("MediaPackage has no endpoint {id}");
+        return Break(Next::Held(HeldReason::EndpointNotRestorable { side, why }));
+    }
+    must_advance(observed, documents, side)?;
+    Continue(Next::WriteState(Box::new(StateChange {
+        state: returned(state, side, endpoint, pair.prefer, observed.now()),
+        switched: Some(side),
+        why: None,
+        step: Some(format!("take {side} back")),
+    })))
+}
+
+fn restore_endpoint(
+    pair: &Pair,
+    observed: &Observed,
+    side: Side,
+    action: EndpointAction,
+) -> Flow<Next> {
+    if observed.is_dry_run() {
+        return Continue(Next::Report(planned(
+            action.step(&pair.sides[side].endpoint),
+        )));
+    }
+    let effect = Effect::Endpoint(side, action);
+    Continue(match observed.failure() {
+        Some(why) => Next::Failed(why),
+        None => Next::Apply {
+            effect,
+            notes: Vec::new(),
+        },
+    })
+}
+
+/// Both sides are live, and a person wants viewers on this one.
+fn promote(observed: &Observed, documents: &Documents, side: Side) -> Flow<Next> {
+    must_advance(observed, documents, side)?;
+    let mut next = documents.state.clone();
+    (next.active, next.generation) = (side, next.generation + 1);
+    next.sides[side].stall = None;
+    Continue(Next::WriteState(Box::new(StateChange {
+        state: next,
+        switched: Some(side),
+        why: None,
+        step: Some(format!("promote {side}")),
+    })))
+}
+
+/// A side must serve, and have new segments, before any viewer is sent to it. What was seen is
+/// remembered, for the next look to compare with.
+fn must_advance(observed: &Observed, documents: &Documents, side: Side) -> Flow {
+    let not_yet = |why: String| Break(Next::Held(HeldReason::SideNotAdvancing { side, why }));
+    let probe = match known(probe_of(observed, side))? {
+        Ok(probe) => probe,
+        Err(why) => return not_yet(why),
+    };
+    let why = match probe.freshness {
+        Freshness::Advancing => return Continue(()),
+        Freshness::Stale(why) | Freshness::Unknown(why) => why,
+    };
+    let mut next = documents.state.clone();
+    next.sides[side].last_segment = probe.last_segment;
+    if next != documents.state {
+        return Break(remember(next));
+    }
+    not_yet(why)
+}
+
+/// A probe of the media playlist that a side's own playlist names; `Err` inside if there is none.
+fn probe_of(observed: &Observed, side: Side) -> Result<Result<ProbeResult, String>, Missing> {
+    let playlist = match observed.playlist(side)? {
+        SideFetch::Playlist(playlist) => playlist,
+        SideFetch::Unavailable(why) => return Ok(Err(why.clone())),
+        SideFetch::NoEndpoint | SideFetch::Skipped => {
+            return Ok(Err("MediaPackage has no endpoint for it".to_owned()));
+        }
+    };
+    match playlist.media_playlist() {
+        Some(url) => Ok(Ok(observed.probe_or_unknown(side, url)?)),
+        None => Ok(Err("its playlist names no media playlist".to_owned())),
+    }
+}
+
+/// Publishes what follows from the state, if a run did not get to it, and reports.
+///
+/// The playlist is written first: a viewer who opens it knows the side before the steering manifest
+/// sends anyone there.
+fn publish(
+    pair: &Pair,
+    observed: &Observed,
+    documents: &Documents,
+    why: Option<String>,
+) -> Flow<Ending> {
+    if observed.switched().is_some() || is_behind(pair, documents) || observed.has_changed() {
+        known(facts_to_publish(observed, documents))?;
+        let Documents { state, published } = documents;
+        if published.is_ahead_of(state) {
+            return Break(Next::ReadAgain);
+        }
+        let plan = plan(pair, state, published, observed.playlists(), false);
+        write(observed, plan)?;
+    }
+    Continue(Ending {
+        why,
+        notes: notes(observed),
+        ..Ending::default()
+    })
+}
+
+fn write(observed: &Observed, plan: Result<Plan, HeldReason>) -> Flow {
+    let plan = match plan {
+        Ok(plan) => plan,
+        Err(reason) => return Break(Next::Held(reason)),
+    };
+    if let Some(why) = observed.failure() {
+        return Break(Next::Failed(why));
+    }
+    let effects = [
+        plan.index.map(Effect::Publish),
+        plan.steering.map(Effect::Steer),
+    ];
+    match effects.into_iter().flatten().next() {
+        Some(effect) => Break(Next::Apply {
+            effect,
+            notes: [plan.missing, plan.unpaired].concat(),
+        }),
+        None => Continue(()),
+    }
+}
+
+/// Whether a published document was rendered from an earlier state. A steering manifest from before
+/// steering was switched off does not count.
+fn is_behind(pair: &Pair, documents: &Documents) -> bool {
+    let Documents { state, published } = documents;
+    let steering = published
+        .steering
+        .as_ref()
+        .filter(|_| pair.steering_ttl.is_some());
+    let index = published.index.as_ref().map(|index| index.generation());
+    let generations = index
+        .into_iter()
+        .chain(steering.map(|steering| steering.generation));
+    let mut generations = generations;
+    generations.any(|published| published < state.generation)
+}
+
+/// The playlists to publish from. After a switch in this run, only a live side that is not published
+/// has to answer; otherwise both do, since an earlier run may have known more.
+fn facts_to_publish(observed: &Observed, documents: &Documents) -> Result<(), Missing> {
+    let known = documents.published.sides(&documents.state);
+    let is_needed = |side: Side| {
+        let is_unknown = known[side].is_none() && documents.state.sides[side].is_live();
+        observed.switched().is_none() || is_unknown
+    };
+    of_sides(|side| {
+        if is_needed(side) {
+            observed.playlist(side).map(drop)
+        } else {
+            Ok(())
+        }
+    })
+    .map(drop)
+}
+
+fn notes(observed: &Observed) -> Vec<String> {
+    let note = |side: Side| match observed.set_alerts(side) {
+        Err(Missing::Failure(why)) => Some(format!(
+            "whether side {side} has lost its input is unknown: {why}"
+        )),
+        _ => None,
+    };
+    Side::BOTH.into_iter().filter_map(note).collect()
+}
+
+fn remember(state: PairState) -> Next {
+    Next::WriteState(Box::new(StateChange::remember(state)))
+}
+
+/// The end of a dry run at a step whose consequences cannot be planned.
+fn planned(step: String) -> Ending {
+    Ending {
+        step: Some(step),
+        ..Ending::default()
+    }
+}
+
+fn held<T>(side: Side, repair: Result<T, String>) -> Flow<T> {
+    match repair {
+        Ok(repair) => Continue(repair),
+        Err(why) => Break(Next::Held(HeldReason::EndpointNotRestorable { side, why })),
+    }
+}
+
+/// The number of earlier pathways that a player which slept can follow. A player that plays needs
+/// only the newest.
 const MAX_CLONES: usize = 16;
 
 /// The next step of a side on its way back.
@@ -25,8 +383,8 @@ pub enum Step {
     Probe,
 }
 
-/// How long a side must have been well if the other one, where viewers are, is lost meanwhile: a
-/// side that is well just now is better than one that is not. The schedule has seen it twice then.
+/// The stabilization period while the side that viewers are on is lost as well: a side that has just
+/// recovered is better than a lost one. The schedule has seen it healthy twice by then.
 const SHORTENED_PERIOD: TimeDelta = TimeDelta::seconds(60);
 
 /// How long a side must have been well while the other one is lost. Where nothing steers, players
@@ -47,74 +405,70 @@ pub fn step(
     stabilization_period: TimeDelta,
     now: DateTime<Utc>,
 ) -> Step {
-    let wait = |why: String, remember| Step::Wait { why, remember };
     let record = match &state.sides[side].status {
-        Status::Live => return wait(format!("{side} is live"), None),
+        Status::Live => return Step::wait(format!("side {side} is live")),
         Status::Cut(record) | Status::Returning(record) => record,
     };
-    // A person may do without MediaLive; MediaLive may not do without a person, or without the
-    // alarm that knew better.
-    if health.is_some() {
-        match record.until {
-            Until::Healthy => {}
-            Until::Alarm => {
-                return wait(
-                    format!("{side} was cut by its alarm, which has not gone to OK"),
-                    None,
-                );
-            }
-            Until::Person => {
-                return wait(
-                    format!("{side} was cut by hand, and comes back by hand"),
-                    None,
-                );
-            }
-        }
-    }
     let is_returning = matches!(state.sides[side].status, Status::Returning(_));
-    let last_cleared = match health {
-        Some(Health::Troubled(why)) => {
-            let remember = (!is_returning && record.clean_since.is_some())
-                .then(|| remember(state, side, record, None));
-            return wait(format!("{side} is not well: {why}"), remember);
-        }
-        Some(Health::Clean { last_cleared }) => *last_cleared,
-        None => None,
+    let Some(health) = health else {
+        return if is_returning {
+            Step::Probe
+        } else {
+            let mut next = state.change(side, now, Status::Returning(record.clone()));
+            next.sides[side].alarm_since = None;
+            Step::Restore(next)
+        };
     };
-    if is_returning {
-        return Step::Probe;
-    }
-    if health.is_some() {
-        let noticed = record.clean_since.unwrap_or(now);
-        // MediaLive may tell of trouble that came and went between two looks.
-        let clean_since = [Some(noticed), last_cleared, state.sides[side].since]
-            .into_iter()
-            .flatten()
-            .max();
-        let clean_for = now - clean_since.unwrap_or(now);
-        if clean_for < stabilization_period {
-            let why = format!(
-                "{side} has been well for {} s of {} s",
-                clean_for.num_seconds(),
-                stabilization_period.num_seconds()
-            );
-            let new = record.clean_since.is_none();
-            return wait(
-                why,
-                new.then(|| remember(state, side, record, Some(noticed))),
-            );
+    // A person may decide without MediaLive. MediaLive may not decide without the person who cut the
+    // side, or without the alarm that knew better.
+    match (record.until, health) {
+        (Until::Alarm, _) => Step::wait(format!(
+            "side {side} was cut by its alarm, which has not gone to OK"
+        )),
+        (Until::Person, _) => Step::wait(format!(
+            "side {side} was cut by hand, and is brought back by hand"
+        )),
+        (Until::Healthy, Health::Troubled(why)) => Step::Wait {
+            why: format!("side {side} is not healthy: {why}"),
+            remember: (!is_returning && record.clean_since.is_some())
+                .then(|| with_clean_since(state, side, record, None)),
+        },
+        (Until::Healthy, Health::Clean { .. }) if is_returning => Step::Probe,
+        (Until::Healthy, Health::Clean { last_cleared }) => {
+            // MediaLive may report a failure that began and ended between two checks.
+            let clean_since = record.clean_since.unwrap_or(now);
+            let since = [Some(clean_since), *last_cleared, state.sides[side].since];
+            let since = since.into_iter().flatten().max().unwrap_or(now);
+            if now - since >= stabilization_period {
+                return Step::Restore(state.change(side, now, Status::Returning(record.clone())));
+            }
+            Step::Wait {
+                why: format!(
+                    "side {side} has been healthy for {} s of {} s",
+                    (now - since).num_seconds(),
+                    stabilization_period.num_seconds()
+                ),
+                remember: record
+                    .clean_since
+                    .is_none()
+                    .then(|| with_clean_since(state, side, record, Some(clean_since))),
+            }
         }
     }
-    let mut next = state.change(side, now, Status::Returning(record.clone()));
-    if health.is_none() {
-        next.sides[side].alarm_since = None;
-    }
-    Step::Restore(next)
 }
 
-/// The same state, with another time since when the side has been well. Not a new generation:
-/// viewers see no change.
-fn remember(
+impl Step {
+    fn wait(why: String) -> Self {
+        Self::Wait {
+            why,
+            remember: None,
+        }
+    }
+}
+
+/// The same state, with another time since when the side has been healthy. The generation stays:
+/// viewers see no difference.
+fn with_clean_since(
     state: &PairState,
     side: Side,
     record: &CutRecord,
@@ -141,53 +495,43 @@ pub fn alarm_is_over(state: &PairState, side: Side) -> Option<PairState> {
     (next != *state).then_some(next)
 }
 
-/// What restores an endpoint.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Repair {
-    /// It serves, or nothing was done to it.
-    None,
-    /// It is to be made again from this definition.
-    Create(Box<Definition>),
-    /// It may serve again: this definition, with `Origination: ALLOW`.
-    Allow(Box<Definition>),
-}
-
-/// What restores a side's endpoint `id`, which is now `described` so (`None`: it is gone).
+/// What restores a side's endpoint `id`, or `None` if nothing has to be done. `endpoint` is its
+/// definition now, or `None` if it does not exist.
 ///
 /// # Errors
 ///
-/// Why it cannot be restored.
+/// Why the endpoint cannot be restored.
 pub fn repair(
     record: &CutRecord,
     id: &str,
-    described: Option<&Definition>,
-) -> Result<Repair, String> {
-    let was = record
+    endpoint: Option<&Definition>,
+) -> Result<Option<EndpointAction>, String> {
+    let cut = record
         .endpoint
         .as_ref()
         .and_then(|endpoint| Definition::parse(endpoint).ok());
-    if let Some(was) = was.as_ref().map(Definition::id).filter(|was| *was != id) {
+    if let Some(cut) = cut.as_ref().map(Definition::id).filter(|cut| *cut != id) {
         return Err(format!(
-            "it was cut as endpoint {was}, and the settings name {id} now: set that one again"
+            "it was cut as endpoint {cut}, but the settings name {id}: set {cut} again"
         ));
     }
-    match (record.by, described) {
-        (CutBy::None, _) => Ok(Repair::None),
-        (CutBy::Delete | CutBy::Deny, None) => match was {
-            Some(was) => Ok(Repair::Create(Box::new(was))),
-            None => {
-                Err("its endpoint was gone when it was cut, so its definition is not known: make it again"
-                    .to_owned())
-            }
+    match (record.by, endpoint) {
+        (CutBy::None, _) => Ok(None),
+        (CutBy::Delete | CutBy::Deny, None) => match cut {
+            Some(cut) => Ok(Some(EndpointAction::Create(Box::new(cut)))),
+            None => Err(
+                "it did not exist when the side was cut, so its definition is not known: create it"
+                    .to_owned(),
+            ),
         },
-        // Nothing was done to it yet, and now nothing is.
-        (_, Some(_)) if record.waits => Ok(Repair::None),
-        (CutBy::Delete, Some(described)) if was.is_some_and(|was| was.is_the_same_as(described)) => {
-            Err("the endpoint that was to be deleted is still there: fail-over deletes it first".to_owned())
+        // Nothing has been done to it yet, and nothing is done now.
+        (_, Some(_)) if record.waits => Ok(None),
+        (CutBy::Delete, Some(endpoint)) if cut.is_some_and(|cut| cut.is_the_same_as(endpoint)) => {
+            Err("the endpoint to be deleted still exists: fail-over deletes it first".to_owned())
         }
-        (_, Some(described)) => Ok(match described.origination() {
-            Origination::Allow => Repair::None,
-            Origination::Deny => Repair::Allow(Box::new(described.clone())),
+        (_, Some(endpoint)) => Ok(match endpoint.origination() {
+            Origination::Allow => None,
+            Origination::Deny => Some(EndpointAction::Allow(Box::new(endpoint.clone()))),
         }),
     }
 }

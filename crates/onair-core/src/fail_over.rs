@@ -1,39 +1,480 @@
-//! When a side is cut, and how.
+//! Fail-over: when a side is taken out of service, in which order, and how.
+//!
+//! Alerts, alarms, the schedule and people only say where to look. The state is written first, then
+//! players are told, then the side is cut at its endpoint, then the playlist is published. What a
+//! run does not get to, the next one does: it follows from the state.
 
 use crate::pair::endpoint::{Definition, Origination};
-use crate::pair::freshness::Freshness;
+use crate::pair::freshness::{Freshness, ProbeResult, media_sequence_offset};
+use crate::pair::health::{misconfiguration, set_alerts};
+use crate::pair::held::HeldReason;
+use crate::pair::next::{
+    Effect, Ending, EndpointAction, Flow, Missing, Next, Question, StateChange, both, known,
+    of_sides,
+};
+use crate::pair::observed::{Documents, Observed};
 use crate::pair::state::{CutRecord, PairState, StallRecord, Status, Until};
 use crate::pair::trigger::Trigger;
 use crate::pair::{CutBy, Pair, Side, Sides};
+use crate::publish_playlist::{SideFetch, plan};
 use chrono::{DateTime, TimeDelta, Utc};
+use std::ops::ControlFlow::{Break, Continue};
+use std::ops::RangeInclusive;
+use url::Url;
 
-/// An alert that is older than this is not taken at its word: EventBridge tries for a day to
-/// deliver it, and the input may long be well.
-pub const FRESH_ALERT: TimeDelta = TimeDelta::seconds(120);
+/// The next thing to do about an event.
+pub fn next(pair: &Pair, observed: &Observed) -> Next {
+    match decide(pair, observed) {
+        Break(next) => next,
+        Continue(ending) => Next::Report(ending),
+    }
+}
 
-/// What an event makes of it.
+fn decide(pair: &Pair, observed: &Observed) -> Flow<Ending> {
+    let Some(documents) = observed.documents() else {
+        return Break(Next::Read(questions_before_reading(pair, observed)));
+    };
+    if observed.switched().is_some() {
+        follow_up(pair, observed, documents)?;
+        return Continue(ending(pair, observed, documents, observed.why()));
+    }
+    if *observed.trigger() == Trigger::ScheduledCheck {
+        // Whatever MediaLive answers or does not answer: what was begun is completed first.
+        end_waits(pair, observed, documents)?;
+        follow_up(pair, observed, documents)?;
+    }
+    let finding = find(pair, observed, documents)?;
+    match finding.diagnosis {
+        Diagnosis::InputLost(loss) => {
+            take_out(pair, observed, documents, &finding.state, &loss)?;
+            follow_up(pair, observed, documents)?;
+            Continue(ending(pair, observed, documents, Some(loss.why)))
+        }
+        Diagnosis::Healthy { .. } if *observed.trigger() == Trigger::ScheduledCheck => {
+            complete_check(pair, observed, documents, finding.state)
+        }
+        Diagnosis::Healthy { why } => {
+            follow_up(pair, observed, documents)?;
+            Continue(ending(pair, observed, documents, Some(why)))
+        }
+    }
+}
+
+/// Requests that an alert, an alarm or a person makes likely. While the documents are read, they
+/// cost no time.
+fn questions_before_reading(pair: &Pair, observed: &Observed) -> Vec<Question> {
+    let (Trigger::InputLost { side, .. } | Trigger::Manual { side }) = observed.trigger() else {
+        return Vec::new();
+    };
+    let other = side.other();
+    let endpoint = (pair.cut != CutBy::None).then_some(Question::Endpoint(*side));
+    let media = observed.last_known(other);
+    let media = media.map(|url| Question::Media(other, url.clone()));
+    endpoint.into_iter().chain(media).collect()
+}
+
+/// What is known about the inputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Diagnosis {
-    /// This side is lost, for this reason.
-    InputLost {
-        /// The side.
-        side: Side,
-        /// Why.
-        why: String,
-        /// What must say that it may come back.
-        until: Until,
-    },
-    /// MediaLive must say what is lost.
-    AskMediaLive,
-    /// Nothing is to be done.
-    Nothing {
-        /// Why not.
+    /// A side has lost its input, or is stalled.
+    InputLost(Loss),
+    /// No side is known to be lost.
+    Healthy {
+        /// How that is known.
         why: String,
     },
 }
 
-/// What an event makes one suspect.
-pub fn diagnose(trigger: &Trigger, state: &PairState, now: DateTime<Utc>) -> Diagnosis {
+/// A side that has lost its input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    /// The side.
+    pub side: Side,
+    /// Why it counts as lost.
+    pub why: String,
+    /// What must report that the side may return.
+    pub until: Until,
+}
+
+/// A diagnosis, and the state with what was seen on the way. Both are written together.
+struct Finding {
+    diagnosis: Diagnosis,
+    state: PairState,
+}
+
+fn find(pair: &Pair, observed: &Observed, documents: &Documents) -> Flow<Finding> {
+    let state = documents.state.clone();
+    if *observed.trigger() == Trigger::ScheduledCheck {
+        return find_by_schedule(pair, observed, documents);
+    }
+    let diagnosis = match diagnose(observed.trigger(), &state, observed.now()) {
+        Some(diagnosis) => diagnosis,
+        None => known(by_alerts(pair, observed, &state))??,
+    };
+    Continue(Finding { diagnosis, state })
+}
+
+/// By the alerts of MediaLive, else by what the playlists show.
+fn find_by_schedule(pair: &Pair, observed: &Observed, documents: &Documents) -> Flow<Finding> {
+    let state = &documents.state;
+    let by_alerts = match by_alerts(pair, observed, state) {
+        // A failed request does not end the check: the playlists can tell, too.
+        Err(Missing::Failure(_)) => None,
+        diagnosis => Some(known(diagnosis)??),
+    };
+    if let Some(lost @ Diagnosis::InputLost(_)) = by_alerts {
+        return Continue(Finding {
+            diagnosis: lost,
+            state: state.clone(),
+        });
+    }
+    let probes = live_probes(observed, documents)?;
+    let state = remember_probes(state, &probes, observed.now());
+    let diagnosis = diagnose_probes(&state, &freshness_of(&probes), observed.now());
+    Continue(Finding { diagnosis, state })
+}
+
+/// The diagnosis by the alerts that are set, or `Break` if both sides have lost their input.
+fn by_alerts(
+    pair: &Pair,
+    observed: &Observed,
+    state: &PairState,
+) -> Result<Flow<Diagnosis>, Missing> {
+    let alerts = |side: Side| {
+        let alerts = observed.set_alerts(side)?;
+        let set = set_alerts(&pair.sides[side], &pair.alert_types, alerts);
+        Ok(set.into_iter().map(str::to_owned).collect())
+    };
+    Ok(match diagnose_alerts(state, &of_sides(alerts)?) {
+        Ok(diagnosis) => Continue(diagnosis),
+        Err(reason) => Break(Next::Held(reason)),
+    })
+}
+
+/// Writes the state in which a side is out of service, if that is allowed and not yet done. What an
+/// alarm or a person said is remembered either way.
+fn take_out(
+    pair: &Pair,
+    observed: &Observed,
+    documents: &Documents,
+    state: &PairState,
+    loss: &Loss,
+) -> Flow {
+    let noted = note(state, loss, observed.now());
+    let cut = match is_cut(&noted, loss.side) {
+        true => Ok(None),
+        false => cut_state(pair, observed, documents, &noted, loss)?.map(Some),
+    };
+    match cut {
+        Ok(Some(cut)) => Break(Next::WriteState(Box::new(StateChange {
+            state: cut,
+            switched: Some(loss.side),
+            why: Some(loss.why.clone()),
+            step: None,
+        }))),
+        Ok(None) | Err(_) if noted != documents.state => remember(noted),
+        Ok(None) => Continue(()),
+        Err(reason) => Break(Next::Held(reason)),
+    }
+}
+
+fn cut_state(
+    pair: &Pair,
+    observed: &Observed,
+    documents: &Documents,
+    state: &PairState,
+    loss: &Loss,
+) -> Flow<Result<PairState, HeldReason>> {
+    if let Err(reason) = other_must_be_live(state, loss) {
+        return Continue(Err(reason));
+    }
+    let endpoint = match pair.cut {
+        CutBy::None => Ok(None),
+        CutBy::Delete | CutBy::Deny => observed.endpoint(loss.side),
+    };
+    let other = freshness(observed, documents, loss.side.other());
+    let (endpoint, other) = known(both(endpoint, other))?;
+    let allowed = other_must_advance(loss, other);
+    Continue(allowed.map(|()| cut(pair, state, loss, endpoint, observed.now())))
+}
+
+fn remember(state: PairState) -> Flow {
+    Break(Next::WriteState(Box::new(StateChange::remember(state))))
+}
+
+/// Whether a side is advancing: by its published media playlist. Where that is not known or does
+/// not answer, by the one that the side's own playlist names now: the endpoint may have been created
+/// again by hand, or something else may be in front of it.
+fn freshness(observed: &Observed, documents: &Documents, side: Side) -> Result<Freshness, Missing> {
+    if observed.playlists()[side] == SideFetch::Skipped
+        && let Some(url) = media_playlist(documents, side)
+        && let Ok(probe) = observed.probe(side, &url)?
+    {
+        return Ok(probe.freshness);
+    }
+    let unknown = |why: &str| Ok(Freshness::Unknown(why.to_owned()));
+    match observed.playlist(side)? {
+        SideFetch::Playlist(playlist) => match playlist.media_playlist() {
+            Some(url) => Ok(match observed.probe(side, url)? {
+                Ok(probe) => probe.freshness,
+                Err(why) => Freshness::Unknown(why),
+            }),
+            None => unknown("its playlist names no media playlist"),
+        },
+        SideFetch::Unavailable(why) => unknown(why),
+        SideFetch::NoEndpoint | SideFetch::Skipped => {
+            unknown("MediaPackage has no endpoint for it")
+        }
+    }
+}
+
+/// The published address of one of a side's media playlists.
+fn media_playlist(documents: &Documents, side: Side) -> Option<Url> {
+    let known = documents.published.sides(&documents.state);
+    known[side].as_ref()?.media_playlist().cloned()
+}
+
+/// Probes of the live sides, so that a stale one is known before it is needed.
+fn live_probes(observed: &Observed, documents: &Documents) -> Flow<Sides<Option<ProbeResult>>> {
+    let probe = |side: Side| {
+        let is_live = documents.state.sides[side].is_live();
+        let url = media_playlist(documents, side).filter(|_| is_live);
+        url.map(|url| observed.probe_or_unknown(side, &url))
+            .transpose()
+    };
+    known(of_sides(probe))
+}
+
+fn freshness_of(probes: &Sides<Option<ProbeResult>>) -> Sides<Option<Freshness>> {
+    Sides::of(|side| Some(probes[side].as_ref()?.freshness.clone()))
+}
+
+/// The state with what the probes showed, for the next check to compare with.
+fn remember_probes(
+    state: &PairState,
+    probes: &Sides<Option<ProbeResult>>,
+    now: DateTime<Utc>,
+) -> PairState {
+    let mut next = state.clone();
+    let freshness = freshness_of(probes);
+    for side in Side::BOTH {
+        let Some(probe) = &probes[side] else { continue };
+        let other = freshness[side.other()].as_ref();
+        next.sides[side].last_segment = probe.last_segment;
+        next.sides[side].stall =
+            stall_record(state.sides[side].stall, &probe.freshness, other, now);
+    }
+    next
+}
+
+/// Cuts that have waited for players are written down as due, if the other side is advancing.
+fn end_waits(pair: &Pair, observed: &Observed, documents: &Documents) -> Flow {
+    for side in Side::BOTH {
+        if let Some(next) = wait_is_over(pair, &documents.state, side, observed.now())
+            && known(freshness(observed, documents, side.other()))? == Freshness::Advancing
+        {
+            return remember(next);
+        }
+    }
+    Continue(())
+}
+
+/// What follows from the state, one effect after another: players are told, what is cut is cut at
+/// its endpoint, the playlist is published.
+///
+/// A failure does not keep the later ones from taking place: a side that is lost is cut also if
+/// players cannot be told, and new viewers are sent the right way also if MediaPackage fails.
+fn follow_up(pair: &Pair, observed: &Observed, documents: &Documents) -> Flow {
+    known(facts_for_follow_up(observed, documents))?;
+    let Documents { state, published } = documents;
+    if published.is_ahead_of(state) {
+        return Break(Next::ReadAgain);
+    }
+    // Without a playlist no viewer came through On Air and none can be told. A lost side is cut all
+    // the same.
+    let plan = plan(pair, state, published, observed.playlists(), false).ok();
+    let notes = plan
+        .iter()
+        .flat_map(|plan| plan.missing.iter().chain(&plan.unpaired));
+    let notes: Vec<String> = notes.cloned().collect();
+    let (steering, index) = plan
+        .map(|plan| (plan.steering, plan.index))
+        .unwrap_or_default();
+    if let Some(steering) = steering {
+        apply(observed, Effect::Steer(steering), notes)?;
+    }
+    for side in Side::BOTH {
+        if let CutStep::Apply(action) = known(cut_step(observed, documents, side))? {
+            apply(observed, Effect::Endpoint(side, action), Vec::new())?;
+        }
+    }
+    if let Some(index) = index {
+        apply(observed, Effect::Publish(index), Vec::new())?;
+    }
+    match observed.failure() {
+        Some(why) => Break(Next::Failed(why)),
+        None => Continue(()),
+    }
+}
+
+/// Everything that must be known before the first effect, asked at the same time.
+fn facts_for_follow_up(observed: &Observed, documents: &Documents) -> Result<(), Missing> {
+    let Documents { state, published } = documents;
+    let known = published.sides(state);
+    let of_side = |side: Side| {
+        // What is published must not lose a side because this run did not ask for it.
+        let is_unknown = state.sides[side].is_live() && known[side].is_none();
+        let playlist = if is_unknown && published.index.is_some() {
+            observed.playlist(side).map(drop)
+        } else {
+            Ok(())
+        };
+        let endpoint = if state.sides[side].is_cut_at_endpoint() {
+            observed.endpoint(side).map(drop)
+        } else {
+            Ok(())
+        };
+        both(playlist, endpoint)
+    };
+    of_sides(of_side).map(drop)
+}
+
+fn apply(observed: &Observed, effect: Effect, notes: Vec<String>) -> Flow {
+    match observed.has_failed(&effect) {
+        true => Continue(()),
+        false => Break(Next::Apply { effect, notes }),
+    }
+}
+
+fn cut_step(observed: &Observed, documents: &Documents, side: Side) -> Result<CutStep, Missing> {
+    match &documents.state.sides[side].status {
+        Status::Cut(record) if record.by != CutBy::None => {
+            Ok(next_cut_step(record, observed.endpoint(side)?))
+        }
+        Status::Cut(_) | Status::Live | Status::Returning(_) => Ok(CutStep::None),
+    }
+}
+
+/// The end of a scheduled check that found no side lost.
+fn complete_check(
+    pair: &Pair,
+    observed: &Observed,
+    documents: &Documents,
+    state: PairState,
+) -> Flow<Ending> {
+    if state != documents.state {
+        remember(state)?;
+    }
+    // What MediaLive did not answer is still unknown: the schedule asks again.
+    known(of_sides(|side| observed.set_alerts(side)))?;
+    if Side::BOTH
+        .into_iter()
+        .all(|side| documents.state.sides[side].is_live())
+    {
+        check_configuration(pair, observed)?;
+    }
+    let mut ending = ending(pair, observed, documents, None);
+    ending.notes.extend(offset_note(observed));
+    Continue(ending)
+}
+
+fn check_configuration(pair: &Pair, observed: &Observed) -> Flow {
+    let channels = of_sides(|side| observed.channel(side));
+    let endpoints = of_sides(|side| observed.endpoint(side));
+    let (channels, endpoints) = known(both(channels, endpoints))?;
+    match misconfiguration(pair, &channels, &endpoints) {
+        Some(why) => Break(Next::Held(HeldReason::Misconfigured { why })),
+        None => Continue(()),
+    }
+}
+
+/// The live sides that are not advancing, each with the reason. `None` if this run was not a check,
+/// or took a side out of service.
+pub fn stale_sides(observed: &Observed) -> Option<Vec<String>> {
+    let is_check = *observed.trigger() == Trigger::ScheduledCheck && observed.switched().is_none();
+    let probes =
+        live_probes(observed, observed.documents().filter(|_| is_check)?).continue_value()?;
+    let stale = |side: Side| match &probes[side].as_ref()?.freshness {
+        Freshness::Advancing => None,
+        Freshness::Stale(why) | Freshness::Unknown(why) => Some(format!("{side}: {why}")),
+    };
+    Some(Side::BOTH.into_iter().filter_map(stale).collect())
+}
+
+/// Offsets in which hls.js freezes after a switch. Larger ones are longer than a show, and do no
+/// harm.
+const FREEZING_OFFSETS: RangeInclusive<i64> = 1..=5_000;
+
+fn offset_note(observed: &Observed) -> Option<String> {
+    let (a, b) = (observed.last_probe(Side::A)?, observed.last_probe(Side::B)?);
+    let offset = media_sequence_offset(a, b)?;
+    FREEZING_OFFSETS.contains(&offset.abs()).then(|| {
+        format!(
+            "the media sequence numbers of B are {offset} ahead of those of A for the same moment: \
+             hls.js freezes for that many segments after a switch to the side with the lower \
+             numbers"
+        )
+    })
+}
+
+/// The report of a run that is complete.
+fn ending(pair: &Pair, observed: &Observed, documents: &Documents, why: Option<String>) -> Ending {
+    let Documents { state, published } = documents;
+    let plan = plan(pair, state, published, observed.playlists(), false);
+    let mut notes: Vec<String> = plan.err().iter().map(ToString::to_string).collect();
+    notes.extend(Side::BOTH.into_iter().flat_map(|side| {
+        let wait = waiting_note(pair, observed, documents, side);
+        wait.into_iter()
+            .chain(endpoint_note(pair, observed, documents, side))
+    }));
+    Ending {
+        why,
+        notes,
+        ..Ending::default()
+    }
+}
+
+/// Why a cut that is due has not been made.
+fn waiting_note(
+    pair: &Pair,
+    observed: &Observed,
+    documents: &Documents,
+    side: Side,
+) -> Option<String> {
+    let is_scheduled = *observed.trigger() == Trigger::ScheduledCheck;
+    wait_is_over(pair, &documents.state, side, observed.now()).filter(|_| is_scheduled)?;
+    let other = side.other();
+    Some(format!(
+        "side {side} is not cut yet: side {other} is not advancing"
+    ))
+}
+
+/// Why the endpoint of a cut side is left alone.
+fn endpoint_note(
+    pair: &Pair,
+    observed: &Observed,
+    documents: &Documents,
+    side: Side,
+) -> Option<String> {
+    let id = &pair.sides[side].endpoint;
+    match cut_step(observed, documents, side).ok()? {
+        CutStep::NotOurs => Some(format!(
+            "endpoint {id} was created again after side {side} was cut, and is left alone"
+        )),
+        CutStep::Waits => Some(format!(
+            "endpoint {id} serves until all players know the side that returned; the schedule \
+             cuts it then"
+        )),
+        CutStep::None | CutStep::Apply(_) => None,
+    }
+}
+
+/// An older alert is not trusted: EventBridge retries its delivery for a day, and the input may have
+/// recovered long ago.
+pub const FRESH_ALERT: TimeDelta = TimeDelta::seconds(120);
+
+/// The diagnosis by the event alone. `None` if MediaLive has to be asked.
+pub fn diagnose(trigger: &Trigger, state: &PairState, now: DateTime<Utc>) -> Option<Diagnosis> {
     match trigger {
         Trigger::InputLost {
             side,
@@ -42,107 +483,106 @@ pub fn diagnose(trigger: &Trigger, state: &PairState, now: DateTime<Utc>) -> Dia
             is_alarm,
         } => {
             let is_old = now - at > FRESH_ALERT;
-            // One from before the side came back tells of the trouble that is over.
-            let is_of_before = state.sides[*side].is_live()
-                && state.sides[*side].since.is_some_and(|since| *at <= since);
-            match is_old || is_of_before {
-                true => Diagnosis::AskMediaLive,
-                false => Diagnosis::InputLost {
-                    side: *side,
-                    why: format!("{what} at {}", at.format("%FT%TZ")),
-                    until: if *is_alarm {
-                        Until::Alarm
-                    } else {
-                        Until::Healthy
-                    },
-                },
-            }
-        }
-        Trigger::ScheduledCheck => Diagnosis::AskMediaLive,
-        Trigger::Manual { side } => Diagnosis::InputLost {
-            side: *side,
-            why: "by hand".to_owned(),
-            until: Until::Person,
-        },
-        Trigger::InputRecovered { .. } => Diagnosis::Nothing {
-            why: "the end of an alert or alarm is fail-back's".to_owned(),
-        },
-        Trigger::Ignored { why } => Diagnosis::Nothing { why: why.clone() },
-    }
-}
-
-/// What the alerts that MediaLive has set, and the alarms that were seen to ring, make one suspect.
-///
-/// # Errors
-///
-/// [`Held`] if both sides are in trouble.
-pub fn diagnose_alerts(state: &PairState, set: &Sides<Vec<String>>) -> Result<Diagnosis, Held> {
-    let why = |side: Side| match state.sides[side].alarm_since {
-        Some(since) => format!(
-            "its CloudWatch alarm rings since {}",
-            since.format("%FT%TZ")
-        ),
-        None => format!("MediaLive alerts are set: {}", set[side].join(", ")),
-    };
-    let rings = |side: Side| state.sides[side].alarm_since.is_some();
-    let is_lost = |side: &Side| (!set[*side].is_empty() || rings(*side)) && !is_cut(state, *side);
-    let lost: Vec<Side> = Side::BOTH.into_iter().filter(is_lost).collect();
-    match lost.as_slice() {
-        [] => Ok(Diagnosis::Nothing {
-            why: "MediaLive has no alert set that means a lost input".to_owned(),
-        }),
-        [side] => {
-            let until = if rings(*side) {
+            // An alert from before the side returned is about a failure that is over.
+            let side_state = &state.sides[*side];
+            let is_over =
+                side_state.is_live() && side_state.since.is_some_and(|since| *at <= since);
+            let until = if *is_alarm {
                 Until::Alarm
             } else {
                 Until::Healthy
             };
-            Ok(Diagnosis::InputLost {
-                side: *side,
-                why: why(*side),
-                until,
+            (!is_old && !is_over).then(|| {
+                Diagnosis::InputLost(Loss {
+                    side: *side,
+                    why: format!("{what} at {}", at.format("%FT%TZ")),
+                    until,
+                })
             })
         }
-        _ => Err(Held(format!(
-            "both sides are in trouble: A: {}; B: {}",
-            why(Side::A),
-            why(Side::B)
-        ))),
+        Trigger::ScheduledCheck => None,
+        Trigger::Manual { side } => Some(Diagnosis::InputLost(Loss {
+            side: *side,
+            why: "requested by hand".to_owned(),
+            until: Until::Person,
+        })),
+        Trigger::InputRecovered { .. } => Some(Diagnosis::Healthy {
+            why: "fail-back handles the end of an alert or alarm".to_owned(),
+        }),
+        Trigger::Ignored { why } => Some(Diagnosis::Healthy { why: why.clone() }),
     }
 }
 
-/// The state with what must not be forgotten of a diagnosis, whatever can be done about it now:
-/// that an alarm rings, which nobody can be asked for later, and that a person wants a side off
-/// that is cut already. `None` if there is nothing new.
-pub fn note(state: &PairState, diagnosis: &Diagnosis, now: DateTime<Utc>) -> Option<PairState> {
-    let Diagnosis::InputLost { side, until, .. } = diagnosis else {
-        return None;
+/// The diagnosis by the alerts that MediaLive has set, and by the alarms that are remembered as
+/// being in ALARM.
+///
+/// # Errors
+///
+/// [`HeldReason`] if both sides have lost their input.
+pub fn diagnose_alerts(
+    state: &PairState,
+    set: &Sides<Vec<String>>,
+) -> Result<Diagnosis, HeldReason> {
+    let why = |side: Side| match state.sides[side].alarm_since {
+        Some(since) => format!(
+            "its CloudWatch alarm has been in ALARM since {}",
+            since.format("%FT%TZ")
+        ),
+        None => format!("MediaLive alerts are set: {}", set[side].join(", ")),
     };
-    let mut next = state.clone();
-    let this = &mut next.sides[*side];
-    if *until == Until::Alarm {
-        this.alarm_since.get_or_insert(now);
+    let is_in_alarm = |side: Side| state.sides[side].alarm_since.is_some();
+    let is_lost =
+        |side: &Side| (!set[*side].is_empty() || is_in_alarm(*side)) && !is_cut(state, *side);
+    let lost: Vec<Side> = Side::BOTH.into_iter().filter(is_lost).collect();
+    match lost.as_slice() {
+        [] => Ok(Diagnosis::Healthy {
+            why: "MediaLive has no alert set that means a lost input".to_owned(),
+        }),
+        [side] => Ok(Diagnosis::InputLost(Loss {
+            side: *side,
+            why: why(*side),
+            until: if is_in_alarm(*side) {
+                Until::Alarm
+            } else {
+                Until::Healthy
+            },
+        })),
+        _ => Err(HeldReason::BothSidesLost {
+            a: why(Side::A),
+            b: why(Side::B),
+        }),
     }
-    if let Status::Cut(record) = &mut this.status {
-        record.until = record.until.max(*until);
-    }
-    (next != *state).then_some(next)
 }
 
-/// How long ago a look may be to count together with the next: the schedule looks each minute.
-const LOOKS_APART: TimeDelta = TimeDelta::seconds(150);
+/// The state with what must not be forgotten of a loss, whatever can be done about it now: that an
+/// alarm is in ALARM, which no later request would tell, and that a person wants a side to stay out
+/// of service although it is cut already.
+pub fn note(state: &PairState, loss: &Loss, now: DateTime<Utc>) -> PairState {
+    let mut next = state.clone();
+    let side = &mut next.sides[loss.side];
+    if loss.until == Until::Alarm {
+        side.alarm_since.get_or_insert(now);
+    }
+    if let Status::Cut(record) = &mut side.status {
+        record.until = record.until.max(loss.until);
+    }
+    next
+}
 
-/// What is to be remembered of a look at a side that saw it `so`. It counts only while the `other`
-/// moves, or is away: at the beginning and at the end of a show both stand still.
+/// Longest time between two checks that count together: the schedule runs each minute.
+const LONGEST_CHECK_INTERVAL: TimeDelta = TimeDelta::seconds(150);
+
+/// What to remember of a probe of a side. A stale side counts only while the `other` one is
+/// advancing or away: at the beginning and at the end of a show both are stale.
 pub fn stall_record(
     before: Option<StallRecord>,
-    so: &Freshness,
+    freshness: &Freshness,
     other: Option<&Freshness>,
     now: DateTime<Utc>,
 ) -> Option<StallRecord> {
-    match (so, other) {
+    match (freshness, other) {
         (Freshness::Stale(_), None | Some(Freshness::Advancing)) => {
-            let before = before.filter(|before| now - before.seen <= LOOKS_APART);
+            let before = before.filter(|before| now - before.seen <= LONGEST_CHECK_INTERVAL);
             Some(StallRecord {
                 since: before.map_or(now, |before| before.since),
                 seen: now,
@@ -153,61 +593,62 @@ pub fn stall_record(
     }
 }
 
-/// Whether a side has been seen to stand still for so long that it is lost.
+/// How long the active side must have been stale to count as lost although nothing reported it. The
+/// schedule runs each minute, so two checks are needed.
+pub const STALL_LIMIT: TimeDelta = TimeDelta::seconds(45);
+
+/// The stall of a side, if it is so long that the side counts as lost.
 pub fn stalled(state: &PairState, side: Side, now: DateTime<Utc>) -> Option<StallRecord> {
-    let is_long = |seen: &StallRecord| {
-        seen.seen - seen.since >= STALL_LIMIT && now - seen.seen <= LOOKS_APART
+    let is_long = |stall: &StallRecord| {
+        stall.seen - stall.since >= STALL_LIMIT && now - stall.seen <= LONGEST_CHECK_INTERVAL
     };
     state.sides[side].stall.filter(is_long)
 }
 
-/// How long the side that viewers are on must have stood still to be lost, though nothing said so.
-/// The schedule looks each minute, so it takes a second look.
-pub const STALL_LIMIT: TimeDelta = TimeDelta::seconds(45);
-
-/// What a look at both sides makes one suspect: a channel that was stopped, or crashed, sets no
-/// alert.
+/// The diagnosis by probes of both sides: a channel that was stopped, or crashed, sets no alert.
 pub fn diagnose_probes(
     state: &PairState,
     freshness: &Sides<Option<Freshness>>,
     now: DateTime<Utc>,
 ) -> Diagnosis {
     let (side, other) = (state.active, state.active.other());
-    let nothing = |why: &str| Diagnosis::Nothing {
+    let healthy = |why: &str| Diagnosis::Healthy {
         why: why.to_owned(),
     };
     let (Some(Freshness::Stale(why)), Some(Freshness::Advancing)) =
         (&freshness[side], &freshness[other])
     else {
-        return nothing("the side that viewers are on freshness, or the other does not");
+        return healthy("the active side is advancing, or the other side is not");
     };
     match stalled(state, side, now) {
-        Some(StallRecord { since, .. }) => Diagnosis::InputLost {
+        Some(StallRecord { since, .. }) => Diagnosis::InputLost(Loss {
             side,
-            why: format!("it has stood still since {}: {why}", since.format("%FT%TZ")),
+            why: format!("stalled since {}: {why}", since.format("%FT%TZ")),
             until: Until::Healthy,
-        },
-        None => nothing("the side that viewers are on has not stood still for long"),
+        }),
+        None => healthy("the active side has not been stale for long"),
     }
 }
 
-/// A safety rule says no, and why.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Held(pub String);
-
-/// Whether a side that is lost may be cut, before anything is asked about the other.
-///
-/// # Errors
-///
-/// [`Held`] if it is the last that is live.
-pub fn may_cut(state: &PairState, side: Side, why: &str) -> Result<(), Held> {
-    let other = side.other();
-    match state.sides[other].is_live() {
+/// The last live side stays in service, whatever is wrong with it.
+fn other_must_be_live(state: &PairState, loss: &Loss) -> Result<(), HeldReason> {
+    let Loss { side, why, .. } = loss;
+    match state.sides[side.other()].is_live() {
         true => Ok(()),
-        false => Err(Held(format!(
-            "{side} is lost ({why}), and {other} is not live: the last side is never cut"
-        ))),
+        false => Err(HeldReason::LastLiveSide {
+            side: *side,
+            why: why.clone(),
+        }),
+    }
+}
+
+/// Viewers are not sent to a stale side.
+fn other_must_advance(loss: &Loss, other: Freshness) -> Result<(), HeldReason> {
+    let (side, why) = (loss.side, loss.why.clone());
+    match other {
+        Freshness::Advancing => Ok(()),
+        Freshness::Stale(stale) => Err(HeldReason::OtherSideStale { side, why, stale }),
+        Freshness::Unknown(unknown) => Err(HeldReason::OtherSideUnknown { side, why, unknown }),
     }
 }
 
@@ -216,50 +657,29 @@ pub fn is_cut(state: &PairState, side: Side) -> bool {
     matches!(state.sides[side].status, Status::Cut(_))
 }
 
-/// The state in which `side` is cut and viewers are on the other.
-///
-/// # Errors
-///
-/// [`Held`] if the other side is not live, or does not move.
+/// The state in which the lost side is cut and viewers are on the other.
 pub fn cut(
     pair: &Pair,
     state: &PairState,
-    side: Side,
+    loss: &Loss,
     endpoint: Option<&Definition>,
-    other_moves: &Freshness,
-    (why, until): (&str, Until),
     now: DateTime<Utc>,
-) -> Result<PairState, Held> {
-    may_cut(state, side, why)?;
-    let other = side.other();
-    match other_moves {
-        Freshness::Advancing => {}
-        Freshness::Stale(stale) => {
-            return Err(Held(format!(
-                "{side} is lost ({why}), but {other} does not move either: {stale}"
-            )));
-        }
-        Freshness::Unknown(unknown) => {
-            let refusal = format!(
-                "{side} is lost ({why}), but whether {other} freshness cannot be told: {unknown}"
-            );
-            return Err(Held(refusal));
-        }
-    }
+) -> PairState {
+    let (side, other) = (loss.side, loss.side.other());
     let record = match (endpoint, state.sides[side].cut()) {
-        // It was on its way back, and its endpoint is not there yet: what was saved of it must not
-        // be lost.
+        // The side was on its way back, and its endpoint does not exist yet: keep the definition
+        // that was saved.
         (None, Some(earlier)) => CutRecord {
-            why: why.to_owned(),
-            until,
+            why: loss.why.clone(),
+            until: loss.until,
             clean_since: None,
             ..earlier.clone()
         },
         _ => CutRecord {
             by: pair.cut,
-            why: why.to_owned(),
+            why: loss.why.clone(),
             endpoint: endpoint.map(Definition::to_value),
-            until,
+            until: loss.until,
             waits: endpoint.is_some()
                 && is_known_from(pair, state, other).is_some_and(|from| now < from),
             clean_since: None,
@@ -270,28 +690,13 @@ pub fn cut(
     if next.sides[side].url.is_none() {
         next.sides[side].url = endpoint.and_then(Definition::url);
     }
-    Ok(next)
+    next
 }
 
-/// What is still to be done to the endpoint of a side that is cut.
-#[derive(Debug, Clone, PartialEq)]
-pub enum EndpointAction {
-    /// Nothing.
-    None,
-    /// It is to be deleted.
-    Delete,
-    /// It is to stop serving: this definition, with `Origination: DENY`.
-    Deny(Box<Definition>),
-    /// It is not the one that was cut: somebody made it again.
-    NotOurs,
-    /// Something, once all who are watching know where else to go.
-    Waits,
-}
-
-/// When all who are watching have heard of a side that came back, and can go there: its pathway is
-/// new to them, and they learn of it by the steering manifest, which they keep for its TTL and a
-/// CDN for half of that. Cut the other side earlier, and they have nowhere to go. `None` if they
-/// have always known it.
+/// When every player knows a side that returned, and can switch to it: its pathway is new, and
+/// players learn of it by the steering manifest, which they keep for its TTL and a CDN for half of
+/// that. If the other side were cut earlier, they would have nowhere to go. `None` if players have
+/// always known the side.
 pub fn is_known_from(pair: &Pair, state: &PairState, side: Side) -> Option<DateTime<Utc>> {
     let is_new = state
         .clones
@@ -301,9 +706,9 @@ pub fn is_known_from(pair: &Pair, state: &PairState, side: Side) -> Option<DateT
     is_new.then(|| since + ttl * 2)
 }
 
-/// The state in which the endpoint of a side may be cut for which that has waited. `None` if it has
-/// not, or must go on. To be written before anything is done: a side whose endpoint was not touched
-/// may come back as it is.
+/// The state in which the endpoint of a side may be cut that has waited until now. `None` if it has
+/// not waited, or must go on waiting. This state is written before anything is done: a side whose
+/// endpoint was not touched may return as it is.
 pub fn wait_is_over(
     pair: &Pair,
     state: &PairState,
@@ -318,22 +723,37 @@ pub fn wait_is_over(
     (std::mem::take(&mut record.waits) && is_due).then_some(next)
 }
 
-/// What is still to be done to a cut side's endpoint, which is now `described` so (`None`: it is
-/// gone).
-pub fn endpoint_action(record: &CutRecord, described: Option<&Definition>) -> EndpointAction {
-    let Some(described) = described else {
-        return EndpointAction::None;
+/// What is still to be done to the endpoint of a side that is cut.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CutStep {
+    /// Nothing.
+    None,
+    /// This change.
+    Apply(EndpointAction),
+    /// Nothing: somebody created the endpoint again after the cut.
+    NotOurs,
+    /// A change, once all players know where else to go.
+    Waits,
+}
+
+/// What is still to be done to the endpoint of a side that is cut. `endpoint` is its definition now,
+/// or `None` if it does not exist.
+pub fn next_cut_step(record: &CutRecord, endpoint: Option<&Definition>) -> CutStep {
+    let Some(endpoint) = endpoint else {
+        return CutStep::None;
     };
-    let was = record
+    let cut = record
         .endpoint
         .as_ref()
         .and_then(|endpoint| Definition::parse(endpoint).ok());
-    let is_ours = was.is_some_and(|was| was.is_the_same_as(described));
-    match (record.by, described.origination()) {
-        (CutBy::None, _) | (CutBy::Deny, Origination::Deny) => EndpointAction::None,
-        _ if !is_ours => EndpointAction::NotOurs,
-        _ if record.waits => EndpointAction::Waits,
-        (CutBy::Delete, _) => EndpointAction::Delete,
-        (CutBy::Deny, Origination::Allow) => EndpointAction::Deny(Box::new(described.clone())),
+    let is_ours = cut.is_some_and(|cut| cut.is_the_same_as(endpoint));
+    match (record.by, endpoint.origination()) {
+        (CutBy::None, _) | (CutBy::Deny, Origination::Deny) => CutStep::None,
+        _ if !is_ours => CutStep::NotOurs,
+        _ if record.waits => CutStep::Waits,
+        (CutBy::Delete, _) => CutStep::Apply(EndpointAction::Delete),
+        (CutBy::Deny, Origination::Allow) => {
+            CutStep::Apply(EndpointAction::Deny(Box::new(endpoint.clone())))
+        }
     }
 }

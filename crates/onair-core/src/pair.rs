@@ -4,6 +4,9 @@
 pub mod endpoint;
 pub mod freshness;
 pub mod health;
+pub mod held;
+pub mod next;
+pub mod observed;
 pub mod state;
 pub mod trigger;
 
@@ -60,6 +63,16 @@ impl<T> Sides<T> {
         Self {
             a: of(Side::A),
             b: of(Side::B),
+        }
+    }
+}
+
+impl<T> Sides<T> {
+    /// The result of `f` for each side.
+    pub fn map<U>(self, f: impl Fn(T) -> U) -> Sides<U> {
+        Sides {
+            a: f(self.a),
+            b: f(self.b),
         }
     }
 }

@@ -8,15 +8,16 @@ pub mod steering;
 
 pub use side_playlist::SidePlaylist;
 
+use crate::pair::held::HeldReason;
 use crate::pair::state::PairState;
 use crate::pair::{Pair, Side, Sides};
 
-/// What is published now.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The published documents of a pair.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Published {
-    /// The playlist's text, if there is one.
-    pub index: Option<Document>,
-    /// The steering manifest's, if there is one.
+    /// The multivariant playlist, if one is published.
+    pub index: Option<PublishedIndex>,
+    /// The steering manifest, if one is published.
     pub steering: Option<Document>,
 }
 
@@ -25,160 +26,224 @@ pub struct Published {
 pub struct Document {
     /// The text.
     pub text: String,
-    /// The generation of the state that it was rendered from.
+    /// The generation of the state that the text was rendered from.
     pub generation: u64,
 }
 
-/// What came of asking a side for its own playlist.
+/// The published multivariant playlist, parsed once.
 #[derive(Debug, Clone, PartialEq)]
+pub struct PublishedIndex {
+    document: Document,
+    playlist: Result<SidePlaylist, String>,
+}
+
+impl PublishedIndex {
+    /// Parses a published playlist. One that cannot be parsed is kept as such.
+    pub fn parse(document: Document) -> Self {
+        let playlist = index::parse(&document.text);
+        Self { document, playlist }
+    }
+
+    /// The generation of the state that the playlist was rendered from.
+    pub fn generation(&self) -> u64 {
+        self.document.generation
+    }
+
+    /// The playlist of each side, as far as this playlist names it.
+    pub fn sides(&self, state: &PairState) -> Sides<Option<SidePlaylist>> {
+        match &self.playlist {
+            Ok(playlist) => index::split(playlist, state),
+            Err(_) => Sides::default(),
+        }
+    }
+}
+
+impl Published {
+    /// The playlist of each side, as far as it is published.
+    pub fn sides(&self, state: &PairState) -> Sides<Option<SidePlaylist>> {
+        let index = self.index.as_ref();
+        index.map(|index| index.sides(state)).unwrap_or_default()
+    }
+
+    /// The generation of the playlist and of the steering manifest, of those that are published.
+    pub fn generations(&self) -> impl Iterator<Item = u64> {
+        let index = self.index.as_ref().map(PublishedIndex::generation);
+        let steering = self.steering.as_ref().map(|steering| steering.generation);
+        index.into_iter().chain(steering)
+    }
+
+    /// Whether a document was rendered from a later state than this one. Another run is ahead then,
+    /// and this one has to read again.
+    pub fn is_ahead_of(&self, state: &PairState) -> bool {
+        self.generations()
+            .any(|published| published > state.generation)
+    }
+}
+
+/// The result of a GET of a side's own multivariant playlist.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub enum SideFetch {
-    /// It was not asked: what was published of it counts.
+    /// Nothing was requested: the published part of that side counts.
+    #[default]
     Skipped,
-    /// Here it is.
+    /// The playlist.
     Playlist(Box<SidePlaylist>),
-    /// It did not give one that can be used. That may pass.
+    /// No usable playlist was returned, which may be temporary.
     Unavailable(String),
-    /// It has no endpoint.
+    /// The side has no endpoint.
     NoEndpoint,
 }
 
-/// What is to be published.
+/// The documents to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// The playlist, if it is to be written.
+    /// The playlist, if it has to be written.
     pub index: Option<String>,
-    /// The steering manifest, if it is to be written.
+    /// The steering manifest, if it has to be written.
     pub steering: Option<String>,
-    /// How many variants each side has in it.
+    /// The number of variants of each side in the playlist.
     pub variants: Sides<usize>,
-    /// What only one of two sides has.
+    /// Entries that only one of the two sides has.
     pub unpaired: Vec<String>,
-    /// Whether players are told of the steering manifest.
+    /// Whether the playlist refers to the steering manifest.
     pub steered: bool,
-    /// Why a side is not in it as it should be.
+    /// Why a side is missing from the playlist or is not up to date in it.
     pub missing: Vec<String>,
 }
 
-/// Why nothing is published.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// A safety rule says no.
-    #[error("{0}")]
-    Held(String),
-    /// What is published was rendered from a later state than the one that was read.
-    #[error("a later state than this one was published")]
-    Superseded,
+impl Plan {
+    /// Whether everything is published already.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_none() && self.steering.is_none()
+    }
 }
 
-/// Plans what is published of a state.
+/// Plans what to publish for a state.
 ///
-/// A side that does not answer keeps what was published of it; one that was cut in a way that moves
-/// its URLs, or whose endpoint is not there, is left out. A side that lists fewer variants than
-/// were published of it keeps them, too, unless a person says that it may lose them
-/// (`accept_less`): an encoder that has just started lists them one by one.
+/// A side that does not answer keeps its published part. A side is left out if it was cut in a way
+/// that changes its URLs, or if it has no endpoint. A side that lists fewer variants than are
+/// published keeps its published part unless a person accepts the loss (`accept_fewer_variants`):
+/// an encoder that has just started lists its variants one by one.
 ///
 /// # Errors
 ///
-/// [`Refusal`]
+/// [`HeldReason`] if there would be nothing to play.
 pub fn plan(
     pair: &Pair,
     state: &PairState,
     published: &Published,
-    asked: &Sides<SideFetch>,
-    accept_less: bool,
-) -> Result<Plan, Refusal> {
-    let documents = [&published.index, &published.steering];
-    if documents
+    fetches: &Sides<SideFetch>,
+    accept_fewer_variants: bool,
+) -> Result<Plan, HeldReason> {
+    let known = published.sides(state);
+    let contents = Sides::of(|side| {
+        let is_complete = |before: &SidePlaylist, now: &SidePlaylist| {
+            accept_fewer_variants || now.variants.len() >= before.variants.len()
+        };
+        SideContent::choose(known[side].as_ref(), &fetches[side], is_complete)
+    });
+    let missing: Vec<String> = Side::BOTH
         .into_iter()
-        .flatten()
-        .any(|document| document.generation > state.generation)
-    {
-        return Err(Refusal::Superseded);
-    }
-    let (known, unreadable) = match published
-        .index
-        .as_ref()
-        .map(|index| index::parse(&index.text, state))
-    {
-        None => (Sides::default(), None),
-        Some(Ok(known)) => (known, None),
-        Some(Err(why)) => (Sides::default(), Some(why)),
+        .filter_map(|side| {
+            let problem = contents[side].problem(pair, state, side, &fetches[side])?;
+            Some(format!("{side}: {problem}"))
+        })
+        .collect();
+    let playlists = Sides {
+        a: contents.a.playlist,
+        b: contents.b.playlist,
     };
-    let mut missing = Vec::new();
-    let mut playlists = Sides { a: None, b: None };
-    for side in Side::BOTH {
-        let is_visible = index::is_visible(state, side);
-        playlists[side] = match &asked[side] {
-            SideFetch::Playlist(playlist) => Some(playlist.as_ref().clone()),
-            SideFetch::Skipped | SideFetch::Unavailable(_) => known[side].clone(),
-            SideFetch::NoEndpoint => None,
-        };
-        if let (SideFetch::Playlist(now), Some(before)) = (&asked[side], &known[side])
-            && !accept_less
-            && now.variants.len() < before.variants.len()
-        {
-            let (now, before_count) = (now.variants.len(), before.variants.len());
-            missing.push(format!(
-                "{side}: it lists {now} of {before_count} variants; what was published of it stays"
-            ));
-            playlists[side] = Some(before.clone());
-        }
-        match &asked[side] {
-            _ if !is_visible => {}
-            SideFetch::Unavailable(why) if playlists[side].is_some() => {
-                if state.sides[side].is_live() {
-                    missing.push(format!("{side}: {why}; what was published of it stays"));
-                }
-            }
-            SideFetch::Unavailable(why) => missing.push(format!("{side}: {why}")),
-            SideFetch::NoEndpoint => missing.push(format!(
-                "{side}: it has no endpoint {}",
-                pair.sides[side].endpoint
-            )),
-            SideFetch::Skipped if playlists[side].is_none() => {
-                missing.push(format!("{side}: nothing was published of it yet"));
-            }
-            SideFetch::Skipped | SideFetch::Playlist(_) => {}
-        }
-    }
-    if !Side::BOTH
-        .into_iter()
-        .any(|side| index::is_visible(state, side) && playlists[side].is_some())
-    {
-        let why = match unreadable {
-            Some(why) => format!("; and what is published cannot be read: {why}"),
-            None => String::new(),
-        };
-        return Err(Refusal::Held(format!(
-            "no side has a playlist to publish ({}{why})",
-            missing.join("; ")
-        )));
+    let visible = index::visible(state, &playlists);
+    if visible.a.is_none() && visible.b.is_none() {
+        return Err(nothing_to_publish(published, &missing));
     }
     let rendered = index::render(state, &playlists, pair.steering_ttl.is_some());
-    if let Err(why) = index::parse(&rendered.text, state) {
-        return Err(Refusal::Held(format!(
-            "what would be published could not be read: {why}"
-        )));
-    }
+    index::parse(&rendered.text).map_err(|why| HeldReason::PlaylistInvalid { why })?;
     let steering = pair
         .steering_ttl
         .map(|ttl| steering::render(state, &playlists, ttl));
-    let is_new = |document: &Option<Document>, text: &String| {
-        document.as_ref().is_none_or(|document| {
-            document.text != *text || document.generation != state.generation
-        })
-    };
-    let visible = index::visible(state, &playlists);
+    let index = published.index.as_ref().map(|index| &index.document);
+    let count = |side| visible[side].map_or(0, |playlist: &SidePlaylist| playlist.variants.len());
     Ok(Plan {
-        steering: steering.filter(|text| is_new(&published.steering, text)),
-        index: Some(rendered.text).filter(|text| is_new(&published.index, text)),
-        variants: Sides::of(|side| {
-            visible[side]
-                .map(|playlist| playlist.variants.len())
-                .unwrap_or_default()
-        }),
+        steering: steering.filter(|text| is_new(state, published.steering.as_ref(), text)),
+        index: Some(rendered.text).filter(|text| is_new(state, index, text)),
+        variants: Sides::of(count),
         unpaired: rendered.unpaired,
         steered: rendered.steered,
         missing,
     })
+}
+
+/// The playlist of a side that is published next, and whether it is the published one because the
+/// side itself lists fewer variants.
+struct SideContent {
+    playlist: Option<SidePlaylist>,
+    /// The number of variants that the side lists, and the number that is published.
+    fewer_variants: Option<(usize, usize)>,
+}
+
+impl SideContent {
+    fn choose(
+        known: Option<&SidePlaylist>,
+        fetch: &SideFetch,
+        is_complete: impl Fn(&SidePlaylist, &SidePlaylist) -> bool,
+    ) -> Self {
+        let (playlist, fewer_variants) = match (fetch, known) {
+            (SideFetch::NoEndpoint, _) => (None, None),
+            (SideFetch::Skipped | SideFetch::Unavailable(_), known) => (known.cloned(), None),
+            (SideFetch::Playlist(now), Some(before)) if !is_complete(before, now) => {
+                let counts = (now.variants.len(), before.variants.len());
+                (Some(before.clone()), Some(counts))
+            }
+            (SideFetch::Playlist(now), _) => (Some(now.as_ref().clone()), None),
+        };
+        Self {
+            playlist,
+            fewer_variants,
+        }
+    }
+
+    /// Why viewers do not get the side as it is now, if they should.
+    fn problem(
+        &self,
+        pair: &Pair,
+        state: &PairState,
+        side: Side,
+        fetch: &SideFetch,
+    ) -> Option<String> {
+        if let Some((now, before)) = self.fewer_variants {
+            return Some(format!(
+                "the side lists {now} of {before} variants; its published part stays"
+            ));
+        }
+        if !index::is_visible(state, side) {
+            return None;
+        }
+        match (fetch, &self.playlist) {
+            (SideFetch::Unavailable(why), Some(_)) => state.sides[side]
+                .is_live()
+                .then(|| format!("{why}; its published part stays")),
+            (SideFetch::Unavailable(why), None) => Some(why.clone()),
+            (SideFetch::NoEndpoint, _) => Some(format!(
+                "MediaPackage has no endpoint {}",
+                pair.sides[side].endpoint
+            )),
+            (SideFetch::Skipped, None) => Some("the side has not been published yet".to_owned()),
+            (SideFetch::Skipped | SideFetch::Playlist(_), _) => None,
+        }
+    }
+}
+
+fn nothing_to_publish(published: &Published, missing: &[String]) -> HeldReason {
+    let mut why = missing.join("; ");
+    let index = published.index.as_ref();
+    if let Some(Err(error)) = index.map(|index| &index.playlist) {
+        why += &format!("; and the published playlist cannot be parsed: {error}");
+    }
+    HeldReason::NothingToPublish { why }
+}
+
+fn is_new(state: &PairState, published: Option<&Document>, text: &str) -> bool {
+    published
+        .is_none_or(|document| document.text != text || document.generation != state.generation)
 }

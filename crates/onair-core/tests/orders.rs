@@ -1,5 +1,7 @@
 //! All orders of events, each of which may come any number of times or never.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 /// A model of the outside, which can be taken along several ways.
 pub(crate) trait Eventful: Clone {
     /// What can come.
@@ -36,4 +38,46 @@ fn further<W: Eventful>(
         further(&world, length - 1, order, look);
         order.pop();
     }
+}
+
+/// A model whose future depends on nothing but its key.
+pub(crate) trait Distinct: Clone {
+    type Event: Copy + 'static;
+
+    /// Lets an event happen.
+    fn receive(&mut self, event: Self::Event);
+
+    /// The same for two worlds in which the same will happen.
+    fn key(&self) -> String;
+}
+
+/// Shows `look` every world that an order of up to `length` events leads to, once, with the first
+/// order that leads there. Returns the number of orders.
+pub(crate) fn every_distinct_order<W: Distinct>(
+    start: &W,
+    events: &[W::Event],
+    length: usize,
+    look: &mut impl FnMut(&W, &[W::Event]),
+) -> usize {
+    let mut seen = BTreeSet::new();
+    let mut worlds = vec![(start.clone(), Vec::new(), 1)];
+    let mut orders = 0;
+    for step in 0..=length {
+        let mut next: BTreeMap<String, (W, Vec<W::Event>, usize)> = BTreeMap::new();
+        for (world, order, count) in worlds {
+            orders += count;
+            if seen.insert(world.key()) {
+                look(&world, &order);
+            }
+            for &event in events.iter().filter(|_| step < length) {
+                let mut after = world.clone();
+                after.receive(event);
+                let order = || [order.as_slice(), &[event]].concat();
+                let known = next.entry(after.key());
+                known.or_insert_with(|| (after, order(), 0)).2 += count;
+            }
+        }
+        worlds = next.into_values().collect();
+    }
+    orders
 }

@@ -2,15 +2,16 @@
 //! two ladders.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use onair_core::fail_back;
+use onair_core::fail_over::{self, Loss};
 use onair_core::pair::endpoint::Definition;
-use onair_core::pair::freshness::Freshness;
+use onair_core::pair::held::HeldReason;
 use onair_core::pair::state::{PairState, Until};
 use onair_core::pair::{CutBy, Side, Sides};
 use onair_core::playlist::MultivariantPlaylist;
 use onair_core::publish_playlist::{
-    Document, Published, Refusal, SideFetch, SidePlaylist, index, plan, steering,
+    Document, Published, PublishedIndex, SideFetch, SidePlaylist, index, plan, steering,
 };
-use onair_core::{fail_back, fail_over};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
@@ -102,36 +103,26 @@ fn what_one_side_lacks_stays_on_the_other_and_turns_steering_off() {
     "#);
 }
 
+fn loss(side: Side) -> Loss {
+    Loss {
+        side,
+        why: "test".to_owned(),
+        until: Until::Healthy,
+    }
+}
+
 #[test]
 fn a_side_that_came_back_elsewhere_is_told_to_running_players_under_a_new_name() {
-    let (moving, show) = (Freshness::Advancing, pair());
+    let show = pair();
     let state = PairState::default();
     let was = definition(Side::A, 1);
-    let cut = fail_over::cut(
-        &show,
-        &state,
-        Side::A,
-        Some(&was),
-        &moving,
-        ("test", Until::Healthy),
-        at(0),
-    )
-    .unwrap();
+    let cut = fail_over::cut(&show, &state, &loss(Side::A), Some(&was), at(0));
     insta::assert_snapshot!(steering::render(&cut, &both(LADDER, LADDER), TimeDelta::seconds(10)), @r#"{"VERSION":1,"TTL":10,"PATHWAY-PRIORITY":["B"]}"#);
     let back = fail_back::returned(&cut, Side::A, Some(&definition(Side::A, 2)), None, at(900));
     insta::assert_snapshot!(steering::render(&back, &both(LADDER, LADDER), TimeDelta::seconds(10)), @r#"{"VERSION":1,"TTL":10,"PATHWAY-PRIORITY":["B","A.2"],"PATHWAY-CLONES":[{"BASE-ID":"B","ID":"A.2","URI-REPLACEMENT":{"PER-VARIANT-URIS":{"1280x720-30.00-avc1.64001f+mp4a.40.2":"https://a.example.com/out/v1/1/hd.m3u8","640x360-30.00-avc1.64001f+mp4a.40.2":"https://a.example.com/out/v1/1/sd.m3u8","i-frames-640x360-avc1.64001f":"https://a.example.com/out/v1/1/if.m3u8"},"PER-RENDITION-URIS":{"aac-en-English":"https://a.example.com/out/v1/1/audio.m3u8"}}}]}"#);
     // Then B is cut and comes back: its new pathway is made from the one that viewers were on.
     let was = definition(Side::B, 1);
-    let cut = fail_over::cut(
-        &show,
-        &back,
-        Side::B,
-        Some(&was),
-        &moving,
-        ("test", Until::Healthy),
-        at(1000),
-    )
-    .unwrap();
+    let cut = fail_over::cut(&show, &back, &loss(Side::B), Some(&was), at(1000));
     let back = fail_back::returned(
         &cut,
         Side::B,
@@ -312,7 +303,7 @@ proptest! {
         }
 
         // What was published is enough to publish it again, and to publish one side alone.
-        let known = index::parse(&rendered.text, &state).unwrap();
+        let known = index::split(&index::parse(&rendered.text).unwrap(), &state);
         prop_assert_eq!(&index::render(&state, &known, true), &rendered);
         let manifest = |playlists| steering::render(&state, playlists, TimeDelta::seconds(5));
         prop_assert_eq!(manifest(&known), manifest(&both(&a, &b)));
@@ -325,7 +316,7 @@ proptest! {
 }
 
 fn pair() -> onair_core::pair::Pair {
-    crate::pair_orders::pair(CutBy::Delete, None)
+    crate::pair_world::pair(CutBy::Delete, None)
 }
 
 fn published(text: &str, generation: u64) -> Published {
@@ -335,10 +326,10 @@ fn published(text: &str, generation: u64) -> Published {
         TimeDelta::seconds(10),
     );
     Published {
-        index: Some(Document {
+        index: Some(PublishedIndex::parse(Document {
             text: text.to_owned(),
             generation,
-        }),
+        })),
         steering: Some(Document {
             text: steering,
             generation,
@@ -366,7 +357,7 @@ fn a_silent_side_keeps_its_place_and_one_without_endpoint_loses_it() {
     );
     assert_eq!(
         silent.missing,
-        ["A: it answered 500; what was published of it stays"]
+        ["A: it answered 500; its published part stays"]
     );
 
     let gone = say(&published(&text, 0), SideFetch::NoEndpoint).unwrap();
@@ -391,9 +382,12 @@ fn a_silent_side_keeps_its_place_and_one_without_endpoint_loses_it() {
         },
         false,
     );
-    assert!(matches!(nothing, Err(Refusal::Held(_))), "{nothing:?}");
-    let later = say(&published(&text, 1), SideFetch::Skipped);
-    assert_eq!(later, Err(Refusal::Superseded));
+    assert!(
+        matches!(nothing, Err(HeldReason::NothingToPublish { .. })),
+        "{nothing:?}"
+    );
+    assert!(published(&text, 1).is_ahead_of(&state));
+    assert!(!published(&text, 0).is_ahead_of(&state));
 }
 
 #[test]

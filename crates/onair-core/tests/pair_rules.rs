@@ -1,19 +1,19 @@
 //! The single rules of a pair, as tables.
 
 use crate::pair_builder::at;
-use crate::pair_orders::pair;
+use crate::pair_world::pair;
 use chrono::TimeDelta;
 use onair_core::event::{Event, Payload, ServiceEvent};
-use onair_core::fail_back::{
-    Repair, Step, alarm_is_over, repair, returned, shortened_period, step,
-};
+use onair_core::fail_back::{Step, alarm_is_over, repair, returned, shortened_period, step};
 use onair_core::fail_over::{
-    Diagnosis, EndpointAction, FRESH_ALERT, cut, diagnose, diagnose_alerts, diagnose_probes,
-    endpoint_action, note, stall_record, wait_is_over,
+    CutStep, Diagnosis, FRESH_ALERT, Loss, cut, diagnose, diagnose_alerts, diagnose_probes,
+    next_cut_step, note, stall_record, wait_is_over,
 };
 use onair_core::pair::endpoint::Definition;
 use onair_core::pair::freshness::Freshness;
 use onair_core::pair::health::{Alert, Channel, Health, health, misconfiguration};
+use onair_core::pair::held::HeldReason;
+use onair_core::pair::next::EndpointAction;
 use onair_core::pair::state::{PairState, PathwayClone, StallRecord, Status, Until};
 use onair_core::pair::trigger::{Trigger, decode};
 use onair_core::pair::{CutBy, Pair, Side, Sides};
@@ -141,9 +141,7 @@ fn lost_at(seconds: i64) -> Trigger {
 #[test]
 fn an_alert_is_taken_at_its_word_only_while_it_is_news() {
     let mut state = PairState::default();
-    let asks = |state: &PairState, sent, now| {
-        diagnose(&lost_at(sent), state, at(now)) == Diagnosis::AskMediaLive
-    };
+    let asks = |state: &PairState, sent, now| diagnose(&lost_at(sent), state, at(now)).is_none();
     assert!(!asks(&state, 0, FRESH_ALERT.num_seconds()));
     assert!(asks(&state, 0, FRESH_ALERT.num_seconds() + 1));
     // The side came back after it was sent.
@@ -170,50 +168,39 @@ fn medialive_names_the_side_that_is_lost_unless_it_names_both() {
             },
         )
     };
-    assert!(matches!(set(false, false), Ok(Diagnosis::Nothing { .. })));
+    assert!(matches!(set(false, false), Ok(Diagnosis::Healthy { .. })));
     assert!(matches!(
         set(false, true),
-        Ok(Diagnosis::InputLost { side: Side::B, .. })
+        Ok(Diagnosis::InputLost(Loss { side: Side::B, .. }))
     ));
-    assert!(
-        set(true, true)
-            .unwrap_err()
-            .to_string()
-            .contains("both sides are in trouble")
-    );
+    assert!(matches!(
+        set(true, true),
+        Err(HeldReason::BothSidesLost { .. })
+    ));
 }
 
 #[test]
-fn the_other_side_must_be_live_and_move() {
-    let state = PairState::default();
-    let cut = |state: &PairState, side, freshness: Freshness| {
-        cut(
-            &show(),
-            state,
-            side,
-            None,
-            &freshness,
-            ("test", Until::Healthy),
-            at(0),
-        )
-    };
-    let after = cut(&state, Side::A, Freshness::Advancing).unwrap();
+fn a_cut_side_is_out_of_service_and_the_other_is_active() {
+    let after = cut(
+        &show(),
+        &PairState::default(),
+        &loss(Side::A, Until::Healthy),
+        None,
+        at(0),
+    );
+
     assert_eq!(
         (after.active, after.generation, after.sides.a.is_live()),
         (Side::B, 1, false)
     );
-    for freshness in [
-        Freshness::Stale("old".to_owned()),
-        Freshness::Unknown("away".to_owned()),
-    ] {
-        assert!(cut(&state, Side::A, freshness).is_err());
+}
+
+fn loss(side: Side, until: Until) -> Loss {
+    Loss {
+        side,
+        why: "test".to_owned(),
+        until,
     }
-    assert!(
-        cut(&after, Side::B, Freshness::Advancing)
-            .unwrap_err()
-            .to_string()
-            .contains("the last side is never cut")
-    );
 }
 
 fn stale() -> Freshness {
@@ -239,7 +226,7 @@ fn the_side_that_viewers_are_on_is_lost_when_it_stands_still_and_the_other_does_
             at(100),
         )
     };
-    let is_lost = |diagnosis| matches!(diagnosis, Diagnosis::InputLost { side: Side::A, .. });
+    let is_lost = |diagnosis| matches!(diagnosis, Diagnosis::InputLost(Loss { side: Side::A, .. }));
     assert!(is_lost(say(
         Side::A,
         Some((55, 100)),
@@ -307,62 +294,40 @@ fn a_stand_still_is_one_look_after_another_while_the_other_side_moves_or_is_away
 
 #[test]
 fn what_an_alarm_or_a_person_said_is_not_forgotten() {
-    let lost = |until| Diagnosis::InputLost {
-        side: Side::A,
-        why: "test".to_owned(),
-        until,
-    };
+    let lost = |until| loss(Side::A, until);
     let live = PairState::default();
-    assert_eq!(note(&live, &lost(Until::Healthy), at(5)), None);
+    assert_eq!(note(&live, &lost(Until::Healthy), at(5)), live);
     assert_eq!(
         note(&live, &lost(Until::Person), at(5)),
-        None,
+        live,
         "the cut will tell"
     );
-    let rings = note(&live, &lost(Until::Alarm), at(5)).unwrap();
+    let in_alarm = note(&live, &lost(Until::Alarm), at(5));
     assert_eq!(
-        (rings.sides.a.alarm_since, rings.generation),
+        (in_alarm.sides.a.alarm_since, in_alarm.generation),
         (Some(at(5)), 0)
     );
-    assert_eq!(note(&rings, &lost(Until::Alarm), at(9)), None);
-    // The schedule takes it up where nobody else can tell.
+    assert_eq!(note(&in_alarm, &lost(Until::Alarm), at(9)), in_alarm);
+    // The schedule finds it in the state: no request would tell.
     let none = Sides {
         a: Vec::new(),
         b: Vec::new(),
     };
-    let found = diagnose_alerts(&rings, &none).unwrap();
-    assert!(
-        matches!(
-            found,
-            Diagnosis::InputLost {
-                side: Side::A,
-                until: Until::Alarm,
-                ..
-            }
-        ),
-        "{found:?}"
-    );
-    assert_eq!(alarm_is_over(&rings, Side::A), Some(live.clone()));
+    let Ok(Diagnosis::InputLost(found)) = diagnose_alerts(&in_alarm, &none) else {
+        panic!("the alarm is forgotten");
+    };
+    assert_eq!((found.side, found.until), (Side::A, Until::Alarm));
+    assert_eq!(alarm_is_over(&in_alarm, Side::A), Some(live.clone()));
     assert_eq!(alarm_is_over(&live, Side::A), None);
 
-    // Of a side that is cut already the one who knows more says when it comes back.
-    let why = ("test", Until::Healthy);
-    let away = cut(
-        &show(),
-        &live,
-        Side::A,
-        None,
-        &Freshness::Advancing,
-        why,
-        at(0),
-    )
-    .unwrap();
+    // Of several who want a side that is cut to stay away, the one who knows more decides.
+    let away = cut(&show(), &live, &lost(Until::Healthy), None, at(0));
     let until = |state: &PairState| state.sides.a.cut().unwrap().until;
-    let alarmed = note(&away, &lost(Until::Alarm), at(5)).unwrap();
+    let alarmed = note(&away, &lost(Until::Alarm), at(5));
     assert_eq!(until(&alarmed), Until::Alarm);
-    let by_hand = note(&alarmed, &lost(Until::Person), at(6)).unwrap();
+    let by_hand = note(&alarmed, &lost(Until::Person), at(6));
     assert_eq!(until(&by_hand), Until::Person);
-    assert_eq!(note(&by_hand, &lost(Until::Alarm), at(7)), None);
+    assert_eq!(note(&by_hand, &lost(Until::Alarm), at(7)), by_hand);
     assert_eq!(
         until(&alarm_is_over(&by_hand, Side::A).unwrap()),
         Until::Person
@@ -391,30 +356,20 @@ fn nothing_is_cut_before_who_is_watching_has_heard_of_the_side_that_came_back() 
                 base: "B".to_owned(),
             }];
         }
-        let why = ("test", Until::Healthy);
-        cut(
-            pair,
-            &state,
-            Side::B,
-            Some(&endpoint),
-            &Freshness::Advancing,
-            why,
-            at(now),
-        )
-        .unwrap()
+        let loss = loss(Side::B, Until::Healthy);
+        cut(pair, &state, &loss, Some(&endpoint), at(now))
     };
-    let endpoint_action =
-        |state: &PairState| endpoint_action(state.sides.b.cut().unwrap(), Some(&endpoint));
+    let cut_step = |state: &PairState| next_cut_step(state.sides.b.cut().unwrap(), Some(&endpoint));
     for by in [CutBy::Delete, CutBy::Deny] {
         let pair = pair(by, None);
         // The manifest's 10 s, 5 s in a CDN, and some more.
         let waits = cut_after_return(&pair, true, 119);
-        assert_eq!(endpoint_action(&waits), EndpointAction::Waits);
+        assert_eq!(cut_step(&waits), CutStep::Waits);
         assert_eq!(wait_is_over(&pair, &waits, Side::B, at(119)), None);
         let falls = wait_is_over(&pair, &waits, Side::B, at(120)).unwrap();
         assert!(matches!(
-            endpoint_action(&falls),
-            EndpointAction::Delete | EndpointAction::Deny(_)
+            cut_step(&falls),
+            CutStep::Apply(EndpointAction::Delete | EndpointAction::Deny(_))
         ));
         assert_eq!(wait_is_over(&pair, &falls, Side::B, at(120)), None);
         // Enough time has passed; everybody has always known it; nobody would ever hear of it.
@@ -428,15 +383,15 @@ fn nothing_is_cut_before_who_is_watching_has_heard_of_the_side_that_came_back() 
             (&unsteered, true, 101),
         ] {
             assert!(matches!(
-                endpoint_action(&cut_after_return(pair, is_new, now)),
-                EndpointAction::Delete | EndpointAction::Deny(_)
+                cut_step(&cut_after_return(pair, is_new, now)),
+                CutStep::Apply(EndpointAction::Delete | EndpointAction::Deny(_))
             ));
         }
         // Steering was switched off meanwhile.
         assert!(wait_is_over(&unsteered, &waits, Side::B, at(101)).is_some());
         // What was not touched may come back as it is, under its name.
         let record = waits.sides.b.cut().unwrap();
-        assert_eq!(repair(record, "B-hls", Some(&endpoint)), Ok(Repair::None));
+        assert_eq!(repair(record, "B-hls", Some(&endpoint)), Ok(None));
         assert_eq!(
             returned(&waits, Side::B, Some(&endpoint), None, at(130))
                 .sides
@@ -446,8 +401,8 @@ fn nothing_is_cut_before_who_is_watching_has_heard_of_the_side_that_came_back() 
         );
     }
     assert_eq!(
-        endpoint_action(&cut_after_return(&pair(CutBy::None, None), true, 101)),
-        EndpointAction::None
+        cut_step(&cut_after_return(&pair(CutBy::None, None), true, 101)),
+        CutStep::None
     );
 }
 
@@ -460,13 +415,15 @@ fn sides_that_are_mixed_up_are_told() {
             is_standard: false,
             packaged_by: sent_to.iter().map(|id| (*id).to_owned()).collect(),
         };
-        let channels = Sides {
-            a: channel(sent_to[0]),
-            b: channel(sent_to[1]),
-        };
+        let (a, b) = (channel(sent_to[0]), channel(sent_to[1]));
+        let channels = Sides { a: &a, b: &b };
+        let (a, b) = (
+            definition("A-hls", served[0]),
+            definition("B-hls", served[1]),
+        );
         let endpoints = Sides {
-            a: Some(definition("A-hls", served[0])),
-            b: Some(definition("B-hls", served[1])),
+            a: Some(&a),
+            b: Some(&b),
         };
         misconfiguration(&show(), &channels, &endpoints)
     };
@@ -566,13 +523,10 @@ fn a_side_comes_back_only_after_it_was_well_for_long_enough() {
     let start = cut(
         &pair(CutBy::None, None),
         &PairState::default(),
-        Side::A,
+        &loss(Side::A, Until::Healthy),
         None,
-        &Freshness::Advancing,
-        ("test", Until::Healthy),
         at(0),
-    )
-    .unwrap();
+    );
     let go = |state: &PairState, health: Option<&Health>, now| {
         step(state, Side::A, health, quiet, at(now))
     };
@@ -618,13 +572,10 @@ fn a_state_survives_being_written_and_one_that_is_not_ours_is_refused() {
     let state = cut(
         &pair(CutBy::Deny, None),
         &PairState::default(),
-        Side::A,
+        &loss(Side::A, Until::Healthy),
         None,
-        &Freshness::Advancing,
-        ("test", Until::Healthy),
         at(0),
-    )
-    .unwrap();
+    );
     assert_eq!(PairState::parse(&state.to_text()).unwrap(), state);
     let text = state.to_text();
     for (from, to) in [

@@ -37,22 +37,19 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// Repeats `attempt` while it returns `None` (one step is done, more may follow) or
-    /// [`Stop::Conflict`].
+    /// Repeats `attempt` while it ends with [`Stop::Conflict`].
     ///
     /// # Errors
     ///
     /// Any other [`Stop`] of an attempt, and [`Stop::Conflict`] when no attempt is left.
     pub async fn run<T, R>(
         self,
-        mut attempt: impl AsyncFnMut() -> Result<Option<T>, Stop<R>>,
+        mut attempt: impl AsyncFnMut() -> Result<T, Stop<R>>,
     ) -> Result<T, Stop<R>> {
         for number in 1..=self.number {
             match attempt().await {
-                Ok(Some(done)) => return Ok(done),
-                Ok(None) | Err(Stop::Conflict) if number < self.number => sleep(self.pause).await,
-                Ok(None) => {}
-                Err(stop) => return Err(stop),
+                Err(Stop::Conflict) if number < self.number => sleep(self.pause).await,
+                ended => return ended,
             }
         }
         Err(Stop::Conflict)
@@ -68,32 +65,25 @@ mod tests {
         pause: Duration::ZERO,
     };
 
-    async fn run(results: Vec<Result<Option<u8>, Stop<&str>>>) -> (String, usize) {
+    async fn run(results: Vec<Result<u8, Stop<&str>>>) -> (String, usize) {
         let mut results = results.into_iter();
         let result = THREE.run(async || results.next().unwrap()).await;
         (format!("{result:?}"), results.count())
     }
 
     #[tokio::test]
-    async fn only_a_conflict_or_a_step_is_followed_by_another_attempt() {
+    async fn only_a_conflict_is_followed_by_another_attempt() {
         let conflict = || Err(Stop::Conflict);
         let rows = [
-            (vec![Ok(Some(1)), conflict()], ("Ok(1)", 1)),
-            (vec![conflict(), Ok(None), Ok(Some(3))], ("Ok(3)", 0)),
+            (vec![Ok(1), conflict()], ("Ok(1)", 1)),
+            (vec![conflict(), conflict(), Ok(3)], ("Ok(3)", 0)),
             (
                 vec![conflict(), Err(Stop::Held("no"))],
                 ("Err(Held(\"no\"))", 0),
             ),
+            (vec![Err(Stop::OutOfTime), Ok(2)], ("Err(OutOfTime)", 1)),
             (
-                vec![Err(Stop::OutOfTime), Ok(Some(2))],
-                ("Err(OutOfTime)", 1),
-            ),
-            (
-                vec![conflict(), conflict(), conflict(), Ok(Some(4))],
-                ("Err(Conflict)", 1),
-            ),
-            (
-                vec![conflict(), conflict(), Ok(None), Ok(Some(4))],
+                vec![conflict(), conflict(), conflict(), Ok(4)],
                 ("Err(Conflict)", 1),
             ),
         ];

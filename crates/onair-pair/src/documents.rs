@@ -1,244 +1,273 @@
-//! The documents of a pair: the state in the control bucket, the playlist and the steering manifest
-//! in the public one.
+//! The documents of a pair: the state in the control bucket, the multivariant playlist and the
+//! steering manifest in the public one.
 
-use crate::{Halt, PairContext};
-use onair_aws::s3::{NewText, ReadOutcome, StoredText, WriteOutcome};
+use crate::PairContext;
+use onair_aws::s3::{NewText, ReadOutcome, StoredText};
+use onair_core::pair::Pair;
+use onair_core::pair::endpoint::Definition;
+use onair_core::pair::held::HeldReason;
+use onair_core::pair::next::{Effect, EndpointAction};
+use onair_core::pair::observed::Documents;
 use onair_core::pair::state::PairState;
-use onair_core::pair::{Pair, Sides};
 use onair_core::playlist::MAX_PLAYLIST_BYTES;
-use onair_core::publish_playlist::{Document, Plan, Published, SidePlaylist, index};
-use onair_lambda::Error;
+use onair_core::publish_playlist::{Document, Published, PublishedIndex};
+use onair_lambda::Stop;
 use std::sync::PoisonError;
-use url::Url;
 
-/// What lay in the two buckets.
-#[derive(Debug)]
-pub struct Documents {
-    /// The state.
-    pub state: PairState,
-    /// What is published.
-    pub published: Published,
-    stored_state: Option<StoredText>,
-    stored_index: Option<StoredText>,
-    stored_steering: Option<StoredText>,
-}
-
-/// The user metadata that says from which generation of the state something was rendered.
+/// The user metadata with the generation of the state that a document was rendered from.
 const GENERATION: &str = "onair-generation";
-/// Longest state that is read, in bytes: two definitions of endpoints, of which each has a few kB.
+/// Longest state that is read, in bytes: two definitions of endpoints, a few kB each.
 const MAX_STATE_BYTES: usize = 256 * 1024;
-/// How long players and CDN may keep the playlist: it is read once, at the start of playing.
+/// How long players and a CDN may keep the playlist: it is read once, when playing starts.
 const INDEX_MAX_AGE: &str = "max-age=5";
 
-impl Documents {
-    /// What the published playlist says of each side.
-    pub fn known(&self) -> Sides<Option<SidePlaylist>> {
-        let index = self.published.index.as_ref();
-        index
-            .and_then(|index| index::parse(&index.text, &self.state).ok())
-            .unwrap_or_default()
+/// The `ETag` of each document as it was read or written last: a write is made on the condition
+/// that the document has not changed.
+#[derive(Debug, Default)]
+pub struct Stored {
+    state: Option<String>,
+    index: Option<String>,
+    steering: Option<String>,
+}
+
+fn state_key(pair: &Pair) -> String {
+    format!("pairs/{}/state.json", pair.name)
+}
+
+fn index_key(pair: &Pair) -> String {
+    format!("{}/index.m3u8", pair.name)
+}
+
+fn steering_key(pair: &Pair) -> String {
+    format!("{}/steering.json", pair.name)
+}
+
+impl PairContext {
+    /// Reads all documents at once. A pair without a state is as it was deployed.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Held`] if the state cannot be parsed, [`Stop::Conflict`] if another run wrote
+    /// meanwhile.
+    pub async fn read(&self) -> Result<(Documents, Stored), Stop<HeldReason>> {
+        let (pair, control) = (&self.settings.pair, &self.settings.control_bucket);
+        let public = &self.settings.public_bucket;
+        let (state_text, index, steering) = futures::try_join!(
+            self.read_text(control, state_key(pair), MAX_STATE_BYTES),
+            self.read_text(public, index_key(pair), MAX_PLAYLIST_BYTES),
+            self.read_text(public, steering_key(pair), MAX_PLAYLIST_BYTES),
+        )?;
+        let published = Published {
+            index: index.as_ref().map(document).map(PublishedIndex::parse),
+            steering: steering.as_ref().map(document),
+        };
+        let mut state = self.parse_state(state_text.as_ref())?;
+        if published.is_ahead_of(&state) {
+            // The state was changed while the documents were read, or an older one was restored by
+            // hand, which then counts.
+            let again = self
+                .read_text(control, state_key(pair), MAX_STATE_BYTES)
+                .await?;
+            let text =
+                |stored: &Option<StoredText>| stored.as_ref().map(|stored| stored.text.clone());
+            if text(&again) != text(&state_text) {
+                return Err(Stop::Conflict);
+            }
+            state.generation = published.generations().max().unwrap_or_default();
+        }
+        let stored = Stored {
+            state: e_tag(state_text),
+            index: e_tag(index),
+            steering: e_tag(steering),
+        };
+        let known = published.sides(&state);
+        *self
+            .last_known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) =
+            known.map(|playlist| playlist?.media_playlist().cloned());
+        Ok((Documents { state, published }, stored))
     }
 
-    /// Where one of each side's media playlists is, as far as it is published.
-    pub fn media_playlists(&self) -> Sides<Option<Url>> {
-        let known = self.known();
-        Sides::of(|side| {
-            known[side]
-                .as_ref()
-                .and_then(|playlist| playlist.media_playlist())
-                .cloned()
+    async fn read_text(
+        &self,
+        bucket: &str,
+        key: String,
+        max_bytes: usize,
+    ) -> Result<Option<StoredText>, Stop<HeldReason>> {
+        match self.s3.read(bucket, &key, max_bytes).await? {
+            ReadOutcome::Absent => Ok(None),
+            ReadOutcome::Text(text) => Ok(Some(*text)),
+            ReadOutcome::Unreadable(why) => Err(Stop::Held(HeldReason::DocumentUnreadable {
+                bucket: bucket.to_owned(),
+                key,
+                why,
+            })),
+        }
+    }
+
+    fn parse_state(&self, stored: Option<&StoredText>) -> Result<PairState, Stop<HeldReason>> {
+        let Some(stored) = stored else {
+            return Ok(PairState::default());
+        };
+        PairState::parse(&stored.text).map_err(|why| {
+            Stop::Held(HeldReason::DocumentUnreadable {
+                bucket: self.settings.control_bucket.clone(),
+                key: state_key(&self.settings.pair),
+                why,
+            })
         })
     }
 }
 
-fn key_of_state(pair: &Pair) -> String {
-    format!("pairs/{}/state.json", pair.name)
+/// A document of another program counts as older than any of On Air's.
+fn document(stored: &StoredText) -> Document {
+    let generation = stored.metadata(GENERATION);
+    Document {
+        text: stored.text.clone(),
+        generation: generation
+            .and_then(|number| number.parse().ok())
+            .unwrap_or_default(),
+    }
 }
 
-impl PairContext {
-    /// Reads all documents at once. A pair without a state is one that nothing has happened to.
-    ///
-    /// # Errors
-    ///
-    /// [`Halt::Held`] for a state that cannot be understood: it is not guessed at.
-    pub async fn read(&self) -> Result<Documents, Halt> {
-        let pair = &self.settings.pair;
-        let (control, public) = (&self.settings.control_bucket, &self.settings.public_bucket);
-        let text = async |bucket: &str, key: String, max_bytes: usize| match self
-            .s3
-            .read(bucket, &key, max_bytes)
-            .await
-        {
-            Ok(ReadOutcome::Absent) => Ok(None),
-            Ok(ReadOutcome::Text(text)) => Ok(Some(*text)),
-            Ok(ReadOutcome::Unreadable(why)) => Err(Halt::Held(format!(
-                "s3://{bucket}/{key} cannot be read: {why}"
-            ))),
-            Err(error) => Err(Halt::from(Error::from(error))),
-        };
-        let (stored_state, stored_index, stored_steering) = futures::try_join!(
-            text(control, key_of_state(pair), MAX_STATE_BYTES),
-            text(
-                public,
-                format!("{}/index.m3u8", pair.name),
-                MAX_PLAYLIST_BYTES
-            ),
-            text(
-                public,
-                format!("{}/steering.json", pair.name),
-                MAX_PLAYLIST_BYTES
-            ),
-        )?;
-        let mut state = match &stored_state {
-            None => PairState::default(),
-            Some(stored) => PairState::parse(&stored.text).map_err(|why| {
-                let key = key_of_state(pair);
-                Halt::Held(format!(
-                    "s3://{control}/{key} cannot be understood: {why}; put back an older version of it"
-                ))
-            })?,
-        };
-        let document = |stored: &StoredText| Document {
-            text: stored.text.clone(),
-            // One that somebody else wrote is older than any.
-            generation: stored
-                .metadata(GENERATION)
-                .and_then(|number| number.parse().ok())
-                .unwrap_or_default(),
-        };
-        let published = Published {
-            index: stored_index.as_ref().map(document),
-            steering: stored_steering.as_ref().map(document),
-        };
-        let latest = [&published.index, &published.steering]
-            .into_iter()
-            .flatten()
-            .map(|document| document.generation);
-        let latest = latest.max().unwrap_or_default();
-        if latest > state.generation {
-            // Either the state was changed while all this was read, or somebody put an older one
-            // back: then that counts.
-            let key = key_of_state(pair);
-            let again = text(control, key, MAX_STATE_BYTES).await?;
-            if again.as_ref().map(|again| &again.text)
-                != stored_state.as_ref().map(|stored| &stored.text)
-            {
-                return Err(Halt::Conflict);
-            }
-            state.generation = latest;
-        }
-        let documents = Documents {
-            state,
-            published,
-            stored_state,
-            stored_index,
-            stored_steering,
-        };
-        *self
-            .last_known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = documents.media_playlists();
-        Ok(documents)
+fn e_tag(stored: Option<StoredText>) -> Option<String> {
+    stored.map(|stored| stored.e_tag().unwrap_or_default().to_owned())
+}
+
+/// Changes a pair. A dry run has none.
+#[derive(Debug)]
+pub struct Writer<'a> {
+    context: &'a PairContext,
+    stored: Stored,
+}
+
+impl<'a> Writer<'a> {
+    /// Writes on the condition that the documents are as they were `stored`.
+    pub fn new(context: &'a PairContext, stored: Stored) -> Self {
+        Self { context, stored }
     }
 
-    /// Replaces the state that was read.
+    /// Replaces the state.
     ///
     /// # Errors
     ///
-    /// [`Halt::Conflict`] if it is another by now.
-    pub async fn write_state(&self, documents: &Documents, next: &PairState) -> Result<(), Halt> {
+    /// [`Stop::Conflict`] if another run has replaced it.
+    pub async fn write_state(&mut self, state: &PairState) -> Result<(), Stop<HeldReason>> {
+        let settings = &self.context.settings;
         let text = NewText {
-            bucket: &self.settings.control_bucket,
-            key: &key_of_state(&self.settings.pair),
-            text: next.to_text(),
+            bucket: &settings.control_bucket,
+            key: &state_key(&settings.pair),
+            text: state.to_text(),
             content_type: "application/json",
             cache_control: None,
             metadata: None,
         };
-        done(self.s3.put(text, documents.stored_state.as_ref()).await?)
+        put(self.context, text, &mut self.stored.state).await
     }
 
-    /// Writes the steering manifest, if the plan has one.
+    /// Applies an effect of a state of this generation. Returns the endpoint's definition if
+    /// MediaPackage answered with one.
     ///
     /// # Errors
     ///
-    /// [`Halt::Conflict`] if it is another than was read.
-    pub async fn write_steering(
-        &self,
-        documents: &Documents,
-        plan: &Plan,
+    /// [`Stop::Conflict`] if another run has replaced the document.
+    pub async fn apply(
+        &mut self,
+        effect: &Effect,
         generation: u64,
-    ) -> Result<bool, Halt> {
-        let Some(text) = &plan.steering else {
-            return Ok(false);
-        };
-        // A CDN that kept it as long as players do would double the time until they hear of a
+    ) -> Result<Option<Definition>, Stop<HeldReason>> {
+        match effect {
+            Effect::Steer(text) => self.write_steering(text, generation).await.map(|()| None),
+            Effect::Publish(text) => self.write_index(text, generation).await.map(|()| None),
+            Effect::Endpoint(side, action) => {
+                let id = &self.context.settings.pair.sides[*side].endpoint;
+                self.change_endpoint(id, action).await
+            }
+        }
+    }
+
+    /// Writes the steering manifest.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Conflict`] if another run has replaced it.
+    pub async fn write_steering(
+        &mut self,
+        text: &str,
+        generation: u64,
+    ) -> Result<(), Stop<HeldReason>> {
+        let settings = &self.context.settings;
+        // A CDN that kept it as long as players do would double the time until they learn of a
         // change.
-        let ttl = self
-            .settings
+        let ttl = settings
             .pair
             .steering_ttl
             .map(|ttl| ttl.num_seconds())
             .unwrap_or_default();
-        let cache_control = format!("max-age={}", (ttl / 2).max(1));
-        let key = format!("{}/steering.json", self.settings.pair.name);
-        let text = self.public(&key, text, "application/json", &cache_control, generation);
-        done(
-            self.s3
-                .put(text, documents.stored_steering.as_ref())
-                .await?,
-        )?;
-        Ok(true)
+        let text = NewText {
+            bucket: &settings.public_bucket,
+            key: &steering_key(&settings.pair),
+            text: text.to_owned(),
+            content_type: "application/json",
+            cache_control: Some(&format!("max-age={}", (ttl / 2).max(1))),
+            metadata: Some((GENERATION, generation.to_string())),
+        };
+        put(self.context, text, &mut self.stored.steering).await
     }
 
-    /// Writes the playlist, if the plan has one.
+    /// Writes the multivariant playlist.
     ///
     /// # Errors
     ///
-    /// [`Halt::Conflict`] if it is another than was read.
+    /// [`Stop::Conflict`] if another run has replaced it.
     pub async fn write_index(
-        &self,
-        documents: &Documents,
-        plan: &Plan,
+        &mut self,
+        text: &str,
         generation: u64,
-    ) -> Result<bool, Halt> {
-        let Some(text) = &plan.index else {
-            return Ok(false);
+    ) -> Result<(), Stop<HeldReason>> {
+        let settings = &self.context.settings;
+        let text = NewText {
+            bucket: &settings.public_bucket,
+            key: &index_key(&settings.pair),
+            text: text.to_owned(),
+            content_type: "application/vnd.apple.mpegurl",
+            cache_control: Some(INDEX_MAX_AGE),
+            metadata: Some((GENERATION, generation.to_string())),
         };
-        let key = format!("{}/index.m3u8", self.settings.pair.name);
-        let text = self.public(
-            &key,
-            text,
-            "application/vnd.apple.mpegurl",
-            INDEX_MAX_AGE,
-            generation,
-        );
-        done(self.s3.put(text, documents.stored_index.as_ref()).await?)?;
-        Ok(true)
+        put(self.context, text, &mut self.stored.index).await
     }
 
-    fn public<'a>(
-        &'a self,
-        key: &'a str,
-        text: &str,
-        content_type: &'a str,
-        cache_control: &'a str,
-        generation: u64,
-    ) -> NewText<'a> {
-        NewText {
-            bucket: &self.settings.public_bucket,
-            key,
-            text: text.to_owned(),
-            content_type,
-            cache_control: Some(cache_control),
-            metadata: Some((GENERATION, generation.to_string())),
-        }
+    async fn change_endpoint(
+        &self,
+        id: &str,
+        action: &EndpointAction,
+    ) -> Result<Option<Definition>, Stop<HeldReason>> {
+        let mediapackage = &self.context.mediapackage;
+        Ok(match action {
+            EndpointAction::Delete => {
+                mediapackage.delete(id).await?;
+                None
+            }
+            EndpointAction::Create(was) => Some(mediapackage.create(id, &was.to_create()).await?),
+            EndpointAction::Deny(was) | EndpointAction::Allow(was) => {
+                let origination = action.origination();
+                Some(mediapackage.update(id, &was.to_update(origination)).await?)
+            }
+        })
     }
 }
 
-fn done(written: WriteOutcome) -> Result<(), Halt> {
-    match written {
-        WriteOutcome::Done => Ok(()),
-        WriteOutcome::Conflict => Err(Halt::Conflict),
+async fn put(
+    context: &PairContext,
+    text: NewText<'_>,
+    stored: &mut Option<String>,
+) -> Result<(), Stop<HeldReason>> {
+    match context.s3.put(text, stored.as_deref()).await? {
+        Some(e_tag) => {
+            *stored = Some(e_tag);
+            Ok(())
+        }
+        None => Err(Stop::Conflict),
     }
 }

@@ -1,41 +1,44 @@
-//! What the functions of a pair share: its settings, its documents in S3, its endpoints, and how
-//! what viewers see is written. It decides nothing; that is the core's.
+//! What the functions of a pair share: its settings, its documents in S3, its requests, and the loop
+//! that does what the core decides.
 
 mod documents;
 mod observe;
+mod run;
 mod settings;
 
-pub use documents::Documents;
-pub use observe::freshness;
+pub use documents::{Stored, Writer};
+pub use run::Job;
 pub use settings::Settings;
 
 use chrono::{DateTime, Utc};
 use onair_aws::http::Http;
 use onair_aws::mediapackage::MediaPackage;
 use onair_aws::s3::S3;
-use onair_core::pair::endpoint::Definition;
+use onair_core::metrics::Metric;
+use onair_core::pair::held::HeldReason;
 use onair_core::pair::state::{PairState, Status};
 use onair_core::pair::{Side, Sides};
-use onair_lambda::{Deadline, Error, Report};
+use onair_lambda::{Attempts, Deadline, Error, Report, Stop};
 use serde::Serialize;
 use std::sync::Mutex;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use url::Url;
 
-/// How often everything is read anew: after a step, and because somebody else changed the pair
-/// meanwhile.
-const ATTEMPTS: usize = 6;
+/// Everything is read again after another run has changed the pair.
+const ATTEMPTS: Attempts = Attempts {
+    number: 6,
+    pause: Duration::ZERO,
+};
 
-/// Everything from which a pair is seen and moved.
+/// The settings of a pair, and the clients of the services that it is observed and changed by.
 #[derive(Debug)]
 pub struct PairContext {
     /// What the user decided.
     pub settings: Settings,
-    /// The endpoints.
-    pub mediapackage: MediaPackage,
+    mediapackage: MediaPackage,
     s3: S3,
     http: Http,
-    /// Where each side's media playlist was when the documents were last read by this process.
+    /// The media playlist of each side that this process saw published last.
     last_known: Mutex<Sides<Option<Url>>>,
 }
 
@@ -51,77 +54,44 @@ impl PairContext {
         }
     }
 
-    /// How a side's endpoint is now; `None` if there is none.
+    /// Repeats `attempt` after a conflict. Returns its result, or why a safety rule stopped it.
     ///
     /// # Errors
     ///
-    /// When MediaPackage does not answer, or refuses.
-    pub async fn describe(&self, side: Side) -> Result<Option<Definition>, Error> {
-        Ok(self
-            .mediapackage
-            .describe(&self.settings.pair.sides[side].endpoint)
-            .await?)
-    }
-
-    /// Lets `attempt` try until it has an answer: `None` is one step further, a conflict means to
-    /// read again.
-    ///
-    /// # Errors
-    ///
-    /// What `attempt` failed with, and [`Error::Incomplete`] when somebody else changes the pair
-    /// all the time, or just before Lambda ends the process.
-    pub async fn attempts(
+    /// What `attempt` failed with, and [`Error::Incomplete`] if other runs keep changing the pair or
+    /// if the time is up.
+    pub async fn attempts<T>(
         &self,
         deadline: Deadline,
-        mut attempt: impl AsyncFnMut() -> Result<Option<Report>, Halt>,
-    ) -> Result<Report, Error> {
-        let all = async {
-            for _ in 0..ATTEMPTS {
-                match attempt().await {
-                    Ok(Some(report)) => return Ok(report),
-                    Ok(None) | Err(Halt::Conflict) => {}
-                    Err(Halt::Held(why)) => return Ok(self.held(why)),
-                    Err(Halt::Failed(error)) => return Err(error),
-                }
+        attempt: impl AsyncFnMut() -> Result<T, Stop<HeldReason>>,
+    ) -> Result<Result<T, HeldReason>, Error> {
+        let ended = deadline.run(ATTEMPTS.run(attempt)).await;
+        match ended.unwrap_or(Err(Stop::OutOfTime)) {
+            Ok(done) => Ok(Ok(done)),
+            Err(Stop::Held(reason)) => Ok(Err(reason)),
+            Err(Stop::Failed(error)) => Err(error),
+            Err(Stop::Conflict) => {
+                let number = ATTEMPTS.number;
+                Err(self.incomplete(&format!("other runs changed it {number} times meanwhile")))
             }
-            let why =
-                format!("something else changed the pair {ATTEMPTS} times while it was being read");
-            Err(Error::Incomplete(format!("{why}; a retry goes on")))
-        };
-        let late = || {
-            Err(Error::Incomplete(
-                "the time is nearly up; a retry goes on".to_owned(),
-            ))
-        };
-        deadline.run(all).await.unwrap_or_else(late)
+            Err(Stop::OutOfTime) => Err(self.incomplete("the time is nearly up")),
+        }
     }
 
-    /// The answer of a run that a safety rule ended.
-    pub fn held(&self, why: impl Into<String>) -> Report {
-        Report::held_why("pair", &self.settings.pair.name, why)
+    fn incomplete(&self, why: &str) -> Error {
+        let pair = &self.settings.pair.name;
+        Error::Incomplete(format!("pair {pair}: {why}; a retry continues"))
+    }
+
+    /// The answer of a run that a safety rule stopped.
+    pub fn held(&self, reason: &HeldReason) -> Report {
+        Report::held("pair", &self.settings.pair.name, reason)
     }
 }
 
-/// What ends an attempt early.
-#[derive(Debug)]
-pub enum Halt {
-    /// A safety rule said no.
-    Held(String),
-    /// Somebody else changed the pair meanwhile: read again.
-    Conflict,
-    /// A retry or a person is needed.
-    Failed(Error),
-}
-
-impl<E: Into<Error>> From<E> for Halt {
-    fn from(error: E) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-/// What is said of a pair in every answer.
+/// The part of every answer that describes the pair.
 #[derive(Debug, Serialize)]
-pub struct Summary<'a> {
+pub struct PairSummary<'a> {
     pair: &'a str,
     generation: u64,
     #[serde(rename = "first")]
@@ -129,10 +99,10 @@ pub struct Summary<'a> {
     sides: Sides<&'static str>,
 }
 
-impl<'a> Summary<'a> {
+impl<'a> PairSummary<'a> {
     /// Sums up a state.
     pub fn of(pair: &'a str, state: &PairState) -> Self {
-        let word = |side: Side| match state.sides[side].status {
+        let status = |side: Side| match state.sides[side].status {
             Status::Live => "live",
             Status::Cut(_) => "cut",
             Status::Returning(_) => "returning",
@@ -141,12 +111,16 @@ impl<'a> Summary<'a> {
             pair,
             generation: state.generation,
             active: state.active,
-            sides: Sides::of(word),
+            sides: Sides::of(status),
         }
     }
 }
 
-/// The time.
-pub fn now() -> DateTime<Utc> {
+/// A metric of how many there are.
+pub fn count(name: &'static str, number: usize) -> Metric {
+    Metric::count(name, u64::try_from(number).unwrap_or(u64::MAX))
+}
+
+fn now() -> DateTime<Utc> {
     SystemTime::now().into()
 }

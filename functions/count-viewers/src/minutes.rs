@@ -3,7 +3,7 @@
 use crate::Settings;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures::{StreamExt, TryStreamExt, stream};
-use onair_aws::s3::{NewText, ReadOutcome, S3, StoredText, WriteOutcome};
+use onair_aws::s3::{NewText, ReadOutcome, S3, StoredText};
 use onair_core::count_viewers::CountingRules;
 use onair_core::count_viewers::audience::{Audience, DataPoint, MergeOutcome, Minute};
 use onair_core::count_viewers::stored_minute;
@@ -171,8 +171,8 @@ impl MinuteStore<'_> {
             }
             let bucket = &self.settings.state_bucket;
             let text = stored_minute::serialize(&merged.audience, minute, rules);
-            let written = attempts.put(bucket, key, text, stored.as_deref()).await?;
-            if written == WriteOutcome::Done {
+            let e_tag = stored.as_deref().and_then(StoredText::e_tag);
+            if attempts.put(bucket, key, text, e_tag).await? {
                 return Ok(merged);
             }
             attempts.pause(bucket, key).await?;
@@ -242,8 +242,8 @@ impl WriteAttempts<'_> {
         bucket: &str,
         key: &str,
         text: String,
-        stored: Option<&StoredText>,
-    ) -> Result<WriteOutcome, Error> {
+        e_tag: Option<&str>,
+    ) -> Result<bool, Error> {
         self.number += 1;
         let text = NewText {
             bucket,
@@ -253,7 +253,7 @@ impl WriteAttempts<'_> {
             cache_control: None,
             metadata: None,
         };
-        Ok(self.s3.put(text, stored).await?)
+        Ok(self.s3.put(text, e_tag).await?.is_some())
     }
 
     /// Waits for the next attempt after a conflict.

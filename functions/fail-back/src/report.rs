@@ -1,63 +1,58 @@
-//! What is said of a run.
+//! The answer and the metrics of a run.
 
-use crate::{Handler, Progress};
 use onair_core::metrics::Metric;
-use onair_core::pair::Side;
-use onair_core::pair::state::PairState;
+use onair_core::pair::next::Ending;
+use onair_core::pair::observed::Observed;
+use onair_core::pair::{Pair, Side};
 use onair_lambda::Report;
-use onair_pair::Summary;
+use onair_pair::PairSummary;
 use serde::Serialize;
 
 #[derive(Serialize)]
-struct Figures<'a> {
+struct FailBackAnswer<'a> {
     outcome: &'a str,
     #[serde(flatten)]
-    summary: Summary<'a>,
-    /// The side that is live again, or leads again.
+    summary: Option<PairSummary<'a>>,
+    /// The side that is live again, or was promoted.
     #[serde(skip_serializing_if = "Option::is_none")]
     returned: Option<Side>,
-    /// Why not more was done.
+    /// Why no more was done.
     #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<&'a str>,
+    why: Option<String>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     steps: &'a [String],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     notes: &'a [String],
 }
 
-impl Progress {
-    /// The figures so far, for CloudWatch.
-    pub(crate) fn metrics(&self) -> Vec<Metric> {
-        self.returned
-            .map(|_| Metric::count("FailedBack", 1))
-            .into_iter()
-            .collect()
+pub(crate) fn report(pair: &Pair, observed: &Observed, ending: Ending) -> Report {
+    let mut steps = observed.steps().to_vec();
+    steps.extend(ending.step);
+    let notes = [observed.notes(), &ending.notes].concat();
+    let answer = FailBackAnswer {
+        outcome: outcome(observed, &steps),
+        summary: observed
+            .state()
+            .map(|state| PairSummary::of(&pair.name, state)),
+        returned: observed.switched().filter(|_| !observed.is_dry_run()),
+        why: ending.why,
+        steps: &steps,
+        notes: &notes,
+    };
+    Report::of(&answer, Vec::new())
+}
+
+fn outcome(observed: &Observed, steps: &[String]) -> &'static str {
+    match (observed.is_dry_run(), observed.switched()) {
+        _ if steps.is_empty() && observed.switched().is_none() => "unchanged",
+        (true, _) => "planned",
+        (false, Some(_)) => "failed_back",
+        (false, None) => "published",
     }
 }
 
-impl Handler {
-    pub(crate) fn report(
-        &self,
-        state: &PairState,
-        outcome: Option<&str>,
-        why: Option<&str>,
-        progress: &Progress,
-    ) -> Report {
-        let outcome = outcome.unwrap_or(
-            match (progress.returned.is_some(), progress.steps.is_empty()) {
-                (true, _) => "failed_back",
-                (false, false) => "published",
-                (false, true) => "unchanged",
-            },
-        );
-        let figures = Figures {
-            outcome,
-            summary: Summary::of(&self.context.settings.pair.name, state),
-            returned: progress.returned,
-            why,
-            steps: &progress.steps,
-            notes: &progress.notes,
-        };
-        Report::of(&figures, progress.metrics())
-    }
+pub(crate) fn metrics(observed: &Observed) -> Vec<Metric> {
+    let returned = observed.switched().filter(|_| !observed.is_dry_run());
+    let failed_back = returned.map(|_| Metric::count("FailedBack", 1));
+    failed_back.into_iter().collect()
 }

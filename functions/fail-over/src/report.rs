@@ -1,125 +1,70 @@
-//! What is said of a run.
+//! The answer and the metrics of a run.
 
-use crate::watch::Seen;
-use crate::{Finished, Handler, Progress};
-use onair_core::fail_over::Diagnosis;
+use onair_core::fail_over::stale_sides;
 use onair_core::metrics::Metric;
-use onair_core::pair::Side;
-use onair_core::pair::freshness::Freshness;
-use onair_core::pair::state::PairState;
+use onair_core::pair::next::Ending;
+use onair_core::pair::observed::Observed;
+use onair_core::pair::{Pair, Side};
 use onair_lambda::Report;
-use onair_pair::Summary;
+use onair_pair::{PairSummary, count};
 use serde::Serialize;
 
 #[derive(Serialize)]
-struct Figures<'a> {
+struct FailOverAnswer<'a> {
     outcome: &'a str,
     #[serde(flatten)]
-    summary: Summary<'a>,
+    summary: Option<PairSummary<'a>>,
     /// The side that was cut, or would be.
     #[serde(skip_serializing_if = "Option::is_none")]
     cut: Option<Side>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<&'a str>,
+    why: Option<String>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     steps: &'a [String],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     notes: &'a [String],
-    /// Live sides that do not move.
+    /// Live sides that are not advancing.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     stale: &'a [String],
 }
 
-impl Progress {
-    /// The figures so far, for CloudWatch.
-    pub(crate) fn metrics(&self) -> Vec<Metric> {
-        self.cut
-            .map(|_| Metric::count("FailedOver", 1))
-            .into_iter()
-            .collect()
-    }
+pub(crate) fn report(pair: &Pair, observed: &Observed, ending: Ending) -> Report {
+    let notes = [observed.notes(), &ending.notes].concat();
+    let answer = FailOverAnswer {
+        outcome: outcome(observed),
+        summary: observed
+            .state()
+            .map(|state| PairSummary::of(&pair.name, state)),
+        cut: observed.switched(),
+        why: ending.why,
+        steps: observed.steps(),
+        notes: &notes,
+        stale: &stale_sides(observed).unwrap_or_default(),
+    };
+    Report::of(&answer, Vec::new())
+}
 
-    fn outcome(&self, finished: &Finished, dry_run: bool) -> &'static str {
-        match (dry_run, self.cut.is_some() || self.finished) {
-            (true, _) if finished.steps.is_empty() => "unchanged",
-            (true, _) => "planned",
-            (false, true) => "failed_over",
-            (false, false) => "unchanged",
-        }
+fn outcome(observed: &Observed) -> &'static str {
+    let has_changed = observed.switched().is_some() || observed.has_changed();
+    match (observed.is_dry_run(), has_changed) {
+        (true, _) if observed.steps().is_empty() => "unchanged",
+        (true, _) => "planned",
+        (false, true) => "failed_over",
+        (false, false) => "unchanged",
     }
 }
 
-impl Handler {
-    pub(crate) fn report(
-        &self,
-        state: &PairState,
-        cut: Option<Side>,
-        diagnosis: &Diagnosis,
-        finished: &Finished,
-        dry_run: bool,
-        progress: &Progress,
-    ) -> Report {
-        let why = match diagnosis {
-            Diagnosis::InputLost { why, .. } | Diagnosis::Nothing { why } => Some(why.as_str()),
-            Diagnosis::AskMediaLive => None,
-        };
-        let figures = Figures {
-            outcome: progress.outcome(finished, dry_run),
-            summary: Summary::of(&self.context.settings.pair.name, state),
-            cut: cut.or(progress.cut),
-            why,
-            steps: &finished.steps,
-            notes: &finished.notes,
-            stale: &[],
-        };
-        Report::of(&figures, progress.metrics())
-    }
-
-    pub(crate) fn report_patrol(
-        &self,
-        seen: &Seen,
-        misconfiguration: Option<String>,
-        dry_run: bool,
-        progress: &mut Progress,
-    ) -> Report {
-        let state = &seen.state;
-        let mut finished = std::mem::take(&mut progress.done);
-        finished.notes.extend(seen.note.clone());
-        let stale =
-            Side::BOTH
-                .into_iter()
-                .filter_map(|side| match seen.freshness[side].as_ref()? {
-                    Freshness::Advancing => None,
-                    Freshness::Stale(why) | Freshness::Unknown(why) => {
-                        Some(format!("{side}: {why}"))
-                    }
-                });
-        let stale: Vec<String> = stale.collect();
-        let figures = Figures {
-            outcome: progress.outcome(&finished, dry_run),
-            summary: Summary::of(&self.context.settings.pair.name, state),
-            cut: progress.cut,
-            why: None,
-            steps: &finished.steps,
-            notes: &finished.notes,
-            stale: &stale,
-        };
-        let cut = Side::BOTH
-            .into_iter()
-            .filter(|side| !state.sides[*side].is_live())
-            .count();
-        let count =
-            |name, count: usize| Metric::count(name, u64::try_from(count).unwrap_or(u64::MAX));
-        let mut metrics = progress.metrics();
-        metrics.extend([count("Cut", cut), count("Stale", stale.len())]);
-        match misconfiguration {
-            Some(why) => self
-                .context
-                .held(format!(
-                    "{why}; a fail-over would cut the side that is well"
-                ))
-                .and(metrics),
-            None => Report::of(&figures, metrics),
-        }
-    }
+pub(crate) fn metrics(observed: &Observed) -> Vec<Metric> {
+    let is_failed_over = observed.switched().is_some() && !observed.is_dry_run();
+    let failed_over = is_failed_over.then(|| Metric::count("FailedOver", 1));
+    let checked = stale_sides(observed).zip(observed.state());
+    let checked = checked.map(|(stale, state)| {
+        let is_cut = |side: &&Side| !state.sides[**side].is_live();
+        let cut = Side::BOTH.iter().filter(is_cut).count();
+        [count("Cut", cut), count("Stale", stale.len())]
+    });
+    failed_over
+        .into_iter()
+        .chain(checked.into_iter().flatten())
+        .collect()
 }

@@ -4,11 +4,13 @@
 //! the two live playlists, so it can be done at any time, any number of times.
 
 use onair_core::metrics::Metric;
-use onair_core::pair::Sides;
-use onair_core::pair::trigger::{Trigger, decode};
-use onair_core::publish_playlist::{Plan, Refusal, plan};
-use onair_lambda::{Error, Failure, Invocation, Report};
-use onair_pair::{Documents, Halt, PairContext, Summary};
+use onair_core::pair::held::HeldReason;
+use onair_core::pair::observed::Documents;
+use onair_core::pair::trigger::{PairEvent, Trigger, decode};
+use onair_core::pair::{Side, Sides};
+use onair_core::publish_playlist::{Plan, plan};
+use onair_lambda::{Error, Failure, Invocation, Report, Stop};
+use onair_pair::{PairContext, PairSummary, Writer, count};
 use serde::Serialize;
 
 /// Publishes one pair.
@@ -18,10 +20,10 @@ pub struct Handler {
 }
 
 #[derive(Serialize)]
-struct Figures<'a> {
+struct PublishAnswer<'a> {
     outcome: &'a str,
     #[serde(flatten)]
-    summary: Summary<'a>,
+    summary: PairSummary<'a>,
     playlist: String,
     variants: Sides<usize>,
     steered: bool,
@@ -29,15 +31,16 @@ struct Figures<'a> {
     unpaired: &'a [String],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     missing: &'a [String],
-    /// What would be written.
+    /// The playlist that a dry run would write.
     #[serde(skip_serializing_if = "Option::is_none")]
     index: Option<&'a str>,
+    /// The steering manifest that a dry run would write.
     #[serde(skip_serializing_if = "Option::is_none")]
     steering: Option<&'a str>,
 }
 
 impl Handler {
-    /// A handler in this context.
+    /// A handler for the pair of this context.
     pub fn new(context: PairContext) -> Self {
         Self { context }
     }
@@ -50,96 +53,103 @@ impl Handler {
     pub async fn handle(&self, invocation: Invocation) -> Result<Report, Failure> {
         let event = decode(&invocation.event, &self.context.settings.pair)
             .map_err(|error| Error::BadEvent(error.to_string()))?;
-        if !matches!(event.trigger, Trigger::ScheduledCheck) {
-            let why = match event.trigger {
-                Trigger::Ignored { why } => why,
-                _ => "publishing is for the schedule, or for {\"onair\": {}} by hand".to_owned(),
-            };
-            return Ok(Report::ignored(why));
-        }
-        let dry_run = event.dry_run || self.context.settings.dry_run;
-        let attempt = async || self.attempt(dry_run, event.by_hand).await.map(Some);
-        Ok(self.context.attempts(invocation.deadline, attempt).await?)
-    }
-
-    async fn attempt(&self, dry_run: bool, by_hand: bool) -> Result<Report, Halt> {
-        let context = &self.context;
-        let described = Sides::of(|side| context.describe(side));
-        let (documents, a, b) = futures::join!(context.read(), described.a, described.b);
-        let (documents, described) = (documents?, Sides { a: a?, b: b? });
-        let asked = Sides::of(|side| (side, described[side].as_ref()));
-        let asked = futures::join!(
-            context.ask(asked.a.0, asked.a.1),
-            context.ask(asked.b.0, asked.b.1)
-        );
-        let asked = Sides {
-            a: asked.0,
-            b: asked.1,
-        };
-        let plan = plan(
-            &context.settings.pair,
-            &documents.state,
-            &documents.published,
-            &asked,
-            by_hand,
-        )
-        .map_err(|refusal| match refusal {
-            Refusal::Held(why) => Halt::Held(why),
-            Refusal::Superseded => Halt::Conflict,
-        })?;
-        let written = if dry_run {
-            false
-        } else {
-            self.apply(&documents, &plan).await?
-        };
-        Ok(self.report(&documents, &plan, dry_run, written))
-    }
-
-    /// The steering manifest first: it sends nobody to a pathway that a player does not know.
-    async fn apply(&self, documents: &Documents, plan: &Plan) -> Result<bool, Halt> {
-        let generation = documents.state.generation;
-        let steering = self
-            .context
-            .write_steering(documents, plan, generation)
-            .await?;
-        let index = self
-            .context
-            .write_index(documents, plan, generation)
-            .await?;
-        Ok(steering || index)
-    }
-
-    fn report(&self, documents: &Documents, plan: &Plan, dry_run: bool, written: bool) -> Report {
-        let settings = &self.context.settings;
-        let to_write = plan.index.is_some() || plan.steering.is_some();
-        let outcome = match (dry_run && to_write, written) {
-            (true, _) => "planned",
-            (false, true) => "published",
-            // Viewers keep what they have; a person should see to the side that is silent.
-            (false, false) if !plan.missing.is_empty() => {
-                return self.context.held(plan.missing.join("; "));
+        match &event.trigger {
+            Trigger::ScheduledCheck => {}
+            Trigger::Ignored { why } => return Ok(Report::ignored(why)),
+            _ => {
+                let why = "publishing is for the schedule, or for {\"onair\": {}} by hand";
+                return Ok(Report::ignored(why));
             }
-            (false, false) => "unchanged",
-        };
-        let figures = Figures {
+        }
+        let attempt = async || self.attempt(&event).await;
+        let ended = self.context.attempts(invocation.deadline, attempt).await?;
+        Ok(ended.unwrap_or_else(|reason| self.context.held(&reason)))
+    }
+
+    async fn attempt(&self, event: &PairEvent) -> Result<Report, Stop<HeldReason>> {
+        let context = &self.context;
+        let pair = &context.settings.pair;
+        let (read, a, b) = futures::join!(
+            context.read(),
+            context.fetch_side(Side::A),
+            context.fetch_side(Side::B)
+        );
+        let (documents, stored) = read?;
+        let Documents { state, published } = &documents;
+        if published.is_ahead_of(state) {
+            return Err(Stop::Conflict);
+        }
+        let fetches = Sides { a: a?, b: b? };
+        let plan = plan(pair, state, published, &fetches, event.by_hand).map_err(Stop::Held)?;
+        if event.dry_run || context.settings.dry_run {
+            return self.planned(&documents, &plan);
+        }
+        let mut writer = Writer::new(context, stored);
+        let generation = state.generation;
+        // The steering manifest first: it sends no player to a pathway that the player does not
+        // know.
+        if let Some(text) = &plan.steering {
+            writer.write_steering(text, generation).await?;
+        }
+        if let Some(text) = &plan.index {
+            writer.write_index(text, generation).await?;
+        }
+        self.published(&documents, &plan)
+    }
+
+    fn planned(&self, documents: &Documents, plan: &Plan) -> Result<Report, Stop<HeldReason>> {
+        if !plan.is_empty() {
+            let answer = PublishAnswer {
+                index: plan.index.as_deref(),
+                steering: plan.steering.as_deref(),
+                ..self.answer("planned", documents, plan)
+            };
+            return Ok(Report::of(&answer, unpaired(plan)));
+        }
+        self.unchanged(documents, plan)
+    }
+
+    fn published(&self, documents: &Documents, plan: &Plan) -> Result<Report, Stop<HeldReason>> {
+        if !plan.is_empty() {
+            let answer = self.answer("published", documents, plan);
+            let published = vec![Metric::count("Published", 1)];
+            return Ok(Report::of(&answer, unpaired(plan)).and(published));
+        }
+        self.unchanged(documents, plan)
+    }
+
+    /// Viewers keep what they have. A person should look after a side that does not answer.
+    fn unchanged(&self, documents: &Documents, plan: &Plan) -> Result<Report, Stop<HeldReason>> {
+        if !plan.missing.is_empty() {
+            let why = plan.missing.join("; ");
+            return Err(Stop::Held(HeldReason::PlaylistIncomplete { why }));
+        }
+        let answer = self.answer("unchanged", documents, plan);
+        Ok(Report::of(&answer, unpaired(plan)))
+    }
+
+    fn answer<'a>(
+        &'a self,
+        outcome: &'a str,
+        documents: &'a Documents,
+        plan: &'a Plan,
+    ) -> PublishAnswer<'a> {
+        let settings = &self.context.settings;
+        let name = &settings.pair.name;
+        PublishAnswer {
             outcome,
-            summary: Summary::of(&settings.pair.name, &documents.state),
-            playlist: format!(
-                "s3://{}/{}/index.m3u8",
-                settings.public_bucket, settings.pair.name
-            ),
+            summary: PairSummary::of(name, &documents.state),
+            playlist: format!("s3://{}/{name}/index.m3u8", settings.public_bucket),
             variants: plan.variants,
             steered: plan.steered,
             unpaired: &plan.unpaired,
             missing: &plan.missing,
-            index: plan.index.as_deref().filter(|_| dry_run),
-            steering: plan.steering.as_deref().filter(|_| dry_run),
-        };
-        let unpaired = u64::try_from(plan.unpaired.len()).unwrap_or(u64::MAX);
-        let mut metrics = vec![Metric::count("Unpaired", unpaired)];
-        if outcome == "published" {
-            metrics.push(Metric::count("Published", 1));
+            index: None,
+            steering: None,
         }
-        Report::of(&figures, metrics)
     }
+}
+
+fn unpaired(plan: &Plan) -> Vec<Metric> {
+    vec![count("Unpaired", plan.unpaired.len())]
 }

@@ -21,6 +21,12 @@ pub enum Origination {
     Deny,
 }
 
+impl std::fmt::Display for Origination {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl Origination {
     fn as_str(self) -> &'static str {
         match self {
@@ -107,6 +113,14 @@ impl Definition {
         } else {
             Origination::Allow
         }
+    }
+
+    /// The same definition with another origination.
+    pub(crate) fn with_origination(&self, origination: Origination) -> Self {
+        let mut definition = self.clone();
+        let origination = origination.as_str().into();
+        definition.0.insert("origination".to_owned(), origination);
+        definition
     }
 
     /// The body of the CreateOriginEndpoint that makes it again.

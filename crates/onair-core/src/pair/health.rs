@@ -88,10 +88,10 @@ pub fn health(
 /// is well.
 pub fn misconfiguration(
     pair: &Pair,
-    channels: &Sides<Channel>,
-    endpoints: &Sides<Option<Definition>>,
+    channels: &Sides<&Channel>,
+    endpoints: &Sides<Option<&Definition>>,
 ) -> Option<String> {
-    let (a, b) = (endpoints.a.as_ref(), endpoints.b.as_ref());
+    let (a, b) = (endpoints.a, endpoints.b);
     if let (Some(a), Some(b)) = (a, b)
         && a.channel_id() == b.channel_id()
     {
@@ -101,7 +101,7 @@ pub fn misconfiguration(
         ));
     }
     Side::BOTH.into_iter().find_map(|side| {
-        let (sent_to, endpoint) = (&channels[side].packaged_by, endpoints[side].as_ref()?);
+        let (sent_to, endpoint) = (&channels[side].packaged_by, endpoints[side]?);
         let is_its_own = sent_to.is_empty() || sent_to.iter().any(|id| id == endpoint.channel_id());
         (!is_its_own).then(|| {
             let (channel, sent_to) = (pair.sides[side].channel_id(), sent_to.join(", "));

@@ -205,6 +205,11 @@ impl SideState {
         }
     }
 
+    /// Whether the side was cut by a change of its endpoint.
+    pub fn is_cut_at_endpoint(&self) -> bool {
+        matches!(&self.status, Status::Cut(record) if record.by != CutBy::None)
+    }
+
     /// What names its URLs now is true still or will be again. Not so for an endpoint that was
     /// deleted: it comes back elsewhere.
     pub fn keeps_its_urls(&self) -> bool {

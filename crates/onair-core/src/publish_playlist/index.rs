@@ -124,18 +124,21 @@ pub fn render(state: &PairState, playlists: &Sides<Option<SidePlaylist>>, steeri
     }
 }
 
-/// Reads back what was published: each side's own playlist, as far as it is in there. This is how a
-/// fail-over knows the other side without asking anybody, and how a side that does not answer keeps
-/// its place.
+/// Parses a published playlist, both sides in one.
 ///
 /// # Errors
 ///
 /// A text that On Air did not write.
-pub fn parse(text: &str, state: &PairState) -> Result<Sides<Option<SidePlaylist>>, String> {
-    // Every URI in it is absolute; this base only has to be one.
+pub fn parse(text: &str) -> Result<SidePlaylist, String> {
+    // Every URI in a published playlist is absolute; this base only has to be a URL.
     let base = Url::parse("https://published.invalid/").map_err(|error| error.to_string())?;
-    let whole = SidePlaylist::parse(text, &base)?;
-    Ok(Sides::of(|side| {
+    SidePlaylist::parse(text, &base)
+}
+
+/// The part of each side in a published playlist. From it, fail-over knows the other side without a
+/// request, and a side that does not answer keeps its place.
+pub fn split(whole: &SidePlaylist, state: &PairState) -> Sides<Option<SidePlaylist>> {
+    Sides::of(|side| {
         let pathway = state.sides[side].pathway.as_str();
         let suffix = group_of("", pathway);
         let own_groups = |entry: &Entry, names: &[&str]| {
@@ -173,7 +176,7 @@ pub fn parse(text: &str, state: &PairState) -> Result<Sides<Option<SidePlaylist>
             ..whole.clone()
         };
         (!playlist.variants.is_empty()).then_some(playlist)
-    }))
+    })
 }
 
 /// The sides that the playlist names.

@@ -1,0 +1,128 @@
+//! The loop of fail-over and fail-back: observe, decide, ask or do, and decide again.
+
+use crate::{PairContext, Writer, now};
+use onair_aws::medialive::MediaLive;
+use onair_core::metrics::Metric;
+use onair_core::pair::Pair;
+use onair_core::pair::held::HeldReason;
+use onair_core::pair::next::{Effect, Ending, Next, StateChange};
+use onair_core::pair::observed::Observed;
+use onair_core::pair::trigger::PairEvent;
+use onair_lambda::{Deadline, Error, Failure, Report, Stop};
+use std::sync::PoisonError;
+
+/// What distinguishes fail-over from fail-back.
+#[derive(Debug)]
+pub struct Job {
+    /// The decision.
+    pub next: fn(&Pair, &Observed) -> Next,
+    /// The answer of a run that no safety rule stopped.
+    pub report: fn(&Pair, &Observed, Ending) -> Report,
+    /// What a run has done so far, for CloudWatch.
+    pub metrics: fn(&Observed) -> Vec<Metric>,
+}
+
+impl Job {
+    /// Deals with one event.
+    ///
+    /// # Errors
+    ///
+    /// Where a retry or a person is needed.
+    pub async fn run(
+        &self,
+        context: &PairContext,
+        medialive: &MediaLive,
+        event: PairEvent,
+        deadline: Deadline,
+    ) -> Result<Report, Failure> {
+        let last_known = context
+            .last_known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let mut observed = Observed::new(event, context.settings.dry_run, last_known);
+        let attempt = async || self.attempt(context, medialive, &mut observed).await;
+        let ended = context.attempts(deadline, attempt).await;
+        let metrics = (self.metrics)(&observed);
+        match ended {
+            Ok(Ok(ending)) => {
+                let pair = &context.settings.pair;
+                Ok((self.report)(pair, &observed, ending).and(metrics))
+            }
+            Ok(Err(reason)) => Ok(context.held(&reason).and(metrics)),
+            Err(error) => Err(Failure::after(error, metrics)),
+        }
+    }
+
+    async fn attempt(
+        &self,
+        context: &PairContext,
+        medialive: &MediaLive,
+        observed: &mut Observed,
+    ) -> Result<Ending, Stop<HeldReason>> {
+        observed.begin(now());
+        let mut writer = None;
+        loop {
+            match (self.next)(&context.settings.pair, observed) {
+                Next::Read(questions) => {
+                    let asked = context.ask(medialive, questions, observed);
+                    let (read, answers) = futures::join!(context.read(), asked);
+                    let (documents, stored) = read?;
+                    writer = (!observed.is_dry_run()).then(|| Writer::new(context, stored));
+                    observed.read(documents);
+                    answers
+                        .into_iter()
+                        .for_each(|answer| observed.record(answer));
+                }
+                Next::Ask(questions) => {
+                    let answers = context.ask(medialive, questions, observed).await;
+                    answers
+                        .into_iter()
+                        .for_each(|answer| observed.record(answer));
+                }
+                Next::WriteState(change) => write_state(&mut writer, observed, *change).await?,
+                Next::Apply { effect, notes } => {
+                    observed.note(notes);
+                    apply(context, &mut writer, observed, effect).await?;
+                }
+                Next::ReadAgain => return Err(Stop::Conflict),
+                Next::Report(ending) => return Ok(ending),
+                Next::Held(reason) => return Err(Stop::Held(reason)),
+                Next::Failed(why) => return Err(Error::Aws(why).into()),
+            }
+        }
+    }
+}
+
+async fn write_state(
+    writer: &mut Option<Writer<'_>>,
+    observed: &mut Observed,
+    change: StateChange,
+) -> Result<(), Stop<HeldReason>> {
+    if let Some(writer) = writer {
+        observed.writing(&change);
+        writer.write_state(&change.state).await?;
+    }
+    observed.written(change);
+    Ok(())
+}
+
+async fn apply(
+    context: &PairContext,
+    writer: &mut Option<Writer<'_>>,
+    observed: &mut Observed,
+    effect: Effect,
+) -> Result<(), Stop<HeldReason>> {
+    let pair = &context.settings.pair;
+    let Some(writer) = writer else {
+        observed.applied(pair, effect, None);
+        return Ok(());
+    };
+    let generation = observed.state().map_or(0, |state| state.generation);
+    match writer.apply(&effect, generation).await {
+        Ok(definition) => observed.applied(pair, effect, definition),
+        Err(Stop::Failed(error)) => observed.failed(effect, error.to_string()),
+        Err(stop) => return Err(stop),
+    }
+    Ok(())
+}
