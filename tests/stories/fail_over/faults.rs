@@ -110,7 +110,7 @@ fn assert_bearable(watch: &ViewerMonitor, when: &str) {
 fn assert_bearable_after(watch: &ViewerMonitor, struck: &Call, when: &str) {
     let mut breaches = watch.breaches();
     breaches.retain(|breach| {
-        struck.key != STEERING || !breach.contains("viewers are steered to what does not serve")
+        struck.key != STEERING || !breach.contains("the first pathway is not on a serving endpoint")
     });
     assert!(breaches.is_empty(), "{when}: {breaches:#?}");
 }
