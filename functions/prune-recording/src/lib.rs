@@ -92,10 +92,7 @@ impl Handler {
             RunMode::DryRun => None,
             RunMode::Prune => Some(RecordingWriter::new(recording, progress)),
         };
-        let attempt = async || {
-            let report = self.attempt(recording, writer.as_ref(), progress).await?;
-            Ok(Some(report))
-        };
+        let attempt = async || self.attempt(recording, writer.as_ref(), progress).await;
         match ATTEMPTS.run(attempt).await {
             Ok(report) => Ok(report),
             Err(Stop::Held(reason)) => Ok(progress.held(reason)),
