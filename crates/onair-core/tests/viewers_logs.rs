@@ -1,4 +1,4 @@
-//! Access logs of any content, in any pieces.
+//! Access logs of any content, in chunks of any size.
 
 use onair_core::count_viewers::CountingRules;
 use onair_core::count_viewers::audience::{Audience, DataPoint, Minute};
@@ -26,18 +26,18 @@ const LIMITS: Limits = Limits {
     minutes: usize::MAX,
 };
 
-fn read(rules: &CountingRules, pieces: &[&[u8]]) -> (Audience, LineCounts) {
+fn read(rules: &CountingRules, chunks: &[&[u8]]) -> (Audience, LineCounts) {
     let mut audience = Audience::default();
     let mut log = LogReader::new(rules, &mut audience, LIMITS);
-    let trouble = pieces.iter().find_map(|piece| log.push(piece).err());
-    let (line_counts, ended) = log.end();
-    assert!(trouble.is_none() && ended.is_none());
+    let error = chunks.iter().find_map(|chunk| log.push(chunk).err());
+    let (line_counts, end_error) = log.end();
+    assert!(error.is_none() && end_error.is_none());
     (audience, line_counts)
 }
 
 /// Promise P126.
 #[test]
-fn a_log_of_all_times_is_read_no_further_than_the_limit() {
+fn a_log_is_read_up_to_the_limit_of_minutes() {
     let rules = rules(60, ViewerKey::Address);
     let read = |minutes: i64| {
         let mut audience = Audience::default();
@@ -53,28 +53,28 @@ fn a_log_of_all_times_is_read_no_further_than_the_limit() {
             .map(|minute| line_at(minute, "/show/1.ts"))
             .collect();
         let pushed = log.push(text.trim_end().as_bytes());
-        let (line_counts, ended) = log.end();
+        let (line_counts, end_error) = log.end();
         (
             audience.minutes().len(),
             line_counts.lines,
-            pushed.err().or(ended),
+            pushed.err().or(end_error),
         )
     };
     assert!(matches!(read(5), (5, 5, None)));
-    // The sixth is the last line, which has no end; or others follow.
+    // The sixth line is the last and has no line end, or others follow.
     for minutes in [6, 100] {
-        let (held, lines, trouble) = read(minutes);
+        let (minutes_read, lines, error) = read(minutes);
         assert!(
-            matches!(trouble, Some(LogError::TooManyMinutes(5))),
-            "{trouble:?}"
+            matches!(error, Some(LogError::TooManyMinutes(5))),
+            "{error:?}"
         );
-        assert_eq!((held, lines), (6, 6), "{minutes}");
+        assert_eq!((minutes_read, lines), (6, 6), "{minutes}");
     }
 }
 
 /// Promise P119.
 #[test]
-fn a_stream_has_figures_from_its_first_viewer_to_the_zero_after_its_last() {
+fn the_data_points_of_a_stream_end_with_a_zero_after_its_last_viewer() {
     let minutes = [0, 1, 2, 3, 4, 5, 6, 9];
     let mut log: String = minutes.map(|minute| line_at(minute, "/")).concat();
     for (minute, stream) in [
@@ -85,56 +85,59 @@ fn a_stream_has_figures_from_its_first_viewer_to_the_zero_after_its_last() {
     ] {
         log += &line_at(minute, stream);
     }
-    let told = |window_s| {
+    let data_points = |window_s| {
         let rules = rules(window_s, ViewerKey::Address);
-        let figures = read(&rules, &[log.as_bytes()]).0.data_points(&rules);
-        let said = |figure: &DataPoint| {
-            let minute = figure.minute.0 - Minute::of(BEGIN_S).0;
-            format!("{minute} {} {}", figure.stream, figure.count.viewers)
+        let points = read(&rules, &[log.as_bytes()]).0.data_points(&rules);
+        let text = |point: &DataPoint| {
+            let minute = point.minute.0 - Minute::of(BEGIN_S).0;
+            format!("{minute} {} {}", point.stream, point.count.viewers)
         };
-        figures.iter().map(said).collect::<Vec<_>>().join(", ")
+        points.iter().map(text).collect::<Vec<_>>().join(", ")
     };
     assert_eq!(
-        told(60),
+        data_points(60),
         "0 soon 1, 1 late 1, 1 soon 0, 2 late 0, 3 late 1, 4 late 0, 6 last 1"
     );
     assert_eq!(
-        told(120),
+        data_points(120),
         "0 soon 1, 1 late 1, 1 soon 1, 2 late 1, 2 soon 0, 3 late 1, 4 late 1, 5 late 0, 6 last 1"
     );
-    // Nobody in the last half minute of any.
-    assert_eq!(told(30), "");
+    // No request is in the second half of a minute.
+    assert_eq!(data_points(30), "");
 }
 
 /// Promise P119.
 #[test]
-fn what_is_not_known_is_no_zero() {
+fn a_minute_without_a_log_is_not_a_zero() {
     let rules = rules(180, ViewerKey::Address);
-    let told = |minutes: &[i64]| {
+    let data_points = |minutes: &[i64]| {
         let others = minutes.iter().map(|minute| line_at(*minute, "/"));
         let log: String = others
             .chain([line_at(0, "/show/1.ts"), line_at(7, "/show/1.ts")])
             .collect();
-        let figures = read(&rules, &[log.as_bytes()])
+        let points = read(&rules, &[log.as_bytes()])
             .0
             .data_points(&rules)
             .into_iter();
-        let told = figures.map(|figure| {
+        let points = points.map(|point| {
             (
-                figure.minute.0 - Minute::of(BEGIN_S).0,
-                figure.count.viewers,
-                figure.is_partial,
+                point.minute.0 - Minute::of(BEGIN_S).0,
+                point.count.viewers,
+                point.is_partial,
             )
         });
-        told.collect::<Vec<_>>()
+        points.collect::<Vec<_>>()
     };
-    // Of 1 there is no log, so 3 is no zero; 4 looks at 2, 3 and 4.
+    // Minute 1 has no log, so minute 3 is not a 0. The window of minute 4 is 2, 3 and 4.
     assert_eq!(
-        told(&[2, 3, 4]),
+        data_points(&[2, 3, 4]),
         [(0, 1, true), (2, 1, true), (4, 0, false), (7, 1, true)]
     );
-    // At its end, too.
-    assert_eq!(told(&[9, 10]), [(0, 1, true), (7, 1, true), (9, 1, true)]);
+    // The same holds after the last viewer.
+    assert_eq!(
+        data_points(&[9, 10]),
+        [(0, 1, true), (7, 1, true), (9, 1, true)]
+    );
 }
 
 /// 2026-01-01T00:00:00Z
@@ -190,8 +193,8 @@ fn a_stored_minute_of_an_earlier_version_is_read_and_written_alike() {
 
     stored_minute::merge(&mut audience, minute, stored, &rules).unwrap();
 
-    let figures = audience.data_points(&rules).into_iter();
-    let counts = figures.map(|figure| (figure.stream, figure.count.viewers, figure.count.exact));
+    let points = audience.data_points(&rules).into_iter();
+    let counts = points.map(|point| (point.stream, point.count.viewers, point.count.exact));
     assert_eq!(
         counts.collect::<Vec<_>>(),
         [
@@ -204,7 +207,7 @@ fn a_stored_minute_of_an_earlier_version_is_read_and_written_alike() {
     assert!(stored_minute::serialize(&audience, minute, &rules).ends_with(exact));
 }
 
-/// Parts of real lines, put together in any order.
+/// A line of parts of real lines, in any order.
 fn line() -> impl Strategy<Value = Vec<u8>> {
     let parts = [
         "203.0.113.7",
@@ -239,7 +242,7 @@ proptest! {
 
     /// Promise P126.
     #[test]
-    fn every_line_is_one_thing_and_pieces_make_no_difference(
+    fn every_line_is_counted_once_however_the_log_is_cut(
         lines in prop::collection::vec(line(), 0..40),
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..10),
         key in 0..4_usize,
@@ -261,18 +264,18 @@ proptest! {
 
         let mut ends: Vec<usize> = cuts.iter().map(|cut| cut.index(log.len() + 1)).chain([0, log.len()]).collect();
         ends.sort_unstable();
-        let pieces: Vec<&[u8]> = ends.windows(2).map(|ends| &log[ends[0]..ends[1]]).collect();
-        let (in_pieces, again) = read(&rules, &pieces);
-        prop_assert_eq!((in_pieces.data_points(&rules), again), (audience.data_points(&rules), line_counts));
+        let chunks: Vec<&[u8]> = ends.windows(2).map(|ends| &log[ends[0]..ends[1]]).collect();
+        let (in_chunks, again) = read(&rules, &chunks);
+        prop_assert_eq!((in_chunks.data_points(&rules), again), (audience.data_points(&rules), line_counts));
 
-        // What is kept of it is all of it, and keeping it twice adds nothing.
-        let mut kept = Audience::default();
+        // Stored minutes contain the whole audience, and a second merge adds nothing.
+        let mut stored_audience = Audience::default();
         for minute in audience.minutes() {
             let text = stored_minute::serialize(&audience, minute, &rules);
             prop_assert!(!text.contains("203.0.113."), "{}", text);
-            stored_minute::merge(&mut kept, minute, &text, &rules).unwrap();
-            prop_assert!(!kept.merge_minute(&audience, minute, &rules).is_new);
+            stored_minute::merge(&mut stored_audience, minute, &text, &rules).unwrap();
+            prop_assert!(!stored_audience.merge_minute(&audience, minute, &rules).is_new);
         }
-        prop_assert_eq!(kept.data_points(&rules), audience.data_points(&rules));
+        prop_assert_eq!(stored_audience.data_points(&rules), audience.data_points(&rules));
     }
 }

@@ -22,8 +22,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// All logs of a busy minute are added to it at the same time, and one of them succeeds per
 /// attempt. With hundreds of logs, each waits for one or two seconds.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// A run that waits occupies concurrency of the account, which fail-over needs. Lambda retries after
-/// one minute and after two.
+/// A run that waits occupies concurrency of the account, which fail-over needs. Lambda retries
+/// after one minute and after two.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// What a run did.

@@ -1,4 +1,4 @@
-//! Which stream a path belongs to.
+//! Finds the name of the stream in the path of a request.
 
 use percent_encoding::percent_decode;
 use regex::bytes::Regex;
@@ -6,40 +6,42 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-/// How the stream is found in a path.
+/// How the name of the stream is found in a path.
 #[derive(Debug, Clone)]
 pub enum StreamRule {
-    /// As streams usually lie: the folders of the file, without the one that is a rendition's, or
-    /// without the rendition's name at the last one's end (`/live/show/720p/1.ts`,
-    /// `/live/show_720p/1.ts` are `live/show`). A playlist with a name of its own, and segments of
-    /// that name with a number, stand for a folder of that name (`/live/show.m3u8`,
-    /// `/live/show-12.ts`). What lies at the root is `/`.
+    /// The usual layouts.
+    ///
+    /// The name is the folder of the file, without a folder or an ending that names a rendition:
+    /// `/live/show/720p/1.ts` and `/live/show_720p/1.ts` are `live/show`. A playlist that is named
+    /// after its stream counts as a folder, and so do its numbered segments: `/live/show.m3u8` and
+    /// `/live/show-12.ts` are `live/show`. Other files at the root are `/`.
     Usual,
-    /// By patterns, the first that fits.
+    /// Patterns. The first that matches the path is used.
     Patterns(Vec<Pattern>),
 }
 
-/// A path in which `{stream}` stands for the stream's name, `*` for anything without a slash, and
-/// `**` for anything.
+/// A path in which `{stream}` matches the name of the stream, `*` matches anything without a slash,
+/// and `**` matches anything.
 #[derive(Clone)]
 pub struct Pattern {
     text: String,
     regex: Regex,
 }
 
-/// A pattern that means nothing.
+/// A pattern that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is not a pattern of a path: expected a slash at the start and {{stream}} once, as in /live/{{stream}}/**"
+    "{0:?} is not a pattern of a path: expected a slash at the start and {{stream}} once, \
+     as in /live/{{stream}}/**"
 )]
 pub struct PatternError(String);
 
 impl StreamRule {
-    /// Patterns separated by commas; nothing is the usual rule.
+    /// Parses patterns separated by commas. Without patterns, this is [`Self::Usual`].
     ///
     /// # Errors
     ///
-    /// [`PatternError`]
+    /// [`PatternError`] for the first pattern that cannot be used.
     pub fn parse(patterns: &str) -> Result<Self, PatternError> {
         if patterns.trim().is_empty() {
             return Ok(Self::Usual);
@@ -51,23 +53,23 @@ impl StreamRule {
             .map(Self::Patterns)
     }
 
-    /// The name of the stream whose playlist or segment has this path; `None` for any other path.
+    /// The name of the stream whose playlist or segment has this path. `None` for any other path.
     ///
-    /// A server takes many spellings of a path for the same (`//`, `/./`, `%2e`), so one of them is
-    /// chosen: names of streams are not for viewers to invent.
+    /// A server treats many spellings of a path as the same (`//`, `/./`, `%2e`). The path is
+    /// normalised first, so that clients cannot invent streams.
     pub fn stream<'a>(&self, path: &'a [u8]) -> Option<Cow<'a, str>> {
-        match resolved(path) {
-            Cow::Borrowed(path) => self.named(path).map(Cow::Borrowed),
-            Cow::Owned(path) => self.named(&path).map(|name| Cow::Owned(name.to_owned())),
+        match normalised(path) {
+            Cow::Borrowed(path) => self.name(path).map(Cow::Borrowed),
+            Cow::Owned(path) => self.name(&path).map(|name| Cow::Owned(name.to_owned())),
         }
     }
 
-    fn named<'a>(&self, path: &'a [u8]) -> Option<&'a str> {
+    fn name<'a>(&self, path: &'a [u8]) -> Option<&'a str> {
         if !is_hls(path) {
             return None;
         }
         let name = match self {
-            Self::Usual => usual(path),
+            Self::Usual => usual_name(path),
             Self::Patterns(patterns) => {
                 let captures = patterns
                     .iter()
@@ -82,8 +84,8 @@ impl StreamRule {
     }
 }
 
-/// A path without escapes, empty parts and detours (RFC 3986, 6.2.2).
-fn resolved(path: &[u8]) -> Cow<'_, [u8]> {
+/// Removes escapes, empty segments and dot segments from a path (RFC 3986, 6.2.2).
+fn normalised(path: &[u8]) -> Cow<'_, [u8]> {
     let is_plain =
         |pair: &[u8]| pair[1] != b'%' && (pair[0] != b'/' || !matches!(pair[1], b'/' | b'.'));
     if path.windows(2).all(is_plain) {
@@ -100,16 +102,16 @@ fn resolved(path: &[u8]) -> Cow<'_, [u8]> {
             part => parts.push(part),
         }
     }
-    let resolved = parts.into_iter().flat_map(|part| [b"/", part].concat());
-    Cow::Owned(resolved.collect())
+    let normalised = parts.into_iter().flat_map(|part| [b"/", part].concat());
+    Cow::Owned(normalised.collect())
 }
 
 const STREAM: &str = "stream";
-/// The value of a metric's dimension may have 1,024 characters, all ASCII (CloudWatch,
-/// `Dimension`); a name of this length is none.
+/// A request with a longer name is not counted. CloudWatch allows 1,024 ASCII characters in the
+/// value of a dimension (`Dimension`).
 const MAX_NAME_BYTES: usize = 200;
 
-/// Whether a path is that of a playlist or of a segment.
+/// Whether a path has the extension of a playlist or a segment.
 fn is_hls(path: &[u8]) -> bool {
     const EXTENSIONS: [&[u8]; 13] = [
         b"m3u8", b"ts", b"m4s", b"mp4", b"cmfv", b"cmfa", b"cmft", b"m4v", b"m4a", b"aac", b"ac3",
@@ -123,15 +125,15 @@ fn is_hls(path: &[u8]) -> bool {
     })
 }
 
-fn usual(path: &[u8]) -> &[u8] {
+fn usual_name(path: &[u8]) -> &[u8] {
     let path = path.strip_prefix(b"/").unwrap_or(path);
     let file_at = memchr::memrchr(b'/', path).map_or(0, |slash| slash + 1);
     let file = &path[file_at..];
     let stem = match file.strip_suffix(b".m3u8") {
         Some(stem) => Some(stem),
-        None => numbered(file),
+        None => segment_stem(file),
     };
-    if let Some(stem) = stem.filter(|stem| names_a_stream(stem)) {
+    if let Some(stem) = stem.filter(|stem| is_stream_name(stem)) {
         return without_rendition(&path[..file_at + stem.len()]);
     }
     let mut folder = &path[..file_at.saturating_sub(1)];
@@ -147,10 +149,10 @@ fn usual(path: &[u8]) -> &[u8] {
     }
 }
 
-/// What stands before the number of a segment: `show` of `show-12.ts`, `show_720p` of
-/// `show_720p_00012.ts`. A name without a number at its end, or with others in it, may be another
-/// for each segment.
-fn numbered(file: &[u8]) -> Option<&[u8]> {
+/// The part before the number of a segment: `show` of `show-12.ts`, `show_720p` of
+/// `show_720p_00012.ts`. `None` for a name without a number at its end, or with other digits: it
+/// may differ for each segment.
+fn segment_stem(file: &[u8]) -> Option<&[u8]> {
     let stem = &file[..memchr::memchr(b'.', file)?];
     let digits = stem
         .iter()
@@ -166,10 +168,10 @@ fn numbered(file: &[u8]) -> Option<&[u8]> {
     (digits > 0 && !words.iter().any(u8::is_ascii_digit)).then_some(name)
 }
 
-/// Not what packagers call each playlist and segment (`index_1`, `chunklist_b800000`, `seg-12`,
-/// `720p`).
-fn names_a_stream(stem: &[u8]) -> bool {
-    const USUAL: [&[u8]; 24] = [
+/// Whether a stem names its stream. Packagers give the same stems to the files of every stream:
+/// `index_1`, `chunklist_b800000`, `seg-12`, `720p`.
+fn is_stream_name(stem: &[u8]) -> bool {
+    const GENERIC: [&[u8]; 24] = [
         b"index",
         b"master",
         b"playlist",
@@ -200,11 +202,13 @@ fn names_a_stream(stem: &[u8]) -> bool {
         .next()
         .unwrap_or_default();
     !stem.is_empty()
-        && !USUAL.iter().any(|usual| usual.eq_ignore_ascii_case(word))
+        && !GENERIC
+            .iter()
+            .any(|generic| generic.eq_ignore_ascii_case(word))
         && !is_rendition(stem)
 }
 
-/// `show_720p` and `show-720p30` without their ends.
+/// Removes a rendition from the end of a name: `show_720p` and `show-720p30` are `show`.
 fn without_rendition(name: &[u8]) -> &[u8] {
     match memchr::memrchr2(b'_', b'-', name) {
         Some(at) if at > 0 && is_rendition(&name[at + 1..]) => &name[..at],
@@ -212,8 +216,8 @@ fn without_rendition(name: &[u8]) -> &[u8] {
     }
 }
 
-/// Whether a folder's name is that of a rendition: `720p`, `720p30`, `1280x720`, `2800k`, `0` to
-/// `99`, `v0`, `stream_0`, and a few words.
+/// Whether a name is that of a rendition: `720p`, `720p30`, `1280x720`, `2800k`, `0` to `99`, `v0`,
+/// `stream_0`, and a few words.
 fn is_rendition(name: &[u8]) -> bool {
     const WORDS: [&[u8]; 12] = [
         b"audio",
@@ -250,15 +254,15 @@ impl FromStr for Pattern {
     type Err = PatternError;
 
     fn from_str(text: &str) -> Result<Self, PatternError> {
-        let refuse = || PatternError(text.to_owned());
+        let error = || PatternError(text.to_owned());
         if !text.starts_with('/') || text.matches("{stream}").count() != 1 {
-            return Err(refuse());
+            return Err(error());
         }
         let escaped = regex::escape(text)
             .replace(r"\*\*", ".*")
             .replace(r"\*", "[^/]*")
             .replace(r"\{stream\}", &format!("(?<{STREAM}>[^/]+)"));
-        let regex = Regex::new(&format!("(?s-u)^{escaped}$")).map_err(|_| refuse())?;
+        let regex = Regex::new(&format!("(?s-u)^{escaped}$")).map_err(|_| error())?;
         Ok(Self {
             text: text.to_owned(),
             regex,
@@ -266,7 +270,7 @@ impl FromStr for Pattern {
     }
 }
 
-/// As it was written: a rule is known by that.
+/// The text of the pattern. A trap: stored minutes are named after it.
 impl fmt::Debug for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.text.fmt(f)
@@ -332,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_says_where_the_name_stands() {
+    fn a_pattern_finds_the_name_in_the_path() {
         let rule = StreamRule::parse("/live/{stream}_*/**, /live/{stream}.m3u8").unwrap();
         let rows = [
             ("/live/my_show_720p/1.ts", Some("my_show")),
@@ -353,7 +357,7 @@ mod tests {
         ] {
             assert!(StreamRule::parse(wrong).is_err(), "{wrong}");
         }
-        // What means something to a regular expression means itself.
+        // Special characters of regular expressions match themselves.
         assert_eq!(
             StreamRule::parse("/a.b(/{stream}/*")
                 .unwrap()

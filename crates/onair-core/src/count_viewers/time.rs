@@ -1,8 +1,8 @@
-//! Times as access logs write them, by position: a line's time is read a million times a second.
+//! Parses the times of access logs by position: each of two million lines per second has one.
 
 use chrono::{NaiveDate, NaiveTime};
 
-/// `21/Nov/2026:21:13:40 +0100`, nginx's `$time_local`, as Unix time in seconds.
+/// Parses `21/Nov/2026:21:13:40 +0100` (`$time_local` of nginx) to Unix time in seconds.
 pub(super) fn common(text: &[u8]) -> Option<i64> {
     if text.len() != 26 || text[20] != b' ' {
         return None;
@@ -18,7 +18,7 @@ pub(super) fn common(text: &[u8]) -> Option<i64> {
     Some(day + second_of_day(&text[12..20])? - offset(&text[21..])?)
 }
 
-/// `2026-11-21T21:13:40+01:00`, `…40.123456Z`, `…40Z`: ISO 8601.
+/// Parses ISO 8601: `2026-11-21T21:13:40+01:00`, `…40.123456Z`, `…40Z`.
 pub(super) fn iso8601(text: &[u8]) -> Option<i64> {
     let (date_time, rest) = text.split_at_checked(19)?;
     let (date, time) = date_time.split_at(10);
@@ -37,7 +37,7 @@ pub(super) fn iso8601(text: &[u8]) -> Option<i64> {
     Some(date_of(date)? + second_of_day(time)? - offset)
 }
 
-/// `2026-11-21` and `21:13:40`, as CloudFront writes them, in UTC.
+/// Parses `2026-11-21` and `21:13:40` of CloudFront, which are UTC.
 pub(super) fn date_and_time(date: &[u8], time: &[u8]) -> Option<i64> {
     Some(date_of(date)? + second_of_day(time)?)
 }
@@ -58,7 +58,7 @@ fn day(year: u32, month: u32, day: u32) -> Option<i64> {
     Some(date.and_time(NaiveTime::MIN).and_utc().timestamp())
 }
 
-/// `21:13:40`; a leap second counts to the minute that it ends.
+/// Parses `21:13:40`. A leap second belongs to the minute that it ends.
 fn second_of_day(text: &[u8]) -> Option<i64> {
     let separators = text.len() == 8 && text[2] == b':' && text[5] == b':';
     let (hour, minute, second) = separators.then(|| {
@@ -72,7 +72,7 @@ fn second_of_day(text: &[u8]) -> Option<i64> {
     is_time.then(|| i64::from(hour * 3600 + minute * 60 + second.min(59)))
 }
 
-/// `+0100` or `+01:00`, in seconds.
+/// Parses `+0100` and `+01:00` to seconds.
 fn offset(text: &[u8]) -> Option<i64> {
     let (sign, hours, minutes) = match text {
         [sign, h1, h2, m1, m2] | [sign, h1, h2, b':', m1, m2] => (sign, [*h1, *h2], [*m1, *m2]),
@@ -93,7 +93,7 @@ fn month(name: &[u8]) -> Option<u32> {
     u32::try_from(index + 1).ok()
 }
 
-/// A few decimal digits and nothing else.
+/// Parses one to nine decimal digits.
 pub(super) fn number(digits: &[u8]) -> Option<u32> {
     let is_short = !digits.is_empty() && digits.len() <= 9;
     is_short.then(|| {
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_moment_is_the_same_in_every_spelling() {
+    fn all_spellings_of_a_moment_are_equal() {
         let at = Some(1_795_295_620);
         for text in [
             "21/Nov/2026:21:13:40 +0000",
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_none() {
+    fn a_malformed_time_is_refused() {
         for text in [
             "",
             "21/Nov/2026:21:13:40",

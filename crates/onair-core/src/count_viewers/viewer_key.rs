@@ -149,8 +149,8 @@ impl fmt::Debug for ViewerSecret {
     }
 }
 
-/// `203.0.113.7`, `2001:db8::7`. A dual-stack socket writes an IPv4 address as `::ffff:203.0.113.7`,
-/// which is the IPv4 address again here.
+/// `203.0.113.7`, `2001:db8::7`. A dual-stack socket writes an IPv4 address as
+/// `::ffff:203.0.113.7`, which is the IPv4 address again here.
 fn address(text: &[u8]) -> Option<IpAddr> {
     let address: IpAddr = std::str::from_utf8(text).ok()?.parse().ok()?;
     Some(address.to_canonical())

@@ -2,8 +2,9 @@ use super::{
     LoggedRequest, RequestLine, non_empty, parse_request_line, take_quoted, take_until, time,
 };
 
-/// Parses `address - user [time] "request" status bytes "referer" "agent" "forwarded for"`. The last
-/// field may be missing (nginx, `ngx_http_log_module`), or the last three (`common` of Apache).
+/// Parses `address - user [time] "request" status bytes "referer" "agent" "forwarded for"`. The
+/// last field may be missing (nginx, `ngx_http_log_module`), or the last three (`common` of
+/// Apache).
 pub(super) fn parse(line: &[u8]) -> Option<LoggedRequest<'_>> {
     let mut rest = line;
     let address = take_until(&mut rest, b' ')?;
