@@ -19,14 +19,13 @@ use stories::audience::{
 };
 use stories::{BUCKET, Cloud, binary, error, event, response};
 
-/// Where the function keeps minutes, unless `ONAIR_STATE_BUCKET` names another bucket. Any bucket
-/// does.
+/// The bucket of the stored minutes, unless `ONAIR_STATE_BUCKET` names another.
 const STATE: &str = stories::VERSIONED;
 const SECRET: &str = "0123456789abcdefghijklmnopqrstuvwxyz0123456";
 
-type Figures = BTreeMap<(String, String), u64>;
+type ViewerCounts = BTreeMap<(String, String), u64>;
 
-/// Starts `count-viewers` with these settings beside the usual ones.
+/// Starts `count-viewers` with the usual settings and these.
 fn start(cloud: &Cloud, settings: &[(&str, &str)]) -> Function {
     let state = env::var("ONAIR_STATE_BUCKET").unwrap_or_else(|_| STATE.to_owned());
     let usual = [("STATE_BUCKET", state.as_str()), ("VIEWER_SECRET", SECRET)];
@@ -40,7 +39,7 @@ fn start(cloud: &Cloud, settings: &[(&str, &str)]) -> Function {
     )
 }
 
-/// What S3 says when a log has been delivered.
+/// The event of S3 for a log.
 fn delivered(key: &str) -> Value {
     scenes::access_log::delivered(event("count-viewers/object-created.json"), BUCKET, key)
 }
@@ -58,15 +57,15 @@ fn gzip(text: &[u8]) -> Vec<u8> {
     packed.finish().unwrap()
 }
 
-/// Delivers a log and lets it be counted.
+/// Stores a log, sends its event and returns the answer.
 async fn count(cloud: &Cloud, function: &Function, key: &str, log: &[u8]) -> Value {
     cloud.put_bytes(BUCKET, key, log.to_vec()).await;
     response(function.invoke(delivered(key)).await)
 }
 
-/// What the function has reported, as a graph of the maximum shows it. Zeros are left out.
-fn reported(function: &Function) -> Figures {
-    let mut figures = Figures::new();
+/// The maximum of each metric sample, as the dashboard shows it. Zeros are left out.
+fn reported(function: &Function) -> ViewerCounts {
+    let mut figures = ViewerCounts::new();
     for line in function.stdout() {
         let line: Value = serde_json::from_str(&line).unwrap();
         let Some(viewers) = line["ConcurrentViewers"].as_u64() else {
@@ -93,12 +92,12 @@ fn reported(function: &Function) -> Figures {
 
 /// Promises P118, P121 and P123.
 #[tokio::test]
-async fn logs_of_two_servers_cut_anywhere_and_in_any_order_end_in_the_truth() {
+async fn logs_of_two_servers_in_any_parts_and_order_give_the_true_audience() {
     for (seed, window_s) in [(1, 60), (2, 90), (3, 150), (4, 30)] {
         let audience = SimulatedAudience::new(60, 6, seed);
         let lines = audience.lines(2, combined);
         let mut dice = SeededRandom::new(seed);
-        // Each server's log in three files, cut at any line; some lines are in two of them.
+        // The log of each server is in three files. A few lines are in two of them.
         let mut logs = Vec::new();
         for server in 0..2 {
             let of_server: Vec<_> = lines.iter().filter(|line| line.server == server).collect();
@@ -128,14 +127,14 @@ async fn logs_of_two_servers_cut_anywhere_and_in_any_order_end_in_the_truth() {
 
 /// Promise P122.
 #[tokio::test]
-async fn a_log_that_comes_again_changes_nothing_and_says_the_same() {
+async fn a_log_that_arrives_again_changes_nothing_and_gives_the_same_answer() {
     let cloud = Cloud::stand_in();
     let function = start(&cloud, &[]);
     let audience = SimulatedAudience::new(40, 3, 7);
     let log = text(&audience.lines(1, combined));
     let first = count(&cloud, &function, "logs/1", log.as_bytes()).await;
     assert_eq!(first["outcome"], "counted");
-    let kept = cloud.s3().snapshot(STATE);
+    let stored = cloud.s3().snapshot(STATE);
     let again = start(&cloud, &[]);
     let second = count(&cloud, &again, "logs/1", log.as_bytes()).await;
     assert_eq!(second["outcome"], "unchanged");
@@ -143,14 +142,14 @@ async fn a_log_that_comes_again_changes_nothing_and_says_the_same() {
         (&second["figures"], second["key"].as_str()),
         (&first["figures"], Some("address"))
     );
-    assert!(cloud.s3().snapshot(STATE) == kept);
-    // Had the first run died before it said so, this one would have.
+    assert!(cloud.s3().snapshot(STATE) == stored);
+    // If the first run was killed before its report, the second run reports everything.
     assert_eq!(reported(&again), audience.truth(60));
 }
 
 /// Promises P122 and P123.
 #[tokio::test]
-async fn logs_of_the_same_minutes_that_come_at_once_all_count() {
+async fn concurrent_logs_of_the_same_minutes_are_all_counted() {
     for window_s in [60, 90, 150] {
         let cloud = Cloud::stand_in();
         let audience = SimulatedAudience::new(200, 3, 8);
@@ -165,7 +164,7 @@ async fn logs_of_the_same_minutes_that_come_at_once_all_count() {
             async move { count(cloud, function, &format!("logs/{server}"), log.as_bytes()).await }
         });
         let answers = futures::future::join_all(counting).await;
-        // The last may tell of nobody new.
+        // All viewers of the last log may be in earlier ones.
         let is_done =
             |answer: &Value| answer["outcome"] == "counted" || answer["outcome"] == "unchanged";
         assert!(answers.iter().all(is_done), "{answers:?}");
@@ -177,9 +176,9 @@ async fn logs_of_the_same_minutes_that_come_at_once_all_count() {
     }
 }
 
-/// What all of them have reported.
-fn together(functions: &[&Function]) -> Figures {
-    let mut most = Figures::new();
+/// The maximum over all functions.
+fn together(functions: &[&Function]) -> ViewerCounts {
+    let mut most = ViewerCounts::new();
     for (of, viewers) in functions.iter().flat_map(|function| reported(function)) {
         let known = most.entry(of).or_default();
         *known = viewers.max(*known);
@@ -189,7 +188,7 @@ fn together(functions: &[&Function]) -> Figures {
 
 /// Promise P124.
 #[tokio::test]
-async fn no_address_is_kept_reported_or_logged() {
+async fn no_address_is_stored_reported_or_logged() {
     let cloud = Cloud::stand_in();
     let function = start(&cloud, &[("AWS_LAMBDA_LOG_LEVEL", "TRACE")]);
     let audience = SimulatedAudience::new(30, 2, 9);
@@ -197,8 +196,8 @@ async fn no_address_is_kept_reported_or_logged() {
     log += "10.0.0.9 - - this line of 10.0.0.9 is broken\n";
     let answer = count(&cloud, &function, "logs/1", log.as_bytes()).await;
     assert_eq!(answer["malformed"], 1);
-    let said = function.stdout().join("\n") + &function.stderr().join("\n");
-    assert!(said.contains("ConcurrentViewers"));
+    let output = function.stdout().join("\n") + &function.stderr().join("\n");
+    assert!(output.contains("ConcurrentViewers"));
     let hexadecimal = |address: &str| {
         let parts: Option<Vec<u8>> = address.split('.').map(|part| part.parse().ok()).collect();
         parts.map(|parts| {
@@ -209,10 +208,10 @@ async fn no_address_is_kept_reported_or_logged() {
         })
     };
     for key in cloud.s3().keys(STATE, "") {
-        let kept =
+        let stored =
             String::from_utf8(cloud.s3().object(STATE, &key).unwrap().body.to_vec()).unwrap();
         for SimulatedViewer { address, .. } in &audience.viewers {
-            for text in [&said, &kept, &key] {
+            for text in [&output, &stored, &key] {
                 assert!(!text.contains(address), "{address} in {text}");
                 assert!(
                     hexadecimal(address).is_none_or(|address| !text.contains(&address)),
@@ -221,7 +220,7 @@ async fn no_address_is_kept_reported_or_logged() {
             }
         }
     }
-    // The same viewers under another secret are others: nobody can look them up.
+    // Another secret makes other hashes, so viewers cannot be looked up.
     let other = start(
         &cloud,
         &[("VIEWER_SECRET", "another secret of some length")],
@@ -236,7 +235,7 @@ async fn no_address_is_kept_reported_or_logged() {
 
 /// Promise P120.
 #[tokio::test]
-async fn more_viewers_than_are_kept_exactly_are_estimated_and_said_to_be() {
+async fn viewers_beyond_the_exact_limit_are_a_marked_estimate() {
     let cloud = Cloud::stand_in();
     let function = start(&cloud, &[("EXACT_UP_TO", "4096")]);
     let viewer =
@@ -275,7 +274,7 @@ async fn more_viewers_than_are_kept_exactly_are_estimated_and_said_to_be() {
 
 /// Promise P119.
 #[tokio::test]
-async fn who_has_gone_is_a_zero_and_what_has_no_log_is_nothing() {
+async fn viewers_who_left_are_a_zero_and_a_minute_without_a_log_is_nothing() {
     let cloud = Cloud::stand_in();
     let function = start(&cloud, &[]);
     let line = |minute: i64, path: &str| {
@@ -284,10 +283,10 @@ async fn who_has_gone_is_a_zero_and_what_has_no_log_is_nothing() {
         )
     };
     let log = line(0, "/show/1.ts") + &line(1, "/") + &line(2, "/") + &line(5, "/show/2.ts");
-    // The same from one log, and as it comes minute by minute.
+    // One log gives the same data points as one log per minute.
     let whole = count(&cloud, &function, "logs/1", log.as_bytes()).await;
     let figures = whole["figures"].as_array().unwrap();
-    let said: Vec<_> = figures
+    let viewers: Vec<_> = figures
         .iter()
         .map(|figure| (figure["minute"].as_str().unwrap(), &figure["viewers"]))
         .collect();
@@ -299,7 +298,7 @@ async fn who_has_gone_is_a_zero_and_what_has_no_log_is_nothing() {
         "2026-01-01T00:05:00Z",
     ];
     assert_eq!(
-        said,
+        viewers,
         [(at[0], &one), (at[1], &zero), (at[2], &zero), (at[3], &one)]
     );
     let cloud = Cloud::stand_in();
@@ -323,7 +322,7 @@ async fn who_has_gone_is_a_zero_and_what_has_no_log_is_nothing() {
 
 /// Promises P119 and P123.
 #[tokio::test]
-async fn a_window_of_minutes_ends_with_a_zero_whatever_log_comes_last() {
+async fn a_window_of_minutes_ends_with_a_zero_whichever_log_arrives_last() {
     let log = |minute: i64| {
         let path = if minute == 5 { "/show/1.ts" } else { "/" };
         format!(
@@ -337,7 +336,7 @@ async fn a_window_of_minutes_ends_with_a_zero_whatever_log_comes_last() {
         for order in [&in_order, &late, &zero_late] {
             let cloud = Cloud::stand_in();
             let function = start(&cloud, &[("WINDOW_SECONDS", window_s)]);
-            let mut told = BTreeMap::new();
+            let mut reported = BTreeMap::new();
             for minute in order {
                 let answer = count(
                     &cloud,
@@ -348,20 +347,20 @@ async fn a_window_of_minutes_ends_with_a_zero_whatever_log_comes_last() {
                 .await;
                 for figure in answer["figures"].as_array().unwrap() {
                     let minute: i64 = figure["minute"].as_str().unwrap()[14..16].parse().unwrap();
-                    told.insert(minute, figure["viewers"].as_i64().unwrap());
+                    reported.insert(minute, figure["viewers"].as_i64().unwrap());
                 }
             }
             let expected: BTreeMap<_, _> = (5..=zero)
                 .map(|minute| (minute, i64::from(minute < zero)))
                 .collect();
-            assert_eq!(told, expected, "{window_s} s, {order:?}");
+            assert_eq!(reported, expected, "{window_s} s, {order:?}");
         }
     }
 }
 
 /// Promise P121.
 #[tokio::test]
-async fn cloudwatch_logs_bring_lines_too() {
+async fn lines_of_cloudwatch_logs_are_counted() {
     let cloud = Cloud::stand_in();
     let function = start(&cloud, &[]);
     let audience = SimulatedAudience::new(20, 2, 10);
@@ -376,7 +375,7 @@ async fn cloudwatch_logs_bring_lines_too() {
     };
     for lines in audience.lines(1, stories::audience::onair).chunks(50) {
         let outcome = response(function.invoke(batch(lines)).await)["outcome"].take();
-        // A batch may tell of nobody new.
+        // All viewers of a batch may be in earlier ones.
         assert!(outcome == "counted" || outcome == "unchanged", "{outcome}");
     }
     assert_eq!(reported(&function), audience.truth(60));
@@ -396,9 +395,9 @@ async fn cloudwatch_logs_bring_lines_too() {
 
 /// Promise P121.
 #[tokio::test]
-async fn viewers_are_known_by_what_the_key_says() {
+async fn the_key_decides_what_identifies_a_viewer() {
     let open = SimulatedAudience::new(60, 3, 14);
-    // A house with one address, in which every player is another and every session, too.
+    // Viewers behind one address, with different players and sessions.
     let mut house = open.clone();
     for (number, viewer) in house.viewers.iter_mut().enumerate() {
         viewer.address = "203.0.113.1".to_owned();
@@ -406,7 +405,12 @@ async fn viewers_are_known_by_what_the_key_says() {
     }
     let forwarded = text(&open.lines(1, forwarded));
     let cloudfront = CLOUDFRONT_HEAD.to_owned() + &text(&house.lines(1, cloudfront));
-    let one = |truth: Figures| truth.into_keys().map(|of| (of, 1)).collect::<Figures>();
+    let one = |truth: ViewerCounts| {
+        truth
+            .into_keys()
+            .map(|of| (of, 1))
+            .collect::<ViewerCounts>()
+    };
     let rows = [
         (
             "x-forwarded-for",
@@ -414,7 +418,7 @@ async fn viewers_are_known_by_what_the_key_says() {
             &forwarded,
             open.truth(60),
         ),
-        // What a proxy says is not believed if it is not trusted; and all come from it.
+        // The proxy is not trusted, so all requests come from one viewer: the proxy.
         (
             "x-forwarded-for",
             "192.0.2.0/24",
@@ -433,7 +437,7 @@ async fn viewers_are_known_by_what_the_key_says() {
         assert_eq!(answer["key"], key);
         assert_eq!(reported(&function), truth, "{key} {proxies}");
     }
-    // A log that does not say it is no log without viewers.
+    // A log without the key is an error, and not a log without viewers.
     let cloud = Cloud::stand_in();
     cloud.s3().put(BUCKET, "logs/1", forwarded);
     let function = start(&cloud, &[("VIEWER_KEY", "cmcd-sid")]);
@@ -447,7 +451,7 @@ async fn viewers_are_known_by_what_the_key_says() {
 
 /// Promise P119.
 #[tokio::test]
-async fn a_figure_is_marked_until_there_are_logs_of_all_minutes_that_it_looks_at() {
+async fn a_data_point_is_partial_until_all_minutes_of_its_window_have_logs() {
     let cloud = Cloud::stand_in();
     let function = start(&cloud, &[("WINDOW_SECONDS", "120")]);
     let line = |minute: i64| {
@@ -472,15 +476,15 @@ async fn a_figure_is_marked_until_there_are_logs_of_all_minutes_that_it_looks_at
         partial(&answer),
         [("04".to_owned(), true), ("05".to_owned(), false)]
     );
-    let told = function
+    let partial_lines = function
         .stdout()
         .iter()
         .filter(|line| line.contains(r#""partial":true"#) && line.contains("_aws"))
         .count();
-    assert_eq!(told, 2, "{:?}", function.stdout());
+    assert_eq!(partial_lines, 2, "{:?}", function.stdout());
 }
 
-/// What CloudWatch Logs makes of a message.
+/// Packs a message as CloudWatch Logs does.
 fn subscription(message: &Value) -> Value {
     use base64::Engine as _;
     let data =
@@ -488,9 +492,9 @@ fn subscription(message: &Value) -> Value {
     json!({"awslogs": {"data": data}})
 }
 
-/// A set of 8,000 viewers takes 147 KB, each minute of which is held once: 29 MB here.
+/// A set of 8,000 viewers takes 147 KB. 200 minutes in memory once are 29 MB.
 #[tokio::test]
-async fn a_long_log_of_many_viewers_is_held_in_memory_once() {
+async fn a_long_log_of_many_viewers_is_in_memory_once() {
     const MINUTES: i64 = 200;
     const MOST_BYTES: u64 = 72 << 20;
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
@@ -511,12 +515,12 @@ async fn a_long_log_of_many_viewers_is_held_in_memory_once() {
     cloud
         .s3()
         .put(BUCKET, "logs/1.gz", packed.finish().unwrap());
-    // Without optimisation it takes its time.
+    // A debug build takes long.
     let answer = function
         .invoke_within(delivered("logs/1.gz"), Duration::from_secs(300))
         .await;
     assert_eq!(response(answer)["counted"], 8000 * MINUTES);
-    // Nothing, where there is no /proc.
+    // `None` on systems without /proc.
     let peak_bytes = function.peak_rss_bytes();
     assert!(
         peak_bytes.is_none_or(|peak| peak < MOST_BYTES),
@@ -526,7 +530,7 @@ async fn a_long_log_of_many_viewers_is_held_in_memory_once() {
 
 /// Promise P125.
 #[tokio::test]
-async fn a_dry_run_says_the_figures_and_keeps_nothing() {
+async fn a_dry_run_reports_data_points_and_stores_nothing() {
     let cloud = Cloud::stand_in();
     let audience = SimulatedAudience::new(20, 2, 11);
     let log = text(&audience.lines(1, combined));
@@ -544,7 +548,7 @@ async fn a_dry_run_says_the_figures_and_keeps_nothing() {
         );
         assert!(cloud.s3().keys(STATE, "viewers/").is_empty() && reported(function).is_empty());
     }
-    // Nor does an error say that something is counted.
+    // An error does not claim that something was counted.
     cloud.s3().put(BUCKET, "logs/1", "no line\n");
     let (_, message) = error(by_setting.invoke(delivered("logs/1")).await);
     assert!(

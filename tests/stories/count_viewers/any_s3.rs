@@ -1,19 +1,19 @@
-//! Stories that any S3 can tell: the stand-in, and moto under the template's own role.
+//! Stories that run against any S3: the stand-in, and moto under the role of the template.
 
 use super::{count, delivered, gzip, reported, start, text};
 use std::process;
 use stories::audience::{CLOUDFRONT_HEAD, SimulatedAudience, alb, cloudfront, combined, onair};
 use stories::{Cloud, error};
 
-/// Minutes are kept under names that the secret goes into. All of these stories tell of the same
-/// minutes, and an S3 that is not the stand-in keeps them from one run to the next.
+/// A secret per story and run. All stories count the same minutes, and moto keeps them from one run
+/// to the next. The secret is part of their names, so each story starts without stored minutes.
 fn secret(story: &str) -> String {
     format!("a secret of {story} in run {:010}", process::id())
 }
 
 /// Promise P121.
 #[tokio::test]
-async fn a_log_of_each_format_plain_or_packed_is_counted() {
+async fn a_log_of_each_format_plain_or_gzip_is_counted() {
     let audience = SimulatedAudience::new(30, 3, 12);
     let formats: [(&str, String); 4] = [
         ("combined", text(&audience.lines(1, combined))),
@@ -73,7 +73,7 @@ async fn a_minute_in_two_logs_is_counted_as_one() {
 
 /// Promise P126.
 #[tokio::test]
-async fn a_log_that_was_deleted_meanwhile_is_said_to_be_gone() {
+async fn a_log_that_was_deleted_before_it_was_read_is_an_error() {
     let cloud = Cloud::any().await;
     let function = start(&cloud, &[]);
     let (kind, message) = error(function.invoke(delivered("logs/gone")).await);

@@ -1,6 +1,6 @@
-//! `onair viewers`, for files.
+//! `onair viewers` on files.
 
-use super::{Figures, gzip, text};
+use super::{ViewerCounts, gzip, text};
 use scenes::program;
 use serde_json::Value;
 use std::fs;
@@ -21,8 +21,8 @@ fn viewers(folder: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// What `--json` says of these files, zeros left out.
-fn figures(folder: &Path, arguments: &[&str]) -> Figures {
+/// The output of `--json` for these files. Zeros are left out.
+fn figures(folder: &Path, arguments: &[&str]) -> ViewerCounts {
     let output = viewers(folder, &[&["--json"], arguments].concat());
     assert!(
         output.status.success(),
@@ -56,7 +56,7 @@ fn folder(files: &[(&str, &[u8])]) -> TempDir {
 
 /// Promises P118, P121 and P129.
 #[test]
-fn each_format_window_order_and_packing_ends_in_the_truth() {
+fn each_format_window_order_and_compression_gives_the_true_audience() {
     let mut dice = SeededRandom::new(40);
     for (number, window_s) in [60, 30, 90, 120, 150, 600].into_iter().enumerate() {
         let audience = SimulatedAudience::new(200, 12, 40 + u64::try_from(number).unwrap());
@@ -77,7 +77,7 @@ fn each_format_window_order_and_packing_ends_in_the_truth() {
                 ("whole", (head.to_owned() + &text(&lines)).as_bytes()),
                 ("0.gz", &gzip(of(0).as_bytes())),
                 ("1", of(1).as_bytes()),
-                // Two packed logs in one file.
+                // Two gzip members in one file.
                 (
                     "2.gz",
                     &[gzip(of(2).as_bytes()), gzip(of(1).as_bytes())].concat(),
@@ -99,7 +99,7 @@ fn each_format_window_order_and_packing_ends_in_the_truth() {
 
 /// Promise P121.
 #[test]
-fn viewers_are_known_by_what_the_key_says() {
+fn the_key_decides_what_identifies_a_viewer() {
     let mut audience = SimulatedAudience::new(60, 4, 50);
     let own = audience.truth(60);
     let folder = folder(&[("forwarded", text(&audience.lines(1, forwarded)).as_bytes())]);
@@ -111,7 +111,7 @@ fn viewers_are_known_by_what_the_key_says() {
         "forwarded",
     ];
     assert_eq!(figures(folder.path(), &proxies), own);
-    // All come from the proxy; and what it says is not believed if it is not trusted.
+    // Without a trusted proxy, all requests come from one viewer: the proxy.
     assert!(
         figures(folder.path(), &["forwarded"])
             .values()
@@ -129,7 +129,7 @@ fn viewers_are_known_by_what_the_key_says() {
             .values()
             .all(|viewers| *viewers == 1)
     );
-    // A house with one address, in which every player is another and every session, too.
+    // Viewers behind one address, with different players and sessions.
     for (number, viewer) in audience.viewers.iter_mut().enumerate() {
         viewer.address = "203.0.113.1".to_owned();
         viewer.agent = format!("Player/{number}");
@@ -146,7 +146,7 @@ fn viewers_are_known_by_what_the_key_says() {
             .values()
             .all(|viewers| *viewers == 1)
     );
-    // A log that does not say it is no log without viewers.
+    // A log without the key is an error, and not a log without viewers.
     let output = viewers(folder.path(), &["--key", "cmcd-sid", "forwarded"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(
@@ -158,7 +158,7 @@ fn viewers_are_known_by_what_the_key_says() {
 
 /// Promises P119 and P129.
 #[test]
-fn a_table_shows_figures_bars_and_what_has_no_log() {
+fn a_table_shows_viewers_bars_and_minutes_without_a_log() {
     let mut audience = SimulatedAudience::new(100, 9, 60);
     audience.lost = [3, 4].into();
     let folder = folder(&[("access.log", text(&audience.lines(1, combined)).as_bytes())]);
@@ -190,7 +190,7 @@ fn a_table_shows_figures_bars_and_what_has_no_log() {
         table.contains("peak of live/show: ") && table.contains("key: address, window: 60 s"),
         "{table}"
     );
-    // Whoever reads only the beginning ends nothing badly.
+    // A reader that stops early is not a failure.
     let mut child = program::onair("viewers")
         .unwrap()
         .args(["--json", "access.log"])
@@ -247,8 +247,8 @@ fn a_file_that_cannot_be_read_is_named_and_the_others_are_counted() {
     ];
     for (file, expected) in rows {
         let output = viewers(folder.path(), &["--json", file, "good"]);
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert!(said.contains(expected), "{said}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains(expected), "{stderr}");
         assert_eq!(output.status.code(), Some(1), "{file}");
         let lines = String::from_utf8(output.stdout).unwrap();
         let minutes = audience.truth(60).len();
@@ -272,7 +272,7 @@ fn a_file_that_cannot_be_read_is_named_and_the_others_are_counted() {
 
 /// Promise P130.
 #[test]
-fn a_file_of_which_a_part_cannot_be_understood_is_named() {
+fn a_file_with_too_many_malformed_lines_is_named() {
     let audience = SimulatedAudience::new(40, 3, 72);
     let log = text(&audience.lines(1, combined));
     let lines = log.lines().count();
@@ -281,12 +281,12 @@ fn a_file_of_which_a_part_cannot_be_understood_is_named() {
         let mixed = log.clone() + &other.repeat(broken);
         let folder = folder(&[("mixed", mixed.as_bytes())]);
         let output = viewers(folder.path(), &["--json", "mixed"]);
-        let said = String::from_utf8(output.stderr).unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
         let expected = format!(
             "mixed: {broken} of {} lines cannot be parsed",
             lines + broken
         );
-        assert!(said.contains(&expected), "{said}");
+        assert!(stderr.contains(&expected), "{stderr}");
         assert_eq!(output.status.code(), Some(code), "{broken} of {lines}");
         assert!(String::from_utf8(output.stdout).unwrap().contains(&at(0)));
     }
@@ -294,9 +294,9 @@ fn a_file_of_which_a_part_cannot_be_understood_is_named() {
 
 /// Promise P121.
 #[test]
-fn a_column_that_is_missing_is_named_if_it_is_needed() {
+fn a_missing_column_is_named_if_it_is_required() {
     let audience = SimulatedAudience::new(40, 3, 71);
-    // CloudFront writes the columns that were chosen.
+    // The columns of CloudFront's logs can be chosen.
     let without = |left_out: &str| {
         let (version, fields) = CLOUDFRONT_HEAD.trim_end().split_once("#Fields: ").unwrap();
         let place = fields.split(' ').position(|name| name == left_out).unwrap();
@@ -319,12 +319,12 @@ fn a_column_that_is_missing_is_named_if_it_is_needed() {
     for column in ["c-ip", "cs-method", "sc-status"] {
         let folder = folder(&[("log", without(column).as_bytes())]);
         let output = viewers(folder.path(), &["log"]);
-        let said = String::from_utf8(output.stderr).unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
         let expected =
             format!("the first is line 1: #Fields does not contain {column}, which is required");
         assert!(
-            said.contains(&expected) && output.status.code() == Some(1),
-            "{said}"
+            stderr.contains(&expected) && output.status.code() == Some(1),
+            "{stderr}"
         );
     }
     // Sessions are counted without addresses.
@@ -337,7 +337,7 @@ fn a_column_that_is_missing_is_named_if_it_is_needed() {
 
 /// Promise P119.
 #[test]
-fn a_figure_that_looks_back_at_a_minute_without_a_log_is_marked() {
+fn a_data_point_is_partial_if_its_window_has_a_minute_without_a_log() {
     let line = |minute: i64, path: &str| {
         format!(
             "10.0.0.1 - - [01/Jan/2026:00:{minute:02}:20 +0000] \"GET {path} HTTP/1.1\" 200 1 \"-\" \"-\"\n"
@@ -366,7 +366,7 @@ fn a_figure_that_looks_back_at_a_minute_without_a_log_is_marked() {
         let table =
             String::from_utf8(viewers(folder.path(), &["--window-seconds", window, "log"]).stdout)
                 .unwrap();
-        // The greatest is the first of equals.
+        // The first of equal data points is the peak.
         let most = usize::from(!partial.is_empty());
         assert_eq!(table.matches("≥1").count(), partial.len() + most, "{table}");
         assert_eq!(table.contains("peak of show: ≥1 at"), most == 1, "{table}");
@@ -380,7 +380,7 @@ fn a_figure_that_looks_back_at_a_minute_without_a_log_is_marked() {
 
 /// Promise P130.
 #[test]
-fn a_gzip_bomb_ends_at_a_limit() {
+fn a_gzip_bomb_is_read_up_to_a_limit() {
     let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let zeros = vec![0; 16 << 20];
     (0..65).for_each(|_| std::io::Write::write_all(&mut bomb, &zeros).unwrap());
@@ -391,10 +391,10 @@ fn a_gzip_bomb_ends_at_a_limit() {
         ("good", log.as_bytes()),
     ]);
     let output = viewers(folder.path(), &["--json", "bomb.gz", "good"]);
-    let said = String::from_utf8(output.stderr).unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(
-        said.contains("bomb.gz: decompressed size exceeds 1073741824 bytes"),
-        "{said}"
+        stderr.contains("bomb.gz: decompressed size exceeds 1073741824 bytes"),
+        "{stderr}"
     );
     assert!(
         output.status.code() == Some(1)
@@ -404,7 +404,7 @@ fn a_gzip_bomb_ends_at_a_limit() {
 
 /// Promise P120.
 #[test]
-fn estimates_are_within_two_percent_and_said_to_be() {
+fn estimates_are_marked_and_within_two_percent() {
     let line = |number: u32| {
         let [_, b, c, d] = number.to_be_bytes();
         format!(

@@ -1,5 +1,5 @@
-//! Every S3 call of a run fails once in every way, or the process is killed there; then the event
-//! comes again.
+//! Each S3 call of a run fails once in each way, or the process is killed there. Then the same
+//! event is sent again.
 
 use super::{STATE, count, delivered, reported, start, text, together};
 use stand_in::{Answer, Fault, Function};
@@ -10,11 +10,11 @@ use stories::{BUCKET, Cloud, error, response};
 
 /// Promise P128.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_fails_and_wherever_it_dies_the_same_event_again_ends_the_same() {
+async fn after_any_failure_or_kill_the_same_event_reaches_the_same_end_state() {
     let audience = SimulatedAudience::new(30, 2, 30);
     let lines = audience.lines(2, combined);
     let logs = [0, 1].map(|server| text(lines.iter().filter(|line| line.server == server)));
-    // The first log has been counted. The second one is about to be, by another process.
+    // The first log was counted. Another process counts the second.
     let before = async || {
         let cloud = Cloud::stand_in();
         for (server, log) in logs.iter().enumerate() {
@@ -34,7 +34,7 @@ async fn whatever_fails_and_wherever_it_dies_the_same_event_again_ends_the_same(
             event,
         }
     };
-    let kept = |cloud: &Cloud| -> Vec<_> {
+    let stored = |cloud: &Cloud| -> Vec<_> {
         let keys = cloud.s3().keys(STATE, "").into_iter();
         keys.map(|key| (key.clone(), cloud.s3().object(STATE, &key).unwrap().body))
             .collect()
@@ -42,7 +42,7 @@ async fn whatever_fails_and_wherever_it_dies_the_same_event_again_ends_the_same(
     let undisturbed = async |(cloud, first): (Cloud, Function), second: &Function, answer| {
         response(answer);
         assert_eq!(together(&[&first, second]), audience.truth(60));
-        kept(&cloud)
+        stored(&cloud)
     };
     let conflict = Fault::Status {
         status: 412,
@@ -55,16 +55,16 @@ async fn whatever_fails_and_wherever_it_dies_the_same_event_again_ends_the_same(
         before,
         undisturbed,
         async |expected, run| {
-            // A refusal is final, and so is the conflict of a read.
+            // A refusal is not retried, and neither is the conflict of a read.
             let is_final = run.disruption.is_status(403) || run.disruption.is_status(412);
             let is_done = matches!(run.answer, Answer::Response(_));
             assert!(run.disruption.is_kill() || is_final || is_done, "{run}");
-            // A retry has another process or the same.
+            // Lambda may retry in a new process.
             let (cloud, first) = &run.world;
             let third = start(cloud, &[]);
             let answer = third.invoke(delivered("logs/1")).await;
             assert!(matches!(answer, Answer::Response(_)), "{run}: {answer:?}");
-            assert!(kept(cloud) == *expected, "{run}");
+            assert!(stored(cloud) == *expected, "{run}");
             assert_eq!(
                 together(&[first, &run.function, &third]),
                 audience.truth(60),
@@ -78,14 +78,14 @@ async fn whatever_fails_and_wherever_it_dies_the_same_event_again_ends_the_same(
 
 /// Promise P122.
 #[tokio::test]
-async fn whoever_adds_to_a_minute_at_the_same_time_is_waited_for() {
+async fn a_conflict_with_another_writer_is_retried() {
     const OTHERS: usize = 13;
     let cloud = Cloud::stand_in();
     let audience = SimulatedAudience::new(20, 1, 31);
     cloud
         .s3()
         .put(BUCKET, "logs/1", text(&audience.lines(1, combined)));
-    // The log, and then a GET and a PUT for each attempt.
+    // The first call reads the log. Each attempt is a GET and a PUT.
     for other in 0..OTHERS {
         cloud.s3().fault(
             2 + 2 * other,
@@ -105,7 +105,7 @@ async fn whoever_adds_to_a_minute_at_the_same_time_is_waited_for() {
 
 /// Promise P122.
 #[tokio::test]
-async fn when_others_write_to_a_minute_all_the_time_it_says_so_and_what_to_do() {
+async fn endless_conflicts_are_an_error_that_says_what_to_do() {
     let cloud = Cloud::stand_in();
     let function = start(&cloud, &[]);
     let mut audience = SimulatedAudience::new(20, 1, 32);
@@ -119,10 +119,10 @@ async fn when_others_write_to_a_minute_all_the_time_it_says_so_and_what_to_do() 
     )
     .await;
     let key = cloud.s3().keys(STATE, "viewers/")[0].clone();
-    let kept = cloud.s3().snapshot(STATE);
+    let stored = cloud.s3().snapshot(STATE);
     cloud.s3().refuse_put(STATE, &key, "PreconditionFailed");
     cloud.s3().put(BUCKET, "logs/1", all);
-    // Until its time is nearly up, and no longer than a minute, whatever time it has.
+    // The function stops shortly before its deadline, and after a minute in any case.
     for (limit_s, least_s, most_s) in [(8, 1, 5), (150, 50, 70)] {
         let begun = Instant::now();
         let answer = function
@@ -140,5 +140,5 @@ async fn when_others_write_to_a_minute_all_the_time_it_says_so_and_what_to_do() 
             "{message}"
         );
     }
-    assert!(cloud.s3().snapshot(STATE) == kept);
+    assert!(cloud.s3().snapshot(STATE) == stored);
 }

@@ -1,4 +1,4 @@
-//! Logs that are none, or that somebody made.
+//! Files that are not logs, and logs that were made to do harm.
 
 use super::{STATE, count, delivered, gzip, reported, start, subscription, text};
 use flate2::Compression;
@@ -8,14 +8,14 @@ use std::io::Write as _;
 use stories::audience::{SimulatedAudience, combined};
 use stories::{BUCKET, Cloud, error, response};
 
-/// How much of a damaged log counts.
+/// How much of a damaged log is counted.
 enum Part {
     Whole,
     Some,
     Nothing,
 }
 
-/// A log with broken lines in it, each of which is one.
+/// A log with malformed lines in it, and how many they are.
 fn broken(log: &str) -> (Vec<u8>, u64) {
     let long = "x".repeat(1 << 20);
     let address =
@@ -44,7 +44,7 @@ fn broken(log: &str) -> (Vec<u8>, u64) {
 
 /// Promise P126.
 #[tokio::test]
-async fn lines_that_cannot_be_understood_are_counted_apart_and_hinder_nothing() {
+async fn malformed_lines_are_counted_apart_and_the_others_are_counted() {
     let cloud = Cloud::stand_in();
     let function = start(&cloud, &[]);
     let audience = SimulatedAudience::new(30, 3, 20);
@@ -57,7 +57,7 @@ async fn lines_that_cannot_be_understood_are_counted_apart_and_hinder_nothing() 
     );
     assert_eq!(answer["note"], "line 2: not in the format combined");
     assert_eq!(reported(&function), audience.truth(60));
-    // What viewers did not get, or did not ask for, is no viewing.
+    // Requests that failed, and requests for other files, are not counted.
     let other = r#"10.9.9.9 - - [01/Jan/2026:00:00:10 +0000] "GET /live/show/1.ts HTTP/1.1" 404 1 "-" "-"
 10.9.9.9 - - [01/Jan/2026:00:00:10 +0000] "HEAD /live/show/1.ts HTTP/1.1" 200 1 "-" "-"
 10.9.9.9 - - [01/Jan/2026:00:00:10 +0000] "GET /live/show/poster.jpg HTTP/1.1" 200 1 "-" "-"
@@ -73,7 +73,7 @@ async fn lines_that_cannot_be_understood_are_counted_apart_and_hinder_nothing() 
 
 /// Promise P126.
 #[tokio::test]
-async fn a_damaged_log_is_counted_as_far_as_it_goes_and_then_reported() {
+async fn the_readable_part_of_a_damaged_log_is_counted_and_the_error_reported() {
     let audience = SimulatedAudience::new(300, 3, 21);
     let log = text(&audience.lines(1, combined));
     let packed = gzip(log.as_bytes());
@@ -134,30 +134,30 @@ async fn a_damaged_log_is_counted_as_far_as_it_goes_and_then_reported() {
             message.starts_with("s3://") && message.contains(expected),
             "{what}: {message}"
         );
-        // What could be read is kept, and told of.
-        let (told, truth) = (reported(&function), audience.truth(60));
+        // The readable part is stored and reported.
+        let (counts, truth) = (reported(&function), audience.truth(60));
         assert_eq!(
             cloud.s3().keys(STATE, "viewers/").is_empty(),
-            told.is_empty(),
+            counts.is_empty(),
             "{what}"
         );
         match part {
-            Part::Whole => assert_eq!(told, truth, "{what}"),
+            Part::Whole => assert_eq!(counts, truth, "{what}"),
             Part::Some => {
-                assert!(!told.is_empty() && told != truth, "{what}");
+                assert!(!counts.is_empty() && counts != truth, "{what}");
                 assert!(
-                    told.iter().all(|(of, viewers)| truth[of] >= *viewers),
+                    counts.iter().all(|(of, viewers)| truth[of] >= *viewers),
                     "{what}"
                 );
             }
-            Part::Nothing => assert!(told.is_empty(), "{what}"),
+            Part::Nothing => assert!(counts.is_empty(), "{what}"),
         }
     }
 }
 
 /// Promise P126.
 #[tokio::test]
-async fn what_is_no_log_is_ignored_and_junk_is_refused_without_a_word_of_it() {
+async fn other_objects_are_ignored_and_bad_events_are_not_quoted() {
     let cloud = Cloud::stand_in();
     let function = start(&cloud, &[]);
     let mut ours = delivered("viewers/0123/2026-01-01/0000.json");
@@ -230,7 +230,7 @@ async fn what_is_no_log_is_ignored_and_junk_is_refused_without_a_word_of_it() {
 
 /// Promise P126.
 #[tokio::test]
-async fn more_streams_than_anybody_has_are_dropped_and_said_to_be() {
+async fn streams_beyond_the_limit_are_dropped_and_reported() {
     let cloud = Cloud::stand_in();
     let function = start(&cloud, &[]);
     let line = |number| {
@@ -248,7 +248,7 @@ async fn more_streams_than_anybody_has_are_dropped_and_said_to_be() {
         (&json!(30), 50),
         "{answer}"
     );
-    // Those that were there first stay.
+    // The streams that were counted first stay.
     let answer = count(&cloud, &function, "logs/2", line(79).as_bytes()).await;
     assert_eq!(
         (&answer["outcome"], &answer["streams_dropped"]),
@@ -259,7 +259,7 @@ async fn more_streams_than_anybody_has_are_dropped_and_said_to_be() {
 
 /// Promise P126.
 #[tokio::test]
-async fn streams_are_too_many_in_a_minute_and_not_in_several() {
+async fn the_limit_of_streams_holds_per_minute() {
     let cloud = Cloud::stand_in();
     let function = start(&cloud, &[]);
     let log = |minute: i64| {
@@ -278,7 +278,7 @@ async fn streams_are_too_many_in_a_minute_and_not_in_several() {
             log(minute).as_bytes(),
         )
         .await;
-        // A zero of each of the minute before.
+        // Each stream of the minute before has a 0.
         assert_eq!(
             answer["figures"].as_array().unwrap().len(),
             figures,
@@ -294,7 +294,7 @@ async fn streams_are_too_many_in_a_minute_and_not_in_several() {
 
 /// Promise P126.
 #[tokio::test]
-async fn some_requests_without_a_key_are_no_error_and_many_of_nobody_are() {
+async fn a_few_requests_without_the_key_are_counted_and_many_are_an_error() {
     let cloud = Cloud::stand_in();
     let function = start(&cloud, &[("VIEWER_KEY", "cmcd-sid")]);
     let line = |query: &str| {
@@ -341,7 +341,7 @@ async fn some_requests_without_a_key_are_no_error_and_many_of_nobody_are() {
 
 /// Promise P126.
 #[tokio::test]
-async fn a_log_of_all_times_is_refused() {
+async fn a_log_with_too_many_minutes_is_refused() {
     let cloud = Cloud::stand_in();
     let function = start(&cloud, &[]);
     let line = |number: i64| {
@@ -363,7 +363,7 @@ async fn a_log_of_all_times_is_refused() {
 
 /// Promise P127.
 #[tokio::test]
-async fn a_minute_that_somebody_damaged_is_named_and_nothing_is_lost() {
+async fn a_damaged_stored_minute_is_named_and_not_overwritten() {
     let audience = SimulatedAudience::new(20, 2, 22);
     let log = text(&audience.lines(1, combined));
     let cloud = Cloud::stand_in();
