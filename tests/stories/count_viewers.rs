@@ -117,6 +117,7 @@ async fn logs_of_two_servers_in_any_parts_and_order_give_the_true_audience() {
         for log in order {
             count(&cloud, &function, &format!("logs/{log}.gz"), &logs[log]).await;
         }
+
         assert_eq!(
             reported(&function),
             audience.truth(window_s),
@@ -133,10 +134,13 @@ async fn a_log_that_arrives_again_changes_nothing_and_gives_the_same_answer() {
     let audience = SimulatedAudience::new(40, 3, 7);
     let log = text(&audience.lines(1, combined));
     let first = count(&cloud, &function, "logs/1", log.as_bytes()).await;
+
     assert_eq!(first["outcome"], "counted");
+
     let stored = cloud.s3().snapshot(STATE);
     let again = start(&cloud, &[]);
     let second = count(&cloud, &again, "logs/1", log.as_bytes()).await;
+
     assert_eq!(second["outcome"], "unchanged");
     assert_eq!(
         (&second["figures"], second["key"].as_str()),
@@ -167,6 +171,7 @@ async fn concurrent_logs_of_the_same_minutes_are_all_counted() {
         // All viewers of the last log may be in earlier ones.
         let is_done =
             |answer: &Value| answer["outcome"] == "counted" || answer["outcome"] == "unchanged";
+
         assert!(answers.iter().all(is_done), "{answers:?}");
         assert_eq!(
             together(&functions.iter().collect::<Vec<_>>()),
@@ -195,9 +200,13 @@ async fn no_address_is_stored_reported_or_logged() {
     let mut log = text(&audience.lines(1, combined));
     log += "10.0.0.9 - - this line of 10.0.0.9 is broken\n";
     let answer = count(&cloud, &function, "logs/1", log.as_bytes()).await;
+
     assert_eq!(answer["malformed"], 1);
+
     let output = function.stdout().join("\n") + &function.stderr().join("\n");
+
     assert!(output.contains("ConcurrentViewers"));
+
     let hexadecimal = |address: &str| {
         let parts: Option<Vec<u8>> = address.split('.').map(|part| part.parse().ok()).collect();
         parts.map(|parts| {
@@ -226,6 +235,7 @@ async fn no_address_is_stored_reported_or_logged() {
         &[("VIEWER_SECRET", "another secret of some length")],
     );
     let before = cloud.s3().keys(STATE, "").len();
+
     assert_eq!(
         count(&cloud, &other, "logs/1", log.as_bytes()).await["outcome"],
         "counted"
@@ -248,6 +258,7 @@ async fn viewers_beyond_the_exact_limit_are_a_marked_estimate() {
     };
     let log = |numbers: std::ops::Range<i64>| numbers.map(line).collect::<String>();
     let answer = count(&cloud, &function, "logs/1", log(0..4096).as_bytes()).await;
+
     assert_eq!(
         (
             &answer["figures"][0]["viewers"],
@@ -255,8 +266,10 @@ async fn viewers_beyond_the_exact_limit_are_a_marked_estimate() {
         ),
         (&json!(4096), &json!(true))
     );
+
     let answer = count(&cloud, &function, "logs/2", log(2000..60_000).as_bytes()).await;
     let viewers = answer["figures"][0]["viewers"].as_i64().unwrap();
+
     assert!(
         answer["figures"][0]["exact"] == false && (viewers - 60_000).abs() <= 1200,
         "{answer}"
@@ -265,7 +278,9 @@ async fn viewers_beyond_the_exact_limit_are_a_marked_estimate() {
         count(&cloud, &function, "logs/1", log(0..4096).as_bytes()).await["outcome"],
         "unchanged"
     );
+
     let sizes = cloud.s3().sizes(STATE, "viewers/");
+
     assert!(
         sizes.len() == 1 && sizes.values().all(|size| *size <= 64 << 10),
         "{sizes:?}"
@@ -297,10 +312,12 @@ async fn viewers_who_left_are_a_zero_and_a_minute_without_a_log_is_nothing() {
         "2026-01-01T00:02:00Z",
         "2026-01-01T00:05:00Z",
     ];
+
     assert_eq!(
         viewers,
         [(at[0], &one), (at[1], &zero), (at[2], &zero), (at[3], &one)]
     );
+
     let cloud = Cloud::stand_in();
     let function = start(&cloud, &[]);
     for (number, part) in log.lines().enumerate() {
@@ -317,6 +334,7 @@ async fn viewers_who_left_are_a_zero_and_a_minute_without_a_log_is_nothing() {
         .iter()
         .filter(|line| line.contains("\"viewers\":0"))
         .count();
+
     assert_eq!(zeros, 1, "{:?}", function.stdout());
 }
 
@@ -353,6 +371,7 @@ async fn a_window_of_minutes_ends_with_a_zero_whichever_log_arrives_last() {
             let expected: BTreeMap<_, _> = (5..=zero)
                 .map(|minute| (minute, i64::from(minute < zero)))
                 .collect();
+
             assert_eq!(reported, expected, "{window_s} s, {order:?}");
         }
     }
@@ -375,10 +394,13 @@ async fn lines_of_cloudwatch_logs_are_counted() {
     };
     for lines in audience.lines(1, stories::audience::onair).chunks(50) {
         let outcome = response(function.invoke(batch(lines)).await)["outcome"].take();
+
         // All viewers of a batch may be in earlier ones.
         assert!(outcome == "counted" || outcome == "unchanged", "{outcome}");
     }
+
     assert_eq!(reported(&function), audience.truth(60));
+
     let fresh = start(&cloud, &[("VIEWER_SECRET", "a secret of its own")]);
     let documented = [
         ("count-viewers/subscription.json", "counted"),
@@ -434,6 +456,7 @@ async fn the_key_decides_what_identifies_a_viewer() {
         let cloud = Cloud::stand_in();
         let function = start(&cloud, &[("VIEWER_KEY", key), ("TRUSTED_PROXIES", proxies)]);
         let answer = count(&cloud, &function, "logs/1", log.as_bytes()).await;
+
         assert_eq!(answer["key"], key);
         assert_eq!(reported(&function), truth, "{key} {proxies}");
     }
@@ -443,6 +466,7 @@ async fn the_key_decides_what_identifies_a_viewer() {
     let function = start(&cloud, &[("VIEWER_KEY", "cmcd-sid")]);
     let (kind, message) = error(function.invoke(delivered("logs/1")).await);
     let expected = "requests lack the key cmcd-sid (VIEWER_KEY)";
+
     assert!(
         kind == "BadEvent" && message.contains(expected),
         "{message}"
@@ -470,17 +494,22 @@ async fn a_data_point_is_partial_until_all_minutes_of_its_window_have_logs() {
         marked.collect::<Vec<_>>()
     };
     let answer = count(&cloud, &function, "logs/5", line(5).as_bytes()).await;
+
     assert_eq!(partial(&answer), [("05".to_owned(), true)]);
+
     let answer = count(&cloud, &function, "logs/4", line(4).as_bytes()).await;
+
     assert_eq!(
         partial(&answer),
         [("04".to_owned(), true), ("05".to_owned(), false)]
     );
+
     let partial_lines = function
         .stdout()
         .iter()
         .filter(|line| line.contains(r#""partial":true"#) && line.contains("_aws"))
         .count();
+
     assert_eq!(partial_lines, 2, "{:?}", function.stdout());
 }
 
@@ -519,9 +548,12 @@ async fn a_long_log_of_many_viewers_is_in_memory_once() {
     let answer = function
         .invoke_within(delivered("logs/1.gz"), Duration::from_secs(300))
         .await;
+
     assert_eq!(response(answer)["counted"], 8000 * MINUTES);
+
     // `None` on systems without /proc.
     let peak_bytes = function.peak_rss_bytes();
+
     assert!(
         peak_bytes.is_none_or(|peak| peak < MOST_BYTES),
         "{peak_bytes:?}"
@@ -541,6 +573,7 @@ async fn a_dry_run_reports_data_points_and_stores_nothing() {
     dry["detail"] = delivered("logs/1")["detail"].take();
     for (function, event) in [(&by_setting, delivered("logs/1")), (&by_event, dry)] {
         let answer = response(function.invoke(event).await);
+
         assert_eq!(answer["outcome"], "planned");
         assert_eq!(
             answer["figures"].as_array().unwrap().len(),
@@ -551,6 +584,7 @@ async fn a_dry_run_reports_data_points_and_stores_nothing() {
     // An error does not claim that something was counted.
     cloud.s3().put(BUCKET, "logs/1", "no line\n");
     let (_, message) = error(by_setting.invoke(delivered("logs/1")).await);
+
     assert!(
         message.ends_with("nothing is counted in a dry run"),
         "{message}"

@@ -60,10 +60,13 @@ fn a_log_is_read_up_to_the_limit_of_minutes() {
             pushed.err().or(end_error),
         )
     };
+
     assert!(matches!(read(5), (5, 5, None)));
+
     // The sixth line is the last and has no line end, or others follow.
     for minutes in [6, 100] {
         let (minutes_read, lines, error) = read(minutes);
+
         assert!(
             matches!(error, Some(LogError::TooManyMinutes(5))),
             "{error:?}"
@@ -94,6 +97,7 @@ fn the_data_points_of_a_stream_end_with_a_zero_after_its_last_viewer() {
         };
         points.iter().map(text).collect::<Vec<_>>().join(", ")
     };
+
     assert_eq!(
         data_points(60),
         "0 soon 1, 1 late 1, 1 soon 0, 2 late 0, 3 late 1, 4 late 0, 6 last 1"
@@ -128,6 +132,7 @@ fn a_minute_without_a_log_is_not_a_zero() {
         });
         points.collect::<Vec<_>>()
     };
+
     // Minute 1 has no log, so minute 3 is not a 0. The window of minute 4 is 2, 3 and 4.
     assert_eq!(
         data_points(&[2, 3, 4]),
@@ -195,6 +200,7 @@ fn a_stored_minute_of_an_earlier_version_is_read_and_written_alike() {
 
     let points = audience.data_points(&rules).into_iter();
     let counts = points.map(|point| (point.stream, point.count.viewers, point.count.exact));
+
     assert_eq!(
         counts.collect::<Vec<_>>(),
         [
@@ -202,8 +208,10 @@ fn a_stored_minute_of_an_earlier_version_is_read_and_written_alike() {
             ("show".to_owned(), 1, true)
         ]
     );
+
     // The bytes of a small sketch depend on the order in which it was made.
     let (_, exact) = stored.split_once(r#""show""#).unwrap();
+
     assert!(stored_minute::serialize(&audience, minute, &rules).ends_with(exact));
 }
 
@@ -259,6 +267,7 @@ proptest! {
         prop_assume!(!log.starts_with(&[0x1f, 0x8b]));
         let (audience, line_counts) = read(&rules, &[&log]);
         let LineCounts { lines, counted, other, unkeyed, dropped, malformed, first_error } = line_counts;
+
         prop_assert_eq!(lines, counted + other + unkeyed + dropped + malformed);
         prop_assert_eq!(malformed > 0, first_error.is_some());
 
@@ -266,16 +275,21 @@ proptest! {
         ends.sort_unstable();
         let chunks: Vec<&[u8]> = ends.windows(2).map(|ends| &log[ends[0]..ends[1]]).collect();
         let (in_chunks, again) = read(&rules, &chunks);
+
         prop_assert_eq!((in_chunks.data_points(&rules), again), (audience.data_points(&rules), line_counts));
 
         // Stored minutes contain the whole audience, and a second merge adds nothing.
         let mut stored_audience = Audience::default();
         for minute in audience.minutes() {
             let text = stored_minute::serialize(&audience, minute, &rules);
+
             prop_assert!(!text.contains("203.0.113."), "{}", text);
+
             stored_minute::merge(&mut stored_audience, minute, &text, &rules).unwrap();
+
             prop_assert!(!stored_audience.merge_minute(&audience, minute, &rules).is_new);
         }
+
         prop_assert_eq!(stored_audience.data_points(&rules), audience.data_points(&rules));
     }
 }

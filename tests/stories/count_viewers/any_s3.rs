@@ -38,6 +38,7 @@ async fn a_log_of_each_format_plain_or_gzip_is_counted() {
                 );
                 let key = format!("logs/{format}-{setting}.{packed}");
                 let answer = count(&cloud, &function, &key, &log).await;
+
                 assert_eq!(answer["outcome"], "counted", "{format} {setting} {packed}");
                 assert_eq!(
                     reported(&function),
@@ -68,6 +69,7 @@ async fn a_minute_in_two_logs_is_counted_as_one() {
         )
         .await;
     }
+
     assert_eq!(reported(&function), audience.truth(90));
 }
 
@@ -77,6 +79,7 @@ async fn a_log_that_was_deleted_before_it_was_read_is_an_error() {
     let cloud = Cloud::any().await;
     let function = start(&cloud, &[]);
     let (kind, message) = error(function.invoke(delivered("logs/gone")).await);
+
     assert!(
         kind == "BadEvent" && message.contains("logs/gone does not exist: it was deleted"),
         "{message}"

@@ -90,6 +90,7 @@ fn each_format_window_order_and_compression_gives_the_true_audience() {
             ] {
                 for named in [&["--format", format][..], &[]] {
                     let arguments = [&["--window-seconds", &window][..], named, files].concat();
+
                     assert_eq!(figures(folder.path(), &arguments), truth, "{arguments:?}");
                 }
             }
@@ -110,6 +111,7 @@ fn the_key_decides_what_identifies_a_viewer() {
         "10.255.0.0/16",
         "forwarded",
     ];
+
     assert_eq!(figures(folder.path(), &proxies), own);
     // Without a trusted proxy, all requests come from one viewer: the proxy.
     assert!(
@@ -117,6 +119,7 @@ fn the_key_decides_what_identifies_a_viewer() {
             .values()
             .all(|viewers| *viewers == 1)
     );
+
     let others = [
         "--key",
         "x-forwarded-for",
@@ -124,11 +127,13 @@ fn the_key_decides_what_identifies_a_viewer() {
         "192.0.2.1",
         "forwarded",
     ];
+
     assert!(
         figures(folder.path(), &others)
             .values()
             .all(|viewers| *viewers == 1)
     );
+
     // Viewers behind one address, with different players and sessions.
     for (number, viewer) in audience.viewers.iter_mut().enumerate() {
         viewer.address = "203.0.113.1".to_owned();
@@ -136,6 +141,7 @@ fn the_key_decides_what_identifies_a_viewer() {
     }
     let log = CLOUDFRONT_HEAD.to_owned() + &text(&audience.lines(1, cloudfront));
     fs::write(folder.path().join("house"), log).unwrap();
+
     assert_eq!(
         figures(folder.path(), &["--key", "address+agent", "house"]),
         own
@@ -146,8 +152,10 @@ fn the_key_decides_what_identifies_a_viewer() {
             .values()
             .all(|viewers| *viewers == 1)
     );
+
     // A log without the key is an error, and not a log without viewers.
     let output = viewers(folder.path(), &["--key", "cmcd-sid", "forwarded"]);
+
     assert_eq!(output.status.code(), Some(1));
     assert!(
         String::from_utf8(output.stderr)
@@ -162,14 +170,18 @@ fn a_table_shows_viewers_bars_and_minutes_without_a_log() {
     let mut audience = SimulatedAudience::new(100, 9, 60);
     audience.lost = [3, 4].into();
     let folder = folder(&[("access.log", text(&audience.lines(1, combined)).as_bytes())]);
+
     assert_eq!(figures(folder.path(), &["access.log"]), audience.truth(60));
+
     let output = viewers(folder.path(), &["access.log"]);
     let table = String::from_utf8(output.stdout).unwrap();
     let row = table.lines().find(|line| line.contains("no log")).unwrap();
+
     assert!(
         row.contains("2026-01-01 00:03 to 2026-01-01 00:04") && row.contains('?'),
         "{table}"
     );
+
     for ((minute, stream), viewers) in audience.truth(60) {
         let minute = minute.replace('T', " ").replace(":00Z", "");
         let is_row = |line: &&str| {
@@ -177,6 +189,7 @@ fn a_table_shows_viewers_bars_and_minutes_without_a_log() {
         };
         let row = table.lines().find(is_row).unwrap();
         let cells: Vec<_> = row.split_whitespace().collect();
+
         assert_eq!(
             (
                 cells[3],
@@ -186,10 +199,12 @@ fn a_table_shows_viewers_bars_and_minutes_without_a_log() {
             "{row}"
         );
     }
+
     assert!(
         table.contains("peak of live/show: ") && table.contains("key: address, window: 60 s"),
         "{table}"
     );
+
     // A reader that stops early is not a failure.
     let mut child = program::onair("viewers")
         .unwrap()
@@ -200,6 +215,7 @@ fn a_table_shows_viewers_bars_and_minutes_without_a_log() {
         .spawn()
         .unwrap();
     drop(child.stdout.take());
+
     assert!(child.wait().unwrap().success());
 }
 
@@ -248,10 +264,13 @@ fn a_file_that_cannot_be_read_is_named_and_the_others_are_counted() {
     for (file, expected) in rows {
         let output = viewers(folder.path(), &["--json", file, "good"]);
         let stderr = String::from_utf8(output.stderr).unwrap();
+
         assert!(stderr.contains(expected), "{stderr}");
         assert_eq!(output.status.code(), Some(1), "{file}");
+
         let lines = String::from_utf8(output.stdout).unwrap();
         let minutes = audience.truth(60).len();
+
         assert!(
             lines
                 .lines()
@@ -262,6 +281,7 @@ fn a_file_that_cannot_be_read_is_named_and_the_others_are_counted() {
         );
     }
     let output = viewers(folder.path(), &["empty"]);
+
     assert!(
         output.status.success()
             && String::from_utf8(output.stdout)
@@ -286,6 +306,7 @@ fn a_file_with_too_many_malformed_lines_is_named() {
             "mixed: {broken} of {} lines cannot be parsed",
             lines + broken
         );
+
         assert!(stderr.contains(&expected), "{stderr}");
         assert_eq!(output.status.code(), Some(code), "{broken} of {lines}");
         assert!(String::from_utf8(output.stdout).unwrap().contains(&at(0)));
@@ -322,6 +343,7 @@ fn a_missing_column_is_named_if_it_is_required() {
         let stderr = String::from_utf8(output.stderr).unwrap();
         let expected =
             format!("the first is line 1: #Fields does not contain {column}, which is required");
+
         assert!(
             stderr.contains(&expected) && output.status.code() == Some(1),
             "{stderr}"
@@ -329,6 +351,7 @@ fn a_missing_column_is_named_if_it_is_required() {
     }
     // Sessions are counted without addresses.
     let folder = folder(&[("log", without("c-ip").as_bytes())]);
+
     assert_eq!(
         figures(folder.path(), &["--key", "cmcd-sid", "log"]),
         audience.truth(60)
@@ -361,13 +384,16 @@ fn a_data_point_is_partial_if_its_window_has_a_minute_without_a_log() {
             .iter()
             .map(|minute| format!(r#"{{"minute":"{}""#, at(*minute)))
             .collect();
+
         assert_eq!(marked, expected, "{window} s");
         assert_eq!(lines.matches("partial").count(), partial.len());
+
         let table =
             String::from_utf8(viewers(folder.path(), &["--window-seconds", window, "log"]).stdout)
                 .unwrap();
         // The first of equal data points is the peak.
         let most = usize::from(!partial.is_empty());
+
         assert_eq!(table.matches("≥1").count(), partial.len() + most, "{table}");
         assert_eq!(table.contains("peak of show: ≥1 at"), most == 1, "{table}");
         assert_eq!(
@@ -392,6 +418,7 @@ fn a_gzip_bomb_is_read_up_to_a_limit() {
     ]);
     let output = viewers(folder.path(), &["--json", "bomb.gz", "good"]);
     let stderr = String::from_utf8(output.stderr).unwrap();
+
     assert!(
         stderr.contains("bomb.gz: decompressed size exceeds 1073741824 bytes"),
         "{stderr}"
@@ -417,6 +444,7 @@ fn estimates_are_marked_and_within_two_percent() {
         let output = viewers(folder.path(), &["--json", "--exact-up-to", limit, "log"]);
         let figure: Value = serde_json::from_slice(&output.stdout).unwrap();
         let viewers = figure["viewers"].as_u64().unwrap();
+
         assert_eq!(figure["exact"], exact);
         assert!(
             viewers.abs_diff(200_000) <= if exact { 0 } else { 4000 },
@@ -425,6 +453,7 @@ fn estimates_are_marked_and_within_two_percent() {
     }
     let output = viewers(folder.path(), &["--exact-up-to", "0", "log"]);
     let table = String::from_utf8(output.stdout).unwrap();
+
     assert!(
         table.contains("peak of show: ~") && table.matches(" ~").count() > 2,
         "{table}"

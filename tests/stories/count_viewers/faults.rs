@@ -41,7 +41,9 @@ async fn after_any_failure_or_kill_the_same_event_reaches_the_same_end_state() {
     };
     let undisturbed = async |(cloud, first): (Cloud, Function), second: &Function, answer| {
         response(answer);
+
         assert_eq!(together(&[&first, second]), audience.truth(60));
+
         stored(&cloud)
     };
     let conflict = Fault::Status {
@@ -58,11 +60,14 @@ async fn after_any_failure_or_kill_the_same_event_reaches_the_same_end_state() {
             // A refusal is not retried, and neither is the conflict of a read.
             let is_final = run.disruption.is_status(403) || run.disruption.is_status(412);
             let is_done = matches!(run.answer, Answer::Response(_));
+
             assert!(run.disruption.is_kill() || is_final || is_done, "{run}");
+
             // Lambda may retry in a new process.
             let (cloud, first) = &run.world;
             let third = start(cloud, &[]);
             let answer = third.invoke(delivered("logs/1")).await;
+
             assert!(matches!(answer, Answer::Response(_)), "{run}: {answer:?}");
             assert!(stored(cloud) == *expected, "{run}");
             assert_eq!(
@@ -73,6 +78,7 @@ async fn after_any_failure_or_kill_the_same_event_reaches_the_same_end_state() {
         },
     );
     let calls = calls.await;
+
     assert!(calls.len() >= 5, "{calls:?}");
 }
 
@@ -96,6 +102,7 @@ async fn a_conflict_with_another_writer_is_retried() {
         );
     }
     let function = start(&cloud, &[]);
+
     assert_eq!(
         response(function.invoke(delivered("logs/1")).await)["outcome"],
         "counted"
@@ -129,16 +136,20 @@ async fn endless_conflicts_are_an_error_that_says_what_to_do() {
             .invoke_within(delivered("logs/1"), Duration::from_secs(limit_s))
             .await;
         let waited_s = begun.elapsed().as_secs();
+
         assert!(
             (least_s..=most_s).contains(&waited_s),
             "{waited_s} s of {limit_s}"
         );
+
         let (kind, message) = error(answer);
+
         assert!(kind == "Incomplete" && message.contains(&key), "{message}");
         assert!(
             message.contains("PutObject s3://") && message.contains("send the event again"),
             "{message}"
         );
     }
+
     assert!(cloud.s3().snapshot(STATE) == stored);
 }

@@ -50,6 +50,7 @@ async fn malformed_lines_are_counted_apart_and_the_others_are_counted() {
     let audience = SimulatedAudience::new(30, 3, 20);
     let (log, malformed) = broken(&text(&audience.lines(1, combined)));
     let answer = count(&cloud, &function, "logs/1", &log).await;
+
     assert_eq!(
         (&answer["outcome"], &answer["malformed"]),
         (&json!("counted"), &json!(malformed)),
@@ -57,6 +58,7 @@ async fn malformed_lines_are_counted_apart_and_the_others_are_counted() {
     );
     assert_eq!(answer["note"], "line 2: not in the format combined");
     assert_eq!(reported(&function), audience.truth(60));
+
     // Requests that failed, and requests for other files, are not counted.
     let other = r#"10.9.9.9 - - [01/Jan/2026:00:00:10 +0000] "GET /live/show/1.ts HTTP/1.1" 404 1 "-" "-"
 10.9.9.9 - - [01/Jan/2026:00:00:10 +0000] "HEAD /live/show/1.ts HTTP/1.1" 200 1 "-" "-"
@@ -64,6 +66,7 @@ async fn malformed_lines_are_counted_apart_and_the_others_are_counted() {
 10.9.9.9 - - [01/Jan/2026:00:00:10 +0000] "\x16\x03\x01\x00" 400 1 "-" "-"
 "#;
     let answer = count(&cloud, &function, "logs/2", other.as_bytes()).await;
+
     assert_eq!(
         (&answer["outcome"], &answer["other"]),
         (&json!("unchanged"), &json!(4)),
@@ -129,18 +132,22 @@ async fn the_readable_part_of_a_damaged_log_is_counted_and_the_error_reported() 
         let function = start(&cloud, &[]);
         cloud.s3().put(BUCKET, "logs/1", log);
         let (kind, message) = error(function.invoke(delivered("logs/1")).await);
+
         assert_eq!(kind, "BadEvent");
         assert!(
             message.starts_with("s3://") && message.contains(expected),
             "{what}: {message}"
         );
+
         // The readable part is stored and reported.
         let (counts, truth) = (reported(&function), audience.truth(60));
+
         assert_eq!(
             cloud.s3().keys(STATE, "viewers/").is_empty(),
             counts.is_empty(),
             "{what}"
         );
+
         match part {
             Part::Whole => assert_eq!(counts, truth, "{what}"),
             Part::Some => {
@@ -221,6 +228,7 @@ async fn other_objects_are_ignored_and_bad_events_are_not_quoted() {
     ];
     for (event, expected) in rows {
         let (kind, message) = error(function.invoke(event.clone()).await);
+
         assert!(
             kind == "BadEvent" && message.contains(expected) && !message.contains(secret),
             "{event}: {message}"
@@ -240,6 +248,7 @@ async fn streams_beyond_the_limit_are_dropped_and_reported() {
     };
     let log: String = (0..80).map(line).collect();
     let answer = count(&cloud, &function, "logs/1", log.as_bytes()).await;
+
     assert_eq!(
         (
             &answer["dropped"],
@@ -248,8 +257,10 @@ async fn streams_beyond_the_limit_are_dropped_and_reported() {
         (&json!(30), 50),
         "{answer}"
     );
+
     // The streams that were counted first stay.
     let answer = count(&cloud, &function, "logs/2", line(79).as_bytes()).await;
+
     assert_eq!(
         (&answer["outcome"], &answer["streams_dropped"]),
         (&json!("unchanged"), &json!(1)),
@@ -278,6 +289,7 @@ async fn the_limit_of_streams_holds_per_minute() {
             log(minute).as_bytes(),
         )
         .await;
+
         // Each stream of the minute before has a 0.
         assert_eq!(
             answer["figures"].as_array().unwrap().len(),
@@ -312,6 +324,7 @@ async fn a_few_requests_without_the_key_are_counted_and_many_are_an_error() {
     ];
     for (what, log, unkeyed, malformed) in rows {
         let answer = count(&cloud, &function, "logs/1", log.as_bytes()).await;
+
         assert_eq!(answer["unkeyed"], unkeyed, "{what}: {answer}");
         assert_eq!(
             answer["malformed"].as_u64().unwrap_or_default(),
@@ -332,6 +345,7 @@ async fn a_few_requests_without_the_key_are_counted_and_many_are_an_error() {
     for (log, expected) in rows {
         cloud.s3().put(BUCKET, "logs/2", log);
         let (kind, message) = error(function.invoke(delivered("logs/2")).await);
+
         assert!(
             kind == "BadEvent" && message.contains(expected),
             "{message}"
@@ -353,6 +367,7 @@ async fn a_log_with_too_many_minutes_is_refused() {
     let log: String = (0..3000).map(line).collect();
     cloud.s3().put(BUCKET, "logs/1", log);
     let (kind, message) = error(function.invoke(delivered("logs/1")).await);
+
     assert!(
         kind == "BadEvent"
             && message.contains("log contains lines of more than 1500 different minutes"),
@@ -377,6 +392,7 @@ async fn a_damaged_stored_minute_is_named_and_not_overwritten() {
     ] {
         cloud.s3().put(STATE, &key, damage.to_owned());
         let (kind, message) = error(start(&cloud, &[]).invoke(delivered("logs/1")).await);
+
         assert!(
             kind == "Config" && message.contains(&key) && message.contains("Delete it"),
             "{message}"
@@ -388,6 +404,7 @@ async fn a_damaged_stored_minute_is_named_and_not_overwritten() {
     }
     cloud.s3().delete(STATE, &key);
     let function = start(&cloud, &[]);
+
     assert_eq!(
         response(function.invoke(delivered("logs/1")).await)["outcome"],
         "counted"
