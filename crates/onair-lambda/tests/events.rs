@@ -1,6 +1,11 @@
 //! Events as they are on the wire, well-formed or not, and what each kind of function does with
 //! them.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy.toml allows it in tests, but not in what tests share"
+)]
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use chrono::TimeDelta;
@@ -12,8 +17,8 @@ use onair_core::event::Event;
 use onair_core::pair::trigger::{self as pair, Trigger};
 use onair_core::pair::{CutBy, Pair, Sides, Source};
 use onair_core::prune_recording::event::{self as prune_recording};
-use serde_json::json;
-use std::fmt::Debug;
+use proptest::prelude::*;
+use serde_json::{Value, json};
 use std::io::Write;
 
 /// What one kind of function makes of an event.
@@ -44,14 +49,14 @@ fn outcomes(text: &str) -> [Outcome; 4] {
 
 fn prune(event: &Event) -> Outcome {
     use prune_recording::Trigger;
-    outcome(prune_recording::decode(event), |trigger| match trigger {
+    outcome(&prune_recording::decode(event), |trigger| match trigger {
         Trigger::RecordingEnded(request) => Some(request.dry_run),
         Trigger::Ignored { .. } => None,
     })
 }
 
 fn count(event: &Event) -> Outcome {
-    outcome(count_viewers::decode(event), |request| {
+    outcome(&count_viewers::decode(event), |request| {
         let is_ignored = matches!(request.source, LogSource::Ignored { .. });
         (!is_ignored).then_some(request.dry_run)
     })
@@ -74,7 +79,7 @@ fn lifecycle(event: &Event) -> Outcome {
         launch: Some(launch),
         terminate: None,
     };
-    outcome(complete_lifecycle::decode(event, &fleet), |request| {
+    outcome(&complete_lifecycle::decode(event, &fleet), |request| {
         let is_ignored = matches!(request.scope, Scope::Ignored { .. });
         (!is_ignored).then_some(request.dry_run)
     })
@@ -100,14 +105,14 @@ fn of_pair(event: &Event) -> Outcome {
         stabilization_period: TimeDelta::seconds(360),
         prefer: None,
     };
-    outcome(pair::decode(event, &pair), |event| {
+    outcome(&pair::decode(event, &pair), |event| {
         let is_ignored = matches!(event.trigger, Trigger::Ignored { .. });
         (!is_ignored).then_some(event.dry_run)
     })
 }
 
 /// `dry_run` is `None` for an event that is ignored.
-fn outcome<T, E: Debug>(decoded: Result<T, E>, dry_run: fn(&T) -> Option<bool>) -> Outcome {
+fn outcome<T, E>(decoded: &Result<T, E>, dry_run: fn(&T) -> Option<bool>) -> Outcome {
     match decoded.as_ref().map(dry_run) {
         Ok(Some(false)) => Run,
         Ok(Some(true)) => DryRun,
@@ -578,4 +583,52 @@ fn an_alarm_action_means_the_same_as_the_alarm_by_eventbridge() {
         refused(r#"{"alarmData": ["onair-show-side-a", {"value": "ALARM"}]}"#.into()),
         refused(r#"{"source": "aws.cloudwatch", "alarmData": null}"#.into()),
     ]);
+}
+
+/// Every value in a document, by its JSON pointer.
+fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    for (field, value) in value.as_object().into_iter().flatten() {
+        pointers(value, &format!("{at}/{field}"), found);
+    }
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,9}".prop_map(Value::from),
+        Just(json!([])),
+        Just(json!({})),
+        Just(json!([{ "dry_run": false }])),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn whatever_else_is_wrong_with_an_event_a_dry_run_stays_one(
+        form in 0..11_usize,
+        place in any::<prop::sample::Index>(),
+        value in any_value(),
+    ) {
+        let (batch, action) = (data_message(), alarm_action());
+        let forms = [
+            RECORDING_END, OBJECT_CREATED, LAUNCH, COMMAND, ALERT, CLEARED, ALARM, SCHEDULED, MANUAL, &batch, &action,
+        ];
+        let mut event: Value = forms[form].parse().unwrap();
+        let mut places = Vec::new();
+        pointers(&event, "", &mut places);
+        *event.pointer_mut(place.get::<String>(&places)).unwrap() = value;
+        if let Some(event) = event.as_object_mut() {
+            event.insert("onair".to_owned(), json!({ "dry_run": true }));
+        }
+
+        let outcomes = outcomes(&event.to_string());
+
+        prop_assert!(!outcomes.contains(&Run), "{event}: {outcomes:?}");
+    }
 }
