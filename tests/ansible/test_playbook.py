@@ -1,5 +1,5 @@
-"""The playbook of ansible/, run by the system's own ansible-playbook as Systems Manager runs it, into a folder; and the
-nginx that it configures. Promise P115."""
+"""Runs the playbook of ansible/ with the system's ansible-playbook, as Systems Manager does, into a folder. Tests the
+nginx that the playbook configures. Promise P115."""
 
 import http.server
 import json
@@ -23,7 +23,7 @@ RECAP = re.compile(
     r" +skipped=(?P<skipped>\d+) +rescued=(?P<rescued>\d+) +ignored=(?P<ignored>\d+) *$",
     re.MULTILINE,
 )
-# This machine's, and not that of whoever installed pip packages beside it.
+# The system's ansible-playbook, not one that pip installed.
 ANSIBLE = shutil.which("ansible-playbook", path="/usr/bin") or shutil.which("ansible-playbook", path=PATH)
 
 
@@ -35,7 +35,7 @@ def free_port():
 
 @pytest.fixture(scope="module")
 def bucket():
-    """What publish-live has published: (address, what was asked)."""
+    """A server with published files: its URL, and the requests that it got."""
     asked = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -59,7 +59,7 @@ def bucket():
 
 @pytest.fixture
 def target(tmp_path, bucket):
-    """A folder in the place of a machine, and what is said of it on the command line."""
+    """Variables of the playbook for a folder that replaces a machine."""
     return {
         "web_service": "false",
         "web_prefix": str(tmp_path / "web"),
@@ -71,8 +71,8 @@ def target(tmp_path, bucket):
 
 
 def play(variables, *options, playbook=ROOT / "ansible" / "web.yml"):
-    """Runs the playbook: its recap as numbers, and all that was said."""
-    # As the document AWS-ApplyAnsiblePlaybooks does.
+    """Runs the playbook. Returns the numbers of its recap, and its output."""
+    # The same command as in the document AWS-ApplyAnsiblePlaybooks.
     command = [ANSIBLE, "-i", "localhost,", "-c", "local", "-e", " ".join(f"{k}={v}" for k, v in variables.items()), "-v"]
     environment = {"PATH": PATH, "HOME": str(Path(variables["web_prefix"]).parent), "LC_ALL": "C.UTF-8"}
     ended = subprocess.run(
@@ -84,14 +84,14 @@ def play(variables, *options, playbook=ROOT / "ansible" / "web.yml"):
     assert recap["host"] == "localhost"
     numbers = {name: int(value) for name, value in recap.groupdict().items() if name != "host"}
     assert (ended.returncode == 0) == (numbers["failed"] == 0), output
-    # The recap is what decides, and of the output SSM keeps this much from its beginning.
+    # The recap decides, and is at the end. SSM stores only the beginning of a longer output.
     assert len(ended.stdout) < 24_000
     return numbers, output
 
 
 @pytest.fixture
 def started():
-    """Starts the nginx of a target, and ends it."""
+    """Starts the nginx of a target, and stops it after the test."""
     running = []
 
     def start(target):
@@ -116,7 +116,7 @@ def started():
 
 
 def get(target, path, **headers):
-    """(status, body) of what a viewer asks for."""
+    """Sends a viewer's request. Returns status and body."""
     request = urllib.request.Request(f"http://127.0.0.1:{target['web_port']}{path}", headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
@@ -126,7 +126,7 @@ def get(target, path, **headers):
 
 
 def log(target, lines):
-    """The access log, when it has this many lines: nginx writes one after the answer."""
+    """The access log, once it has this many lines: nginx writes a line after the response."""
     path = Path(target["web_prefix"]) / "log" / "access.log"
     for _ in range(100):
         written = [json.loads(line) for line in path.read_text().splitlines()]
@@ -140,7 +140,7 @@ def files(folder):
     return {path: path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()} if Path(folder).exists() else {}
 
 
-def test_the_first_run_changes_what_the_second_leaves_as_it_is(target):
+def test_a_second_run_changes_nothing(target):
     first, _ = play(target)
     assert first["changed"] >= 3 and first["failed"] == first["unreachable"] == first["ignored"] == 0
     before = files(target["web_prefix"])
@@ -149,13 +149,13 @@ def test_the_first_run_changes_what_the_second_leaves_as_it_is(target):
     assert files(target["web_prefix"]) == before
 
 
-def test_check_mode_says_what_would_change_and_changes_nothing(target):
+def test_check_mode_reports_changes_and_makes_none(target):
     fresh, _ = play(target, "--check")
     assert fresh["changed"] >= 3 and fresh["failed"] == 0
     assert not Path(target["web_prefix"]).exists()
     play(target)
     assert play(target, "--check")[0]["changed"] == 0
-    # Somebody has had his hands in it.
+    # A person changed the file.
     path = Path(target["web_prefix"]) / "etc" / "web.conf"
     path.write_text(path.read_text().replace("server_tokens off;", ""))
     drifted, _ = play(target, "--check")
@@ -163,16 +163,16 @@ def test_check_mode_says_what_would_change_and_changes_nothing(target):
     assert "server_tokens" not in path.read_text()
 
 
-def test_the_server_serves_what_is_published_and_logs_who_asked(target, started, bucket):
+def test_the_server_serves_published_files_and_logs_requests(target, started, bucket):
     play(target)
     started(target)
     assert get(target, "/show/index.m3u8?session=1") == (200, b"#EXTM3U\n")
-    # What is missing, or may not be listed; what no name can be; and what the load balancer asks by itself.
+    # A missing file, one that S3 refuses, an impossible name, and the health check of the load balancer.
     assert get(target, "/none.m3u8")[0] == get(target, "/secret.m3u8")[0] == 404
     assert [path for path, _ in bucket[1]][-3:] == ["/live/show/index.m3u8", "/live/none.m3u8", "/live/secret.m3u8"]
     assert get(target, "/a%20b")[0] == get(target, "/")[0] == 404
     assert len([path for path, _ in bucket[1] if path in ("/live/", "/live/a b", "/live/a%20b")]) == 0
-    # The load balancer writes the address behind what the viewer himself says.
+    # The load balancer appends the address to the entries that the viewer sent.
     get(target, "/show/1.ts", **{"X-Forwarded-For": "203.0.113.9, 198.51.100.7"})
     lines = log(target, 6)
     assert [set(line) for line in lines] == [{"time", "client", "path", "status", "bytes"}] * 6
@@ -187,7 +187,7 @@ def test_the_server_serves_what_is_published_and_logs_who_asked(target, started,
     assert lines[0]["bytes"] == len(b"#EXTM3U\n")
 
 
-def test_a_change_reaches_a_running_server_and_a_broken_one_does_not(target, started, tmp_path, bucket):
+def test_a_running_server_gets_a_change_but_not_an_invalid_one(target, started, tmp_path, bucket):
     play(target)
     started(target)
     pid = (Path(target["web_prefix"]) / "run" / "web.pid").read_text()
@@ -200,7 +200,7 @@ def test_a_change_reaches_a_running_server_and_a_broken_one_does_not(target, sta
         time.sleep(0.05)
     assert (tmp_path / "elsewhere" / "access.log").read_text()
     assert (Path(target["web_prefix"]) / "run" / "web.pid").read_text() == pid
-    # A configuration that nginx does not take: what runs stays, and so does its file.
+    # An invalid configuration changes neither the running server nor its file.
     playbook = a_copy(tmp_path)
     conf = playbook.parent / "origin" / "nginx" / "web.conf"
     conf.write_text(conf.read_text().replace("server_tokens off;", "server_tokens of;"))
@@ -212,7 +212,7 @@ def test_a_change_reaches_a_running_server_and_a_broken_one_does_not(target, sta
 
 
 def a_copy(tmp_path):
-    """The playbook with what it needs beside it, as make deploy-playbook puts it into the bucket."""
+    """A copy of the playbook and its files, laid out as `make deploy-playbook` lays them out in the bucket."""
     folder = tmp_path / "downloaded"
     shutil.copytree(ROOT / "ansible", folder)
     (folder / "origin" / "nginx").mkdir(parents=True)
@@ -221,23 +221,23 @@ def a_copy(tmp_path):
     return folder / "web.yml"
 
 
-def test_beside_what_it_needs_it_is_the_same_as_in_the_repository(target, tmp_path):
+def test_a_copy_with_its_files_beside_it_does_the_same(target, tmp_path):
     play(target)
     assert play(target, playbook=a_copy(tmp_path))[0]["changed"] == 0
 
 
-def test_rotation_keeps_the_logs_and_wakes_the_server(target, started, tmp_path):
+def test_rotation_keeps_the_logs_and_the_server_opens_a_new_one(target, started, tmp_path):
     play(target)
     started(target)
     get(target, "/show/index.m3u8")
     log(target, 1)
     rotation = Path(target["web_prefix"]) / "etc" / "logrotate.conf"
     assert "onair onair" not in rotation.read_text()
-    # Nothing is deleted before the server goes and its logs are saved.
+    # No log may be deleted before the server terminates and its logs are saved.
     assert re.findall(r"^ +(daily|rotate .*)$", rotation.read_text(), re.MULTILINE) == ["daily", "rotate 365"]
     command = [shutil.which("logrotate", path=PATH), "--force", "--state", tmp_path / "state", rotation]
     if os.getuid() != 0:
-        pytest.skip("the logs of a service are root's")
+        pytest.skip("the logs of a service belong to root")
     subprocess.run(command, check=True, env={"PATH": PATH})
     folder = Path(target["web_prefix"]) / "log"
     assert len((folder / "access.log.1").read_text().splitlines()) == 1
@@ -262,8 +262,8 @@ def test_rotation_keeps_the_logs_and_wakes_the_server(target, started, tmp_path)
         ("web_log_directory", "/var/../etc"),
     ],
 )
-def test_a_setting_that_cannot_be_meant_fails_before_anything_is_touched(target, name, value):
+def test_an_invalid_setting_fails_before_any_change(target, name, value):
     recap, output = play(target | {name: f"'{value}'"})
     assert (recap["failed"], recap["changed"]) == (1, 0)
-    assert "is not what it can be" in output
+    assert "is missing or invalid" in output
     assert not Path(target["web_prefix"]).exists()

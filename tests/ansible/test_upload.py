@@ -1,4 +1,4 @@
-"""What make deploy-playbook puts into the bucket of the fleet is all that the playbook needs. Promise P115."""
+"""`make deploy-playbook` uploads everything that the playbook needs. Promise P115."""
 
 import json
 import os
@@ -25,7 +25,7 @@ KEYS = {
 
 @pytest.fixture
 def s3():
-    """A bucket, and a stack with its name among the outputs."""
+    """The client of a bucket, with a stack that has the bucket's name as an output, and a stack that has not."""
     resources = {"Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": FLEET}}}
     template = {"Resources": resources, "Outputs": {"FleetBucketName": {"Value": {"Ref": "Bucket"}}}}
     with moto_server.running() as endpoint:
@@ -53,14 +53,14 @@ def keys(s3):
     return {entry["Key"] for entry in s3.list_objects_v2(Bucket=FLEET).get("Contents", [])}
 
 
-def test_the_upload_is_whole_and_leaves_nothing_of_an_older_one(s3, target, tmp_path):  # noqa: F811
+def test_an_upload_is_complete_and_removes_files_of_an_older_one(s3, target, tmp_path):  # noqa: F811
     s3.put_object(Bucket=FLEET, Key="ansible/templates/renamed.j2", Body=b"old")
     s3.put_object(Bucket=FLEET, Key="logs/i-0a1b2c3d/20261121T211340Z/manifest-0a1b.json", Body=b"{}")
     ended = deploy(s3, "with-a-fleet")
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.splitlines()[-1] == f"s3://{FLEET}/ansible/"
     assert keys(s3) == KEYS | {"logs/i-0a1b2c3d/20261121T211340Z/manifest-0a1b.json"}
-    # As the agent fetches a folder: each key without the folder's own name.
+    # The SSM agent fetches a folder so: each key without the name of the folder.
     folder = tmp_path / "downloaded"
     for key in KEYS:
         path = folder / key.removeprefix("ansible/")
@@ -70,13 +70,13 @@ def test_the_upload_is_whole_and_leaves_nothing_of_an_older_one(s3, target, tmp_
     assert (recap["failed"], recap["changed"] >= 3) == (0, True), output
 
 
-def test_a_stack_without_a_fleet_is_told_so(s3):
+def test_a_stack_without_a_fleet_is_an_error(s3):
     ended = deploy(s3, "without")
     assert ended.returncode != 0
     assert "has no fleet" in ended.stderr
     assert keys(s3) == set()
 
 
-def test_every_file_of_the_playbook_is_put_there():
+def test_every_file_of_the_playbook_is_uploaded():
     named = {path.relative_to(ROOT).as_posix() for path in (ROOT / "ansible").rglob("*") if path.is_file()}
     assert named == {key for key in KEYS if not key.startswith("ansible/origin/")}

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Runs as root on an instance that terminates. Any failure stops the script, and the instance is kept.
+# Saves the access logs of an instance that terminates. Runs as root.
+# Any failure stops the script, and the instance is retained.
 set -euo pipefail
 umask 077
 export LC_ALL=C
@@ -17,12 +18,12 @@ export AWS_DEFAULT_REGION=${AWS_DEFAULT_REGION:-${AWS_SSM_REGION_NAME:?is not se
 export AWS_RETRY_MODE=standard AWS_MAX_ATTEMPTS=5
 
 cd -- "$directory"
-# Only one run at a time.
+# A second run waits until the first has ended.
 exec 9< .
 flock --wait 300 9
 shopt -s nullglob
 
-called() {
+name_of() {
   local name
   read -r name 2> /dev/null < "/proc/$1/comm" && echo "$name" || true
 }
@@ -32,8 +33,8 @@ writers_of() {
   for fd in /proc/[0-9]*/fd/*; do
     for log in "$@"; do
       [[ $fd -ef $log ]] || continue
-      # The last octal digit of a file that is open for reading only is 0 or 4 (then grep returns 1).
-      # A process that cannot be inspected counts as a writer. A process that has ended is not found in the next pass.
+      # If the file is open for reading only, the last octal digit is 0 or 4, and grep returns 1.
+      # A process that cannot be inspected counts as a writer. If it has ended, the next pass does not find it.
       grep -qs '^flags:.*[1-35-7]$' "${fd/\/fd\///fdinfo/}" || (($? > 1)) || continue
       pid=${fd#/proc/}
       echo "${pid%%/*}"
@@ -44,7 +45,7 @@ writers_of() {
 for log in *access*.log; do
   [[ -f $log && ! -L $log ]] || continue
   before=("$log-$run"*)
-  # A second run finds the log that the first has renamed. Lines that were written since get a name of their own.
+  # A second run finds the log that the first run renamed. Lines that were written since then go into another file.
   if [[ ! -s $log && ${#before[@]} -gt 0 ]]; then continue; fi
   name=$log-$run
   for ((n = 2; ; n++)); do
@@ -53,7 +54,7 @@ for log in *access*.log; do
   done
   mv -- "$log" "$name"
 done
-# Includes logs of earlier days, and logs that an interrupted run left.
+# This includes logs of earlier days, and logs that an interrupted run renamed.
 rotated=()
 for log in *access*.log[-.]*; do
   [[ -f $log && ! -L $log && $log != *.gz ]] || continue
@@ -65,24 +66,24 @@ for ((n = 0; ${#rotated[@]} > 0; n++)); do
   writers=$(writers_of "${rotated[@]}")
   [[ -n $writers ]] || break
   if ((n == 50)); then
-    for pid in $writers; do echo "process $pid ($(called "$pid")) still writes to a renamed log: stop it" >&2; done
+    for pid in $writers; do echo "process $pid ($(name_of "$pid")) still writes to a renamed log: stop it" >&2; done
     exit 1
   fi
   for pid in $writers; do
-    [[ $(called "$pid") == nginx ]] || continue
+    [[ $(name_of "$pid") == nginx ]] || continue
     parent=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$pid/status" 2> /dev/null || true)
-    if [[ $(called "$parent") == nginx ]]; then pid=$parent; fi
+    if [[ $(name_of "$parent") == nginx ]]; then pid=$parent; fi
     kill -USR1 "$pid" 2> /dev/null || true
   done
   sleep 0.2
 done
 
-# A .gz beside its file is left by a run that was killed.
+# A run that was killed leaves a .gz beside its file. --force overwrites it.
 for log in "${rotated[@]}"; do
   gzip --no-name --force -- "$log"
 done
 
-# Call it only as sum=$(base64_of ...): there a failure stops the script.
+# Only in an assignment, sum=$(base64_of ...), does a failure stop the script.
 base64_of() {
   local escaped
   escaped=$(sed 's/../\\x&/g' <<< "$1") && printf %b "$escaped" | base64 -w 0
@@ -106,7 +107,7 @@ for log in *access*.log[-.]*gz; do
   sum=$(sha256sum < "$log")
   sum=$(base64_of "${sum%% *}")
   bytes=$(stat -c %s -- "$log")
-  # S3 refuses a body that has another checksum.
+  # S3 rejects a body that has another checksum.
   put "$log" "$log" application/gzip "$sum"
   list+="${list:+,}{\"name\":\"$log\",\"bytes\":$bytes,\"sha256\":\"$sum\"}"
   files=$((files + 1))
@@ -119,7 +120,7 @@ fi
 printf '{"instance":"%s","files":[%s]}' "$instance" "$list" > "$manifest"
 sum=$(sha256sum < "$manifest")
 sum=${sum%% *}
-# Named by its checksum: a later run writes another manifest, and the one that this run printed stays.
+# The checksum is part of the name, so that a later run does not overwrite the manifest of this run.
 base64=$(base64_of "$sum")
 put "manifest-$sum.json" "$manifest" application/json "$base64"
 echo "onair-manifest sha256=$sum files=$files bytes=$total"
