@@ -19,7 +19,7 @@ use onair_core::pair::Sides;
 use onair_core::pair::freshness::{PlaylistProbe, media_sequence_offset, understand};
 use onair_core::pair::state::PairState;
 use onair_core::playlist::MultivariantPlaylist;
-use onair_core::prune_recording::event::{Trigger, decode};
+use onair_core::prune_recording::event::{RecordingTrigger, decode};
 use onair_core::prune_recording::plan::{
     Deletion, PrunePlan, RetentionPolicy, Rewrite, plan as decide,
 };
@@ -126,7 +126,7 @@ pub fn event(bytes: &[u8]) {
     let Ok(event) = serde_json::from_slice::<Value>(bytes) else {
         return;
     };
-    let Ok(Trigger::RecordingEnded(request)) = decode(&service_event(&event)) else {
+    let Ok(RecordingTrigger::RecordingEnded(request)) = decode(&service_event(&event)) else {
         return;
     };
     let prefix = request.prefix.to_string();

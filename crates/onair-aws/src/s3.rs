@@ -29,7 +29,7 @@ pub struct S3 {
 /// The result of reading an object as text.
 #[derive(Debug)]
 pub enum ReadOutcome {
-    /// There is no such object.
+    /// The object does not exist.
     Absent,
     /// The object cannot be read as a text. The reason is a sentence without the object's name.
     Unreadable(String),

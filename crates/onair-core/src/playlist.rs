@@ -1,12 +1,13 @@
 //! Multivariant playlists. An edit drops whole entries and keeps every other byte.
 //!
-//! m3u8-rs parses tags but never writes a playlist. Its writer changes the order of lines and
-//! attributes from run to run, drops comments, and turns CRLF into LF.
+//! This module parses tags with m3u8-rs, but never writes a playlist with it. The writer of m3u8-rs
+//! changes the order of lines and attributes from run to run, drops comments, and turns CRLF into
+//! LF.
 //!
-//! Its parser is also too lenient for a program that deletes: a STREAM-INF that it cannot parse
-//! becomes an unknown tag, and the previous variant gets its URI. So each tag is parsed alone,
-//! together with its own URI line. A line that cannot be parsed completely is an error with its
-//! number. An edit keeps the original lines, except those of the dropped entries.
+//! The parser of m3u8-rs is too lenient for a program that deletes: a STREAM-INF that it cannot
+//! parse becomes an unknown tag, and the previous variant gets its URI. So this module parses each
+//! tag alone, together with its own URI line. A line that cannot be parsed completely is an error
+//! with its number. An edit keeps the original lines, except those of the dropped entries.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +17,7 @@ use m3u8_rs::{AlternativeMediaType, ClosedCaptionGroupId, MasterPlaylist, Varian
 /// The limit keeps a wrong object from filling a small function's memory.
 pub const MAX_PLAYLIST_BYTES: usize = 1024 * 1024;
 
-/// Why a text is not a multivariant playlist that can be edited safely. The text names the line.
+/// Why a text is not a multivariant playlist that can be edited safely.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {problem}")]
 pub struct PlaylistError {
@@ -212,8 +213,8 @@ impl<'a> MultivariantPlaylist<'a> {
     /// without the EXT-X-MEDIA groups that only those entries refer to. Every other byte stays as
     /// it is.
     pub fn without(&self, drop: impl Fn(&str) -> bool) -> String {
-        let mut gone = BTreeSet::new();
-        let mut referred_by_gone = BTreeSet::new();
+        let mut dropped = BTreeSet::new();
+        let mut referred_by_dropped = BTreeSet::new();
         let mut referred_by_kept = BTreeSet::new();
         for entry in &self.entries {
             let (uri, lines, groups) = match entry {
@@ -224,25 +225,25 @@ impl<'a> MultivariantPlaylist<'a> {
                 PlaylistEntry::Media { .. } => continue,
             };
             if drop(uri) {
-                gone.extend(lines);
-                referred_by_gone.extend(groups);
+                dropped.extend(lines);
+                referred_by_dropped.extend(groups);
             } else {
                 referred_by_kept.extend(groups);
             }
         }
         for entry in &self.entries {
             if let PlaylistEntry::Media { tag, group, .. } = entry
-                && referred_by_gone.contains(&group)
+                && referred_by_dropped.contains(&group)
                 && !referred_by_kept.contains(&group)
             {
-                gone.insert(*tag);
+                dropped.insert(*tag);
             }
         }
         let kept = self
             .lines
             .iter()
             .enumerate()
-            .filter(|(number, _)| !gone.contains(number));
+            .filter(|(number, _)| !dropped.contains(number));
         kept.map(|(_, line)| *line).collect()
     }
 }

@@ -48,10 +48,10 @@ fn outcomes(text: &str) -> [Outcome; 4] {
 }
 
 fn prune(event: &Event) -> Outcome {
-    use prune_recording::Trigger;
+    use prune_recording::RecordingTrigger;
     outcome(&prune_recording::decode(event), |trigger| match trigger {
-        Trigger::RecordingEnded(request) => Some(request.dry_run),
-        Trigger::Ignored { .. } => None,
+        RecordingTrigger::RecordingEnded(request) => Some(request.dry_run),
+        RecordingTrigger::Ignored { .. } => None,
     })
 }
 

@@ -16,13 +16,13 @@ use apply::RecordingWriter;
 use gather::{Gathered, StoredRecording};
 use onair_aws::s3::{DeleteError, S3};
 use onair_core::prune_recording::HeldReason;
-use onair_core::prune_recording::event::{Request, Trigger, decode};
+use onair_core::prune_recording::event::{PruneRequest, RecordingTrigger, decode};
 use onair_core::prune_recording::plan::plan;
 use onair_lambda::{Attempts, Error, Failure, Invocation, Report};
 use report::{PruneProgress, RunMode};
 use std::time::Duration;
 
-/// How often a recording is read and planned if another writer changes it meanwhile.
+/// How often a recording is read and planned if another writer changes it at the same time.
 const ATTEMPTS: Attempts = Attempts {
     number: 3,
     pause: Duration::from_millis(200),
@@ -54,10 +54,10 @@ impl Handler {
     pub async fn handle(&self, invocation: Invocation) -> Result<Report, Failure> {
         let Invocation { event, deadline } = invocation;
         let request = match decode(&event)? {
-            Trigger::RecordingEnded(request) => request,
-            Trigger::Ignored { why } => return Ok(Report::ignored(why)),
+            RecordingTrigger::RecordingEnded(request) => request,
+            RecordingTrigger::Ignored { why } => return Ok(Report::ignored(why)),
         };
-        let Request { bucket, prefix, .. } = &request;
+        let PruneRequest { bucket, prefix, .. } = &request;
         if !self.settings.buckets.contains(bucket) {
             let why = format!("bucket {bucket:?} is not one of RECORDING_BUCKETS");
             return Err(Error::BadEvent(why).into());

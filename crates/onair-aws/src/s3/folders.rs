@@ -26,7 +26,7 @@ const OPERATION: &str = "DeleteObjects";
 /// How many refused keys an error names.
 const REFUSED_NAMED: usize = 10;
 
-/// A folder in a bucket, and which versions of its objects it stands for.
+/// A folder in a bucket, and which versions of its objects to list or delete.
 #[derive(Debug, Clone)]
 pub struct Folder {
     bucket: String,
@@ -187,7 +187,7 @@ impl S3 {
             .collect())
     }
 
-    /// Deletes everything in the folder, and updates `stats` meanwhile. Listing starts immediately,
+    /// Deletes everything in the folder and keeps `stats` up to date. Listing starts immediately,
     /// deleting only when `may_delete` is set. No request starts after `stop`.
     ///
     /// # Errors

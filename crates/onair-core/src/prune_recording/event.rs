@@ -1,4 +1,4 @@
-//! Triggers: events of IVS and of S3 that report the end of a recording.
+//! Decodes the events of IVS and S3 that report the end of a recording.
 
 use super::ENDED;
 use crate::event::{Event, ObjectCreated, OnAir, Payload, ServiceEvent};
@@ -8,33 +8,33 @@ pub use crate::event::BadEvent;
 
 /// What an event asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trigger {
+pub enum RecordingTrigger {
     /// A recording has ended.
-    RecordingEnded(Request),
-    /// Something else happened, which is not ours to act on.
+    RecordingEnded(PruneRequest),
+    /// The event does not report the end of a recording.
     Ignored {
-        /// What it was.
+        /// What the event reports instead.
         why: String,
     },
 }
 
 /// One recording to prune.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// The bucket that the recording lies in.
+pub struct PruneRequest {
+    /// The bucket that contains the recording.
     pub bucket: String,
-    /// Where in the bucket.
+    /// The prefix of the recording's keys.
     pub prefix: RecordingPrefix,
-    /// The event itself asks for the plan only.
+    /// Whether the event asks for a dry run.
     pub dry_run: bool,
 }
 
-/// The key prefix of one recording, without a slash at its end: a relative path of plain parts.
+/// The key prefix of one recording: a relative path without a slash at its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordingPrefix(String);
 
 impl RecordingPrefix {
-    /// Checks a prefix from an event. Whether a recording lies there only S3 can tell.
+    /// Checks the form of a prefix. Only S3 can show whether a recording has this prefix.
     ///
     /// # Errors
     ///
@@ -63,7 +63,7 @@ impl RecordingPrefix {
         Ok(Self(prefix.to_owned()))
     }
 
-    /// The key of something in the recording, `path` being relative to the prefix.
+    /// The key of a file in the recording. `path` is relative to the prefix.
     pub fn key(&self, path: &str) -> String {
         format!("{}/{path}", self.0)
     }
@@ -83,13 +83,13 @@ struct IvsDetail {
     recording_s3_key_prefix: Option<String>,
 }
 
-/// Reads which recording has ended.
+/// Decodes which recording has ended.
 ///
 /// # Errors
 ///
 /// [`BadEvent`] if the detail is not valid or names no usable recording, and for a manual event,
 /// which names none.
-pub fn decode(event: &Event) -> Result<Trigger, BadEvent> {
+pub fn decode(event: &Event) -> Result<RecordingTrigger, BadEvent> {
     let OnAir { dry_run } = event.onair()?;
     match &event.payload {
         Payload::Service(service) => match service.kind() {
@@ -105,15 +105,15 @@ pub fn decode(event: &Event) -> Result<Trigger, BadEvent> {
     }
 }
 
-fn not_an_end(payload: &Payload) -> Result<Trigger, BadEvent> {
+fn not_an_end(payload: &Payload) -> Result<RecordingTrigger, BadEvent> {
     ignored(format!("{payload} does not end a recording"))
 }
 
-fn ignored(why: String) -> Result<Trigger, BadEvent> {
-    Ok(Trigger::Ignored { why })
+fn ignored(why: String) -> Result<RecordingTrigger, BadEvent> {
+    Ok(RecordingTrigger::Ignored { why })
 }
 
-fn recording_state(event: &ServiceEvent, dry_run: bool) -> Result<Trigger, BadEvent> {
+fn recording_state(event: &ServiceEvent, dry_run: bool) -> Result<RecordingTrigger, BadEvent> {
     let detail: IvsDetail = event.detail()?;
     if detail.recording_status != "Recording End" {
         let status = detail.recording_status;
@@ -129,7 +129,7 @@ fn recording_state(event: &ServiceEvent, dry_run: bool) -> Result<Trigger, BadEv
     )
 }
 
-fn object_created(event: &ServiceEvent, dry_run: bool) -> Result<Trigger, BadEvent> {
+fn object_created(event: &ServiceEvent, dry_run: bool) -> Result<RecordingTrigger, BadEvent> {
     let ObjectCreated { bucket, object } = event.detail()?;
     match recording_of(&object.key) {
         Some(prefix) => ended(bucket.name, prefix, dry_run),
@@ -137,8 +137,8 @@ fn object_created(event: &ServiceEvent, dry_run: bool) -> Result<Trigger, BadEve
     }
 }
 
-fn ended(bucket: String, prefix: &str, dry_run: bool) -> Result<Trigger, BadEvent> {
-    Ok(Trigger::RecordingEnded(Request {
+fn ended(bucket: String, prefix: &str, dry_run: bool) -> Result<RecordingTrigger, BadEvent> {
+    Ok(RecordingTrigger::RecordingEnded(PruneRequest {
         bucket,
         prefix: RecordingPrefix::parse(prefix)?,
         dry_run,
@@ -199,7 +199,7 @@ mod tests {
         let by_ivs = decode(&recording_end(prefix)).unwrap();
         let by_s3 = decode(&object_created(&format!("{prefix}/{ENDED}")));
         assert_eq!(by_ivs, by_s3.unwrap());
-        let Trigger::RecordingEnded(request) = by_ivs else {
+        let RecordingTrigger::RecordingEnded(request) = by_ivs else {
             panic!("not a recording")
         };
         assert_eq!(request.prefix.key(ENDED), format!("{prefix}/{ENDED}"));

@@ -32,7 +32,8 @@ pub enum Versions {
 
 /// What to do with one recording, in this order:
 ///
-/// 1. Check that [`PrunePlan::required_playlists`] exist and [`PrunePlan::required_folders`] have segments.
+/// 1. Check that [`PrunePlan::required_playlists`] exist and [`PrunePlan::required_folders`] have
+///    segments.
 /// 2. Write the playlists of [`PrunePlan::rewrites`], then the metadata.
 /// 3. Delete [`PrunePlan::deletions`] in any order.
 ///

@@ -18,7 +18,7 @@ pub struct Inventory {
     pub playlists: BTreeMap<String, String>,
     /// The folders under `media/hls/`, without a slash.
     pub folders: BTreeSet<String>,
-    /// Other playlists beside the entry playlists, by file name.
+    /// Other playlists in the folder of the entry playlists, by file name.
     pub other_playlists: BTreeSet<String>,
     /// The user metadata [`removed::REMOVED`] of `recording-ended.json`.
     pub removed: String,
