@@ -4,7 +4,7 @@
 //! A request passes three points here: it arrives and gets its index; its operation is known,
 //! before any effect; the effect has happened.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -102,8 +102,8 @@ struct Plan {
     arrivals: Vec<Arc<Arrival>>,
     faults: HashMap<usize, Fault>,
     hooks: HashMap<usize, Hook>,
-    /// The fault of the next call, by operation.
-    first_faults: HashMap<String, Fault>,
+    /// The faults of the next calls, by operation.
+    next_faults: HashMap<String, VecDeque<Fault>>,
     first_hooks: HashMap<String, Hook>,
     latency: Duration,
 }
@@ -196,9 +196,14 @@ impl Traffic {
     /// Plans a fault for the next call of this operation, such as `PutObject`. Concurrent requests
     /// have no fixed index.
     pub fn fault_first(&self, operation: &str, fault: Fault) {
+        self.fault_next(operation, 1, fault);
+    }
+
+    /// Plans the same fault for the next `count` calls of this operation.
+    pub fn fault_next(&self, operation: &str, count: usize, fault: Fault) {
         lock(&self.0.plan)
-            .first_faults
-            .insert(operation.to_owned(), fault);
+            .next_faults
+            .insert(operation.to_owned(), vec![fault; count].into());
     }
 
     /// Runs `hook` just before the next call of this operation takes effect.
@@ -257,7 +262,8 @@ impl Traffic {
     /// the latency.
     fn aim(&self, arrival: &Arrival, target: CallTarget) -> Duration {
         let mut plan = lock(&self.0.plan);
-        if let Some(fault) = plan.first_faults.remove(&target.operation) {
+        let planned = plan.next_faults.get_mut(&target.operation);
+        if let Some(fault) = planned.and_then(VecDeque::pop_front) {
             let _ = arrival.fault.set(fault);
         }
         if let Some(hook) = plan.first_hooks.remove(&target.operation) {

@@ -11,28 +11,6 @@ fn operations(calls: &[Call]) -> Vec<&str> {
     calls.iter().map(|call| call.operation.as_str()).collect()
 }
 
-/// The requests of an undisturbed run on this recording.
-async fn calls_of_a_run(recording: &Recording) -> Vec<Call> {
-    let cloud = Cloud::stand_in();
-    recording.put_into(cloud.s3(), BUCKET);
-    response(
-        start(&cloud, &KEEP_HIGHEST)
-            .invoke(recording_end(BUCKET, recording))
-            .await,
-    );
-    cloud.s3().calls()
-}
-
-/// The index of the first request after which a run only deletes.
-async fn only_deletes_from(recording: &Recording) -> usize {
-    calls_of_a_run(recording)
-        .await
-        .iter()
-        .rposition(|call| call.operation != "DeleteObjects")
-        .unwrap()
-        + 1
-}
-
 /// The metrics that the function wrote for CloudWatch.
 fn metrics(function: &Function) -> Vec<Value> {
     let lines = function
@@ -306,16 +284,11 @@ async fn keys_with_a_temporary_error_are_tried_again() {
     let cloud = Cloud::stand_in();
     let recording = recording("moment");
     recording.put_into(cloud.s3(), BUCKET);
-    let first = only_deletes_from(&recording).await;
-    for call in first..first + 18 {
-        cloud.s3().fault(
-            call,
-            Fault::PartialDelete {
-                code: "InternalError",
-                every: 2,
-            },
-        );
-    }
+    let partly = Fault::PartialDelete {
+        code: "InternalError",
+        every: 2,
+    };
+    cloud.s3().traffic().fault_next("DeleteObjects", 18, partly);
 
     let report = response(
         start(&cloud, &KEEP_HIGHEST)
@@ -343,20 +316,15 @@ async fn keys_with_a_temporary_error_are_tried_again() {
 async fn slow_down_lowers_the_rate_and_does_not_end_the_run() {
     let cloud = Cloud::stand_in();
     let mut recording = recording("slow-down");
-    // There are as many pages as batches in flight, so the listing ends before deleting starts.
     recording.segments = 3_900;
     recording.put_into(cloud.s3(), BUCKET);
-    let first = only_deletes_from(&recording).await;
-    let refused = first..first + 30;
-    for call in refused.clone() {
-        cloud.s3().fault(
-            call,
-            Fault::Status {
-                status: 503,
-                code: "SlowDown",
-            },
-        );
-    }
+    let refused = 30;
+    let slow_down = Fault::Status {
+        status: 503,
+        code: "SlowDown",
+    };
+    let traffic = cloud.s3().traffic();
+    traffic.fault_next("DeleteObjects", refused, slow_down);
     let end = recording_end(BUCKET, &recording);
 
     let answer = start(&cloud, &KEEP_HIGHEST)
@@ -365,7 +333,10 @@ async fn slow_down_lowers_the_rate_and_does_not_end_the_run() {
 
     assert_eq!(response(answer)["objects_deleted"], json!(3 * 3_902));
     let calls = cloud.s3().calls();
-    let at: Vec<_> = calls[refused].iter().map(|call| call.at).collect();
+    let deletes = calls
+        .iter()
+        .filter(|call| call.operation == "DeleteObjects");
+    let at: Vec<_> = deletes.take(refused).map(|call| call.at).collect();
     let longest = at.windows(2).map(|two| two[1] - two[0]).max().unwrap();
     assert!(longest >= Duration::from_millis(50), "{longest:?}");
 }
