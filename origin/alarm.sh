@@ -1,6 +1,6 @@
 #!/bin/sh
-# Says which streams make no new segments, and why it seems so; ends with 1 if there is one. For a timer or a monitor.
-# A stream that has ended is named until nginx-rtmp has cleaned up behind it, some 20 s.
+# Prints each stream that has no new segments and the probable cause. Exits with 1 if there is one. For a timer or a monitor.
+# A stream that has ended is printed until nginx-rtmp has deleted its files, about 20 s.
 #
 #   alarm.sh HLS_FOLDER LIMIT_S
 set -eu
@@ -19,7 +19,7 @@ for playlist in "$folder"/*/index.m3u8; do
 	if [ -n "$newest" ] && [ $((now - $(stat -c %Y "$file"))) -le 2 ]; then
 		echo "$stream: no key frame for $age_s s: $newest has $(stat -c %s "$file") bytes and still grows"
 	else
-		echo "$stream: stands still for $age_s s: nobody publishes, or the ladder has ended"
+		echo "$stream: stalled for $age_s s: no camera publishes, or the ladder has ended"
 	fi
 done
 exit "$found"

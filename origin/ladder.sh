@@ -1,12 +1,12 @@
 #!/bin/sh
-# Makes the renditions of one stream: takes it from nginx-rtmp, gives each rendition back to it. Started by nginx-rtmp
-# when somebody publishes (exec_push), ended by it when he stops.
+# Encodes the renditions of one stream: reads it from nginx-rtmp, and publishes each rendition there. nginx-rtmp starts
+# this script when a camera publishes (exec_push), and ends it when the camera stops.
 #
 #   ladder.sh RTMP_PORT PREFIX SEGMENT_S LADDER NAME
 set -eu
 port=$1 prefix=$2 segment_s=$3 ladder=$4 name=$5
 
-# What nginx-rtmp starts has no standard error.
+# A program that nginx-rtmp starts has no standard error.
 exec >> "$prefix/log/ladder-$name.log" 2>&1
 
 set --
@@ -15,8 +15,8 @@ for rung in $ladder; do
 		$rung
 	END
 	width=$((height * 16 / 18 * 2))
-	# Key frames at the same moments in all renditions, whatever the camera sends and how seldom its own are: players
-	# change the rendition there, and nginx-rtmp cuts there.
+	# Key frames at the same times in all renditions, whatever key frames the camera sends: players change the rendition
+	# at a key frame, and nginx-rtmp begins segments there.
 	set -- "$@" -map 0:v:0 -map '0:a:0?' \
 		-vf "scale=$width:$height:force_original_aspect_ratio=decrease,pad=$width:$height:-1:-1,format=yuv420p" \
 		-c:v libx264 -preset veryfast -b:v "${kbits}k" -maxrate "$((kbits * 11 / 10))k" -bufsize "$((kbits * 2))k" \

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Writes the configuration of one or several programs into $PREFIX/etc, with the values of settings.env or of the
-# environment in the place of ${NAME}: nginx itself cannot listen where a variable says.
+# Writes the configuration of one or several programs into $PREFIX/etc, and replaces ${NAME} by the values of
+# settings.env or of the environment: nginx itself cannot listen on a variable's address.
 #
 #   PREFIX=/srv/onair origin/render.sh rtmp web proxy
 set -eu
@@ -14,15 +14,15 @@ while IFS='=' read -r name value; do
 done < "$here/settings.env"
 
 ORIGIN=$here
-# Whoever renders runs it. If that is root, nginx's workers may otherwise not write where root may.
+# The user who renders also runs nginx. As root, nginx's workers could not write where only root may write.
 RUN_AS="$(id -un) $(id -gn)"
 
-# nginx-rtmp cuts at the first key frame after this time. With the segment's own length a key frame that is a
-# millisecond early (29.97 frames/s) would be missed, and the segment twice as long.
+# nginx-rtmp begins a segment at the first key frame after this time. With the segment's own length it would miss a
+# key frame that is a millisecond early (29.97 frames/s), and the segment would be twice as long.
 FRAGMENT_MS=$((SEGMENT_S * 750))
-# Without a key frame it is cut all the same, and an error logged.
+# Without a key frame, nginx-rtmp ends the segment at this time and logs an error.
 MAX_FRAGMENT_MS=$((SEGMENT_S * 3000))
-# Twelve segments: what nginx-rtmp divides this by is FRAGMENT_MS.
+# Twelve segments: nginx-rtmp divides this by FRAGMENT_MS.
 PLAYLIST_MS=$((FRAGMENT_MS * 12))
 
 VARIANTS=
@@ -30,7 +30,7 @@ for rung in $LADDER; do
 	IFS=: read -r name height kbits <<-END
 		$rung
 	END
-	# The picture's highest rate, 128 kbit/s of sound, and what MPEG-TS adds to both.
+	# The picture's highest rate, 128 kbit/s of sound, and the overhead of MPEG-TS.
 	bandwidth=$(((kbits * 11 / 10 + 128) * 1100))
 	width=$((height * 16 / 18 * 2))
 	VARIANTS="$VARIANTS
@@ -46,7 +46,7 @@ for address in $TRUSTED; do
 	BELIEVED="$BELIEVED
     set_real_ip_from $address;"
 done
-# The proxy logs who comes. A web server does so itself only where it has no proxy of ours before it (ansible/).
+# The proxy logs viewers. A web server logs them only if no proxy of On Air is in front of it (ansible/).
 ACCESS_LOG='access_log off;'
 export ORIGIN RUN_AS ACCESS_LOG FRAGMENT_MS MAX_FRAGMENT_MS PLAYLIST_MS VARIANTS UPSTREAMS BELIEVED
 

@@ -5,14 +5,14 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Nobody ends what a killed test leaves behind; it ends by itself.
+/// ffmpeg ends after this time, even if the test was killed and could not end it.
 const RUN_S: &str = "150";
 
 /// A running ffmpeg. It is killed when dropped.
 pub(crate) struct Camera(Program);
 
 impl Camera {
-    /// Begins to send, at 25 frames/s, with a key frame each so many frames.
+    /// Starts to send at 25 frames per second, with a key frame every `key_frames` frames.
     pub(crate) fn start(url: &str, key_frames: u32) -> Self {
         let key_frames = key_frames.to_string();
         let mut command = Command::new("ffmpeg");
@@ -45,7 +45,7 @@ impl Camera {
             "0",
         ]);
         command.args(["-c:a", "aac", "-b:a", "64k", "-f", "flv", url]);
-        // What it says has the address in it, and that the secret.
+        // Its output has the address, which contains the secret.
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -53,7 +53,7 @@ impl Camera {
         Self(Program::start(&mut command).unwrap_or_else(|error| panic!("ffmpeg: {error}")))
     }
 
-    /// Whether it went well, if it came to an end in this time.
+    /// Whether ffmpeg succeeded, if it ended within this time.
     pub(crate) fn ended_by_itself(mut self, limit: Duration) -> Option<bool> {
         let began = Instant::now();
         while began.elapsed() < limit {

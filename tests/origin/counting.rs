@@ -1,4 +1,4 @@
-//! How many watch, from what the real proxy logs.
+//! Concurrent viewers, from the log of the real proxy.
 
 use crate::station::OriginServer;
 use crate::web::{UpstreamServer, get};
@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Seconds since a minute began.
 fn second_of_minute() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -17,7 +16,7 @@ fn second_of_minute() -> u64 {
         % 60
 }
 
-/// Waits until what is done next is done within one minute, so that it is known which.
+/// Waits until the next steps fit into one minute, so that the test knows which minute it is.
 pub(crate) fn wait_for_a_young_minute() {
     while second_of_minute() > 45 {
         sleep(Duration::from_millis(200));
@@ -48,7 +47,10 @@ fn whoever_comes_through_the_proxy_is_counted_once_for_each_stream() {
         .iter()
         .for_each(|web| web.behave(|manner| manner.empty = true));
     get(&url, "/never.m3u8", "198.51.100.2");
-    assert!(second_of_minute() < 58, "this machine is too slow");
+    assert!(
+        second_of_minute() < 58,
+        "the test took more than one minute"
+    );
     let log = station.prefix().join("log/viewers.log");
     let output = onair("viewers")
         .unwrap()

@@ -1,6 +1,6 @@
-//! The whole way of an instance, with what its commands run: the playbook, by Ansible; the nginx
-//! that it configures; and the script that saves its logs, by the AWS CLI. The instance is a folder
-//! of this machine.
+//! The complete life of an instance, with the real programs of its commands: Ansible with the
+//! playbook, the nginx that it configures, and the AWS CLI with the script that saves logs. The
+//! instance is a folder on this machine.
 
 use crate::counting::wait_for_a_young_minute;
 use crate::station::{OriginServer, free_port};
@@ -20,11 +20,11 @@ use stories::fleet::{
 };
 use stories::{response, root, wait_until};
 
-/// What one of these programs may take, in seconds.
+/// The time limit of one of these programs, in seconds.
 const LIMIT_S: &str = "120";
 
 /// The last step of `AWS-ApplyAnsiblePlaybooks`, in the folder that the step before it has fetched.
-/// Its parameters are in the environment.
+/// Its parameters are environment variables.
 const PLAY: &str = r#"
     echo "Running Ansible in $(pwd)"
     if [[ ! -f $PlaybookFile ]]; then echo "there is no such playbook" >&2; exit 2; fi
@@ -34,8 +34,7 @@ const PLAY: &str = r#"
         ansible-playbook -i localhost, "${check[@]}" -c local -e "${ExtraVariables:-SSM=True}" $Verbose "$PlaybookFile"
 "#;
 
-/// The script of the template's document, with the parameters put in as SSM does: if they match,
-/// text by text.
+/// The script of the template's document. Its parameters are inserted as SSM does, if they match.
 const SCRIPT: &str = r#"
 import json, re, sys
 from samtranslator.yaml_helper import yaml_parse
@@ -50,7 +49,7 @@ for name, (value,) in given.items():
 print(text)
 "#;
 
-/// An instance of the group, and what it fetches from.
+/// An instance of the group, and the server of the published files.
 struct Machine {
     fleet: Fleet,
     station: OriginServer,
@@ -59,8 +58,7 @@ struct Machine {
 }
 
 impl Machine {
-    /// The playbook lies in the bucket as `make deploy-playbook` puts it there. Nothing is
-    /// configured yet.
+    /// The bucket has the playbook as `make deploy-playbook` uploads it. Nothing is configured.
     fn new(story: &str) -> Self {
         let (fleet, station, published) = (
             Fleet::new(),
@@ -75,7 +73,7 @@ impl Machine {
             port: free_port(),
         };
         let mut make = machine.with_aws("make");
-        // There is no stack to be asked for its bucket. This may itself run below `make test`.
+        // There is no stack that has the name of its bucket. This may run within `make test`.
         make.args([
             "--silent",
             "deploy-playbook",
@@ -87,7 +85,7 @@ impl Machine {
             .env_remove("MAKELEVEL");
         let said = succeeded(&make.output().unwrap());
         assert_eq!(said, format!("s3://{FLEET}/ansible/\n"));
-        // `EXTRA_VARIABLES` takes no colon, and what is published is on this machine.
+        // `EXTRA_VARIABLES` must not contain a colon, and the published files are on this machine.
         let of_ours = format!(
             "- import_playbook: web.yml\n  vars:\n    web_origin: http://{}/live\n",
             machine.published.address()
@@ -96,12 +94,12 @@ impl Machine {
         machine
     }
 
-    /// Where the instance's files are.
+    /// The folder of the instance's files.
     fn web(&self) -> PathBuf {
         self.station.prefix().join("web")
     }
 
-    /// The function, which has the playbook configure this folder.
+    /// Starts the function with settings that make the playbook configure this folder.
     fn function(&self, settings: &[(&str, &str)]) -> Function {
         let web = self.web().display().to_string();
         let variables = format!(
@@ -118,12 +116,12 @@ impl Machine {
         self.fleet.start(&[&usual, settings].concat())
     }
 
-    /// A program that is ended in time.
+    /// A program with AWS credentials and a time limit.
     fn with_aws(&self, program: &str) -> Command {
         let mut command = Command::new("timeout");
         command.args(["--kill-after=5", LIMIT_S, program]);
         let tools = root().join("target/venv/bin").display().to_string();
-        // Not the Ansible of whoever installed another one.
+        // The Ansible of Debian, and not another one in the PATH.
         let path = format!(
             "{tools}:/usr/bin:/bin:/usr/sbin:{}",
             std::env::var("PATH").unwrap()
@@ -141,7 +139,7 @@ impl Machine {
         command
     }
 
-    /// What the agent does with this command.
+    /// The result of the agent for this command.
     fn agent(&self, command: &stand_in::Command) -> CommandResult {
         let output = match command.document.as_str() {
             PLAYBOOKS => self.play(command),
@@ -188,7 +186,7 @@ impl Machine {
 
         let mut play = self.with_aws("bash");
         play.args(["-euc", PLAY]).current_dir(&downloaded);
-        // What Ansible needs for itself is not to lie about elsewhere.
+        // Ansible's own files are written into the folder of the test.
         play.env("HOME", self.station.prefix())
             .env("ANSIBLE_REMOTE_TEMP", self.station.prefix().join("ansible"));
         play.envs(
@@ -215,8 +213,7 @@ impl Machine {
         run.env_remove("AWS_DEFAULT_REGION").output().unwrap()
     }
 
-    /// Has an instance begin to wait in the launch hook and its playbook played: what is said of it
-    /// then.
+    /// Launches an instance and runs its playbook. Returns the function's entry for the instance.
     async fn launch(&self, settings: &[(&str, &str)], instance: &str) -> Value {
         self.fleet.ssm.register(instance);
         self.fleet.autoscaling.launch(GROUP, instance);
@@ -229,7 +226,7 @@ impl Machine {
         told(&function, &ran[0]).await
     }
 
-    /// An instance that serves, since its playbook passed. Returns where.
+    /// An instance that serves because its playbook passed. Returns its URL.
     async fn joined(&mut self) -> String {
         let entry = self.launch(&[], INSTANCE).await;
         assert_eq!(entry["why"], "the playbook passed", "{entry:#}");
@@ -241,7 +238,7 @@ impl Machine {
             (&recap["hosts"], &recap["unreachable"], &recap["failed"]),
             (&json!(1), &json!(0), &json!(0))
         );
-        // The service manager does this on an instance.
+        // On an instance, the service manager does this.
         let web = self.web();
         let mut nginx = Command::new("nginx");
         nginx
@@ -257,7 +254,7 @@ impl Machine {
         format!("http://127.0.0.1:{port}")
     }
 
-    /// Has the instance begin to wait in the terminate hook, and its logs saved.
+    /// Terminates the instance and saves its logs.
     async fn leave(&self) -> (Function, stand_in::Command) {
         self.fleet.autoscaling.terminate(INSTANCE);
         let function = self.function(&[]);
@@ -270,7 +267,7 @@ impl Machine {
     }
 }
 
-/// What the function says of an instance when it hears how its command ended.
+/// The function's entry for an instance after the event of its command.
 async fn told(function: &Function, command: &stand_in::Command) -> Value {
     let answer = response(function.invoke(invocation(command)).await);
     assert_eq!(answer["outcome"], "completed", "{answer:#}");
@@ -282,7 +279,7 @@ fn succeeded(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// How many watched each stream at most, from this log.
+/// The peak of concurrent viewers of each stream in this log.
 fn viewers(log: &PathBuf) -> BTreeMap<String, u64> {
     let lines = succeeded(
         &onair("viewers")
@@ -325,7 +322,7 @@ async fn an_instance_joins_by_its_playbook_serves_and_leaves_its_logs() {
             get(&url, "/other.m3u8", &address);
         }
     }
-    // The load balancer.
+    // A health check of the load balancer.
     assert_eq!(get(&url, "/", "").status, 404);
 
     let (function, command) = machine.leave().await;
@@ -356,7 +353,7 @@ async fn an_instance_joins_by_its_playbook_serves_and_leaves_its_logs() {
         [("other".to_owned(), 15), ("show".to_owned(), 40)].into()
     );
 
-    // It serves to its last moment, and begins a new log for that.
+    // The instance serves until its end, and starts a new log for that.
     get(&url, "/late.m3u8", "203.0.113.99");
     let log = machine.web().join("log/access.log");
     let late = || fs::read_to_string(&log).is_ok_and(|text| text.lines().count() == 1);
@@ -397,7 +394,7 @@ async fn an_instance_whose_log_is_changed_in_s3_before_anybody_looks_stays() {
         machine.fleet.autoscaling.state(INSTANCE),
         "Terminating:Retained"
     );
-    // Whoever looks at it finds them there.
+    // An operator finds the logs on the disk.
     let kept = fs::read_dir(machine.web().join("log")).unwrap().flatten();
     let kept = kept.filter(|entry| entry.file_name().to_string_lossy().ends_with(".gz"));
     assert_eq!(kept.count(), 1);
@@ -457,7 +454,7 @@ async fn where_nothing_may_change_only_an_instance_that_is_as_it_should_be_serve
         "{entry:#}"
     );
 
-    // The next one is begun from what the last one became.
+    // The next instance starts from the files of the last one.
     let next = "i-0aaaabbbbccccdddd";
     let entry = machine.launch(&strict, next).await;
     assert_eq!(

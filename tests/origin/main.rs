@@ -1,8 +1,8 @@
-//! The whole way, with the programs that `origin/` configures: a camera (ffmpeg), nginx-rtmp, the
-//! ladder, publish-live, an S3, three web servers, the proxy, and somebody who watches (Chromium
-//! with hls.js). Everything is on this machine.
+//! A stream through all programs that `origin/` configures: a camera (ffmpeg), nginx-rtmp, the
+//! ladder, publish-live, an S3, three web servers, the proxy, and Chromium with hls.js. Everything
+//! runs on this machine.
 //!
-//! An instance of a fleet has its own way (`fleet`). Screenshots and logs are in `target/origin`.
+//! `fleet` has the tests of an instance. Screenshots and logs are in `target/origin`.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,7 +15,7 @@ mod fleet;
 mod proxy;
 mod station;
 #[path = "../player/viewer.rs"]
-#[expect(dead_code, reason = "nobody moves this viewer to another side")]
+#[expect(dead_code, reason = "these tests do not switch sides")]
 mod viewer;
 mod web;
 
@@ -30,9 +30,10 @@ use stories::wait_until;
 use viewer::{Browser, PlaybackEvents};
 
 const STREAM: &str = "show";
-/// How long somebody watches.
+/// How long the browser plays.
 const WATCHED: Duration = Duration::from_secs(32);
-/// From the camera's first frame until a player can begin: three segments, and their way.
+/// The time from the camera's first frame until a player can start: three segments and their
+/// upload.
 const ON_AIR_LIMIT: Duration = Duration::from_secs(25);
 
 fn start_publish_live(station: &mut OriginServer, s3: &S3) {
@@ -90,8 +91,8 @@ fn what_a_camera_sends_is_watched_without_a_stall() {
     );
 
     let snapshot = MediaPlaylist::parse(&published()).unwrap();
-    assert_eq!(snapshot.target_s, 2, "key frames came when they were due");
-    // The first that nginx-rtmp writes has one, since nothing was before it.
+    assert_eq!(snapshot.target_s, 2, "key frames were on time");
+    // The first segment of nginx-rtmp has a discontinuity, because no segment came before it.
     let since_begin = snapshot.segments.iter().skip(1);
     assert_eq!(
         since_begin
@@ -114,7 +115,7 @@ fn who_does_not_know_the_secret_does_not_publish() {
     assert!(secret.len() >= 32, "{secret}");
     let stranger = |url: &str| {
         let said = Camera::start(url, 25).ended_by_itself(Duration::from_secs(20));
-        assert!(said.is_some_and(|success| !success), "{url} was let in");
+        assert!(said.is_some_and(|success| !success), "{url} was accepted");
     };
     stranger(&station.publish_url(STREAM, "guess"));
     stranger(&station.publish_url(STREAM, &secret.to_uppercase()));
@@ -141,7 +142,7 @@ fn who_does_not_know_the_secret_does_not_publish() {
     for (file, text) in station.logs() {
         assert!(
             !text.contains(&secret) && !text.contains("guess"),
-            "{file} tells secrets"
+            "{file} contains a secret"
         );
     }
 }
@@ -167,7 +168,7 @@ fn a_camera_with_few_key_frames_makes_no_long_segment() {
     assert_eq!(station.alarm(3), (true, String::new()));
 }
 
-/// Promise P84: past the ladder, so that no key frames come at all.
+/// Promise P84, without the ladder, so that the stream has no key frames.
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn a_segment_without_a_key_frame_is_an_alarm_and_has_an_end() {
@@ -202,17 +203,18 @@ fn a_stream_that_stands_still_is_an_alarm_and_its_files_go() {
     });
     drop(camera);
     wait_until("an alarm", ON_AIR_LIMIT, || {
-        station.alarm(4).1.contains("show_180p: stands still for")
+        station.alarm(4).1.contains("show_180p: stalled for")
     });
-    // nginx-rtmp keeps a segment for twice the playlist's length, 18 s, and looks that often.
+    // nginx-rtmp keeps a segment for twice the playlist's length, 18 s, and checks at that
+    // interval.
     wait_until("an empty folder", Duration::from_secs(45), || {
         station.hls_files().is_empty()
     });
     assert_eq!(station.alarm(4), (true, String::new()));
 }
 
-/// Promise P82: at once, when nginx-rtmp goes on from the playlist that it finds; and after it has
-/// cleaned up, when it counts from 0 again.
+/// Promise P82: at once, when nginx-rtmp continues its existing playlist; and after it has cleaned
+/// up, when it starts with number 0.
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn a_camera_that_comes_back_goes_on_where_it_was() {
@@ -248,11 +250,11 @@ fn a_camera_that_comes_back_goes_on_where_it_was() {
             });
         } else {
             wait_until("the ladder's end", ON_AIR_LIMIT, || {
-                station.alarm(3).1.contains("stands still")
+                station.alarm(3).1.contains("stalled for")
             });
         }
         let snapshot = published().unwrap();
-        // It runs on for a moment.
+        // The ladder continues for a moment.
         assert!(end(&snapshot) < before + 15, "round {round}: {snapshot:#?}");
         before = end(&snapshot);
         let again = snapshot

@@ -1,4 +1,4 @@
-//! What viewers come to.
+//! The proxy in front of the web servers.
 
 use crate::station::OriginServer;
 use crate::web::{UpstreamServer, get};
@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-/// The system's own delays.
+/// The tolerance for delays of the system.
 const SLACK: Duration = Duration::from_millis(200);
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -41,7 +41,7 @@ impl Front {
             .count()
     }
 
-    /// How long it takes until viewers see what the web servers have from now on.
+    /// The time until viewers get the new content of the web servers.
     fn until(&self, path: &str, body: &str) -> Duration {
         let began = Instant::now();
         while get(&self.url, path, "").body != body {
@@ -70,7 +70,7 @@ fn a_playlist_is_kept_for_a_second_and_a_segment_for_good() {
     );
 
     for round in 0..6 {
-        // Not always at the same place of a second.
+        // So that the requests are at different times within a second.
         sleep(Duration::from_millis(170));
         let content = format!("round {round}");
         get(&front.url, "/show_180p/index.m3u8", "");
@@ -117,7 +117,7 @@ fn what_is_missing_is_missing_for_a_second() {
             assert!(took <= SECOND + SLACK, "{path} was missing for {took:?}");
         }
     }
-    // Many ask for it, few get through.
+    // Many clients request it, and few requests reach the web servers.
     front
         .servers
         .iter()
@@ -158,7 +158,7 @@ fn of_all_who_want_the_same_at_once_one_gets_through() {
     assert_eq!(front.asked("/show_180p/2.mi8vqk7k.ts"), 1);
     let began = Instant::now();
     assert!(crowd("/show_180p/index.m3u8"));
-    // Who waited for the answer past the end of its second asks again.
+    // A client that waited past the end of its second sends a second request.
     let seconds = usize::try_from(began.elapsed().as_secs()).unwrap();
     assert!(front.asked("/show_180p/index.m3u8") <= seconds + 2);
 }
@@ -208,7 +208,7 @@ fn the_web_servers_and_the_log_know_the_viewers_address() {
     assert_eq!(forwarded, BTreeSet::from(["203.0.113.7", "203.0.113.8"]));
 
     let log = front.station.log("viewers.log");
-    // Coming to see whether it runs leaves no line: nothing was asked for.
+    // Health checks are not logged.
     let lines: Vec<Value> = log
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -228,7 +228,7 @@ fn the_web_servers_and_the_log_know_the_viewers_address() {
         lines.iter().map(seen).collect::<Vec<_>>(),
         [
             ("203.0.113.7".to_owned(), "/show.m3u8".to_owned(), 200, 5),
-            // The last address is the one that somebody trusted has written.
+            // The last address in the header is the one that a trusted proxy wrote.
             ("203.0.113.8".to_owned(), "/a \"b\".ts".to_owned(), 200, 5),
         ]
     );

@@ -1,4 +1,4 @@
-//! The programs of `origin/`, each in a folder of this test's, on ports that the system chose.
+//! The programs of `origin/`, each in a folder of this test, on ports that the system chose.
 
 use std::fs::{self, File};
 use std::net::{TcpListener, TcpStream};
@@ -7,15 +7,14 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use stories::{root, wait_until};
 
-/// Nobody ends what a killed test leaves behind; `timeout` does. It passes on the signal by which
-/// it is ended itself.
+/// `timeout` ends a program after this time, even if the test was killed. It passes on the signal
+/// by which it is ended.
 const RUN_S: &str = "240";
 const START_LIMIT: Duration = Duration::from_secs(10);
-/// Small enough for a machine that shows it in a browser, too.
+/// Small enough for a machine that also plays it in a browser.
 const LADDER: &str = "180p:180:300 90p:90:100";
 
-/// A transcoder, and what stands between it and the viewers. All of it is ended when this is
-/// dropped.
+/// A transcoder, web servers and a proxy. All programs are ended when this is dropped.
 pub(crate) struct OriginServer {
     prefix: PathBuf,
     rtmp_port: u16,
@@ -24,7 +23,7 @@ pub(crate) struct OriginServer {
 }
 
 impl OriginServer {
-    /// Nothing runs yet. `story` names the folder, which is emptied.
+    /// Creates an empty folder with the name `story`, without running programs.
     pub(crate) fn new(story: &str) -> Self {
         let prefix = root().join("target/origin").join(story);
         let _ = fs::remove_dir_all(&prefix);
@@ -45,7 +44,7 @@ impl OriginServer {
         self.prefix.join("hls")
     }
 
-    /// nginx-rtmp, which starts the ladder itself, with segments of so many seconds.
+    /// Starts nginx-rtmp, which starts the ladder, with segments of this length.
     pub(crate) fn start_rtmp(&mut self, segment_s: u32) {
         let (rtmp, gate) = (self.rtmp_port.to_string(), free_port().to_string());
         let (prefix, segment_s) = (self.prefix.clone(), segment_s.to_string());
@@ -59,7 +58,7 @@ impl OriginServer {
         self.start_nginx("rtmp", &prefix, &settings, self.rtmp_port);
     }
 
-    /// One more web server in front of the bucket. Returns where it is.
+    /// Starts another web server in front of the bucket. Returns its address.
     pub(crate) fn start_web(&mut self, bucket_url: &str) -> String {
         let port = free_port();
         self.servers += 1;
@@ -75,7 +74,7 @@ impl OriginServer {
         format!("127.0.0.1:{port}")
     }
 
-    /// The proxy in front of these. Returns its address.
+    /// Starts the proxy in front of these web servers. Returns its address.
     pub(crate) fn start_proxy(&mut self, servers: &[&str]) -> String {
         let (port, inner) = (free_port(), free_port().to_string());
         let (listen, servers) = (port.to_string(), servers.join(" "));
@@ -105,7 +104,7 @@ impl OriginServer {
             String::from_utf8_lossy(&rendered.stderr)
         );
         let mut command = Command::new("nginx");
-        // What comes before the configuration is read would go to a folder of root's.
+        // Logs from before the configuration is read would be written to a folder of root.
         command
             .arg("-e")
             .arg(prefix.join("log").join(format!("{program}-start.log")));
@@ -120,7 +119,7 @@ impl OriginServer {
         });
     }
 
-    /// Starts a program that runs until the end.
+    /// Starts a program that runs until the end of the test.
     pub(crate) fn start(&mut self, name: &str, command: &Command) {
         let log = File::create(self.prefix.join(format!("{name}.out"))).unwrap();
         let mut bounded = Command::new("timeout");
@@ -144,13 +143,13 @@ impl OriginServer {
         );
     }
 
-    /// What publishers have to know.
+    /// The secret of publishers.
     pub(crate) fn secret(&self) -> String {
         let file = fs::read_to_string(self.prefix.join("etc/secret.conf")).unwrap();
         file.split('"').nth(1).unwrap().to_owned()
     }
 
-    /// Where a camera sends to.
+    /// The URL to which a camera sends.
     pub(crate) fn publish_url(&self, stream: &str, key: &str) -> String {
         format!(
             "rtmp://127.0.0.1:{}/live/{stream}?key={key}",
@@ -158,18 +157,18 @@ impl OriginServer {
         )
     }
 
-    /// Where the ladder sends to.
+    /// The URL to which the ladder sends.
     pub(crate) fn rendition_url(&self, name: &str) -> String {
         format!("rtmp://127.0.0.1:{}/hls/{name}", self.rtmp_port)
     }
 
-    /// The playlist of a rendition as it lies on the disk, or nothing.
+    /// The playlist of a rendition on the disk, or an empty text.
     pub(crate) fn playlist(&self, stream: &str, rendition: &str) -> String {
         let file = self.hls().join(format!("{stream}_{rendition}/index.m3u8"));
         fs::read_to_string(file).unwrap_or_default()
     }
 
-    /// What lies in the folder that is published.
+    /// The files in the folder that is published.
     pub(crate) fn hls_files(&self) -> Vec<String> {
         let entries = fs::read_dir(self.hls()).unwrap().flatten();
         entries
@@ -181,7 +180,7 @@ impl OriginServer {
         fs::read_to_string(self.prefix.join("log").join(name)).unwrap_or_default()
     }
 
-    /// Everything that was logged.
+    /// All logs with their names.
     pub(crate) fn logs(&self) -> Vec<(String, String)> {
         let folders = [self.prefix.clone(), self.prefix.join("log")];
         let entries = folders
@@ -204,7 +203,7 @@ impl OriginServer {
         logs
     }
 
-    /// Whether all is well, and what `alarm.sh` says.
+    /// Whether `alarm.sh` succeeded, and its output.
     pub(crate) fn alarm(&self, limit_s: u32) -> (bool, String) {
         let mut command = Command::new(root().join("origin/alarm.sh"));
         let output = command
@@ -222,8 +221,8 @@ impl OriginServer {
 impl Drop for OriginServer {
     fn drop(&mut self) {
         for program in &mut self.programs {
-            // Killed, nginx would leave its workers behind. What has been waited for has no id to
-            // be mistaken for another's.
+            // A killed nginx would leave its workers running. The id of a process that has ended
+            // may belong to another one.
             if matches!(program.try_wait(), Ok(None)) {
                 let _ = Command::new("kill").arg(program.id().to_string()).status();
             }
@@ -234,7 +233,7 @@ impl Drop for OriginServer {
     }
 }
 
-/// A port that is free now.
+/// A port that is free at this time.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0))
         .unwrap()

@@ -1,4 +1,4 @@
-//! A web server behind the proxy that remembers who asked, and can be slow, empty or broken.
+//! A web server behind the proxy. It records requests, and can be slow, empty or broken.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -6,23 +6,21 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, sleep};
 use std::time::Duration;
 
-/// A request as it came.
 #[derive(Debug, Clone)]
 pub(crate) struct ReceivedRequest {
     pub(crate) path: String,
     pub(crate) headers: String,
 }
 
-/// What it does.
+/// How the server behaves.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct WebBehaviour {
-    /// Everything is missing.
+    /// Every file is missing.
     pub(crate) empty: bool,
-    /// Everything fails.
+    /// Every request fails.
     pub(crate) broken: bool,
-    /// How long an answer takes.
+    /// The delay of every response.
     pub(crate) pause: Duration,
-    /// What the content is.
     pub(crate) content: String,
 }
 
@@ -68,8 +66,8 @@ impl UpstreamServer {
     }
 }
 
-/// Answers one request. It says of everything that it may be kept for a day, which nobody should
-/// believe.
+/// Answers one request. The response says that it may be cached for a day, which the proxy must
+/// ignore.
 fn answer(
     mut stream: TcpStream,
     asked: &Mutex<Vec<ReceivedRequest>>,
@@ -97,11 +95,11 @@ fn answer(
          Set-Cookie: a=b\r\nConnection: close\r\n\r\n{body}",
         body.len()
     );
-    // A client that has gone needs no answer.
+    // A client that has disconnected needs no response.
     let _ = stream.write_all(answer.as_bytes());
 }
 
-/// What a viewer gets.
+/// The response that a client got.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HttpResponse {
     pub(crate) status: u16,
@@ -110,7 +108,7 @@ pub(crate) struct HttpResponse {
 }
 
 impl HttpResponse {
-    /// A header's value; empty if it is not there.
+    /// The value of a header, or an empty text.
     pub(crate) fn header(&self, name: &str) -> &str {
         let headers = self
             .headers
@@ -121,7 +119,7 @@ impl HttpResponse {
     }
 }
 
-/// Asks for a path as a viewer does who comes by a CDN, if `forwarded` is not empty.
+/// Sends a request as a viewer does, through a CDN if `forwarded` is not empty.
 pub(crate) fn get(url: &str, path: &str, forwarded: &str) -> HttpResponse {
     let mut stream = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
     stream

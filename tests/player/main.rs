@@ -1,5 +1,6 @@
-//! Viewers do not notice: Chromium with hls.js plays what On Air publishes, ffmpeg makes both
-//! sides, and the real functions move the viewers over and back. Everything is on this machine.
+//! Plays what On Air publishes in Chromium with hls.js, and checks that viewers notice nothing.
+//! ffmpeg encodes both sides, and the real functions move the player over and back. Everything runs
+//! on this machine.
 //!
 //! Screenshots and logs are in `target/player`.
 
@@ -19,20 +20,19 @@ use stories::pair::{ALERT, CHANNELS, ENDPOINTS, Stage, alert_cleared, alert_set}
 use stories::{event, response, root};
 use viewer::{Browser, PlaybackEvents};
 
-/// The goal: from the alert to the first segment of the other side.
+/// The goal: the time from the alert to the first segment of the other side.
 const SWITCH_LIMIT: Duration = Duration::from_secs(SEGMENT_S + 2);
-/// What the player has buffered of the side that it leaves, and what that may be late.
+/// The buffer of the side that the player leaves, with some tolerance.
 const PLAYED_OUT_LIMIT: Duration = Duration::from_secs(10 * SEGMENT_S);
-/// A player that has come to a side and gets no further there still shows what it had: at most
-/// these segments.
+/// A player that stalls on a new side still plays what it has buffered: at most these segments.
 const BUFFERED: usize = 4;
-/// The steering manifest's default TTL of 10 s, and half of that in a cache.
+/// The default TTL of the steering manifest, 10 s, and half of it in a cache.
 const STEERED_LIMIT: Duration = Duration::from_secs(20);
 
 const A: usize = 0;
 const B: usize = 1;
 
-/// A pair whose sides are real pictures, its functions, and somebody who watches.
+/// A pair with real video, its functions, and a browser that plays.
 struct Show {
     stage: Stage,
     fail_over: Function,
@@ -42,7 +42,7 @@ struct Show {
 }
 
 impl Show {
-    /// Both sides are on air, the playlist is published, and the viewer sees A.
+    /// Both sides are on air, the playlist is published, and the browser plays A.
     async fn start(story: &str, sound: Sound, settings: &[(&str, &str)]) -> Self {
         let folder = root().join("target/player").join(story);
         let stage = Stage::new();
@@ -84,7 +84,7 @@ impl Show {
         show
     }
 
-    /// A while in which nothing happens: the schedule looks, and lets both sides be.
+    /// Runs the scheduled checks for some time, without an event.
     async fn go_on(&self) {
         let looked = response(
             self.fail_over
@@ -95,7 +95,7 @@ impl Show {
         sleep(Duration::from_secs(2 * SEGMENT_S));
     }
 
-    /// What the URLs of a side begin with now.
+    /// The beginning of the present URLs of a side.
     fn base(&self, side: usize) -> String {
         self.stage
             .mediapackage
@@ -104,7 +104,7 @@ impl Show {
             .to_owned()
     }
 
-    /// MediaLive loses a side's input and says so.
+    /// A side loses its input, and MediaLive reports it.
     async fn lose(&mut self, side: usize) -> Switch {
         let to = self.base(1 - side);
         let since_ms = now_ms();
@@ -114,7 +114,7 @@ impl Show {
         Switch { to, since_ms }
     }
 
-    /// The input is there again.
+    /// The input of a side recovers.
     async fn recover(&mut self, side: usize) -> Switch {
         let since_ms = now_ms();
         self.stage.medialive.clear_alert(CHANNELS[side], 0, ALERT);
@@ -126,7 +126,8 @@ impl Show {
         }
     }
 
-    /// The viewer gets there in time, sees it in the end, and goes on there.
+    /// Checks that the browser gets a segment of the other side in time, then plays it, and
+    /// continues.
     fn arrives(&mut self, switch: &Switch, name: &str) {
         let loaded = self
             .viewer
@@ -143,7 +144,7 @@ impl Show {
         );
     }
 
-    /// Nothing was noticed on the way along these pathways.
+    /// Checks that the browser noticed nothing, on its way along these pathways.
     fn end(self, pathways: &[&str]) {
         let pathways = pathways.iter().map(|id| (*id).to_owned()).collect();
         assert_eq!(
@@ -159,11 +160,11 @@ impl Show {
     }
 }
 
-/// Viewers are being moved.
+/// A switch of viewers to another side.
 struct Switch {
-    /// What the URLs begin with where they are to go.
+    /// The beginning of the URLs of the new side.
     to: String,
-    /// When that began, Unix time.
+    /// The start of the switch in Unix time.
     since_ms: u64,
 }
 

@@ -1,4 +1,4 @@
-//! A viewer: Chromium with hls.js, steered by `watch.mjs`.
+//! Chromium with hls.js, controlled by `watch.mjs`.
 
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -11,16 +11,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 use stories::root;
 
-/// Until the browser is there, or has gone.
+/// The limit for the start and the end of the browser.
 const BROWSER_LIMIT: Duration = Duration::from_secs(60);
-/// Until the first picture, or a screenshot.
+/// The limit for the first picture, or for a screenshot.
 const PICTURE_LIMIT: Duration = Duration::from_secs(30);
 
-/// What `watch.mjs` tells, a JSON object each; `at_ms` is Unix time.
+/// A report of `watch.mjs`: a JSON object. `at_ms` is Unix time.
 type Told = Value;
 
-/// A viewer who watches. The browser is ended when this is dropped, and what was told is kept in a
-/// file beside the screenshots.
+/// A browser that plays. It is closed when this is dropped. Its reports are kept in a file beside
+/// the screenshots.
 pub(crate) struct Browser {
     child: Child,
     commands: Option<ChildStdin>,
@@ -29,23 +29,22 @@ pub(crate) struct Browser {
     folder: PathBuf,
 }
 
-/// What a viewer has noticed, from the first moving picture on.
+/// The events since the first moving picture.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct PlaybackEvents {
-    /// How often the picture stood.
+    /// How often the picture froze.
     pub(crate) stalls: u64,
-    /// How often hls.js or the browser said that they wait for data.
+    /// How often hls.js or the browser waited for data.
     pub(crate) waits: u64,
     /// How often the picture jumped.
     pub(crate) jumps: u64,
-    /// How often hls.js gave up.
+    /// How often hls.js reported a fatal error.
     pub(crate) fatal: u64,
-    /// The pathways, in order.
     pub(crate) pathways: Vec<String>,
 }
 
 impl Browser {
-    /// Opens a browser. Its screenshots and its log go into `folder`.
+    /// Opens a browser. Its screenshots and its log are written into `folder`.
     pub(crate) fn start(folder: &Path) -> Self {
         let hls = root().join("target/player/node_modules/hls.js/dist/hls.min.js");
         assert!(
@@ -91,7 +90,6 @@ impl Browser {
         });
     }
 
-    /// Takes a screenshot.
     pub(crate) fn screenshot(&mut self, name: &str) {
         let file = self.folder.join(name).with_extension("png");
         self.command(&json!({ "screenshot": file }));
@@ -100,14 +98,13 @@ impl Browser {
         });
     }
 
-    /// Waits for the first segment of the picture, loaded since `since_ms`, whose URL starts with
-    /// `base`, and says how long after `since_ms` it was there.
+    /// Waits for the first video segment that was loaded since `since_ms` and whose URL begins with
+    /// `base`. Returns the time after `since_ms`.
     pub(crate) fn first_segment(&mut self, base: &str, since_ms: u64, limit: Duration) -> Duration {
         self.first("fragment", base, since_ms, limit)
     }
 
-    /// The same, until the picture is from there: what is buffered of the other side is played out
-    /// before.
+    /// Waits until the picture is from there: the player plays its buffer of the other side first.
     pub(crate) fn first_picture(&mut self, base: &str, since_ms: u64, limit: Duration) -> Duration {
         self.first("on_screen", base, since_ms, limit)
     }
@@ -121,7 +118,7 @@ impl Browser {
         Duration::from_millis(found["at_ms"].as_u64().unwrap_or_default() - since_ms)
     }
 
-    /// Waits until more than `count` segments from there have been seen.
+    /// Waits until more than `count` segments from there have been played.
     pub(crate) fn goes_on(&mut self, base: &str, count: usize, limit: Duration) {
         let mut seen = BTreeSet::new();
         for nth in 0..=count {
@@ -139,8 +136,7 @@ impl Browser {
         }
     }
 
-    /// Waits until the steering manifest that the player has read names these pathways, in this
-    /// order.
+    /// Waits until the steering manifest that the player has read has these pathways in this order.
     pub(crate) fn steered_to(&mut self, priority: &[&str], limit: Duration) {
         let what = format!("a steering manifest with {priority:?}");
         self.wait(&what, limit, |told| {
@@ -148,7 +144,7 @@ impl Browser {
         });
     }
 
-    /// Closes the browser and says what was noticed.
+    /// Closes the browser and returns the events.
     pub(crate) fn end(mut self) -> PlaybackEvents {
         self.command(&json!({ "end": true }));
         let summary = self.wait("the summary", BROWSER_LIMIT, |told| {
@@ -176,7 +172,7 @@ impl Browser {
         writeln!(commands, "{command}").unwrap_or_else(|error| panic!("{command}: {error}"));
     }
 
-    /// The first of all that was told that is so; it may have been told before.
+    /// The first report for which the condition holds, which may be an old one.
     fn wait(&mut self, what: &str, limit: Duration, is_it: impl Fn(&Told) -> bool) -> Told {
         let began = Instant::now();
         let mut known = 0;
@@ -205,7 +201,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The end of its commands tells watch.mjs to end, and it takes the browser with it.
+        // At the end of its commands, watch.mjs exits and closes the browser.
         drop(self.commands.take());
         let began = Instant::now();
         while matches!(self.child.try_wait(), Ok(None)) && began.elapsed() < BROWSER_LIMIT {
@@ -215,7 +211,7 @@ impl Drop for Browser {
         let _ = self.child.wait();
         self.told.extend(self.lines.try_iter());
         let lines: String = self.told.iter().map(|told| format!("{told}\n")).collect();
-        // A log that cannot be written must not hide why the story failed.
+        // If the log cannot be written, the failure of the story must still be visible.
         let _ = fs::write(self.log(), lines);
     }
 }

@@ -141,7 +141,7 @@ impl Channels {
     fn change(&self, id: &str, change: impl FnOnce(&mut Channel)) {
         match lock(&self.0).get_mut(id) {
             Some(channel) => change(channel),
-            None => panic!("there is no channel {id:?}"),
+            None => panic!("channel {id:?} does not exist"),
         }
     }
 

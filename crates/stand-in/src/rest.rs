@@ -171,7 +171,7 @@ pub(crate) async fn pass<T>(
             Err(ServiceError {
                 status,
                 code,
-                message: "refused on purpose".to_owned(),
+                message: "refused by the test".to_owned(),
             })
         }
         Err(InjectedFailure::Reset) => Err(ServiceError::coded("", "")),

@@ -199,7 +199,7 @@ impl Groups {
     pub fn state(&self, instance: &str) -> String {
         match lock(&self.0).instances.get(instance) {
             Some(found) => found.state.clone(),
-            None => panic!("there is no instance {instance:?}"),
+            None => panic!("instance {instance:?} does not exist"),
         }
     }
 
@@ -213,7 +213,7 @@ impl Groups {
             .rfind(|activity| activity.instance == instance)
         {
             Some(activity) => activity.started,
-            None => panic!("there is no activity of {instance:?}"),
+            None => panic!("no activity names instance {instance:?}"),
         }
     }
 
@@ -232,7 +232,7 @@ impl Groups {
         let mut content = lock(&self.0);
         assert!(
             content.groups.contains_key(group),
-            "there is no group {group:?}"
+            "group {group:?} does not exist"
         );
         let (group, state) = (group.to_owned(), state.to_owned());
         content.instances.insert(
@@ -255,7 +255,7 @@ impl Groups {
                 found.returns = false;
             }
             Some(found) => panic!("{instance} is {}, not {from}", found.state),
-            None => panic!("there is no instance {instance:?}"),
+            None => panic!("instance {instance:?} does not exist"),
         }
         content.begin(instance, description, ON_PURPOSE);
     }
@@ -301,7 +301,7 @@ impl Content {
     fn end(&mut self, instance: &str, result: &str) {
         let goes_on = result == "CONTINUE";
         let Some(found) = self.instances.get_mut(instance) else {
-            panic!("there is no instance {instance:?}")
+            panic!("instance {instance:?} does not exist")
         };
         // An instance whose launch is abandoned goes into the terminate hook.
         let (state, status, then) = match (found.state.as_str(), goes_on) {

@@ -124,7 +124,7 @@ impl Endpoints {
     fn change_timeline(&self, channel: &str, change: impl FnOnce(&mut Timeline)) {
         match lock(&self.0).channels.get_mut(channel) {
             Some(channel) => change(&mut channel.timeline),
-            None => panic!("there is no channel {channel:?}"),
+            None => panic!("channel {channel:?} does not exist"),
         }
     }
 
@@ -163,7 +163,7 @@ impl Endpoints {
     pub fn url(&self, id: &str) -> String {
         let endpoint = self
             .endpoint(id)
-            .unwrap_or_else(|| panic!("there is no endpoint {id:?}"));
+            .unwrap_or_else(|| panic!("endpoint {id:?} does not exist"));
         endpoint["url"].as_str().unwrap_or_default().to_owned()
     }
 

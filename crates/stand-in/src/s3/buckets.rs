@@ -148,7 +148,7 @@ impl Buckets {
     pub fn snapshot(&self, bucket: &str) -> Snapshot {
         match lock(&self.0).buckets.get(bucket) {
             Some(found) => Snapshot(Arc::clone(found)),
-            None => panic!("there is no bucket {bucket:?}"),
+            None => panic!("bucket {bucket:?} does not exist"),
         }
     }
 
@@ -194,7 +194,7 @@ impl Buckets {
     fn look<T>(&self, bucket: &str, look: impl FnOnce(&Bucket) -> T) -> T {
         match lock(&self.0).buckets.get(bucket) {
             Some(found) => look(found),
-            None => panic!("there is no bucket {bucket:?}"),
+            None => panic!("bucket {bucket:?} does not exist"),
         }
     }
 
@@ -202,7 +202,7 @@ impl Buckets {
     fn change<T>(&self, bucket: &str, change: impl FnOnce(&mut Bucket) -> T) -> T {
         match lock(&self.0).buckets.get_mut(bucket) {
             Some(found) => change(Arc::make_mut(found)),
-            None => panic!("there is no bucket {bucket:?}"),
+            None => panic!("bucket {bucket:?} does not exist"),
         }
     }
 }

@@ -105,5 +105,5 @@ impl S3 {
 /// The error of a request that a test refuses.
 fn refused(code: &'static str) -> S3Error {
     let code = S3ErrorCode::from_bytes(code.as_bytes()).unwrap_or(S3ErrorCode::InternalError);
-    S3Error::with_message(code, "refused on purpose")
+    S3Error::with_message(code, "refused by the test")
 }

@@ -160,7 +160,7 @@ impl Commands {
                 stdout.clone_into(&mut sent.stdout);
                 sent.command.clone()
             }
-            None => panic!("there is no command {id:?}"),
+            None => panic!("command {id:?} does not exist"),
         }
     }
 }
@@ -418,7 +418,7 @@ fn parameters(
     for (name, values) in given.as_object().into_iter().flatten() {
         let Some(values) = texts(values).filter(|_| known.contains(name)) else {
             return Err(invalid(format!(
-                "{name} is no parameter of the document, or no list of texts"
+                "{name} is not a parameter of the document, or not a list of texts"
             )));
         };
         let refused = |text: &String| text.contains([':', '|', '(', ')', ';', '&']);

@@ -149,7 +149,7 @@ async fn a_status_strikes_whichever_service_the_call_goes_to() {
             (page.status, page.headers["x-amzn-errortype"].as_str()),
             (status, of_media)
         );
-        assert_eq!(page.json()["message"], "refused on purpose");
+        assert_eq!(page.json()["message"], "refused by the test");
     }
     // Nothing has taken effect, and what follows is undisturbed.
     assert!(everything.s3.keys("control", "").is_empty());
