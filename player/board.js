@@ -1,9 +1,9 @@
-// Writes what is known into the page. Whatever comes from an address or a playlist becomes text (textContent), never
+// Writes the known values into the page. Text from an address or a playlist becomes textContent, never
 // markup.
 
 import { NONE, bitrate, clock, duration, rung, seconds } from './words.js';
 
-// Of a playlist that names no sides.
+// For a playlist that names no sides.
 const ONLY = 'Only one';
 const ERRORS_SHOWN = 8;
 const SIDES_SHOWN = 12;
@@ -12,7 +12,7 @@ const at = (id) => document.getElementById(id);
 
 function write(id, text) {
     const element = at(id);
-    // Only what changed: a selection of the text stays, and nothing is laid out anew.
+    // Changes only different values, so that a selection stays and the browser need not lay the page out again.
     if (element.textContent !== text) element.textContent = text;
 }
 
@@ -26,7 +26,7 @@ export function tiles({ facts, stalls, buffer, video }) {
     const { live, rendition, latency } = facts;
     write('side', facts.side ?? (facts.host && !facts.isOpaque ? ONLY : NONE));
     write('side-note', facts.host ?? '');
-    // What is decoded, where the playlist does not say it.
+    // The decoded size, if the playlist does not have it.
     const shape = rendition?.height ? rendition : { height: video.videoHeight, width: video.videoWidth };
     write('rendition', rendition ? rung({ ...rendition, ...shape }) : NONE);
     write('rendition-note', rendition ? [
@@ -62,8 +62,8 @@ function latencyTile(live, { behindEdge, sinceMade }, video) {
     }
 }
 
-// The ladder, as radio buttons: arrow keys and screen readers know them. They are made anew only when the ladder is
-// another one, or the focus would be lost.
+// The ladder as radio buttons, which arrow keys and screen readers support. They are created again only when the ladder
+// changes, so that the focus stays.
 export function ladder({ ladder: rungs, chosen, rendition, isOpaque }, choose) {
     const fieldset = at('ladder');
     if (isOpaque) write('no-ladder', 'The browser chooses, and does not say between which.');
@@ -98,7 +98,7 @@ function option(index, name, note, choose) {
     return label;
 }
 
-// Sides that were on screen: { from, id, host }, oldest first; the last one still is.
+// The sides that were on screen: { from, id, host }, oldest first. The last one is on screen now.
 export function sides(history, now) {
     const rows = history.map(({ from, id, host }, index) => {
         const until = history[index + 1]?.from ?? now;

@@ -1,5 +1,5 @@
-// Plays with the browser's own HLS, where there are no Media Source Extensions (older iPhones). It says little of what
-// it does: neither side nor ladder nor bitrate.
+// Plays with the browser's own HLS if there are no Media Source Extensions (older iPhones). It reports neither side nor
+// ladder nor bitrate.
 
 import { NONE, hostOf, mediaError } from './words.js';
 
@@ -54,9 +54,9 @@ export function playByBrowser(video, url, tell) {
     function latency() {
         const { seekable } = video;
         const edge = seekable.length > 0 ? seekable.end(seekable.length - 1) : NaN;
-        // Some set the edge apart from time: to 0, or to infinity.
+        // Some browsers set the end of the seekable range to 0 or to infinity.
         const behindEdge = edge >= video.currentTime ? edge - video.currentTime : undefined;
-        // Safari's way to EXT-X-PROGRAM-DATE-TIME; NaN if the stream has none.
+        // Safari's property for EXT-X-PROGRAM-DATE-TIME. It is NaN if the stream has none.
         const start = video.getStartDate?.().getTime();
         const sinceMade = Number.isFinite(start) ? (Date.now() - start) / 1000 - video.currentTime : undefined;
         return { behindEdge, sinceMade };

@@ -1,13 +1,13 @@
-// Plays with hls.js, and says what it knows.
+// Plays with hls.js and reports its state.
 
 import Hls from './hls.min.mjs';
 import { hlsError, hostOf } from './words.js';
 
-// A live stream may be away for minutes and come back; whoever watches it does not want to press a key then.
+// A live stream can stop for minutes and continue. The page must then continue without a key press.
 const AGAIN_S = 3;
-// More often than that, a decoder is not ill but broken.
+// With more errors than this, the decoder does not recover.
 const RECOVER_EVERY_MS = 10_000;
-// Clocks of cameras are wrong sometimes: beyond this, EXT-X-PROGRAM-DATE-TIME is no measure of latency.
+// Clocks of cameras can be wrong: above this value, EXT-X-PROGRAM-DATE-TIME does not measure the latency.
 const TRUSTED_LATENCY_S = 3_600;
 
 export function canPlay() {
@@ -16,13 +16,13 @@ export function canPlay() {
 
 export const NAME = `hls.js ${Hls.version}`;
 
-// `tell` has `side({ id, host })` for each change on screen and `error({ text, fatal })`.
+// `tell` has `side({ id, host })` for each change on screen, and `error({ text, fatal })`.
 export function playByHls(video, url, tell) {
-    // The worker is a file of its own: made from a blob, it would need a hole in the Content-Security-Policy.
+    // The worker is a separate file: made from a blob, it would need an exception in the Content-Security-Policy.
     const hls = new Hls({ workerPath: new URL('hls.worker.js', import.meta.url).href });
     const { Events, ErrorTypes } = Hls;
-    // Which level a playlist's URL belongs to. A segment knows its playlist, but `hls.levels` is exchanged for the
-    // other side's when players are led there, while segments of the former side are still to be shown.
+    // The level of a playlist's URL. A segment knows its playlist, but `hls.levels` becomes that of the other side after a
+    // switch, while segments of the former side are still in the buffer.
     const levels = new Map();
     let onScreen;
     let details;
@@ -40,7 +40,7 @@ export function playByHls(video, url, tell) {
         tell.side({ id: onScreen.side, host: onScreen.host });
     });
     hls.on(Events.MANIFEST_PARSED, () => {
-        // Refused where a browser wants a gesture first: the video's own button is there.
+        // Some browsers refuse to play before a gesture. Then the video's own button is visible.
         video.play().catch(() => {});
     });
     hls.on(Events.ERROR, (_, data) => {
@@ -57,7 +57,7 @@ export function playByHls(video, url, tell) {
         }
     });
 
-    // The multivariant playlist again, too: a side's URLs may be new ones. What is recorded goes on where it was.
+    // Loads the multivariant playlist again as well, because the URLs of a side may be new. A recording continues at its position.
     function start() {
         if (details && !details.live) {
             hls.startLoad();
@@ -89,7 +89,7 @@ export function playByHls(video, url, tell) {
                 latency: latency(),
             };
         },
-        // The change is on screen with the next segment, not when the buffer has been played out.
+        // The change is on screen with the next segment, not after the buffer has been played.
         choose(index) {
             hls.nextLevel = index;
         },
@@ -111,6 +111,6 @@ export function playByHls(video, url, tell) {
 function rendition(level) {
     const { width, height, frameRate, videoCodec, audioCodec } = level;
     const codecs = [videoCodec, audioCodec].filter(Boolean).map((codec) => codec.split('.')[0]).join(', ');
-    // A media playlist that is opened by itself has no BANDWIDTH; what was loaded of it says how much it is.
+    // A media playlist that is opened directly has no BANDWIDTH. The loaded segments give the bitrate.
     return { width, height, frameRate, codecs, bitrate: level.bitrate || level.realBitrate };
 }

@@ -1,4 +1,4 @@
-// Wires the page: which playlist, who plays it, and what is shown of it each second.
+// Connects the parts of the page: the playlist, the player, and the values that are shown each second.
 
 import * as board from './board.js';
 import * as byBrowser from './by-browser.js';
@@ -46,7 +46,7 @@ function begin() {
     const timer = setInterval(look, LOOK_EVERY_MS);
     window.addEventListener('resize', redraw);
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', redraw);
-    // A page that is left without being unloaded (Back, on a phone) would go on loading segments.
+    // A page that is left without being unloaded (Back, on a phone) would continue to load segments.
     window.addEventListener('pagehide', () => {
         clearInterval(timer);
         stalls.end();
@@ -74,7 +74,7 @@ function onError({ text, fatal }) {
         last.last = Date.now();
     } else {
         errors.push({ last: Date.now(), text, times: 1 });
-        // The page may stay open for days.
+        // The page may be open for days.
         if (errors.length > ERRORS) errors.shift();
     }
     board.errors(errors);
@@ -112,11 +112,11 @@ function inOneLine(facts, stalls) {
     return [`${what}${shape}${where}`, facts.live ? 'live' : 'good'];
 }
 
-// Of the range that is being played; what lies behind a hole does not help.
+// The end of the buffered range at the position. Data after a hole does not count.
 function bufferAhead() {
     const { buffered, currentTime } = video;
     for (let index = 0; index < buffered.length; index += 1) {
-        // hls.js jumps over holes of half a second at a range's begin.
+        // hls.js skips holes of half a second at the start of a range.
         if (buffered.start(index) - 0.5 <= currentTime && currentTime <= buffered.end(index)) {
             return buffered.end(index) - currentTime;
         }

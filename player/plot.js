@@ -1,18 +1,18 @@
-// The last minutes of buffer and bitrate, drawn on a canvas.
+// Draws buffer and bitrate of the last minutes on a canvas.
 
 export const MINUTES = 5;
-// A show that has just begun fills the plot sooner.
+// The time axis is shorter while a show is new.
 const SPAN_AT_FIRST_S = 60;
 const HEIGHT_PX = 160;
-// Above are the names of sides, below the times.
+// The names of sides are above the plot, the times below it.
 const MARGIN = { top: 20, right: 34, bottom: 22, left: 34 };
 const TICK_PX = 70;
 
-// `samples` are one a second, oldest first: { at, buffer, bitrate, stalled, switched }, with `at` in ms.
+// `samples` has one per second, oldest first: { at, buffer, bitrate, stalled, switched }, with `at` in ms.
 export function draw(canvas, samples, now) {
     const ratio = window.devicePixelRatio || 1;
     const width = canvas.clientWidth;
-    // A canvas has pixels of its own; without as many as the screen has, its text is blurred.
+    // A canvas needs as many pixels as the screen, or its text is blurred.
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(HEIGHT_PX * ratio);
     const context = canvas.getContext('2d');
@@ -74,7 +74,7 @@ export function draw(canvas, samples, now) {
     }
     context.strokeStyle = colour('bitrate');
     context.lineWidth = 2;
-    // In steps: a rendition has its bitrate until the next one is on screen.
+    // A step line: a rendition has its bitrate until the next one is on screen.
     const steps = [];
     for (const { at, bitrate } of shown.filter((sample) => sample.bitrate)) {
         const y = yBitrate(bitrate);
@@ -96,7 +96,7 @@ export function draw(canvas, samples, now) {
     }
 }
 
-// The same in words, for those who do not see it.
+// The same as text, for screen readers.
 export function inWords(samples) {
     if (samples.length === 0) return 'Nothing to show yet';
     const buffers = samples.map(({ buffer }) => buffer);
@@ -111,7 +111,7 @@ function line(context, points) {
     context.stroke();
 }
 
-// 1, 2 or 5 times a power of ten, or 3 or 4 of them: the axis ends not far above what it shows.
+// 1, 2 or 5 times a power of ten, or 3 or 4 of them, so that the axis ends shortly above the values.
 function niceTop(value) {
     const power = 10 ** Math.floor(Math.log10(value));
     return [1, 2, 3, 4, 5, 10].find((step) => step * power >= value) * power;

@@ -1,11 +1,11 @@
-// Which playlist the page plays.
+// Finds the playlist that the page plays.
 
-// Where `make deploy-player` puts the page, the pair's playlist is one folder above it.
+// `make deploy-player` puts the page one folder below the pair's playlist.
 const DEFAULT = '../index.m3u8';
 
-// What the address of the page asks for: `given` is what the input field shows, and either `url` is an absolute http or
-// https URL, or `problem` says why there is none. It is the only way from the address to a player: a URL of any other
-// scheme (javascript:, data:, blob:, file:) would be code, or something of this machine.
+// The source in the address of the page: `given` is the text of the input field. Either `url` is an absolute http or
+// https URL, or `problem` is the reason why there is none. Every source passes here: a URL of another scheme (javascript:,
+// data:, blob:, file:) would be code, or a file of this machine.
 export function chosenSource(page) {
     const address = new URL(page);
     const asked = (address.searchParams.get('src') ?? '').trim();

@@ -1,10 +1,10 @@
-// Counts the times that the picture stood although nobody had asked for it.
+// Counts how often the picture froze without a pause of the viewer.
 
-// `waiting` events would miss a decoder that hangs and count seeks, so the position itself is watched. It runs on
-// between frames: a busy machine alone does not make it stand this long.
+// `waiting` events miss a decoder that hangs, and include seeks. So this compares the position itself, which also changes
+// between frames: a busy machine alone does not freeze it this long.
 const STALL_MS = 300;
 const LOOK_EVERY_MS = 100;
-// Timers of a page in the background come this late; what happened in between is not known.
+// Timers of a page in the background can be this late. Then the time in between is unknown.
 const LOOKED_AWAY_MS = 2_000;
 
 export function watchStalls(video) {
@@ -24,7 +24,7 @@ export function watchStalls(video) {
         const lookedAway = now - lookedAt > LOOKED_AWAY_MS;
         lookedAt = now;
         const { currentTime } = video;
-        // A playlist that is opened anew begins at 0: that is no movement.
+        // A playlist that is opened again starts at 0, which is not progress.
         const moved = currentTime > position;
         position = currentTime;
         const isMeantToStand = video.paused || video.seeking || video.ended;

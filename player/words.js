@@ -1,4 +1,4 @@
-// Numbers and errors in words that somebody on call can read.
+// Formats numbers and errors for an operator.
 
 export const NONE = '–';
 
@@ -22,7 +22,7 @@ export function bitrate(bits) {
     return bits >= 1e6 ? `${(bits / 1e6).toFixed(bits >= 1e7 ? 0 : 1)} Mbit/s` : `${Math.round(bits / 1e3)} kbit/s`;
 }
 
-// As the field says it: 720p60. Frame rates up to 30 go without saying.
+// The usual name of a rendition, such as 720p60. Frame rates up to 30 are left out.
 export function rung({ height, frameRate }) {
     if (!height) return 'Sound only, or unnamed';
     return `${height}p${frameRate > 30 ? Math.round(frameRate) : ''}`;
@@ -40,7 +40,7 @@ export function hostOf(url) {
     }
 }
 
-// hls.js names its errors by `details`. What is not here is shown by that name.
+// Texts for hls.js errors by their `details`. Other errors are shown by that name.
 const ERRORS = {
     manifestLoadError: 'The playlist could not be loaded',
     manifestLoadTimeOut: 'The playlist did not come in time',
@@ -74,18 +74,18 @@ const ERRORS = {
     internalException: 'hls.js itself failed',
 };
 
-// What hls.js reports, as a sentence without its end: what, why, where.
+// An error of hls.js as text: what, why, where.
 export function hlsError(data) {
     const what = ERRORS[data.details] ?? `hls.js: ${data.details}`;
     const status = data.response?.code;
-    // 0 is what a browser tells of a refused connection and of a missing Access-Control-Allow-Origin alike.
+    // 0 means a refused connection, or a missing Access-Control-Allow-Origin.
     const isLoading = /LoadError$/.test(data.details);
     const why = status ? `: ${status}` : isLoading ? ': no answer that this page may read (network, or CORS)' : '';
     const at = data.url ?? data.frag?.url ?? data.context?.url;
     return `${what}${why}${at ? `, ${place(at)}` : ''}`;
 }
 
-// What a video element reports: HTMLMediaElement.error.
+// An error of a video element: HTMLMediaElement.error.
 export function mediaError(error) {
     const words = ['', 'Playing was ended', 'The network failed', 'The stream could not be decoded',
         'The playlist could not be loaded, or this browser cannot play it'];

@@ -1,4 +1,4 @@
-// Headless Chromium, for the players that are watched here. It ends when this process does, however that comes about:
+// Headless Chromium for the tests of players. It exits with this process, however that ends, because
 // it reads its commands from a pipe.
 
 import { spawn } from 'node:child_process';
@@ -6,14 +6,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-// A browser that has been told to end and has not is killed after this time.
+// A browser that does not exit is killed after this time.
 const END_MS = 5_000;
 const ANSWER_MS = 30_000;
 
 const FLAGS = [
     '--headless',
     '--remote-debugging-pipe',
-    // Only pages of this folder and streams of this machine are opened, and root may not have the sandbox.
+    // Only pages of this folder and local streams are opened, and root cannot use the sandbox.
     '--no-sandbox',
     '--disable-gpu',
     '--disable-dev-shm-usage',
@@ -22,7 +22,7 @@ const FLAGS = [
     '--no-first-run',
     '--no-default-browser-check',
     '--window-size=640,500',
-    // Nothing beyond this machine is asked for, not even by the browser itself.
+    // The browser must not send a request beyond this machine.
     '--disable-background-networking',
     '--disable-component-update',
     '--disable-default-apps',
@@ -89,7 +89,7 @@ export function startBrowser(command = 'chromium') {
     return { call, end, ended, listen: (to) => { listener = to; } };
 }
 
-// Commands for the page that a browser opens with.
+// Commands for the first page of a browser.
 export async function attachToPage(browser) {
     const { targetInfos } = await browser.call('Target.getTargets');
     const { targetId } = targetInfos.find(({ type }) => type === 'page');

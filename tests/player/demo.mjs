@@ -1,8 +1,8 @@
-// `make demo SERVE=1`, watched in headless Chromium:
+// Tests `make demo SERVE=1` in headless Chromium:
 //
 //   node tests/player/demo.mjs target/debug/demo
 //
-// A screenshot goes into target/player-page-test. Ends by itself, well or not, within LIMIT_MS.
+// Writes a screenshot into target/player-page-test. Exits within LIMIT_MS.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -17,18 +17,18 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PAGE = join(ROOT, 'target/player-page');
 const RESULTS = join(ROOT, 'target/player-page-test');
 const DEMO = resolve(process.argv[2] ?? join(ROOT, 'target/debug/demo'));
-// It takes less than half of that, unless the machine has other work.
+// The test takes less than half of this on an idle machine.
 const LIMIT_MS = 120_000;
 const WAIT_MS = 20_000;
-// From the first picture on, in which nobody may notice a thing.
+// The time after the first picture in which the viewer must not notice anything.
 const WATCHED_S = 14;
-// It ends at once; a busy machine may take a moment.
+// The demo stops at once; a busy machine may need a moment.
 const END_MS = 5_000;
 
 const folder = mkdtempSync(join(tmpdir(), 'onair-served-'));
 const sleep = (ms) => new Promise((done) => { setTimeout(done, ms); });
 
-// The demo, with what it says, and the processes that it names. It is killed, if need be, in the end.
+// The running demo, its output and the processes that it names. It is killed at the end if needed.
 const started = [];
 function startDemo() {
     const child = spawn(DEMO, ['--serve', PAGE], {

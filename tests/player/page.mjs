@@ -2,7 +2,7 @@
 //
 //   node tests/player/page.mjs
 //
-// Screenshots of it go into target/player-page-test. Ends by itself, well or not, within LIMIT_MS.
+// Writes screenshots into target/player-page-test. Exits within LIMIT_MS.
 
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
@@ -15,11 +15,11 @@ import { encode, serve } from './page_stream.mjs';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PAGE = join(ROOT, 'target/player-page');
 const RESULTS = join(ROOT, 'target/player-page-test');
-// It takes less than half of that, unless the machine has other work. Encoding, which takes some seconds and is done
-// once, is not part of it.
+// The test takes less than half of this on an idle machine. Encoding takes some seconds, is done once, and is
+// not included.
 const LIMIT_MS = 60_000;
 const WAIT_MS = 15_000;
-// What fingers hit: WCAG 2.2, target size (enhanced).
+// The size of touch targets: WCAG 2.2, target size (enhanced).
 const TOUCH_PX = 44;
 const DESK = { width: 1280, height: 860, deviceScaleFactor: 1, mobile: false };
 const PHONE = { width: 390, height: 844, deviceScaleFactor: 2, mobile: true };
@@ -37,7 +37,7 @@ const late = setTimeout(() => {
     browser.end().finally(() => process.exit(1));
 }, LIMIT_MS);
 
-// What the browser says by itself, and must not: exceptions, dialogs, breaches of the Content-Security-Policy.
+// Reports of the browser that must not occur: exceptions, dialogs, violations of the Content-Security-Policy.
 const complaints = [];
 const asked = [];
 let loaded;
@@ -66,7 +66,7 @@ async function open(url) {
     await done;
 }
 
-// What somebody who looks at the page reads.
+// The visible text of the page.
 const read = (id) => evaluate(`document.getElementById('${id}').innerText`);
 const rows = (id) => evaluate(`[...document.querySelectorAll('#${id} li')].map((row) => row.innerText)`);
 
@@ -108,7 +108,7 @@ async function story(name, tell) {
     console.log(`✓ ${name} (${((performance.now() - from) / 1000).toFixed(1)} s)`);
 }
 
-// Nothing lies beside the screen, and all that is pressed is large enough for a finger.
+// Nothing is outside of the screen, and all touch targets are large enough.
 async function fits({ width }) {
     const breaches = await evaluate(`(() => {
         const over = [...document.querySelectorAll('body *')].filter((one) => one.clientWidth > 1
@@ -155,7 +155,7 @@ async function stories() {
             await press('Tab', 9);
             return await evaluate(focused) === 'rendition';
         });
-        // From Automatic, which is first, one up is the last: 180p.
+        // Automatic is first. One step up from it is the last one, 180p.
         await press('ArrowUp', 38);
         await untilReads('rendition', /^180p$/);
         assert.match(await evaluate(chosen), /^180p\s.*on screen$/s);
@@ -277,7 +277,7 @@ async function stories() {
 
     // Promise P93.
     await story('nothing was asked of another place, and the browser had nothing to complain of', async () => {
-        // data: is what Chromium draws the video's controls with.
+        // Chromium draws the controls of the video with data: URLs.
         const elsewhere = asked.filter((url) => !/^data:|^blob:/.test(url) && !url.startsWith(`${site}/`));
         assert.deepEqual(elsewhere, []);
         assert.deepEqual(complaints, []);

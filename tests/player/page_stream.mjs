@@ -1,5 +1,5 @@
-// What the tests of the player page play: a ladder that ffmpeg encodes once, served as a live stream of two sides and
-// as a recording. The server writes the live playlists by the clock, so a test can begin in the middle of a show.
+// The streams for the tests of the player page: a ladder that ffmpeg encodes once, served as a live stream of two sides and
+// as a recording. The server computes the live playlists from the clock, so a test can start in the middle of a show.
 
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
@@ -28,7 +28,7 @@ const TYPES = {
 };
 const SIDES = ['A', 'B'];
 
-// Some seconds of work: it is done anew only when it was cut short.
+// Encoding takes some seconds. It is repeated only if it was interrupted.
 export function encode(folder) {
     const isDone = existsSync(folder) && RUNGS.every(({ name }) => count(folder, name) >= SEGMENTS);
     if (isDone) return;
@@ -59,8 +59,8 @@ function count(folder, name) {
 }
 
 // Serves the page under /show/player/, the live pair as /show/index.m3u8, the recording as /recording/index.m3u8.
-// What a test changes meanwhile: `first` (the side that the steering manifest names first), `held` (segments are not
-// answered until it is false again), `broken` (a pattern of paths that are 404).
+// A test can change: `first` (the first side in the steering manifest), `held` (segments get no response
+// until it is false again), `broken` (a pattern of paths that are 404).
 export async function serve(page, folder) {
     const began = Date.now();
     const state = { first: 'A', held: false, broken: undefined, port: 0, end };
@@ -118,7 +118,7 @@ export async function serve(page, folder) {
         return JSON.stringify({ VERSION: 1, TTL: 1, 'PATHWAY-PRIORITY': order });
     }
 
-    // Both sides have the same segments under the same numbers, as locked encoders have.
+    // Both sides have the same segments with the same numbers, as encoders with epoch locking have.
     function window({ name }) {
         const first = Math.min(Math.floor((Date.now() - began) / 1000 / SEGMENT_S), SEGMENTS - WINDOW);
         const segments = Array.from({ length: WINDOW }, (_, index) => first + index).flatMap((number) => [

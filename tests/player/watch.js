@@ -1,10 +1,10 @@
-// The page: hls.js with its default configuration plays a stream, and what a viewer would notice is told to
-// watch.mjs by the binding `tell`, one JSON object for each event.
+// The page: hls.js with its default configuration plays a stream. The binding `tell` reports everything that a viewer
+// would notice to watch.mjs, one JSON object per event.
 
 'use strict';
 
-// How long the picture may stand before it counts as a stall. Chromium's clock for `currentTime` runs on between
-// frames, so a busy machine alone does not make it stand.
+// The time without progress that counts as a stall. Chromium's clock for `currentTime` runs between frames, so a busy
+// machine alone does not stop it.
 const STALL_MS = 250;
 const LOOK_EVERY_MS = 50;
 
@@ -54,7 +54,7 @@ function play(url) {
     hls.attachMedia(video);
 }
 
-// Tells of stalls and jumps from the first moving picture on.
+// Reports stalls and jumps after the first moving picture.
 function watch() {
     let position;
     let movedAt;

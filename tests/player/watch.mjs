@@ -1,10 +1,10 @@
-// A viewer that a test can steer: headless Chromium plays a playlist with hls.js.
+// A player that a test controls: headless Chromium plays a playlist with hls.js.
 //
 //   node watch.mjs --hls path/to/hls.min.js [--browser chromium] [--log]
 //
-// Standard input takes one command a line: {"play":"http://…"}, {"screenshot":"file.png"}, {"end":true}; its end is
-// an end, too. Standard output has one JSON object a line, with `at_ms` in Unix time: what watch.js tells, and at
-// last a summary. browser.mjs ends the browser.
+// Standard input has one command per line: {"play":"http://…"}, {"screenshot":"file.png"}, {"end":true}. The end of the
+// input also ends it. Standard output has one JSON object per line, with `at_ms` in Unix time: the reports of watch.js, and
+// at the end a summary. browser.mjs ends the browser.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -47,7 +47,7 @@ function count(line) {
     }
 }
 
-// The page and hls.js, on a free loopback port.
+// Serves the page and hls.js on a free loopback port.
 async function servePage() {
     const file = (name) => readFileSync(new URL(name, import.meta.url));
     const pages = {
