@@ -1,4 +1,4 @@
-"""The SQL of docs/operating.md says what `onair viewers` says of the same logs.
+"""The SQL of docs/operating.md returns the figures that `onair viewers` prints for the same logs.
 
 Athena is not at hand: DuckDB runs it, on tables of the shape that AWS documents. What Athena calls otherwise is a macro.
 """
@@ -18,7 +18,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 ONAIR = os.environ.get("ONAIR_PROGRAM", ROOT / "target/debug/onair")
 BEGIN = datetime(2026, 1, 1, 23, 55, tzinfo=timezone.utc)
 MINUTES = 12
-# Of this minute there is no log.
+# The minute without a log.
 LOST = 7
 EXTENSIONS = ("ts", "m4s", "mp4", "cmfv", "cmfa", "cmft", "m4v", "m4a", "aac", "ac3", "ec3", "vtt", "TS", "jpg")
 
@@ -29,7 +29,7 @@ def statement(number):
 
 
 def requests():
-    """Who asked for what, in the order of time, over midnight."""
+    """The requests in order of time, over midnight."""
     dice = random.Random(1)
     rows = []
     for viewer in range(150):
@@ -75,7 +75,7 @@ conn_trace_id STRING
 
 
 def table(engine, name, columns, rows):
-    """A table of all columns that AWS names, of which these rows fill some."""
+    """A table with all columns that AWS names. These rows fill some of them."""
     engine.execute(f"CREATE TABLE {name} ({columns.replace('`', chr(34))})")
     names = ", ".join(f'"{column}"' for column in rows[0])
     engine.executemany(

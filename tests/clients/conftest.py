@@ -1,5 +1,5 @@
-"""The stand-in's services, started as a program, with clients of boto3 whose answers are compared with the model that
-boto3 has of the services."""
+"""Starts the stand-in's services as a program. The clients of boto3 compare responses with boto3's model of
+the services."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 from botocore.config import Config
 
 ROOT = Path(__file__).parents[2]
-# Every session reads the models anew.
+# Without this, every session would read the models again.
 SESSION = boto3.Session()
 
 
@@ -24,7 +24,7 @@ def example():
 
 
 class StandIn:
-    """The running program: addresses, clients, and commands for what no service has an operation for."""
+    """The running program: addresses, clients, and commands without an operation of a service."""
 
     def __init__(self, executable, *arguments):
         self.process = subprocess.Popen(
@@ -58,7 +58,7 @@ class StandIn:
 
 
 def compare_with_model(operation_model, response_dict, **_):
-    """Parsing would leave out silently what the model does not know."""
+    """The parser of boto3 would ignore members that the model does not have."""
     if response_dict["status_code"] >= 300 or not response_dict["body"]:
         return
     if response_dict["body"].startswith(b"<"):
@@ -69,7 +69,7 @@ def compare_with_model(operation_model, response_dict, **_):
 
 
 def check(shape, value, where):
-    # A timestamp is a text in REST-JSON and seconds in JSON 1.1.
+    # A timestamp is text in REST-JSON and seconds in JSON 1.1.
     types = {"string": str, "integer": int, "boolean": bool, "timestamp": (str, float), "list": list}
     assert isinstance(value, types.get(shape.type_name, dict)), where
     match shape.type_name:
@@ -86,7 +86,7 @@ def check(shape, value, where):
 
 
 def check_xml(shape, element, where):
-    """The same of the query protocol, in which a text is whatever the model takes it for."""
+    """The same for the query protocol, in which the model decides the type of a text."""
     children = [(child.tag.rpartition("}")[2], child) for child in element]
     match shape.type_name:
         case "structure":

@@ -1,5 +1,5 @@
-"""Auto Scaling and Systems Manager of the stand-in, driven by a client that nobody here wrote; and the function, driven
-against a Systems Manager that nobody here wrote."""
+"""Tests the stand-in's Auto Scaling and Systems Manager with an independent client; and the function
+with an independent Systems Manager."""
 
 import os
 import subprocess
@@ -100,7 +100,7 @@ def test_a_command_is_sent_listed_run_and_looked_at(stand_in, ssm):
     iso = "%Y-%m-%dT%H:%M:%SZ"
     assert listed(DocumentName="onair-logs", InvokedAfter=began.strftime(iso)) == [command["CommandId"]]
     assert listed(InvokedAfter=(began + timedelta(hours=1)).strftime(iso)) == listed(DocumentName=PLAYBOOKS) == []
-    # It is pending, and its instance is not known to have it.
+    # The command is pending, so it cannot be found by its instance.
     assert ssm.list_commands(InstanceId=INSTANCE)["Commands"] == []
     stand_in.do("run", "Success", "x" * 30_000)
     assert len(ssm.list_commands(InstanceId=INSTANCE)["Commands"]) == 1

@@ -1,4 +1,4 @@
-"""MediaPackage and MediaLive of the stand-in, driven by a client that nobody here wrote."""
+"""Tests the stand-in's MediaPackage and MediaLive with an independent client."""
 
 import copy
 import json
@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError, WaiterError
 
 PACKAGES = ["CmafPackage", "DashPackage", "HlsPackage", "MssPackage"]
-# What AWS adds; of these only the manifests of CMAF have one below the top.
+# Attributes that AWS adds. Of these, only the manifests of CMAF have one below the top level.
 OUTPUT_ONLY = ["Arn", "CreatedAt", "Url"]
 VIDEO = "Video Not Detected"
 
@@ -31,7 +31,7 @@ def create_shape(client):
 
 
 def sample(shape, which=0):
-    """A value with every member that the shape has."""
+    """A value with every member of the shape."""
     match shape.type_name:
         case "structure":
             return {name: sample(member, which) for name, member in shape.members.items()}
@@ -48,14 +48,14 @@ def sample(shape, which=0):
 
 
 def endpoint(client, package, which=0):
-    """An endpoint with everything that can be said of one with this packager."""
+    """An endpoint with every attribute for this packager."""
     whole = sample(create_shape(client), which)
     others = [other for other in PACKAGES if other != package]
     return {name: value for name, value in whole.items() if name not in others} | {"Id": "full", "ChannelId": "a"}
 
 
 def settings(described):
-    """An endpoint as described, as it can be given again."""
+    """An endpoint from its description, without the attributes that AWS adds."""
     kept = {name: value for name, value in described.items() if name not in [*OUTPUT_ONLY, "ResponseMetadata"]}
     for manifest in kept.get("CmafPackage", {}).get("HlsManifests", []):
         manifest.pop("Url")
@@ -89,7 +89,7 @@ def test_every_field_of_the_model_comes_back_unchanged(mediapackage, package):
 
 
 def fields(shape, path=()):
-    """Everything below a shape: where it is, what it is, and whether it must be there."""
+    """Everything below a shape: path, shape, and whether it is required."""
     for name, member in shape.members.items():
         yield (*path, name), member, name in shape.required_members
         way, inner = ((name, 0), member.member) if member.type_name == "list" else ((name,), member)
@@ -98,7 +98,7 @@ def fields(shape, path=()):
 
 
 def wrong(shape):
-    """What the shape cannot be, if boto3 can send it."""
+    """Values that the shape does not allow, if boto3 can send them."""
     match shape.type_name:
         case "structure":
             return None
@@ -240,7 +240,7 @@ def test_alerts_are_listed_by_state_with_their_times(stand_in, medialive):
     took = cleared["ClearedTimestamp"] - cleared["SetTimestamp"]
     assert took == pytest.approx(timedelta(seconds=180), abs=timedelta(seconds=5))
     assert datetime.now(timezone.utc) - cleared["ClearedTimestamp"] > timedelta(seconds=419)
-    # A stop clears what is set, though nothing is well.
+    # Stopping the channel clears the alerts, although the input is not back.
     stand_in.do("set_state", "1001", "STOPPING")
     assert alerts("SET") == []
     with pytest.raises(medialive.exceptions.BadRequestException):

@@ -1,4 +1,4 @@
-"""What is fetched to build and test is named by its content: images by digest, Python packages by hash."""
+"""Everything that is fetched to build and test is pinned by its content: images by digest, Python packages by hash."""
 
 import os
 import re
@@ -46,11 +46,11 @@ def normal(name):
 
 
 def required(text):
-    """Name -> version of each package that a list names."""
+    """Name -> version of each package in a list."""
     lines = [line for line in text.splitlines() if line and not line.startswith(("#", " "))]
     found = {line: REQUIREMENT.match(line) for line in lines}
     assert all(found.values()), [line for line, match in found.items() if match is None]
-    # Some are there twice, for older and newer interpreters.
+    # Some packages are listed twice, for older and newer interpreters.
     return {(normal(match[1]), match[2]) for match in found.values()}
 
 

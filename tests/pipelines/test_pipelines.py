@@ -1,4 +1,4 @@
-"""The pipelines of GitHub and Bitbucket: their files are what the two services take, and name only what there is. Promise P116."""
+"""The pipelines of GitHub and Bitbucket match the schemas of the services and name only existing things. Promise P116."""
 
 import fnmatch
 import json
@@ -22,7 +22,7 @@ def of_github(name):
 
 
 def jobs_of_github():
-    """(workflow, job's name, job) of the jobs that have steps of their own, those of a matrix one by one."""
+    """(workflow, name of the job, job) of the jobs with their own steps, those of a matrix one by one."""
     for path in WORKFLOWS:
         for name, job in yaml.safe_load(path.read_text())["jobs"].items():
             if "uses" not in job:
@@ -51,13 +51,13 @@ def steps_of_bitbucket():
 
 
 def flat(entries):
-    """The steps of a pipeline, those that run side by side one by one."""
+    """The steps of a pipeline, parallel steps one by one."""
     for entry in entries:
         yield from [entry["step"]] if "step" in entry else flat(entry["parallel"]["steps"])
 
 
 def commands():
-    """Everything that either runs."""
+    """Every command of either service."""
     yield from (step["run"] for _, _, step in steps_of_github() if "run" in step)
     yield from (line for step in steps_of_bitbucket() for line in step["script"])
 
@@ -66,7 +66,7 @@ def commands():
     ("schema", "files"), [("vendor.github-workflows", WORKFLOWS), ("vendor.bitbucket-pipelines", [BITBUCKET])]
 )
 def test_a_file_is_what_its_service_takes(schema, files):
-    # The schemas come with the program: nothing is fetched.
+    # The schemas come with the program, so nothing is fetched.
     checker = Path(sys.executable).parent / "check-jsonschema"
     ended = subprocess.run([checker, "--builtin-schema", schema, *files], capture_output=True, text=True, cwd=ROOT)
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -83,7 +83,7 @@ def test_what_is_run_is_there(command):
 
 
 def made_by(arguments, tmp_path):
-    """The targets that .ci/run makes, by a make that only writes down what it is asked for."""
+    """The targets that .ci/run makes, recorded by a stand-in for make."""
     (tmp_path / "make").write_text(f'#!/bin/bash\necho "$@" >> {tmp_path}/calls\n')
     (tmp_path / "make").chmod(0o755)
     (tmp_path / "calls").write_text("")
@@ -93,8 +93,8 @@ def made_by(arguments, tmp_path):
 
 
 def recipes(targets):
-    """Every line that make would run for these targets: what a target that only has others is made of, too."""
-    # Settings of a make that runs this would get into what it prints.
+    """Every line that make would run for these targets and their prerequisites."""
+    # Settings of an outer make would be part of its output.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     command = ["make", "--dry-run", "--always-make", "--no-print-directory", *targets]
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
@@ -115,14 +115,14 @@ def of_every_change():
 @pytest.mark.parametrize("service", of_every_change())
 def test_the_jobs_run_together_all_that_one_run_does(tmp_path, service):
     whole = recipes(made_by([], tmp_path))
-    # Whatever a target is called and however it is put together, this is a part of it.
+    # Every target is part of a job, whatever its name and its parts are.
     assert any("cargo clippy" in line for line in whole) and any("second_opinions.py" in line for line in whole)
     jobs = [command.split()[1:] for command in of_every_change()[service] if command.split()[0] == ".ci/run"]
     assert len(jobs) == 4 and all(jobs)
     targets = [target for job in jobs for target in made_by(job, tmp_path)]
     assert sorted(targets) == sorted(set(targets)), "a target runs in one job"
     assert whole - recipes(targets) == set()
-    # And none of the jobs is without a part of its own.
+    # Every job has a part of its own.
     for job in jobs:
         assert whole - recipes([target for target in targets if target not in job]) != set()
 
@@ -137,7 +137,7 @@ def test_the_jobs_of_a_night_run_together_all_that_make_nightly_does(tmp_path):
 
 
 def builds(arguments):
-    """The lines by which make builds the functions, itself or by a test."""
+    """The lines by which make builds the functions, directly or by a test."""
     return [line for line in recipes(arguments) if "sam build" in line or "tests/template" in line and " -m " in line]
 
 
@@ -149,7 +149,7 @@ def builds(arguments):
         ("build QUICK=1", True),
         ("test-template", True),
         ("nightly", False),
-        # Whatever is set, a deployment is built by the true profile.
+        # A deployment always uses the release profile.
         ("deploy QUICK=1 ARCHITECTURE=arm64", False),
     ],
 )
@@ -161,7 +161,7 @@ def test_only_a_build_that_is_not_deployed_takes_the_quick_profile(target, is_qu
 def test_a_change_is_built_quickly_and_a_deployment_once_and_truly():
     of_changes = [command.split() for command in of_every_change()["GitHub"] if "make build" in command]
     assert of_changes == [["make", "build", "ARCHITECTURE=arm64", "QUICK=1"]]
-    # As a part of a deployment this job is left out.
+    # As part of a deployment, this job is left out.
     assert of_github("ci.yml")["jobs"]["arm64"]["if"] == f"github.workflow == '{of_github('ci.yml')['name']}'"
     assert of_github("deploy.yml")["name"] != of_github("ci.yml")["name"]
     assert "QUICK" not in (ROOT / ".ci" / "deploy").read_text()
@@ -176,13 +176,13 @@ def test_a_cache_is_made_anew_when_a_list_of_what_is_downloaded_changes():
         patterns = re.findall(r"'([^']+)'", re.search(r"hashFiles\((.+?)\)", key)[1])
         missing = [path for path in lists if not any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)]
         assert missing == [], key
-    # Every job but the deployment and the audit has one of its own.
+    # Every job has its own cache, except the deployment and the audit.
     jobs = [job for path, _, job in jobs_of_github() if path in ("ci.yml", "nightly.yml")]
     assert len(caches) == len(set(caches)) == len(jobs)
 
 
 def test_the_deployment_calls_targets_that_there_are():
-    # Also behind `then` or `&&`, in the middle of a line.
+    # Also after `then` or `&&`, in the middle of a line.
     called = set(re.findall(r"\bmake ([a-z-]+)", (ROOT / ".ci" / "deploy").read_text()))
     assert {"build", "deploy-playbook"} <= called <= TARGETS
 
@@ -205,7 +205,7 @@ def test_an_action_is_named_by_its_commit_and_keeps_no_credentials(workflow, job
 
 
 def test_git_lists_a_clone_that_belongs_to_another_user(tmp_path):
-    # As in a container of GitHub's: there it would refuse to.
+    # As in a container of GitHub, where it would refuse to run.
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     (tmp_path / "run").write_text((ROOT / ".ci" / "run").read_text())
     environment = os.environ | {"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}
@@ -234,13 +234,13 @@ def test_github_deploys_only_what_passed_and_what_somebody_approved():
     assert "workflow_call" in of_github("ci.yml")[True]
     # YAML reads `on` as true. Never from a fork's pull request.
     assert set(workflow[True]) == {"push", "workflow_dispatch"} and set(workflow[True]["push"]) == {"tags"}
-    # One after the other, and none is stopped halfway.
+    # One deployment after the other, and none is interrupted.
     assert workflow["concurrency"]["cancel-in-progress"] is False
 
 
 def test_bitbucket_deploys_only_what_passed_and_what_somebody_approved():
     tests, last = of_bitbucket()["pipelines"]["branches"]["main"]
-    # The same steps as for every change, and all of them before this one.
+    # The same steps as for every change, all before this one.
     assert [tests] == of_bitbucket()["pipelines"]["pull-requests"]["**"]
     deploy = last["step"]
     assert (deploy["deployment"], deploy["trigger"], deploy["oidc"]) == ("production", "manual", True)
@@ -254,12 +254,12 @@ def test_nothing_of_an_account_and_no_key_is_in_a_file():
         assert not re.search(r"\b\d{12}\b|AKIA|ASIA|secrets\.", text), path
 
 
-# ---- the script itself, with programs in the place of make, sam, aws and curl that write down how they are called
+# ---- the script itself, with stand-ins for make, sam, aws and curl that record their arguments
 
 
 @pytest.fixture
 def deploy(tmp_path):
-    """Runs .ci/deploy in a copy: (exit code, calls, complaints)."""
+    """Runs .ci/deploy in a copy: (exit code, calls, errors)."""
     (tmp_path / ".ci").mkdir()
     (tmp_path / ".ci" / "deploy").write_text((ROOT / ".ci" / "deploy").read_text())
     tools = tmp_path / "target" / "venv" / "bin"
@@ -312,7 +312,7 @@ def test_the_token_of_the_pipeline_becomes_the_role_and_the_role_deploys(deploy,
     code, calls, complaints = deploy(**ASKED, **pipeline)
     assert code == 0, complaints
     architecture = pipeline.get("ARCHITECTURE", "arm64")
-    # The first of each.
+    # The first call of each program.
     by_name = {call[0]: (call, session) for call, session in reversed(calls)}
     assert by_name["make"][0] == ["make", "build", f"ARCHITECTURE={architecture}"]
     aws = by_name["aws"][0]
@@ -321,7 +321,7 @@ def test_the_token_of_the_pipeline_becomes_the_role_and_the_role_deploys(deploy,
     sam, session = by_name["sam"]
     assert session == "TOKEN"
     assert {"--no-confirm-changeset", "--no-fail-on-empty-changeset"} <= set(sam)
-    # In one piece, as sam takes it apart itself.
+    # As one argument, because sam splits it itself.
     assert sam[-1] == f"Architecture={architecture} {ASKED['ONAIR_PARAMETERS']}"
     assert [call[0] for call, _ in calls if call[0] != "curl"] == ["make", "aws", "aws", "sam", "aws"]
 
@@ -331,12 +331,12 @@ PLAYBOOK = [["make", "deploy-playbook", "STACK=tv"], "TOKEN"]
 FLEET_BUCKET = "tv-fleetbucket-1a2b3c"
 REFUSAL = "An error occurred (%s) when calling the DescribeStacks operation: %s"
 NO_STACK = REFUSAL % ("ValidationError", "Stack with id tv does not exist")
-# What describe-stacks fails with otherwise.
+# Another error of describe-stacks.
 THROTTLED = REFUSAL % ("Throttling", "Rate exceeded")
 ANOTHER_STACK = REFUSAL % ("ValidationError", "Stack with id on-air does not exist")
 
 
-# No stack; one without any output; one without a fleet.
+# No stack; a stack without outputs; a stack without a fleet.
 @pytest.mark.parametrize("before", [NO_STACK, "None", ""])
 def test_the_playbook_of_a_new_fleet_follows_the_stack_that_makes_its_bucket(deploy, before):
     code, calls, _ = deploy(**FLEET, **OF_GITHUB, BEFORE=before, AFTER=FLEET_BUCKET)
@@ -346,7 +346,7 @@ def test_the_playbook_of_a_new_fleet_follows_the_stack_that_makes_its_bucket(dep
     assert "tv" in calls[-3][0]
 
 
-# Nor if the stack's fleet goes with this deployment.
+# Also not if this deployment removes the fleet from the stack.
 @pytest.mark.parametrize("after", [FLEET_BUCKET, "", "None"])
 def test_later_the_playbook_is_there_before_any_instance_of_the_deployment(deploy, after):
     code, calls, _ = deploy(**FLEET, **OF_GITHUB, BEFORE=FLEET_BUCKET, AFTER=after)
@@ -369,7 +369,7 @@ def test_a_stack_that_cannot_be_looked_at_is_not_taken_for_one_without_a_fleet(d
     code, calls, complaints = deploy(**FLEET, **OF_GITHUB, BEFORE=error, AFTER=FLEET_BUCKET)
     assert code != 0 and error in complaints
     assert [call[0] for call, _ in calls] == ["make", "curl", "aws", "aws"]
-    # Nor is it afterwards.
+    # The token is not in the environment afterwards either.
     code, _, complaints = deploy(**FLEET, **OF_GITHUB, BEFORE=NO_STACK, AFTER=error)
     assert code != 0 and error in complaints
 
@@ -395,13 +395,13 @@ def test_a_deployment_that_fails_is_a_failure_and_no_playbook_follows(deploy):
 
 @pytest.mark.parametrize(("user", "sudo", "asks"), [(0, 1, 0), (1001, 0, 4), (1001, 1, None)])
 def test_what_is_missing_is_installed_by_root_and_where_sudo_asks_nothing(tmp_path, user, sudo, asks):
-    # The containers of GitHub and Bitbucket are the first, a machine of GitHub's without one would be the second.
+    # The containers of GitHub and Bitbucket have the first path, a machine of GitHub the second.
     log = f'echo "${{0##*/}} $*" >> {tmp_path}/calls'
     tools = {
         "id": f"echo {user}",
         "sudo": f'{log}; [[ $1 == -n ]] && shift && (({sudo} == 0)) && "$@"',
         "apt-get": log,
-        # Missing, both.
+        # Both are missing.
         "ansible-playbook": "exit 127",
         "logrotate": "exit 127",
         "nginx": "exit 0",
@@ -410,7 +410,7 @@ def test_what_is_missing_is_installed_by_root_and_where_sudo_asks_nothing(tmp_pa
         (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n")
         (tmp_path / name).chmod(0o755)
     environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    # Its own folders, which come first, are not looked into from here.
+    # Its own folders, which come first, are not part of this check.
     command = ["make", "--no-print-directory", "-f", ROOT / "Makefile", "ansible"]
     ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
     calls = (tmp_path / "calls").read_text().splitlines()

@@ -1,16 +1,16 @@
-"""What every function of the template has beside its code, with the exceptions.
+"""What every function of the template must have, and the exceptions.
 
 Each rule asks by meaning (which alarm watches this?) and not by a resource name. It reads the translated template, where an
 event of SAM is a rule of EventBridge and a reference is still a reference.
 """
 
-# (function, what it lacks) -> why. An exception that is not needed is a finding itself.
+# (function, missing part) -> reason. An exception that is not needed is reported.
 EXCEPTIONS = {
     ("CountViewersFunction", "an alarm on Held"): "It never answers `held`: it deletes nothing and switches nothing.",
     ("PublishPlaylistFunction", "an alarm on not running"): "What is published stays valid; a switch publishes by itself.",
     ("FailBackFunction", "an alarm on not running"): "While a side is out, FailOverUnarmedAlarm is on.",
 }
-# Metric -> within how many seconds its alarm fires at the latest. A single error is normal where a retry mends it.
+# Metric -> the latest time in seconds at which its alarm fires. A single error is normal where a retry recovers it.
 LONGEST_SECONDS = {
     "Errors": 15 * 60,
     "Held": 5 * 60,
@@ -32,12 +32,12 @@ def of_type(resources, kind):
 
 
 def attribute(value):
-    """The resource whose ARN this is."""
+    """The resource with this ARN."""
     return value.get("Fn::GetAtt", [None])[0] if isinstance(value, dict) else None
 
 
 def has_alarm(resources, function, namespace, metric, dimension, watched):
-    """Whether an alarm fires if this metric is above 0, and not if it has no data."""
+    """Whether an alarm fires if this metric is above 0, and does not fire without data."""
     return any(
         (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
         and alarm["TreatMissingData"] == "notBreaching"
@@ -98,7 +98,7 @@ def keeps_failed_deliveries(resources, function):
 
 
 def keeps_failed_invocations(resources, function):
-    """The queue of events on which the function failed to the last retry, with its alarm."""
+    """The queue of events for which the function failed until the last retry, with its alarm."""
     configs = of_type(resources, "AWS::Lambda::EventInvokeConfig").values()
     own = [config for config in configs if config["FunctionName"] == {"Ref": function}]
     queues = [config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination") for config in own]
@@ -106,7 +106,7 @@ def keeps_failed_invocations(resources, function):
 
 
 def has_log_group(resources, function):
-    """A log group of its own, with the retention of the parameter, kept when the stack is deleted: it records what was done."""
+    """The function's own log group, with the retention of the parameter. It is kept when the stack is deleted, as a record."""
     config = resources[function]["Properties"].get("LoggingConfig", {})
     group = config.get("LogGroup", {}).get("Ref")
     users = [
@@ -115,7 +115,7 @@ def has_log_group(resources, function):
         if each.get("LoggingConfig", {}).get("LogGroup") == {"Ref": group}
     ]
     resource = resources.get(group, {"Type": None})
-    # A metric is a log line without a level, which Lambda takes as INFO: a higher level would drop it.
+    # A metrics line has no level. Lambda treats it as INFO, so a higher level would drop it.
     return (
         len(users) == 1
         and (config["LogFormat"], config["ApplicationLogLevel"]) == ("JSON", "INFO")
@@ -128,7 +128,7 @@ def has_log_group(resources, function):
 
 
 def has_role_of_its_own(resources, function):
-    """A role that no other function has, and that only Lambda may assume."""
+    """A role that only this function has, and that only Lambda may assume."""
     role = attribute(resources[function]["Properties"].get("Role"))
     users = [each for each in of_type(resources, "AWS::Lambda::Function").values() if attribute(each["Role"]) == role]
     if role is None or len(users) > 1:
@@ -138,7 +138,7 @@ def has_role_of_its_own(resources, function):
 
 
 def has_alarm_on_silence(resources, function):
-    """An alarm that fires if a schedule does not run the function. Without a schedule, silence is normal."""
+    """An alarm that fires if a schedule does not run the function. Without a schedule, no runs are normal."""
     if not any("ScheduleExpression" in trigger for trigger, _ in triggers(resources, function)):
         return True
     watching = alarms_on(resources, function, "AWS/Lambda", "Invocations", "FunctionName", {"Ref": function})

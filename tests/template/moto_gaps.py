@@ -26,7 +26,7 @@ from moto.s3.responses import S3Response
 from moto.ssm.responses import SimpleSystemManagerResponse
 
 
-# moto leaves null in a list where an item is AWS::NoValue; CloudFormation leaves the item out.
+# moto leaves null in a list for an item that is AWS::NoValue; CloudFormation removes the item.
 moto_clean_json = parsing.clean_json
 
 
@@ -35,15 +35,15 @@ def clean_json(value, resources):
     return [item for item in cleaned if item is not None] if isinstance(cleaned, list) else cleaned
 
 
-# moto's function calls itself by this name, so lists at every depth pass here.
+# moto's function calls itself by this name, so nested lists pass here.
 parsing.clean_json = clean_json
 
 
-# moto reads every template as YAML, character by character; what stack.py sends is JSON.
+# moto parses every template as YAML, character by character; stack.py sends JSON.
 cloudformation.Stack.parse_template = staticmethod(json.loads)
 
 
-# moto splits the text of a list parameter that is given, but not its default; CloudFormation splits both.
+# moto splits the text of a given list parameter, but not its default; CloudFormation splits both.
 moto_load_parameters = parsing.ResourceMap.load_parameters
 
 
@@ -57,8 +57,8 @@ def load_parameters(self):
 parsing.ResourceMap.load_parameters = load_parameters
 
 
-# moto's CloudFormation does not know these types, and nothing can refer to such a resource. Here it takes note of them,
-# with the name and the attributes that the template asks for; that they exist is stack.py's business.
+# moto's CloudFormation does not know these types, and nothing can refer to such a resource. This records them with the
+# name and the attributes that the template needs; stack.py creates them.
 NAME_PROPERTIES = {"AWS::CloudWatch::Alarm": "AlarmName"}
 ATTRIBUTES = {
     ("AWS::CloudWatch::Alarm", "Arn"): "arn:aws:cloudwatch:{region}:{account}:alarm:{name}",
@@ -184,8 +184,8 @@ def answer_create(self):
 MediaPackageResponse.create_origin_endpoint = answer_create
 
 
-# moto knows no ListAlerts, and with AWS no call sets an alert. Here an alert of a channel's first pipeline is set as
-# long as one of the channel's input attachments is named by the alert's type: UpdateChannel can see to that.
+# moto has no ListAlerts, and no call of AWS sets an alert. Here an alert of a channel's first pipeline is set as
+# long as one of the channel's input attachments has the name of the alert's type. UpdateChannel can set the name.
 def list_alerts(self):
     channel = self.medialive_backend.describe_channel(self._get_param("ChannelId"))
     types = [attachment["InputAttachmentName"] for attachment in channel.input_attachments or []]
@@ -264,7 +264,7 @@ def log_group_attribute(self, name):
 LogGroup.get_cfn_attribute = log_group_attribute
 
 
-# moto does not know by what CloudWatch calls a load balancer and a target group: the end of their ARNs.
+# moto does not have the names of a load balancer and a target group in CloudWatch: the end of their ARNs.
 moto_load_balancer_attribute = FakeLoadBalancer.get_cfn_attribute
 
 

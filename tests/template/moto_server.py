@@ -1,4 +1,4 @@
-"""moto as a server of this process, which every test takes that wants one."""
+"""moto as a server in this process, shared by all tests that need it."""
 
 import contextlib
 import logging
@@ -9,7 +9,7 @@ from moto.server import ThreadedMotoServer
 
 @contextlib.contextmanager
 def running():
-    """Gives the server's address, on loopback."""
+    """The server's address on loopback."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     # In a thread of this process rather than as a process of its own: it ends with the program, whatever happens, and
     # port 0 lets the system choose a port that nobody else can take in between.
@@ -27,16 +27,16 @@ def running():
 
 
 def enforce_iam(endpoint, after=0):
-    """From here on every request is checked; the number is how many more may pass unchecked."""
+    """From now on every request is checked. The number is how many more may pass unchecked."""
     post(f"{endpoint}/moto-api/reset-auth", str(after))
 
 
 def reset(endpoint):
-    """Forgets everything that the server holds."""
+    """Resets all state of the server."""
     post(f"{endpoint}/moto-api/reset", "")
 
 
 def post(url, body):
-    # With urllib's default content type the server would take the body for a form and see none.
+    # With urllib's default content type the server would parse the body as a form.
     request = urllib.request.Request(url, data=body.encode(), headers={"Content-Type": "text/plain"})
     urllib.request.urlopen(request).close()

@@ -1,4 +1,4 @@
-"""The S3 that second_opinion.py has started, for what it runs."""
+"""The S3 that second_opinion.py has started, for the commands that it runs."""
 
 import os
 
@@ -6,7 +6,7 @@ import boto3
 
 
 def s3(who):
-    """A client for ADMIN, who may do anything, or for FUNCTION, the role."""
+    """A client for ADMIN, who may do everything, or for FUNCTION, which has the role."""
     return boto3.client(
         "s3",
         endpoint_url=os.environ["ONAIR_S3_ENDPOINT"],

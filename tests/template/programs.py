@@ -1,4 +1,4 @@
-"""The programs inside the template. Each is the text of a file of its own, which tools for its language can read.
+"""The programs inside the template. Each is the text of its own file, which tools for its language can read.
 
     python tests/template/programs.py          writes the files' text into template.yaml (make script)
 
@@ -19,7 +19,7 @@ import yaml
 TEMPLATE = stack.ROOT / "template.yaml"
 INSTANCE = stack.ROOT / "functions/complete-lifecycle/instance"
 SAVE_LOGS = INSTANCE / "save-logs.sh"
-# Place in the template -> the file whose text is there.
+# Place in the template -> the file with its text.
 FILES = {
     ("Resources", "FleetLogDocument", "Properties", "Content", "mainSteps", 0, "inputs", "runCommand", 0): SAVE_LOGS,
     ("Resources", "WebLaunchTemplate", "Properties", "LaunchTemplateData", "UserData", "Fn::Base64"): INSTANCE
@@ -94,7 +94,7 @@ def programs(template):
 
 
 def breaches(template, files):
-    """What is wrong with the programs of a template: `files` says which file's text is where."""
+    """The errors of the programs of a template. `files` maps places to files."""
     found = programs(template)
     wrong = [f"{dotted(place)} is a program: {WHAT_TO_DO}" for place in found.keys() - files.keys()]
     wrong += [f"{dotted(place)} joins a program: {WHAT_TO_DO}" for place in joined_programs(template)]
@@ -126,7 +126,7 @@ def with_program(text, place, program):
     assert node.style == "|", f"{dotted(place)} is not a literal block"
     lines = text.splitlines(keepends=True)
     first, end = node.start_mark.line + 1, node.end_mark.line
-    # The blank lines behind a block belong to what follows.
+    # The blank lines after a block belong to the next key.
     while not lines[end - 1].strip():
         end -= 1
     indent = re.match(" *", lines[first])[0]

@@ -1,4 +1,4 @@
-"""Which statements of the roles have been proven to be needed: proven.json.
+"""The statements of the roles that have been proven to be needed: proven.json.
 
 Proving that a statement is needed takes a run of the stories without it. A run of second_opinions.py does so only for
 statements whose fingerprint differs from the one in proven.json. The fingerprint of a statement is a hash of
@@ -24,18 +24,18 @@ FILE = Path(__file__).with_name("proven.json")
 
 
 def as_list(value):
-    """IAM takes one text for a list of one."""
+    """IAM accepts a single text for a list of one."""
     return [value] if isinstance(value, str) else value
 
 
 def canonical(statement):
-    """A statement in one form. The order of a list of actions or resources means nothing to IAM."""
+    """A statement in a normal form. The order of actions or resources has no meaning for IAM."""
     lists = ("Action", "NotAction", "Resource", "NotResource")
     return {key: sorted(as_list(value)) if key in lists else value for key, value in statement.items()}
 
 
 def shares_an_action(one, other):
-    """Whether there may be an action that both statements name. NotAction names nearly all."""
+    """Whether both statements may name a common action. NotAction names nearly all."""
     if "NotAction" in one or "NotAction" in other:
         return True
     return any(may_overlap(a.lower(), b.lower()) for a in as_list(one["Action"]) for b in as_list(other["Action"]))
@@ -71,12 +71,12 @@ def pending(wanted, recorded):
 
 
 def gone(wanted, recorded):
-    """(role, Sid) of the record that no role has any more."""
+    """(role, Sid) of entries in the record that are in no role."""
     return [(role, sid) for role, sids in recorded.items() for sid in sids if sid not in wanted.get(role, {})]
 
 
 def updated(wanted, recorded, passed, failed):
-    """The record after a run: with what passed, without what failed, and without what no role has any more."""
+    """The record after a run: with the passed ones, without the failed ones, and without those that are in no role."""
     waiting = pending(wanted, recorded)
     kept = {
         role: {

@@ -1,4 +1,4 @@
-"""The permissions of the roles, as IAM sees them after a deployment."""
+"""The permissions of the roles after a deployment, as IAM evaluates them."""
 
 import functools
 import json
@@ -33,16 +33,16 @@ def policies(template_params, function="prune-recording"):
 
 
 def named_policies(template_params, function):
-    """The same, but what the stack gave a name of its own is called by its logical id: every deployment has other names."""
+    """The same, with logical ids instead of generated names, which differ in every deployment."""
     documents, ids = deployed(tuple(sorted(template_params.items())))
     return json.loads(with_logical_ids(json.dumps(documents[function]), ids))
 
 
 def with_logical_ids(text, ids):
     """A text in which each physical id of a stack is ${LogicalId}."""
-    # That of a queue is its URL, while an ARN has its name.
+    # The physical id of a queue is its URL, while an ARN has its name.
     names = {logical_id: physical_id.rstrip("/").rpartition("/")[2] for logical_id, physical_id in ids.items()}
-    # The longest first: one may be the beginning of another.
+    # The longest first, because one may be the beginning of another.
     for logical_id, name in sorted(names.items(), key=lambda pair: len(pair[1]), reverse=True):
         text = text.replace(name, f"${{{logical_id}}}")
     return text
@@ -77,7 +77,7 @@ def of_role(client, role_name):
 
 
 def put(client, role_name, documents):
-    """Gives the role these documents in the place of those of the same names."""
+    """Replaces the role's documents of the same names."""
     iam = client("iam")
     for name, document in documents.items():
         text = json.dumps(document)
@@ -86,7 +86,7 @@ def put(client, role_name, documents):
             continue
         before = iam.get_policy(PolicyArn=name)["Policy"]["DefaultVersionId"]
         iam.create_policy_version(PolicyArn=name, PolicyDocument=text, SetAsDefault=True)
-        # IAM keeps five versions at most.
+        # IAM keeps at most five versions.
         iam.delete_policy_version(PolicyArn=name, VersionId=before)
 
 
@@ -102,5 +102,5 @@ def actions(statement):
 
 
 def enforced_sids(documents):
-    """The Sids of the statements that moto decides by."""
+    """The Sids of the statements that moto can evaluate."""
     return [s["Sid"] for s in statements(documents) if all(action.startswith(ENFORCED) for action in actions(s))]

@@ -45,11 +45,11 @@ from moto.medialive.models import medialive_backends
 from moto.s3.models import s3_backends
 from moto.sts.models import sts_backends
 
-# What crates/stand-in/src/lib.rs has for ACCESS_KEY_ID and SECRET_ACCESS_KEY.
+# The values of ACCESS_KEY_ID and SECRET_ACCESS_KEY in crates/stand-in/src/lib.rs.
 STAND_IN_KEY = "test"
-# What --without takes for the whole role.
+# The value of --without for the whole role.
 NOTHING = "nothing"
-# The parameter that switches a job on; a pair's, of every other.
+# The parameter that enables a job. For other functions, a parameter of the pair.
 SWITCHES = {
     "prune-recording": "RecordingBuckets",
     "publish-live": "LivePrefix",
@@ -58,7 +58,7 @@ SWITCHES = {
     "web server": "WebSubnets",
 }
 
-# What the command is told of the stack's outputs, as far as there are such.
+# Environment variables of the command, from the stack's outputs that exist.
 OUTPUTS = {
     "ONAIR_CONTROL_BUCKET": "PairControlBucketName",
     "ONAIR_PUBLIC_BUCKET": "PairPublicBucketName",
@@ -93,7 +93,7 @@ def arguments():
 
 
 def leave_out(sid, client, role_name):
-    """Takes one statement out of the role. Returns the documents as they were before."""
+    """Removes one statement from the role. Returns the documents as they were before."""
     before = role.of_role(client, role_name)
     for name, document in role.of_role(client, role_name).items():
         kept = [statement for statement in document["Statement"] if statement["Sid"] != sid]
@@ -105,7 +105,7 @@ def leave_out(sid, client, role_name):
 
 
 def administrator(client):
-    """Makes a user who may do everything. From the moment of enforcement on, made-up credentials are refused."""
+    """Creates a user who may do everything. After enforcement starts, unknown credentials are refused."""
     iam = client("iam")
     everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
     iam.create_user(UserName="admin")
@@ -181,7 +181,7 @@ def main():
 
 
 def run(args, endpoint):
-    """Runs the command as often as it is asked for. Returns the exit code."""
+    """Runs the command, once for each request on standard input. Returns the exit code."""
     role_name, known = environment(args, endpoint)
     admin = stack.clients(endpoint, known["ONAIR_ADMIN_ACCESS_KEY_ID"], known["ONAIR_ADMIN_SECRET_ACCESS_KEY"])
     code = 0

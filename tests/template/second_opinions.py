@@ -40,14 +40,14 @@ def named(file, constant):
 BUCKETS = [*named("crates/scenes/src/recording.rs", "BUCKET"), *named("tests/support/lib.rs", "VERSIONED")]
 BASE = {"RecordingBuckets": ",".join(BUCKETS), "KeepRenditions": "highest"}
 LARGEST = BASE | {"Thumbnails": "delete", "Versions": "purge"}
-# What the base role cannot do is told by the stories of the largest.
+# The stories of the largest role show what the base role cannot do.
 ANY_S3 = "prune_recording::any_s3"
 PURGING = "prune_recording::purging"
 # Together these use every statement, and they take seconds.
 SHORT = [PURGING, f"{ANY_S3}::every_trigger", f"{ANY_S3}::a_real_time"]
 
 PAIR = stack.PAIR | dict(zip(("SideAEndpoint", "SideBEndpoint"), named("crates/scenes/src/pair.rs", "ENDPOINTS"), strict=True))
-# Function, how it cuts, and the stories of that.
+# Function, the kind of its cut, and the stories of that.
 OF_A_PAIR = [
     ("publish-playlist", "delete", "publish_playlist::any_cloud"),
     ("fail-over", "delete", "fail_over::any_cloud::deleting"),
@@ -58,13 +58,13 @@ OF_A_PAIR = [
     ("fail-back", "none", "fail_back::any_cloud::untouched"),
 ]
 FLEET = stack.FLEET | {"AutoScalingGroup": "".join(named("crates/scenes/src/fleet.rs", "GROUP"))}
-# Here the stories' buckets are full of logs.
+# Here the buckets of the stories contain logs.
 COUNT = {"AccessLogBuckets": BASE["RecordingBuckets"]}
 COUNTING = "count_viewers::any_s3"
 COMMANDING = "complete_lifecycle::any_ssm"
-# What SendToInstances allows has a condition, of which moto knows nothing (moto_gaps.py).
+# SendToInstances has a condition that moto does not know (moto_gaps.py).
 OF_SYSTEMS_MANAGER = ["SendPlaybook", "SendLogs", "ListCommands", "ReadResults"]
-# A run is a server in Python and the function in Rust, one waiting for the other most of the time.
+# In a run, a server in Python and the function in Rust mostly wait for each other.
 AT_ONCE = max(2, os.cpu_count() or 2)
 
 
@@ -81,15 +81,15 @@ def executables():
 
 @dataclass
 class Variant:
-    """A role as the template makes it by some parameters, and what is run under it."""
+    """A role as the template makes it with some parameters, and the stories that run with it."""
 
     name: str
     function: str
     parameters: dict
     command: list
-    # Sids of the statements that are proven here.
+    # The Sids of the statements that are proven here.
     sids: list
-    # What takes the place of the command's arguments when a statement is left out.
+    # The arguments of the command when a statement is left out.
     shorter: tuple = ()
 
     def statements(self):
@@ -106,7 +106,7 @@ def enforced(function, parameters):
 
 
 def variants(executable, onair):
-    """Every role, the one that takes longest first."""
+    """Every role, the slowest first."""
     stories, live = str(executable), [sys.executable, HERE / "try_publishing.py", onair]
     listed = [
         Variant(
@@ -117,7 +117,7 @@ def variants(executable, onair):
             enforced("prune-recording", LARGEST),
             tuple(SHORT),
         ),
-        # All its statements are in the largest role, too.
+        # The largest role also has all its statements.
         Variant("prune-recording", "prune-recording", BASE, [stories, ANY_S3], []),
     ]
     for function, cut, stories_of_it in OF_A_PAIR:
@@ -135,7 +135,7 @@ def variants(executable, onair):
 
 
 def prove_once(listed):
-    """Roles of one function have statements in common: the first role proves them, and the others only what differs."""
+    """Roles of one function share statements: the first role proves them, and the others only the differences."""
     known = set()
     for variant in listed:
         texts = {each["Sid"]: json.dumps(proven.canonical(each), sort_keys=True) for each in variant.statements()}
@@ -144,7 +144,7 @@ def prove_once(listed):
     return listed
 
 
-# How second_opinion.py ends a run's output.
+# The last line of a run's output in second_opinion.py.
 END = re.compile(r"^second_opinion: without (\w+) exit code (-?\d+) after ([\d.]+) s\n", re.MULTILINE)
 
 
@@ -158,17 +158,17 @@ def runs(variant, without):
     result = subprocess.run(
         [sys.executable, HERE / "second_opinion.py", *given, "--", *variant.command],
         cwd=stack.ROOT,
-        # Backtraces would say nothing here.
+        # Backtraces would not help here.
         env=os.environ | {"RUST_BACKTRACE": "0"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
-    # In turns: a run's output, and what its last line says.
+    # Alternately: the output of a run, and the result in its last line.
     output, *ends = END.split(result.stdout)
     outputs = [output, *ends[3::4]]
     ended = {ends[4 * n]: Run(outputs[n], int(ends[4 * n + 1]), float(ends[4 * n + 2])) for n in range(len(ends) // 4)}
-    # What did not run has said why at the end.
+    # The reason for a run that did not start is at the end.
     return {sid: ended.get(sid, Run(outputs[-1], 1, 0)) for sid in without}
 
 
@@ -190,7 +190,7 @@ class Run:
 
 
 class Results:
-    """What came of all runs so far."""
+    """The results of all runs so far."""
 
     def __init__(self):
         self.good, self.bad = [], []
@@ -202,7 +202,7 @@ class Results:
         (self.good if is_good else self.bad).append(f"==== {what}\n{run.output}")
 
     def take(self, variant, ran, without):
-        """Of a role that does not suffice nothing is proven: without a statement it would be refused anyway."""
+        """Without a sufficient role nothing is proven: a story would fail anyway."""
         suffices = ran[second_opinion.NOTHING].all_passed
         for sid in without:
             run = ran[sid]
@@ -229,7 +229,7 @@ def prove(listed, without):
 
 
 def note_of_record(wanted, recorded, results, writes):
-    """What the record has to do with this run, line by line."""
+    """The lines for the record that follow from this run."""
     now, failed = len(results.passed), len(results.failed)
     others = sum(map(len, wanted.values())) - now - failed
     lines = [f"needed: {now} statements proven in this run, {failed} not proven, {others} as proven.json has them"]

@@ -26,7 +26,7 @@ BUCKET = "r2s3-dev-channel-1-recordings"
 
 # Every condition of the template is true in one of these and false in another.
 OFF = {}
-# Of prune-recording:
+# prune-recording:
 KEEP = {"RecordingBuckets": BUCKET, "KeepRenditions": "highest"}
 DELETE = {
     "RecordingBuckets": f"{BUCKET},second-channel-recordings",
@@ -35,8 +35,8 @@ DELETE = {
     "Versions": "purge",
     "AlarmTopicArn": f"arn:aws:sns:{REGION}:123456789012:on-call",
 }
-# Of a pair: the one that the files of events/ tell of, its endpoints deleted when they are cut; and one that has
-# everything the other way.
+# A pair: the one of the files in events/, whose endpoints are deleted by a cut; and one with all opposite
+# settings.
 CHANNEL_A, CHANNEL_B = (f"arn:aws:medialive:{REGION}:111122223333:channel:{id}" for id in ("123456", "654321"))
 PAIR = {
     "Pair": "show",
@@ -70,11 +70,11 @@ PAIR_OTHERWISE = {
     "AlarmTopicArn": f"arn:aws:sns:{REGION}:123456789012:on-call",
     "DryRun": "true",
 }
-# Of publish-live: leftovers expire, and they stay.
+# publish-live: leftovers expire, and they stay.
 LIVE = {"LivePrefix": "live"}
 LIVE_KEPT = {"LivePrefix": "tv-2026", "LiveLeftoverDays": "0"}
-# Of complete-lifecycle: a group that there is already, once with all defaults and once with none; and web servers of the
-# stack's own, as plain and as rich as they can be.
+# complete-lifecycle: an existing group, once with all defaults and once with none; and web servers of the
+# stack, with as few and as many settings as possible.
 FLEET = {"AutoScalingGroup": "my-asg"}
 FLEET_OTHERWISE = {
     "AutoScalingGroup": "Fleet/web_2",
@@ -104,7 +104,7 @@ WEB_OTHERWISE = WEB | {
     "WebRequestsPerServer": "20000",
     "ExtraVariables": "web_workers=2",
 }
-# Of count-viewers: by the logs in buckets, by a log group, and with nothing left as it is.
+# count-viewers: logs in buckets, logs in a log group, and no default left.
 COUNT = {"AccessLogBuckets": "cdn-logs"}
 COUNT_GROUP = {"AccessLogGroup": "/nginx/access"}
 COUNT_OTHERWISE = {
@@ -119,7 +119,7 @@ COUNT_OTHERWISE = {
     "AlarmTopicArn": f"arn:aws:sns:{REGION}:123456789012:on-call",
     "DryRun": "true",
 }
-# Every job at once, as little and as much as each can be.
+# Every job at once, with as few and as many settings as possible.
 ALL = [
     KEEP | PAIR | LIVE | FLEET | COUNT,
     DELETE | PAIR_OTHERWISE | LIVE_KEPT | WEB_OTHERWISE | COUNT_OTHERWISE,
@@ -141,7 +141,7 @@ def translate(parameters):
 def translation(parameters):
     source = copy.deepcopy(template())
     for resource in source["Resources"].values():
-        # Stands for what `sam package` does: it uploads the built folder and writes the address in its place.
+        # Replaces `sam package`, which uploads the built folder and inserts its address.
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = "s3://code/function.zip"
     return translated(source, dict(parameters))
@@ -154,7 +154,7 @@ def translated(source, parameters):
 
 
 def clients(endpoint_url=None, access_key_id="setting-up", secret_access_key="setting-up", session_token=None):
-    """A function from a service's name to its client. The credentials are such as no account knows, unless given."""
+    """A function from a service's name to its client. Without given credentials, they belong to no account."""
 
     @functools.cache
     def client(service):
@@ -189,7 +189,7 @@ def put_invoke_config(client, name, properties):
 
 
 def finish_bucket(client, name, properties):
-    """moto's CloudFormation makes the bucket and forgets what else is said of it."""
+    """moto's CloudFormation creates the bucket and ignores its other properties."""
     s3 = client("s3")
     s3.put_public_access_block(
         Bucket=name, PublicAccessBlockConfiguration=properties["PublicAccessBlockConfiguration"]
@@ -199,7 +199,7 @@ def finish_bucket(client, name, properties):
 
 
 def attach_policies(client, name, properties):
-    """moto's CloudFormation makes the role and forgets which policies it was to have."""
+    """moto's CloudFormation creates the role and ignores its managed policies."""
     for arn in properties.get("ManagedPolicyArns", []):
         client("iam").attach_role_policy(RoleName=name, PolicyArn=arn)
 
@@ -218,7 +218,7 @@ CREATED_BY_CALL = {
 
 
 def make_network(parameters, client):
-    """Makes the VPC, the subnets and the certificate that the parameters name: moto would make their ids up."""
+    """Creates the VPC, the subnets and the certificate of the parameters, because moto would invent their ids."""
     subnets = [parameters.get(name, "").split(",") for name in ("WebSubnets", "WebLoadBalancerSubnets")]
     ec2 = client("ec2")
     with mock.patch("moto.ec2.models.vpcs.random_vpc_id", lambda: parameters["WebVpc"]):
@@ -233,7 +233,7 @@ def make_network(parameters, client):
 
 
 def create(parameters, client):
-    """Creates the stack, with the parameters given, where the clients point to. Returns its outputs."""
+    """Creates the stack with these parameters. Returns its outputs."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("bootstrap", "")
@@ -265,7 +265,7 @@ def resource_map():
 
 
 def created():
-    """Logical ids of what the stack created."""
+    """Logical ids of the created resources."""
     known = resource_map()
     return {logical_id for logical_id in known.resources if known[logical_id] is not None}
 
@@ -277,9 +277,9 @@ def properties(logical_id):
 
 
 def physical_ids(client):
-    """Logical id -> physical id of what the stack created."""
+    """Logical id -> physical id of the created resources."""
     resources = client("cloudformation").describe_stack_resources(StackName=NAME)["StackResources"]
-    # moto lists a resource whose condition is false too, but without an id.
+    # moto also lists a resource whose condition is false, but without an id.
     return {r["LogicalResourceId"]: r.get("PhysicalResourceId") for r in resources if "LogicalResourceId" in r}
 
 

@@ -2,7 +2,6 @@
 
 use super::{BYTE_RANGE, KEEP_HIGHEST, MASTER, assert_held};
 use serde_json::{Value, json};
-use stand_in::ivs::Recording;
 use stand_in::{Call, Fault, Function, Object, Versioning};
 use std::time::Duration;
 use stories::{BUCKET, Cloud, VERSIONED, error, event, recording, recording_end, response, start};
