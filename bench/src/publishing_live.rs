@@ -1,5 +1,5 @@
-//! The time from the close of a segment until viewers see it: publish-live, and the method of a known
-//! article, incron with `aws s3 sync`.
+//! The time from the close of a segment until viewers see it: publish-live, and the method of a
+//! known article, incron with `aws s3 sync`.
 
 use crate::{median, table};
 use anyhow::{Context, Result, ensure};

@@ -1,5 +1,5 @@
-//! The start of a new process: the time to its first `/next`, and from an event to the first responses
-//! of S3 over TLS.
+//! The start of a new process: the time to its first `/next`, and from an event to the first
+//! responses of S3 over TLS.
 
 use crate::{BUCKET, ended, median, table};
 use anyhow::{Context, Result, ensure};

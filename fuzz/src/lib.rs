@@ -54,8 +54,8 @@ pub fn check(name: &str) -> Option<Check> {
         .map(|(_, check)| *check)
 }
 
-/// A playlist is edited line by line. If nothing is dropped, nothing changes. After a drop, the rest
-/// are lines of the original, which are a valid playlist or have no variant.
+/// A playlist is edited line by line. If nothing is dropped, nothing changes. After a drop, the
+/// rest are lines of the original, which are a valid playlist or have no variant.
 pub fn playlist(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;

@@ -181,7 +181,8 @@ fn first_number(playlist: &str) -> Option<u64> {
         .ok()
 }
 
-/// The keys of everything that a playlist names. ffmpeg's URIs are relative to the playlist's folder.
+/// The keys of everything that a playlist names. ffmpeg's URIs are relative to the playlist's
+/// folder.
 fn targets(playlist: &str, text: &str) -> Vec<String> {
     let folder = playlist.rsplit_once('/').map_or("", |(folder, _)| folder);
     let uri = |line: &str| match line.strip_prefix('#') {

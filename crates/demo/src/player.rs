@@ -1,6 +1,6 @@
-//! A player that plays a redundant playlist as hls.js does. It reads the multivariant playlist once,
-//! a media playlist again and again, and the steering manifest after each TTL. At a 404 it changes to
-//! the next known pathway.
+//! A player that plays a redundant playlist as hls.js does. It reads the multivariant playlist
+//! once, a media playlist again and again, and the steering manifest after each TTL. At a 404 it
+//! changes to the next known pathway.
 
 use anyhow::Context as _;
 use http_body_util::{BodyExt as _, Empty};

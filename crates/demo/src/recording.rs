@@ -1,5 +1,5 @@
-//! The objects of an IVS recording, read without On Air's code: the checks of the demo must not share
-//! a mistake with it.
+//! The objects of an IVS recording, read without On Air's code: the checks of the demo must not
+//! share a mistake with it.
 
 use crate::narrate::{count, size};
 use anyhow::Context as _;

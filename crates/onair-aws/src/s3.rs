@@ -179,8 +179,8 @@ impl S3 {
         conditional(written, bucket, key)
     }
 
-    /// Writes a text if the object still has the `ETag` `was`. `None` means that the object must not
-    /// exist. Returns the new `ETag`, or `None` after a conflict.
+    /// Writes a text if the object still has the `ETag` `was`. `None` means that the object must
+    /// not exist. Returns the new `ETag`, or `None` after a conflict.
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
 //! Fail-back: when a side that was cut returns to service, and how.
 //!
-//! A side returns in steps, each of which is written down before it is done: it is healthy, it stays
-//! healthy for the stabilization period, its endpoint is restored, it serves and is advancing, and
-//! only then viewers may be sent to it. A run takes as many steps as it can.
+//! A side returns in steps, each of which is written down before it is done: it is healthy, it
+//! stays healthy for the stabilization period, its endpoint is restored, it serves and is
+//! advancing, and only then viewers may be sent to it. A run takes as many steps as it can.
 
 use crate::fail_over::stalled;
 use crate::pair::endpoint::{Definition, Origination};
@@ -316,8 +316,8 @@ fn is_behind(pair: &Pair, documents: &Documents) -> bool {
     generations.any(|published| published < state.generation)
 }
 
-/// The playlists to publish from. After a switch in this run, only a live side that is not published
-/// has to answer; otherwise both do, since an earlier run may have known more.
+/// The playlists to publish from. After a switch in this run, only a live side that is not
+/// published has to answer; otherwise both do, since an earlier run may have known more.
 fn facts_to_publish(observed: &Observed, documents: &Documents) -> Result<(), Missing> {
     let known = documents.published.sides(&documents.state);
     let is_needed = |side: Side| {
@@ -383,8 +383,8 @@ pub enum Step {
     Probe,
 }
 
-/// The stabilization period while the side that viewers are on is lost as well: a side that has just
-/// recovered is better than a lost one. The schedule has seen it healthy twice by then.
+/// The stabilization period while the side that viewers are on is lost as well: a side that has
+/// just recovered is better than a lost one. The schedule has seen it healthy twice by then.
 const SHORTENED_PERIOD: TimeDelta = TimeDelta::seconds(60);
 
 /// How long a side must have been well while the other one is lost. Where nothing steers, players
@@ -419,8 +419,8 @@ pub fn step(
             Step::Restore(next)
         };
     };
-    // A person may decide without MediaLive. MediaLive may not decide without the person who cut the
-    // side, or without the alarm that knew better.
+    // A person may decide without MediaLive. MediaLive may not decide without the person who cut
+    // the side, or without the alarm that knew better.
     match (record.until, health) {
         (Until::Alarm, _) => Step::wait(format!(
             "side {side} was cut by its alarm, which has not gone to OK"

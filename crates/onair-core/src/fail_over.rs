@@ -203,8 +203,8 @@ fn remember(state: PairState) -> Flow {
 }
 
 /// Whether a side is advancing: by its published media playlist. Where that is not known or does
-/// not answer, by the one that the side's own playlist names now: the endpoint may have been created
-/// again by hand, or something else may be in front of it.
+/// not answer, by the one that the side's own playlist names now: the endpoint may have been
+/// created again by hand, or something else may be in front of it.
 fn freshness(observed: &Observed, documents: &Documents, side: Side) -> Result<Freshness, Missing> {
     if observed.playlists()[side] == SideFetch::Skipped
         && let Some(url) = media_playlist(documents, side)
@@ -469,8 +469,8 @@ fn endpoint_note(
     }
 }
 
-/// An older alert is not trusted: EventBridge retries its delivery for a day, and the input may have
-/// recovered long ago.
+/// An older alert is not trusted: EventBridge retries its delivery for a day, and the input may
+/// have recovered long ago.
 pub const FRESH_ALERT: TimeDelta = TimeDelta::seconds(120);
 
 /// The diagnosis by the event alone. `None` if MediaLive has to be asked.
@@ -736,8 +736,8 @@ pub enum CutStep {
     Waits,
 }
 
-/// What is still to be done to the endpoint of a side that is cut. `endpoint` is its definition now,
-/// or `None` if it does not exist.
+/// What is still to be done to the endpoint of a side that is cut. `endpoint` is its definition
+/// now, or `None` if it does not exist.
 pub fn next_cut_step(record: &CutRecord, endpoint: Option<&Definition>) -> CutStep {
     let Some(endpoint) = endpoint else {
         return CutStep::None;

@@ -1,5 +1,5 @@
-//! All orders of events, with a crash after any effect and another run between any two. The model is
-//! of AWS and of the players' view only: what decides is `next` of the two functions.
+//! All orders of events, with a crash after any effect and another run between any two. The model
+//! is of AWS and of the players' view only: what decides is `next` of the two functions.
 //!
 //! The real functions go through shorter orders in `tests/stories`.
 
@@ -185,8 +185,8 @@ fn a_crash_after_any_effect_of_any_three_events_ends_the_same() {
     }
 }
 
-/// Another function runs between any two requests of a run, which then finds other documents than it
-/// has read.
+/// Another function runs between any two requests of a run, which then finds other documents than
+/// it has read.
 #[test]
 fn a_run_in_the_middle_of_another_ends_the_same() {
     for start in worlds() {

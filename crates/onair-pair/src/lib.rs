@@ -1,5 +1,5 @@
-//! What the functions of a pair share: its settings, its documents in S3, its requests, and the loop
-//! that does what the core decides.
+//! What the functions of a pair share: its settings, its documents in S3, its requests, and the
+//! loop that does what the core decides.
 
 mod documents;
 mod observe;
@@ -58,8 +58,8 @@ impl PairContext {
     ///
     /// # Errors
     ///
-    /// What `attempt` failed with, and [`Error::Incomplete`] if other runs keep changing the pair or
-    /// if the time is up.
+    /// What `attempt` failed with, and [`Error::Incomplete`] if other runs keep changing the pair
+    /// or if the time is up.
     pub async fn attempts<T>(
         &self,
         deadline: Deadline,
