@@ -29,12 +29,6 @@ impl Report {
         Self::with_answer(answer).and(vec![Metric::count("Held", 1)])
     }
 
-    /// The same without a code. Goes once every vertical has its reasons as an enum.
-    pub fn held_why(kind: &str, name: impl Into<String>, why: impl Into<String>) -> Self {
-        Self::with_answer(json!({ "outcome": "held", kind: name.into(), "why": why.into() }))
-            .and(vec![Metric::count("Held", 1)])
-    }
-
     /// Adds metrics.
     pub fn and(mut self, metrics: Vec<Metric>) -> Self {
         self.metrics.extend(metrics);

@@ -8,7 +8,7 @@ mod report;
 use onair_aws::medialive::MediaLive;
 use onair_core::fail_over::next;
 use onair_core::pair::trigger::{Trigger, decode};
-use onair_lambda::{Error, Failure, Invocation, Report};
+use onair_lambda::{Failure, Invocation, Report};
 use onair_pair::{Job, PairContext};
 use report::{metrics, report};
 
@@ -37,8 +37,7 @@ impl Handler {
     ///
     /// Where a retry or a person is needed.
     pub async fn handle(&self, invocation: Invocation) -> Result<Report, Failure> {
-        let event = decode(&invocation.event, &self.context.settings.pair)
-            .map_err(|error| Error::BadEvent(error.to_string()))?;
+        let event = decode(&invocation.event, &self.context.settings.pair)?;
         match &event.trigger {
             Trigger::Ignored { why } => Ok(Report::ignored(why)),
             Trigger::InputRecovered { .. } => Ok(Report::ignored(

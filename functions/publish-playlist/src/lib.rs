@@ -9,7 +9,7 @@ use onair_core::pair::observed::Documents;
 use onair_core::pair::trigger::{PairEvent, Trigger, decode};
 use onair_core::pair::{Side, Sides};
 use onair_core::publish_playlist::{Plan, plan};
-use onair_lambda::{Error, Failure, Invocation, Report, Stop};
+use onair_lambda::{Failure, Invocation, Report, Stop};
 use onair_pair::{PairContext, PairSummary, Writer, count};
 use serde::Serialize;
 
@@ -51,8 +51,7 @@ impl Handler {
     ///
     /// Where a retry or a person is needed.
     pub async fn handle(&self, invocation: Invocation) -> Result<Report, Failure> {
-        let event = decode(&invocation.event, &self.context.settings.pair)
-            .map_err(|error| Error::BadEvent(error.to_string()))?;
+        let event = decode(&invocation.event, &self.context.settings.pair)?;
         match &event.trigger {
             Trigger::ScheduledCheck => {}
             Trigger::Ignored { why } => return Ok(Report::ignored(why)),
