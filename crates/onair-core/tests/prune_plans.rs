@@ -1,4 +1,5 @@
 use crate::ladder::{Rung, after, delete, keep, metadata, playlist, recording, usual, why};
+use onair_core::prune_recording::HeldReason;
 use onair_core::prune_recording::plan::{
     Deletion, DeletionEffect, PrunePlan, RetentionPolicy, Rewrite, Versions, plan,
 };
@@ -464,4 +465,12 @@ fn metadata_that_can_be_read_but_not_edited_is_held() {
     inventory.ended = inventory.ended.replacen('{', r#"{"new":1e999,"#, 1);
 
     insta::assert_snapshot!(why(&inventory, &keep("highest")), @"held: events/recording-ended.json cannot be rewritten: number out of range at line 1 column 12");
+}
+
+/// Alarms and log queries of users contain these codes.
+#[test]
+fn the_codes_of_reasons_for_held_stay_the_same() {
+    let codes = <HeldReason as strum::VariantNames>::VARIANTS.join(" ");
+
+    insta::assert_snapshot!(codes, @"unreadable_file invalid_metadata not_ended unknown_entry_playlist playlists_elsewhere invalid_rendition_name invalid_removed_list invalid_playlist unknown_location nothing_matches nothing_playable other_playlist unusable_playlist deleted_rendition_needed too_many_removed uneditable_metadata not_repeatable missing_media_playlist no_segments concurrent_writes");
 }
