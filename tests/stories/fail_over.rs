@@ -6,6 +6,7 @@ mod cutting;
 pub(crate) mod faults;
 mod orders;
 mod refusing;
+mod round_trips;
 mod watching;
 
 use serde_json::{Value, json};

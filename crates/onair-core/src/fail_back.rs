@@ -16,7 +16,7 @@ use crate::pair::observed::{Documents, Observed};
 use crate::pair::state::{CutRecord, PairState, PathwayClone, Status, Until};
 use crate::pair::trigger::Trigger;
 use crate::pair::{CutBy, Pair, Side};
-use crate::publish_playlist::{Plan, SideFetch, plan};
+use crate::publish_playlist::{Plan, PublishedIndex, SideFetch, plan};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::ops::ControlFlow::{Break, Continue};
 
@@ -308,11 +308,10 @@ fn is_behind(pair: &Pair, documents: &Documents) -> bool {
         .steering
         .as_ref()
         .filter(|_| pair.steering_ttl.is_some());
-    let index = published.index.as_ref().map(|index| index.generation());
-    let generations = index
+    let index = published.index.as_ref().map(PublishedIndex::generation);
+    let mut generations = index
         .into_iter()
         .chain(steering.map(|steering| steering.generation));
-    let mut generations = generations;
     generations.any(|published| published < state.generation)
 }
 
@@ -409,16 +408,10 @@ pub fn step(
         Status::Live => return Step::wait(format!("side {side} is live")),
         Status::Cut(record) | Status::Returning(record) => record,
     };
-    let is_returning = matches!(state.sides[side].status, Status::Returning(_));
     let Some(health) = health else {
-        return if is_returning {
-            Step::Probe
-        } else {
-            let mut next = state.change(side, now, Status::Returning(record.clone()));
-            next.sides[side].alarm_since = None;
-            Step::Restore(next)
-        };
+        return step_by_hand(state, side, record, now);
     };
+    let is_returning = matches!(state.sides[side].status, Status::Returning(_));
     // A person may decide without MediaLive. MediaLive may not decide without the person who cut
     // the side, or without the alarm that knew better.
     match (record.until, health) {
@@ -435,26 +428,44 @@ pub fn step(
         },
         (Until::Healthy, Health::Clean { .. }) if is_returning => Step::Probe,
         (Until::Healthy, Health::Clean { last_cleared }) => {
-            // MediaLive may report a failure that began and ended between two checks.
-            let clean_since = record.clean_since.unwrap_or(now);
-            let since = [Some(clean_since), *last_cleared, state.sides[side].since];
-            let since = since.into_iter().flatten().max().unwrap_or(now);
-            if now - since >= stabilization_period {
+            let healthy_for = now - healthy_since(state, side, *last_cleared).unwrap_or(now);
+            if healthy_for >= stabilization_period {
                 return Step::Restore(state.change(side, now, Status::Returning(record.clone())));
             }
+            let (seconds, of) = (
+                healthy_for.num_seconds(),
+                stabilization_period.num_seconds(),
+            );
+            let is_first = record.clean_since.is_none();
             Step::Wait {
-                why: format!(
-                    "side {side} has been healthy for {} s of {} s",
-                    (now - since).num_seconds(),
-                    stabilization_period.num_seconds()
-                ),
-                remember: record
-                    .clean_since
-                    .is_none()
-                    .then(|| with_clean_since(state, side, record, Some(clean_since))),
+                why: format!("side {side} has been healthy for {seconds} s of {of} s"),
+                remember: is_first.then(|| with_clean_since(state, side, record, Some(now))),
             }
         }
     }
+}
+
+fn step_by_hand(state: &PairState, side: Side, record: &CutRecord, now: DateTime<Utc>) -> Step {
+    if matches!(state.sides[side].status, Status::Returning(_)) {
+        return Step::Probe;
+    }
+    let mut next = state.change(side, now, Status::Returning(record.clone()));
+    next.sides[side].alarm_since = None;
+    Step::Restore(next)
+}
+
+/// Since when a side has been healthy, or `None` if this is the first check that finds it so.
+/// MediaLive may report a failure that began and ended between two checks.
+fn healthy_since(
+    state: &PairState,
+    side: Side,
+    last_cleared: Option<DateTime<Utc>>,
+) -> Option<DateTime<Utc>> {
+    let first_seen = state.sides[side].cut()?.clean_since?;
+    let later = [last_cleared, state.sides[side].since]
+        .into_iter()
+        .flatten();
+    Some(later.fold(first_seen, DateTime::max))
 }
 
 impl Step {

@@ -149,7 +149,10 @@ impl Observed {
         if let Effect::Endpoint(side, action) = &effect {
             match action.check(&pair.sides[*side].endpoint, definition.as_ref()) {
                 Ok(note) => self.done.notes.extend(note),
-                Err(why) => return self.failed(effect, why),
+                Err(why) => {
+                    self.failed(effect, why);
+                    return;
+                }
             }
         }
         self.done.has_changed = true;
