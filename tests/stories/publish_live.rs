@@ -158,6 +158,7 @@ fn a_stream_of_ffmpeg_is_published_and_no_object_is_named_before_it_is_stored() 
         let _daemon = live.daemon(&[]);
         let mut encoder = ffmpeg(live.dir.path(), 8, naming);
         assert!(encoder.wait().unwrap().success());
+
         assert_eq!(live.ends(), [8, 8]);
         assert!(checker.end() > 1_000);
         let object = live.s3.object(BUCKET, "live/hd/index.m3u8").unwrap();
@@ -197,10 +198,10 @@ fn however_often_the_daemon_is_killed_every_named_object_is_stored() {
     live.s3.set_latency(Duration::from_millis(10));
     let checker = Checker::start(&live.s3);
     let mut encoder = ffmpeg(live.dir.path(), 3_600, &[]);
-    let mut dice = SeededRandom::new(1);
+    let mut random = SeededRandom::new(1);
     for kills in 1..=wanted {
         let mut daemon = live.daemon(&["--log", "json"]);
-        sleep(Duration::from_millis(20 + dice.roll(250)));
+        sleep(Duration::from_millis(20 + random.roll(250)));
         daemon.kill();
         if kills % 100 == 0 {
             println!("killed {kills} times");
@@ -226,14 +227,14 @@ fn whatever_s3_answers_every_named_object_is_stored_and_the_stream_goes_on() {
     for seed in 0..3 {
         let live = Live::new();
         live.s3.set_latency(Duration::from_millis(10));
-        let mut dice = SeededRandom::new(seed);
+        let mut random = SeededRandom::new(seed);
         for call in 0..2_000 {
-            let fault = match dice.roll(20) {
+            let fault = match random.roll(20) {
                 0 | 1 => Fault::status(500),
                 2 => Fault::status(503),
                 3 => Fault::ResetBefore,
                 4 => Fault::ResetAfter,
-                5 if dice.roll(8) == 0 => Fault::HoldAfter,
+                5 if random.roll(8) == 0 => Fault::HoldAfter,
                 _ => continue,
             };
             live.s3.fault(call, fault);
@@ -242,6 +243,7 @@ fn whatever_s3_answers_every_named_object_is_stored_and_the_stream_goes_on() {
         let _daemon = live.daemon(&[]);
         let mut encoder = ffmpeg(live.dir.path(), 12, &[]);
         assert!(encoder.wait().unwrap().success());
+
         assert_eq!(live.ends(), [12, 12], "seed {seed}");
         assert!(checker.end() > 1_000);
     }

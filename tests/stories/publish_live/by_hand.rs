@@ -109,6 +109,7 @@ fn a_segment_that_does_not_exist_becomes_a_gap() {
     fs::remove_file(hd.segment("second")).unwrap();
     hd.segment("third");
     hd.playlist();
+
     wait_until("a gap", || live.playlist("hd").contains("#EXT-X-GAP"));
     let snapshot = live.snapshot("hd").unwrap();
     assert_eq!(
@@ -120,6 +121,7 @@ fn a_segment_that_does_not_exist_becomes_a_gap() {
         [false, true, false]
     );
     assert_eq!(snapshot.version, 8);
+
     // The gap stays, and the stream goes on.
     hd.next_segment();
     wait_until("the next segment", || live.count("hd") == 4);
@@ -143,8 +145,10 @@ fn with_hold_a_playlist_waits_until_the_lost_segment_is_not_named_any_more() {
     fs::remove_file(hd.segment("lost")).unwrap();
     hd.segment("second");
     hd.playlist();
+
     sleep(LOST);
     assert_eq!(live.playlist("hd"), "");
+
     hd.next_segment();
     hd.next_segment();
     wait_until("the playlist", || live.count("hd") == 4);
@@ -161,7 +165,9 @@ fn a_file_is_uploaded_when_it_is_complete() {
     hd.playlist();
     sleep(Duration::from_millis(500));
     assert_eq!(live.playlist("hd"), "");
+
     fs::write(&path, "filled").unwrap();
+
     wait_until("the playlist", || live.count("hd") == 1);
     let key = key(&live, &path);
     assert_eq!(live.s3.object(BUCKET, &key).unwrap().body, "filled");
@@ -184,6 +190,7 @@ fn a_failing_rendition_does_not_delay_the_others() {
         .refuse_put(BUCKET, &key(&live, &path), "InternalError");
     hd.playlist();
     let _daemon = live.daemon(&[]);
+
     for number in 1..=8 {
         sd.next_segment();
         wait_until("the other rendition", || live.count("sd") == number);
@@ -266,6 +273,7 @@ fn events_that_inotify_loses_do_no_harm() {
     }
     hd.next_segment();
     signal(&daemon, "CONT");
+
     wait_until("the second segment", || live.count("hd") == 2);
 }
 
@@ -281,6 +289,7 @@ fn the_daemon_finishes_its_uploads_when_it_is_stopped() {
     hd.next_segment();
     sleep(Duration::from_millis(50));
     signal(&daemon, "TERM");
+
     assert!(daemon.wait().unwrap().success());
     assert_eq!(live.count("hd"), 2);
 }

@@ -18,6 +18,7 @@ fn a_playlist_that_was_cut_off_is_not_published() {
     hd.next_segment();
     hd.next_segment();
     wait_until("the stream", || live.count("hd") == 2);
+
     let path = hd.folder.join("index.m3u8");
     let whole = fs::read_to_string(&path).unwrap();
     for length in (0..whole.len()).rev() {
@@ -25,6 +26,7 @@ fn a_playlist_that_was_cut_off_is_not_published() {
         sleep(Duration::from_millis(5));
     }
     hd.next_segment();
+
     wait_until("the next segment", || live.count("hd") == 3);
     let text = live.playlist("hd");
     assert!(
@@ -77,6 +79,7 @@ fn a_file_that_cannot_be_read_is_a_gap_and_a_playlist_is_waited_for() {
     fs::create_dir(hd.folder.join("2.ts")).unwrap();
     hd.next += 1;
     hd.playlist();
+
     wait_until("two gaps", || {
         live.playlist("hd").matches("#EXT-X-GAP").count() == 2
     });

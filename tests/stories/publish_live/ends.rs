@@ -16,35 +16,31 @@ fn the_vod_playlist_has_the_whole_stream() {
     live.s3.set_latency(Duration::from_millis(25));
     let checker = Checker::start(&live.s3);
     let mut encoder = ffmpeg(live.dir.path(), 14, &[]);
-    let mut dice = SeededRandom::new(7);
+    let mut random = SeededRandom::new(7);
+
     while encoder.try_wait().unwrap().is_none() {
         let mut daemon = live.daemon(&["--keep"]);
-        sleep(Duration::from_millis(500 + dice.roll(1_500)));
+        sleep(Duration::from_millis(500 + random.roll(1_500)));
         daemon.kill();
     }
     let _daemon = live.daemon(&["--keep"]);
+
     for rendition in ["hd", "sd"] {
         let name = format!("{rendition}/index.vod.m3u8");
         wait_until("the VOD playlist", || {
             live.text(&name).contains("#EXT-X-ENDLIST")
         });
-        let all = live.text(&name);
-        assert!(all.contains("#EXT-X-PLAYLIST-TYPE:VOD\n"), "{all}");
-        let all = MediaPlaylist::parse(&all).unwrap();
-        assert_eq!((all.sequence, all.segments.len()), (0, 14));
+        let text = live.text(&name);
+        assert!(text.contains("#EXT-X-PLAYLIST-TYPE:VOD\n"), "{text}");
+        let vod = MediaPlaylist::parse(&text).unwrap();
+        assert_eq!((vod.sequence, vod.segments.len()), (0, 14));
+        let mut segments = vod.segments.iter();
         assert!(
-            all.segments
-                .iter()
-                .all(|segment| !segment.gap && !segment.discontinuity),
-            "{all:?}"
+            segments.all(|segment| !segment.gap && !segment.discontinuity),
+            "{text}"
         );
-        assert_eq!(
-            MediaPlaylist::parse(&live.playlist(rendition))
-                .unwrap()
-                .segments
-                .len(),
-            4
-        );
+        let window = live.snapshot(rendition).unwrap();
+        assert_eq!(window.segments.len(), 4);
     }
     wait_until("the multivariant playlist", || {
         live.text("master.vod.m3u8").contains("hd/index.vod.m3u8")
@@ -63,10 +59,12 @@ fn after_an_outage_of_s3_viewers_are_at_the_live_edge() {
     let _daemon = live.daemon(&["--keep"]);
     let mut encoder = ffmpeg(live.dir.path(), 40, &[]);
     wait_until("the stream", || live.count("hd") >= 6);
+
     live.s3.set_latency(Duration::from_secs(60));
     sleep(Duration::from_secs(15));
     let seen = live.count("hd");
     live.s3.set_latency(Duration::from_millis(10));
+
     let on_disk = || {
         let text = fs::read_to_string(live.dir.path().join("hd/index.m3u8")).unwrap();
         MediaPlaylist::parse(&text).map_or(0, |there| there.sequence + there.segments.len() as u64)
@@ -82,12 +80,12 @@ fn after_an_outage_of_s3_viewers_are_at_the_live_edge() {
     wait_until("the VOD playlist", || {
         live.text("hd/index.vod.m3u8").contains("#EXT-X-ENDLIST")
     });
-    let all = MediaPlaylist::parse(&live.text("hd/index.vod.m3u8")).unwrap();
-    let missing = all.segments.iter().filter(|segment| segment.gap).count();
+    let vod = MediaPlaylist::parse(&live.text("hd/index.vod.m3u8")).unwrap();
+    let missing = vod.segments.iter().filter(|segment| segment.gap).count();
     assert!(
-        all.segments.len() == 40 && (1..=20).contains(&missing),
+        vod.segments.len() == 40 && (1..=20).contains(&missing),
         "{missing} of {}",
-        all.segments.len()
+        vod.segments.len()
     );
     checker.end();
 }
@@ -136,35 +134,33 @@ fn seconds(live: &Live, playlist: &str) -> u64 {
 fn a_removed_playlist_has_ended_unless_it_is_written_again() {
     let live = Live::new();
     let _daemon = live.daemon(&[]);
-    let (mut gone, mut back) = (
-        Transcoder::new(&live, "gone"),
-        Transcoder::new(&live, "back"),
-    );
-    let both = [("gone", 2), ("back", 2)];
-    for transcoder in [&mut gone, &mut back] {
+    let mut removed = Transcoder::new(&live, "removed");
+    let mut rewritten = Transcoder::new(&live, "rewritten");
+    for transcoder in [&mut removed, &mut rewritten] {
         transcoder.next_segment();
         transcoder.next_segment();
     }
-    wait_until("the stream", || {
-        both.iter().all(|(name, count)| live.count(name) == *count)
+    wait_until("both streams", || {
+        live.count("removed") == 2 && live.count("rewritten") == 2
     });
-    fs::remove_dir_all(&gone.folder).unwrap();
-    fs::remove_file(back.folder.join("index.m3u8")).unwrap();
+
+    fs::remove_dir_all(&removed.folder).unwrap();
+    fs::remove_file(rewritten.folder.join("index.m3u8")).unwrap();
     sleep(Duration::from_secs(5));
-    back.next_segment();
+    rewritten.next_segment();
     sleep(Duration::from_secs(20));
-    assert!(!live.playlist("gone").contains("#EXT-X-ENDLIST"));
-    wait_until("the end", || {
-        live.playlist("gone").contains("#EXT-X-ENDLIST")
-    });
+
+    let has_ended = |name| live.playlist(name).contains("#EXT-X-ENDLIST");
+    assert!(!has_ended("removed"));
+    wait_until("the end", || has_ended("removed"));
     sleep(Duration::from_secs(6));
-    assert_eq!(live.count("back"), 3);
-    assert!(!live.playlist("back").contains("#EXT-X-ENDLIST"));
+    assert_eq!(live.count("rewritten"), 3);
+    assert!(!has_ended("rewritten"));
+
     // A stream that starts again continues, as after any other end.
-    let mut again = Transcoder::new(&live, "gone");
-    again.next_segment();
-    wait_until("the next show", || live.count("gone") == 3);
-    let text = live.playlist("gone");
+    Transcoder::new(&live, "removed").next_segment();
+    wait_until("the next show", || live.count("removed") == 3);
+    let text = live.playlist("removed");
     assert!(
         !text.contains("#EXT-X-ENDLIST") && text.contains("#EXT-X-DISCONTINUITY\n"),
         "{text}"
