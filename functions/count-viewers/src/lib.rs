@@ -16,7 +16,7 @@ pub use settings::Settings;
 use minutes::{MinuteStore, MinuteWriter};
 use onair_aws::s3::S3;
 use onair_core::count_viewers::audience::Audience;
-use onair_core::count_viewers::event::{LogSource, Request, decode};
+use onair_core::count_viewers::event::{CountRequest, LogSource, decode};
 use onair_core::count_viewers::log::{Limits, LineCounts, LogError, LogReader};
 use onair_core::event::Event;
 use onair_lambda::{Error, Failure, Invocation, Report};
@@ -69,7 +69,7 @@ impl Handler {
     }
 
     async fn count(&self, event: &Event, last_write: Instant) -> Result<Report, Failure> {
-        let Request { source, dry_run } = decode(event)?;
+        let CountRequest { source, dry_run } = decode(event)?;
         let content = match source {
             LogSource::Ignored { why } => return Ok(Report::ignored(why)),
             LogSource::Object { bucket, key } if !self.is_log(&bucket, &key) => {

@@ -5,30 +5,30 @@ use std::fmt;
 
 pub use crate::event::BadEvent;
 
-/// The access log that an event brings.
+/// What an event asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// Where the log is.
+pub struct CountRequest {
+    /// The log to count.
     pub source: LogSource,
-    /// The event itself asks for the figures only.
+    /// Whether the event asks for a dry run.
     pub dry_run: bool,
 }
 
-/// Where the log is.
+/// The place of an access log.
 #[derive(Clone, PartialEq, Eq)]
 pub enum LogSource {
-    /// In S3.
+    /// An object in S3.
     Object {
-        /// The bucket.
+        /// The bucket of the object.
         bucket: String,
-        /// The key.
+        /// The key of the object.
         key: String,
     },
-    /// In the event: lines.
+    /// The lines that the event itself contains.
     Lines(Vec<u8>),
-    /// Nowhere: the event is ignored.
+    /// The event contains no access log.
     Ignored {
-        /// Why.
+        /// What the event reports instead.
         why: String,
     },
 }
@@ -44,12 +44,12 @@ impl fmt::Debug for LogSource {
     }
 }
 
-/// Reads where the log is.
+/// Reads which log to count.
 ///
 /// # Errors
 ///
 /// [`BadEvent`] if the detail is not valid, and for a manual event, which brings no log.
-pub fn decode(event: &Event) -> Result<Request, BadEvent> {
+pub fn decode(event: &Event) -> Result<CountRequest, BadEvent> {
     let OnAir { dry_run } = event.onair()?;
     let source = match &event.payload {
         Payload::Service(service) if service.kind() == ("aws.s3", "Object Created") => {
@@ -72,7 +72,7 @@ pub fn decode(event: &Event) -> Result<Request, BadEvent> {
             ));
         }
     };
-    Ok(Request { source, dry_run })
+    Ok(CountRequest { source, dry_run })
 }
 
 fn lines(messages: &[String]) -> Vec<u8> {

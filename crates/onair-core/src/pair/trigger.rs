@@ -1,5 +1,4 @@
-//! What tells a pair's functions to look: events of MediaLive, of CloudWatch and of the schedule,
-//! and people.
+//! Triggers: events of MediaLive and of CloudWatch, the schedule, and manual events.
 
 use super::{Pair, Side};
 use crate::event::{Event, Payload, ServiceEvent};
@@ -8,48 +7,48 @@ use serde::Deserialize;
 
 pub use crate::event::BadEvent;
 
-/// An event, as far as a pair is concerned.
+/// What an event means for a pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PairEvent {
-    /// What it says.
+    /// What happened.
     pub trigger: Trigger,
-    /// The event itself asks for the plan only.
+    /// Whether the event asks for a dry run.
     pub dry_run: bool,
-    /// A person sent it.
+    /// Whether a person sent the event.
     pub by_hand: bool,
 }
 
-/// What an event says.
+/// What happened to a pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trigger {
-    /// An alert or an alarm of a side's input began.
+    /// An alert or an alarm reports that a side has lost its input.
     InputLost {
-        /// Which side's.
+        /// The side that has lost its input.
         side: Side,
-        /// When, by the event.
+        /// The time of the event.
         at: DateTime<Utc>,
-        /// What it was, in words.
+        /// The alert or alarm in words.
         what: String,
-        /// It was a CloudWatch alarm, and not an alert of MediaLive.
+        /// Whether this is a CloudWatch alarm, not an alert of MediaLive.
         is_alarm: bool,
     },
-    /// It ended.
+    /// The alert or alarm has ended.
     InputRecovered {
-        /// Which side's.
+        /// The side that has its input back.
         side: Side,
-        /// It was a CloudWatch alarm, and not an alert of MediaLive.
+        /// Whether this is a CloudWatch alarm, not an alert of MediaLive.
         is_alarm: bool,
     },
-    /// The schedule: look at everything.
+    /// A run of the schedule: check both sides.
     ScheduledCheck,
-    /// A person names a side, and what is to be done by which function is called.
+    /// A person names a side. The function that is called decides what to do with the side.
     Manual {
-        /// The side.
+        /// The side that the person names.
         side: Side,
     },
-    /// Something else, which is not ours to act on.
+    /// The event does not concern this pair.
     Ignored {
-        /// What it was.
+        /// The reason as a sentence.
         why: String,
     },
 }
