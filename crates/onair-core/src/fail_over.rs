@@ -118,7 +118,7 @@ fn find(pair: &Pair, observed: &Observed, documents: &Documents) -> Flow<Finding
 fn find_by_schedule(pair: &Pair, observed: &Observed, documents: &Documents) -> Flow<Finding> {
     let state = &documents.state;
     let by_alerts = match by_alerts(pair, observed, state) {
-        // A failed request does not end the check: the playlists can tell, too.
+        // A failed request does not end the check: the playlists may show enough.
         Err(Missing::Failure(_)) => None,
         diagnosis => Some(known(diagnosis)??),
     };
@@ -161,9 +161,10 @@ fn take_out(
     loss: &Loss,
 ) -> Flow {
     let noted = note(state, loss, observed.now());
-    let cut = match is_cut(&noted, loss.side) {
-        true => Ok(None),
-        false => cut_state(pair, observed, documents, &noted, loss)?.map(Some),
+    let cut = if is_cut(&noted, loss.side) {
+        Ok(None)
+    } else {
+        cut_state(pair, observed, documents, &noted, loss)?.map(Some)
     };
     match cut {
         Ok(Some(cut)) => Break(Next::WriteState(Box::new(StateChange {
@@ -340,10 +341,10 @@ fn facts_for_follow_up(observed: &Observed, documents: &Documents) -> Result<(),
 }
 
 fn apply(observed: &Observed, effect: Effect, notes: Vec<String>) -> Flow {
-    match observed.has_failed(&effect) {
-        true => Continue(()),
-        false => Break(Next::Apply { effect, notes }),
+    if observed.has_failed(&effect) {
+        return Continue(());
     }
+    Break(Next::Apply { effect, notes })
 }
 
 fn cut_step(observed: &Observed, documents: &Documents, side: Side) -> Result<CutStep, Missing> {
@@ -633,13 +634,13 @@ pub fn diagnose_probes(
 /// The last live side stays in service, whatever is wrong with it.
 fn other_must_be_live(state: &PairState, loss: &Loss) -> Result<(), HeldReason> {
     let Loss { side, why, .. } = loss;
-    match state.sides[side.other()].is_live() {
-        true => Ok(()),
-        false => Err(HeldReason::LastLiveSide {
-            side: *side,
-            why: why.clone(),
-        }),
+    if state.sides[side.other()].is_live() {
+        return Ok(());
     }
+    Err(HeldReason::LastLiveSide {
+        side: *side,
+        why: why.clone(),
+    })
 }
 
 /// Viewers are not sent to a stale side.
