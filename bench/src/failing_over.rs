@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta};
 use onair_core::fail_over;
 use onair_core::pair::freshness::PlaylistProbe;
 use onair_core::pair::next::{Effect, Next, Question};
-use onair_core::pair::observed::{Answer, Documents, Observed};
+use onair_core::pair::observed::{Answer, Observed, PairDocuments};
 use onair_core::pair::state::PairState;
 use onair_core::pair::trigger::{PairEvent, Trigger};
 use onair_core::pair::{CutBy, Pair, Side, Sides, Source};
@@ -121,7 +121,7 @@ fn decide() -> Result<f64> {
     let mut observed = Observed::new(event, false, Sides::default());
     let begin = Instant::now();
     let state = PairState::parse(&read).map_err(anyhow::Error::msg)?;
-    observed.read(Documents { state, published });
+    observed.read(PairDocuments { state, published });
     let mut written = Vec::new();
     loop {
         match fail_over::next(&pair, &observed) {

@@ -12,7 +12,7 @@ use crate::pair::held::HeldReason;
 use crate::pair::next::{
     Effect, Ending, EndpointAction, Flow, Missing, Next, StateChange, both, known, of_sides,
 };
-use crate::pair::observed::{Documents, Observed};
+use crate::pair::observed::{Observed, PairDocuments};
 use crate::pair::state::{CutRecord, PairState, PathwayClone, Status, Until};
 use crate::pair::trigger::Trigger;
 use crate::pair::{CutBy, Pair, Side};
@@ -66,7 +66,7 @@ fn manual_side(observed: &Observed) -> Option<Side> {
 fn bring_back(
     pair: &Pair,
     observed: &Observed,
-    documents: &Documents,
+    documents: &PairDocuments,
     side: Side,
     is_by_hand: bool,
 ) -> Flow<Ending> {
@@ -100,7 +100,7 @@ fn health_of(pair: &Pair, observed: &Observed, side: Side) -> Result<Health, Mis
 fn step_now(
     pair: &Pair,
     observed: &Observed,
-    documents: &Documents,
+    documents: &PairDocuments,
     side: Side,
     health: Option<&Health>,
 ) -> Flow<Step> {
@@ -116,7 +116,7 @@ fn step_now(
 
 /// Whether the side that viewers are on has lost its input as well. A failed request is neither a
 /// reason to hurry nor to fail: the side returns a little later.
-fn is_lost(pair: &Pair, observed: &Observed, documents: &Documents, side: Side) -> Flow<bool> {
+fn is_lost(pair: &Pair, observed: &Observed, documents: &PairDocuments, side: Side) -> Flow<bool> {
     let state = &documents.state;
     if state.sides[side].alarm_since.is_some() || stalled(state, side, observed.now()).is_some() {
         return Continue(true);
@@ -132,7 +132,7 @@ fn is_lost(pair: &Pair, observed: &Observed, documents: &Documents, side: Side) 
 fn restore(
     pair: &Pair,
     observed: &Observed,
-    documents: &Documents,
+    documents: &PairDocuments,
     side: Side,
     next: PairState,
 ) -> Flow<Ending> {
@@ -157,7 +157,7 @@ fn restore(
 fn return_to_service(
     pair: &Pair,
     observed: &Observed,
-    documents: &Documents,
+    documents: &PairDocuments,
     side: Side,
 ) -> Flow<Next> {
     let state = &documents.state;
@@ -205,7 +205,7 @@ fn restore_endpoint(
 }
 
 /// Both sides are live, and a person wants viewers on this one.
-fn promote(observed: &Observed, documents: &Documents, side: Side) -> Flow<Next> {
+fn promote(observed: &Observed, documents: &PairDocuments, side: Side) -> Flow<Next> {
     must_advance(observed, documents, side)?;
     let mut next = documents.state.clone();
     (next.active, next.generation) = (side, next.generation + 1);
@@ -220,7 +220,7 @@ fn promote(observed: &Observed, documents: &Documents, side: Side) -> Flow<Next>
 
 /// A side must serve, and have new segments, before any viewer is sent to it. What was seen is
 /// remembered, for the next look to compare with.
-fn must_advance(observed: &Observed, documents: &Documents, side: Side) -> Flow {
+fn must_advance(observed: &Observed, documents: &PairDocuments, side: Side) -> Flow {
     let not_yet = |why: String| Break(Next::Held(HeldReason::SideNotAdvancing { side, why }));
     let probe = match known(probe_of(observed, side))? {
         Ok(probe) => probe,
@@ -260,12 +260,12 @@ fn probe_of(observed: &Observed, side: Side) -> Result<Result<ProbeResult, Strin
 fn publish(
     pair: &Pair,
     observed: &Observed,
-    documents: &Documents,
+    documents: &PairDocuments,
     why: Option<String>,
 ) -> Flow<Ending> {
     if observed.switched().is_some() || is_behind(pair, documents) || observed.has_changed() {
         known(facts_to_publish(observed, documents))?;
-        let Documents { state, published } = documents;
+        let PairDocuments { state, published } = documents;
         if published.is_ahead_of(state) {
             return Break(Next::ReadAgain);
         }
@@ -302,8 +302,8 @@ fn write(observed: &Observed, plan: Result<Plan, HeldReason>) -> Flow {
 
 /// Whether a published document was rendered from an earlier state. A steering manifest from before
 /// steering was switched off does not count.
-fn is_behind(pair: &Pair, documents: &Documents) -> bool {
-    let Documents { state, published } = documents;
+fn is_behind(pair: &Pair, documents: &PairDocuments) -> bool {
+    let PairDocuments { state, published } = documents;
     let steering = published
         .steering
         .as_ref()
@@ -317,7 +317,7 @@ fn is_behind(pair: &Pair, documents: &Documents) -> bool {
 
 /// The playlists to publish from. After a switch in this run, only a live side that is not
 /// published has to answer; otherwise both do, since an earlier run may have known more.
-fn facts_to_publish(observed: &Observed, documents: &Documents) -> Result<(), Missing> {
+fn facts_to_publish(observed: &Observed, documents: &PairDocuments) -> Result<(), Missing> {
     let known = documents.published.sides(&documents.state);
     let is_needed = |side: Side| {
         let is_unknown = known[side].is_none() && documents.state.sides[side].is_live();

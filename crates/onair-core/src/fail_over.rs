@@ -12,7 +12,7 @@ use crate::pair::next::{
     Effect, Ending, EndpointAction, Flow, Missing, Next, Question, StateChange, both, known,
     of_sides,
 };
-use crate::pair::observed::{Documents, Observed};
+use crate::pair::observed::{Observed, PairDocuments};
 use crate::pair::state::{CutRecord, PairState, StallRecord, Status, Until};
 use crate::pair::trigger::Trigger;
 use crate::pair::{CutBy, Pair, Side, Sides};
@@ -102,7 +102,7 @@ struct Finding {
     state: PairState,
 }
 
-fn find(pair: &Pair, observed: &Observed, documents: &Documents) -> Flow<Finding> {
+fn find(pair: &Pair, observed: &Observed, documents: &PairDocuments) -> Flow<Finding> {
     let state = documents.state.clone();
     if *observed.trigger() == Trigger::ScheduledCheck {
         return find_by_schedule(pair, observed, documents);
@@ -115,7 +115,7 @@ fn find(pair: &Pair, observed: &Observed, documents: &Documents) -> Flow<Finding
 }
 
 /// By the alerts of MediaLive, else by what the playlists show.
-fn find_by_schedule(pair: &Pair, observed: &Observed, documents: &Documents) -> Flow<Finding> {
+fn find_by_schedule(pair: &Pair, observed: &Observed, documents: &PairDocuments) -> Flow<Finding> {
     let state = &documents.state;
     let by_alerts = match by_alerts(pair, observed, state) {
         // A failed request does not end the check: the playlists may show enough.
@@ -156,7 +156,7 @@ fn by_alerts(
 fn take_out(
     pair: &Pair,
     observed: &Observed,
-    documents: &Documents,
+    documents: &PairDocuments,
     state: &PairState,
     loss: &Loss,
 ) -> Flow {
@@ -182,7 +182,7 @@ fn take_out(
 fn cut_state(
     pair: &Pair,
     observed: &Observed,
-    documents: &Documents,
+    documents: &PairDocuments,
     state: &PairState,
     loss: &Loss,
 ) -> Flow<Result<PairState, HeldReason>> {
@@ -206,7 +206,11 @@ fn remember(state: PairState) -> Flow {
 /// Whether a side is advancing: by its published media playlist. Where that is not known or does
 /// not answer, by the one that the side's own playlist names now: the endpoint may have been
 /// created again by hand, or something else may be in front of it.
-fn freshness(observed: &Observed, documents: &Documents, side: Side) -> Result<Freshness, Missing> {
+fn freshness(
+    observed: &Observed,
+    documents: &PairDocuments,
+    side: Side,
+) -> Result<Freshness, Missing> {
     if observed.playlists()[side] == SideFetch::Skipped
         && let Some(url) = media_playlist(documents, side)
         && let Ok(probe) = observed.probe(side, &url)?
@@ -230,13 +234,13 @@ fn freshness(observed: &Observed, documents: &Documents, side: Side) -> Result<F
 }
 
 /// The published address of one of a side's media playlists.
-fn media_playlist(documents: &Documents, side: Side) -> Option<Url> {
+fn media_playlist(documents: &PairDocuments, side: Side) -> Option<Url> {
     let known = documents.published.sides(&documents.state);
     known[side].as_ref()?.media_playlist().cloned()
 }
 
 /// Probes of the live sides, so that a stale one is known before it is needed.
-fn live_probes(observed: &Observed, documents: &Documents) -> Flow<Sides<Option<ProbeResult>>> {
+fn live_probes(observed: &Observed, documents: &PairDocuments) -> Flow<Sides<Option<ProbeResult>>> {
     let probe = |side: Side| {
         let is_live = documents.state.sides[side].is_live();
         let url = media_playlist(documents, side).filter(|_| is_live);
@@ -269,7 +273,7 @@ fn remember_probes(
 }
 
 /// Cuts that have waited for players are written down as due, if the other side is advancing.
-fn end_waits(pair: &Pair, observed: &Observed, documents: &Documents) -> Flow {
+fn end_waits(pair: &Pair, observed: &Observed, documents: &PairDocuments) -> Flow {
     for side in Side::BOTH {
         if let Some(next) = wait_is_over(pair, &documents.state, side, observed.now())
             && known(freshness(observed, documents, side.other()))? == Freshness::Advancing
@@ -285,9 +289,9 @@ fn end_waits(pair: &Pair, observed: &Observed, documents: &Documents) -> Flow {
 ///
 /// A failure does not keep the later ones from taking place: a side that is lost is cut also if
 /// players cannot be told, and new viewers are sent the right way also if MediaPackage fails.
-fn follow_up(pair: &Pair, observed: &Observed, documents: &Documents) -> Flow {
+fn follow_up(pair: &Pair, observed: &Observed, documents: &PairDocuments) -> Flow {
     known(facts_for_follow_up(observed, documents))?;
-    let Documents { state, published } = documents;
+    let PairDocuments { state, published } = documents;
     if published.is_ahead_of(state) {
         return Break(Next::ReadAgain);
     }
@@ -319,8 +323,8 @@ fn follow_up(pair: &Pair, observed: &Observed, documents: &Documents) -> Flow {
 }
 
 /// Everything that must be known before the first effect, asked at the same time.
-fn facts_for_follow_up(observed: &Observed, documents: &Documents) -> Result<(), Missing> {
-    let Documents { state, published } = documents;
+fn facts_for_follow_up(observed: &Observed, documents: &PairDocuments) -> Result<(), Missing> {
+    let PairDocuments { state, published } = documents;
     let known = published.sides(state);
     let of_side = |side: Side| {
         // What is published must not lose a side because this run did not ask for it.
@@ -347,7 +351,11 @@ fn apply(observed: &Observed, effect: Effect, notes: Vec<String>) -> Flow {
     Break(Next::Apply { effect, notes })
 }
 
-fn cut_step(observed: &Observed, documents: &Documents, side: Side) -> Result<CutStep, Missing> {
+fn cut_step(
+    observed: &Observed,
+    documents: &PairDocuments,
+    side: Side,
+) -> Result<CutStep, Missing> {
     match &documents.state.sides[side].status {
         Status::Cut(record) if record.by != CutBy::None => {
             Ok(next_cut_step(record, observed.endpoint(side)?))
@@ -360,7 +368,7 @@ fn cut_step(observed: &Observed, documents: &Documents, side: Side) -> Result<Cu
 fn complete_check(
     pair: &Pair,
     observed: &Observed,
-    documents: &Documents,
+    documents: &PairDocuments,
     state: PairState,
 ) -> Flow<Ending> {
     if state != documents.state {
@@ -419,8 +427,13 @@ fn offset_note(observed: &Observed) -> Option<String> {
 }
 
 /// The report of a run that is complete.
-fn ending(pair: &Pair, observed: &Observed, documents: &Documents, why: Option<String>) -> Ending {
-    let Documents { state, published } = documents;
+fn ending(
+    pair: &Pair,
+    observed: &Observed,
+    documents: &PairDocuments,
+    why: Option<String>,
+) -> Ending {
+    let PairDocuments { state, published } = documents;
     let plan = plan(pair, state, published, observed.playlists(), false);
     let mut notes: Vec<String> = plan.err().iter().map(ToString::to_string).collect();
     notes.extend(Side::BOTH.into_iter().flat_map(|side| {
@@ -439,7 +452,7 @@ fn ending(pair: &Pair, observed: &Observed, documents: &Documents, why: Option<S
 fn waiting_note(
     pair: &Pair,
     observed: &Observed,
-    documents: &Documents,
+    documents: &PairDocuments,
     side: Side,
 ) -> Option<String> {
     let is_scheduled = *observed.trigger() == Trigger::ScheduledCheck;
@@ -454,7 +467,7 @@ fn waiting_note(
 fn endpoint_note(
     pair: &Pair,
     observed: &Observed,
-    documents: &Documents,
+    documents: &PairDocuments,
     side: Side,
 ) -> Option<String> {
     let id = &pair.sides[side].endpoint;

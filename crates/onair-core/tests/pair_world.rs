@@ -9,7 +9,7 @@ use onair_core::pair::endpoint::{Definition, Origination};
 use onair_core::pair::freshness::PlaylistProbe;
 use onair_core::pair::health::{Alert, Channel};
 use onair_core::pair::next::{Effect, EndpointAction, Next, Question};
-use onair_core::pair::observed::{Answer, Documents, Observed};
+use onair_core::pair::observed::{Answer, Observed, PairDocuments};
 use onair_core::pair::state::PairState;
 use onair_core::pair::trigger::{PairEvent, Trigger};
 use onair_core::pair::{CutBy, Pair, Side, Sides, Source};
@@ -254,7 +254,7 @@ impl World {
 
     fn apply(
         &mut self,
-        read: &mut Documents,
+        read: &mut PairDocuments,
         observed: &mut Observed,
         effect: Effect,
     ) -> Result<bool, Died> {
@@ -389,8 +389,8 @@ impl World {
 
 /// What AWS answers.
 impl World {
-    fn documents(&self) -> Documents {
-        Documents {
+    fn documents(&self) -> PairDocuments {
+        PairDocuments {
             state: self.state.clone(),
             published: self.published.clone(),
         }

@@ -7,7 +7,7 @@ use onair_core::pair::Pair;
 use onair_core::pair::endpoint::Definition;
 use onair_core::pair::held::HeldReason;
 use onair_core::pair::next::{Effect, EndpointAction};
-use onair_core::pair::observed::Documents;
+use onair_core::pair::observed::PairDocuments;
 use onair_core::pair::state::PairState;
 use onair_core::playlist::MAX_PLAYLIST_BYTES;
 use onair_core::publish_playlist::{Document, Published, PublishedIndex};
@@ -49,7 +49,7 @@ impl PairContext {
     ///
     /// [`Stop::Held`] if the state cannot be parsed, [`Stop::Conflict`] if another run wrote
     /// meanwhile.
-    pub async fn read(&self) -> Result<(Documents, Stored), Stop<HeldReason>> {
+    pub async fn read(&self) -> Result<(PairDocuments, Stored), Stop<HeldReason>> {
         let (pair, control) = (&self.settings.pair, &self.settings.control_bucket);
         let public = &self.settings.public_bucket;
         let (state_text, index, steering) = futures::try_join!(
@@ -86,7 +86,7 @@ impl PairContext {
             .lock()
             .unwrap_or_else(PoisonError::into_inner) =
             known.map(|playlist| playlist?.media_playlist().cloned());
-        Ok((Documents { state, published }, stored))
+        Ok((PairDocuments { state, published }, stored))
     }
 
     async fn read_text(
@@ -137,12 +137,12 @@ fn e_tag(stored: Option<StoredText>) -> Option<String> {
 
 /// Changes a pair. A dry run has none.
 #[derive(Debug)]
-pub struct Writer<'a> {
+pub struct PairWriter<'a> {
     context: &'a PairContext,
     stored: Stored,
 }
 
-impl<'a> Writer<'a> {
+impl<'a> PairWriter<'a> {
     /// Writes on the condition that the documents are as they were `stored`.
     pub fn new(context: &'a PairContext, stored: Stored) -> Self {
         Self { context, stored }

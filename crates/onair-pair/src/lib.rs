@@ -6,8 +6,8 @@ mod observe;
 mod run;
 mod settings;
 
-pub use documents::{Stored, Writer};
-pub use run::Job;
+pub use documents::{PairWriter, Stored};
+pub use run::PairJob;
 pub use settings::Settings;
 
 use chrono::{DateTime, Utc};

@@ -1,6 +1,6 @@
 //! The loop of fail-over and fail-back: observe, decide, ask or do, and decide again.
 
-use crate::{PairContext, Writer, now};
+use crate::{PairContext, PairWriter, now};
 use onair_aws::medialive::MediaLive;
 use onair_core::metrics::Metric;
 use onair_core::pair::Pair;
@@ -13,7 +13,7 @@ use std::sync::PoisonError;
 
 /// What distinguishes fail-over from fail-back.
 #[derive(Debug)]
-pub struct Job {
+pub struct PairJob {
     /// The decision.
     pub next: fn(&Pair, &Observed) -> Next,
     /// The answer of a run that no safety rule stopped.
@@ -22,7 +22,7 @@ pub struct Job {
     pub metrics: fn(&Observed) -> Vec<Metric>,
 }
 
-impl Job {
+impl PairJob {
     /// Deals with one event.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl Job {
                     let asked = context.ask(medialive, questions, observed);
                     let (read, answers) = futures::join!(context.read(), asked);
                     let (documents, stored) = read?;
-                    writer = (!observed.is_dry_run()).then(|| Writer::new(context, stored));
+                    writer = (!observed.is_dry_run()).then(|| PairWriter::new(context, stored));
                     observed.read(documents);
                     answers
                         .into_iter()
@@ -95,7 +95,7 @@ impl Job {
 }
 
 async fn write_state(
-    writer: &mut Option<Writer<'_>>,
+    writer: &mut Option<PairWriter<'_>>,
     observed: &mut Observed,
     change: StateChange,
 ) -> Result<(), Stop<HeldReason>> {
@@ -109,7 +109,7 @@ async fn write_state(
 
 async fn apply(
     context: &PairContext,
-    writer: &mut Option<Writer<'_>>,
+    writer: &mut Option<PairWriter<'_>>,
     observed: &mut Observed,
     effect: Effect,
 ) -> Result<(), Stop<HeldReason>> {

@@ -9,10 +9,10 @@ use onair_aws::medialive::MediaLive;
 use onair_core::fail_back::next;
 use onair_core::pair::trigger::{Trigger, decode};
 use onair_lambda::{Failure, Invocation, Report};
-use onair_pair::{Job, PairContext};
+use onair_pair::{PairContext, PairJob};
 use report::{metrics, report};
 
-const FAIL_BACK: Job = Job {
+const FAIL_BACK: PairJob = PairJob {
     next,
     report,
     metrics,

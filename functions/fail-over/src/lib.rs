@@ -9,10 +9,10 @@ use onair_aws::medialive::MediaLive;
 use onair_core::fail_over::next;
 use onair_core::pair::trigger::{Trigger, decode};
 use onair_lambda::{Failure, Invocation, Report};
-use onair_pair::{Job, PairContext};
+use onair_pair::{PairContext, PairJob};
 use report::{metrics, report};
 
-const FAIL_OVER: Job = Job {
+const FAIL_OVER: PairJob = PairJob {
     next,
     report,
     metrics,

@@ -5,12 +5,12 @@
 
 use onair_core::metrics::Metric;
 use onair_core::pair::held::HeldReason;
-use onair_core::pair::observed::Documents;
+use onair_core::pair::observed::PairDocuments;
 use onair_core::pair::trigger::{PairEvent, Trigger, decode};
 use onair_core::pair::{Side, Sides};
 use onair_core::publish_playlist::{Plan, plan};
 use onair_lambda::{Failure, Invocation, Report, Stop};
-use onair_pair::{PairContext, PairSummary, Writer, count};
+use onair_pair::{PairContext, PairSummary, PairWriter, count};
 use serde::Serialize;
 
 /// Publishes one pair.
@@ -74,7 +74,7 @@ impl Handler {
             context.fetch_side(Side::B)
         );
         let (documents, stored) = read?;
-        let Documents { state, published } = &documents;
+        let PairDocuments { state, published } = &documents;
         if published.is_ahead_of(state) {
             return Err(Stop::Conflict);
         }
@@ -83,7 +83,7 @@ impl Handler {
         if event.dry_run || context.settings.dry_run {
             return self.planned(&documents, &plan);
         }
-        let mut writer = Writer::new(context, stored);
+        let mut writer = PairWriter::new(context, stored);
         let generation = state.generation;
         // The steering manifest first: it sends no player to a pathway that the player does not
         // know.
@@ -96,7 +96,7 @@ impl Handler {
         self.published(&documents, &plan)
     }
 
-    fn planned(&self, documents: &Documents, plan: &Plan) -> Result<Report, Stop<HeldReason>> {
+    fn planned(&self, documents: &PairDocuments, plan: &Plan) -> Result<Report, Stop<HeldReason>> {
         if !plan.is_empty() {
             let answer = PublishAnswer {
                 index: plan.index.as_deref(),
@@ -108,7 +108,11 @@ impl Handler {
         self.unchanged(documents, plan)
     }
 
-    fn published(&self, documents: &Documents, plan: &Plan) -> Result<Report, Stop<HeldReason>> {
+    fn published(
+        &self,
+        documents: &PairDocuments,
+        plan: &Plan,
+    ) -> Result<Report, Stop<HeldReason>> {
         if !plan.is_empty() {
             let answer = self.answer("published", documents, plan);
             let published = vec![Metric::count("Published", 1)];
@@ -118,7 +122,11 @@ impl Handler {
     }
 
     /// Viewers keep what they have. A person should look after a side that does not answer.
-    fn unchanged(&self, documents: &Documents, plan: &Plan) -> Result<Report, Stop<HeldReason>> {
+    fn unchanged(
+        &self,
+        documents: &PairDocuments,
+        plan: &Plan,
+    ) -> Result<Report, Stop<HeldReason>> {
         if !plan.missing.is_empty() {
             let why = plan.missing.join("; ");
             return Err(Stop::Held(HeldReason::PlaylistIncomplete { why }));
@@ -130,7 +138,7 @@ impl Handler {
     fn answer<'a>(
         &'a self,
         outcome: &'a str,
-        documents: &'a Documents,
+        documents: &'a PairDocuments,
         plan: &'a Plan,
     ) -> PublishAnswer<'a> {
         let settings = &self.context.settings;

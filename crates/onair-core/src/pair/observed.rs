@@ -33,7 +33,7 @@ pub enum Answer {
 
 /// The documents of a pair as they were read.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Documents {
+pub struct PairDocuments {
     /// The state.
     pub state: PairState,
     /// What is published.
@@ -57,7 +57,7 @@ pub struct Observed {
 struct Facts {
     /// The state as it was read, before this run changed it.
     read: Option<PairState>,
-    documents: Option<Documents>,
+    documents: Option<PairDocuments>,
     endpoints: Sides<Option<Result<Option<Definition>, String>>>,
     playlists: Sides<SideFetch>,
     probes: Sides<Option<(Url, Result<PlaylistProbe, String>)>>,
@@ -101,7 +101,7 @@ impl Observed {
     }
 
     /// Records the documents.
-    pub fn read(&mut self, documents: Documents) {
+    pub fn read(&mut self, documents: PairDocuments) {
         if let Some(tried) = self.done.tried.take()
             && tried.state == documents.state
         {
@@ -245,7 +245,7 @@ impl Observed {
         self.now
     }
 
-    pub(crate) fn documents(&self) -> Option<&Documents> {
+    pub(crate) fn documents(&self) -> Option<&PairDocuments> {
         self.facts.documents.as_ref()
     }
 
