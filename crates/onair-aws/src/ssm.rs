@@ -25,7 +25,7 @@ pub struct Ssm {
 pub enum SendOutcome {
     /// SSM accepted the command and gave it this ID.
     Sent(String),
-    /// SSM does not know an agent of this instance, or not yet.
+    /// The agent of this instance is not registered with SSM yet.
     AgentMissing,
 }
 

@@ -207,11 +207,11 @@ fn a_direction_without_a_hook_is_not_handled() {
     };
     for state in WaitState::ALL {
         let wait = wait(state.direction(), 0);
-        let ours =
+        let is_handled =
             |fleet: &FleetPolicy| next(fleet, seen(state, Some(&wait), None, None)).is_some();
         let is_launch = state.direction() == Direction::Launch;
         assert_eq!(
-            (ours(&without_launch), ours(&without_terminate)),
+            (is_handled(&without_launch), is_handled(&without_terminate)),
             (!is_launch, is_launch)
         );
     }
@@ -424,10 +424,10 @@ const FROM_POOL: &str = "Launching a new EC2 instance from warm pool: i-12345678
 #[test]
 fn an_abandoned_launch_has_no_logs_unless_another_activity_succeeded() {
     use ActivityStatus::{InProgress, Successful, Unsuccessful};
-    let refused = "Status Reason: Instance failed to complete user's Lifecycle Action: …";
-    let launch = format!("{LAUNCH}.  {refused}");
+    let abandoned = "Status Reason: Instance failed to complete user's Lifecycle Action: …";
+    let launch = format!("{LAUNCH}.  {abandoned}");
     let launch = launch.as_str();
-    let from_pool = format!("{FROM_POOL}.  {refused}");
+    let from_pool = format!("{FROM_POOL}.  {abandoned}");
     let attached = "Attaching an existing EC2 instance: i-1234567890abcdef0";
     let other = "Launching a new EC2 instance: i-00000001";
     let failure = "At 2021-02-20T11:02:35Z an instance was taken out of service in response to a launch failure.";

@@ -137,7 +137,7 @@ impl InstanceReport {
     fn why(&self) -> Option<String> {
         match &self.result {
             Ok(InstanceOutcome::AgentMissing) => {
-                Some("the SSM agent of the instance is not registered, or not yet".to_owned())
+                Some("the SSM agent of the instance is not registered yet".to_owned())
             }
             Ok(InstanceOutcome::NotWaiting) => {
                 Some("the instance does not wait any more".to_owned())

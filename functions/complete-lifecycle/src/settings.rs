@@ -9,7 +9,7 @@ use onair_lambda::{Accepts, Environment, Error};
 pub struct Settings {
     /// Everything that decisions depend on.
     pub fleet: FleetPolicy,
-    /// `DRY_RUN=true`: plan only, for every event.
+    /// `DRY_RUN=true`: every run is a dry run.
     pub dry_run: bool,
 }
 
@@ -57,7 +57,7 @@ impl Settings {
             .transpose()?;
         if launch.is_none() && terminate.is_none() {
             return Err(Error::Config(
-                "LAUNCH_HOOK and TERMINATE_HOOK are both empty: nothing would be done; set one of them"
+                "LAUNCH_HOOK and TERMINATE_HOOK are both empty: set at least one of them"
                     .to_owned(),
             ));
         }

@@ -1,9 +1,9 @@
-//! How the binary starts when something is wrong. This test is also why `cargo test` builds the
-//! binary that the stories start.
+//! Starts the binary with wrong settings. Because of this test, `cargo test` builds the binary, which
+//! the stories start.
 
 use stand_in::start_fails;
 
-/// What a start with these settings logs.
+/// The log of a start with these settings.
 fn start(settings: &[(&str, &str)]) -> String {
     start_fails(env!("CARGO_BIN_EXE_complete-lifecycle").as_ref(), settings)
 }
@@ -11,7 +11,7 @@ fn start(settings: &[(&str, &str)]) -> String {
 /// Promise P94.
 #[test]
 fn a_missing_or_wrong_setting_stops_the_start_and_is_named() {
-    const WHOLE: [(&str, &str); 6] = [
+    const COMPLETE: [(&str, &str); 6] = [
         ("AUTO_SCALING_GROUP", "web"),
         ("LAUNCH_HOOK", "onair-launch"),
         ("TERMINATE_HOOK", "onair-terminate"),
@@ -19,8 +19,8 @@ fn a_missing_or_wrong_setting_stops_the_start_and_is_named() {
         ("LOG_BUCKET", "fleet-bucket"),
         ("LOG_DOCUMENT", "onair-logs"),
     ];
-    for (name, _) in WHOLE.iter().filter(|(name, _)| !name.ends_with("_HOOK")) {
-        let without: Vec<_> = WHOLE
+    for (name, _) in COMPLETE.iter().filter(|(name, _)| !name.ends_with("_HOOK")) {
+        let without: Vec<_> = COMPLETE
             .into_iter()
             .filter(|(other, _)| other != name)
             .collect();
@@ -29,7 +29,7 @@ fn a_missing_or_wrong_setting_stops_the_start_and_is_named() {
             "{name}"
         );
     }
-    let neither: Vec<_> = WHOLE
+    let neither: Vec<_> = COMPLETE
         .into_iter()
         .filter(|(name, _)| !name.ends_with("_HOOK"))
         .collect();
@@ -53,7 +53,7 @@ fn a_missing_or_wrong_setting_stops_the_start_and_is_named() {
         ("LOG_DIRECTORY", "/var/../etc"),
         ("DRY_RUN", "1"),
     ] {
-        let settings: Vec<_> = WHOLE
+        let settings: Vec<_> = COMPLETE
             .into_iter()
             .filter(|(other, _)| *other != name)
             .chain([(name, value)])

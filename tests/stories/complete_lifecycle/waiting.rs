@@ -328,7 +328,7 @@ async fn an_instance_that_no_activity_names_is_held() {
     assert_eq!(answer["outcome"], "held", "{answer:#}");
     let why = format!(
         "{INSTANCE}: no scaling activity in progress names the instance: \
-         commands of this wait cannot be told from commands of an earlier one"
+         commands of this wait cannot be distinguished from commands of an earlier one"
     );
     assert_eq!(answer["why"], why.as_str());
     assert_eq!(

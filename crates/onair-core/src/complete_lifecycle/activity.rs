@@ -107,7 +107,7 @@ impl LifecycleWait {
 }
 
 impl ScalingActivity {
-    /// Whether this instance is launched or terminated by the activity, and is not yet done.
+    /// Whether the activity launches or terminates this instance, and has not ended.
     pub fn is_in_progress_for(&self, instance: &InstanceId) -> bool {
         self.status == ActivityStatus::InProgress && self.names(instance)
     }

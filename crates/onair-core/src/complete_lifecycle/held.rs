@@ -17,7 +17,7 @@ pub enum HeldReason {
     /// one.
     #[error(
         "no scaling activity in progress names the instance: \
-         commands of this wait cannot be told from commands of an earlier one"
+         commands of this wait cannot be distinguished from commands of an earlier one"
     )]
     NoScalingActivity,
     /// The group was deleted, or the name is wrong.

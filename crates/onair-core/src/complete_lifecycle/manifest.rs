@@ -21,7 +21,7 @@ pub enum LogCheckError {
     /// There is no object with the manifest's key.
     #[error("the manifest does not exist in S3")]
     ManifestMissing,
-    /// The object exists, and is not text, or too large.
+    /// The object exists, but is not text or is too large.
     #[error("the manifest cannot be read: {0}")]
     ManifestUnreadable(String),
     /// The SHA-256 of the object differs from the one in its receipt.
