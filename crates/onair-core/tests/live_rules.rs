@@ -1,4 +1,4 @@
-//! LivePolicy of publishing live, each on a stream of a few segments.
+//! Rules of publish-live, each on a stream of a few segments.
 
 use onair_core::publish_live::job::{
     FinishedJob, Job, LivePolicy, OnLost, RetryLater, StoredText, UploadError,
@@ -511,7 +511,12 @@ fn an_unusable_playlist_is_refused_and_the_last_one_stays() {
         assert!(refused.contains(why), "{refused}");
         assert_eq!(stream.visible(), before);
     }
-    // A URI of another host is published as it is.
+}
+
+/// Promise P77.
+#[test]
+fn a_uri_of_another_host_is_published_as_it_is() {
+    let mut stream = Stream::new(&[]);
     stream
         .read(
             "index.m3u8",

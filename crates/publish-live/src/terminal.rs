@@ -121,33 +121,22 @@ mod tests {
             describe(&at, now),
             "12.mwql1xyw.ts, 61 ms after it was closed"
         );
+        let ended = RenditionStatus {
+            has_ended: true,
+            lag: None,
+            ..at.clone()
+        };
+        assert_eq!(describe(&ended, now), "12.mwql1xyw.ts, ended");
+        let behind = RenditionStatus {
+            newest: None,
+            lag: None,
+            waits_since: Some(Duration::from_secs(48)),
+            to_upload: 3,
+            cause: Some("S3 does not answer".to_owned()),
+            ..at
+        };
         assert_eq!(
-            describe(
-                &RenditionStatus {
-                    has_ended: true,
-                    lag: None,
-                    ..at.clone()
-                },
-                now
-            ),
-            "12.mwql1xyw.ts, ended"
-        );
-        let (waits_since, cause) = (
-            Some(Duration::from_secs(48)),
-            Some("S3 does not answer".to_owned()),
-        );
-        assert_eq!(
-            describe(
-                &RenditionStatus {
-                    waits_since,
-                    cause,
-                    to_upload: 3,
-                    newest: None,
-                    lag: None,
-                    ..at
-                },
-                now
-            ),
+            describe(&behind, now),
             "nothing yet; 3 files to upload, behind for 12 s: S3 does not answer"
         );
     }

@@ -81,7 +81,7 @@ fn each_variable_begins_with_onair() {
     );
 }
 
-/// `docs/guides/JOB.md`; subcommands without a page are in `onair.md`.
+/// The guide is `docs/guides/SUBCOMMAND.md`. Subcommands without a guide are in `onair.md`.
 #[test]
 fn each_argument_is_in_the_guide_with_its_variable_and_default() {
     let guides = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guides");
@@ -89,51 +89,48 @@ fn each_argument_is_in_the_guide_with_its_variable_and_default() {
     let whole = command();
     let mut missing = Vec::new();
     for of in whole.get_subcommands() {
-        let (file, text) = match guide(of.get_name()) {
-            Ok(text) => (of.get_name(), text),
+        let name = of.get_name();
+        let (file, text) = match guide(name) {
+            Ok(text) => (name, text),
             Err(_) => (NAME, guide(NAME).unwrap()),
         };
-        let rows: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
-        for arg in arguments(of) {
-            let name = match arg.get_long() {
-                Some(long) => format!("--{long}"),
-                None => arg.get_value_names().unwrap_or_default()[0].to_string(),
-            };
-            let is_row = |row: &&&str| {
-                ["`", " "]
-                    .iter()
-                    .any(|end| row.starts_with(&format!("| `{name}{end}")))
-            };
-            let Some(row) = rows.iter().find(is_row) else {
-                missing.push(format!(
-                    "docs/guides/{file}.md has no row for {name} of {}",
-                    of.get_name()
-                ));
-                continue;
-            };
-            let values = match arg.is_hide_possible_values_set() || !arg.get_action().takes_values()
-            {
-                true => Vec::new(),
-                false => arg.get_possible_values(),
-            };
-            let values = values.iter().map(|value| value.get_name().to_owned());
-            let variable = arg
-                .get_env()
-                .map(|name| name.to_string_lossy().into_owned());
-            let defaults = arg
-                .get_default_values()
-                .iter()
-                .map(|value| value.to_string_lossy().into_owned());
-            let expected = values.chain(variable).chain(defaults);
-            for text in expected
-                .map(|text| format!("`{text}`"))
-                .filter(|text| !row.contains(text.as_str()))
-            {
-                missing.push(format!(
-                    "docs/guides/{file}.md: the row of {name} lacks {text}"
-                ));
-            }
-        }
+        let lacking = arguments(of).flat_map(|arg| missing_in_guide(&text, arg));
+        missing.extend(lacking.map(|what| format!("docs/guides/{file}.md, {name}: {what}")));
     }
     assert!(missing.is_empty(), "\n  {}\n", missing.join("\n  "));
+}
+
+/// What the table of a guide lacks about an argument.
+fn missing_in_guide(guide: &str, arg: &Arg) -> Vec<String> {
+    let name = match arg.get_long() {
+        Some(long) => format!("--{long}"),
+        None => arg.get_value_names().unwrap_or_default()[0].to_string(),
+    };
+    let begins = ["`", " "].map(|end| format!("| `{name}{end}"));
+    let is_row = |line: &&str| begins.iter().any(|begin| line.starts_with(begin));
+    let Some(row) = guide.lines().find(is_row) else {
+        return vec![format!("there is no row for {name}")];
+    };
+    let expected = variable_defaults_and_values(arg).into_iter();
+    let expected = expected.map(|text| format!("`{text}`"));
+    let missing = expected.filter(|text| !row.contains(text.as_str()));
+    missing
+        .map(|text| format!("the row of {name} lacks {text}"))
+        .collect()
+}
+
+fn variable_defaults_and_values(arg: &Arg) -> Vec<String> {
+    let has_values = arg.get_action().takes_values() && !arg.is_hide_possible_values_set();
+    let values = has_values.then(|| arg.get_possible_values());
+    let values = values.unwrap_or_default();
+    let values = values.iter().map(|value| value.get_name().to_owned());
+    let texts = arg.get_env().into_iter();
+    let texts = texts.chain(
+        arg.get_default_values()
+            .iter()
+            .map(|value| value.as_os_str()),
+    );
+    values
+        .chain(texts.map(|text| text.to_string_lossy().into_owned()))
+        .collect()
 }
