@@ -18,7 +18,7 @@ pub struct Http {
 
 /// What a server answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct HttpResponse {
     /// The status.
     pub status: u16,
     /// `X-MediaPackage-Manifest-Last-Updated`, Unix time in milliseconds.
@@ -53,7 +53,7 @@ impl Http {
     /// # Errors
     ///
     /// When there is no whole answer of a bearable size in time.
-    pub async fn get(&self, url: &str) -> Result<Answer, Error> {
+    pub async fn get(&self, url: &str) -> Result<HttpResponse, Error> {
         let answer = tokio::time::timeout(PATIENCE, self.answer(url)).await;
         let late = || format!("no answer within {} s", PATIENCE.as_secs()).into();
         answer
@@ -61,7 +61,10 @@ impl Http {
             .map_err(|error| Error::new("GET", url, error))
     }
 
-    async fn answer(&self, url: &str) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+    async fn answer(
+        &self,
+        url: &str,
+    ) -> Result<HttpResponse, Box<dyn std::error::Error + Send + Sync>> {
         let response = self.connector.call(HttpRequest::get(url)?).await?;
         let last_updated_ms = response
             .headers()
@@ -78,7 +81,7 @@ impl Http {
                 return Err(format!("the answer is longer than {MAX_BYTES} bytes").into());
             }
         }
-        Ok(Answer {
+        Ok(HttpResponse {
             status,
             last_updated_ms,
             text: String::from_utf8(bytes)?,

@@ -119,7 +119,7 @@ impl PairContext {
         })
     }
 
-    async fn get(&self, url: &Url) -> Result<onair_aws::http::Answer, String> {
+    async fn get(&self, url: &Url) -> Result<onair_aws::http::HttpResponse, String> {
         if url.scheme() != "https" && !is_loopback(url) {
             return Err(format!("{url} is not https"));
         }
