@@ -1,18 +1,19 @@
-//! The rules of the house, read off the repository itself, so that no reviewer has to remember
-//! them. Their reasons are in `docs/architecture.md`.
+//! Checks of the repository itself, so that reviewers need not remember the rules. The reasons are
+//! in `docs/architecture.md`.
 
 mod dependencies;
 mod documents;
 mod features;
 mod files;
 mod modules;
+mod names;
 mod stems;
 mod template;
 
 use std::path::Path;
 use stories::root;
 
-/// Fails with every breach of a rule at once, not only with the first.
+/// Fails with all breaches of a rule, not only with the first.
 fn assert_none(breaches: &[String]) {
     assert!(breaches.is_empty(), "\n\n  {}\n", breaches.join("\n  "));
 }
@@ -22,8 +23,8 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The files below some folders whose names end so, as paths from the project's folder. A folder
-/// that is not there has none.
+/// The files with this ending below some folders, as paths from the root of the project. A folder
+/// that does not exist has none.
 fn files(folders: &[&str], ending: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders: Vec<_> = folders.iter().map(|folder| root().join(folder)).collect();
@@ -45,7 +46,7 @@ fn relative(path: &Path) -> Option<String> {
     Some(path.strip_prefix(root()).ok()?.to_str()?.replace('\\', "/"))
 }
 
-/// The functions' names: the folders of `functions/`.
+/// The names of the functions: the folders of `functions/`.
 fn stems() -> Vec<String> {
     let folder = root().join("functions");
     let entries =

@@ -2,6 +2,7 @@
 
 use super::{assert_none, files, files::is_house_rule, read, stems, template};
 use std::collections::{BTreeMap, BTreeSet};
+use strum::VariantNames as _;
 
 #[test]
 fn promises_are_numbered_from_one_without_a_gap_and_each_says_something() {
@@ -97,9 +98,54 @@ fn every_setting_of_the_template_is_in_the_readmes_table() {
     assert_none(&breaches);
 }
 
-/// Whoever is on call looks up what the log says, and must find the same words.
+/// The heading of each table of codes in `docs/operating.md`, and the codes of its enum.
+const HELD_TABLES: [(&str, &[&str]); 3] = [
+    (
+        "### Held recordings\n",
+        onair_core::prune_recording::HeldReason::VARIANTS,
+    ),
+    (
+        "### Held runs of the pair\n",
+        onair_core::pair::held::HeldReason::VARIANTS,
+    ),
+    (
+        "### Held instances\n",
+        onair_core::complete_lifecycle::HeldReason::VARIANTS,
+    ),
+];
+
+/// An operator looks up the code of a log line.
 #[test]
-fn the_reasons_for_held_that_are_explained_are_the_codes_own() {
+fn every_code_for_held_is_explained_and_every_explained_code_exists() {
+    let operating = read("docs/operating.md");
+    let mut breaches = Vec::new();
+    for (heading, codes) in HELD_TABLES {
+        let (_, section) = operating
+            .split_once(heading)
+            .unwrap_or_else(|| panic!("docs/operating.md has no heading {heading:?}"));
+        let section = section.split("\n### ").next().unwrap_or_default();
+        let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+        let explained: BTreeSet<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+        let codes: BTreeSet<&str> = codes.iter().copied().collect();
+        for code in codes.difference(&explained) {
+            breaches.push(format!(
+                "the table below {heading:?} in docs/operating.md has no row for `{code}`"
+            ));
+        }
+        // The head of the table has `code` in its first cell.
+        for code in explained.difference(&codes).filter(|code| **code != "code") {
+            breaches.push(format!(
+                "docs/operating.md explains `{code}` below {heading:?}, but the enum has no such \
+                 variant: remove the row"
+            ));
+        }
+    }
+    assert_none(&breaches);
+}
+
+/// An operator searches for the words of a log line.
+#[test]
+fn the_texts_for_held_are_quoted_from_the_code() {
     let sources = files(
         &[
             "crates/onair-core/src",
@@ -109,7 +155,7 @@ fn the_reasons_for_held_that_are_explained_are_the_codes_own() {
         ".rs",
     );
     let code: String = sources.iter().map(|file| read(file)).collect();
-    // A text over several lines is one: the compiler takes the blanks after `\\` away.
+    // The compiler joins a text over several lines, and removes the blanks after `\\`.
     let code: String = code.split("\\\n").map(str::trim_start).collect();
     let operating = read("docs/operating.md");
     let reasons: Vec<&str> = ["| `why` says | Do |\n", "| `code` | `why` | Do |\n"]
@@ -126,11 +172,11 @@ fn the_reasons_for_held_that_are_explained_are_the_codes_own() {
         .collect();
     assert!(
         !reasons.is_empty(),
-        "docs/operating.md has no table of what `why` says"
+        "docs/operating.md has no table with the texts of `why`"
     );
     let mut breaches = Vec::new();
     for reason in reasons {
-        // The reasons are in backticks; `…` stands for what is different each time.
+        // The texts are in backticks. `…` stands for names and values.
         let quoted = reason
             .split('`')
             .skip(1)
@@ -139,7 +185,7 @@ fn the_reasons_for_held_that_are_explained_are_the_codes_own() {
         for words in quoted.map(|words| words.trim_matches([' ', '"', ':'])) {
             if !code.contains(words) {
                 breaches.push(format!(
-                    "docs/operating.md explains {words:?}, which no source says"
+                    "docs/operating.md explains {words:?}, which is not in the source code"
                 ));
             }
         }
