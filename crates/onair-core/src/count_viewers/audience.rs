@@ -1,6 +1,6 @@
 //! The viewers of each stream and minute.
 
-use super::CountingRules;
+use super::rules::CountingRules;
 use super::viewer_set::{ViewerCount, ViewerSet};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};

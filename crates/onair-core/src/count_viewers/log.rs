@@ -1,8 +1,8 @@
 //! Reads an access log in chunks, plain or gzip.
 
-use super::CountingRules;
 use super::audience::Audience;
 use super::line::{LineError, LineParser, LoggedRequest, MAX_LINE_BYTES};
+use super::rules::CountingRules;
 use super::viewer_key::NotAnAddress;
 use flate2::write::MultiGzDecoder;
 use std::io::{self, Write};

@@ -1,7 +1,7 @@
 //! The viewers of a minute as one JSON object in S3, between runs. It contains no address.
 
-use super::CountingRules;
 use super::audience::{Audience, Minute, StreamViewers};
+use super::rules::CountingRules;
 use super::viewer_set::ViewerSet;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;

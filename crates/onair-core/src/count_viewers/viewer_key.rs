@@ -104,8 +104,8 @@ pub enum ViewerKeyError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotAnAddress;
 
-/// The secret of a keyed hash (SipHash). Without it, a hash cannot be traced to an address, even by
-/// hashing all addresses.
+/// The secret of a keyed hash (`SipHash`). Without it, a hash cannot be traced to an address, even
+/// by hashing all addresses.
 #[derive(Clone)]
 pub struct ViewerSecret(SipHasher24);
 

@@ -73,7 +73,7 @@ impl ViewerSet {
                 *self = Self::Estimated(union);
             }
             (Self::Estimated(union), Self::Estimated(more)) => {
-                union.update(&more.to_sketch(HllType::Hll8))
+                union.update(&more.to_sketch(HllType::Hll8));
             }
         }
     }
