@@ -1,5 +1,5 @@
-//! Starts the binary with wrong settings. Because of this test, `cargo test` builds the binary, which
-//! the stories start.
+//! Starts the binary with wrong settings. Because of this test, `cargo test` builds the binary,
+//! which the stories start.
 
 use stand_in::start_fails;
 
