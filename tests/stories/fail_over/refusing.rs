@@ -280,7 +280,7 @@ async fn a_state_that_cannot_be_understood_is_held_by_all_three() {
         ),
         (state("1", [cut(), cut()]), "neither side is live"),
         (with_more, "unknown field `newer`"),
-        ("x".repeat(300_000), "more than 262144"),
+        ("x".repeat(300_000), "the limit is 262144"),
     ] {
         let stage = Stage::published(&[]).await;
         stage
