@@ -74,34 +74,31 @@ pub fn understand(look: &PlaylistProbe, earlier: Option<LastSegment>) -> ProbeRe
         ));
     }
     let target = seconds(playlist.target_duration as f32);
-    let since = |last: DateTime<Utc>, allowed: TimeDelta, what: &str| {
-        let ago = look.at - last;
-        if ago <= allowed {
-            return Freshness::Advancing;
-        }
-        let (ago_s, target_s) = (ago.num_seconds(), target.num_seconds());
-        Freshness::Stale(format!(
-            "{what} {ago_s} s ago, with a target duration of {target_s} s"
-        ))
-    };
-    if let Some(updated) = look
-        .last_updated_ms
-        .and_then(DateTime::from_timestamp_millis)
-    {
-        return known(since(
-            updated,
-            target * TARGETS,
-            "its newest segment was made",
-        ));
+    match by_time(look, &playlist, target) {
+        Some(freshness) => known(freshness),
+        None => by_sequence(look, &playlist, target, earlier),
     }
-    if let Some(edge) = edge(&playlist) {
-        return known(since(
-            edge,
+}
+
+/// From MediaPackage's header or PROGRAM-DATE-TIME. `None` if the side has neither.
+fn by_time(look: &PlaylistProbe, playlist: &MediaPlaylist, target: TimeDelta) -> Option<Freshness> {
+    let updated = look.last_updated_ms;
+    let (last, allowed, what) = match updated.and_then(DateTime::from_timestamp_millis) {
+        Some(updated) => (updated, target * TARGETS, "its newest segment was made"),
+        None => (
+            edge(playlist)?,
             target * TARGETS + PICTURE_TO_PLAYLIST,
             "its newest picture was taken",
-        ));
+        ),
+    };
+    let ago = look.at - last;
+    if ago <= allowed {
+        return Some(Freshness::Advancing);
     }
-    by_sequence(look, &playlist, target, earlier)
+    let (ago_s, target_s) = (ago.num_seconds(), target.num_seconds());
+    Some(Freshness::Stale(format!(
+        "{what} {ago_s} s ago, with a target duration of {target_s} s"
+    )))
 }
 
 /// ffmpeg writes the offset of PROGRAM-DATE-TIME without a colon (`+0000`), which players read and
@@ -207,26 +204,30 @@ fn by_sequence(
             last_segment: Some(earlier),
         };
     }
-    let mean: f32 = playlist
-        .segments
-        .iter()
-        .map(|segment| segment.duration)
-        .sum::<f32>()
-        / count as f32;
     let came = newest.saturating_sub(earlier.sequence);
-    let due = elapsed - target * TARGETS;
-    let freshness = if seconds(came as f32 * mean) >= due {
-        Freshness::Advancing
-    } else {
-        let elapsed_s = elapsed.num_seconds();
-        Freshness::Stale(format!(
-            "only {came} new segments came in the last {elapsed_s} s"
-        ))
-    };
     ProbeResult {
-        freshness,
+        freshness: by_growth(playlist, came, elapsed, target),
         last_segment,
     }
+}
+
+/// Compares the length of the `came` new segments with the `elapsed` time.
+fn by_growth(
+    playlist: &MediaPlaylist,
+    came: u64,
+    elapsed: TimeDelta,
+    target: TimeDelta,
+) -> Freshness {
+    let durations = playlist.segments.iter().map(|segment| segment.duration);
+    let mean: f32 = durations.sum::<f32>() / playlist.segments.len() as f32;
+    let due = elapsed - target * TARGETS;
+    if seconds(came as f32 * mean) >= due {
+        return Freshness::Advancing;
+    }
+    let elapsed_s = elapsed.num_seconds();
+    Freshness::Stale(format!(
+        "only {came} new segments came in the last {elapsed_s} s"
+    ))
 }
 
 /// At most a year: what a playlist says is not to be trusted with an overflow.

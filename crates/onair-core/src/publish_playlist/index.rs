@@ -42,7 +42,6 @@ pub fn is_visible(state: &PairState, side: Side) -> bool {
 /// missing is left out.
 pub fn render(state: &PairState, playlists: &Sides<Option<SidePlaylist>>, steering: bool) -> Index {
     let playlists = visible(state, playlists);
-    let present = || Side::BOTH.into_iter().filter_map(|side| playlists[side]);
     let variants = pairing::variants(&playlists);
     let i_frames = pairing::i_frames(&playlists);
     let media = pairing::renditions(&playlists);
@@ -58,19 +57,40 @@ pub fn render(state: &PairState, playlists: &Sides<Option<SidePlaylist>>, steeri
     let order = [state.active, state.active.other()];
     let pathway = |side: Side| state.sides[side].pathway.as_str();
 
-    let mut lines = vec!["#EXTM3U".to_owned()];
-    lines.push(format!(
-        "#EXT-X-VERSION:{}",
-        present()
-            .map(|playlist| playlist.version)
-            .max()
-            .unwrap_or(1)
-    ));
+    let first = order.into_iter().find(|side| playlists[*side].is_some());
+    let steered_from = first.filter(|_| steered).map(pathway);
+    let mut lines = head(&playlists, steered_from);
+    lines.extend(in_order(&media, order).map(|line| media_line(&line, pathway(line.side))));
+    for line in in_order(&variants, order) {
+        let attributes = of_variant(line.paired, line.entry, pathway(line.side));
+        lines.push(format!("#EXT-X-STREAM-INF:{attributes}"));
+        lines.extend(line.entry.uri.clone().map(String::from));
+    }
+    for line in in_order(&i_frames, order) {
+        let mut attributes = of_variant(line.paired, line.entry, pathway(line.side));
+        let uri = line.entry.uri.as_ref().map(Url::as_str);
+        attributes.set_text("URI", uri.unwrap_or_default());
+        lines.push(format!("#EXT-X-I-FRAME-STREAM-INF:{attributes}"));
+    }
+    Index {
+        text: lines.join("\n") + "\n",
+        unpaired,
+        steered,
+    }
+}
+
+/// The lines before the entries. `steered_from` is the first pathway of a steered playlist.
+fn head(playlists: &Sides<Option<&SidePlaylist>>, steered_from: Option<&str>) -> Vec<String> {
+    let present = || Side::BOTH.into_iter().filter_map(|side| playlists[side]);
+    let version = present().map(|playlist| playlist.version).max();
+    let mut lines = vec![
+        "#EXTM3U".to_owned(),
+        format!("#EXT-X-VERSION:{}", version.unwrap_or(1)),
+    ];
     if present().all(|playlist| playlist.independent_segments) {
         lines.push("#EXT-X-INDEPENDENT-SEGMENTS".to_owned());
     }
-    if steered && let Some(first) = order.into_iter().find(|side| playlists[*side].is_some()) {
-        let first = pathway(first);
+    if let Some(first) = steered_from {
         lines.push(format!(
             "#EXT-X-CONTENT-STEERING:SERVER-URI=\"{STEERING}\",PATHWAY-ID=\"{first}\""
         ));
@@ -80,48 +100,41 @@ pub fn render(state: &PairState, playlists: &Sides<Option<SidePlaylist>>, steeri
             lines.push(tag.clone());
         }
     }
-    let in_order = |paired: &Vec<Paired>| -> Vec<(Paired, Entry, Side)> {
-        let both = paired
-            .iter()
-            .flat_map(|paired| order.map(|side| (paired.clone(), side)));
-        both.filter_map(|(paired, side)| {
-            paired.entries[side]
-                .clone()
-                .map(|entry| (paired, entry, side))
+    lines
+}
+
+/// An entry of one side, and its pair.
+struct EntryLine<'a> {
+    paired: &'a Paired,
+    entry: &'a Entry,
+    side: Side,
+}
+
+/// The entries of all pairs, those of the active side first in each pair.
+fn in_order(paired: &[Paired], order: [Side; 2]) -> impl Iterator<Item = EntryLine<'_>> {
+    let both = paired
+        .iter()
+        .flat_map(move |paired| order.map(|side| (paired, side)));
+    both.filter_map(|(paired, side)| {
+        let entry = paired.entries[side].as_ref()?;
+        Some(EntryLine {
+            paired,
+            entry,
+            side,
         })
-        .collect()
-    };
-    for (paired, entry, side) in in_order(&media) {
-        let mut attributes = paired.attributes.clone();
-        if let Some(group) = entry.attributes.text("GROUP-ID") {
-            attributes.set_text("GROUP-ID", &group_of(group, pathway(side)));
-        }
-        if let Some(uri) = entry.uri {
-            attributes.set_text("STABLE-RENDITION-ID", &paired.stable_id);
-            attributes.set_text("URI", uri.as_str());
-        }
-        lines.push(format!("#EXT-X-MEDIA:{attributes}"));
+    })
+}
+
+fn media_line(line: &EntryLine<'_>, pathway: &str) -> String {
+    let mut attributes = line.paired.attributes.clone();
+    if let Some(group) = line.entry.attributes.text("GROUP-ID") {
+        attributes.set_text("GROUP-ID", &group_of(group, pathway));
     }
-    for (paired, entry, side) in in_order(&variants) {
-        lines.push(format!(
-            "#EXT-X-STREAM-INF:{}",
-            of_variant(&paired, &entry, pathway(side))
-        ));
-        lines.extend(entry.uri.map(String::from));
+    if let Some(uri) = &line.entry.uri {
+        attributes.set_text("STABLE-RENDITION-ID", &line.paired.stable_id);
+        attributes.set_text("URI", uri.as_str());
     }
-    for (paired, entry, side) in in_order(&i_frames) {
-        let mut attributes = of_variant(&paired, &entry, pathway(side));
-        attributes.set_text(
-            "URI",
-            entry.uri.as_ref().map(Url::as_str).unwrap_or_default(),
-        );
-        lines.push(format!("#EXT-X-I-FRAME-STREAM-INF:{attributes}"));
-    }
-    Index {
-        text: lines.join("\n") + "\n",
-        unpaired,
-        steered,
-    }
+    format!("#EXT-X-MEDIA:{attributes}")
 }
 
 /// Parses a published playlist, both sides in one.

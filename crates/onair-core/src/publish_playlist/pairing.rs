@@ -89,27 +89,27 @@ fn pair(
         },
     };
     paired.extend(left.into_iter().map(only_b));
-    name(&mut paired, |attributes| {
-        let part = |name: &str| attributes.text(name).map(str::to_owned);
-        // As far as pairing is exact, and no further: alone and in a pair a variant must have the
-        // same name.
-        let rate = attributes
-            .number::<f64>("FRAME-RATE")
-            .map(|rate| format!("{rate:.2}"));
-        let codecs = Some(codecs(attributes).into_iter().collect::<Vec<_>>().join("+"))
-            .filter(|codecs| !codecs.is_empty());
-        let parts = [
-            part("RESOLUTION"),
-            rate,
-            part("VIDEO-RANGE").filter(|range| range != "SDR"),
-            codecs,
-        ];
-        format!(
-            "{kind}{}",
-            parts.into_iter().flatten().collect::<Vec<_>>().join("-")
-        )
-    });
+    name(&mut paired, |attributes| variant_name(kind, attributes));
     paired
+}
+
+/// Names a variant as far as pairing is exact, and no further: alone and in a pair a variant must
+/// have the same name.
+fn variant_name(kind: &str, attributes: &Attributes) -> String {
+    let part = |name: &str| attributes.text(name).map(str::to_owned);
+    let rate = attributes
+        .number::<f64>("FRAME-RATE")
+        .map(|rate| format!("{rate:.2}"));
+    let codecs = Some(codecs(attributes).into_iter().collect::<Vec<_>>().join("+"))
+        .filter(|codecs| !codecs.is_empty());
+    let parts = [
+        part("RESOLUTION"),
+        rate,
+        part("VIDEO-RANGE").filter(|range| range != "SDR"),
+        codecs,
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    format!("{kind}{}", parts.join("-"))
 }
 
 /// Pairs the renditions of two playlists: the same group, name and language.
@@ -123,32 +123,23 @@ pub(super) fn renditions(playlists: &Sides<Option<&SidePlaylist>>) -> Vec<Paired
         ["TYPE", "GROUP-ID", "NAME", "LANGUAGE"]
             .map(|name| entry.attributes.raw(name).map(str::to_owned))
     };
+    let unnamed = |attributes: &Attributes, a: Option<&Entry>, b: Option<&Entry>| Paired {
+        attributes: attributes.without(&OWN),
+        stable_id: String::new(),
+        entries: Sides {
+            a: a.cloned(),
+            b: b.cloned(),
+        },
+    };
     let mut paired: Vec<Paired> = Vec::new();
     for a in all(Side::A) {
         let b = all(Side::B).iter().find(|b| key(b) == key(a));
-        let entries = Sides {
-            a: Some(a.clone()),
-            b: b.cloned(),
-        };
-        paired.push(Paired {
-            attributes: a.attributes.without(&OWN),
-            stable_id: String::new(),
-            entries,
-        });
+        paired.push(unnamed(&a.attributes, Some(a), b));
     }
-    for b in all(Side::B)
-        .iter()
-        .filter(|b| !all(Side::A).iter().any(|a| key(a) == key(b)))
-    {
-        let entries = Sides {
-            a: None,
-            b: Some(b.clone()),
-        };
-        paired.push(Paired {
-            attributes: b.attributes.without(&OWN),
-            stable_id: String::new(),
-            entries,
-        });
+    for b in all(Side::B) {
+        if !all(Side::A).iter().any(|a| key(a) == key(b)) {
+            paired.push(unnamed(&b.attributes, None, Some(b)));
+        }
     }
     name(&mut paired, |attributes| {
         let parts =
