@@ -122,9 +122,17 @@ fn decide() -> Result<f64> {
     let begin = Instant::now();
     let state = PairState::parse(&read).map_err(anyhow::Error::msg)?;
     observed.read(PairDocuments { state, published });
+    let written = run(&pair, &mut observed, &probe)?;
+    let elapsed = begin.elapsed();
+    ensure!(written.len() == 3, "{} documents written", written.len());
+    Ok(elapsed.as_secs_f64() * 1_000.0)
+}
+
+/// Drives a fail-over to its end. Returns the documents that it writes.
+fn run(pair: &Pair, observed: &mut Observed, probe: &PlaylistProbe) -> Result<Vec<String>> {
     let mut written = Vec::new();
     loop {
-        match fail_over::next(&pair, &observed) {
+        match fail_over::next(pair, observed) {
             Next::Ask(questions) => {
                 for question in questions {
                     observed.record(match question {
@@ -142,15 +150,12 @@ fn decide() -> Result<f64> {
                 if let Effect::Steer(text) | Effect::Publish(text) = &effect {
                     written.push(text.clone());
                 }
-                observed.applied(&pair, effect, None);
+                observed.applied(pair, effect, None);
             }
-            Next::Report(_) => break,
+            Next::Report(_) => return Ok(written),
             other => bail!("a fail-over by hand ends with {other:?}"),
         }
     }
-    let elapsed = begin.elapsed();
-    ensure!(written.len() == 3, "{} documents written", written.len());
-    Ok(elapsed.as_secs_f64() * 1_000.0)
 }
 
 /// The documents of a pair with eight variants on each side.
