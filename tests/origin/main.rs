@@ -4,6 +4,7 @@
 //!
 //! `fleet` has the tests of an instance. Screenshots and logs are in `target/origin`.
 
+#![allow(clippy::too_many_lines, reason = "a test may be longer")]
 #![expect(
     clippy::unwrap_used,
     reason = "clippy.toml allows it in tests, but not in what tests share"

@@ -4,6 +4,7 @@
 //!
 //! Screenshots and logs are in `target/player`.
 
+#![allow(clippy::too_many_lines, reason = "a test may be longer")]
 #![expect(
     clippy::unwrap_used,
     reason = "clippy.toml allows it in tests, but not in what tests share"

@@ -1,6 +1,7 @@
 //! The promises of `docs/behaviour.md`, each told as a story: the real binary, the real SDK, an S3
 //! across the wire. One test binary, so that it links once.
 
+#![allow(clippy::too_many_lines, reason = "a test may be longer")]
 #![expect(
     clippy::unwrap_used,
     reason = "clippy.toml allows it in tests, but not in what tests share"

@@ -1,5 +1,7 @@
 //! Builds the binary for `tests/player/demo.mjs`, and checks its error without a page.
 
+#![allow(clippy::too_many_lines, reason = "a test may be longer")]
+
 use std::process::Command;
 
 #[test]

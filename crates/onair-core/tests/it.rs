@@ -1,5 +1,6 @@
 //! The core's rules as tables, snapshots and properties. One test binary: it links once.
 
+#![allow(clippy::too_many_lines, reason = "a test may be longer")]
 #![expect(
     clippy::unwrap_used,
     reason = "clippy.toml allows it in tests, but not in what tests share"

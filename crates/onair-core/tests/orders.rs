@@ -1,5 +1,7 @@
 //! All orders of events, each of which may come any number of times or never.
 
+#![allow(clippy::too_many_lines, reason = "a test may be longer")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A model of the outside, which can be taken along several ways.

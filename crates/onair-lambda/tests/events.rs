@@ -1,6 +1,7 @@
 //! Events as they are on the wire, well-formed or not, and what each kind of function does with
 //! them.
 
+#![allow(clippy::too_many_lines, reason = "a test may be longer")]
 #![expect(
     clippy::unwrap_used,
     reason = "clippy.toml allows it in tests, but not in what tests share"

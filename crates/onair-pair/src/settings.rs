@@ -169,6 +169,7 @@ fn config<T>(text: &str) -> Result<T, Error> {
 }
 
 #[cfg(test)]
+#[allow(clippy::too_many_lines, reason = "a test may be longer")]
 mod tests {
     use super::*;
 

@@ -103,6 +103,7 @@ impl Write for TerminalWriter {
 }
 
 #[cfg(test)]
+#[allow(clippy::too_many_lines, reason = "a test may be longer")]
 mod tests {
     use super::*;
 

@@ -1,5 +1,6 @@
 //! A real function's binary under the stand-in's Runtime API.
 
+#![allow(clippy::too_many_lines, reason = "a test may be longer")]
 #![expect(
     clippy::unwrap_used,
     reason = "clippy.toml allows it in tests, but not in what tests share"

@@ -1,6 +1,8 @@
 //! Starts the binary with wrong settings. Because of this test, `cargo test` builds the binary,
 //! which the stories start.
 
+#![allow(clippy::too_many_lines, reason = "a test may be longer")]
+
 use stand_in::start_fails;
 
 /// The log of a start with these settings.

@@ -101,6 +101,7 @@ fn problem(name: &str, problem: impl Display) -> Error {
 }
 
 #[cfg(test)]
+#[allow(clippy::too_many_lines, reason = "a test may be longer")]
 mod tests {
     use super::*;
 

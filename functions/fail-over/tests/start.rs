@@ -1,6 +1,8 @@
 //! How the binary starts when something is wrong. This test is also why `cargo test` builds the
 //! binary that the stories start.
 
+#![allow(clippy::too_many_lines, reason = "a test may be longer")]
+
 use stand_in::start_fails;
 
 /// Promise P26.

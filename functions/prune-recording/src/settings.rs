@@ -62,6 +62,7 @@ fn terms(name: &str, list: &str) -> Result<Terms, Error> {
 }
 
 #[cfg(test)]
+#[allow(clippy::too_many_lines, reason = "a test may be longer")]
 mod tests {
     use super::*;
 

@@ -278,6 +278,7 @@ impl fmt::Debug for Pattern {
 }
 
 #[cfg(test)]
+#[allow(clippy::too_many_lines, reason = "a test may be longer")]
 mod tests {
     use super::*;
 

@@ -1,3 +1,5 @@
+#![allow(clippy::too_many_lines, reason = "a test may be longer")]
+
 use super::{NAME, command};
 use clap::{Arg, Command};
 use std::path::Path;

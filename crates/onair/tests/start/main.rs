@@ -1,6 +1,7 @@
 //! How the program starts when something is wrong, and what it prints without starting a job.
 //! Because of these tests `cargo test` builds the binary that the stories start.
 
+#![allow(clippy::too_many_lines, reason = "a test may be longer")]
 #![expect(
     clippy::unwrap_used,
     reason = "clippy.toml allows it in tests, but not in what tests share"

@@ -1,6 +1,7 @@
 //! The stand-in's media services, driven by the real SDK, by players' requests and by signed ones
 //! by hand. `tests/clients` drives the same with boto3.
 
+#![allow(clippy::too_many_lines, reason = "a test may be longer")]
 #![expect(
     clippy::unwrap_used,
     reason = "clippy.toml allows it in tests, but not in what tests share"

@@ -1,5 +1,6 @@
 //! The stand-in's S3, driven by the real SDK.
 
+#![allow(clippy::too_many_lines, reason = "a test may be longer")]
 #![expect(
     clippy::unwrap_used,
     reason = "clippy.toml allows it in tests, but not in what tests share"
