@@ -114,7 +114,7 @@ async fn what_begins_and_what_is_somebody_elses_is_ignored_without_a_call() {
         cleared(|detail| detail["pipeline"] = "1".into()),
         cleared(|detail| detail["alert_type"] = "Failed to Create Output File or Socket".into()),
         cleared(|detail| {
-            detail["channel_arn"] = "arn:aws:medialive:us-west-2:111122223333:channel:9".into()
+            detail["channel_arn"] = "arn:aws:medialive:us-west-2:111122223333:channel:9".into();
         }),
         cleared(|detail| detail["alarm_state"] = "UPDATED".into()),
     ] {

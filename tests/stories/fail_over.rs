@@ -187,7 +187,7 @@ async fn junk_is_refused_without_a_call() {
         with(alert_set(A), |event| event["time"] = "yesterday".into()),
         with(alert_set(A), |event| event["detail"]["pipeline"] = 0.into()),
         with(alert_set(A), |event| {
-            event["onair"] = json!({ "side": "A" })
+            event["onair"] = json!({ "side": "A" });
         }),
         with(alarm(A), |event| event["detail"]["state"] = "ALARM".into()),
     ] {

@@ -383,7 +383,7 @@ async fn what_changes_all_the_time_is_not_overwritten() {
     let stage = Stage::new();
     for call in 0..200 {
         stage.s3.before_call(call, move |buckets| {
-            buckets.put(PUBLIC, STEERING, format!("{call}"))
+            buckets.put(PUBLIC, STEERING, format!("{call}"));
         });
     }
     let (kind, why) = error(

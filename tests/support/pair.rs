@@ -184,7 +184,7 @@ impl Stage {
         for call in 0..WATCHED_CALLS {
             let (view, breaches) = (view.clone(), Arc::clone(&breaches));
             self.traffic.before_call(call, move || {
-                view.record(&format!("before call {call}"), &breaches)
+                view.record(&format!("before call {call}"), &breaches);
             });
         }
         ViewerMonitor { view, breaches }

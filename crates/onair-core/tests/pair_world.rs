@@ -127,7 +127,8 @@ impl World {
     }
 
     pub(crate) fn happen_uninterrupted(&mut self, event: Event) {
-        self.happen(event).expect("no process dies");
+        self.happen(event)
+            .unwrap_or_else(|_| panic!("the process died"));
     }
 
     pub(crate) fn happen(&mut self, event: Event) -> Result<(), Died> {

@@ -86,7 +86,7 @@ impl Channels {
     #[track_caller]
     pub fn send_to(&self, id: &str, packaged_by: &str) {
         self.change(id, |channel| {
-            channel.packaged_by = Some(packaged_by.to_owned())
+            channel.packaged_by = Some(packaged_by.to_owned());
         });
     }
 

@@ -118,7 +118,7 @@ impl Show {
                 Event::Set(side) => self.run(&self.fail_over, set[side].clone(), &when).await,
                 Event::Cleared(side) => {
                     self.run(&self.fail_back, cleared[side].clone(), &when)
-                        .await
+                        .await;
                 }
                 Event::Tick => self.tick(&when).await,
             }

@@ -413,7 +413,7 @@ async fn metadata_that_another_writer_changes_is_read_again() {
         .replacen('{', r#"{"mine":1,"#, 1);
     cloud.s3().reset_calls();
     cloud.s3().before_first("PutObject", move |buckets| {
-        buckets.put(BUCKET, &ended, mine)
+        buckets.put(BUCKET, &ended, mine);
     });
 
     let report = response(

@@ -163,7 +163,7 @@ impl Observed {
         let generation = documents.state.generation;
         match effect {
             Effect::Steer(text) => {
-                documents.published.steering = Some(Document { text, generation })
+                documents.published.steering = Some(Document { text, generation });
             }
             Effect::Publish(text) => {
                 let document = Document { text, generation };

@@ -130,7 +130,7 @@ fn variable_defaults_and_values(arg: &Arg) -> Vec<String> {
     let texts = texts.chain(
         arg.get_default_values()
             .iter()
-            .map(|value| value.as_os_str()),
+            .map(clap::builder::OsStr::as_os_str),
     );
     values
         .chain(texts.map(|text| text.to_string_lossy().into_owned()))
