@@ -52,8 +52,8 @@ pub struct ServiceEvent {
     pub source: String,
     /// The kind of event, for example `Object Created`.
     pub detail_type: String,
-    /// When it happened, unchecked: most functions do not need the time.
-    pub time: Option<String>,
+    /// When it happened, unchecked: some functions do not need the time.
+    pub time: Option<Value>,
     /// What the service reports.
     pub detail: Value,
 }
@@ -117,6 +117,15 @@ impl ServiceEvent {
     /// Source and kind, which together name the form of the detail.
     pub(crate) fn kind(&self) -> (&str, &str) {
         (&self.source, &self.detail_type)
+    }
+
+    /// The time as a text, which is not parsed: only a lost input needs the time.
+    pub(crate) fn time_text(&self) -> Result<Option<&str>, BadEvent> {
+        match &self.time {
+            None => Ok(None),
+            Some(Value::String(time)) => Ok(Some(time)),
+            Some(_) => Err(BadEvent("the event's time is not a string".to_owned())),
+        }
     }
 
     /// Reads the detail in the form of this kind of event.

@@ -55,11 +55,7 @@ fn service_event(mut event: Map<String, Value>) -> Result<ServiceEvent, BadEvent
     }
     let detail = event.remove("detail").unwrap_or_default();
     fields.insert("detail".to_owned(), detail);
-    let time = match event.remove("time") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(time)) => Some(time),
-        Some(other) => Some(other.to_string()),
-    };
+    let time = event.remove("time").filter(|time| !time.is_null());
     let event: EventBridgeEvent<Value> = serde_json::from_value(Value::Object(fields))
         .map_err(|error| BadEvent::not("an EventBridge event", &error))?;
     Ok(ServiceEvent {

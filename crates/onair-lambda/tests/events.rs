@@ -456,7 +456,7 @@ fn fields_of_the_envelope_that_no_function_reads_may_have_any_form() {
 }
 
 #[test]
-fn the_time_matters_only_to_an_input_that_was_lost() {
+fn a_time_is_a_string_which_only_a_lost_input_needs() {
     for time in [
         r#""yesterday""#,
         r#""""#,
@@ -481,11 +481,19 @@ fn the_time_matters_only_to_an_input_that_was_lost() {
         (with(CLEARED, null), [Ignored, Ignored, Ignored, Run]),
         (
             with(RECORDING_END, number),
-            [Run, Ignored, Ignored, Ignored],
+            [Run, Ignored, BadEvent, BadEvent],
         ),
-        (with(ALERT, number), [Ignored, Ignored, Ignored, BadEvent]),
-        (with(CLEARED, number), [Ignored, Ignored, Ignored, Run]),
-        (with(SCHEDULED, number), [Ignored, Ignored, Run, Run]),
+        (with(OBJECT_CREATED, number), [Run, Run, BadEvent, BadEvent]),
+        (with(LAUNCH, number), [Ignored, Ignored, BadEvent, BadEvent]),
+        (with(ALERT, number), [Ignored, Ignored, BadEvent, BadEvent]),
+        (
+            with(CLEARED, number),
+            [Ignored, Ignored, BadEvent, BadEvent],
+        ),
+        (
+            with(SCHEDULED, number),
+            [Ignored, Ignored, BadEvent, BadEvent],
+        ),
     ]);
 }
 

@@ -75,6 +75,9 @@ pub fn decode(event: &Event, fleet: &FleetPolicy) -> Result<LifecycleRequest, Ba
                 .to_owned(),
         ));
     }
+    if let Payload::Service(service) = &event.payload {
+        service.time_text()?;
+    }
     let scope = match (&event.payload, instance) {
         (Payload::Manual, None) => Scope::Group,
         (Payload::Manual, Some(instance)) => Scope::Instance(id("onair.instance", &instance)?),

@@ -99,6 +99,9 @@ pub fn decode(event: &Event, pair: &Pair) -> Result<PairEvent, BadEvent> {
                 .to_owned(),
         ));
     }
+    if let Payload::Service(service) = &event.payload {
+        service.time_text()?;
+    }
     let trigger = match (&event.payload, side) {
         (Payload::Manual, None) => Trigger::ScheduledCheck,
         (Payload::Manual, Some(side)) => Trigger::Manual { side },
@@ -190,7 +193,7 @@ fn alarm_trigger(
 }
 
 fn time(event: &ServiceEvent) -> Result<DateTime<Utc>, BadEvent> {
-    let time = event.time.as_deref();
+    let time = event.time_text()?;
     let time = time.ok_or_else(|| BadEvent("the event has no time".to_owned()))?;
     let parsed = DateTime::parse_from_rfc3339(time);
     parsed
