@@ -16,7 +16,7 @@ use onair_core::count_viewers::viewer_key::{ViewerKey, ViewerSecret};
 use onair_core::count_viewers::{CountingRules, stored_minute};
 use onair_core::event::{Event, Payload, ServiceEvent};
 use onair_core::pair::Sides;
-use onair_core::pair::freshness::{PlaylistProbe, media_sequence_offset, understand};
+use onair_core::pair::freshness::{PlaylistProbe, evaluate, media_sequence_offset};
 use onair_core::pair::state::PairState;
 use onair_core::playlist::MultivariantPlaylist;
 use onair_core::prune_recording::event::{RecordingTrigger, decode};
@@ -91,7 +91,7 @@ fn probe(text: &str) {
         text: text.to_owned(),
         at: DateTime::UNIX_EPOCH,
     };
-    let _ = understand(&probe, understand(&probe, None).last_segment);
+    let _ = evaluate(&probe, evaluate(&probe, None).last_segment);
     let _ = media_sequence_offset(&probe, &probe);
 }
 

@@ -1,157 +1,187 @@
-//! Whether a side moves: what one look at one of its media playlists says.
+//! Whether a side is advancing, by a probe of one of its media playlists.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use m3u8_rs::MediaPlaylist;
 use serde::{Deserialize, Serialize};
 
-/// One look at a media playlist.
+/// A probe: one GET of a media playlist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlaylistProbe {
-    /// `X-MediaPackage-Manifest-Last-Updated`: when MediaPackage made the newest segment that the
-    /// playlist names, Unix time in milliseconds (MediaPackage User Guide, "Monitoring manifest
-    /// update time").
+    /// `X-MediaPackage-Manifest-Last-Updated`: when MediaPackage created the newest segment of the
+    /// playlist, Unix time in milliseconds (MediaPackage User Guide, "Monitoring manifest update
+    /// time").
     pub last_updated_ms: Option<i64>,
-    /// The playlist.
+    /// The body.
     pub text: String,
-    /// When this was.
+    /// The time of the probe.
     pub at: DateTime<Utc>,
 }
 
-/// The newest segment at an earlier look, for playlists that tell no time.
+/// The newest segment at an earlier probe, for playlists without timestamps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LastSegment {
-    /// Its media sequence number.
+    /// The media sequence number of the segment that follows it.
     pub sequence: u64,
-    /// When it was seen.
+    /// The time of the earlier probe.
     pub at: DateTime<Utc>,
 }
 
-/// What a look says.
+/// Whether a side adds new segments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Freshness {
-    /// New segments come.
+    /// It does.
     Advancing,
-    /// None came for too long, or it ended.
+    /// It has added no segment for too long, or it has ended.
     Stale(String),
-    /// It cannot be told.
+    /// The probe does not show it.
     Unknown(String),
 }
 
-/// A look, understood.
+/// The evaluation of a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeResult {
-    /// What it says.
+    /// Whether the side is advancing.
     pub freshness: Freshness,
-    /// What to remember until the next look: only if nothing in the playlist tells a time.
+    /// What the next probe is compared with. Only for playlists without timestamps.
     pub last_segment: Option<LastSegment>,
 }
 
-/// A new segment is due each target duration; a client should look elsewhere after 1.5 without one
-/// (RFC 8216bis, 6.3.4). Twice that keeps a segment that came late from stopping a fail-over.
-const TARGETS: i32 = 3;
-/// PROGRAM-DATE-TIME is the time of the picture: encoder and packager come after it.
-const PICTURE_TO_PLAYLIST: TimeDelta = TimeDelta::seconds(20);
+/// A new segment is due each target duration. A client should try another rendition after 1.5
+/// target durations without one (RFC 8216bis, 6.3.4). Twice that time, so that a late segment does
+/// not prevent a fail-over.
+const MAX_TARGET_DURATIONS: i32 = 3;
+/// PROGRAM-DATE-TIME is the time of capture. Encoding and packaging need this time after it.
+const ENCODING_DELAY: TimeDelta = TimeDelta::seconds(20);
 
-/// Whether a side moves, from the best that its playlist offers: MediaPackage's header, else
-/// PROGRAM-DATE-TIME, else how far the sequence numbers came since an `earlier` look.
-pub fn understand(look: &PlaylistProbe, earlier: Option<LastSegment>) -> ProbeResult {
-    let known = |freshness| ProbeResult {
-        freshness,
-        last_segment: None,
+/// Evaluates a probe by the best source that the playlist offers: the header of MediaPackage, then
+/// PROGRAM-DATE-TIME, then the growth of the sequence numbers since an `earlier` probe.
+pub fn evaluate(probe: &PlaylistProbe, earlier: Option<LastSegment>) -> ProbeResult {
+    let Some(playlist) = parse(&probe.text) else {
+        let why = "the media playlist cannot be parsed".to_owned();
+        return ProbeResult::without_memory(Freshness::Unknown(why));
     };
-    let Some(playlist) = parse(&look.text) else {
-        return known(Freshness::Unknown(
-            "its media playlist cannot be read".to_owned(),
-        ));
-    };
-    if playlist.end_list {
-        return known(Freshness::Stale("it has ended (EXT-X-ENDLIST)".to_owned()));
-    }
-    if playlist.segments.is_empty() {
-        return known(Freshness::Stale(
-            "its media playlist names no segment".to_owned(),
-        ));
-    }
-    let target = seconds(playlist.target_duration as f32);
-    match by_time(look, &playlist, target) {
-        Some(freshness) => known(freshness),
-        None => by_sequence(look, &playlist, target, earlier),
+    let freshness = ended(&playlist)
+        .or_else(|| by_header(probe, &playlist))
+        .or_else(|| by_date_time(probe, &playlist));
+    match freshness {
+        Some(freshness) => ProbeResult::without_memory(freshness),
+        None => by_sequence(probe, &playlist, earlier),
     }
 }
 
-/// From MediaPackage's header or PROGRAM-DATE-TIME. `None` if the side has neither.
-fn by_time(look: &PlaylistProbe, playlist: &MediaPlaylist, target: TimeDelta) -> Option<Freshness> {
-    let updated = look.last_updated_ms;
-    let (last, allowed, what) = match updated.and_then(DateTime::from_timestamp_millis) {
-        Some(updated) => (updated, target * TARGETS, "its newest segment was made"),
-        None => (
-            edge(playlist)?,
-            target * TARGETS + PICTURE_TO_PLAYLIST,
-            "its newest picture was taken",
-        ),
+impl ProbeResult {
+    fn without_memory(freshness: Freshness) -> Self {
+        Self {
+            freshness,
+            last_segment: None,
+        }
+    }
+}
+
+fn ended(playlist: &MediaPlaylist) -> Option<Freshness> {
+    let why = if playlist.end_list {
+        "the media playlist has ended (EXT-X-ENDLIST)"
+    } else if playlist.segments.is_empty() {
+        "the media playlist has no segments"
+    } else {
+        return None;
     };
-    let ago = look.at - last;
-    if ago <= allowed {
+    Some(Freshness::Stale(why.to_owned()))
+}
+
+fn by_header(probe: &PlaylistProbe, playlist: &MediaPlaylist) -> Option<Freshness> {
+    let created = DateTime::from_timestamp_millis(probe.last_updated_ms?)?;
+    let target = target_duration(playlist);
+    if probe.at - created <= target * MAX_TARGET_DURATIONS {
         return Some(Freshness::Advancing);
     }
-    let (ago_s, target_s) = (ago.num_seconds(), target.num_seconds());
     Some(Freshness::Stale(format!(
-        "{what} {ago_s} s ago, with a target duration of {target_s} s"
+        "the newest segment was created {} s ago, and the target duration is {} s",
+        (probe.at - created).num_seconds(),
+        target.num_seconds()
     )))
 }
 
-/// ffmpeg writes the offset of PROGRAM-DATE-TIME without a colon (`+0000`), which players read and
-/// m3u8-rs does not.
+fn by_date_time(probe: &PlaylistProbe, playlist: &MediaPlaylist) -> Option<Freshness> {
+    let edge = edge(playlist)?;
+    let target = target_duration(playlist);
+    if probe.at - edge <= target * MAX_TARGET_DURATIONS + ENCODING_DELAY {
+        return Some(Freshness::Advancing);
+    }
+    Some(Freshness::Stale(format!(
+        "the newest segment ended {} s ago by its PROGRAM-DATE-TIME, and the target duration is \
+         {} s",
+        (probe.at - edge).num_seconds(),
+        target.num_seconds()
+    )))
+}
+
+fn target_duration(playlist: &MediaPlaylist) -> TimeDelta {
+    seconds(playlist.target_duration as f32)
+}
+
+/// Parses a media playlist. ffmpeg writes the offset of PROGRAM-DATE-TIME without a colon
+/// (`+0000`): players accept it, but m3u8-rs does not.
 fn parse(text: &str) -> Option<MediaPlaylist> {
-    let line = |line: &str| {
-        let is_offset = |offset: &str| {
-            offset.starts_with(['+', '-'])
-                && offset.chars().skip(1).all(|digit| digit.is_ascii_digit())
-        };
-        let time = line.strip_prefix("#EXT-X-PROGRAM-DATE-TIME:")?.trim_end();
-        let (start, offset) = time.split_at_checked(time.len().checked_sub("+0000".len())?)?;
-        let (hours, minutes) = offset
-            .split_at_checked("+00".len())
-            .filter(|_| is_offset(offset))?;
-        Some(format!(
-            "#EXT-X-PROGRAM-DATE-TIME:{start}{hours}:{minutes}\n"
-        ))
-    };
     let text: String = text
         .split_inclusive('\n')
-        .map(|l| line(l).unwrap_or_else(|| l.to_owned()))
+        .map(|line| with_colon(line).unwrap_or_else(|| line.to_owned()))
         .collect();
     m3u8_rs::parse_media_playlist(text.as_bytes())
         .ok()
         .map(|(_, playlist)| playlist)
 }
 
-/// How many segments B's numbers are ahead of A's for the same moment, if both tell their time.
+/// The line with a colon in its offset, if it is a PROGRAM-DATE-TIME that lacks one.
+fn with_colon(line: &str) -> Option<String> {
+    let time = line.strip_prefix("#EXT-X-PROGRAM-DATE-TIME:")?.trim_end();
+    let (start, offset) = time.split_at_checked(time.len().checked_sub("+0000".len())?)?;
+    let is_offset = offset.starts_with(['+', '-'])
+        && offset.chars().skip(1).all(|digit| digit.is_ascii_digit());
+    let (hours, minutes) = offset.split_at_checked("+00".len()).filter(|_| is_offset)?;
+    Some(format!(
+        "#EXT-X-PROGRAM-DATE-TIME:{start}{hours}:{minutes}\n"
+    ))
+}
+
+/// The number of segments by which B's sequence numbers are ahead of A's at the same time. `None`
+/// if a side has no PROGRAM-DATE-TIME.
 ///
-/// hls.js takes a segment by its number: after a switch to a side whose numbers are a little lower
-/// it shows nothing new until they are past those that it had (hls.js 1.7.4, measured). Equal
-/// numbers are best, and numbers that are further apart than a show is long do no harm.
+/// hls.js selects a segment by its sequence number. After a switch to a side whose numbers are a
+/// little lower, playback freezes until they pass the last number that was played (hls.js 1.7.4,
+/// measured). Equal numbers are best. An offset that is longer than the show is harmless.
 pub fn media_sequence_offset(a: &PlaylistProbe, b: &PlaylistProbe) -> Option<i64> {
-    let place = |look: &PlaylistProbe| {
-        let playlist = parse(&look.text)?;
-        let newest = playlist
-            .media_sequence
-            .saturating_add(u64::try_from(playlist.segments.len()).ok()?);
+    let (a, b) = (LiveEdge::of(a)?, LiveEdge::of(b)?);
+    let expected = (b.time_ms - a.time_ms) / a.mean_segment_ms;
+    Some((b.sequence - a.sequence - expected).round() as i64)
+}
+
+/// The end of the newest segment.
+struct LiveEdge {
+    sequence: f64,
+    time_ms: f64,
+    mean_segment_ms: f64,
+}
+
+impl LiveEdge {
+    fn of(probe: &PlaylistProbe) -> Option<Self> {
+        let playlist = parse(&probe.text)?;
         let ms: f32 = playlist
             .segments
             .iter()
             .map(|segment| segment.duration * 1000.0)
             .sum();
-        let mean_ms = f64::from(ms) / playlist.segments.len().max(1) as f64;
-        let edge_ms = edge(&playlist)?.timestamp_millis();
-        (mean_ms > 0.0).then_some((newest as f64, edge_ms as f64, mean_ms))
-    };
-    let ((a, a_ms, mean_ms), (b, b_ms, _)) = (place(a)?, place(b)?);
-    Some((b - a - (b_ms - a_ms) / mean_ms).round() as i64)
+        let edge = Self {
+            sequence: next_sequence(&playlist) as f64,
+            time_ms: edge(&playlist)?.timestamp_millis() as f64,
+            mean_segment_ms: f64::from(ms) / playlist.segments.len().max(1) as f64,
+        };
+        (edge.mean_segment_ms > 0.0).then_some(edge)
+    }
 }
 
-/// When the newest segment ends, by PROGRAM-DATE-TIME.
+/// The end of the newest segment by PROGRAM-DATE-TIME.
 fn edge(playlist: &MediaPlaylist) -> Option<DateTime<Utc>> {
     let dated = playlist
         .segments
@@ -166,71 +196,72 @@ fn edge(playlist: &MediaPlaylist) -> Option<DateTime<Utc>> {
     ))
 }
 
+/// The media sequence number of the segment that follows the newest one.
+fn next_sequence(playlist: &MediaPlaylist) -> u64 {
+    let count = u64::try_from(playlist.segments.len()).unwrap_or_default();
+    playlist.media_sequence.saturating_add(count)
+}
+
+/// Evaluates a playlist without timestamps.
 fn by_sequence(
-    look: &PlaylistProbe,
+    probe: &PlaylistProbe,
     playlist: &MediaPlaylist,
-    target: TimeDelta,
     earlier: Option<LastSegment>,
 ) -> ProbeResult {
-    let count = playlist.segments.len();
-    let newest = playlist
-        .media_sequence
-        .saturating_add(u64::try_from(count).unwrap_or_default());
-    let last_segment = Some(LastSegment {
-        sequence: newest,
-        at: look.at,
-    });
-    // An encoder that began again counts from the start.
-    let Some(earlier) = earlier.filter(|earlier| earlier.sequence <= newest) else {
-        let why = "its media playlist tells no time, and there was no earlier look to compare with"
-            .to_owned();
+    let newest = LastSegment {
+        sequence: next_sequence(playlist),
+        at: probe.at,
+    };
+    // An encoder that has restarted counts from the beginning.
+    let Some(earlier) = earlier.filter(|earlier| earlier.sequence <= newest.sequence) else {
         return ProbeResult {
-            freshness: Freshness::Unknown(why),
-            last_segment,
+            freshness: no_timestamps("there is no earlier probe to compare with"),
+            last_segment: Some(newest),
         };
     };
-    let elapsed = look.at - earlier.at;
-    if elapsed < target * TARGETS {
-        // Too soon to tell; the next look compares with the same one.
-        let why = "its media playlist tells no time, and the last look was too short a time ago"
-            .to_owned();
-        let freshness = if newest > earlier.sequence {
+    if newest.at - earlier.at < target_duration(playlist) * MAX_TARGET_DURATIONS {
+        let freshness = if newest.sequence > earlier.sequence {
             Freshness::Advancing
         } else {
-            Freshness::Unknown(why)
+            no_timestamps("the earlier probe is too recent to compare with")
         };
+        // The next probe is compared with the same one.
         return ProbeResult {
             freshness,
             last_segment: Some(earlier),
         };
     }
-    let came = newest.saturating_sub(earlier.sequence);
     ProbeResult {
-        freshness: by_growth(playlist, came, elapsed, target),
-        last_segment,
+        freshness: by_rate(playlist, earlier, newest),
+        last_segment: Some(newest),
     }
 }
 
-/// Compares the length of the `came` new segments with the `elapsed` time.
-fn by_growth(
-    playlist: &MediaPlaylist,
-    came: u64,
-    elapsed: TimeDelta,
-    target: TimeDelta,
-) -> Freshness {
-    let durations = playlist.segments.iter().map(|segment| segment.duration);
-    let mean: f32 = durations.sum::<f32>() / playlist.segments.len() as f32;
-    let due = elapsed - target * TARGETS;
-    if seconds(came as f32 * mean) >= due {
+fn no_timestamps(why: &str) -> Freshness {
+    Freshness::Unknown(format!("the media playlist has no timestamps, and {why}"))
+}
+
+/// Compares the duration of the new segments with the elapsed time.
+fn by_rate(playlist: &MediaPlaylist, earlier: LastSegment, newest: LastSegment) -> Freshness {
+    let total: f32 = playlist
+        .segments
+        .iter()
+        .map(|segment| segment.duration)
+        .sum();
+    let mean = total / playlist.segments.len() as f32;
+    let added = newest.sequence.saturating_sub(earlier.sequence);
+    let elapsed = newest.at - earlier.at;
+    let due = elapsed - target_duration(playlist) * MAX_TARGET_DURATIONS;
+    if seconds(added as f32 * mean) >= due {
         return Freshness::Advancing;
     }
     let elapsed_s = elapsed.num_seconds();
     Freshness::Stale(format!(
-        "only {came} new segments came in the last {elapsed_s} s"
+        "only {added} new segments in the last {elapsed_s} s"
     ))
 }
 
-/// At most a year: what a playlist says is not to be trusted with an overflow.
+/// A duration of at most a year: a number in a playlist must not cause an overflow.
 fn seconds(seconds: f32) -> TimeDelta {
     const YEAR_MS: f64 = 365.0 * 86_400_000.0;
     TimeDelta::milliseconds((f64::from(seconds) * 1000.0).clamp(-YEAR_MS, YEAR_MS) as i64)
@@ -253,13 +284,13 @@ mod tests {
         )
     }
 
-    fn say(
+    fn evaluated(
         last_updated_ms: Option<i64>,
         text: String,
         now_ms: i64,
         earlier: Option<LastSegment>,
     ) -> ProbeResult {
-        understand(
+        evaluate(
             &PlaylistProbe {
                 last_updated_ms,
                 text,
@@ -269,47 +300,52 @@ mod tests {
         )
     }
 
-    fn is_stale(understood: &ProbeResult) -> bool {
-        matches!(understood.freshness, Freshness::Stale(_))
+    fn is_stale(result: &ProbeResult) -> bool {
+        matches!(result.freshness, Freshness::Stale(_))
     }
 
     #[test]
-    fn media_packages_header_says_when_the_newest_segment_was_made() {
+    fn the_header_of_mediapackage_dates_the_newest_segment() {
         assert_eq!(
-            say(Some(T), playlist(1, "", ""), 18_000, None).freshness,
+            evaluated(Some(T), playlist(1, "", ""), 18_000, None).freshness,
             Freshness::Advancing
         );
-        assert!(is_stale(&say(Some(T), playlist(1, "", ""), 18_001, None)));
+        assert!(is_stale(&evaluated(
+            Some(T),
+            playlist(1, "", ""),
+            18_001,
+            None
+        )));
     }
 
     #[test]
-    fn else_the_newest_pictures_time_counts() {
+    fn without_the_header_program_date_time_counts() {
         let dated = || playlist(1, "#EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:20.000Z\n", "");
-        // The edge is 18 s after the first segment's start; 18 s and 20 s more are allowed.
+        // The edge is 18 s after the start of the first segment; 18 s and 20 s more are allowed.
         assert_eq!(
-            say(None, dated(), 56_000, None).freshness,
+            evaluated(None, dated(), 56_000, None).freshness,
             Freshness::Advancing
         );
-        assert!(is_stale(&say(None, dated(), 56_001, None)));
+        assert!(is_stale(&evaluated(None, dated(), 56_001, None)));
     }
 
     #[test]
-    fn an_offset_without_a_colon_is_a_time_too() {
+    fn program_date_time_may_have_an_offset_without_a_colon() {
         let dated = playlist(
             1,
             "#EXT-X-PROGRAM-DATE-TIME:2023-11-14T23:13:20.000+0100\n",
             "",
         );
         assert_eq!(
-            say(None, dated.clone(), 56_000, None).freshness,
+            evaluated(None, dated.clone(), 56_000, None).freshness,
             Freshness::Advancing
         );
-        assert!(is_stale(&say(None, dated, 56_001, None)));
+        assert!(is_stale(&evaluated(None, dated, 56_001, None)));
     }
 
     #[test]
-    fn how_far_the_sides_numbers_are_apart_is_told_by_their_times() {
-        let look = |sequence, seconds: u32| {
+    fn the_media_sequence_offset_follows_from_program_date_time() {
+        let probe = |sequence, seconds: u32| {
             let date = format!("#EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:{seconds:02}.000Z\n");
             PlaylistProbe {
                 last_updated_ms: None,
@@ -318,62 +354,62 @@ mod tests {
             }
         };
         assert_eq!(
-            media_sequence_offset(&look(100, 20), &look(100, 20)),
+            media_sequence_offset(&probe(100, 20), &probe(100, 20)),
             Some(0)
         );
-        // One segment further on in time and in number.
+        // B is one segment ahead, in time and in sequence number.
         assert_eq!(
-            media_sequence_offset(&look(100, 20), &look(101, 26)),
+            media_sequence_offset(&probe(100, 20), &probe(101, 26)),
             Some(0)
         );
         assert_eq!(
-            media_sequence_offset(&look(100, 20), &look(97, 20)),
+            media_sequence_offset(&probe(100, 20), &probe(97, 20)),
             Some(-3)
         );
         assert_eq!(
-            media_sequence_offset(&look(100, 20), &look(104, 26)),
+            media_sequence_offset(&probe(100, 20), &probe(104, 26)),
             Some(3)
         );
     }
 
     #[test]
-    fn else_sequence_numbers_must_come_as_fast_as_time_goes() {
+    fn without_timestamps_sequence_numbers_must_keep_up_with_real_time() {
         let earlier = LastSegment {
             sequence: 4,
             at: at(0),
         };
         assert!(matches!(
-            say(None, playlist(1, "", ""), 0, None).freshness,
+            evaluated(None, playlist(1, "", ""), 0, None).freshness,
             Freshness::Unknown(_)
         ));
         assert_eq!(
-            say(None, playlist(1, "", ""), 0, None).last_segment,
+            evaluated(None, playlist(1, "", ""), 0, None).last_segment,
             Some(earlier)
         );
-        // A minute later ten new segments are due; seven are enough, six are not.
+        // Ten segments are due within a minute. Seven are enough, six are not.
         assert_eq!(
-            say(None, playlist(8, "", ""), 60_000, Some(earlier)).freshness,
+            evaluated(None, playlist(8, "", ""), 60_000, Some(earlier)).freshness,
             Freshness::Advancing
         );
-        assert!(is_stale(&say(
+        assert!(is_stale(&evaluated(
             None,
             playlist(7, "", ""),
             60_000,
             Some(earlier)
         )));
-        // Right after the earlier look nothing need have come, and that look stays the one to
-        // compare with.
-        let soon = say(None, playlist(1, "", ""), 3_000, Some(earlier));
+        // Three seconds after the earlier probe no segment is due. The next probe is compared with
+        // the earlier one.
+        let soon = evaluated(None, playlist(1, "", ""), 3_000, Some(earlier));
         assert!(matches!(soon.freshness, Freshness::Unknown(_)));
         assert_eq!(soon.last_segment, Some(earlier));
         assert_eq!(
-            say(None, playlist(2, "", ""), 3_000, Some(earlier)).freshness,
+            evaluated(None, playlist(2, "", ""), 3_000, Some(earlier)).freshness,
             Freshness::Advancing
         );
     }
 
     #[test]
-    fn absurd_numbers_are_no_reason_to_fail() {
+    fn absurd_numbers_cause_no_panic() {
         for (target, sequence, length) in [
             ("18446744073709551615", "18446744073709551615", "3e38"),
             ("0", "0", "0"),
@@ -392,29 +428,29 @@ mod tests {
                 Some(i64::MIN),
                 Some(8_210_266_876_799_999),
             ] {
-                let _ = say(last_updated_ms, text.clone(), 0, Some(earlier));
+                let _ = evaluated(last_updated_ms, text.clone(), 0, Some(earlier));
             }
-            let look = PlaylistProbe {
+            let probe = PlaylistProbe {
                 last_updated_ms: None,
                 text,
                 at: at(0),
             };
-            let _ = media_sequence_offset(&look, &look);
+            let _ = media_sequence_offset(&probe, &probe);
         }
     }
 
     #[test]
-    fn a_stream_that_has_ended_or_is_no_stream_does_not_move() {
-        assert!(is_stale(&say(
+    fn a_playlist_that_has_ended_or_has_no_segments_is_stale() {
+        assert!(is_stale(&evaluated(
             Some(T),
             playlist(1, "", "#EXT-X-ENDLIST\n"),
             0,
             None
         )));
         let empty = "#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXT-X-MEDIA-SEQUENCE:1\n";
-        assert!(is_stale(&say(Some(T), empty.to_owned(), 0, None)));
+        assert!(is_stale(&evaluated(Some(T), empty.to_owned(), 0, None)));
         assert!(matches!(
-            say(Some(T), "<html>".to_owned(), 0, None).freshness,
+            evaluated(Some(T), "<html>".to_owned(), 0, None).freshness,
             Freshness::Unknown(_)
         ));
     }

@@ -4,7 +4,7 @@
 //! again. It does the same with every change that it makes, so that the next decision sees it.
 
 use super::endpoint::Definition;
-use super::freshness::{Freshness, LastSegment, PlaylistProbe, ProbeResult, understand};
+use super::freshness::{Freshness, LastSegment, PlaylistProbe, ProbeResult, evaluate};
 use super::health::{Alert, Channel};
 use super::next::{Effect, EndpointAction, Missing, Question, StateChange};
 use super::state::PairState;
@@ -292,7 +292,7 @@ impl Observed {
     ) -> Result<Result<ProbeResult, String>, Missing> {
         match &self.facts.probes[side] {
             Some((probed, Ok(probe))) if probed == url => {
-                Ok(Ok(understand(probe, self.earlier_segment(side))))
+                Ok(Ok(evaluate(probe, self.earlier_segment(side))))
             }
             Some((probed, Err(why))) if probed == url => Ok(Err(why.clone())),
             _ => Err(Question::Media(side, url.clone()).into()),
