@@ -1,14 +1,14 @@
-//! The redundant multivariant playlist: what viewers open.
+//! The redundant multivariant playlist: the file that viewers open.
 //!
-//! What each player needs of it (read in their sources, August 2026):
+//! What players require of it (read in their sources, August 2026):
 //!
-//! - AVPlayer takes a backup in the listed order: the two of a pair stand together, the first
-//!   side's first.
+//! - AVPlayer tries backups in the listed order, so the two variants of a pair are adjacent, and the
+//!   active side's is first.
 //! - hls.js 1.7 recognises redundant variants by equal bitrate, RESOLUTION, FRAME-RATE, CODECS,
-//!   VIDEO-RANGE and HDCP-LEVEL: both of a pair say exactly the same of themselves.
-//! - Media3 1.11 refuses a steered playlist in which a group belongs to two pathways, or in which
-//!   not every variant and every rendition has all pathways: groups are named per pathway, and what
-//!   cannot be paired turns steering off.
+//!   VIDEO-RANGE and HDCP-LEVEL, so these attributes are identical within a pair.
+//! - Media3 1.11 rejects a steered playlist in which a group belongs to two pathways, or in which a
+//!   variant or a rendition lacks a pathway. So each pathway has its own groups, and a playlist with
+//!   unpaired entries is not steered.
 //! - Shaka 5.2 recognises redundant variants only in a steered playlist.
 
 use super::attributes::Attributes;
@@ -18,28 +18,28 @@ use crate::pair::state::PairState;
 use crate::pair::{Side, Sides};
 use url::Url;
 
-/// The playlist, rendered.
+/// The rendered playlist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Index {
-    /// Its text.
+    /// The text of the playlist.
     pub text: String,
-    /// What only one of two sides has, in words.
+    /// Descriptions of the entries that only one of two sides has.
     pub unpaired: Vec<String>,
-    /// Whether players are told of the steering manifest.
+    /// Whether the playlist refers to the steering manifest.
     pub steered: bool,
 }
 
-/// The steering manifest's address, relative to the playlist.
+/// The URL of the steering manifest, relative to the playlist.
 const STEERING: &str = "steering.json";
 
-/// Which sides viewers may be sent to: those that are live, and those that were cut in a way that
-/// keeps their URLs, so that who opens the playlist meanwhile has the side when it is back.
+/// Whether the playlist names a side: a live one, or one that was cut and keeps its URLs. A player
+/// that opens the playlist during the cut can then use the side once it has returned.
 pub fn is_visible(state: &PairState, side: Side) -> bool {
-    state.sides[side].keeps_its_urls()
+    state.sides[side].keeps_urls()
 }
 
-/// Renders the playlist from the state and both sides' own playlists. A side whose playlist is
-/// missing is left out.
+/// Renders the playlist from the state and the playlists of both sides. A side without a playlist is
+/// left out.
 pub fn render(state: &PairState, playlists: &Sides<Option<SidePlaylist>>, steering: bool) -> Index {
     let playlists = visible(state, playlists);
     let variants = pairing::variants(&playlists);
@@ -54,24 +54,19 @@ pub fn render(state: &PairState, playlists: &Sides<Option<SidePlaylist>>, steeri
         _ => Vec::new(),
     };
     let steered = steering && unpaired.is_empty();
-    let order = [state.active, state.active.other()];
-    let pathway = |side: Side| state.sides[side].pathway.as_str();
 
-    let first = order.into_iter().find(|side| playlists[*side].is_some());
-    let steered_from = first.filter(|_| steered).map(pathway);
-    let mut lines = head(&playlists, steered_from);
-    lines.extend(in_order(&media, order).map(|line| media_line(&line, pathway(line.side))));
-    for line in in_order(&variants, order) {
-        let attributes = of_variant(line.paired, line.entry, pathway(line.side));
-        lines.push(format!("#EXT-X-STREAM-INF:{attributes}"));
-        lines.extend(line.entry.uri.clone().map(String::from));
+    let mut lines = version_tags(&playlists);
+    if steered {
+        lines.extend(steering_tag(state, &playlists));
     }
-    for line in in_order(&i_frames, order) {
-        let mut attributes = of_variant(line.paired, line.entry, pathway(line.side));
-        let uri = line.entry.uri.as_ref().map(Url::as_str);
-        attributes.set_text("URI", uri.unwrap_or_default());
-        lines.push(format!("#EXT-X-I-FRAME-STREAM-INF:{attributes}"));
+    for tag in present(&playlists).flat_map(|playlist| &playlist.session) {
+        if !lines.contains(tag) {
+            lines.push(tag.clone());
+        }
     }
+    lines.extend(in_order(&media, state).map(|one| one.media_tag()));
+    lines.extend(in_order(&variants, state).flat_map(|one| one.variant_lines()));
+    lines.extend(in_order(&i_frames, state).map(|one| one.i_frame_tag()));
     Index {
         text: lines.join("\n") + "\n",
         unpaired,
@@ -79,65 +74,109 @@ pub fn render(state: &PairState, playlists: &Sides<Option<SidePlaylist>>, steeri
     }
 }
 
-/// The lines before the entries. `steered_from` is the first pathway of a steered playlist.
-fn head(playlists: &Sides<Option<&SidePlaylist>>, steered_from: Option<&str>) -> Vec<String> {
-    let present = || Side::BOTH.into_iter().filter_map(|side| playlists[side]);
-    let version = present().map(|playlist| playlist.version).max();
+fn present<'a>(
+    playlists: &Sides<Option<&'a SidePlaylist>>,
+) -> impl Iterator<Item = &'a SidePlaylist> {
+    [playlists.a, playlists.b].into_iter().flatten()
+}
+
+fn version_tags(playlists: &Sides<Option<&SidePlaylist>>) -> Vec<String> {
+    let version = present(playlists).map(|playlist| playlist.version).max();
     let mut lines = vec![
         "#EXTM3U".to_owned(),
         format!("#EXT-X-VERSION:{}", version.unwrap_or(1)),
     ];
-    if present().all(|playlist| playlist.independent_segments) {
+    if present(playlists).all(|playlist| playlist.independent_segments) {
         lines.push("#EXT-X-INDEPENDENT-SEGMENTS".to_owned());
-    }
-    if let Some(first) = steered_from {
-        lines.push(format!(
-            "#EXT-X-CONTENT-STEERING:SERVER-URI=\"{STEERING}\",PATHWAY-ID=\"{first}\""
-        ));
-    }
-    for tag in present().flat_map(|playlist| &playlist.session) {
-        if !lines.contains(tag) {
-            lines.push(tag.clone());
-        }
     }
     lines
 }
 
-/// An entry of one side, and its pair.
-struct EntryLine<'a> {
-    paired: &'a Paired,
-    entry: &'a Entry,
-    side: Side,
+/// The tag that refers to the steering manifest. Players begin with the active side, if the playlist
+/// names it.
+fn steering_tag(state: &PairState, playlists: &Sides<Option<&SidePlaylist>>) -> Option<String> {
+    let first = order(state)
+        .into_iter()
+        .find(|side| playlists[*side].is_some())?;
+    let pathway = &state.sides[first].pathway;
+    Some(format!(
+        "#EXT-X-CONTENT-STEERING:SERVER-URI=\"{STEERING}\",PATHWAY-ID=\"{pathway}\""
+    ))
 }
 
-/// The entries of all pairs, those of the active side first in each pair.
-fn in_order(paired: &[Paired], order: [Side; 2]) -> impl Iterator<Item = EntryLine<'_>> {
-    let both = paired
-        .iter()
-        .flat_map(move |paired| order.map(|side| (paired, side)));
-    both.filter_map(|(paired, side)| {
-        let entry = paired.entries[side].as_ref()?;
-        Some(EntryLine {
-            paired,
-            entry,
-            side,
+/// The active side first.
+fn order(state: &PairState) -> [Side; 2] {
+    [state.active, state.active.other()]
+}
+
+/// An entry of one side, and what it has in common with the entry of the other side.
+struct SideEntry<'a> {
+    paired: &'a Paired,
+    entry: &'a Entry,
+    pathway: &'a str,
+}
+
+/// The entries of both sides. The two of a pair are adjacent, and the active side's is first.
+fn in_order<'a>(paired: &'a [Paired], state: &'a PairState) -> impl Iterator<Item = SideEntry<'a>> {
+    paired.iter().flat_map(move |paired| {
+        order(state).into_iter().filter_map(move |side| {
+            Some(SideEntry {
+                paired,
+                entry: paired.entries[side].as_ref()?,
+                pathway: &state.sides[side].pathway,
+            })
         })
     })
 }
 
-fn media_line(line: &EntryLine<'_>, pathway: &str) -> String {
-    let mut attributes = line.paired.attributes.clone();
-    if let Some(group) = line.entry.attributes.text("GROUP-ID") {
-        attributes.set_text("GROUP-ID", &group_of(group, pathway));
+impl SideEntry<'_> {
+    fn media_tag(&self) -> String {
+        let mut attributes = self.paired.attributes.clone();
+        if let Some(group) = self.entry.attributes.text("GROUP-ID") {
+            attributes.set_text("GROUP-ID", &group_of(group, self.pathway));
+        }
+        if let Some(uri) = &self.entry.uri {
+            attributes.set_text("STABLE-RENDITION-ID", &self.paired.stable_id);
+            attributes.set_text("URI", uri.as_str());
+        }
+        format!("#EXT-X-MEDIA:{attributes}")
     }
-    if let Some(uri) = &line.entry.uri {
-        attributes.set_text("STABLE-RENDITION-ID", &line.paired.stable_id);
-        attributes.set_text("URI", uri.as_str());
+
+    fn variant_lines(&self) -> impl Iterator<Item = String> + use<> {
+        let tag = format!("#EXT-X-STREAM-INF:{}", self.variant_attributes());
+        let uri = self.entry.uri.as_ref().map(Url::to_string);
+        [tag].into_iter().chain(uri)
     }
-    format!("#EXT-X-MEDIA:{attributes}")
+
+    fn i_frame_tag(&self) -> String {
+        let mut attributes = self.variant_attributes();
+        let uri = self.entry.uri.as_ref();
+        attributes.set_text("URI", uri.map(Url::as_str).unwrap_or_default());
+        format!("#EXT-X-I-FRAME-STREAM-INF:{attributes}")
+    }
+
+    /// The attributes of a variant on one side: those that are the same on both sides, then the
+    /// side's own groups, pathway and stable id.
+    fn variant_attributes(&self) -> Attributes {
+        let mut attributes = self.paired.attributes.clone();
+        for name in GROUPS {
+            let own = &self.entry.attributes;
+            match (own.raw(name), own.text(name)) {
+                // CLOSED-CAPTIONS=NONE names no group.
+                (Some(raw), _) if !raw.starts_with('"') => attributes.set(name, raw),
+                (Some(_), Some(group)) => {
+                    attributes.set_text(name, &group_of(group, self.pathway));
+                }
+                _ => {}
+            }
+        }
+        attributes.set_text("PATHWAY-ID", self.pathway);
+        attributes.set_text("STABLE-VARIANT-ID", &self.paired.stable_id);
+        attributes
+    }
 }
 
-/// Parses a published playlist, both sides in one.
+/// Parses a published playlist, which names both sides.
 ///
 /// # Errors
 ///
@@ -148,48 +187,48 @@ pub fn parse(text: &str) -> Result<SidePlaylist, String> {
     SidePlaylist::parse(text, &base)
 }
 
-/// The part of each side in a published playlist. From it, fail-over knows the other side without a
-/// request, and a side that does not answer keeps its place.
+/// The part of each side in a published playlist. With it, fail-over probes the other side without
+/// another request, and a side that does not answer stays in the playlist.
 pub fn split(whole: &SidePlaylist, state: &PairState) -> Sides<Option<SidePlaylist>> {
     Sides::of(|side| {
         let pathway = state.sides[side].pathway.as_str();
         let suffix = group_of("", pathway);
-        let own_groups = |entry: &Entry, names: &[&str]| {
-            let mut entry = entry.clone();
-            for name in names {
-                let own = entry
-                    .attributes
-                    .text(name)
-                    .and_then(|group| group.strip_suffix(&suffix))
-                    .map(str::to_owned);
-                if let Some(own) = own {
-                    entry.attributes.set_text(name, &own);
-                }
-            }
-            entry
-        };
+        let is_of_side = |entry: &&Entry| entry.attributes.text("PATHWAY-ID") == Some(pathway);
         let of_side = |entries: &[Entry]| -> Vec<Entry> {
-            let own = entries
-                .iter()
-                .filter(|entry| entry.attributes.text("PATHWAY-ID") == Some(pathway));
-            own.map(|entry| own_groups(entry, &GROUPS)).collect()
+            let own = entries.iter().filter(is_of_side);
+            own.map(|entry| without_suffix(entry, &GROUPS, &suffix))
+                .collect()
         };
         let media = whole.media.iter().filter(|entry| {
-            entry
-                .attributes
-                .text("GROUP-ID")
-                .is_some_and(|group| group.ends_with(&suffix))
+            let group = entry.attributes.text("GROUP-ID");
+            group.is_some_and(|group| group.ends_with(&suffix))
         });
         let playlist = SidePlaylist {
             variants: of_side(&whole.variants),
             i_frames: of_side(&whole.i_frames),
             media: media
-                .map(|entry| own_groups(entry, &["GROUP-ID"]))
+                .map(|entry| without_suffix(entry, &["GROUP-ID"], &suffix))
                 .collect(),
             ..whole.clone()
         };
         (!playlist.variants.is_empty()).then_some(playlist)
     })
+}
+
+/// The entry with the group names of the side's own playlist, without the suffix of a pathway.
+fn without_suffix(entry: &Entry, names: &[&str], suffix: &str) -> Entry {
+    let mut entry = entry.clone();
+    for name in names {
+        let own = entry
+            .attributes
+            .text(name)
+            .and_then(|group| group.strip_suffix(suffix))
+            .map(str::to_owned);
+        if let Some(own) = own {
+            entry.attributes.set_text(name, &own);
+        }
+    }
+    entry
 }
 
 /// The sides that the playlist names.
@@ -200,26 +239,9 @@ pub(super) fn visible<'a>(
     Sides::of(|side| playlists[side].as_ref().filter(|_| is_visible(state, side)))
 }
 
-/// A group's name within a pathway.
+/// The name of a group within a pathway.
 fn group_of(group: &str, pathway: &str) -> String {
     format!("{group}-{pathway}")
-}
-
-/// What a variant says of itself on one side: what both say, and then where its place and its
-/// groups are.
-fn of_variant(paired: &Paired, entry: &Entry, pathway: &str) -> Attributes {
-    let mut attributes = paired.attributes.clone();
-    for name in GROUPS {
-        match (entry.attributes.raw(name), entry.attributes.text(name)) {
-            // CLOSED-CAPTIONS=NONE names no group.
-            (Some(raw), _) if !raw.starts_with('"') => attributes.set(name, raw),
-            (Some(_), Some(group)) => attributes.set_text(name, &group_of(group, pathway)),
-            _ => {}
-        }
-    }
-    attributes.set_text("PATHWAY-ID", pathway);
-    attributes.set_text("STABLE-VARIANT-ID", &paired.stable_id);
-    attributes
 }
 
 fn unpaired(kinds: &[(&str, &[Paired])]) -> Vec<String> {
@@ -228,15 +250,7 @@ fn unpaired(kinds: &[(&str, &[Paired])]) -> Vec<String> {
         for paired in *all {
             for side in Side::BOTH {
                 if paired.entries[side].is_none() {
-                    let bandwidth = paired
-                        .attributes
-                        .text("BANDWIDTH")
-                        .map(|bps| format!(", {bps} bit/s"));
-                    let bandwidth = bandwidth.unwrap_or_default();
-                    unpaired.push(format!(
-                        "{side} lacks {kind} {}{bandwidth}",
-                        paired.stable_id
-                    ));
+                    unpaired.push(format!("{side} lacks {kind} {}", paired.description()));
                 }
             }
         }

@@ -1,31 +1,52 @@
-//! Which of A's variants is which of B's: by what they are, never by their place or name.
+//! Pairs the variants of sides A and B: by their attributes, never by their order or their URIs.
 
 use super::attributes::Attributes;
 use super::side_playlist::{Entry, SidePlaylist};
 use crate::pair::{Side, Sides};
 use std::collections::BTreeSet;
 
-/// The same thing on both sides, or on one of them.
+/// A variant or a rendition that both sides have, or only one of them.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Paired {
-    /// What both say of it. Identical for both, since players recognise redundancy by that: hls.js
-    /// compares bitrate, resolution, frame rate, codecs and range, Media3 all that makes a
-    /// `Format`.
+    /// The attributes of both. They are identical, because players recognise redundant variants by
+    /// them: hls.js compares bitrate, resolution, frame rate, codecs and range, Media3 every field
+    /// of a `Format`.
     pub(super) attributes: Attributes,
-    /// A name that is the same on both sides and from one publication to the next
+    /// An id that is the same on both sides and from one publication to the next
     /// (STABLE-VARIANT-ID, STABLE-RENDITION-ID).
     pub(super) stable_id: String,
-    /// The group that each side's own playlist puts it in (EXT-X-MEDIA only).
+    /// The entry of each side's own playlist, with its own group names.
     pub(super) entries: Sides<Option<Entry>>,
 }
 
-/// How far the bandwidths of a pair may be apart: two encoders of the same settings measure
-/// slightly different peaks.
+impl Paired {
+    fn new(attributes: Attributes, a: Option<&Entry>, b: Option<&Entry>) -> Self {
+        Self {
+            attributes,
+            stable_id: String::new(),
+            entries: Sides {
+                a: a.cloned(),
+                b: b.cloned(),
+            },
+        }
+    }
+
+    /// For people: the stable id, with the bandwidth of a variant.
+    pub(super) fn description(&self) -> String {
+        match self.attributes.text("BANDWIDTH") {
+            Some(bps) => format!("{}, {bps} bit/s", self.stable_id),
+            None => self.stable_id.clone(),
+        }
+    }
+}
+
+/// The largest difference between the bandwidths of a pair: two encoders with the same settings
+/// measure slightly different peaks.
 const BANDWIDTH_TOLERANCE: f64 = 0.1;
 /// 29.97 and 30 are different frame rates, 29.970 and 29.97003 are not.
 const FRAME_RATE_TOLERANCE: f64 = 0.01;
 
-/// What each side says of its own place, and what is given anew.
+/// The attributes that are rendered for each side anew.
 const OWN: [&str; 4] = [
     "PATHWAY-ID",
     "STABLE-VARIANT-ID",
@@ -35,7 +56,7 @@ const OWN: [&str; 4] = [
 /// The attributes that name groups of EXT-X-MEDIA (RFC 8216, 4.3.4.2).
 pub(super) const GROUPS: [&str; 4] = ["AUDIO", "VIDEO", "SUBTITLES", "CLOSED-CAPTIONS"];
 
-/// Pairs the variants of two playlists, in A's order; what only B has comes last.
+/// Pairs the variants of two playlists, in A's order. Variants that only B has are last.
 pub(super) fn variants(playlists: &Sides<Option<&SidePlaylist>>) -> Vec<Paired> {
     pair("", playlists, |playlist| &playlist.variants)
 }
@@ -50,103 +71,94 @@ fn pair(
     playlists: &Sides<Option<&SidePlaylist>>,
     of: impl Fn(&SidePlaylist) -> &[Entry],
 ) -> Vec<Paired> {
-    let all = |side: Side| playlists[side].map(&of).unwrap_or_default();
-    let mut left: Vec<&Entry> = all(Side::B).iter().collect();
+    let entries = |side: Side| playlists[side].map(&of).unwrap_or_default();
+    let published: Vec<&str> = entries(Side::A).iter().filter_map(published_id).collect();
+    let mut only_b: Vec<&Entry> = entries(Side::B).iter().collect();
     let mut paired: Vec<Paired> = Vec::new();
-    // Those that were published as a pair stay one: told alike, they may be nearer to another by
-    // now.
-    let id = |entry: &Entry| {
-        entry
-            .attributes
-            .text("STABLE-VARIANT-ID")
-            .map(str::to_owned)
-    };
-    let ids: Vec<Option<String>> = all(Side::A).iter().map(id).collect();
-    for a in all(Side::A) {
-        let is_free = |b: &&&Entry| id(b).is_none() || id(b) == id(a) || !ids.contains(&id(b));
-        let distance = |b: &&&Entry| bandwidth(&a.attributes).abs_diff(bandwidth(&b.attributes));
-        let nearest = left
-            .iter()
-            .filter(|b| is_free(b) && is_same_variant(&a.attributes, &b.attributes))
-            .min_by_key(|b| (id(b) != id(a), distance(b)));
-        let nearest = nearest.copied();
-        left.retain(|b| nearest.is_none_or(|nearest| !std::ptr::eq(*b, nearest)));
-        paired.push(Paired {
-            attributes: merged(&a.attributes, nearest.map(|b| &b.attributes)),
-            stable_id: String::new(),
-            entries: Sides {
-                a: Some(a.clone()),
-                b: nearest.cloned(),
-            },
-        });
+    for a in entries(Side::A) {
+        let b = counterpart(a, &only_b, &published);
+        only_b.retain(|entry| b.is_none_or(|b| !std::ptr::eq(*entry, b)));
+        let attributes = merged(&a.attributes, b.map(|b| &b.attributes));
+        paired.push(Paired::new(attributes, Some(a), b));
     }
-    let only_b = |b: &Entry| Paired {
-        attributes: merged(&b.attributes, None),
-        stable_id: String::new(),
-        entries: Sides {
-            a: None,
-            b: Some(b.clone()),
-        },
-    };
-    paired.extend(left.into_iter().map(only_b));
+    for b in only_b {
+        paired.push(Paired::new(merged(&b.attributes, None), None, Some(b)));
+    }
     name(&mut paired, |attributes| variant_name(kind, attributes));
     paired
 }
 
-/// Names a variant as far as pairing is exact, and no further: alone and in a pair a variant must
-/// have the same name.
+/// The stable id under which an entry is published, if it was read from the published playlist.
+fn published_id(entry: &Entry) -> Option<&str> {
+    entry.attributes.text("STABLE-VARIANT-ID")
+}
+
+/// The entry of B that belongs to an entry of A. Two entries that were published as a pair stay a
+/// pair: their published bandwidths are equal, so another entry could be nearer.
+fn counterpart<'a>(a: &Entry, candidates: &[&'a Entry], published: &[&str]) -> Option<&'a Entry> {
+    let is_free = |b: &Entry| {
+        published_id(b).is_none_or(|id| published_id(a) == Some(id) || !published.contains(&id))
+    };
+    let difference = |b: &Entry| bandwidth(&a.attributes).abs_diff(bandwidth(&b.attributes));
+    candidates
+        .iter()
+        .copied()
+        .filter(|b| is_free(b) && is_same_variant(&a.attributes, &b.attributes))
+        .min_by_key(|b| (published_id(b) != published_id(a), difference(b)))
+}
+
+/// Names a variant by the attributes that pairing compares exactly, and by no others: a variant must
+/// have the same name alone and in a pair.
 fn variant_name(kind: &str, attributes: &Attributes) -> String {
-    let part = |name: &str| attributes.text(name).map(str::to_owned);
     let rate = attributes
         .number::<f64>("FRAME-RATE")
         .map(|rate| format!("{rate:.2}"));
-    let codecs = Some(codecs(attributes).into_iter().collect::<Vec<_>>().join("+"))
-        .filter(|codecs| !codecs.is_empty());
+    let codecs = codecs(attributes).into_iter().collect::<Vec<_>>().join("+");
     let parts = [
-        part("RESOLUTION"),
+        attributes.text("RESOLUTION").map(str::to_owned),
         rate,
-        part("VIDEO-RANGE").filter(|range| range != "SDR"),
-        codecs,
+        attributes
+            .text("VIDEO-RANGE")
+            .filter(|range| *range != "SDR")
+            .map(str::to_owned),
+        Some(codecs).filter(|codecs| !codecs.is_empty()),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     format!("{kind}{}", parts.join("-"))
 }
 
-/// Pairs the renditions of two playlists: the same group, name and language.
+/// Pairs the renditions of two playlists that have the same type, group, name and language.
 pub(super) fn renditions(playlists: &Sides<Option<&SidePlaylist>>) -> Vec<Paired> {
-    let all = |side: Side| {
+    let entries = |side: Side| {
         playlists[side]
             .map(|playlist| playlist.media.as_slice())
             .unwrap_or_default()
     };
-    let key = |entry: &Entry| {
-        ["TYPE", "GROUP-ID", "NAME", "LANGUAGE"]
-            .map(|name| entry.attributes.raw(name).map(str::to_owned))
-    };
-    let unnamed = |attributes: &Attributes, a: Option<&Entry>, b: Option<&Entry>| Paired {
-        attributes: attributes.without(&OWN),
-        stable_id: String::new(),
-        entries: Sides {
-            a: a.cloned(),
-            b: b.cloned(),
-        },
+    let find = |side: Side, entry: &Entry| {
+        let mut others = entries(side).iter();
+        others.find(|other| rendition_key(other) == rendition_key(entry))
     };
     let mut paired: Vec<Paired> = Vec::new();
-    for a in all(Side::A) {
-        let b = all(Side::B).iter().find(|b| key(b) == key(a));
-        paired.push(unnamed(&a.attributes, Some(a), b));
+    for a in entries(Side::A) {
+        let attributes = a.attributes.without(&OWN);
+        paired.push(Paired::new(attributes, Some(a), find(Side::B, a)));
     }
-    for b in all(Side::B) {
-        if !all(Side::A).iter().any(|a| key(a) == key(b)) {
-            paired.push(unnamed(&b.attributes, None, Some(b)));
+    for b in entries(Side::B) {
+        if find(Side::A, b).is_none() {
+            paired.push(Paired::new(b.attributes.without(&OWN), None, Some(b)));
         }
     }
-    name(&mut paired, |attributes| {
-        let parts =
-            ["GROUP-ID", "LANGUAGE", "NAME"].map(|name| attributes.text(name).map(str::to_owned));
-        parts.into_iter().flatten().collect::<Vec<_>>().join("-")
-    });
+    name(&mut paired, rendition_name);
     paired
+}
+
+fn rendition_key(entry: &Entry) -> [Option<&str>; 4] {
+    ["TYPE", "GROUP-ID", "NAME", "LANGUAGE"].map(|name| entry.attributes.raw(name))
+}
+
+fn rendition_name(attributes: &Attributes) -> String {
+    let parts = ["GROUP-ID", "LANGUAGE", "NAME"].map(|name| attributes.text(name));
+    parts.into_iter().flatten().collect::<Vec<_>>().join("-")
 }
 
 fn bandwidth(attributes: &Attributes) -> u64 {
@@ -188,8 +200,8 @@ fn is_same_variant(a: &Attributes, b: &Attributes) -> bool {
             .all(|group| a.raw(group).is_some() == b.raw(group).is_some())
 }
 
-/// A's attributes, with the greater of both bandwidths: a player must be able to count on it on
-/// either side.
+/// A's attributes with the greater bandwidth of both sides, so that the connection of a player is
+/// fast enough for either side.
 fn merged(a: &Attributes, b: Option<&Attributes>) -> Attributes {
     let mut merged = a.without(&OWN).without(&GROUPS);
     for name in ["BANDWIDTH", "AVERAGE-BANDWIDTH"] {
@@ -201,19 +213,12 @@ fn merged(a: &Attributes, b: Option<&Attributes>) -> Attributes {
     merged
 }
 
-/// Gives each a name made of what it is; those that would be named alike are counted by descending
-/// bandwidth, which is the same order wherever the ladder is the same.
+/// Sets the stable ids. Entries of the same name are numbered by descending bandwidth, which gives
+/// the same order on both sides of the same ladder.
 fn name(paired: &mut [Paired], of: impl Fn(&Attributes) -> String) {
-    let legal = |c: char| {
-        if c.is_ascii_alphanumeric() || "+/=.-_".contains(c) {
-            c
-        } else {
-            '_'
-        }
-    };
     let names: Vec<String> = paired
         .iter()
-        .map(|paired| of(&paired.attributes).chars().map(legal).collect())
+        .map(|paired| of(&paired.attributes).chars().map(legal_in_id).collect())
         .collect();
     let bandwidths: Vec<u64> = paired
         .iter()
@@ -230,5 +235,13 @@ fn name(paired: &mut [Paired], of: impl Fn(&Attributes) -> String) {
             0 => names[number].clone(),
             _ => format!("{}_{}", names[number], before + 1),
         };
+    }
+}
+
+fn legal_in_id(c: char) -> char {
+    if c.is_ascii_alphanumeric() || "+/=.-_".contains(c) {
+        c
+    } else {
+        '_'
     }
 }
