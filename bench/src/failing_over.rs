@@ -102,23 +102,14 @@ fn wave_rows(waves: &[Vec<Call>]) -> Vec<[String; 2]> {
 /// A decision is very short, so many are measured.
 const DECISIONS: usize = 100;
 
-/// Milliseconds from what was read to what is to be written.
+/// Milliseconds from the documents that were read to the documents to write.
 fn decide() -> Result<f64> {
     let state = PairState::default();
     let published = published(&state)?;
     let read = state.to_text();
-    let probe = PlaylistProbe {
-        last_updated_ms: Some(0),
-        text: "#EXTM3U\n#EXT-X-TARGETDURATION:6\n".to_owned() + &"#EXTINF:6.0,\n1.ts\n".repeat(10),
-        at: DateTime::UNIX_EPOCH,
-    };
+    let probe = advancing_probe();
     let pair = pair(Some(TimeDelta::seconds(10)));
-    let event = PairEvent {
-        trigger: Trigger::Manual { side: Side::A },
-        dry_run: false,
-        by_hand: true,
-    };
-    let mut observed = Observed::new(event, false, Sides::default());
+    let mut observed = Observed::new(by_hand(), false, Sides::default());
     let begin = Instant::now();
     let state = PairState::parse(&read).map_err(anyhow::Error::msg)?;
     observed.read(PairDocuments { state, published });
@@ -135,11 +126,7 @@ fn run(pair: &Pair, observed: &mut Observed, probe: &PlaylistProbe) -> Result<Ve
         match fail_over::next(pair, observed) {
             Next::Ask(questions) => {
                 for question in questions {
-                    observed.record(match question {
-                        Question::Media(side, url) => Answer::Media(side, url, Ok(probe.clone())),
-                        Question::Endpoint(side) => Answer::Endpoint(side, Ok(None)),
-                        other => bail!("a fail-over by hand asks {other:?}"),
-                    });
+                    observed.record(answer(question, &probe)?);
                 }
             }
             Next::WriteState(change) => {
@@ -155,6 +142,30 @@ fn run(pair: &Pair, observed: &mut Observed, probe: &PlaylistProbe) -> Result<Ve
             Next::Report(_) => return Ok(written),
             other => bail!("a fail-over by hand ends with {other:?}"),
         }
+    }
+}
+
+fn by_hand() -> PairEvent {
+    PairEvent {
+        trigger: Trigger::Manual { side: Side::A },
+        dry_run: false,
+        by_hand: true,
+    }
+}
+
+fn advancing_probe() -> PlaylistProbe {
+    PlaylistProbe {
+        last_updated_ms: Some(0),
+        text: "#EXTM3U\n#EXT-X-TARGETDURATION:6\n".to_owned() + &"#EXTINF:6.0,\n1.ts\n".repeat(10),
+        at: DateTime::UNIX_EPOCH,
+    }
+}
+
+fn answer(question: Question, probe: &PlaylistProbe) -> Result<Answer> {
+    match question {
+        Question::Media(side, url) => Ok(Answer::Media(side, url, Ok(probe.clone()))),
+        Question::Endpoint(side) => Ok(Answer::Endpoint(side, Ok(None))),
+        other => bail!("a fail-over by hand asks {other:?}"),
     }
 }
 
