@@ -87,7 +87,7 @@ impl MediaLive {
                 .unwrap_or_default(),
             pipelines_running: described.pipelines_running_count.unwrap_or_default(),
             is_standard: described.channel_class == Some(ChannelClass::Standard),
-            packaged_by: settings
+            mediapackage_channels: settings
                 .filter_map(|settings| settings.channel_id)
                 .collect(),
         })

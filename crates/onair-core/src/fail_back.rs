@@ -421,13 +421,13 @@ pub fn step(
         (Until::Person, _) => Step::wait(format!(
             "side {side} was cut by hand, and is brought back by hand"
         )),
-        (Until::Healthy, Health::Troubled(why)) => Step::Wait {
+        (Until::Healthy, Health::Unhealthy(why)) => Step::Wait {
             why: format!("side {side} is not healthy: {why}"),
-            remember: (!is_returning && record.clean_since.is_some())
-                .then(|| with_clean_since(state, side, record, None)),
+            remember: (!is_returning && record.healthy_since.is_some())
+                .then(|| with_healthy_since(state, side, record, None)),
         },
-        (Until::Healthy, Health::Clean { .. }) if is_returning => Step::Probe,
-        (Until::Healthy, Health::Clean { last_cleared }) => {
+        (Until::Healthy, Health::Healthy { .. }) if is_returning => Step::Probe,
+        (Until::Healthy, Health::Healthy { last_cleared }) => {
             let healthy_for = now - healthy_since(state, side, *last_cleared).unwrap_or(now);
             if healthy_for >= stabilization_period {
                 return Step::Restore(state.change(side, now, Status::Returning(record.clone())));
@@ -436,10 +436,10 @@ pub fn step(
                 healthy_for.num_seconds(),
                 stabilization_period.num_seconds(),
             );
-            let is_first = record.clean_since.is_none();
+            let is_first = record.healthy_since.is_none();
             Step::Wait {
                 why: format!("side {side} has been healthy for {seconds} s of {of} s"),
-                remember: is_first.then(|| with_clean_since(state, side, record, Some(now))),
+                remember: is_first.then(|| with_healthy_since(state, side, record, Some(now))),
             }
         }
     }
@@ -461,7 +461,7 @@ fn healthy_since(
     side: Side,
     last_cleared: Option<DateTime<Utc>>,
 ) -> Option<DateTime<Utc>> {
-    let first_seen = state.sides[side].cut()?.clean_since?;
+    let first_seen = state.sides[side].cut()?.healthy_since?;
     let later = [last_cleared, state.sides[side].since]
         .into_iter()
         .flatten();
@@ -479,15 +479,15 @@ impl Step {
 
 /// The same state, with another time since when the side has been healthy. The generation stays:
 /// viewers see no difference.
-fn with_clean_since(
+fn with_healthy_since(
     state: &PairState,
     side: Side,
     record: &CutRecord,
-    clean_since: Option<DateTime<Utc>>,
+    healthy_since: Option<DateTime<Utc>>,
 ) -> PairState {
     let mut next = state.clone();
     next.sides[side].status = Status::Cut(CutRecord {
-        clean_since,
+        healthy_since,
         ..record.clone()
     });
     next

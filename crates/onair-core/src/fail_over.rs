@@ -686,7 +686,7 @@ pub fn cut(
         (None, Some(earlier)) => CutRecord {
             why: loss.why.clone(),
             until: loss.until,
-            clean_since: None,
+            healthy_since: None,
             ..earlier.clone()
         },
         _ => CutRecord {
@@ -696,7 +696,7 @@ pub fn cut(
             until: loss.until,
             waits: endpoint.is_some()
                 && is_known_from(pair, state, other).is_some_and(|from| now < from),
-            clean_since: None,
+            healthy_since: None,
         },
     };
     let mut next = state.change(side, now, Status::Cut(record));

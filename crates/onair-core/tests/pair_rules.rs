@@ -413,7 +413,7 @@ fn sides_that_are_mixed_up_are_told() {
             state: "RUNNING".to_owned(),
             pipelines_running: 1,
             is_standard: false,
-            packaged_by: sent_to.iter().map(|id| (*id).to_owned()).collect(),
+            mediapackage_channels: sent_to.iter().map(|id| (*id).to_owned()).collect(),
         };
         let (a, b) = (channel(sent_to[0]), channel(sent_to[1]));
         let channels = Sides { a: &a, b: &b };
@@ -435,13 +435,13 @@ fn sides_that_are_mixed_up_are_told() {
     );
     let why = say([&["a"], &["b"]], ["b", "a"]).unwrap();
     assert!(
-        why.contains("endpoint A-hls is not side A's: it serves MediaPackage channel b"),
+        why.contains("endpoint A-hls is configured for side A, but serves MediaPackage channel b"),
         "{why}"
     );
     assert!(
         say([&["a"], &["c"]], ["a", "b"])
             .unwrap()
-            .contains("B-hls is not side B's")
+            .contains("B-hls is configured for side B")
     );
     assert!(
         say([&[], &[]], ["a", "a"])
@@ -477,7 +477,7 @@ fn well_is_a_running_channel_without_alerts_of_the_chosen_types() {
         state: state.to_owned(),
         pipelines_running,
         is_standard,
-        packaged_by: Vec::new(),
+        mediapackage_channels: Vec::new(),
     };
     let alert = |kind: &str, pipeline: &str, is_set, cleared: Option<i64>| Alert {
         alert_type: kind.to_owned(),
@@ -495,7 +495,7 @@ fn well_is_a_running_channel_without_alerts_of_the_chosen_types() {
     ];
     assert_eq!(
         say(&running, &cleared),
-        Health::Clean {
+        Health::Healthy {
             last_cleared: Some(at(7))
         }
     );
@@ -503,8 +503,12 @@ fn well_is_a_running_channel_without_alerts_of_the_chosen_types() {
         alert("Video Not Detected", "1", true, None),
         alert("Black Video Detected", "0", true, None),
     ];
-    assert_eq!(say(&running, &others), Health::Clean { last_cleared: None });
-    let troubled = |channel, alerts: &[Alert]| matches!(say(&channel, alerts), Health::Troubled(_));
+    assert_eq!(
+        say(&running, &others),
+        Health::Healthy { last_cleared: None }
+    );
+    let troubled =
+        |channel, alerts: &[Alert]| matches!(say(&channel, alerts), Health::Unhealthy(_));
     assert!(troubled(
         running,
         &[alert("Video Not Detected", "0", true, None)]
@@ -517,7 +521,7 @@ fn well_is_a_running_channel_without_alerts_of_the_chosen_types() {
 #[test]
 fn a_side_comes_back_only_after_it_was_well_for_long_enough() {
     let quiet = TimeDelta::seconds(360);
-    let clean = |last_cleared: Option<i64>| Health::Clean {
+    let clean = |last_cleared: Option<i64>| Health::Healthy {
         last_cleared: last_cleared.map(at),
     };
     let start = cut(
@@ -540,7 +544,7 @@ fn a_side_comes_back_only_after_it_was_well_for_long_enough() {
     let waits = |step: &Step| matches!(step, Step::Wait { remember: None, .. });
 
     // Trouble: nothing. Then it is seen to be well, and that is remembered.
-    let troubled = Health::Troubled("alerts".to_owned());
+    let troubled = Health::Unhealthy("alerts".to_owned());
     assert!(waits(&go(&start, Some(&troubled), 60)));
     let seen = remembers(go(&start, Some(&clean(None)), 100));
     assert!(waits(&go(&seen, Some(&clean(None)), 459)));

@@ -479,7 +479,7 @@ fn running() -> Channel {
         state: "RUNNING".to_owned(),
         pipelines_running: 2,
         is_standard: true,
-        packaged_by: Vec::new(),
+        mediapackage_channels: Vec::new(),
     }
 }
 

@@ -1,50 +1,50 @@
-//! What MediaLive says of a side's input.
+//! Whether the input of a side is healthy, by the alerts and the channel of MediaLive.
 
 use super::endpoint::Definition;
 use super::{Pair, Side, Sides, Source};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
 
-/// An alert of a channel, as MediaLive's ListAlerts gives it.
+/// An alert of a channel, as ListAlerts returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alert {
-    /// What it is about, as MediaLive spells it.
+    /// For example `Video Not Detected`.
     pub alert_type: String,
     /// The pipeline, `0` or `1`.
     pub pipeline: String,
-    /// It has not been cleared.
+    /// Whether the alert is still set; otherwise it was cleared.
     pub is_set: bool,
-    /// When it was cleared.
+    /// The time at which the alert was cleared.
     pub cleared_at: Option<DateTime<Utc>>,
 }
 
-/// A channel, as MediaLive's DescribeChannel gives it.
+/// A channel, as DescribeChannel returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Channel {
     /// For example `RUNNING`.
     pub state: String,
-    /// How many of its pipelines run.
+    /// The number of pipelines that are running.
     pub pipelines_running: i32,
-    /// It should have two.
+    /// Whether the channel is standard, which has two pipelines, and not single-pipeline.
     pub is_standard: bool,
-    /// The ids of the MediaPackage channels that it sends to, if it names all that it sends to.
-    pub packaged_by: Vec<String>,
+    /// The ids of its destinations in MediaPackage. Empty if a destination is a URL, because a URL
+    /// may be in MediaPackage as well.
+    pub mediapackage_channels: Vec<String>,
 }
 
-/// Whether a side's input is well.
+/// Whether the input of a side is healthy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Health {
-    /// No alert of the chosen types is set and the channel runs.
-    Clean {
-        /// When the last such alert was cleared, as far as MediaLive remembers.
+    /// No alert of the pair's alert types is set, and the channel is running.
+    Healthy {
+        /// The time at which the last such alert was cleared, as long as MediaLive lists it.
         last_cleared: Option<DateTime<Utc>>,
     },
-    /// It is not, and why.
-    Troubled(String),
+    /// An alert is set, or the channel is not running. Which one, for people.
+    Unhealthy(String),
 }
 
-/// The types of the alerts that are set, among those that mean a lost input, on the side's
-/// pipeline.
+/// The types of the alerts that are set on the pipeline of a side and that mean a lost input.
 pub fn set_alerts<'a>(
     source: &Source,
     types: &BTreeSet<String>,
@@ -54,8 +54,8 @@ pub fn set_alerts<'a>(
     set.map(|alert| alert.alert_type.as_str()).collect()
 }
 
-/// Whether a side's input is well. That its alerts are cleared does not say so: stopping a channel
-/// clears them all (MediaLive User Guide, "Types of alerts").
+/// Evaluates the input of a side. Cleared alerts are not enough: stopping a channel clears all its
+/// alerts (MediaLive User Guide, "Types of alerts").
 pub fn health(
     source: &Source,
     types: &BTreeSet<String>,
@@ -64,28 +64,28 @@ pub fn health(
 ) -> Health {
     let set = set_alerts(source, types, alerts);
     if !set.is_empty() {
-        return Health::Troubled(format!("alerts are set: {}", set.join(", ")));
+        return Health::Unhealthy(format!("alerts are set: {}", set.join(", ")));
     }
     if channel.state != "RUNNING" {
-        return Health::Troubled(format!("its channel is {}", channel.state));
+        return Health::Unhealthy(format!("the channel is {}", channel.state));
     }
-    let (runs, due) = (
-        channel.pipelines_running,
-        if channel.is_standard { 2 } else { 1 },
-    );
-    if runs < due {
-        // Which of the two runs is not said.
-        return Health::Troubled(format!("{runs} of {due} pipelines of its channel run"));
+    let running = channel.pipelines_running;
+    let expected = if channel.is_standard { 2 } else { 1 };
+    if running < expected {
+        // MediaLive does not report which of the two is running.
+        return Health::Unhealthy(format!(
+            "{running} of {expected} pipelines of the channel are running"
+        ));
     }
-    Health::Clean {
+    Health::Healthy {
         last_cleared: of_source(source, types, alerts)
             .filter_map(|alert| alert.cleared_at)
             .max(),
     }
 }
 
-/// What is wrong with how the sides are put together, if it can be told: a fail-over would cut what
-/// is well.
+/// Describes endpoints that are swapped between the sides, as far as the destinations of the
+/// channels show it: a fail-over would cut the healthy side.
 pub fn misconfiguration(
     pair: &Pair,
     channels: &Sides<&Channel>,
@@ -101,14 +101,14 @@ pub fn misconfiguration(
         ));
     }
     Side::BOTH.into_iter().find_map(|side| {
-        let (sent_to, endpoint) = (&channels[side].packaged_by, endpoints[side]?);
-        let is_its_own = sent_to.is_empty() || sent_to.iter().any(|id| id == endpoint.channel_id());
-        (!is_its_own).then(|| {
+        let (sent_to, endpoint) = (&channels[side].mediapackage_channels, endpoints[side]?);
+        let is_own = sent_to.is_empty() || sent_to.iter().any(|id| id == endpoint.channel_id());
+        (!is_own).then(|| {
             let (channel, sent_to) = (pair.sides[side].channel_id(), sent_to.join(", "));
             let (id, serves) = (endpoint.id(), endpoint.channel_id());
             format!(
-                "endpoint {id} is not side {side}'s: it serves MediaPackage channel {serves}, and MediaLive channel \
-                 {channel} sends to {sent_to}"
+                "endpoint {id} is configured for side {side}, but serves MediaPackage channel \
+                 {serves}; MediaLive channel {channel} sends to {sent_to}"
             )
         })
     })

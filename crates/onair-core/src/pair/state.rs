@@ -1,5 +1,5 @@
-//! The state of a pair: one JSON document, changed only by conditional writes. What viewers see is
-//! rendered from it.
+//! The state of a pair: one JSON document that is changed only by conditional writes. The playlist
+//! and the steering manifest are rendered from it.
 
 use super::freshness::LastSegment;
 use super::{CutBy, Side, Sides};
@@ -8,32 +8,32 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
-/// Which side viewers are on, and how each side is.
+/// The active side, and the status of each side.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PairState {
-    /// The version of this document's form. Another one is not understood.
+    /// The version of the format. A document of another version is not read.
     version: Version,
-    /// Counts the changes. What is published carries the generation that it was rendered from, so
-    /// that an old run cannot overwrite a newer one's.
+    /// The number of changes so far. Each published document carries the generation that it was
+    /// rendered from, so that a run does not overwrite the documents of a later state.
     pub generation: u64,
-    /// The side that viewers are sent to.
+    /// The side to which viewers are sent.
     #[serde(rename = "first")]
     pub active: Side,
-    /// How each side is.
+    /// The status of each side.
     pub sides: Sides<SideState>,
-    /// The pathways that came into being since, in that order.
+    /// The pathways that were added after the first publication, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clones: Vec<PathwayClone>,
 }
 
-/// A pathway that came into being because a side came back at another URL.
+/// A pathway that was added because a side returned at another URL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PathwayClone {
-    /// Its name.
+    /// The new pathway, for example `A.2`.
     pub id: String,
-    /// The pathway that viewers were on at that time: every player has it, and makes the new one
+    /// The pathway of the active side at that time. Every player has it, and derives the new one
     /// from it.
     pub base: String,
 }
@@ -44,43 +44,43 @@ enum Version {
     One,
 }
 
-/// How a side is.
+/// The status of a side, and what has to be remembered of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SideState {
-    /// When it became so. Nothing happened to a side that has never been cut.
+    /// The time of the last change of the status. `None` if the side has never been cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<DateTime<Utc>>,
-    /// The name of its pathway: the side's own, and another one (`A.2`) after each time that its
-    /// endpoint came back at another URL, since a name must not mean two places.
+    /// The pathway of the side: at first `A` or `B`, and a new one (`A.2`) each time its endpoint
+    /// returns at another URL. Players cache URLs by pathway, so a pathway keeps its URLs.
     pub pathway: String,
-    /// The URL that its endpoint had under that name, once that was of interest.
+    /// The URL of the endpoint in this pathway. `None` until the side is cut for the first time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<Url>,
-    /// Whether it serves viewers.
+    /// Whether the side serves viewers.
     pub status: Status,
-    /// Its newest segment at the last look, if its playlists tell no time.
+    /// The newest segment at the last probe, for playlists without timestamps.
     #[serde(default, rename = "sighting", skip_serializing_if = "Option::is_none")]
     pub last_segment: Option<LastSegment>,
-    /// That its playlists stood still at the last looks, if they did.
+    /// The stall, if the side was stale at the last probe.
     #[serde(
         default,
         rename = "stood_still",
         skip_serializing_if = "Option::is_none"
     )]
     pub stall: Option<StallRecord>,
-    /// Since when its CloudWatch alarm rings, if it does.
+    /// The time since which the CloudWatch alarm of the side has been in ALARM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarm_since: Option<DateTime<Utc>>,
 }
 
-/// A side stood still at one look after another.
+/// A side that was stale at successive probes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StallRecord {
-    /// The first of these looks.
+    /// The first of these probes.
     pub since: DateTime<Utc>,
-    /// The last.
+    /// The last of these probes.
     pub seen: DateTime<Utc>,
 }
 
@@ -88,52 +88,56 @@ pub struct StallRecord {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// It does.
+    /// The side serves viewers.
     Live,
-    /// It was cut.
+    /// The side was taken out of service.
     Cut(CutRecord),
-    /// Its endpoint was restored, and has not been seen to serve yet.
+    /// The endpoint is restored. No probe has shown yet that the side is advancing.
     Returning(CutRecord),
 }
 
-/// How a side was cut: all that is needed to bring it back.
+/// How a side was cut, with everything that fail-back needs to restore it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CutRecord {
-    /// What was done to its endpoint.
+    /// The change of the endpoint.
     pub by: CutBy,
-    /// Why.
+    /// The reason for the cut.
     pub why: String,
-    /// The endpoint as it was described before. None if it was gone already.
+    /// The definition of the endpoint before the cut. `None` if the endpoint did not exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Value>,
-    /// What must say that it may come back.
+    /// The condition for the return of the side.
     #[serde(default)]
     pub until: Until,
-    /// Nothing was done to its endpoint yet: that waits until all who are watching know where else
-    /// to go.
+    /// Whether the change of the endpoint is still due: it waits until every player knows the
+    /// pathway of the other side.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub waits: bool,
-    /// Since when its input has been seen to be well, if it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clean_since: Option<DateTime<Utc>>,
+    /// The time since which fail-back has found the input healthy.
+    #[serde(
+        default,
+        rename = "clean_since",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub healthy_since: Option<DateTime<Utc>>,
 }
 
-/// What must say that a side may come back, each more than the one before.
+/// The condition for the return of a side. A later one is stricter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Until {
-    /// MediaLive, whose alerts and channel are looked at.
+    /// MediaLive reports a healthy input for the stabilization period.
     #[default]
     Healthy,
-    /// The CloudWatch alarm that went off, by going to OK: it may know what MediaLive does not.
+    /// The CloudWatch alarm that caused the cut goes to OK. It may detect what MediaLive does not.
     Alarm,
-    /// A person, since a person cut it.
+    /// A person brings the side back, because a person cut it.
     Person,
 }
 
 impl Default for PairState {
-    /// A pair that nothing has happened to: both sides live, viewers on A.
+    /// The state of a new pair: both sides are live, and A is active.
     fn default() -> Self {
         let side = |side: Side| SideState {
             since: None,
@@ -155,29 +159,29 @@ impl Default for PairState {
 }
 
 impl PairState {
-    /// Reads the document.
+    /// Parses the document.
     ///
     /// # Errors
     ///
-    /// A text that is not one, or in which no side is live: that was not written by On Air.
+    /// A text that On Air did not write: not a state, or a state in which neither side is live.
     pub fn parse(text: &str) -> Result<Self, String> {
         let state: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
         if !Side::BOTH
             .into_iter()
             .any(|side| state.sides[side].is_live())
         {
-            return Err("neither side is live in it".to_owned());
+            return Err("neither side is live".to_owned());
         }
         Ok(state)
     }
 
-    /// The document's text.
+    /// The text of the document, as it is stored.
     pub fn to_text(&self) -> String {
         // A struct of plain fields is always JSON.
         serde_json::to_string_pretty(self).unwrap_or_default()
     }
 
-    /// The state after a change to one side.
+    /// The next state, in which one side has another status.
     pub(crate) fn change(&self, side: Side, now: DateTime<Utc>, status: Status) -> Self {
         let mut next = self.clone();
         next.generation += 1;
@@ -192,12 +196,12 @@ impl PairState {
 }
 
 impl SideState {
-    /// It serves viewers.
+    /// Whether the side serves viewers.
     pub fn is_live(&self) -> bool {
         matches!(self.status, Status::Live)
     }
 
-    /// How it was cut, if it is not live.
+    /// The cut record, unless the side is live.
     pub fn cut(&self) -> Option<&CutRecord> {
         match &self.status {
             Status::Live => None,
@@ -210,9 +214,9 @@ impl SideState {
         matches!(&self.status, Status::Cut(record) if record.by != CutBy::None)
     }
 
-    /// What names its URLs now is true still or will be again. Not so for an endpoint that was
-    /// deleted: it comes back elsewhere.
-    pub fn keeps_its_urls(&self) -> bool {
+    /// Whether the published URLs of the side are valid, or will be when it returns. Not if its
+    /// endpoint was deleted: the new endpoint has another URL.
+    pub fn keeps_urls(&self) -> bool {
         self.cut().is_none_or(|record| record.by != CutBy::Delete)
     }
 }
