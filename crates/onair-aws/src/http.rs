@@ -1,5 +1,5 @@
-//! Plain HTTP: reading playlists from where viewers get them. By the SDK's own connector, so that
-//! there is one HTTP and one TLS in a function.
+//! Plain HTTP: gets playlists from the URLs that viewers use. With the connector of the SDK, so that
+//! a function contains one implementation of HTTP and of TLS.
 
 use crate::error::Error;
 use aws_smithy_async::rt::sleep::TokioSleep;
@@ -10,33 +10,33 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::byte_stream::ByteStream;
 use std::time::Duration;
 
-/// A client for plain GETs. It follows no redirect: what is asked for is what is published.
+/// Sends GET requests. Does not follow redirects, so that only published URLs are requested.
 #[derive(Debug)]
 pub struct Http {
     connector: Connector,
 }
 
-/// What a server answered.
+/// The response to a GET request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpResponse {
-    /// The status.
+    /// The HTTP status code.
     pub status: u16,
     /// `X-MediaPackage-Manifest-Last-Updated`, Unix time in milliseconds.
     pub last_updated_ms: Option<i64>,
-    /// The body.
+    /// The body, which must be UTF-8.
     pub text: String,
 }
 
-/// The time that a whole request may take.
-const PATIENCE: Duration = Duration::from_secs(4);
-/// Longest body that is read, in bytes.
+/// The time limit of a whole request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
+/// The size limit of a body, in bytes.
 const MAX_BYTES: usize = 1024 * 1024;
 
 impl Default for Http {
     fn default() -> Self {
         let settings = HttpConnectorSettings::builder()
-            .connect_timeout(PATIENCE)
-            .read_timeout(PATIENCE)
+            .connect_timeout(REQUEST_TIMEOUT)
+            .read_timeout(REQUEST_TIMEOUT)
             .build();
         let connector = Connector::builder()
             .connector_settings(settings)
@@ -48,14 +48,14 @@ impl Default for Http {
 }
 
 impl Http {
-    /// Gets what is at `url`, whatever its status.
+    /// Gets `url`, and returns the response with any status.
     ///
     /// # Errors
     ///
-    /// When there is no whole answer of a bearable size in time.
+    /// The request failed or timed out, or the body is too long.
     pub async fn get(&self, url: &str) -> Result<HttpResponse, Error> {
-        let answer = tokio::time::timeout(PATIENCE, self.answer(url)).await;
-        let late = || format!("no answer within {} s", PATIENCE.as_secs()).into();
+        let answer = tokio::time::timeout(REQUEST_TIMEOUT, self.answer(url)).await;
+        let late = || format!("no answer within {} s", REQUEST_TIMEOUT.as_secs()).into();
         answer
             .unwrap_or_else(|_| Err(late()))
             .map_err(|error| Error::new("GET", url, error))

@@ -1,4 +1,4 @@
-//! AWS Elemental MediaLive: what it says of a channel and of its inputs.
+//! AWS Elemental MediaLive: the alerts and the state of a channel.
 
 use crate::error::Error;
 use aws_config::SdkConfig;
@@ -7,34 +7,34 @@ use aws_sdk_medialive::primitives::DateTime;
 use aws_sdk_medialive::types::{ChannelAlertState, ChannelClass};
 use onair_core::pair::health::{Alert, Channel};
 
-/// A client for MediaLive.
+/// Reads alerts and channels of MediaLive.
 #[derive(Debug, Clone)]
 pub struct MediaLive {
     client: Client,
 }
 
-/// Which alerts are asked for.
+/// The filter of ListAlerts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Alerts {
-    /// Those that are set.
+    /// Only alerts that are set.
     Set,
-    /// Those that were cleared, too, as long as MediaLive remembers them.
+    /// Cleared alerts as well, as long as MediaLive lists them.
     All,
 }
 
 impl MediaLive {
-    /// A client on the shared configuration.
+    /// Creates a client with the shared configuration.
     pub fn new(config: &SdkConfig) -> Self {
         Self {
             client: Client::new(config),
         }
     }
 
-    /// The alerts of a channel.
+    /// Lists the alerts of a channel.
     ///
     /// # Errors
     ///
-    /// When MediaLive does not answer, or refuses.
+    /// The request failed.
     pub async fn alerts(&self, channel: &str, which: Alerts) -> Result<Vec<Alert>, Error> {
         let filter = match which {
             Alerts::Set => "SET",
@@ -59,11 +59,11 @@ impl MediaLive {
         Ok(alerts.into_iter().map(alert).collect())
     }
 
-    /// A channel.
+    /// Describes a channel.
     ///
     /// # Errors
     ///
-    /// When MediaLive does not answer, or refuses; also when there is no such channel.
+    /// The request failed, or the channel does not exist.
     pub async fn channel(&self, channel: &str) -> Result<Channel, Error> {
         let described = self
             .client
@@ -73,7 +73,7 @@ impl MediaLive {
             .await;
         let described = described.map_err(|error| Error::of("DescribeChannel", channel, error))?;
         let destinations = described.destinations.unwrap_or_default();
-        // What it sends to URLs may go to MediaPackage as well.
+        // A destination that is a URL may be in MediaPackage as well.
         let names_all = destinations
             .iter()
             .all(|destination| destination.settings().is_empty());

@@ -1,8 +1,8 @@
-//! AWS Elemental MediaPackage (v1): origin endpoints, whose definitions come and go as the JSON
-//! that is on the wire.
+//! AWS Elemental MediaPackage (v1): origin endpoints, whose definitions are read and written as wire
+//! JSON.
 //!
-//! The SDK's own types hold the attributes that were known when it was generated. A definition that
-//! passes through them would lose newer ones, and an update that lacks an attribute resets it.
+//! The types of the SDK contain the attributes that were known when it was generated. They would
+//! drop newer attributes, and an update without an attribute resets that attribute.
 
 use crate::error::Error;
 use aws_config::SdkConfig;
@@ -16,25 +16,25 @@ use onair_core::pair::endpoint::Definition;
 use serde_json::Value;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A client for MediaPackage.
+/// Reads and changes origin endpoints.
 #[derive(Debug, Clone)]
 pub struct MediaPackage {
     client: Client,
 }
 
 impl MediaPackage {
-    /// A client on the shared configuration.
+    /// Creates a client with the shared configuration.
     pub fn new(config: &SdkConfig) -> Self {
         Self {
             client: Client::new(config),
         }
     }
 
-    /// The endpoint of this id, or `None` if there is none.
+    /// Describes an endpoint. `None` if it does not exist.
     ///
     /// # Errors
     ///
-    /// When MediaPackage does not answer, or refuses.
+    /// The request failed.
     pub async fn describe(&self, id: &str) -> Result<Option<Definition>, Error> {
         let wire = Wire::default();
         let request = self
@@ -50,11 +50,11 @@ impl MediaPackage {
         }
     }
 
-    /// Deletes the endpoint of this id; one that is not there is deleted already.
+    /// Deletes an endpoint. Succeeds if the endpoint does not exist.
     ///
     /// # Errors
     ///
-    /// When MediaPackage does not answer, or refuses.
+    /// The request failed.
     pub async fn delete(&self, id: &str) -> Result<(), Error> {
         match self.client.delete_origin_endpoint().id(id).send().await {
             Ok(_) => Ok(()),
@@ -63,14 +63,15 @@ impl MediaPackage {
         }
     }
 
-    /// Makes an endpoint from the body of a CreateOriginEndpoint, and says how it is.
+    /// Creates an endpoint from the body of a CreateOriginEndpoint request, and returns its
+    /// definition.
     ///
     /// # Errors
     ///
-    /// When MediaPackage does not answer, or refuses.
+    /// The request failed.
     pub async fn create(&self, id: &str, body: &Value) -> Result<Definition, Error> {
         let (wire, body) = (Wire::default(), body.to_string());
-        // The SDK wants the two that it knows to be mandatory; the body that is sent is ours.
+        // The SDK requires both parameters, but this body replaces the one that it builds.
         let channel = "in-the-body";
         let request = self
             .client
@@ -80,7 +81,7 @@ impl MediaPackage {
             .customize();
         let request = request
             .interceptor(wire.clone())
-            .mutate_request(move |request| send(request, &body));
+            .mutate_request(move |request| replace_body(request, &body));
         request
             .send()
             .await
@@ -88,18 +89,18 @@ impl MediaPackage {
         wire.definition("CreateOriginEndpoint", id)
     }
 
-    /// Puts the body of an UpdateOriginEndpoint in the place of the endpoint's definition, and says
-    /// how it is now.
+    /// Replaces the definition of an endpoint by the body of an UpdateOriginEndpoint request, and
+    /// returns the new definition.
     ///
     /// # Errors
     ///
-    /// When MediaPackage does not answer, or refuses.
+    /// The request failed.
     pub async fn update(&self, id: &str, body: &Value) -> Result<Definition, Error> {
         let (wire, body) = (Wire::default(), body.to_string());
         let request = self.client.update_origin_endpoint().id(id).customize();
         let request = request
             .interceptor(wire.clone())
-            .mutate_request(move |request| send(request, &body));
+            .mutate_request(move |request| replace_body(request, &body));
         request
             .send()
             .await
@@ -108,15 +109,15 @@ impl MediaPackage {
     }
 }
 
-/// Sends this body instead of the one that the SDK made.
-fn send(request: &mut HttpRequest, body: &str) {
+/// Sends this body instead of the one that the SDK built.
+fn replace_body(request: &mut HttpRequest, body: &str) {
     *request.body_mut() = SdkBody::from(body);
     request
         .headers_mut()
         .insert("content-length", body.len().to_string());
 }
 
-/// moto answers 400 where MediaPackage's model says 404: the error's name is what counts.
+/// Checks the error code, because moto returns the status 400 instead of 404.
 fn is_not_found<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     error
         .as_service_error()
@@ -124,7 +125,7 @@ fn is_not_found<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
         == Some("NotFoundException")
 }
 
-/// The last answer's body, as it came.
+/// The body of the last response.
 #[derive(Debug, Clone, Default)]
 struct Wire(Arc<Mutex<Vec<u8>>>);
 
@@ -134,7 +135,7 @@ impl Wire {
         let value = serde_json::from_slice::<Value>(&body)
             .map_err(|error| Error::new(operation, id, error))?;
         Definition::parse(&value)
-            .map_err(|problem| Error::new(operation, id, format!("the answer: {problem}")))
+            .map_err(|problem| Error::new(operation, id, format!("invalid response: {problem}")))
     }
 }
 

@@ -1,5 +1,5 @@
-//! A pair: one live stream that runs twice, as side A and side B, each into a MediaPackage endpoint
-//! of its own.
+//! A pair: one live stream that runs twice, as side A and side B. Each side has its own MediaPackage
+//! endpoint.
 
 pub mod endpoint;
 pub mod freshness;
@@ -16,20 +16,20 @@ use std::collections::BTreeSet;
 use std::ops::{Index, IndexMut};
 use url::Url;
 
-/// One of the two.
+/// A side of a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Side {
-    /// Side A.
+    /// The first side in the settings and in a new state.
     A,
-    /// Side B.
+    /// The second side.
     B,
 }
 
 impl Side {
-    /// Both, A first.
+    /// Both sides, A first.
     pub const BOTH: [Self; 2] = [Self::A, Self::B];
 
-    /// The one that is not this.
+    /// The side to which a fail-over moves viewers.
     pub fn other(self) -> Self {
         match self {
             Self::A => Self::B,
@@ -47,18 +47,18 @@ impl std::fmt::Display for Side {
     }
 }
 
-/// The same thing of each side.
+/// A value for each side.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE", deny_unknown_fields)]
 pub struct Sides<T> {
-    /// Side A's.
+    /// The value for side A.
     pub a: T,
-    /// Side B's.
+    /// The value for side B.
     pub b: T,
 }
 
 impl<T> Sides<T> {
-    /// What `of` says of each side.
+    /// Calls `of` for each side.
     pub fn of(of: impl Fn(Side) -> T) -> Self {
         Self {
             a: of(Side::A),
@@ -68,7 +68,7 @@ impl<T> Sides<T> {
 }
 
 impl<T> Sides<T> {
-    /// The result of `f` for each side.
+    /// Applies `f` to the value of each side.
     pub fn map<U>(self, f: impl Fn(T) -> U) -> Sides<U> {
         Sides {
             a: f(self.a),
@@ -97,38 +97,40 @@ impl<T> IndexMut<Side> for Sides<T> {
     }
 }
 
-/// What the user decided of a pair, once, at deployment.
+/// The settings of a pair, which are fixed at deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pair {
-    /// Its name: the folder of its objects.
+    /// The name of the pair, and the folder of its objects in S3.
     pub name: String,
-    /// Where each side comes from.
+    /// The channel and the endpoint of each side.
     pub sides: Sides<Source>,
-    /// What a fail-over does to the side that is lost, beside telling viewers.
+    /// What a fail-over does to the lost side in addition to steering.
     pub cut: CutBy,
-    /// How long players keep a steering manifest, if there is one. Whole seconds.
+    /// The time for which players keep a steering manifest, in whole seconds. `None` without
+    /// steering.
     pub steering_ttl: Option<TimeDelta>,
     /// The types of MediaLive alerts that mean a lost input, as MediaLive spells them.
     pub alert_types: BTreeSet<String>,
-    /// How long a side must have been clean before it is taken back.
+    /// The time for which a lost side must be healthy before it returns.
     pub stabilization_period: TimeDelta,
-    /// Where viewers are sent when both sides are well again; `None` leaves them where they are.
+    /// The side to which viewers are sent once both sides are live again. `None` leaves them on the
+    /// active side.
     pub prefer: Option<Side>,
 }
 
-/// Where a side comes from: a pipeline of a MediaLive channel, and the MediaPackage (v1) endpoint
-/// that serves it.
+/// The source of a side: a pipeline of a MediaLive channel, and the MediaPackage (v1) endpoint that
+/// serves it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// The ARN of the MediaLive channel.
     pub channel_arn: String,
-    /// The pipeline, `0` or `1`, as MediaLive's events spell it.
+    /// The pipeline, `0` or `1`, as in the events of MediaLive.
     pub pipeline: String,
     /// The id of the MediaPackage endpoint.
     pub endpoint: String,
-    /// What stands in front of the endpoint, if anything does.
+    /// The URL of a CDN in front of the endpoint.
     pub base_url: Option<Url>,
-    /// The CloudWatch alarm that tells of a lost input, if one does.
+    /// The name of the CloudWatch alarm that reports a lost input.
     pub alarm: Option<String>,
 }
 
@@ -138,8 +140,8 @@ impl Source {
         self.channel_arn.rsplit(':').next().unwrap_or_default()
     }
 
-    /// Where viewers find what MediaPackage serves at `url`: `base_url` takes the place of scheme
-    /// and host, and its path comes before the path.
+    /// The URL for viewers of what MediaPackage serves at `url`: `base_url` replaces scheme and host,
+    /// and its path is put before the path.
     pub fn public_url(&self, url: &Url) -> Url {
         let Some(base) = &self.base_url else {
             return url.clone();
@@ -155,16 +157,16 @@ impl Source {
     }
 }
 
-/// What a fail-over does to the side that is lost.
+/// What a fail-over does to the endpoint of the lost side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CutBy {
-    /// Deletes its endpoint, so that every player gets 404 and goes elsewhere. The way back makes a
-    /// new one, at a new URL.
+    /// Deletes the endpoint: players get 404 and switch to the other side. Fail-back creates a new
+    /// endpoint, which has a new URL.
     Delete,
-    /// Forbids its endpoint to serve (`Origination: DENY`); the URL stays.
+    /// Sets `Origination: DENY`, so that the endpoint refuses requests. The URL stays.
     Deny,
-    /// Nothing: only the steering manifest sends viewers elsewhere.
+    /// Leaves the endpoint. Only the steering manifest moves viewers.
     None,
 }
 
@@ -173,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_in_front_replaces_scheme_and_host_and_its_path_comes_first() {
+    fn a_base_url_replaces_scheme_and_host_and_its_path_is_put_first() {
         let url: Url = "https://abc.mediapackage.us-west-2.amazonaws.com/out/v1/123/index.m3u8?x=1"
             .parse()
             .unwrap();

@@ -21,10 +21,10 @@ pub struct Published {
     pub steering: Option<Document>,
 }
 
-/// A published text.
+/// A playlist or a steering manifest, as it is stored in S3.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// The text.
+    /// The body of the object.
     pub text: String,
     /// The generation of the state that the text was rendered from.
     pub generation: u64,
@@ -38,7 +38,8 @@ pub struct PublishedIndex {
 }
 
 impl PublishedIndex {
-    /// Parses a published playlist. One that cannot be parsed is kept as such.
+    /// Parses a published playlist. If that fails, the error is kept: publishing replaces the
+    /// playlist.
     pub fn parse(document: Document) -> Self {
         let playlist = index::parse(&document.text);
         Self { document, playlist }
@@ -72,8 +73,8 @@ impl Published {
         index.into_iter().chain(steering)
     }
 
-    /// Whether a document was rendered from a later state than this one. Another run is ahead then,
-    /// and this one has to read again.
+    /// Whether a document was rendered from a later state. Another run is ahead then, and this run
+    /// has to read again.
     pub fn is_ahead_of(&self, state: &PairState) -> bool {
         self.generations()
             .any(|published| published > state.generation)
@@ -83,7 +84,7 @@ impl Published {
 /// The result of a GET of a side's own multivariant playlist.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum SideFetch {
-    /// Nothing was requested: the published part of that side counts.
+    /// No request was made, so the published part of the side is used.
     #[default]
     Skipped,
     /// The playlist.

@@ -64,7 +64,7 @@ fn pair(env: &Environment) -> Result<Pair, Error> {
     let is_steered = env.choice("STEERING", &[("on", true), ("off", false)])?;
     if cut == CutBy::None && !is_steered {
         return config(
-            "CUT is \"none\" and STEERING is \"off\": nothing would move a viewer; change one of them",
+            "CUT is \"none\" and STEERING is \"off\": a fail-over could not move viewers; change one of them",
         );
     }
     let steering_ttl = env.seconds("STEERING_TTL_SECONDS", 10, 1..=3600)?;
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_set_has_its_default() {
+    fn a_setting_that_is_not_set_has_its_default() {
         let settings = read(&[]).unwrap();
         assert_eq!(settings.pair.cut, CutBy::Delete);
         assert_eq!(settings.pair.steering_ttl, Some(TimeDelta::seconds(10)));
@@ -243,7 +243,7 @@ mod tests {
             ),
             (
                 &[("CUT", "none"), ("STEERING", "off")],
-                "nothing would move a viewer",
+                "a fail-over could not move viewers",
             ),
             (
                 &[("STEERING_TTL_SECONDS", "0")],
@@ -256,8 +256,8 @@ mod tests {
             (&[("PREFER", "a")], "PREFER is \"a\"; it accepts stay, A, B"),
         ];
         for (settings, expected) in rows {
-            let refusal = read(settings).unwrap_err();
-            assert!(refusal.contains(expected), "{settings:?}: {refusal}");
+            let error = read(settings).unwrap_err();
+            assert!(error.contains(expected), "{settings:?}: {error}");
         }
         assert!(read(&[("SIDE_A_BASE_URL", "http://127.0.0.1:8080/cdn")]).is_ok());
     }

@@ -1,7 +1,7 @@
-//! Publishes the playlist that names both sides of a pair, and the steering manifest beside it.
+//! Publishes the multivariant playlist that names both sides of a pair, and the steering manifest.
 //!
-//! Runs by a schedule and by hand. What is published follows from the state of the pair and from
-//! the two live playlists, so it can be done at any time, any number of times.
+//! Runs on a schedule and by hand. Publishing depends only on the state of the pair and on the
+//! playlists of both sides, so a run can be repeated at any time.
 
 use onair_core::metrics::Metric;
 use onair_core::pair::held::HeldReason;
@@ -40,23 +40,23 @@ struct PublishAnswer<'a> {
 }
 
 impl Handler {
-    /// A handler for the pair of this context.
+    /// Creates a handler for the pair of this context.
     pub fn new(context: PairContext) -> Self {
         Self { context }
     }
 
-    /// Deals with one event.
+    /// Handles one event.
     ///
     /// # Errors
     ///
-    /// Where a retry or a person is needed.
+    /// A retry or a person is needed.
     pub async fn handle(&self, invocation: Invocation) -> Result<Report, Failure> {
         let event = decode(&invocation.event, &self.context.settings.pair)?;
         match &event.trigger {
             Trigger::ScheduledCheck => {}
             Trigger::Ignored { why } => return Ok(Report::ignored(why)),
             _ => {
-                let why = "publishing is for the schedule, or for {\"onair\": {}} by hand";
+                let why = "publish-playlist runs on its schedule, or by hand with {\"onair\": {}}";
                 return Ok(Report::ignored(why));
             }
         }
@@ -85,8 +85,8 @@ impl Handler {
         }
         let mut writer = PairWriter::new(context, stored);
         let generation = state.generation;
-        // The steering manifest first: it sends no player to a pathway that the player does not
-        // know.
+        // The steering manifest is written first: it never sends a player to a pathway that the
+        // player does not know.
         if let Some(text) = &plan.steering {
             writer.write_steering(text, generation).await?;
         }
@@ -121,7 +121,7 @@ impl Handler {
         self.unchanged(documents, plan)
     }
 
-    /// Viewers keep what they have. A person should look after a side that does not answer.
+    /// Nothing to write. The run is held if a side is missing, which a person should repair.
     fn unchanged(
         &self,
         documents: &PairDocuments,

@@ -1,23 +1,23 @@
-//! The definition of a MediaPackage (v1) endpoint: the JSON that DescribeOriginEndpoint answers,
-//! kept whole.
+//! The definition of a MediaPackage (v1) endpoint: the whole JSON that DescribeOriginEndpoint
+//! returns.
 //!
-//! It is never taken apart into fields that we know: UpdateOriginEndpoint is a PUT that sets what
-//! is not sent back to its default, and an endpoint that is made again must be what it was, also in
-//! attributes that are newer than this program.
+//! The JSON is not converted to a struct, which would lose attributes that are newer than this
+//! program. UpdateOriginEndpoint is a PUT that resets a missing attribute to its default, and an
+//! endpoint that is created again must have all its earlier attributes.
 
 use serde_json::{Map, Value};
 use url::Url;
 
-/// The definition of an endpoint, as it was described.
+/// The definition of an endpoint, as DescribeOriginEndpoint returned it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Definition(Map<String, Value>);
 
-/// Whether an endpoint serves (`Origination`).
+/// Whether an endpoint serves requests (`Origination`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origination {
-    /// It does.
+    /// The endpoint serves.
     Allow,
-    /// It answers every request with an error.
+    /// The endpoint answers every request with an error.
     Deny,
 }
 
@@ -36,38 +36,38 @@ impl Origination {
     }
 }
 
-/// What only an answer holds (botocore `mediapackage/2017-10-12`: in `OriginEndpoint` and not in
+/// Attributes of responses only (botocore `mediapackage/2017-10-12`: in `OriginEndpoint` and not in
 /// the requests).
 const OUTPUT_ONLY: [&str; 3] = ["arn", "createdAt", "url"];
-/// What UpdateOriginEndpoint does not take: the first stands in the path, the second cannot change,
-/// and tags have calls of their own.
+/// Attributes that UpdateOriginEndpoint does not accept: the first is in the path, the second cannot
+/// change, and tags have their own operations.
 const NOT_UPDATED: [&str; 3] = ["id", "channelId", "tags"];
 
 impl Definition {
-    /// What DescribeOriginEndpoint answered.
+    /// Checks the body of a DescribeOriginEndpoint response.
     ///
     /// # Errors
     ///
-    /// Anything that lacks what every endpoint has.
+    /// The JSON lacks an attribute that every endpoint has.
     pub fn parse(value: &Value) -> Result<Self, String> {
-        let definition = Self(value.as_object().ok_or("it is not a JSON object")?.clone());
+        let definition = Self(value.as_object().ok_or("not a JSON object")?.clone());
         for name in ["id", "channelId", "arn"] {
             definition
                 .text(name)
-                .ok_or_else(|| format!("it has no {name}"))?;
+                .ok_or_else(|| format!("attribute {name} is missing"))?;
         }
         definition
             .url()
-            .ok_or("it has no url, or one that is none")?;
+            .ok_or("attribute url is missing, or is not a URL")?;
         Ok(definition)
     }
 
-    /// As it was described.
+    /// The JSON, as DescribeOriginEndpoint returned it.
     pub fn to_value(&self) -> Value {
         Value::Object(self.0.clone())
     }
 
-    /// Its id.
+    /// The id, which the settings name.
     pub fn id(&self) -> &str {
         self.text("id").unwrap_or_default()
     }
@@ -81,11 +81,11 @@ impl Definition {
         self.0.get(name)?.as_str()
     }
 
-    /// Where the endpoint's multivariant playlist is. For a CMAF endpoint that is its first HLS
-    /// manifest's.
+    /// The URL of the endpoint's multivariant playlist: that of the first HLS manifest for a CMAF
+    /// endpoint.
     pub fn url(&self) -> Option<Url> {
         let own = self.text("url").filter(|url| !url.is_empty());
-        let of_manifest = || {
+        let of_cmaf_manifest = || {
             self.0
                 .get("cmafPackage")?
                 .get("hlsManifests")?
@@ -94,19 +94,19 @@ impl Definition {
                 .as_str()
         };
         own.filter(|url| !url.ends_with('/'))
-            .or_else(of_manifest)
+            .or_else(of_cmaf_manifest)
             .or(own)?
             .parse()
             .ok()
     }
 
-    /// Whether this is the very endpoint that `other` describes, and not one that was made again
-    /// under the same id.
+    /// Whether `other` describes the same endpoint, and not a later one that was created with the
+    /// same id.
     pub fn is_the_same_as(&self, other: &Self) -> bool {
         self.text("arn") == other.text("arn") && self.url() == other.url()
     }
 
-    /// Whether it serves. What is not said is the default, `ALLOW`.
+    /// Whether the endpoint serves. The default is `ALLOW`.
     pub fn origination(&self) -> Origination {
         if self.text("origination") == Some("DENY") {
             Origination::Deny
@@ -123,7 +123,7 @@ impl Definition {
         definition
     }
 
-    /// The body of the CreateOriginEndpoint that makes it again.
+    /// The body of a CreateOriginEndpoint request that creates this endpoint again.
     pub fn to_create(&self) -> Value {
         let mut body = self.0.clone();
         body.retain(|name, value| !OUTPUT_ONLY.contains(&name.as_str()) && !value.is_null());
@@ -143,7 +143,7 @@ impl Definition {
         Value::Object(body)
     }
 
-    /// The body of the UpdateOriginEndpoint that changes whether it serves, and nothing else.
+    /// The body of an UpdateOriginEndpoint request that changes the origination and nothing else.
     pub fn to_update(&self, origination: Origination) -> Value {
         let mut body = self.to_create();
         if let Some(body) = body.as_object_mut() {
@@ -153,7 +153,7 @@ impl Definition {
         body
     }
 
-    /// The names of the attributes in which `other` differs, apart from whether it serves.
+    /// The names of the attributes in which `other` differs, apart from the origination.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let names = self.0.keys().chain(other.0.keys());
         let differs =
@@ -189,13 +189,13 @@ mod tests {
     }
 
     #[test]
-    fn what_only_an_answer_holds_is_not_sent_and_all_else_is() {
+    fn requests_contain_all_attributes_except_those_of_responses_only() {
         insta::assert_snapshot!(definition().to_create(), @r#"{"channelId":"show-a","cmafPackage":{"hlsManifests":[{"id":"hls"}]},"description":"","id":"show-a-hls","newerThanThisProgram":{"kept":true},"origination":"ALLOW","tags":{"show":"evening"},"whitelist":[]}"#);
         insta::assert_snapshot!(definition().to_update(Origination::Deny), @r#"{"cmafPackage":{"hlsManifests":[{"id":"hls"}]},"description":"","newerThanThisProgram":{"kept":true},"origination":"DENY","whitelist":[]}"#);
     }
 
     #[test]
-    fn a_cmaf_endpoints_playlist_is_that_of_its_manifest() {
+    fn the_playlist_of_a_cmaf_endpoint_is_that_of_its_first_manifest() {
         assert_eq!(
             definition().url().unwrap().as_str(),
             "https://x/out/v1/82d6b9bc/hls.m3u8"
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_that_changed_anything_else_is_found_out() {
+    fn an_update_that_changed_another_attribute_is_detected() {
         let (before, mut after) = (definition(), definition());
         after.0["origination"] = "DENY".into();
         assert!(before.differences(&after).is_empty());

@@ -1,13 +1,12 @@
-//! The attributes of a tag, in their order and as they are written: what is not known here comes
-//! through unchanged.
+//! The attributes of a tag, in their original order and spelling, so that unknown attributes are
+//! published unchanged.
 
 /// The attributes of a tag (RFC 8216, 4.2).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Attributes(Vec<(String, String)>);
 
 impl Attributes {
-    /// The attributes of a tag's line, which [`crate::playlist::MultivariantPlaylist`] has
-    /// understood before.
+    /// Parses the line of a tag, which [`crate::playlist::MultivariantPlaylist`] has accepted.
     pub(super) fn of_tag(line: &str) -> Self {
         let mut rest = line.split_once(':').map_or("", |(_, list)| list);
         let mut attributes = Vec::new();
@@ -23,7 +22,7 @@ impl Attributes {
         Self(attributes)
     }
 
-    /// A value as it is written.
+    /// A value as in the tag, with its quotes.
     pub(super) fn raw(&self, name: &str) -> Option<&str> {
         self.0
             .iter()
@@ -41,7 +40,7 @@ impl Attributes {
         self.text(name)?.parse().ok()
     }
 
-    /// Sets a value that is not quoted, where it stands or else at the end.
+    /// Sets a value without quotes, in its present position or at the end.
     pub(super) fn set(&mut self, name: &str, value: impl std::fmt::Display) {
         let value = value.to_string();
         match self.0.iter_mut().find(|(known, _)| known == name) {
@@ -55,7 +54,7 @@ impl Attributes {
         self.set(name, format_args!("\"{value}\""));
     }
 
-    /// Leaves these out.
+    /// The other attributes.
     pub(super) fn without(&self, names: &[&str]) -> Self {
         Self(
             self.0
@@ -81,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_read_is_written_again() {
+    fn parsed_attributes_are_written_unchanged() {
         let line =
             r#"#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS="avc1,mp4a",X-NEW="a=b,c",FRAME-RATE=30.000"#;
         let attributes = Attributes::of_tag(line);

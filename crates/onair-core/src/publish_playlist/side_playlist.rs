@@ -1,4 +1,4 @@
-//! One side's multivariant playlist, understood, with every URI absolute.
+//! The multivariant playlist of one side, with absolute URIs.
 
 use super::attributes::Attributes;
 use crate::playlist::{MultivariantPlaylist, PlaylistItem};
@@ -11,7 +11,7 @@ pub struct SidePlaylist {
     pub(super) version: u32,
     /// EXT-X-INDEPENDENT-SEGMENTS.
     pub(super) independent_segments: bool,
-    /// EXT-X-SESSION-DATA, EXT-X-SESSION-KEY and EXT-X-START, as they are written.
+    /// The lines of EXT-X-SESSION-DATA, EXT-X-SESSION-KEY and EXT-X-START.
     pub(super) session: Vec<String>,
     /// EXT-X-STREAM-INF.
     pub(super) variants: Vec<Entry>,
@@ -21,29 +21,30 @@ pub struct SidePlaylist {
     pub(super) media: Vec<Entry>,
 }
 
-/// A tag's attributes without its URI, and that.
+/// The attributes and the URI of a variant or a rendition.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Entry {
+    /// All attributes except URI.
     pub(super) attributes: Attributes,
-    /// None for an EXT-X-MEDIA whose media is in the variant's own playlist.
+    /// `None` for a rendition whose media is part of the variant's playlist.
     pub(super) uri: Option<Url>,
 }
 
-/// The version of a playlist that does not say one (RFC 8216, 4.3.1.2).
-const FIRST_VERSION: u32 = 1;
+/// The version of a playlist without EXT-X-VERSION (RFC 8216, 4.3.1.2).
+const DEFAULT_VERSION: u32 = 1;
 
 impl SidePlaylist {
-    /// Reads the playlist that lies at `url`.
+    /// Parses the playlist at `url`.
     ///
     /// # Errors
     ///
-    /// A text that is not wholly understood, names what cannot be found, or uses variables
+    /// A line cannot be parsed completely, a URI is invalid, or the playlist uses variables
     /// (EXT-X-DEFINE).
     pub fn parse(text: &str, url: &Url) -> Result<Self, String> {
         let playlist = MultivariantPlaylist::parse(text).map_err(|error| error.to_string())?;
         let absolute = |uri: &str| {
             url.join(uri)
-                .map_err(|error| format!("its URI {uri:?}: {error}"))
+                .map_err(|error| format!("URI {uri:?} is invalid: {error}"))
         };
         let entry = |tag: &str, uri: Option<&str>| {
             let attributes = Attributes::of_tag(tag);
@@ -54,7 +55,7 @@ impl SidePlaylist {
             })
         };
         let mut side = Self {
-            version: FIRST_VERSION,
+            version: DEFAULT_VERSION,
             independent_segments: false,
             session: Vec::new(),
             variants: Vec::new(),
@@ -66,29 +67,29 @@ impl SidePlaylist {
                 PlaylistItem::Variant { tag, uri } => side.variants.push(entry(tag, Some(uri))?),
                 PlaylistItem::IFrames(tag) => side.i_frames.push(entry(tag, None)?),
                 PlaylistItem::Media(tag) => side.media.push(entry(tag, None)?),
-                PlaylistItem::Tag(tag) => side.say(tag)?,
+                PlaylistItem::Tag(tag) => side.add_tag(tag)?,
             }
         }
         Ok(side)
     }
 
-    /// A tag that is neither a variant nor a rendition. What nobody knows here is about the
-    /// playlist that it stands in, not about a variant, and is left out.
-    fn say(&mut self, tag: &str) -> Result<(), String> {
+    /// Adds a tag that is neither a variant nor a rendition. An unknown tag is about the side's own
+    /// playlist, and is left out.
+    fn add_tag(&mut self, tag: &str) -> Result<(), String> {
         match tag.split_once(':').map_or(tag, |(name, _)| name) {
             "#EXT-X-VERSION" => {
                 self.version = tag
                     .split_once(':')
                     .and_then(|(_, n)| n.trim().parse().ok())
-                    .unwrap_or(FIRST_VERSION);
+                    .unwrap_or(DEFAULT_VERSION);
             }
             "#EXT-X-INDEPENDENT-SEGMENTS" => self.independent_segments = true,
             "#EXT-X-DEFINE" => {
-                return Err("it uses EXT-X-DEFINE, which is not understood".to_owned());
+                return Err("EXT-X-DEFINE is not supported".to_owned());
             }
             "#EXT-X-SESSION-DATA" | "#EXT-X-SESSION-KEY" | "#EXT-X-START" => {
                 let uri = Attributes::of_tag(tag).text("URI").map(str::to_owned);
-                // A relative one would mean another place where this is published.
+                // A relative URI would be resolved against the published playlist.
                 if uri.is_none_or(|uri| Url::parse(&uri).is_ok()) {
                     self.session.push(tag.to_owned());
                 }
@@ -98,7 +99,7 @@ impl SidePlaylist {
         Ok(())
     }
 
-    /// Where a media playlist of this side is: that of the variant that it names first.
+    /// The URL of the media playlist of the first variant, which a probe gets.
     pub fn media_playlist(&self) -> Option<&Url> {
         self.variants.first()?.uri.as_ref()
     }

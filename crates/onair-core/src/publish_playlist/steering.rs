@@ -1,7 +1,7 @@
-//! The steering manifest: where players go, and how those that are playing learn of a side that
-//! came back elsewhere.
+//! The steering manifest: the order of the pathways, and the new URLs of a side that returned.
 //!
-//! Form: draft-pantos-content-steering; read by hls.js, Shaka, AVPlayer and Media3 (1.11).
+//! The format is that of draft-pantos-content-steering. hls.js, Shaka, AVPlayer and Media3 (1.11)
+//! read it.
 
 use super::index::{is_visible, visible};
 use super::pairing::{self, Paired};
@@ -11,15 +11,15 @@ use crate::pair::{Side, Sides};
 use chrono::TimeDelta;
 use serde_json::{Map, Value, json};
 
-/// Renders the manifest: the first side, then the other if its URLs are good for anything.
+/// Renders the manifest: the active side, then the other side if the playlist names it.
 ///
-/// hls.js does not fail over by itself to a pathway that PATHWAY-PRIORITY does not name (1.7.4,
-/// measured), so a side that is live is always named.
+/// hls.js does not fail over by itself to a pathway that is missing from PATHWAY-PRIORITY (1.7.4,
+/// measured), so PATHWAY-PRIORITY names every live side.
 ///
-/// A side whose endpoint was made again is at another URL, and players do not read the multivariant
-/// playlist twice: they learn of it as a clone of a pathway that they have (PATHWAY-CLONES). A
-/// player skips the clones that it has and needs each one's base, so all are told in the order in
-/// which they came into being; a name keeps the URLs with which it was first told for ever.
+/// An endpoint that was created again has another URL, and running players do not reload the
+/// multivariant playlist. The manifest announces the URL as a clone of a known pathway
+/// (PATHWAY-CLONES). A player skips known clones and needs the base of each new one, so the manifest
+/// lists all clones, oldest first. A player never updates the URLs of a pathway.
 pub fn render(
     state: &PairState,
     playlists: &Sides<Option<SidePlaylist>>,
@@ -36,11 +36,11 @@ pub fn render(
     let variants = [pairing::variants(&playlists), pairing::i_frames(&playlists)].concat();
     let media = pairing::renditions(&playlists);
     let clone = |clone: &PathwayClone| {
-        let of = Side::BOTH
+        let owner = Side::BOTH
             .into_iter()
             .find(|side| state.sides[*side].pathway == clone.id);
-        let replacement = match of.filter(|side| is_visible(state, *side)) {
-            // Nobody is sent there any more; it is only what a later one is made from.
+        let replacement = match owner.filter(|side| is_visible(state, *side)) {
+            // The pathway is out of use, and is only the base of later ones.
             None => json!({}),
             Some(side) if playlists[side].is_none() => return None,
             Some(side) => json!({
@@ -50,7 +50,7 @@ pub fn render(
         };
         Some(json!({ "BASE-ID": clone.base, "ID": clone.id, "URI-REPLACEMENT": replacement }))
     };
-    // Without its URLs a clone must not be told, and then none that may be made from it.
+    // A clone without URLs must not be announced, nor the later ones that may derive from it.
     let clones: Vec<Value> = state.clones.iter().map_while(clone).collect();
     if !clones.is_empty() {
         manifest["PATHWAY-CLONES"] = clones.into();
