@@ -13,12 +13,12 @@ use stories::{error, event, response};
 const A: usize = 0;
 const B: usize = 1;
 
-/// Runs once, and answers.
+/// Runs the function once, and returns its answer.
 async fn run(stage: &Stage, settings: &[(&str, &str)], event: Value) -> Value {
     response(stage.call("fail-back", settings, event).await)
 }
 
-/// A pair of which this side was cut, and whose inputs are well.
+/// A pair whose inputs are healthy, and of which this side was cut.
 async fn cut(settings: &[(&str, &str)], side: usize) -> Stage {
     let stage = Stage::published(settings).await;
     let answer = response(stage.call("fail-over", settings, alert_set(side)).await);
@@ -58,9 +58,9 @@ async fn a_cleared_alert_an_alarm_that_is_over_the_schedule_and_a_person_bring_a
     }
 }
 
-/// Promise P51: an event says where to look, and what is away is looked at.
+/// Promise P51: an event is only a trigger. Fail-back checks the side that is cut.
 #[tokio::test]
-async fn an_event_of_the_other_side_brings_back_the_one_that_is_away() {
+async fn an_event_of_the_live_side_brings_back_the_cut_side() {
     let stage = cut(&[], A).await;
     let answer = run(&stage, &[], alert_cleared(B)).await;
     assert_eq!(
@@ -71,7 +71,7 @@ async fn an_event_of_the_other_side_brings_back_the_one_that_is_away() {
 
 /// Promise P51.
 #[tokio::test]
-async fn what_is_cleared_where_nothing_was_cut_changes_nothing() {
+async fn without_a_cut_side_nothing_changes() {
     let stage = Stage::published(&[]).await;
     let before = stage.snapshot();
     for event in [
@@ -98,7 +98,7 @@ async fn what_is_cleared_where_nothing_was_cut_changes_nothing() {
 
 /// Promise P51.
 #[tokio::test]
-async fn what_begins_and_what_is_somebody_elses_is_ignored_without_a_call() {
+async fn new_alerts_and_unrelated_events_are_ignored_without_a_call() {
     let stage = Stage::new();
     let fail_back = stage.start("fail-back", &[]);
     let cleared = |change: fn(&mut Value)| {

@@ -19,12 +19,12 @@ use stories::{error, event, response};
 const A: usize = 0;
 const B: usize = 1;
 
-/// Runs once, and answers.
+/// Runs the function once, and returns its answer.
 async fn run(stage: &Stage, settings: &[(&str, &str)], event: Value) -> Value {
     response(stage.call("fail-over", settings, event).await)
 }
 
-/// The same event, but that long ago.
+/// The same event at an earlier time.
 fn late(mut event: Value, by: Duration) -> Value {
     event["time"] = ago(by).into();
     event
@@ -135,7 +135,7 @@ async fn other_alerts_pipelines_alarms_and_events_are_ignored_without_a_call() {
     let stage = Stage::new();
     let fail_over = stage.start("fail-over", &[]);
     let mut foreign_alarm = alarm(A);
-    foreign_alarm["detail"]["alarmName"] = "somebody-elses".into();
+    foreign_alarm["detail"]["alarmName"] = "another-alarm".into();
     let mut foreign_channel = alert_set(A);
     foreign_channel["detail"]["channel_arn"] =
         "arn:aws:medialive:us-west-2:111122223333:channel:9".into();
@@ -203,7 +203,7 @@ async fn junk_is_refused_without_a_call() {
 
 /// Promise P41.
 #[tokio::test]
-async fn first_the_state_then_the_manifest_then_the_cut_then_the_playlist() {
+async fn the_state_is_written_first_then_the_manifest_then_the_cut_then_the_playlist() {
     for (cut, change) in [
         ("delete", Some("DeleteOriginEndpoint")),
         ("deny", Some("UpdateOriginEndpoint")),
@@ -235,12 +235,11 @@ async fn first_the_state_then_the_manifest_then_the_cut_then_the_playlist() {
 
 /// Promise P45.
 #[tokio::test]
-async fn an_alert_that_comes_twice_does_nothing_the_second_time() {
+async fn a_repeated_alert_changes_nothing() {
     for cut in ["delete", "deny", "none"] {
         let stage = Stage::published(&[]).await;
         let (alert, settings) = (alert_set(A), [("CUT", cut)]);
-        // An alarm and a person have the last word on when a side comes back, and that is
-        // remembered once.
+        // An alarm and a person each make the return of the side stricter, which is stored once.
         for event in [alert.clone(), alarm(A), by_hand(A)] {
             run(&stage, &settings, event).await;
         }
@@ -263,7 +262,7 @@ async fn an_alert_that_comes_twice_does_nothing_the_second_time() {
 
 /// Promise P45.
 #[tokio::test]
-async fn an_alert_of_long_ago_is_not_taken_at_its_word() {
+async fn an_old_alert_is_not_trusted() {
     for event in [alert_set(A), alarm(A)] {
         let stage = Stage::published(&[]).await;
         let fail_over = stage.start("fail-over", &[]);
@@ -281,14 +280,14 @@ async fn an_alert_of_long_ago_is_not_taken_at_its_word() {
         );
 
         let stage = Stage::published(&[]).await;
-        let young = late(event, Duration::from_secs(60));
-        assert_eq!(run(&stage, &[], young).await["outcome"], "failed_over");
+        let recent = late(event, Duration::from_secs(60));
+        assert_eq!(run(&stage, &[], recent).await["outcome"], "failed_over");
     }
 }
 
 /// Promise P45.
 #[tokio::test]
-async fn an_alert_from_before_the_side_came_back_is_not_taken_at_its_word() {
+async fn an_alert_from_before_the_return_of_a_side_is_not_trusted() {
     let stage = Stage::published(&[]).await;
     let fail_over = stage.start("fail-over", &[]);
     let alert = alert_set(A);
@@ -315,7 +314,7 @@ async fn an_alert_from_before_the_side_came_back_is_not_taken_at_its_word() {
 
 /// Promise P50.
 #[tokio::test]
-async fn an_alert_needs_three_services_one_look_and_four_round_trips_before_the_cut() {
+async fn an_alert_needs_three_services_one_probe_and_four_round_trips_before_the_cut() {
     const LATENCY: Duration = Duration::from_millis(500);
     for cut in ["delete", "deny"] {
         let stage = Stage::published(&[]).await;
@@ -338,15 +337,15 @@ async fn an_alert_needs_three_services_one_look_and_four_round_trips_before_the_
             "{calls:?}"
         );
         let b = stage.bases()[B].clone().unwrap();
-        let looked = calls.iter().find(|call| call.service == "origin").unwrap();
+        let probe = calls.iter().find(|call| call.service == "origin").unwrap();
         assert!(
-            b.ends_with(looked.key.trim_end_matches("index_1.m3u8")),
-            "{looked:?}"
+            b.ends_with(probe.key.trim_end_matches("index_1.m3u8")),
+            "{probe:?}"
         );
-        let strike = calls.iter().find(|call| {
+        let action = calls.iter().find(|call| {
             ["DeleteOriginEndpoint", "UpdateOriginEndpoint"].contains(&call.operation.as_str())
         });
-        let before = strike.unwrap().at - calls[0].at;
+        let before = action.unwrap().at - calls[0].at;
         assert!(
             before < 5 * LATENCY,
             "{before:?} are more than four times {LATENCY:?}: {calls:#?}"
@@ -355,9 +354,9 @@ async fn an_alert_needs_three_services_one_look_and_four_round_trips_before_the_
     }
 }
 
-/// Promise P50: what is published may be out of date.
+/// Promise P50: the published playlist may be out of date.
 #[tokio::test]
-async fn a_look_that_fails_is_done_again_where_the_endpoint_is_now() {
+async fn a_failed_probe_is_repeated_at_the_present_url_of_the_endpoint() {
     let stage = Stage::published(&[]).await;
     let definition = stage
         .mediapackage
@@ -367,12 +366,12 @@ async fn a_look_that_fails_is_done_again_where_the_endpoint_is_now() {
     stage.mediapackage.create(&definition);
     let answer = run(&stage, &[], alert_set(A)).await;
     assert_eq!(answer["outcome"], "failed_over", "{answer:#}");
-    let there = stage.bases()[B].clone().unwrap();
+    let base = stage.bases()[B].clone().unwrap();
     assert!(
         stage
             .variants()
             .iter()
-            .all(|(_, url)| url.starts_with(&there)),
+            .all(|(_, url)| url.starts_with(&base)),
         "{:?}",
         stage.variants()
     );

@@ -12,7 +12,7 @@ use stories::pair::{
 };
 use stories::{error, event, response};
 
-/// Runs once, and answers.
+/// Runs the function once, and returns its answer.
 async fn run(stage: &Stage, settings: &[(&str, &str)]) -> Value {
     response(
         stage
@@ -25,7 +25,7 @@ async fn run(stage: &Stage, settings: &[(&str, &str)]) -> Value {
     )
 }
 
-/// A side with everything that a side can have, and this ladder.
+/// A stream with this ladder, an audio group and I-frame playlists.
 fn live(variants: Vec<Variant>) -> SyntheticStream {
     SyntheticStream {
         variants,
@@ -35,7 +35,7 @@ fn live(variants: Vec<Variant>) -> SyntheticStream {
     }
 }
 
-/// The lines of the published playlist that are this tag.
+/// The lines of the published playlist with this tag.
 fn tags(stage: &Stage, name: &str) -> Vec<String> {
     let index = stage.public("index.m3u8");
     index
@@ -45,8 +45,8 @@ fn tags(stage: &Stage, name: &str) -> Vec<String> {
         .collect()
 }
 
-/// A state in which B leads, of this generation.
-fn b_leads(generation: u64) -> Value {
+/// A state of this generation, in which B is active.
+fn b_is_active(generation: u64) -> Value {
     let side = |name: &str| json!({ "pathway": name, "status": "live" });
     json!({ "version": "1", "generation": generation, "first": "B", "sides": { "A": side("A"), "B": side("B") } })
 }
@@ -113,7 +113,7 @@ async fn other_events_are_ignored_and_junk_is_refused_without_a_call() {
 
 /// Promise P33.
 #[tokio::test]
-async fn the_two_of_a_pair_stand_together_and_say_the_same() {
+async fn the_variants_of_a_pair_are_adjacent_and_have_the_same_attributes() {
     let stage = Stage::with(
         live(SyntheticStream::default().variants),
         live(SyntheticStream::default().variants),
@@ -181,13 +181,13 @@ async fn the_two_of_a_pair_stand_together_and_say_the_same() {
             };
             assert!(attribute(tag, "URI").starts_with(&base(side)), "{tag}");
         }
-        stage.put_state(&b_leads(1));
+        stage.put_state(&b_is_active(1));
     }
 }
 
 /// Promises P34 and P60.
 #[tokio::test]
-async fn what_only_one_side_has_stays_is_reported_and_is_not_steered() {
+async fn an_entry_of_only_one_side_stays_is_reported_and_turns_steering_off() {
     let b = vec![
         Variant::new(6_140_000, "1920x1080"),
         Variant::new(2_610_000, "1280x720"),
@@ -205,19 +205,19 @@ async fn what_only_one_side_has_stays_is_reported_and_is_not_steered() {
     );
     assert_eq!(answer["variants"], json!({ "A": 3, "B": 2 }));
     let unpaired = answer["unpaired"].to_string();
-    let said = [
+    let expected = [
         "B lacks variant 1280x720",
         "A lacks variant 1280x720",
         "B lacks variant 640x360",
         "B lacks I-frame entry",
     ];
     assert!(
-        said.iter().all(|said| unpaired.contains(said)),
+        expected.iter().all(|text| unpaired.contains(text)),
         "{unpaired}"
     );
     assert!(
         !unpaired.contains("lacks variant 1920x1080"),
-        "8 % apart is one and the same: {unpaired}"
+        "bandwidths that differ by 8 % are a pair: {unpaired}"
     );
     let bandwidths: Vec<String> = tags(&stage, "#EXT-X-STREAM-INF")
         .iter()
@@ -246,7 +246,7 @@ async fn what_only_one_side_has_stays_is_reported_and_is_not_steered() {
 
 /// Promise P34.
 #[tokio::test]
-async fn variants_are_paired_by_what_they_are_and_not_by_their_place() {
+async fn variants_are_paired_by_attributes_and_not_by_their_order() {
     let mut b = SyntheticStream::default().variants;
     b.reverse();
     let stage = Stage::with(live(SyntheticStream::default().variants), live(b));
@@ -267,7 +267,7 @@ async fn variants_are_paired_by_what_they_are_and_not_by_their_place() {
 
 /// Promises P35 and P37.
 #[tokio::test]
-async fn the_playlist_names_the_steering_manifest_which_no_cache_keeps_for_long() {
+async fn the_playlist_names_the_steering_manifest_which_caches_keep_only_briefly() {
     for (ttl, max_age) in [("10", "max-age=5"), ("7", "max-age=3"), ("1", "max-age=1")] {
         let stage = Stage::new();
         run(&stage, &[("STEERING_TTL_SECONDS", ttl)]).await;
@@ -294,9 +294,9 @@ async fn the_playlist_names_the_steering_manifest_which_no_cache_keeps_for_long(
 
 /// Promise P35.
 #[tokio::test]
-async fn the_first_side_comes_first_in_the_manifest_too() {
+async fn the_active_side_is_first_in_the_manifest() {
     let stage = Stage::published(&[]).await;
-    stage.put_state(&b_leads(1));
+    stage.put_state(&b_is_active(1));
     run(&stage, &[]).await;
     assert_eq!(stage.steering()["PATHWAY-PRIORITY"], json!(["B", "A"]));
     assert!(tags(&stage, "#EXT-X-CONTENT-STEERING")[0].ends_with(r#"PATHWAY-ID="B""#));
@@ -304,7 +304,7 @@ async fn the_first_side_comes_first_in_the_manifest_too() {
 
 /// Promise P37.
 #[tokio::test]
-async fn the_second_time_nothing_is_written() {
+async fn a_second_run_writes_nothing() {
     let stage = Stage::published(&[]).await;
     let before = stage.snapshot();
     stage.traffic.reset_calls();
@@ -321,9 +321,9 @@ async fn the_second_time_nothing_is_written() {
 
 /// Promise P37.
 #[tokio::test]
-async fn what_somebody_else_wrote_there_is_put_right() {
+async fn documents_that_on_air_did_not_write_are_replaced() {
     let stage = Stage::published(&[]).await;
-    let (right, steering) = (stage.public("index.m3u8"), stage.steering());
+    let (index, steering) = (stage.public("index.m3u8"), stage.steering());
     stage.s3.put(
         PUBLIC,
         INDEX,
@@ -333,13 +333,13 @@ async fn what_somebody_else_wrote_there_is_put_right() {
     assert_eq!(run(&stage, &[]).await["outcome"], "published");
     assert_eq!(
         (stage.public("index.m3u8"), stage.steering()),
-        (right, steering)
+        (index, steering)
     );
 }
 
-/// Promise P37: a fail-over comes in between.
+/// Promise P37: a fail-over runs between the reads and a write.
 #[tokio::test]
-async fn a_newer_state_that_comes_in_between_is_what_is_published() {
+async fn a_state_that_changes_during_the_run_is_published_in_its_new_form() {
     let undisturbed = Stage::new();
     run(&undisturbed, &[]).await;
     let calls = undisturbed.traffic.calls();
@@ -352,7 +352,7 @@ async fn a_newer_state_that_comes_in_between_is_what_is_published() {
     for write in writes {
         let stage = Stage::new();
         stage.s3.before_call(write, |buckets| {
-            buckets.put(CONTROL, STATE, b_leads(5).to_string());
+            buckets.put(CONTROL, STATE, b_is_active(5).to_string());
             for key in [STEERING, INDEX] {
                 let metadata = [("onair-generation".to_owned(), "5".to_owned())].into();
                 buckets.put_object(
@@ -379,7 +379,7 @@ async fn a_newer_state_that_comes_in_between_is_what_is_published() {
 
 /// Promise P37.
 #[tokio::test]
-async fn what_changes_all_the_time_is_not_overwritten() {
+async fn documents_that_keep_changing_are_not_overwritten() {
     let stage = Stage::new();
     for call in 0..200 {
         stage.s3.before_call(call, move |buckets| {
@@ -396,14 +396,14 @@ async fn what_changes_all_the_time_is_not_overwritten() {
             .await,
     );
     assert_eq!(kind, "Incomplete");
-    assert!(why.contains("something else changed the pair"), "{why}");
+    assert!(why.contains("other runs changed it"), "{why}");
     assert_eq!(stage.s3.object(PUBLIC, INDEX), None);
     assert!(stage.public("steering.json").parse::<usize>().is_ok());
 }
 
-/// Promise P37: somebody put an older state back, as the documents say, and then that counts.
+/// Promise P37: a person restored an older state, as the operating guide describes.
 #[tokio::test]
-async fn what_was_published_of_a_later_state_is_replaced_once_that_state_is_gone() {
+async fn documents_of_a_later_state_are_replaced_after_an_older_state_was_restored() {
     let stage = Stage::published(&[]).await;
     response(
         stage
@@ -437,7 +437,7 @@ async fn what_was_published_of_a_later_state_is_replaced_once_that_state_is_gone
 
 /// Promise P36.
 #[tokio::test]
-async fn a_side_that_was_cut_by_deleting_is_left_out_and_one_that_keeps_its_urls_stays() {
+async fn a_side_that_was_cut_by_deletion_is_left_out_and_one_that_keeps_its_urls_stays() {
     for (cut, named) in [("delete", 3), ("deny", 6), ("none", 6)] {
         let settings = [("CUT", cut)];
         let stage = Stage::published(&settings).await;

@@ -1,4 +1,4 @@
-//! What all three functions of a pair have in common.
+//! The promises that all three functions of a pair keep.
 
 use super::{A, B};
 use serde_json::{Value, json};
@@ -6,13 +6,14 @@ use stand_in::{Answer, Fault, Reply};
 use stories::pair::{ALERT, CHANNELS, Stage, alert_cleared, alert_set, by_hand, metrics};
 use stories::{error, event, response};
 
-/// The event, which asks for the plan only.
+/// The event as a dry run.
 fn dry(mut event: Value) -> Value {
     event["onair"]["dry_run"] = true.into();
     event
 }
 
-/// A dry run says what it would do, and does not; a real one then does that.
+/// Checks that a dry run returns these steps and changes nothing, and that a real run changes
+/// something.
 async fn assert_planned(
     stage: &Stage,
     stem: &str,
@@ -104,15 +105,15 @@ async fn a_dry_run_of_publishing_shows_what_would_be_published() {
 
 /// Promise P59.
 #[tokio::test]
-async fn a_dry_run_of_a_fail_over_says_what_would_be_done() {
-    for (cut, strike) in [
+async fn a_dry_run_of_a_fail_over_returns_its_steps() {
+    for (cut, action) in [
         ("delete", Some("delete endpoint show-a-hls")),
         ("deny", Some("deny endpoint show-a-hls")),
         ("none", None),
     ] {
         let steps: Vec<&str> = ["steer"]
             .into_iter()
-            .chain(strike)
+            .chain(action)
             .chain(["publish"])
             .collect();
         let settings = [("CUT", cut)];
@@ -130,7 +131,7 @@ async fn a_dry_run_of_a_fail_over_says_what_would_be_done() {
         )
         .await;
     }
-    // The documented events are of long ago: MediaLive is asked.
+    // The documented event is old, so MediaLive is asked.
     let stage = Stage::published(&[]).await;
     let answer = response(
         stage
@@ -153,7 +154,7 @@ async fn a_dry_run_of_a_fail_over_says_what_would_be_done() {
 
 /// Promise P59.
 #[tokio::test]
-async fn a_dry_run_of_a_fail_back_says_its_next_step() {
+async fn a_dry_run_of_a_fail_back_returns_its_next_step() {
     let settings = [("CUT", "delete")];
     let stage = Stage::published(&settings).await;
     response(stage.call("fail-over", &settings, alert_set(A)).await);
@@ -181,12 +182,12 @@ async fn a_dry_run_of_a_fail_back_says_its_next_step() {
         "fail-back",
         &settings,
         by_hand(A),
-        json!(["lead viewers to A"]),
+        json!(["promote A"]),
     )
     .await;
 }
 
-/// Promise P59: a side that is on its way, and a time that is not to be remembered.
+/// Promise P59: neither a healthy time nor a last segment is stored.
 #[tokio::test]
 async fn a_dry_run_remembers_nothing() {
     let settings = [("QUIET_SECONDS", "360"), ("CUT", "none")];
@@ -201,7 +202,7 @@ async fn a_dry_run_remembers_nothing() {
     );
     assert_eq!(answer["outcome"], "unchanged");
     assert_eq!(stage.snapshot(), before);
-    // Nothing of a side that is on its way, or of one that the schedule sees.
+    // Nothing is stored of a returning side, or of one that the schedule probes.
     stage
         .mediapackage
         .set_reply("show-a-hls", "index_1.m3u8", Reply::Status(404));
@@ -228,7 +229,7 @@ async fn a_dry_run_remembers_nothing() {
         "held"
     );
     assert_eq!(stage.snapshot(), before);
-    let looked = response(
+    let probed = response(
         stage
             .call(
                 "fail-over",
@@ -238,18 +239,18 @@ async fn a_dry_run_remembers_nothing() {
             .await,
     );
     assert!(
-        looked["stale"][0]
+        probed["stale"][0]
             .as_str()
             .unwrap()
-            .starts_with("B: its media playlist tells no time"),
-        "{looked:#}"
+            .starts_with("B: the media playlist has no timestamps"),
+        "{probed:#}"
     );
     assert_eq!(stage.snapshot(), before);
 }
 
 /// Promise P60.
 #[tokio::test]
-async fn what_was_done_held_and_failed_is_counted() {
+async fn changes_held_runs_and_failures_are_counted() {
     let stage = Stage::new();
     let functions =
         ["publish-playlist", "fail-over", "fail-back"].map(|stem| stage.start(stem, &[]));
@@ -295,9 +296,9 @@ async fn what_was_done_held_and_failed_is_counted() {
     }
 }
 
-/// Promise P60: a run that fails behind its cut has cut.
+/// Promise P60: a run that fails after its cut counts the cut.
 #[tokio::test]
-async fn what_was_done_before_an_error_is_counted() {
+async fn changes_before_an_error_are_counted() {
     let undisturbed = Stage::published(&[]).await;
     undisturbed.traffic.reset_calls();
     response(undisturbed.call("fail-over", &[], alert_set(A)).await);
@@ -323,10 +324,10 @@ async fn what_was_done_before_an_error_is_counted() {
 
 /// Promise P26.
 #[tokio::test]
-async fn a_wrong_setting_stops_the_start_of_each() {
+async fn a_wrong_setting_stops_the_start_of_each_function() {
     let stage = Stage::new();
     for stem in ["publish-playlist", "fail-over", "fail-back"] {
-        for (settings, said) in [
+        for (settings, expected) in [
             (vec![("PAIR", "")], "PAIR is not set; it accepts"),
             (
                 vec![("SIDE_B_PIPELINE", "2")],
@@ -343,7 +344,7 @@ async fn a_wrong_setting_stops_the_start_of_each() {
             (vec![("CUT", "stop")], "it accepts delete, deny, none"),
             (
                 vec![("CUT", "none"), ("STEERING", "off")],
-                "nothing would move a viewer",
+                "a fail-over could not move viewers",
             ),
             (
                 vec![("STEERING_TTL_SECONDS", "0")],
@@ -361,7 +362,7 @@ async fn a_wrong_setting_stops_the_start_of_each() {
             );
             let log = function.stdout().join("\n");
             assert!(
-                log.contains(r#""error.type":"Config""#) && log.contains(said),
+                log.contains(r#""error.type":"Config""#) && log.contains(expected),
                 "{settings:?}: {log}"
             );
         }

@@ -1,5 +1,5 @@
-//! Stories that any S3, MediaPackage and MediaLive can tell: the stand-ins, and moto under the
-//! template's own role. The name of each begins with the way of cutting that its role is for.
+//! Stories that run against any S3, MediaPackage and MediaLive: the stand-ins, and moto with the role
+//! of the template. The name of each begins with the kind of cut that its role permits.
 
 use super::{A, B};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ const DELETE: [(&str, &str); 1] = [("CUT", "delete")];
 const DENY: [(&str, &str); 1] = [("CUT", "deny")];
 const NONE: [(&str, &str); 1] = [("CUT", "none")];
 
-/// A pair of which A was cut, and both endpoints as they were before that.
+/// A pair whose side A was cut, and the definitions of both endpoints before the cut.
 async fn cut(settings: &[(&str, &str)]) -> (AnyPair, [Value; 2]) {
     let pair = AnyPair::of("fail-back").await;
     pair.publish().await;
@@ -23,7 +23,7 @@ async fn cut(settings: &[(&str, &str)]) -> (AnyPair, [Value; 2]) {
     (pair, endpoints)
 }
 
-/// Runs once, and answers.
+/// Runs the function once, and returns its answer.
 async fn run(pair: &AnyPair, settings: &[(&str, &str)], event: Value) -> Value {
     pair.run("fail-back", settings, event).await
 }
@@ -40,7 +40,7 @@ async fn bring_back(pair: &AnyPair, settings: &[(&str, &str)], event: Value) {
     assert_eq!(pair.state().await["sides"]["A"]["status"], "live");
 }
 
-/// Runs again, which changes nothing.
+/// Checks that further runs change nothing.
 async fn run_again(pair: &AnyPair, settings: &[(&str, &str)]) {
     let before = pair.snapshot().await;
     for event in [alert_cleared(A), event("fail-back/schedule.json")] {
@@ -50,7 +50,7 @@ async fn run_again(pair: &AnyPair, settings: &[(&str, &str)]) {
     }
 }
 
-/// What an endpoint is, but for what is new each time that one is made.
+/// The definition without the attributes that each new endpoint changes.
 fn lasting(mut definition: Value) -> Value {
     for name in ["arn", "createdAt", "url"] {
         definition.as_object_mut().unwrap().remove(name);
@@ -64,20 +64,20 @@ async fn deleted_an_endpoint_is_made_again_with_its_tags_and_has_another_pathway
     let (pair, endpoints) = cut(&DELETE).await;
     assert_eq!(pair.endpoint(A).await, None);
     bring_back(&pair, &DELETE, alert_cleared(A)).await;
-    let made = pair.endpoint(A).await.unwrap();
+    let created = pair.endpoint(A).await.unwrap();
     assert_ne!(
-        (&made["url"], &made["arn"]),
+        (&created["url"], &created["arn"]),
         (&endpoints[A]["url"], &endpoints[A]["arn"])
     );
-    assert_eq!(made["tags"], json!({ "show": "evening" }));
-    let path = made["url"]
+    assert_eq!(created["tags"], json!({ "show": "evening" }));
+    let path = created["url"]
         .as_str()
         .unwrap()
         .split_once("/out/v1/")
         .unwrap()
         .1
         .replace("index.m3u8", "");
-    assert_eq!(lasting(made), lasting(endpoints[A].clone()));
+    assert_eq!(lasting(created), lasting(endpoints[A].clone()));
     assert_eq!(pair.endpoint(B).await.as_ref(), Some(&endpoints[B]));
 
     let of_a: Vec<(String, String)> = pair

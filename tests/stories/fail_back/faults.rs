@@ -1,12 +1,12 @@
-//! Every call of a side's way back fails once in every way, or the process is killed there. Promise
-//! P58: all cases, not samples; see the same file of `fail_over`.
+//! Each call of a fail-back fails once in every way, or the process is killed at it. Promise P58: all
+//! cases, not samples; see the same file of `fail_over`.
 
-use crate::fail_over::faults::{Before, Scene, every_call_in_trouble};
+use crate::fail_over::faults::{Before, Scene, every_faulty_call};
 use stories::event;
 use stories::pair::{Stage, alert_cleared, alert_set};
 
-/// A was lost, was cut, and is well again.
-async fn on_the_way_back(settings: &'static [(&'static str, &'static str)]) {
+/// Side A was lost and cut, and is healthy again.
+async fn every_fault_of_a_return(settings: &'static [(&'static str, &'static str)]) {
     let stage = Stage::published(settings).await;
     stage
         .call("fail-over", settings, alert_set(0))
@@ -20,32 +20,32 @@ async fn on_the_way_back(settings: &'static [(&'static str, &'static str)]) {
         event,
         is_warm: false,
     };
-    every_call_in_trouble(scene, Before::of(&stage)).await;
+    every_faulty_call(scene, Before::of(&stage)).await;
 }
 
 #[tokio::test]
-async fn every_call_in_trouble_ends_the_same_after_a_deletion() {
-    on_the_way_back(&[("CUT", "delete")]).await;
+async fn every_faulty_call_ends_the_same_after_a_deletion() {
+    every_fault_of_a_return(&[("CUT", "delete")]).await;
 }
 
 #[tokio::test]
-async fn every_call_in_trouble_ends_the_same_after_a_denial() {
-    on_the_way_back(&[("CUT", "deny")]).await;
+async fn every_faulty_call_ends_the_same_after_a_denial() {
+    every_fault_of_a_return(&[("CUT", "deny")]).await;
 }
 
 #[tokio::test]
-async fn every_call_in_trouble_ends_the_same_after_steering_alone() {
-    on_the_way_back(&[("CUT", "none")]).await;
+async fn every_faulty_call_ends_the_same_after_steering_alone() {
+    every_fault_of_a_return(&[("CUT", "none")]).await;
 }
 
 #[tokio::test]
-async fn every_call_in_trouble_ends_the_same_where_viewers_are_led_back() {
-    on_the_way_back(&[("CUT", "delete"), ("PREFER", "A")]).await;
+async fn every_faulty_call_ends_the_same_where_viewers_return() {
+    every_fault_of_a_return(&[("CUT", "delete"), ("PREFER", "A")]).await;
 }
 
-/// A person leads viewers back to a side that is live.
+/// A person promotes a side that is live.
 #[tokio::test]
-async fn every_call_in_trouble_ends_the_same_where_a_person_leads_viewers() {
+async fn every_faulty_call_ends_the_same_where_a_person_promotes_a_side() {
     let settings = &[("CUT", "none")];
     let stage = Stage::published(settings).await;
     stage
@@ -64,5 +64,5 @@ async fn every_call_in_trouble_ends_the_same_where_a_person_leads_viewers() {
         event,
         is_warm: false,
     };
-    every_call_in_trouble(scene, Before::of(&stage)).await;
+    every_faulty_call(scene, Before::of(&stage)).await;
 }

@@ -1,4 +1,4 @@
-//! When a side is taken for well. Promise P52.
+//! When a side counts as healthy. Promise P52.
 
 use super::{A, B, cut, run};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use stories::response;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The side stays cut, for this reason, and viewers see no change.
+/// Side A stays cut for this reason, and viewers see no change.
 async fn assert_waits(stage: &Stage, settings: &[(&str, &str)], reason: &str) {
     let seen = |stage: &Stage| {
         (
@@ -25,31 +25,31 @@ async fn assert_waits(stage: &Stage, settings: &[(&str, &str)], reason: &str) {
     let before = seen(stage);
     let answer = run(stage, settings, event("fail-back/schedule.json")).await;
     let why = answer["why"].as_str().unwrap_or_default();
-    // A state of another generation is published anew, also if viewers see no difference.
-    let is_said = ["unchanged", "published"].contains(&answer["outcome"].as_str().unwrap());
-    assert!(is_said && why.contains(reason), "{reason}: {answer:#}");
+    // A state of another generation is published again, even if viewers see no difference.
+    let is_waiting = ["unchanged", "published"].contains(&answer["outcome"].as_str().unwrap());
+    assert!(is_waiting && why.contains(reason), "{reason}: {answer:#}");
     assert_eq!(seen(stage), before);
 }
 
-/// Moves the times that the state remembers of A back.
+/// Moves the times in the state of A back.
 fn let_time_pass(stage: &Stage, by: Duration) {
     let mut state = stage.state();
     let then = stories::pair::time(SystemTime::now() - by);
     state["sides"]["A"]["since"] = then.clone().into();
-    let clean_since = &mut state["sides"]["A"]["status"]["cut"]["clean_since"];
-    if clean_since.is_string() {
-        *clean_since = then.into();
+    let healthy_since = &mut state["sides"]["A"]["status"]["cut"]["clean_since"];
+    if healthy_since.is_string() {
+        *healthy_since = then.into();
     }
     stage.put_state(&state);
 }
 
-fn clean_since(stage: &Stage) -> Value {
+fn healthy_since(stage: &Stage) -> Value {
     stage.state()["sides"]["A"]["status"]["cut"]["clean_since"].clone()
 }
 
 /// Promise P52.
 #[tokio::test]
-async fn a_side_is_not_well_while_its_alert_is_set() {
+async fn a_side_is_not_healthy_while_its_alert_is_set() {
     let stage = cut(&[], A).await;
     stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
     assert_waits(&stage, &[], "alerts are set: Video Not Detected").await;
@@ -73,7 +73,7 @@ async fn a_side_whose_channel_does_not_run_is_not_well_though_nothing_is_set() {
     let stage = cut(&[], A).await;
     for state in ["STOPPING", "IDLE", "STARTING", "RECOVERING"] {
         stage.medialive.set_state(CHANNELS[A], state);
-        assert_waits(&stage, &[], &format!("its channel is {state}")).await;
+        assert_waits(&stage, &[], &format!("the channel is {state}")).await;
         let answer = run(&stage, &[], alert_cleared(A)).await;
         assert_eq!(answer["outcome"], "unchanged");
     }
@@ -86,16 +86,16 @@ async fn a_side_whose_channel_does_not_run_is_not_well_though_nothing_is_set() {
 
 /// Promise P52.
 #[tokio::test]
-async fn a_side_must_have_been_seen_to_be_well_for_a_while() {
+async fn a_side_must_be_healthy_for_the_stabilization_period() {
     let settings = [("QUIET_SECONDS", "360")];
     let stage = cut(&settings, A).await;
     let_time_pass(&stage, 60 * MINUTE);
-    // However long ago it was cut, it was never seen to be well.
-    assert_waits(&stage, &settings, "A has been well for 0 s of 360 s").await;
-    assert!(clean_since(&stage).is_string());
+    // The time since the cut does not count: no run has found the side healthy yet.
+    assert_waits(&stage, &settings, "A has been healthy for 0 s of 360 s").await;
+    assert!(healthy_since(&stage).is_string());
     assert_waits(&stage, &settings, "s of 360 s").await;
     let_time_pass(&stage, 5 * MINUTE);
-    assert_waits(&stage, &settings, "A has been well for 30").await;
+    assert_waits(&stage, &settings, "A has been healthy for 30").await;
     let_time_pass(&stage, 7 * MINUTE);
     assert_eq!(
         run(&stage, &settings, event("fail-back/schedule.json")).await["outcome"],
@@ -105,26 +105,26 @@ async fn a_side_must_have_been_seen_to_be_well_for_a_while() {
 
 /// Promise P52.
 #[tokio::test]
-async fn trouble_that_is_seen_begins_the_time_anew() {
+async fn an_alert_during_a_run_restarts_the_stabilization_period() {
     let settings = [("QUIET_SECONDS", "360")];
     let stage = cut(&settings, A).await;
-    assert_waits(&stage, &settings, "A has been well for").await;
+    assert_waits(&stage, &settings, "A has been healthy for").await;
     let_time_pass(&stage, 7 * MINUTE);
     stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
     assert_waits(&stage, &settings, "alerts are set").await;
-    assert_eq!(clean_since(&stage), Value::Null);
+    assert_eq!(healthy_since(&stage), Value::Null);
     stage
         .medialive
         .clear_alert_at(CHANNELS[A], 0, ALERT, SystemTime::now() - 10 * MINUTE);
-    assert_waits(&stage, &settings, "A has been well for 0 s").await;
+    assert_waits(&stage, &settings, "A has been healthy for 0 s").await;
 }
 
-/// Promise P52: MediaLive remembers what came and went between two looks.
+/// Promise P52: MediaLive lists alerts that were set and cleared between two runs.
 #[tokio::test]
-async fn trouble_between_two_looks_begins_the_time_anew() {
+async fn an_alert_between_two_runs_restarts_the_stabilization_period() {
     let settings = [("QUIET_SECONDS", "360")];
     let stage = cut(&settings, A).await;
-    assert_waits(&stage, &settings, "A has been well for").await;
+    assert_waits(&stage, &settings, "A has been healthy for").await;
     let_time_pass(&stage, 30 * MINUTE);
     stage
         .medialive
@@ -132,10 +132,10 @@ async fn trouble_between_two_looks_begins_the_time_anew() {
     stage
         .medialive
         .clear_alert_at(CHANNELS[A], 0, ALERT, SystemTime::now() - 5 * MINUTE);
-    assert_waits(&stage, &settings, "A has been well for 30").await;
-    // The same on another pipeline or of another type does not count.
+    assert_waits(&stage, &settings, "A has been healthy for 30").await;
+    // Alerts of another pipeline or another type do not count.
     let stage = cut(&settings, A).await;
-    assert_waits(&stage, &settings, "A has been well for").await;
+    assert_waits(&stage, &settings, "A has been healthy for").await;
     let_time_pass(&stage, 30 * MINUTE);
     for (pipeline, kind) in [(1, ALERT), (0, "Failed to Create Output File or Socket")] {
         stage.medialive.set_alert(CHANNELS[A], pipeline, kind);
@@ -147,14 +147,14 @@ async fn trouble_between_two_looks_begins_the_time_anew() {
     );
 }
 
-/// Promises P52 and P42: a side that is on its way back and is lost again.
+/// Promises P52 and P42: a returning side is lost again.
 #[tokio::test]
-async fn trouble_on_the_way_back_stops_it() {
+async fn a_returning_side_that_is_lost_again_stays_cut() {
     for cut_by in ["delete", "deny"] {
         let settings = [("CUT", cut_by)];
         let stage = cut(&settings, A).await;
         let definition = stage.state()["sides"]["A"]["status"]["cut"]["endpoint"].clone();
-        // It is restored, but does not serve yet.
+        // The endpoint is restored, but does not serve yet.
         stage
             .mediapackage
             .set_reply("show-a-hls", "", Reply::Status(404));
@@ -186,9 +186,9 @@ async fn trouble_on_the_way_back_stops_it() {
     }
 }
 
-/// Promises P52 and P53: the same, but it was killed before it made the endpoint.
+/// Promises P52 and P53: the same, but fail-back was killed before it created the endpoint.
 #[tokio::test]
-async fn a_side_that_is_lost_again_before_its_endpoint_is_there_can_still_come_back() {
+async fn a_side_that_is_lost_again_before_its_endpoint_exists_can_still_return() {
     let undisturbed = cut(&[], A).await;
     undisturbed.traffic.reset_calls();
     run(&undisturbed, &[], alert_cleared(A)).await;
@@ -218,37 +218,37 @@ async fn a_side_that_is_lost_again_before_its_endpoint_is_there_can_still_come_b
     );
     let answer = run(&stage, &[], alert_cleared(A)).await;
     assert_eq!(answer["outcome"], "failed_back", "{answer:#}");
-    let made = stage.mediapackage.endpoint("show-a-hls").unwrap();
+    let created = stage.mediapackage.endpoint("show-a-hls").unwrap();
     assert_eq!(
-        made["newerThanThisProgram"],
+        created["newerThanThisProgram"],
         undisturbed.mediapackage.endpoint("show-a-hls").unwrap()["newerThanThisProgram"]
     );
 }
 
-/// Promise P52: an alarm may know what MediaLive does not.
+/// Promise P52: an alarm may detect what MediaLive does not.
 #[tokio::test]
 async fn a_side_that_its_alarm_cut_waits_for_the_alarm() {
-    for comes in [alarm_ok(A), alarm_action_ok(A), by_hand(A)] {
+    for event in [alarm_ok(A), alarm_action_ok(A), by_hand(A)] {
         let stage = Stage::published(&[]).await;
         assert_eq!(
             response(stage.call("fail-over", &[], alarm(A)).await)["outcome"],
             "failed_over"
         );
-        assert_waits(&stage, &[], "A was cut by its alarm").await;
+        assert_waits(&stage, &[], "side A was cut by its alarm").await;
         for other in [alert_cleared(A), alarm_ok(B), by_hand(B)] {
             assert_eq!(run(&stage, &[], other).await["outcome"], "unchanged");
         }
-        // A dry run knows that, too.
-        let mut dry = comes.clone();
+        // A dry run returns the same decision.
+        let mut dry = event.clone();
         dry["onair"]["dry_run"] = true.into();
         assert_eq!(run(&stage, &[], dry).await["outcome"], "planned");
-        assert_eq!(run(&stage, &[], comes).await["outcome"], "failed_back");
+        assert_eq!(run(&stage, &[], event).await["outcome"], "failed_back");
     }
 }
 
-/// Promise P52: the alarm is over, and from then on it is as with an alert.
+/// Promise P52: after the alarm goes to OK, the conditions for an alert apply.
 #[tokio::test]
-async fn when_its_alarm_is_over_a_side_must_still_be_well_for_a_while() {
+async fn after_its_alarm_is_over_a_side_must_still_be_healthy_for_the_stabilization_period() {
     let settings = [("QUIET_SECONDS", "360")];
     let stage = Stage::published(&settings).await;
     assert_eq!(
@@ -260,7 +260,7 @@ async fn when_its_alarm_is_over_a_side_must_still_be_well_for_a_while() {
         answer["why"]
             .as_str()
             .unwrap()
-            .contains("A has been well for 0 s of 360 s"),
+            .contains("A has been healthy for 0 s of 360 s"),
         "{answer:#}"
     );
     let_time_pass(&stage, 7 * MINUTE);
@@ -289,7 +289,7 @@ async fn a_side_that_a_person_cut_waits_for_a_person() {
             answer["why"]
                 .as_str()
                 .unwrap()
-                .contains("A was cut by hand"),
+                .contains("side A was cut by hand"),
             "{answer:#}"
         );
         assert_eq!(stage.statuses()[A], "cut");
@@ -299,38 +299,39 @@ async fn a_side_that_a_person_cut_waits_for_a_person() {
 
 /// Promise P67.
 #[tokio::test]
-async fn a_side_that_is_well_comes_back_soon_if_viewers_are_on_one_that_is_lost_too() {
+async fn a_healthy_side_returns_after_a_shorter_period_if_the_active_side_is_lost() {
     let settings = [("QUIET_SECONDS", "3600")];
-    let lost = |stage: &Stage| stage.medialive.set_alert(CHANNELS[B], 0, ALERT);
-    let rings = |stage: &Stage| {
+    let set_alert = |stage: &Stage| stage.medialive.set_alert(CHANNELS[B], 0, ALERT);
+    let set_alarm = |stage: &Stage| {
         let mut state = stage.state();
         state["sides"]["B"]["alarm_since"] = stories::pair::now().into();
         stage.put_state(&state);
     };
-    let stands_still = |stage: &Stage| {
+    let set_stall = |stage: &Stage| {
         let mut state = stage.state();
         state["sides"]["B"]["stood_still"] =
             json!({ "since": stories::pair::ago(MINUTE), "seen": stories::pair::now() });
         stage.put_state(&state);
     };
-    let ways: [&dyn Fn(&Stage); 3] = [&lost, &rings, &stands_still];
+    let ways: [&dyn Fn(&Stage); 3] = [&set_alert, &set_alarm, &set_stall];
     for lose in ways {
         let stage = cut(&settings, A).await;
         lose(&stage);
-        // It is not well for a minute yet, and where nothing steers players shun it for longer.
-        assert_waits(&stage, &settings, "A has been well for 0 s of 3600 s").await;
+        // The shorter period is one minute. Without steering it is not shortened, because players
+        // avoid the side for longer.
+        assert_waits(&stage, &settings, "A has been healthy for 0 s of 3600 s").await;
         let_time_pass(&stage, MINUTE);
         let unsteered = [settings[0], ("STEERING", "off")];
-        assert_waits(&stage, &unsteered, "A has been well for 60 s of 3600 s").await;
+        assert_waits(&stage, &unsteered, "A has been healthy for 60 s of 3600 s").await;
         assert_eq!(
             run(&stage, &settings, event("fail-back/schedule.json")).await["outcome"],
             "failed_back"
         );
     }
-    // A channel with trouble of another kind still serves.
+    // A channel with another problem still serves.
     let stage = cut(&settings, A).await;
     stage.medialive.set_state(CHANNELS[B], "UPDATING");
-    assert_waits(&stage, &settings, "A has been well for").await;
+    assert_waits(&stage, &settings, "A has been healthy for").await;
     let_time_pass(&stage, 10 * MINUTE);
-    assert_waits(&stage, &settings, "A has been well for 600 s of 3600 s").await;
+    assert_waits(&stage, &settings, "A has been healthy for 600 s of 3600 s").await;
 }

@@ -1,4 +1,4 @@
-//! How a side comes back, and where viewers are then.
+//! How a side returns, and which side is active then.
 
 use super::{A, B, cut, run};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use stories::pair::{
 };
 use stories::{event, response};
 
-/// What an endpoint is, but for what is new each time that one is made.
+/// The definition without the attributes that each new endpoint changes.
 fn lasting(mut definition: Value) -> Value {
     for name in ["arn", "createdAt", "url"] {
         definition.as_object_mut().unwrap().remove(name).unwrap();
@@ -24,7 +24,7 @@ async fn fail_over(stage: &Stage, settings: &[(&str, &str)], event: Value) -> Va
 
 /// Promise P53.
 #[tokio::test]
-async fn a_deleted_endpoint_is_made_again_with_all_that_it_was() {
+async fn a_deleted_endpoint_is_created_again_with_all_its_attributes() {
     let stage = Stage::published(&[]).await;
     let definition = stage.mediapackage.endpoint(ENDPOINTS[A]).unwrap();
     assert_eq!(definition["tags"], json!({ "show": "evening" }));
@@ -49,12 +49,12 @@ async fn a_deleted_endpoint_is_made_again_with_all_that_it_was() {
 
 /// Promise P53.
 #[tokio::test]
-async fn a_denied_endpoint_is_allowed_again_and_is_what_it_was() {
+async fn a_denied_endpoint_is_allowed_again_and_is_otherwise_unchanged() {
     let settings = [("CUT", "deny")];
     let stage = Stage::published(&settings).await;
     let definition = stage.mediapackage.endpoint(ENDPOINTS[A]);
     fail_over(&stage, &settings, alert_set(A)).await;
-    // What a person changed meanwhile stays, too.
+    // A change by a person in the meantime stays.
     let mut denied = stage.mediapackage.endpoint(ENDPOINTS[A]).unwrap();
     assert_eq!(denied["origination"], "DENY");
     denied["description"] = "changed meanwhile".into();
@@ -75,9 +75,9 @@ async fn a_denied_endpoint_is_allowed_again_and_is_what_it_was() {
     assert_eq!(stage.mediapackage.endpoint(ENDPOINTS[A]), Some(expected));
 }
 
-/// Promise P53: of an endpoint with CMAF only the manifests have URLs.
+/// Promise P53: of a CMAF endpoint only the manifests have URLs.
 #[tokio::test]
-async fn an_endpoint_with_cmaf_comes_back_with_its_manifests() {
+async fn a_cmaf_endpoint_returns_with_its_manifests() {
     for cut_by in ["delete", "deny"] {
         let settings = [("CUT", cut_by)];
         let stage = Stage::new();
@@ -114,9 +114,9 @@ async fn an_endpoint_with_cmaf_comes_back_with_its_manifests() {
     }
 }
 
-/// Promise P53: "nothing else" is not taken for granted.
+/// Promise P53: the response to an update is compared with the definition before it.
 #[tokio::test]
-async fn what_changed_with_an_update_all_the_same_is_said() {
+async fn an_unexpected_change_by_an_update_is_reported() {
     let settings = [("CUT", "deny")];
     let undisturbed = cut(&settings, A).await;
     undisturbed.traffic.reset_calls();
@@ -141,14 +141,15 @@ async fn what_changed_with_an_update_all_the_same_is_said() {
     assert_eq!(answer["outcome"], "failed_back");
     let note = answer["notes"][0].as_str().unwrap_or_default();
     assert!(
-        note.starts_with("endpoint show-a-hls serves, but its arn, ") && note.contains("tags"),
+        note.starts_with("endpoint show-a-hls: origination is ALLOW, but arn, ")
+            && note.contains("tags"),
         "{answer:#}"
     );
 }
 
 /// Promise P53.
 #[tokio::test]
-async fn an_endpoint_that_was_gone_before_the_cut_cannot_be_made_again_but_one_made_by_hand_is_taken()
+async fn an_endpoint_that_was_missing_before_the_cut_cannot_be_restored_but_one_created_by_hand_is_adopted()
  {
     let stage = Stage::published(&[]).await;
     let definition = stage.mediapackage.endpoint(ENDPOINTS[A]).unwrap();
@@ -157,7 +158,7 @@ async fn an_endpoint_that_was_gone_before_the_cut_cannot_be_made_again_but_one_m
     let answer = run(&stage, &[], alert_cleared(A)).await;
     assert_eq!(answer["outcome"], "held");
     assert!(
-        answer["why"].as_str().unwrap().contains("make it again"),
+        answer["why"].as_str().unwrap().contains("create it"),
         "{answer:#}"
     );
     stage.mediapackage.create(&definition);
@@ -174,7 +175,7 @@ async fn an_endpoint_that_was_gone_before_the_cut_cannot_be_made_again_but_one_m
 
 /// Promise P54.
 #[tokio::test]
-async fn nobody_is_sent_to_a_side_before_it_serves() {
+async fn viewers_are_not_sent_to_a_side_before_it_serves() {
     for cut_by in ["delete", "deny", "none"] {
         let settings = [("CUT", cut_by), ("PREFER", "A")];
         let stage = cut(&settings, A).await;
@@ -185,7 +186,7 @@ async fn nobody_is_sent_to_a_side_before_it_serves() {
             (
                 "index.m3u8",
                 Reply::Text("#EXTM3U\n".to_owned()),
-                "cannot be understood",
+                "cannot be parsed",
             ),
             (
                 "index_1.m3u8",
@@ -195,7 +196,7 @@ async fn nobody_is_sent_to_a_side_before_it_serves() {
             (
                 "index_1.m3u8",
                 Reply::Text("<html>".to_owned()),
-                "its media playlist cannot be read",
+                "the media playlist cannot be parsed",
             ),
             (
                 "index_1.m3u8",
@@ -209,7 +210,7 @@ async fn nobody_is_sent_to_a_side_before_it_serves() {
                 let why = answer["why"].as_str().unwrap_or_default();
                 assert_eq!(answer["outcome"], "held", "{cut_by} {reason}: {answer:#}");
                 assert!(
-                    why.starts_with("A does not serve yet") && why.contains(reason),
+                    why.starts_with("side A is not advancing yet") && why.contains(reason),
                     "{reason}: {why}"
                 );
                 assert_eq!(
@@ -226,9 +227,9 @@ async fn nobody_is_sent_to_a_side_before_it_serves() {
     }
 }
 
-/// Promise P54: a new endpoint takes its time.
+/// Promise P54: a new endpoint does not serve at once.
 #[tokio::test]
-async fn the_schedule_looks_again_until_the_side_serves() {
+async fn the_schedule_probes_again_until_the_side_serves() {
     let stage = cut(&[], A).await;
     stage.mediapackage.set_start_delay(Duration::from_secs(2));
     let fail_back = stage.start("fail-back", &[]);
@@ -243,13 +244,17 @@ async fn the_schedule_looks_again_until_the_side_serves() {
         response(fail_back.invoke(event("fail-back/schedule.json")).await)["outcome"],
         "failed_back"
     );
-    assert_eq!(stage.mediapackage.url(ENDPOINTS[A]), url, "it is made once");
+    assert_eq!(
+        stage.mediapackage.url(ENDPOINTS[A]),
+        url,
+        "the endpoint is created once"
+    );
     assert_eq!(metrics(&fail_back)["FailedBack"], 1);
 }
 
 /// Promise P54.
 #[tokio::test]
-async fn nobody_is_sent_to_a_side_that_stands_still() {
+async fn viewers_are_not_sent_to_a_stale_side() {
     let stage = cut(&[("CUT", "none")], A).await;
     stage.mediapackage.stall(CHANNELS[A]);
     tokio::time::sleep(Duration::from_millis(3_600)).await;
@@ -260,7 +265,7 @@ async fn nobody_is_sent_to_a_side_that_stands_still() {
             answer["why"]
                 .as_str()
                 .unwrap()
-                .contains("its newest segment was made"),
+                .contains("the newest segment was created"),
             "{answer:#}"
         );
     }
@@ -273,9 +278,9 @@ async fn nobody_is_sent_to_a_side_that_stands_still() {
     );
 }
 
-/// Promise P54: where a stream tells no time, a second look does.
+/// Promise P54: without timestamps, a second probe is needed.
 #[tokio::test]
-async fn a_side_that_tells_no_time_is_looked_at_twice() {
+async fn a_side_without_timestamps_is_probed_twice() {
     let stage = cut(&[], A).await;
     let playlist = |first: u64| {
         Reply::Text(format!(
@@ -289,7 +294,10 @@ async fn a_side_that_tells_no_time_is_looked_at_twice() {
         let answer = run(&stage, &[], alert_cleared(A)).await;
         assert_eq!(answer["outcome"], "held");
         assert!(
-            answer["why"].as_str().unwrap().contains("tells no time"),
+            answer["why"]
+                .as_str()
+                .unwrap()
+                .contains("has no timestamps"),
             "{answer:#}"
         );
     }
@@ -302,9 +310,9 @@ async fn a_side_that_tells_no_time_is_looked_at_twice() {
     );
 }
 
-/// The pathways that a player knows who opened this playlist and then reads this manifest, each
-/// with its URLs by the variants' stable ids. As hls.js does: clones in the order of the array,
-/// what is known, or has no base, is skipped.
+/// The pathways of a player that opened this playlist and then reads this manifest, each with its
+/// URLs by stable variant id. As in hls.js, clones are added in the order of the array, and a clone
+/// that is known or has no base is skipped.
 fn pathways(playlist: &str, steering: &Value) -> BTreeMap<String, BTreeMap<String, String>> {
     let mut known: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     let lines: Vec<&str> = playlist.lines().collect();
@@ -343,8 +351,8 @@ fn pathways(playlist: &str, steering: &Value) -> BTreeMap<String, BTreeMap<Strin
 
 /// Promise P55.
 #[tokio::test]
-async fn who_has_been_playing_since_the_beginning_can_follow_every_switch() {
-    for (cut_by, moves) in [("delete", true), ("deny", false)] {
+async fn a_player_that_has_been_running_from_the_beginning_can_follow_every_switch() {
+    for (cut_by, changes_url) in [("delete", true), ("deny", false)] {
         let settings = [("CUT", cut_by)];
         let stage = Stage::published(&settings).await;
         let opened_at_first = stage.public("index.m3u8");
@@ -360,7 +368,7 @@ async fn who_has_been_playing_since_the_beginning_can_follow_every_switch() {
                 "failed_back"
             );
             stage.an_hour_passes();
-            assert_eq!(stage.mediapackage.url(ENDPOINTS[side]) != url, moves);
+            assert_eq!(stage.mediapackage.url(ENDPOINTS[side]) != url, changes_url);
             opened_later.push(stage.public("index.m3u8"));
             let steering = stage.steering();
             let priority: Vec<String> =
@@ -388,9 +396,9 @@ async fn who_has_been_playing_since_the_beginning_can_follow_every_switch() {
     }
 }
 
-/// Promise P55: what was only steered keeps its name.
+/// Promise P55: a side that was only steered away from keeps its pathway.
 #[tokio::test]
-async fn a_side_that_nobody_shuns_keeps_its_name() {
+async fn a_side_that_served_without_errors_keeps_its_pathway() {
     let settings = [("CUT", "none")];
     let stage = cut(&settings, A).await;
     run(&stage, &settings, alert_cleared(A)).await;
@@ -402,8 +410,8 @@ async fn a_side_that_nobody_shuns_keeps_its_name() {
 
 /// Promise P56.
 #[tokio::test]
-async fn viewers_stay_or_are_led_back_as_it_is_set() {
-    for (prefer, lost, leads) in [
+async fn viewers_stay_or_return_as_prefer_is_set() {
+    for (prefer, lost, active) in [
         ("stay", A, "B"),
         ("stay", B, "A"),
         ("A", A, "A"),
@@ -424,17 +432,17 @@ async fn viewers_stay_or_are_led_back_as_it_is_set() {
                 .to_owned();
             assert_eq!(
                 (&first[..1], stage.variants()[0].0.as_str()),
-                (leads, first.as_str()),
+                (active, first.as_str()),
                 "{prefer} {cut_by}"
             );
-            assert_eq!(stage.state()["first"], leads);
+            assert_eq!(stage.state()["first"], active);
         }
     }
 }
 
 /// Promise P57.
 #[tokio::test]
-async fn a_person_brings_a_side_back_without_waiting() {
+async fn by_hand_a_side_returns_without_a_stabilization_period() {
     let settings = [("QUIET_SECONDS", "3600")];
     let stage = cut(&settings, A).await;
     stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
@@ -443,7 +451,7 @@ async fn a_person_brings_a_side_back_without_waiting() {
         run(&stage, &settings, event("fail-back/schedule.json")).await["outcome"],
         "unchanged"
     );
-    // Who names the other side is told how this one is.
+    // A request for the other side does not bring this one back.
     assert_eq!(
         run(&stage, &settings, by_hand(B)).await["outcome"],
         "unchanged"
@@ -457,7 +465,7 @@ async fn a_person_brings_a_side_back_without_waiting() {
 
 /// Promise P57.
 #[tokio::test]
-async fn a_person_leads_viewers_to_a_side_that_is_live_and_moves() {
+async fn a_person_promotes_a_side_that_is_live_and_advancing() {
     let stage = Stage::published(&[]).await;
     let before = stage.snapshot();
     stage
@@ -469,10 +477,7 @@ async fn a_person_leads_viewers_to_a_side_that_is_live_and_moves() {
     let answer = run(&stage, &[], by_hand(B)).await;
     assert_eq!(
         (&answer["outcome"], &answer["steps"]),
-        (
-            &json!("failed_back"),
-            &json!(["lead viewers to B", "publish"])
-        )
+        (&json!("failed_back"), &json!(["promote B", "publish"]))
     );
     assert_eq!(stage.steering()["PATHWAY-PRIORITY"], json!(["B", "A"]));
     assert_eq!(stage.variants()[0].0, "B");
@@ -481,9 +486,9 @@ async fn a_person_leads_viewers_to_a_side_that_is_live_and_moves() {
     assert_eq!(stage.snapshot(), before);
 }
 
-/// Promise P53: a side that was cut in one way comes back in that way, whatever is set now.
+/// Promise P53: fail-back reverses the cut that the state records, whatever CUT is now.
 #[tokio::test]
-async fn how_a_side_was_cut_is_remembered_and_not_looked_up_in_the_settings() {
+async fn a_side_returns_by_its_cut_record_and_not_by_the_settings() {
     for (then, now) in [("deny", "delete"), ("delete", "none"), ("none", "deny")] {
         let stage = cut(&[("CUT", then)], A).await;
         let before = stage.snapshot();

@@ -1,5 +1,5 @@
-//! Stories that any S3, MediaPackage and MediaLive can tell: the stand-ins, and moto under the
-//! template's own role. The name of each begins with the way of cutting that its role is for.
+//! Stories that run against any S3, MediaPackage and MediaLive: the stand-ins, and moto with the role
+//! of the template. The name of each begins with the kind of cut that its role permits.
 
 use super::{A, B};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ async fn published() -> AnyPair {
     pair
 }
 
-/// Runs once, and answers.
+/// Runs the function once, and returns its answer.
 async fn run(pair: &AnyPair, settings: &[(&str, &str)], event: Value) -> Value {
     pair.run("fail-over", settings, event).await
 }
@@ -30,8 +30,8 @@ async fn pathways(pair: &AnyPair) -> Vec<String> {
         .collect()
 }
 
-/// What the state has saved of a side that was cut.
-async fn saved(pair: &AnyPair, side: &str) -> Value {
+/// The definition of the endpoint in the state of a side that was cut.
+async fn saved_definition(pair: &AnyPair, side: &str) -> Value {
     pair.state().await["sides"][side]["status"]["cut"]["endpoint"].clone()
 }
 
@@ -50,7 +50,7 @@ async fn deleting_on_an_alert_leaves_no_endpoint_and_everybody_on_the_other_side
         );
         assert_eq!(pair.endpoint(side).await, None);
         assert_eq!(pair.endpoint(1 - side).await, definitions[1 - side]);
-        let saved = saved(&pair, lost).await;
+        let saved = saved_definition(&pair, lost).await;
         for name in [
             "url",
             "arn",
@@ -96,7 +96,7 @@ async fn deleting_on_what_the_schedule_finds_set() {
     assert_eq!(pair.endpoint(B).await, None);
 }
 
-/// Promises P41 and P42: that the other side moves is seen where its endpoint is.
+/// Promises P41 and P42: the other side is probed at the URL of its endpoint.
 #[tokio::test]
 async fn deleting_where_nothing_was_published_publishes() {
     let pair = published().await;

@@ -7,10 +7,10 @@ use std::time::Duration;
 use stories::pair::{ALERT, CHANNELS, Stage, ViewerMonitor, alert_cleared, alert_set, by_hand};
 use stories::{event, response};
 
-/// How often two runs meet.
+/// How often two runs are started together.
 const REPETITIONS: u64 = 24;
 
-/// How far apart the two begin: from one being ahead by a whole run to the other.
+/// The delays of both starts: from a whole run ahead to a whole run behind.
 fn head_start(repetition: u64) -> (Duration, Duration) {
     let ms = |steps: u64| Duration::from_millis(5 * steps);
     let half = REPETITIONS / 2;
@@ -20,7 +20,7 @@ fn head_start(repetition: u64) -> (Duration, Duration) {
     )
 }
 
-/// The pair as it was at first, published, where no request has to wait.
+/// Restores and publishes the pair, without latency.
 async fn reset_pair(stage: &Stage, publish_playlist: &Function) {
     stage.traffic.set_latency(Duration::ZERO);
     stage.renew();
@@ -31,7 +31,7 @@ async fn reset_pair(stage: &Stage, publish_playlist: &Function) {
     );
 }
 
-/// From now on every request takes its time and is watched. Returns when each of two runs begins.
+/// Adds latency to each request and starts the monitor. Returns the start delays of two runs.
 fn start_watched_race(stage: &Stage, repetition: u64) -> (ViewerMonitor, Duration, Duration) {
     let watch = stage.monitor_viewers();
     stage.traffic.set_latency(Duration::from_millis(4));
@@ -44,7 +44,7 @@ async fn after(wait: Duration, function: &Function, event: Value) -> Value {
     response(function.invoke(event).await)
 }
 
-/// Lets the schedules run until nothing changes. Returns what was wrong meanwhile, and when.
+/// Runs the schedules until nothing changes. Returns the breaches in the meantime.
 async fn run_schedules_until_stable(
     stage: &Stage,
     fail_over: &Function,
@@ -59,11 +59,10 @@ async fn run_schedules_until_stable(
             return watch.breaches();
         }
     }
-    panic!("it does not come to rest: {:#}", stage.state());
+    panic!("the pair keeps changing: {:#}", stage.state());
 }
 
-/// Both sides are lost at the same moment, each alert has a process of its own, and every request
-/// takes its time.
+/// Both sides are lost at the same time. Each alert has its own process, and each request has latency.
 async fn both_lost_at_once(cut: &str) {
     let settings = [("CUT", cut)];
     let stage = Stage::new();
@@ -92,7 +91,10 @@ async fn both_lost_at_once(cut: &str) {
         assert!(answers.0["why"] != answers.1["why"]);
         cuts[lost] += 1;
     }
-    assert!(cuts[A] > 0 && cuts[B] > 0, "they did not meet: {cuts:?}");
+    assert!(
+        cuts[A] > 0 && cuts[B] > 0,
+        "the runs did not race: {cuts:?}"
+    );
 }
 
 #[tokio::test]
@@ -110,8 +112,8 @@ async fn of_two_sides_that_are_lost_at_once_one_is_left() {
     both_lost_at_once("none").await;
 }
 
-/// While A comes back, B is lost.
-async fn one_is_lost_while_the_other_comes_back(
+/// B is lost while A returns.
+async fn one_is_lost_while_the_other_returns(
     settings: &[(&str, &str)],
     cleared: fn(usize) -> Value,
 ) {
@@ -148,20 +150,20 @@ async fn one_is_lost_while_the_other_comes_back(
 }
 
 #[tokio::test]
-async fn a_side_that_is_lost_while_the_other_comes_back_from_deletion_waits_for_it() {
-    one_is_lost_while_the_other_comes_back(&[("CUT", "delete")], alert_cleared).await;
+async fn a_side_that_is_lost_while_the_other_returns_from_deletion_waits_for_it() {
+    one_is_lost_while_the_other_returns(&[("CUT", "delete")], alert_cleared).await;
 }
 
 #[tokio::test]
 async fn a_side_that_is_lost_while_a_person_brings_the_other_back_waits_for_it() {
-    one_is_lost_while_the_other_comes_back(&[("CUT", "deny"), ("QUIET_SECONDS", "3600")], by_hand)
+    one_is_lost_while_the_other_returns(&[("CUT", "deny"), ("QUIET_SECONDS", "3600")], by_hand)
         .await;
 }
 
-/// While A comes back, it is lost again. What the end looks like depends on who was first, but
-/// nobody is sent to A.
+/// A is lost again while it returns. The end depends on which run is first, but no viewer is sent
+/// to A.
 #[tokio::test]
-async fn a_side_that_is_lost_again_while_it_comes_back_stays_away() {
+async fn a_side_that_is_lost_again_while_it_returns_stays_cut() {
     for cut in ["delete", "deny"] {
         let settings = [("CUT", cut)];
         let stage = Stage::new();
@@ -204,7 +206,7 @@ async fn a_side_that_is_lost_again_while_it_comes_back_stays_away() {
     }
 }
 
-/// Promise P37, too: publishing by the schedule comes in between anywhere.
+/// Promise P37 as well: a scheduled publication runs at the same time.
 #[tokio::test]
 async fn publishing_at_the_same_time_changes_nothing_about_a_fail_over() {
     let settings = [("CUT", "delete")];

@@ -1,4 +1,4 @@
-//! What is done to the endpoint of the side that is lost.
+//! How fail-over changes the endpoint of the lost side.
 
 use super::{A, B, run};
 use serde_json::{Value, json};
@@ -9,28 +9,28 @@ use stories::pair::{
 };
 use stories::{event, response};
 
-/// The definition that the state has saved of A.
-fn saved(stage: &Stage) -> Value {
+/// The definition of A's endpoint in the state.
+fn saved_definition(stage: &Stage) -> Value {
     stage.state()["sides"]["A"]["status"]["cut"]["endpoint"].clone()
 }
 
-/// The index of the call that changes an endpoint in an undisturbed run of this.
-async fn strike(settings: &[(&str, &str)]) -> usize {
+/// The index of the call that changes the endpoint in an undisturbed run.
+async fn endpoint_action(settings: &[(&str, &str)]) -> usize {
     let stage = Stage::published(settings).await;
     stage.traffic.reset_calls();
     run(&stage, settings, alert_set(A)).await;
-    let strikes = ["DeleteOriginEndpoint", "UpdateOriginEndpoint"];
+    let actions = ["DeleteOriginEndpoint", "UpdateOriginEndpoint"];
     let calls = stage.traffic.calls();
     calls
         .iter()
-        .find(|call| strikes.contains(&call.operation.as_str()))
+        .find(|call| actions.contains(&call.operation.as_str()))
         .unwrap()
         .index
 }
 
 /// Promise P44.
 #[tokio::test]
-async fn deleting_saves_the_whole_definition_first() {
+async fn a_deletion_saves_the_whole_definition_first() {
     let stage = Stage::published(&[]).await;
     let definition = stage.mediapackage.endpoint(ENDPOINTS[A]).unwrap();
     assert!(
@@ -44,13 +44,13 @@ async fn deleting_saves_the_whole_definition_first() {
         json!(["steer", "delete endpoint show-a-hls", "publish"])
     );
     assert_eq!(stage.mediapackage.endpoint(ENDPOINTS[A]), None);
-    assert_eq!(saved(&stage), definition);
+    assert_eq!(saved_definition(&stage), definition);
     assert_eq!(stage.mediapackage.endpoint(ENDPOINTS[B]), other);
 }
 
 /// Promise P44.
 #[tokio::test]
-async fn denying_changes_whether_it_serves_and_nothing_else() {
+async fn a_denial_changes_the_origination_and_nothing_else() {
     let stage = Stage::published(&[]).await;
     let definitions = ENDPOINTS.map(|endpoint| stage.mediapackage.endpoint(endpoint).unwrap());
     let answer = run(&stage, &[("CUT", "deny")], alert_set(A)).await;
@@ -65,19 +65,19 @@ async fn denying_changes_whether_it_serves_and_nothing_else() {
         ENDPOINTS.map(|endpoint| stage.mediapackage.endpoint(endpoint).unwrap()),
         expected
     );
-    assert_eq!(saved(&stage), definitions[A]);
+    assert_eq!(saved_definition(&stage), definitions[A]);
 }
 
-/// Promise P44: "nothing else" is not taken for granted.
+/// Promise P44: the response to an update is compared with the definition before it.
 #[tokio::test]
-async fn what_changed_with_an_update_all_the_same_is_said() {
+async fn an_unexpected_change_by_an_update_is_reported() {
     let settings = [("CUT", "deny")];
-    let call = strike(&settings).await;
+    let call = endpoint_action(&settings).await;
     let stage = Stage::published(&settings).await;
     stage.traffic.reset_calls();
     let endpoints = Endpoints::clone(&stage.mediapackage);
     stage.traffic.before_call(call, move || {
-        // Neither tags nor what makes an endpoint that endpoint can be updated.
+        // An update cannot change tags, nor the arn and the URL.
         let mut other = endpoints.endpoint(ENDPOINTS[A]).unwrap();
         other["tags"] = json!({ "show": "another" });
         endpoints.delete(ENDPOINTS[A]);
@@ -87,7 +87,8 @@ async fn what_changed_with_an_update_all_the_same_is_said() {
     assert_eq!(answer["outcome"], "failed_over");
     let note = answer["notes"][0].as_str().unwrap_or_default();
     assert!(
-        note.starts_with("endpoint show-a-hls is denied, but its arn, ") && note.contains("tags"),
+        note.starts_with("endpoint show-a-hls: origination is DENY, but arn, ")
+            && note.contains("tags"),
         "{answer:#}"
     );
 }
@@ -119,7 +120,7 @@ async fn steering_alone_touches_no_endpoint() {
 
 /// Promises P35 and P44.
 #[tokio::test]
-async fn without_steering_the_playlist_and_the_cut_move_viewers() {
+async fn without_steering_the_playlist_and_the_denial_move_viewers() {
     let settings = [("STEERING", "off"), ("CUT", "deny")];
     let stage = Stage::published(&settings).await;
     let answer = run(&stage, &settings, alert_set(A)).await;
@@ -133,7 +134,7 @@ async fn without_steering_the_playlist_and_the_cut_move_viewers() {
 
 /// Promise P48.
 #[tokio::test]
-async fn an_endpoint_that_somebody_made_again_is_left_alone() {
+async fn an_endpoint_that_was_created_again_after_the_cut_is_left_alone() {
     for cut in ["delete", "deny"] {
         let settings = [("CUT", cut)];
         let stage = Stage::published(&settings).await;
@@ -142,7 +143,7 @@ async fn an_endpoint_that_somebody_made_again_is_left_alone() {
             run(&stage, &settings, event).await;
         }
         stage.mediapackage.delete(ENDPOINTS[A]);
-        definition["description"] = "made by hand".into();
+        definition["description"] = "created by hand".into();
         stage.mediapackage.create(&definition);
         stage
             .medialive
@@ -150,7 +151,8 @@ async fn an_endpoint_that_somebody_made_again_is_left_alone() {
         let before = stage.snapshot();
         for event in [alert_set(A), event("fail-over/schedule.json"), by_hand(A)] {
             let answer = run(&stage, &settings, event).await;
-            let note = "endpoint show-a-hls was made again since A was cut, and is left alone";
+            let note =
+                "endpoint show-a-hls was created again after side A was cut, and is left alone";
             assert_eq!(
                 (&answer["outcome"], &answer["notes"]),
                 (&json!("unchanged"), &json!([note]))
@@ -160,12 +162,12 @@ async fn an_endpoint_that_somebody_made_again_is_left_alone() {
     }
 }
 
-/// Promise P48: what a run that is late would do is not done to what came meanwhile.
+/// Promise P48: a run that is late does not change a newer endpoint.
 #[tokio::test]
-async fn what_was_made_again_while_a_cut_was_unfinished_is_left_alone() {
+async fn an_endpoint_that_was_created_again_during_an_unfinished_cut_is_left_alone() {
     let stage = Stage::published(&[]).await;
-    // The run is killed before it deletes.
-    let call = strike(&[]).await;
+    // The run is killed before it deletes the endpoint.
+    let call = endpoint_action(&[]).await;
     stage.traffic.reset_calls();
     stage.traffic.fault(call, Fault::HoldBefore);
     let fail_over = stage.start("fail-over", &[]);
@@ -182,7 +184,7 @@ async fn what_was_made_again_while_a_cut_was_unfinished_is_left_alone() {
 
 /// Promise P41.
 #[tokio::test]
-async fn a_side_whose_endpoint_is_gone_already_is_cut_all_the_same() {
+async fn a_side_without_an_endpoint_is_cut_by_steering_alone() {
     for cut in ["delete", "deny"] {
         let settings = [("CUT", cut)];
         let stage = Stage::published(&settings).await;
@@ -193,15 +195,15 @@ async fn a_side_whose_endpoint_is_gone_already_is_cut_all_the_same() {
             (&json!("failed_over"), &json!(["steer", "publish"]))
         );
         assert_eq!(
-            (stage.statuses(), saved(&stage)),
+            (stage.statuses(), saved_definition(&stage)),
             (["cut".to_owned(), "live".to_owned()], Value::Null)
         );
     }
 }
 
-/// Promises P41 and P42: nothing was published yet, so the other side itself is asked.
+/// Promises P41 and P42: without a published playlist, the other side's own playlist is read.
 #[tokio::test]
-async fn a_pair_that_was_never_published_fails_over_too() {
+async fn a_pair_that_was_never_published_fails_over() {
     let stage = Stage::new();
     let answer = run(&stage, &[], alert_set(A)).await;
     assert_eq!(answer["outcome"], "failed_over", "{answer:#}");
@@ -216,8 +218,9 @@ async fn a_pair_that_was_never_published_fails_over_too() {
     assert_eq!(stage.bases()[A], None);
 }
 
-/// A was cut and is back, and B was lost then: its endpoint is not touched yet.
-async fn b_waits(settings: &[(&str, &str)]) -> Stage {
+/// A pair whose side A was cut and has returned, and whose side B was lost shortly after that. B's
+/// endpoint still serves.
+async fn pair_with_deferred_cut_of_b(settings: &[(&str, &str)]) -> Stage {
     let stage = Stage::published(settings).await;
     run(&stage, settings, alert_set(A)).await;
     response(stage.call("fail-back", settings, alert_cleared(A)).await);
@@ -228,13 +231,13 @@ async fn b_waits(settings: &[(&str, &str)]) -> Stage {
     );
     let note = answer["notes"][0].as_str().unwrap_or_default();
     assert!(
-        note.starts_with("endpoint show-b-hls is not touched before"),
+        note.starts_with("endpoint show-b-hls serves until all players know"),
         "{answer:#}"
     );
     assert_eq!(
         stage.steering()["PATHWAY-PRIORITY"][0],
         "A.2",
-        "they are told at once"
+        "players are steered at once"
     );
     assert_eq!(
         run(&stage, settings, event("fail-over/schedule.json")).await["outcome"],
@@ -249,13 +252,13 @@ async fn b_waits(settings: &[(&str, &str)]) -> Stage {
 
 /// Promise P66.
 #[tokio::test]
-async fn a_side_is_cut_only_when_all_who_watch_have_heard_of_the_one_that_came_back() {
+async fn an_endpoint_is_cut_only_after_all_players_know_the_side_that_returned() {
     for (cut, step) in [
         ("delete", "delete endpoint show-b-hls"),
         ("deny", "deny endpoint show-b-hls"),
     ] {
         let settings = [("STEERING_TTL_SECONDS", "600"), ("CUT", cut)];
-        let stage = b_waits(&settings).await;
+        let stage = pair_with_deferred_cut_of_b(&settings).await;
         stage.an_hour_passes();
         let answer = run(&stage, &settings, event("fail-over/schedule.json")).await;
         assert_eq!(
@@ -268,11 +271,11 @@ async fn a_side_is_cut_only_when_all_who_watch_have_heard_of_the_one_that_came_b
     }
 }
 
-/// Promise P66: what was not touched is the way out if the other side is lost meanwhile.
+/// Promise P66: the endpoint that still serves is the way back if the other side is lost meanwhile.
 #[tokio::test]
-async fn a_side_whose_cut_waits_is_spared_if_the_other_stands_still_and_comes_back_as_it_is() {
+async fn a_deferred_cut_is_cancelled_if_the_other_side_is_stale() {
     let settings = [("STEERING_TTL_SECONDS", "600")];
-    let stage = b_waits(&settings).await;
+    let stage = pair_with_deferred_cut_of_b(&settings).await;
     let endpoint = stage.mediapackage.endpoint(ENDPOINTS[B]);
     stage.an_hour_passes();
     stage.mediapackage.stall(CHANNELS[A]);
@@ -281,7 +284,7 @@ async fn a_side_whose_cut_waits_is_spared_if_the_other_stands_still_and_comes_ba
     assert!(
         answer["notes"]
             .to_string()
-            .contains("B is not cut yet: A does not move"),
+            .contains("side B is not cut yet: side A is not advancing"),
         "{answer:#}"
     );
     let answer = response(

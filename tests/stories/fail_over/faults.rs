@@ -1,8 +1,8 @@
-//! Every call of a run fails once in every way, or the process is killed there; then comes what
-//! would come anyway: the same event if it failed, and the schedules. Promises P42, P46 and P47:
-//! all cases, not samples.
+//! Each call of a run fails once in every way, or the process is killed at it. After that follow the
+//! usual events: the same event if the run failed, and the schedules. Promises P42, P46 and P47: all
+//! cases, not samples.
 //!
-//! At every single call somebody looks whether viewers have somewhere to go.
+//! A monitor checks at each call that viewers have a live side.
 
 use super::A;
 use serde_json::Value;
@@ -22,15 +22,16 @@ pub(crate) struct Scene {
     pub(crate) stem: &'static str,
     /// Its settings, and those of the schedules.
     pub(crate) settings: &'static [(&'static str, &'static str)],
-    /// Which of A's alerts are set all the while.
+    /// Whether A's alert is set during all runs.
     pub(crate) is_lost: bool,
-    /// What it is invoked with.
+    /// The event of the run.
     pub(crate) event: fn() -> Value,
-    /// It is not its process's first run.
+    /// Whether the process has run before.
     pub(crate) is_warm: bool,
 }
 
-/// How things are before a run. A stage is too much to be copied, so this is put onto a new one.
+/// The documents and the endpoint before a run. A stage cannot be copied, so each run gets a new stage
+/// with these.
 pub(crate) struct Before {
     origin: String,
     documents: Vec<(&'static str, &'static str, Object)>,
@@ -38,7 +39,7 @@ pub(crate) struct Before {
 }
 
 impl Before {
-    /// As things are on this stage.
+    /// Reads them from a stage.
     pub(crate) fn of(stage: &Stage) -> Self {
         let all = [(CONTROL, STATE), (PUBLIC, INDEX), (PUBLIC, STEERING)].into_iter();
         Self {
@@ -50,8 +51,8 @@ impl Before {
         }
     }
 
-    /// The same on a stage of its own.
-    fn again(&self, scene: &Scene) -> Stage {
+    /// A new stage with the same contents.
+    fn new_stage(&self, scene: &Scene) -> Stage {
         let stage = Stage::new();
         for (bucket, key, object) in &self.documents {
             let text = String::from_utf8(object.body.to_vec()).unwrap();
@@ -79,7 +80,7 @@ impl Before {
     }
 }
 
-/// Starts the function as the scene wants it.
+/// Starts the function, and runs it once if the scene is warm.
 async fn start(scene: &Scene, stage: &Stage) -> Function {
     let function = stage.start(scene.stem, scene.settings);
     if scene.is_warm {
@@ -89,7 +90,7 @@ async fn start(scene: &Scene, stage: &Stage) -> Function {
     function
 }
 
-/// What comes of itself, each minute.
+/// Runs both schedules once.
 async fn schedules(scene: &Scene, stage: &Stage) {
     for (stem, file) in [
         ("fail-over", "fail-over/schedule.json"),
@@ -100,36 +101,36 @@ async fn schedules(scene: &Scene, stage: &Stage) {
     }
 }
 
-fn assert_bearable(watch: &ViewerMonitor, when: &str) {
+fn assert_no_breaches(watch: &ViewerMonitor, when: &str) {
     let breaches = watch.breaches();
     assert!(breaches.is_empty(), "{when}: {breaches:#?}");
 }
 
-/// The same, but where players cannot be told, the side that is lost is cut all the same: they go
-/// by themselves.
-fn assert_bearable_after(watch: &ViewerMonitor, struck: &Call, when: &str) {
+/// The same, except after a failed write of the steering manifest: the lost side is cut all the same,
+/// and players switch without steering.
+fn assert_no_breaches_after(watch: &ViewerMonitor, faulty: &Call, when: &str) {
     let mut breaches = watch.breaches();
     breaches.retain(|breach| {
-        struck.key != STEERING || !breach.contains("the first pathway is not on a serving endpoint")
+        faulty.key != STEERING || !breach.contains("the first pathway is not on a serving endpoint")
     });
     assert!(breaches.is_empty(), "{when}: {breaches:#?}");
 }
 
-/// A stage, and what was seen of it at each call so far.
+/// A stage, and the monitor that checks it at each call.
 struct Watched {
     stage: Stage,
     watch: ViewerMonitor,
 }
 
-/// A run that went well, and what was seen of others.
+/// The result of the undisturbed run, and the results that need no second check.
 struct Expected {
     undisturbed: Value,
-    /// How runs left things, and whether the event came again, where all that came then was seen to
-    /// end well. A function knows nothing but what it reads, so it need not be seen twice.
+    /// The results of disrupted runs, each with whether the event is repeated, that led to the
+    /// expected end. A function depends only on what it reads, so one check of each is enough.
     ended_well: Mutex<HashSet<(String, bool)>>,
 }
 
-/// What comes after a disrupted run: the same event if it would come again, and the schedules.
+/// Runs what follows a disrupted run: the same event if it is repeated, and the schedules.
 async fn ends_the_same(scene: &Scene, expected: &Expected, disrupted: DisruptedRun<Watched>) {
     let Expected {
         undisturbed,
@@ -144,28 +145,28 @@ async fn ends_the_same(scene: &Scene, expected: &Expected, disrupted: DisruptedR
         call,
         answer,
     } = disrupted;
-    assert_bearable_after(&watch, &call, &when);
+    assert_no_breaches_after(&watch, &call, &when);
 
     let is_forbidden = disruption.is_status(403);
     let left = stage.picture();
     let is_done = left == *undisturbed;
     match &answer {
         Answer::Died { .. } => {}
-        // What a viewer does not get is no error, but a reason to wait.
+        // A failed request for a playlist is not an error, but a reason to wait.
         Answer::Response(_) if call.service == "origin" => {}
         Answer::Error { error_type, .. } if is_forbidden => assert_eq!(error_type, "Aws", "{when}"),
-        // The endpoint is there, and whose it is must be looked at anew.
+        // The endpoint exists, but the run cannot know that it created the endpoint.
         Answer::Error { error_type, .. } if call.operation == "CreateOriginEndpoint" => {
             assert!(
                 error_type == "Aws" && disruption == Disruption::Fault(Fault::ResetAfter),
                 "{when}"
             );
         }
-        // What a retry can mend is mended within the run.
+        // The run itself retries what a retry can repair.
         Answer::Response(_) => assert!(is_done && !is_forbidden, "{when}"),
         _ => panic!("{when}"),
     }
-    // What failed comes again; a person who is told to wait does, too.
+    // A failed event is repeated. A person whose request is held repeats it as well.
     let is_by_hand = event["onair"].is_object();
     let comes_again = is_by_hand || matches!(answer, Answer::Error { .. } | Answer::Died { .. });
     let left = (left.to_string(), comes_again);
@@ -180,10 +181,10 @@ async fn ends_the_same(scene: &Scene, expected: &Expected, disrupted: DisruptedR
         };
         response(again.invoke(event).await);
     }
-    assert_bearable_after(&watch, &call, &when);
+    assert_no_breaches_after(&watch, &call, &when);
     let watch = stage.monitor_viewers();
     schedules(scene, &stage).await;
-    assert_bearable(&watch, &when);
+    assert_no_breaches(&watch, &when);
     assert_eq!(
         format!("{:#}", stage.picture()),
         format!("{undisturbed:#}"),
@@ -192,7 +193,7 @@ async fn ends_the_same(scene: &Scene, expected: &Expected, disrupted: DisruptedR
     ended_well.lock().unwrap().insert(left);
 }
 
-/// What a run comes to that is not disrupted.
+/// Checks the undisturbed run, and returns its result.
 async fn ends_well(
     scene: &Scene,
     at_first: &Value,
@@ -206,10 +207,10 @@ async fn ends_well(
         ["failed_over", "failed_back"].contains(&answer["outcome"].as_str().unwrap()),
         "{answer:#}"
     );
-    assert_bearable(&watch, "undisturbed");
+    assert_no_breaches(&watch, "undisturbed");
     let undisturbed = stage.picture();
     assert_ne!(*at_first, undisturbed);
-    // The same event again, and the schedules, find nothing to do.
+    // The same event and the schedules change nothing afterwards.
     let answer = response(function.invoke((scene.event)()).await);
     assert_eq!(answer["outcome"], "unchanged", "{answer:#}");
     schedules(scene, &stage).await;
@@ -217,11 +218,11 @@ async fn ends_well(
     undisturbed
 }
 
-/// Every call of a run in every trouble.
-pub(crate) async fn every_call_in_trouble(scene: Scene, before: Before) {
-    let at_first = before.again(&scene).picture();
+/// Disrupts each call of a run in every way.
+pub(crate) async fn every_faulty_call(scene: Scene, before: Before) {
+    let at_first = before.new_stage(&scene).picture();
     let prepare = async || {
-        let stage = before.again(&scene);
+        let stage = before.new_stage(&scene);
         let function = start(&scene, &stage).await;
         let watch = stage.monitor_viewers();
         let traffic = stage.traffic.clone();
@@ -242,11 +243,11 @@ pub(crate) async fn every_call_in_trouble(scene: Scene, before: Before) {
     assert!(calls.len() >= 7, "{calls:?}");
 }
 
-/// A pair that is published, and then A's input is lost.
+/// A published pair whose side A loses its input.
 async fn on_an_alert(settings: &'static [(&'static str, &'static str)], is_warm: bool) {
     let before = Before::of(&Stage::published(settings).await);
     let event = || alert_set(A);
-    every_call_in_trouble(
+    every_faulty_call(
         Scene {
             stem: "fail-over",
             settings,
@@ -260,30 +261,30 @@ async fn on_an_alert(settings: &'static [(&'static str, &'static str)], is_warm:
 }
 
 #[tokio::test]
-async fn every_call_in_trouble_ends_the_same_where_the_side_is_deleted() {
+async fn every_faulty_call_ends_the_same_where_the_side_is_deleted() {
     on_an_alert(&[("CUT", "delete")], false).await;
 }
 
 #[tokio::test]
-async fn every_call_in_trouble_ends_the_same_where_the_side_is_denied() {
+async fn every_faulty_call_ends_the_same_where_the_side_is_denied() {
     on_an_alert(&[("CUT", "deny")], false).await;
 }
 
 #[tokio::test]
-async fn every_call_in_trouble_ends_the_same_where_steering_alone_moves_viewers() {
+async fn every_faulty_call_ends_the_same_where_steering_alone_moves_viewers() {
     on_an_alert(&[("CUT", "none")], false).await;
 }
 
-/// A process that has run before looks at the other side while it reads.
+/// A process that has run before probes the other side while it reads the documents.
 #[tokio::test]
-async fn every_call_in_trouble_ends_the_same_in_a_warm_process() {
+async fn every_faulty_call_ends_the_same_in_a_warm_process() {
     on_an_alert(&[("CUT", "delete")], true).await;
 }
 
-/// The schedule does it.
+/// The run of the schedule.
 async fn on_the_schedule(settings: &'static [(&'static str, &'static str)], before: Before) {
     let event = || event("fail-over/schedule.json");
-    every_call_in_trouble(
+    every_faulty_call(
         Scene {
             stem: "fail-over",
             settings,
@@ -296,16 +297,16 @@ async fn on_the_schedule(settings: &'static [(&'static str, &'static str)], befo
     .await;
 }
 
-/// The schedule finds out, and does all of it.
+/// The schedule detects the loss.
 #[tokio::test]
-async fn every_call_in_trouble_ends_the_same_where_the_schedule_finds_out() {
+async fn every_faulty_call_ends_the_same_where_the_schedule_detects_the_loss() {
     let settings = &[("CUT", "delete")];
     on_the_schedule(settings, Before::of(&Stage::published(settings).await)).await;
 }
 
-/// Only the state was written when the run before ended.
+/// The earlier run wrote only the state.
 #[tokio::test]
-async fn every_call_in_trouble_ends_the_same_where_the_schedule_finishes() {
+async fn every_faulty_call_ends_the_same_where_the_schedule_completes_the_run() {
     let settings = &[("CUT", "delete")];
     let stage = Stage::published(settings).await;
     let mut before = Before::of(&stage);

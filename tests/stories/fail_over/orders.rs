@@ -1,8 +1,7 @@
-//! Events in all orders. Promises P42, P45 and P56: at every call of every run viewers have
-//! somewhere to go, and the end is the same.
+//! Events in all orders. Promises P42, P45 and P56: at each call of each run viewers have a live
+//! side, and the end is the same.
 //!
-//! A pure model goes through longer orders in `crates/onair-core/tests`; here it is the real
-//! functions.
+//! These stories run the real functions. A pure model in `crates/onair-core/tests` runs longer orders.
 
 use super::{A, B};
 use futures::future::join_all;
@@ -12,7 +11,7 @@ use std::time::Duration;
 use stories::pair::{ALERT, CHANNELS, Stage, alert_cleared, alert_set};
 use stories::{event, response};
 
-/// What arrives. A SET that comes again is the same one.
+/// An event. A repeated `Set` is the same event.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Event {
     Set(usize),
@@ -29,16 +28,16 @@ const EVENTS: [Event; 5] = [
     Event::Tick,
 ];
 
-/// Longest order that is played.
+/// The longest order.
 const EVENTS_IN_A_ROW: usize = 3;
 
-/// Orders that are played at a time, each on a stage with processes of its own.
+/// The number of orders that run in parallel, each on its own stage with its own processes.
 const AT_ONCE: usize = 4;
 
-/// After so many ticks nothing may change any more.
+/// After this number of ticks nothing may change.
 const TICKS_TO_REST: usize = 4;
 
-/// A pair and its functions, which do all of a few orders.
+/// A pair and its functions.
 struct Show {
     stage: Stage,
     publish_playlist: Function,
@@ -47,7 +46,7 @@ struct Show {
 }
 
 impl Show {
-    /// `lost` is the side whose input is really lost: its alert is set, and it stands still.
+    /// `lost` is the side whose input is lost all the time: its alert is set, and it is stale.
     async fn start(settings: &[(&str, &str)], lost: Option<usize>) -> Self {
         let stage = Stage::new();
         let start = |stem| stage.start(stem, settings);
@@ -59,7 +58,7 @@ impl Show {
         if let Some(side) = lost {
             stage.medialive.set_alert(CHANNELS[side], 0, ALERT);
             stage.mediapackage.stall(CHANNELS[side]);
-            // A target duration is one second, and three are allowed.
+            // The target duration is one second, and three are allowed.
             tokio::time::sleep(Duration::from_millis(3_600)).await;
         }
         let [publish_playlist, fail_over, fail_back] = functions;
@@ -71,7 +70,7 @@ impl Show {
         }
     }
 
-    /// Everything as at first, and published.
+    /// Restores and publishes the pair.
     async fn begin(&self) {
         self.stage.renew();
         let answer = response(
@@ -103,10 +102,10 @@ impl Show {
             .await;
     }
 
-    /// Lets this order happen, and then ticks until nothing changes.
+    /// Runs this order, and then ticks until nothing changes.
     async fn play(&self, order: Vec<Event>) -> End {
         self.begin().await;
-        // All of them tell of what was before.
+        // All alerts are from before the first run.
         let (set, cleared) = ([A, B].map(alert_set), [A, B].map(alert_cleared));
         let mut last_changed = false;
         for (number, event) in order.iter().enumerate() {
@@ -125,7 +124,7 @@ impl Show {
             last_changed = self.stage.snapshot() != before;
         }
         for number in 0..TICKS_TO_REST {
-            // A cut may wait until who is watching has heard of the other side.
+            // A cut may wait until all players know the other side.
             if self.stage.state().is_object() {
                 self.stage.an_hour_passes();
             }
@@ -140,20 +139,20 @@ impl Show {
                 };
             }
         }
-        panic!("it does not come to rest after {order:?}");
+        panic!("the pair keeps changing after {order:?}");
     }
 }
 
-/// How an order ended.
+/// The end of an order.
 struct End {
     order: Vec<Event>,
-    /// The last event changed something.
+    /// Whether the last event changed something.
     last_changed: bool,
     end: Value,
     picture: Value,
 }
 
-/// How it ended, but for how often and in which order it came to that.
+/// The end, without generations and without the number of pathways.
 fn end(stage: &Stage) -> Value {
     let state = stage.state();
     let sides = |pathways: Vec<String>| {
@@ -178,14 +177,13 @@ fn end(stage: &Stage) -> Value {
         "named": sides(stage.variants().into_iter().map(|(pathway, _)| pathway).collect()),
         "steered to": sides(steered),
         "endpoints": stories::pair::ENDPOINTS.map(origination),
-        // A pair to which nothing happened has no state, and A leads.
+        // A new pair has no state, and A is active.
         "first": state["first"].as_str().unwrap_or("A"),
     })
 }
 
-/// Plays all orders of up to three events, and gives how each ended. What follows an event that
-/// changed nothing, not even a time, is what would have come without it: it is an order that is
-/// played anyway.
+/// Runs all orders of up to three events, and returns the end of each. If an event changed nothing,
+/// not even a time, the longer orders that contain it are equal to shorter ones and are skipped.
 async fn all_orders(settings: &[(&str, &str)], lost: Option<usize>) -> Vec<End> {
     let shows = join_all((0..AT_ONCE).map(async |_| Show::start(settings, lost).await)).await;
     let (mut ends, mut spared) = (Vec::new(), 0);
@@ -222,13 +220,13 @@ fn both_live(first: &str) -> Value {
 }
 
 #[tokio::test]
-async fn when_nothing_is_wrong_any_more_both_sides_come_back_and_viewers_stay() {
-    let mut leaders = Vec::new();
+async fn after_recovery_both_sides_return_and_viewers_stay() {
+    let mut active = Vec::new();
     for End { order, mut end, .. } in all_orders(&[("CUT", "delete")], None).await {
         let first = end["first"].take().as_str().unwrap().to_owned();
         end["first"] = "".into();
         assert_eq!(end, both_live(""), "{order:?}");
-        // Who was lost last is not who leads.
+        // The side that was lost is not the active one.
         let lost: Vec<usize> = order
             .iter()
             .filter_map(|event| {
@@ -242,28 +240,28 @@ async fn when_nothing_is_wrong_any_more_both_sides_come_back_and_viewers_stay() 
         if let [side] = lost[..] {
             assert_eq!(first, ["B", "A"][side], "{order:?}");
         }
-        leaders.push(first);
+        active.push(first);
     }
-    assert!(leaders.contains(&"A".to_owned()) && leaders.contains(&"B".to_owned()));
+    assert!(active.contains(&"A".to_owned()) && active.contains(&"B".to_owned()));
 }
 
 #[tokio::test]
-async fn when_nothing_is_wrong_any_more_viewers_are_led_to_the_side_that_is_preferred() {
+async fn after_recovery_viewers_are_on_the_preferred_side() {
     for End { order, end, .. } in all_orders(&[("CUT", "delete"), ("PREFER", "A")], None).await {
         assert_eq!(end, both_live("A"), "{order:?}");
     }
 }
 
 #[tokio::test]
-async fn when_nothing_is_wrong_any_more_a_denied_side_is_allowed_again() {
+async fn after_recovery_a_denied_side_is_allowed_again() {
     for End { order, end, .. } in all_orders(&[("CUT", "deny"), ("PREFER", "A")], None).await {
         assert_eq!(end, both_live("A"), "{order:?}");
     }
 }
 
-/// Nothing that was steered leaves a trace, but how often it was.
+/// Steering leaves no trace except in the generation.
 #[tokio::test]
-async fn when_nothing_is_wrong_any_more_steering_is_as_if_nothing_had_been() {
+async fn after_recovery_steering_is_as_at_the_beginning() {
     let ends = all_orders(&[("CUT", "none"), ("PREFER", "A")], None).await;
     let published =
         |picture: &Value| [1, 2].map(|document| picture["documents"][document]["text"].clone());
@@ -280,7 +278,7 @@ async fn when_nothing_is_wrong_any_more_steering_is_as_if_nothing_had_been() {
     }
 }
 
-/// Whatever came in whatever order, the end is what MediaLive says: to the letter.
+/// The documents at the end depend only on the alerts of MediaLive, not on the order of events.
 async fn the_lost_side_is_cut(settings: &[(&str, &str)], lost: usize, endpoint: Value) {
     let ends = all_orders(settings, Some(lost)).await;
     let left = ["B", "A"][lost];
@@ -308,12 +306,12 @@ async fn the_lost_side_is_cut(settings: &[(&str, &str)], lost: usize, endpoint: 
 }
 
 #[tokio::test]
-async fn when_a_is_lost_it_is_deleted_whatever_came_in_whatever_order() {
+async fn when_a_is_lost_it_is_deleted_in_every_order_of_events() {
     the_lost_side_is_cut(&[("CUT", "delete")], A, Value::Null).await;
 }
 
 #[tokio::test]
-async fn when_b_is_lost_it_is_denied_whatever_came_in_whatever_order() {
+async fn when_b_is_lost_it_is_denied_in_every_order_of_events() {
     the_lost_side_is_cut(&[("CUT", "deny"), ("PREFER", "A")], B, json!("DENY")).await;
 }
 

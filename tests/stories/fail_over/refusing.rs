@@ -1,4 +1,4 @@
-//! When a side is not cut although it is in trouble, and how it is told that the other one moves.
+//! When a lost side is not cut, and how the freshness of the other side is determined.
 
 use super::{A, B, run};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use stories::event;
 use stories::pair::{ALERT, CHANNELS, ENDPOINTS, Stage, ago, alert_set, by_hand, metrics, now};
 use stories::response;
 
-/// A media playlist of three segments of two seconds, of which the newest has this number.
+/// A media playlist of three segments of two seconds. The newest has this sequence number.
 fn playlist(newest: u64, date: Option<&str>, end: &str) -> Reply {
     let date = date
         .map(|date| format!("#EXT-X-PROGRAM-DATE-TIME:{date}\n"))
@@ -20,7 +20,7 @@ fn playlist(newest: u64, date: Option<&str>, end: &str) -> Reply {
     ))
 }
 
-/// A published stage whose side B answers so where it was asked for a media playlist.
+/// A published stage whose side B has this media playlist.
 async fn b_answers(reply: Reply) -> Stage {
     let stage = Stage::published(&[]).await;
     stage
@@ -29,7 +29,7 @@ async fn b_answers(reply: Reply) -> Stage {
     stage
 }
 
-/// A's input is lost, and nothing changes: it is `held` for this reason.
+/// Runs fail-over: it is `held` for this reason, and changes nothing.
 async fn assert_held(stage: &Stage, settings: &[(&str, &str)], event: Value, reason: &str) {
     let before = stage.snapshot();
     let fail_over = stage.start("fail-over", settings);
@@ -57,7 +57,7 @@ async fn the_last_live_side_is_never_cut() {
                 &stage,
                 &settings,
                 event,
-                "A is not live: the last side is never cut",
+                "side A is not live: the last live side stays in service",
             )
             .await;
         }
@@ -66,7 +66,7 @@ async fn the_last_live_side_is_never_cut() {
 
 /// Promise P42.
 #[tokio::test]
-async fn with_both_sides_in_trouble_nothing_is_cut() {
+async fn if_both_sides_are_lost_nothing_is_cut() {
     let stage = Stage::published(&[]).await;
     CHANNELS
         .iter()
@@ -75,17 +75,17 @@ async fn with_both_sides_in_trouble_nothing_is_cut() {
         &stage,
         &[],
         event("fail-over/schedule.json"),
-        "both sides are in trouble",
+        "both sides have lost their input",
     )
     .await;
-    // Also where an alert is too old to be taken at its word.
+    // The same for an alert that is too old to be trusted.
     let late = super::late(alert_set(A), Duration::from_secs(300));
-    assert_held(&stage, &[], late, "both sides are in trouble").await;
+    assert_held(&stage, &[], late, "both sides have lost their input").await;
 }
 
 /// Promises P42 and P43.
 #[tokio::test]
-async fn a_side_is_not_left_for_one_of_which_nothing_can_be_told() {
+async fn viewers_are_not_sent_to_a_side_of_unknown_freshness() {
     let elsewhere = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nhttp://192.0.2.1/1.m3u8\n";
     for (reply, reason) in [
         (Reply::Status(404), "answered 404"),
@@ -96,7 +96,7 @@ async fn a_side_is_not_left_for_one_of_which_nothing_can_be_told() {
         ),
         (
             Reply::Text("<html>".to_owned()),
-            "its media playlist cannot be read",
+            "the media playlist cannot be parsed",
         ),
         (
             Reply::Text(format!("#EXTM3U\n{}", "#".repeat(1024 * 1024))),
@@ -104,11 +104,11 @@ async fn a_side_is_not_left_for_one_of_which_nothing_can_be_told() {
         ),
         (
             Reply::Late(Duration::from_secs(60)),
-            "cannot be told: GET http",
+            "is advancing is unknown: GET http",
         ),
         (
             playlist(7, None, ""),
-            "tells no time, and there was no earlier look",
+            "has no timestamps, and there is no earlier probe",
         ),
     ] {
         assert_held(&b_answers(reply).await, &[], alert_set(A), reason).await;
@@ -148,13 +148,13 @@ async fn a_side_is_not_left_for_one_of_which_nothing_can_be_told() {
 
 /// Promises P42 and P43.
 #[tokio::test]
-async fn a_side_is_not_left_for_one_that_has_ended_or_names_no_segment() {
+async fn viewers_are_not_sent_to_a_side_that_has_ended_or_has_no_segments() {
     let ended = playlist(7, Some(&now()), "#EXT-X-ENDLIST\n");
     let empty =
         Reply::Text("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:1\n".to_owned());
     for (reply, reason) in [
-        (ended, "B does not move either: it has ended"),
-        (empty, "B does not move either: its media playlist names no"),
+        (ended, "side B is stale: the media playlist has ended"),
+        (empty, "side B is stale: the media playlist has no segments"),
     ] {
         assert_held(&b_answers(reply).await, &[], alert_set(A), reason).await;
     }
@@ -162,12 +162,12 @@ async fn a_side_is_not_left_for_one_that_has_ended_or_names_no_segment() {
 
 /// Promises P42 and P43: a stream with MediaPackage's headers.
 #[tokio::test]
-async fn a_side_that_stands_still_is_known_by_media_packages_header() {
+async fn a_stale_side_is_detected_by_the_header_of_mediapackage() {
     let stage = Stage::published(&[]).await;
     stage.mediapackage.stall(CHANNELS[B]);
-    // Its segments have half a second, the target duration is one: three of those are allowed.
+    // The target duration is one second, and three target durations are allowed.
     tokio::time::sleep(Duration::from_millis(3_600)).await;
-    assert_held(&stage, &[], alert_set(A), "its newest segment was made").await;
+    assert_held(&stage, &[], alert_set(A), "the newest segment was created").await;
     stage.mediapackage.resume(CHANNELS[B]);
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert_eq!(
@@ -178,8 +178,8 @@ async fn a_side_that_stands_still_is_known_by_media_packages_header() {
 
 /// Promise P43.
 #[tokio::test]
-async fn without_the_header_the_time_of_the_picture_counts() {
-    // The newest segment ends six seconds after that; three target durations and 20 s are allowed.
+async fn without_the_header_program_date_time_counts() {
+    // The newest segment ends six seconds later. Three target durations and 20 s are allowed.
     let fresh = playlist(7, Some(&ago(Duration::from_secs(20))), "");
     assert_eq!(
         run(&b_answers(fresh).await, &[], alert_set(A)).await["outcome"],
@@ -190,28 +190,28 @@ async fn without_the_header_the_time_of_the_picture_counts() {
         &b_answers(stale).await,
         &[],
         alert_set(A),
-        "its newest picture was taken",
+        "by its PROGRAM-DATE-TIME",
     )
     .await;
 }
 
 /// Promise P43.
 #[tokio::test]
-async fn without_any_time_the_numbers_since_an_earlier_look_count() {
+async fn without_timestamps_the_sequence_numbers_since_an_earlier_probe_count() {
     let schedule = || event("fail-over/schedule.json");
     let stage = b_answers(playlist(7, None, "")).await;
-    let looked = run(&stage, &[], schedule()).await;
+    let first = run(&stage, &[], schedule()).await;
     assert!(
-        looked["stale"][0]
+        first["stale"][0]
             .as_str()
             .unwrap()
-            .contains("no earlier look"),
-        "{looked:#}"
+            .contains("no earlier probe"),
+        "{first:#}"
     );
     let sighting = &stage.state()["sides"]["B"]["sighting"];
-    assert_eq!(sighting["sequence"], 8, "the next one that is due");
+    assert_eq!(sighting["sequence"], 8, "the number of the next segment");
 
-    // A minute goes by. Thirty segments were due in it.
+    // A minute passes, in which thirty segments are due.
     let mut state = stage.state();
     let minute_ago = SystemTime::now() - Duration::from_secs(60);
     state["sides"]["B"]["sighting"]["at"] = stories::pair::time(minute_ago).into();
@@ -223,7 +223,7 @@ async fn without_any_time_the_numbers_since_an_earlier_look_count() {
         &stage,
         &[],
         alert_set(A),
-        "only 5 new segments came in the last 6",
+        "only 5 new segments in the last 6",
     )
     .await;
     stage
@@ -235,9 +235,9 @@ async fn without_any_time_the_numbers_since_an_earlier_look_count() {
     );
 }
 
-/// Promise P43: the times of ffmpeg, in another form of ISO 8601, are times too.
+/// Promise P43: ffmpeg writes another form of ISO 8601, without a colon in the offset.
 #[tokio::test]
-async fn a_live_stream_without_headers_is_known_by_its_dates() {
+async fn a_live_stream_without_headers_is_advancing_by_its_program_date_time() {
     let live = || SyntheticStream {
         segment_ms: 500,
         has_manifest_headers: false,
@@ -259,7 +259,7 @@ async fn a_live_stream_without_headers_is_known_by_its_dates() {
 
 /// Promise P49.
 #[tokio::test]
-async fn a_state_that_cannot_be_understood_is_held_by_all_three() {
+async fn a_state_that_cannot_be_parsed_is_held_by_all_three_functions() {
     let side = |status: Value| json!({ "pathway": "A", "status": status });
     let cut = || side(json!({ "cut": { "by": "none", "why": "both" } }));
     let state = |version: &str, sides: [Value; 2]| {
@@ -269,7 +269,7 @@ async fn a_state_that_cannot_be_understood_is_held_by_all_three() {
     };
     let live = || side(json!("live"));
     let with_more = state("1", [live(), live()]).replacen('{', "{\"newer\": 1, ", 1);
-    for (state, said) in [
+    for (state, reason) in [
         (String::new(), "EOF"),
         ("{}".to_owned(), "missing field"),
         ("null".to_owned(), "invalid type"),
@@ -297,14 +297,14 @@ async fn a_state_that_cannot_be_understood_is_held_by_all_three() {
             ("publish-playlist", event("publish-playlist/schedule.json")),
         ] {
             let answer = response(stage.call(stem, &[], event).await);
-            assert_eq!(answer["outcome"], "held", "{stem} {said}");
+            assert_eq!(answer["outcome"], "held", "{stem} {reason}");
             let why = answer["why"].as_str().unwrap();
             assert!(
-                why.contains("pairs/show/state.json") && why.contains(said),
+                why.contains("pairs/show/state.json") && why.contains(reason),
                 "{stem}: {why}"
             );
         }
-        assert_eq!(stage.snapshot(), before, "{said}");
+        assert_eq!(stage.snapshot(), before, "{reason}");
         let changes =
             |operation: &str| !["GetObject", "DescribeOriginEndpoint", "GET"].contains(&operation);
         assert!(
@@ -313,7 +313,7 @@ async fn a_state_that_cannot_be_understood_is_held_by_all_three() {
                 .calls()
                 .iter()
                 .any(|call| changes(&call.operation)),
-            "{said}"
+            "{reason}"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What the schedule does: it finishes what is unfinished, and says what will matter.
+//! The scheduled run of fail-over: it completes unfinished runs and reports problems early.
 
 use super::{A, B, run};
 use serde_json::{Value, json};
@@ -14,10 +14,10 @@ fn schedule() -> Value {
     event("fail-over/schedule.json")
 }
 
-/// Promise P47: after a run that was killed right behind its first write.
+/// Promise P47: the earlier run was killed right after its first write.
 #[tokio::test]
-async fn the_schedule_finishes_what_an_earlier_run_began() {
-    for (cut, strike) in [
+async fn the_schedule_completes_an_unfinished_run() {
+    for (cut, action) in [
         ("delete", Some("delete endpoint show-a-hls")),
         ("deny", Some("deny endpoint show-a-hls")),
         ("none", None),
@@ -47,7 +47,7 @@ async fn the_schedule_finishes_what_an_earlier_run_began() {
         assert_eq!(answer["outcome"], "failed_over");
         let steps: Vec<&str> = ["steer"]
             .into_iter()
-            .chain(strike)
+            .chain(action)
             .chain(["publish"])
             .collect();
         assert_eq!(answer["steps"], json!(steps));
@@ -61,7 +61,7 @@ async fn the_schedule_finishes_what_an_earlier_run_began() {
 
 /// Promises P47 and P60.
 #[tokio::test]
-async fn a_side_that_does_not_move_is_reported_before_it_is_needed() {
+async fn a_stale_side_is_reported_before_it_is_needed() {
     let stage = Stage::published(&[]).await;
     let fail_over = stage.start("fail-over", &[]);
     let answer = response(fail_over.invoke(schedule()).await);
@@ -83,7 +83,7 @@ async fn a_side_that_does_not_move_is_reported_before_it_is_needed() {
         answer["stale"][0]
             .as_str()
             .unwrap()
-            .starts_with("B: its newest segment was made"),
+            .starts_with("B: the newest segment was created"),
         "{answer:#}"
     );
     assert_eq!(
@@ -105,8 +105,8 @@ async fn a_side_that_does_not_move_is_reported_before_it_is_needed() {
 
 /// Promise P47.
 #[tokio::test]
-async fn sides_whose_numbers_would_freeze_a_player_are_reported() {
-    for (offset, said) in [(0, false), (4, true), (1_000_000, false)] {
+async fn sequence_numbers_that_would_freeze_a_player_are_reported() {
+    for (offset, is_reported) in [(0, false), (4, true), (1_000_000, false)] {
         let live = |sequence_offset| SyntheticStream {
             segment_ms: 500,
             sequence_offset,
@@ -117,8 +117,8 @@ async fn sides_whose_numbers_would_freeze_a_player_are_reported() {
         let answer = run(&stage, &[], schedule()).await;
         let notes = answer["notes"].to_string();
         assert_eq!(
-            notes.contains("B numbers its segments 4 apart from A"),
-            said,
+            notes.contains("numbers of B are 4 ahead of those of A"),
+            is_reported,
             "{offset}: {notes}"
         );
     }
@@ -126,7 +126,7 @@ async fn sides_whose_numbers_would_freeze_a_player_are_reported() {
 
 /// Promise P60.
 #[tokio::test]
-async fn a_cut_is_counted_once_and_told_by_the_schedule_as_long_as_it_lasts() {
+async fn a_cut_is_counted_once_and_reported_by_the_schedule_while_it_lasts() {
     let stage = Stage::published(&[]).await;
     stage.medialive.set_alert(CHANNELS[A], 0, ALERT);
     let fail_over = stage.start("fail-over", &[]);
@@ -146,7 +146,7 @@ async fn a_cut_is_counted_once_and_told_by_the_schedule_as_long_as_it_lasts() {
     }
 }
 
-/// Lets the side be seen to have stood still a minute longer.
+/// Makes the stall of a side one minute longer.
 fn a_minute_passes(stage: &Stage, side: &str) {
     let mut state = stage.state();
     let since = &mut state["sides"][side]["stood_still"]["since"];
@@ -155,7 +155,8 @@ fn a_minute_passes(stage: &Stage, side: &str) {
     stage.put_state(&state);
 }
 
-/// A target duration is one second, and three are allowed.
+/// Stalls these sides, and waits until they are stale: the target duration is one second, and three
+/// target durations are allowed.
 async fn stall(stage: &Stage, sides: &[usize]) {
     sides
         .iter()
@@ -165,7 +166,7 @@ async fn stall(stage: &Stage, sides: &[usize]) {
 
 /// Promise P64.
 #[tokio::test]
-async fn viewers_are_taken_off_a_side_that_stands_still_though_no_alert_says_so() {
+async fn viewers_are_moved_off_a_stalled_side_without_an_alert() {
     for cut in ["delete", "deny", "none"] {
         let settings = [("CUT", cut)];
         let stage = Stage::published(&settings).await;
@@ -175,7 +176,7 @@ async fn viewers_are_taken_off_a_side_that_stands_still_though_no_alert_says_so(
             let answer = run(&stage, &settings, schedule()).await;
             assert_eq!(
                 answer["outcome"], "unchanged",
-                "one look is none: {answer:#}"
+                "one probe is not enough: {answer:#}"
             );
             assert_eq!(stage.steering()["PATHWAY-PRIORITY"], json!(["A", "B"]));
         }
@@ -187,10 +188,7 @@ async fn viewers_are_taken_off_a_side_that_stands_still_though_no_alert_says_so(
             "{answer:#}"
         );
         assert!(
-            answer["why"]
-                .as_str()
-                .unwrap()
-                .starts_with("it has stood still since"),
+            answer["why"].as_str().unwrap().starts_with("stalled since"),
             "{answer:#}"
         );
         assert_eq!(stage.steering()["PATHWAY-PRIORITY"][0], "B");
@@ -201,9 +199,9 @@ async fn viewers_are_taken_off_a_side_that_stands_still_though_no_alert_says_so(
     }
 }
 
-/// Promise P64: a channel that was deleted has nothing to say.
+/// Promise P64: MediaLive returns an error for a channel that was deleted.
 #[tokio::test]
-async fn a_side_that_stands_still_is_known_though_medialive_does_not_answer() {
+async fn a_stalled_side_is_detected_although_medialive_fails() {
     let settings = [(
         "SIDE_A_CHANNEL_ARN",
         "arn:aws:medialive:us-west-2:111122223333:channel:999999",
@@ -225,35 +223,34 @@ async fn a_side_that_stands_still_is_known_though_medialive_does_not_answer() {
 
 /// Promise P64.
 #[tokio::test]
-async fn viewers_are_left_where_a_side_stands_still_that_they_are_not_on_or_together_with_the_other()
- {
+async fn viewers_stay_if_the_other_side_or_both_sides_are_stalled() {
     let stage = Stage::published(&[]).await;
     stall(&stage, &[B]).await;
     run(&stage, &[], schedule()).await;
     a_minute_passes(&stage, "B");
     assert_eq!(run(&stage, &[], schedule()).await["outcome"], "unchanged");
     assert_eq!(stage.statuses(), ["live", "live"]);
-    // A show ends, and the next one begins with one side before the other.
+    // A show ends, and in the next one side B starts first.
     stall(&stage, &[A]).await;
     run(&stage, &[], schedule()).await;
-    let stood_still = |side: &str| stage.state()["sides"][side]["stood_still"].clone();
+    let stall_record = |side: &str| stage.state()["sides"][side]["stood_still"].clone();
     assert_eq!(
-        [stood_still("A"), stood_still("B")],
+        [stall_record("A"), stall_record("B")],
         [Value::Null, Value::Null]
     );
     stage.mediapackage.resume(CHANNELS[B]);
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert_eq!(run(&stage, &[], schedule()).await["outcome"], "unchanged");
-    assert!(stood_still("A").is_object());
+    assert!(stall_record("A").is_object());
     stage.mediapackage.resume(CHANNELS[A]);
     tokio::time::sleep(Duration::from_millis(600)).await;
     run(&stage, &[], schedule()).await;
-    assert_eq!(stood_still("A"), Value::Null);
+    assert_eq!(stall_record("A"), Value::Null);
 }
 
 /// Promise P68.
 #[tokio::test]
-async fn an_alarm_that_nothing_could_be_done_about_is_not_forgotten() {
+async fn an_alarm_during_a_held_run_is_remembered() {
     let stage = Stage::published(&[]).await;
     stall(&stage, &[B]).await;
     assert_eq!(run(&stage, &[], alarm(A)).await["outcome"], "held");
@@ -265,29 +262,34 @@ async fn an_alarm_that_nothing_could_be_done_about_is_not_forgotten() {
         (&json!("failed_over"), &json!("A")),
         "{answer:#}"
     );
-    // It does not come back before the alarm is over, though MediaLive knows of nothing.
-    let back = async |event| response(stage.call("fail-back", &[], event).await)["outcome"].clone();
-    assert_eq!(back(event("fail-back/schedule.json")).await, "unchanged");
-    assert_eq!(back(alarm_ok(A)).await, "failed_back");
+    // The side returns only after the alarm goes to OK, although MediaLive has no alert set.
+    let fail_back =
+        async |event| response(stage.call("fail-back", &[], event).await)["outcome"].clone();
+    assert_eq!(
+        fail_back(event("fail-back/schedule.json")).await,
+        "unchanged"
+    );
+    assert_eq!(fail_back(alarm_ok(A)).await, "failed_back");
     assert_eq!(run(&stage, &[], schedule()).await["outcome"], "unchanged");
 }
 
-/// Promises P52 and P68: whoever knows more says when a side comes back, whoever came first.
+/// Promises P52 and P68: the strictest of several causes decides when a side returns.
 #[tokio::test]
-async fn who_wants_a_side_off_that_is_cut_already_is_heard() {
+async fn a_later_cause_for_a_cut_is_remembered() {
     let stage = Stage::published(&[]).await;
     assert_eq!(
         run(&stage, &[], alert_set(A)).await["outcome"],
         "failed_over"
     );
-    let back = async |event| response(stage.call("fail-back", &[], event).await)["outcome"].clone();
+    let fail_back =
+        async |event| response(stage.call("fail-back", &[], event).await)["outcome"].clone();
     for (event, over) in [(alarm(A), alarm_ok(A)), (by_hand(A), by_hand(A))] {
         assert_eq!(run(&stage, &[], event).await["outcome"], "unchanged");
-        assert_eq!(back(alert_cleared(A)).await, "unchanged");
+        assert_eq!(fail_back(alert_cleared(A)).await, "unchanged");
         if over == by_hand(A) {
-            assert_eq!(back(alarm_ok(A)).await, "unchanged");
+            assert_eq!(fail_back(alarm_ok(A)).await, "unchanged");
         }
-        assert_eq!(back(over).await, "failed_back");
+        assert_eq!(fail_back(over).await, "failed_back");
         assert_eq!(stage.state()["sides"]["A"]["alarm_since"], Value::Null);
         assert_eq!(
             run(&stage, &[], alert_set(A)).await["outcome"],
@@ -298,7 +300,7 @@ async fn who_wants_a_side_off_that_is_cut_already_is_heard() {
 
 /// Promise P65.
 #[tokio::test]
-async fn sides_that_are_mixed_up_are_held_before_it_matters() {
+async fn swapped_endpoints_are_held_before_a_side_is_lost() {
     let stage = Stage::published(&[]).await;
     for channel in CHANNELS {
         stage.medialive.send_to(channel, channel);
@@ -310,7 +312,8 @@ async fn sides_that_are_mixed_up_are_held_before_it_matters() {
     ];
     let answer = run(&stage, &swapped, schedule()).await;
     assert_eq!(answer["outcome"], "held");
-    let why = "endpoint show-b-hls is not side A's: it serves MediaPackage channel 654321, and MediaLive channel \
-               123456 sends to 123456; a fail-over would cut the side that is well";
+    let why = "endpoint show-b-hls is configured for side A, but serves MediaPackage channel \
+               654321; MediaLive channel 123456 sends to 123456; a fail-over would cut the healthy \
+               side";
     assert_eq!(answer["why"], why);
 }

@@ -1,5 +1,5 @@
-//! Stories that any S3 and MediaPackage can tell: the stand-ins, and moto under the template's own
-//! role.
+//! Stories that run against any S3 and MediaPackage: the stand-ins, and moto with the role of the
+//! template.
 
 use serde_json::{Value, json};
 use stories::pair::{INDEX, STEERING, alert_set};
@@ -9,7 +9,7 @@ async fn pair() -> AnyPair {
     AnyPair::of("publish-playlist").await
 }
 
-/// Runs once, and answers.
+/// Runs the function once, and returns its answer.
 async fn run(pair: &AnyPair, settings: &[(&str, &str)]) -> Value {
     pair.run(
         "publish-playlist",
@@ -19,7 +19,7 @@ async fn run(pair: &AnyPair, settings: &[(&str, &str)]) -> Value {
     .await
 }
 
-/// What the paths of an endpoint's URLs have in common, whatever serves them.
+/// The folder in the URLs of an endpoint, without scheme and host.
 async fn folder(pair: &AnyPair, side: usize) -> String {
     let url = pair.endpoint(side).await.unwrap()["url"]
         .as_str()
@@ -63,12 +63,12 @@ async fn the_variants_of_both_sides_and_a_steering_manifest_are_published() {
 
 /// Promise P37.
 #[tokio::test]
-async fn the_second_time_nothing_changes_and_what_somebody_else_wrote_is_put_right() {
+async fn a_second_run_changes_nothing_and_foreign_documents_are_replaced() {
     let pair = pair().await;
     run(&pair, &[]).await;
-    let right = pair.snapshot().await;
+    let published = pair.snapshot().await;
     assert_eq!(run(&pair, &[]).await["outcome"], "unchanged");
-    assert_eq!(pair.snapshot().await, right);
+    assert_eq!(pair.snapshot().await, published);
     pair.put_public(
         INDEX,
         "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nhttps://elsewhere.example.com/1.m3u8\n",
@@ -76,7 +76,7 @@ async fn the_second_time_nothing_changes_and_what_somebody_else_wrote_is_put_rig
     .await;
     pair.put_public(STEERING, "not JSON").await;
     assert_eq!(run(&pair, &[]).await["outcome"], "published");
-    assert_eq!(pair.snapshot().await, right);
+    assert_eq!(pair.snapshot().await, published);
 }
 
 /// Promise P36.

@@ -1,4 +1,4 @@
-//! How the two sides are read: from where viewers get them, and what happens if that does not work.
+//! Reads the playlists of both sides by the URLs of viewers, and handles the failures of that.
 
 use super::{run, tags};
 use serde_json::json;
@@ -15,7 +15,7 @@ fn one_variant() -> Variant {
     Variant::new(2_340_800, "1280x720")
 }
 
-/// A stage whose sides have one variant, and no sound of its own.
+/// A stage whose sides have one variant, and no audio group.
 fn plain_stage() -> Stage {
     let live = || SyntheticStream {
         variants: vec![one_variant()],
@@ -24,8 +24,8 @@ fn plain_stage() -> Stage {
     Stage::with(live(), live())
 }
 
-/// The text of a multivariant playlist whose only variant is there.
-fn master(uri: &str) -> String {
+/// The text of a multivariant playlist whose only variant has this URI.
+fn multivariant(uri: &str) -> String {
     let Variant {
         bandwidth_bps: bps,
         resolution,
@@ -41,7 +41,7 @@ fn master(uri: &str) -> String {
 
 /// Promise P36.
 #[tokio::test]
-async fn a_side_that_does_not_answer_keeps_what_was_published_of_it() {
+async fn a_side_that_does_not_answer_keeps_its_published_part() {
     let stage = Stage::published(&[]).await;
     let before = stage.snapshot();
     stage
@@ -62,7 +62,7 @@ async fn a_side_that_does_not_answer_keeps_what_was_published_of_it() {
     assert_eq!(stage.snapshot(), before);
     assert_eq!(metrics(&publish)["Held"], 1);
 
-    // Something else changes meanwhile.
+    // The other side changes its ladder.
     let mut variants = SyntheticStream::default().variants;
     variants.push(Variant::new(400_000, "320x180"));
     stage.mediapackage.create_channel(
@@ -101,10 +101,9 @@ async fn a_side_that_does_not_answer_keeps_what_was_published_of_it() {
     assert_eq!(of_a(&stage), a);
 }
 
-/// Promise P36: an encoder that has just started lists its variants one by one.
+/// Promise P36: an encoder that has just started adds its variants one by one.
 #[tokio::test]
-async fn a_side_that_lists_fewer_variants_keeps_those_that_were_published_unless_a_person_publishes()
- {
+async fn a_side_that_lists_fewer_variants_keeps_its_published_part_unless_a_person_publishes() {
     let stage = Stage::published(&[]).await;
     let before = stage.snapshot();
     let fewer = SyntheticStream {
@@ -121,7 +120,7 @@ async fn a_side_that_lists_fewer_variants_keeps_those_that_were_published_unless
         answer["why"]
             .as_str()
             .unwrap()
-            .contains("A: it lists 1 of 3 variants"),
+            .contains("A: the side lists 1 of 3 variants"),
         "{answer:#}"
     );
     assert_eq!(stage.snapshot(), before);
@@ -138,7 +137,7 @@ async fn a_side_that_lists_fewer_variants_keeps_those_that_were_published_unless
         (&answer["outcome"], &answer["variants"]),
         (&json!("published"), &json!({ "A": 1, "B": 1 }))
     );
-    // One more is no reason to wait.
+    // More variants than before are published at once.
     stage.mediapackage.create_channel(
         CHANNELS[A],
         SyntheticStream {
@@ -154,7 +153,7 @@ async fn a_side_that_lists_fewer_variants_keeps_those_that_were_published_unless
 
 /// Promises P36 and P39.
 #[tokio::test]
-async fn if_nothing_was_published_of_a_side_the_other_is_published_alone() {
+async fn without_a_published_part_of_a_side_the_other_side_is_published_alone() {
     let stage = Stage::new();
     let elsewhere = stage.mediapackage.url(ENDPOINTS[B]);
     let long = format!("#EXTM3U\n{}", "#".repeat(1024 * 1024));
@@ -163,23 +162,23 @@ async fn if_nothing_was_published_of_a_side_the_other_is_published_alone() {
         (Reply::Redirect(elsewhere), "answered 302"),
         (Reply::Late(Duration::from_secs(60)), "GET http"),
         (Reply::Text(long), "the answer is longer than"),
-        (Reply::Text("<html>".to_owned()), "cannot be understood"),
-        (Reply::Text("#EXTM3U\n".to_owned()), "cannot be understood"),
+        (Reply::Text("<html>".to_owned()), "cannot be parsed"),
+        (Reply::Text("#EXTM3U\n".to_owned()), "cannot be parsed"),
         (
             Reply::Text("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n".to_owned()),
-            "cannot be understood",
+            "cannot be parsed",
         ),
         (
             Reply::Text(format!(
                 "{}#EXT-X-DEFINE:NAME=\"n\",VALUE=\"v\"\n",
-                master("1.m3u8")
+                multivariant("1.m3u8")
             )),
-            "EXT-X-DEFINE",
+            "EXT-X-DEFINE is not supported",
         ),
-        (Reply::Text(master("http://[1.m3u8")), "its URI"),
+        (Reply::Text(multivariant("http://[1.m3u8")), "is invalid"),
     ];
     let publish = stage.start("publish-playlist", &[]);
-    for (reply, said) in cases {
+    for (reply, reason) in cases {
         stage.s3.delete(PUBLIC, "show/index.m3u8");
         stage
             .mediapackage
@@ -196,7 +195,7 @@ async fn if_nothing_was_published_of_a_side_the_other_is_published_alone() {
         );
         let missing = answer["missing"][0].as_str().unwrap();
         assert!(
-            missing.starts_with("A: ") && missing.contains(said),
+            missing.starts_with("A: ") && missing.contains(reason),
             "{reply:?}: {missing}"
         );
         assert!(
@@ -216,7 +215,7 @@ async fn a_side_without_an_endpoint_is_left_out() {
     assert_eq!(answer["outcome"], "published");
     assert_eq!(
         answer["missing"],
-        json!(["A: it has no endpoint show-a-hls"])
+        json!(["A: MediaPackage has no endpoint show-a-hls"])
     );
     assert!(
         stage.variants().len() == 3 && stage.variants().iter().all(|(pathway, _)| pathway == "B")
@@ -224,7 +223,7 @@ async fn a_side_without_an_endpoint_is_left_out() {
     assert_eq!(
         run(&stage, &[]).await["outcome"],
         "held",
-        "a person should see to it"
+        "a person should repair the side"
     );
 }
 
@@ -261,13 +260,13 @@ async fn an_empty_playlist_is_never_published() {
     assert_eq!(
         stage.snapshot(),
         before,
-        "what is published may come back, an empty playlist is of no use"
+        "the published playlist may work again; an empty one never does"
     );
 }
 
 /// Promise P38.
 #[tokio::test]
-async fn viewers_and_on_air_get_a_side_from_what_stands_in_front_of_it() {
+async fn viewers_and_on_air_use_the_base_url_of_a_side() {
     let stage = plain_stage();
     stage.s3.create_bucket("cdn", Versioning::Off);
     let front = format!("{}/cdn/live/a", stage.site.url());
@@ -277,10 +276,12 @@ async fn viewers_and_on_air_get_a_side_from_what_stands_in_front_of_it() {
         .unwrap()
         .to_owned();
     let there = |file: &str| format!("live/a{}", path.replace("index.m3u8", file));
-    // What the origin would give is another.
-    stage
-        .s3
-        .put("cdn", &there("index.m3u8"), master("from-the-cdn.m3u8"));
+    // The playlist of the origin is a different one.
+    stage.s3.put(
+        "cdn",
+        &there("index.m3u8"),
+        multivariant("from-the-cdn.m3u8"),
+    );
 
     let settings = [("SIDE_A_BASE_URL", front.as_str())];
     let answer = run(&stage, &settings).await;
@@ -292,8 +293,7 @@ async fn viewers_and_on_air_get_a_side_from_what_stands_in_front_of_it() {
     let b = format!("{}index_1.m3u8", stage.bases()[B].clone().unwrap());
     assert_eq!(stage.variants(), [("A".to_owned(), a), ("B".to_owned(), b)]);
 
-    // A fail-over, too, looks at what viewers see: the other side may be well, and what stands in
-    // front of it not.
+    // A fail-over also probes the URL of viewers: the CDN may fail while the endpoint is healthy.
     let answer = response(stage.call("fail-over", &settings, alert_set(B)).await);
     assert_eq!(answer["outcome"], "held");
     assert!(
@@ -317,13 +317,13 @@ async fn viewers_and_on_air_get_a_side_from_what_stands_in_front_of_it() {
     let calls = stage.traffic.calls();
     assert!(
         !calls.iter().any(|call| call.key.starts_with(&base)),
-        "nobody asked the origin of A: {calls:?}"
+        "no request went to the origin of A: {calls:?}"
     );
 }
 
 /// Promise P38.
 #[tokio::test]
-async fn the_path_of_what_stands_in_front_comes_first_with_or_without_a_slash() {
+async fn the_path_of_the_base_url_is_put_first_with_or_without_a_slash() {
     for base in ["/cdn", "/cdn/", ""] {
         let stage = plain_stage();
         let url = stage.mediapackage.url(ENDPOINTS[A]);
@@ -331,12 +331,14 @@ async fn the_path_of_what_stands_in_front_comes_first_with_or_without_a_slash() 
         stage.s3.create_bucket("cdn", Versioning::Off);
         stage.s3.create_bucket("out", Versioning::Off);
         match base {
-            "" => stage
-                .s3
-                .put("out", path.trim_start_matches("/out/"), master("1.m3u8")),
+            "" => stage.s3.put(
+                "out",
+                path.trim_start_matches("/out/"),
+                multivariant("1.m3u8"),
+            ),
             _ => stage
                 .s3
-                .put("cdn", path.trim_start_matches('/'), master("1.m3u8")),
+                .put("cdn", path.trim_start_matches('/'), multivariant("1.m3u8")),
         }
         let front = format!("{}{base}", stage.site.url());
         run(&stage, &[("SIDE_A_BASE_URL", &front)]).await;
