@@ -1,5 +1,5 @@
-//! The redundant playlist and the steering manifest: what they say, and what must hold for every
-//! two ladders.
+//! The redundant playlist and the steering manifest: examples, and properties that hold for any two
+//! ladders.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use onair_core::fail_back;
@@ -53,8 +53,8 @@ fn both(a: &str, b: &str) -> Sides<Option<SidePlaylist>> {
 }
 
 #[test]
-fn the_two_of_a_pair_stand_together_and_say_the_same_of_themselves() {
-    // B's encoder measured another peak, and lists its attributes and variants in another order.
+fn the_variants_of_a_pair_are_adjacent_and_have_the_same_attributes() {
+    // B's encoder measured another peak, and writes the attributes in another order.
     let b = LADDER.replace(
         "BANDWIDTH=3000000,RESOLUTION=1280x720",
         "RESOLUTION=1280x720,BANDWIDTH=3100000",
@@ -82,7 +82,7 @@ fn the_two_of_a_pair_stand_together_and_say_the_same_of_themselves() {
 }
 
 #[test]
-fn what_one_side_lacks_stays_on_the_other_and_turns_steering_off() {
+fn an_entry_of_only_one_side_stays_and_turns_steering_off() {
     let b: String = LADDER
         .split_inclusive('\n')
         .filter(|line| !line.contains("640x360,FRAME") && *line != "sd.m3u8\n")
@@ -112,7 +112,7 @@ fn loss(side: Side) -> Loss {
 }
 
 #[test]
-fn a_side_that_came_back_elsewhere_is_told_to_running_players_under_a_new_name() {
+fn a_side_that_returned_at_another_url_is_announced_as_a_new_pathway() {
     let show = pair();
     let state = PairState::default();
     let was = definition(Side::A, 1);
@@ -120,7 +120,7 @@ fn a_side_that_came_back_elsewhere_is_told_to_running_players_under_a_new_name()
     insta::assert_snapshot!(steering::render(&cut, &both(LADDER, LADDER), TimeDelta::seconds(10)), @r#"{"VERSION":1,"TTL":10,"PATHWAY-PRIORITY":["B"]}"#);
     let back = fail_back::returned(&cut, Side::A, Some(&definition(Side::A, 2)), None, at(900));
     insta::assert_snapshot!(steering::render(&back, &both(LADDER, LADDER), TimeDelta::seconds(10)), @r#"{"VERSION":1,"TTL":10,"PATHWAY-PRIORITY":["B","A.2"],"PATHWAY-CLONES":[{"BASE-ID":"B","ID":"A.2","URI-REPLACEMENT":{"PER-VARIANT-URIS":{"1280x720-30.00-avc1.64001f+mp4a.40.2":"https://a.example.com/out/v1/1/hd.m3u8","640x360-30.00-avc1.64001f+mp4a.40.2":"https://a.example.com/out/v1/1/sd.m3u8","i-frames-640x360-avc1.64001f":"https://a.example.com/out/v1/1/if.m3u8"},"PER-RENDITION-URIS":{"aac-en-English":"https://a.example.com/out/v1/1/audio.m3u8"}}}]}"#);
-    // Then B is cut and comes back: its new pathway is made from the one that viewers were on.
+    // Then B is cut and returns. Its new pathway derives from that of the active side.
     let was = definition(Side::B, 1);
     let cut = fail_over::cut(&show, &back, &loss(Side::B), Some(&was), at(1000));
     let back = fail_back::returned(
@@ -149,7 +149,7 @@ fn a_side_that_came_back_elsewhere_is_told_to_running_players_under_a_new_name()
     );
 }
 
-/// One rung of a ladder, as far as pairing is concerned.
+/// The attributes of a variant that pairing compares.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Rung {
     height: u64,
@@ -222,7 +222,7 @@ fn text(rungs: &[Rung], has_audio: bool, has_i_frames: bool) -> String {
     text
 }
 
-/// Two ladders that share some rungs, and tell what they share differently.
+/// Two ladders that share some rungs, with different bandwidths and in different orders.
 fn ladders() -> impl Strategy<Value = (Vec<Rung>, Vec<Rung>, bool, bool)> {
     let rungs = || proptest::collection::vec(rung(), 0..3);
     (
@@ -267,14 +267,14 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1_000) })]
 
     #[test]
-    fn what_is_published_is_on_its_side_and_reading_it_gives_the_pairing_back((a, b, audio, i_frames) in ladders(), first in select(&Side::BOTH[..])) {
+    fn a_published_playlist_names_every_url_once_and_parses_to_the_same_pairs((a, b, audio, i_frames) in ladders(), first in select(&Side::BOTH[..])) {
         let (a, b) = (text(&a, audio, i_frames), text(&b, audio, i_frames));
         let mut state = PairState::default();
         state.active = first;
         let rendered = index::render(&state, &both(&a, &b), true);
         let playlist = MultivariantPlaylist::parse(&rendered.text).unwrap();
 
-        // Every URL of each side is there, once, and nothing else but the steering manifest.
+        // The playlist names each URL of each side once, and otherwise only the steering manifest.
         let mut named: Vec<String> = playlist.all_uris().map(str::to_owned).collect();
         named.sort();
         let mut own: Vec<String> = uris(&a, "a").into_iter().chain(uris(&b, "b")).collect();
@@ -282,7 +282,7 @@ proptest! {
         own.sort();
         prop_assert_eq!(named, own);
 
-        // The two of a pair are alike, and the first side's comes first.
+        // The variants of a pair are equal, and the active side's is first.
         let mut by_name: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
         for line in rendered.text.lines().filter(|line| line.starts_with("#EXT-X-STREAM-INF")) {
             let value = |name: &str| line.split(&format!("{name}=\"")).nth(1).unwrap().split('"').next().unwrap().to_owned();
@@ -298,11 +298,11 @@ proptest! {
                     prop_assert_eq!(&one.0, &first.to_string());
                     prop_assert_eq!(&other.0, &first.other().to_string());
                 }
-                more => prop_assert!(false, "{} stands for {:?}", id, more),
+                more => prop_assert!(false, "{} is the id of {:?}", id, more),
             }
         }
 
-        // What was published is enough to publish it again, and to publish one side alone.
+        // From the published playlist it can be rendered again, also with one side alone.
         let known = index::split(&index::parse(&rendered.text).unwrap(), &state);
         prop_assert_eq!(&index::render(&state, &known, true), &rendered);
         let manifest = |playlists| steering::render(&state, playlists, TimeDelta::seconds(5));
@@ -338,17 +338,17 @@ fn published(text: &str, generation: u64) -> Published {
 }
 
 #[test]
-fn a_silent_side_keeps_its_place_and_one_without_endpoint_loses_it() {
+fn a_side_that_does_not_answer_stays_and_one_without_an_endpoint_is_left_out() {
     let state = PairState::default();
     let text = index::render(&state, &both(LADDER, LADDER), true).text;
     let b = || SideFetch::Playlist(Box::new(playlist("b", LADDER)));
-    let say = |published: &Published, a: SideFetch| {
+    let plan_with = |published: &Published, a: SideFetch| {
         plan(&pair(), &state, published, &Sides { a, b: b() }, false)
     };
 
-    let silent = say(
+    let silent = plan_with(
         &published(&text, 0),
-        SideFetch::Unavailable("it answered 500".to_owned()),
+        SideFetch::Unavailable("GET answered 500".to_owned()),
     )
     .unwrap();
     assert_eq!(
@@ -357,21 +357,21 @@ fn a_silent_side_keeps_its_place_and_one_without_endpoint_loses_it() {
     );
     assert_eq!(
         silent.missing,
-        ["A: it answered 500; its published part stays"]
+        ["A: GET answered 500; its published part stays"]
     );
 
-    let gone = say(&published(&text, 0), SideFetch::NoEndpoint).unwrap();
+    let gone = plan_with(&published(&text, 0), SideFetch::NoEndpoint).unwrap();
     assert_eq!(gone.variants, Sides { a: 0, b: 2 });
     assert!(!gone.index.unwrap().contains("a.example.com"));
 
-    let never = say(
+    let never = plan_with(
         &Published::default(),
-        SideFetch::Unavailable("it answered 500".to_owned()),
+        SideFetch::Unavailable("GET answered 500".to_owned()),
     )
     .unwrap();
     assert_eq!(never.variants, Sides { a: 0, b: 2 });
 
-    let silent = || SideFetch::Unavailable("it answered 500".to_owned());
+    let silent = || SideFetch::Unavailable("GET answered 500".to_owned());
     let nothing = plan(
         &pair(),
         &state,
@@ -391,19 +391,19 @@ fn a_silent_side_keeps_its_place_and_one_without_endpoint_loses_it() {
 }
 
 #[test]
-fn a_text_that_we_did_not_write_is_no_memory_of_ours() {
+fn a_playlist_that_on_air_did_not_write_is_not_used() {
     let state = PairState::default();
-    let own = published(LADDER, 0);
-    let asked = Sides {
+    let foreign = published(LADDER, 0);
+    let fetches = Sides {
         a: SideFetch::Unavailable("away".to_owned()),
         b: SideFetch::Playlist(Box::new(playlist("b", LADDER))),
     };
-    let plan = plan(&pair(), &state, &own, &asked, false).unwrap();
+    let plan = plan(&pair(), &state, &foreign, &fetches, false).unwrap();
     assert_eq!(plan.variants, Sides { a: 0, b: 2 });
 }
 
 #[test]
-fn variables_are_refused() {
+fn a_playlist_with_variables_is_refused() {
     let text = LADDER.replace(
         "#EXT-X-INDEPENDENT-SEGMENTS",
         "#EXT-X-DEFINE:NAME=\"x\",VALUE=\"y\"",

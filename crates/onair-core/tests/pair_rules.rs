@@ -1,4 +1,4 @@
-//! The single rules of a pair, as tables.
+//! The rules of a pair, one by one.
 
 use crate::pair_builder::at;
 use crate::pair_world::pair;
@@ -55,7 +55,7 @@ fn alarm(name: &str, value: &str) -> Value {
 }
 
 #[test]
-fn what_arrives_says_which_side_and_what() {
+fn an_event_is_decoded_to_a_trigger() {
     const LOST: &str = "Video Not Detected";
     let rows: [(Value, &str); 12] = [
         (alert("SET", LOST, "0", Side::A), "InputLost { side: A"),
@@ -103,7 +103,7 @@ fn what_arrives_says_which_side_and_what() {
 }
 
 #[test]
-fn junk_says_what_is_wrong() {
+fn an_invalid_event_is_reported_with_its_fault() {
     let mut timeless = alert("SET", "Video Not Detected", "0", Side::A);
     timeless["time"] = "yesterday".into();
     let mut misspelt = alert("SET", "Video Not Detected", "0", Side::A);
@@ -139,20 +139,21 @@ fn lost_at(seconds: i64) -> Trigger {
 }
 
 #[test]
-fn an_alert_is_taken_at_its_word_only_while_it_is_news() {
+fn only_a_recent_alert_is_trusted() {
     let mut state = PairState::default();
-    let asks = |state: &PairState, sent, now| diagnose(&lost_at(sent), state, at(now)).is_none();
-    assert!(!asks(&state, 0, FRESH_ALERT.num_seconds()));
-    assert!(asks(&state, 0, FRESH_ALERT.num_seconds() + 1));
-    // The side came back after it was sent.
+    let is_distrusted =
+        |state: &PairState, sent, now| diagnose(&lost_at(sent), state, at(now)).is_none();
+    assert!(!is_distrusted(&state, 0, FRESH_ALERT.num_seconds()));
+    assert!(is_distrusted(&state, 0, FRESH_ALERT.num_seconds() + 1));
+    // The side returned after the alert was sent.
     state.sides.a.since = Some(at(50));
-    assert!(asks(&state, 50, 60));
-    assert!(!asks(&state, 51, 60));
+    assert!(is_distrusted(&state, 50, 60));
+    assert!(!is_distrusted(&state, 51, 60));
 }
 
 #[test]
-fn medialive_names_the_side_that_is_lost_unless_it_names_both() {
-    let set = |a: bool, b: bool| {
+fn medialive_identifies_the_lost_side_unless_both_have_alerts() {
+    let diagnosis = |a: bool, b: bool| {
         let alerts = |is_set: bool| {
             if is_set {
                 vec!["Video Not Detected".to_owned()]
@@ -168,13 +169,16 @@ fn medialive_names_the_side_that_is_lost_unless_it_names_both() {
             },
         )
     };
-    assert!(matches!(set(false, false), Ok(Diagnosis::Healthy { .. })));
     assert!(matches!(
-        set(false, true),
+        diagnosis(false, false),
+        Ok(Diagnosis::Healthy { .. })
+    ));
+    assert!(matches!(
+        diagnosis(false, true),
         Ok(Diagnosis::InputLost(Loss { side: Side::B, .. }))
     ));
     assert!(matches!(
-        set(true, true),
+        diagnosis(true, true),
         Err(HeldReason::BothSidesLost { .. })
     ));
 }
@@ -208,12 +212,12 @@ fn stale() -> Freshness {
 }
 
 #[test]
-fn the_side_that_viewers_are_on_is_lost_when_it_stands_still_and_the_other_does_not() {
+fn the_active_side_is_lost_if_it_is_stalled_and_the_other_is_advancing() {
     let unknown = Freshness::Unknown("away".to_owned());
-    let say = |first: Side, stood: Option<(i64, i64)>, a: &Freshness, b: &Freshness| {
+    let diagnose = |active: Side, stall: Option<(i64, i64)>, a: &Freshness, b: &Freshness| {
         let mut state = PairState::default();
-        state.active = first;
-        state.sides.a.stall = stood.map(|(since, seen)| StallRecord {
+        state.active = active;
+        state.sides.a.stall = stall.map(|(since, seen)| StallRecord {
             since: at(since),
             seen: at(seen),
         });
@@ -227,40 +231,50 @@ fn the_side_that_viewers_are_on_is_lost_when_it_stands_still_and_the_other_does_
         )
     };
     let is_lost = |diagnosis| matches!(diagnosis, Diagnosis::InputLost(Loss { side: Side::A, .. }));
-    assert!(is_lost(say(
+    assert!(is_lost(diagnose(
         Side::A,
         Some((55, 100)),
         &stale(),
         &Freshness::Advancing
     )));
-    // Only now; where nobody is; together with the other; when it cannot be told.
-    assert!(!is_lost(say(
+    // Too short; no stall yet; not the active side; both stale; freshness unknown.
+    assert!(!is_lost(diagnose(
         Side::A,
         Some((56, 100)),
         &stale(),
         &Freshness::Advancing
     )));
-    assert!(!is_lost(say(
+    assert!(!is_lost(diagnose(
         Side::A,
         None,
         &stale(),
         &Freshness::Advancing
     )));
-    assert!(!is_lost(say(
+    assert!(!is_lost(diagnose(
         Side::B,
         Some((0, 100)),
         &stale(),
         &Freshness::Advancing
     )));
-    assert!(!is_lost(say(Side::A, Some((0, 100)), &stale(), &stale())));
-    assert!(!is_lost(say(Side::A, Some((0, 100)), &stale(), &unknown)));
-    assert!(!is_lost(say(
+    assert!(!is_lost(diagnose(
+        Side::A,
+        Some((0, 100)),
+        &stale(),
+        &stale()
+    )));
+    assert!(!is_lost(diagnose(
+        Side::A,
+        Some((0, 100)),
+        &stale(),
+        &unknown
+    )));
+    assert!(!is_lost(diagnose(
         Side::A,
         Some((0, 100)),
         &unknown,
         &Freshness::Advancing
     )));
-    assert!(!is_lost(say(
+    assert!(!is_lost(diagnose(
         Side::A,
         Some((0, 100)),
         &Freshness::Advancing,
@@ -269,38 +283,47 @@ fn the_side_that_viewers_are_on_is_lost_when_it_stands_still_and_the_other_does_
 }
 
 #[test]
-fn a_stand_still_is_one_look_after_another_while_the_other_side_moves_or_is_away() {
-    let stood = |since, seen| {
+fn a_stall_is_recorded_while_the_other_side_is_advancing_or_not_probed() {
+    let stall = |since, seen| {
         Some(StallRecord {
             since: at(since),
             seen: at(seen),
         })
     };
-    let (moving, unknown) = (Freshness::Advancing, Freshness::Unknown("away".to_owned()));
-    let say = |before, so: &Freshness, other: Option<&Freshness>| {
-        stall_record(before, so, other, at(200))
+    let (advancing, unknown) = (Freshness::Advancing, Freshness::Unknown("away".to_owned()));
+    let record = |before, freshness: &Freshness, other: Option<&Freshness>| {
+        stall_record(before, freshness, other, at(200))
     };
-    assert_eq!(say(None, &stale(), Some(&moving)), stood(200, 200));
-    assert_eq!(say(stood(0, 140), &stale(), Some(&moving)), stood(0, 200));
-    assert_eq!(say(stood(0, 140), &stale(), None), stood(0, 200));
-    // Too long ago to be the look before.
-    assert_eq!(say(stood(0, 49), &stale(), Some(&moving)), stood(200, 200));
-    // A show begins or ends: both stand still.
-    assert_eq!(say(stood(0, 140), &stale(), Some(&stale())), None);
-    assert_eq!(say(stood(0, 140), &stale(), Some(&unknown)), None);
-    assert_eq!(say(stood(0, 140), &moving, Some(&moving)), None);
-    assert_eq!(say(stood(0, 140), &unknown, Some(&moving)), stood(0, 140));
+    assert_eq!(record(None, &stale(), Some(&advancing)), stall(200, 200));
+    assert_eq!(
+        record(stall(0, 140), &stale(), Some(&advancing)),
+        stall(0, 200)
+    );
+    assert_eq!(record(stall(0, 140), &stale(), None), stall(0, 200));
+    // The earlier probe is too old to count.
+    assert_eq!(
+        record(stall(0, 49), &stale(), Some(&advancing)),
+        stall(200, 200)
+    );
+    // Both sides are stale at the beginning and at the end of a show.
+    assert_eq!(record(stall(0, 140), &stale(), Some(&stale())), None);
+    assert_eq!(record(stall(0, 140), &stale(), Some(&unknown)), None);
+    assert_eq!(record(stall(0, 140), &advancing, Some(&advancing)), None);
+    assert_eq!(
+        record(stall(0, 140), &unknown, Some(&advancing)),
+        stall(0, 140)
+    );
 }
 
 #[test]
-fn what_an_alarm_or_a_person_said_is_not_forgotten() {
+fn an_alarm_and_a_request_by_hand_are_remembered() {
     let lost = |until| loss(Side::A, until);
     let live = PairState::default();
     assert_eq!(note(&live, &lost(Until::Healthy), at(5)), live);
     assert_eq!(
         note(&live, &lost(Until::Person), at(5)),
         live,
-        "the cut will tell"
+        "the cut record will contain it"
     );
     let in_alarm = note(&live, &lost(Until::Alarm), at(5));
     assert_eq!(
@@ -308,7 +331,7 @@ fn what_an_alarm_or_a_person_said_is_not_forgotten() {
         (Some(at(5)), 0)
     );
     assert_eq!(note(&in_alarm, &lost(Until::Alarm), at(9)), in_alarm);
-    // The schedule finds it in the state: no request would tell.
+    // The schedule reads the alarm from the state, because no request returns it.
     let none = Sides {
         a: Vec::new(),
         b: Vec::new(),
@@ -320,10 +343,10 @@ fn what_an_alarm_or_a_person_said_is_not_forgotten() {
     assert_eq!(alarm_is_over(&in_alarm, Side::A), Some(live.clone()));
     assert_eq!(alarm_is_over(&live, Side::A), None);
 
-    // Of several who want a side that is cut to stay away, the one who knows more decides.
-    let away = cut(&show(), &live, &lost(Until::Healthy), None, at(0));
+    // The strictest of several conditions for the return of a side applies.
+    let cut_state = cut(&show(), &live, &lost(Until::Healthy), None, at(0));
     let until = |state: &PairState| state.sides.a.cut().unwrap().until;
-    let alarmed = note(&away, &lost(Until::Alarm), at(5));
+    let alarmed = note(&cut_state, &lost(Until::Alarm), at(5));
     assert_eq!(until(&alarmed), Until::Alarm);
     let by_hand = note(&alarmed, &lost(Until::Person), at(6));
     assert_eq!(until(&by_hand), Until::Person);
@@ -344,7 +367,7 @@ fn definition(id: &str, channel: &str) -> Definition {
 }
 
 #[test]
-fn nothing_is_cut_before_who_is_watching_has_heard_of_the_side_that_came_back() {
+fn an_endpoint_is_cut_only_after_all_players_know_the_side_that_returned() {
     let endpoint = definition("B-hls", "c");
     let cut_after_return = |pair: &Pair, is_new: bool, now| {
         let mut state = PairState::default();
@@ -362,17 +385,17 @@ fn nothing_is_cut_before_who_is_watching_has_heard_of_the_side_that_came_back() 
     let cut_step = |state: &PairState| next_cut_step(state.sides.b.cut().unwrap(), Some(&endpoint));
     for by in [CutBy::Delete, CutBy::Deny] {
         let pair = pair(by, None);
-        // The manifest's 10 s, 5 s in a CDN, and some more.
+        // The manifest is kept for 10 s by players and for 5 s by a CDN, and there is a margin.
         let waits = cut_after_return(&pair, true, 119);
         assert_eq!(cut_step(&waits), CutStep::Waits);
         assert_eq!(wait_is_over(&pair, &waits, Side::B, at(119)), None);
-        let falls = wait_is_over(&pair, &waits, Side::B, at(120)).unwrap();
+        let due = wait_is_over(&pair, &waits, Side::B, at(120)).unwrap();
         assert!(matches!(
-            cut_step(&falls),
+            cut_step(&due),
             CutStep::Apply(EndpointAction::Delete | EndpointAction::Deny(_))
         ));
-        assert_eq!(wait_is_over(&pair, &falls, Side::B, at(120)), None);
-        // Enough time has passed; everybody has always known it; nobody would ever hear of it.
+        assert_eq!(wait_is_over(&pair, &due, Side::B, at(120)), None);
+        // The time has passed; players have always known the side; there is no steering.
         let unsteered = Pair {
             steering_ttl: None,
             ..pair.clone()
@@ -387,9 +410,9 @@ fn nothing_is_cut_before_who_is_watching_has_heard_of_the_side_that_came_back() 
                 CutStep::Apply(EndpointAction::Delete | EndpointAction::Deny(_))
             ));
         }
-        // Steering was switched off meanwhile.
+        // Steering was turned off in the meantime.
         assert!(wait_is_over(&unsteered, &waits, Side::B, at(101)).is_some());
-        // What was not touched may come back as it is, under its name.
+        // An endpoint that still serves returns unchanged, in its pathway.
         let record = waits.sides.b.cut().unwrap();
         assert_eq!(repair(record, "B-hls", Some(&endpoint)), Ok(None));
         assert_eq!(
@@ -407,8 +430,8 @@ fn nothing_is_cut_before_who_is_watching_has_heard_of_the_side_that_came_back() 
 }
 
 #[test]
-fn sides_that_are_mixed_up_are_told() {
-    let say = |sent_to: [&[&str]; 2], served: [&str; 2]| {
+fn swapped_endpoints_are_detected() {
+    let check = |sent_to: [&[&str]; 2], served: [&str; 2]| {
         let channel = |sent_to: &[&str]| Channel {
             state: "RUNNING".to_owned(),
             pipelines_running: 1,
@@ -427,40 +450,40 @@ fn sides_that_are_mixed_up_are_told() {
         };
         misconfiguration(&show(), &channels, &endpoints)
     };
-    assert_eq!(say([&["a"], &["b"]], ["a", "b"]), None);
+    assert_eq!(check([&["a"], &["b"]], ["a", "b"]), None);
     assert_eq!(
-        say([&["else", "a"], &[]], ["a", "b"]),
+        check([&["else", "a"], &[]], ["a", "b"]),
         None,
-        "what is not said is not judged"
+        "a channel without destinations in MediaPackage is not checked"
     );
-    let why = say([&["a"], &["b"]], ["b", "a"]).unwrap();
+    let why = check([&["a"], &["b"]], ["b", "a"]).unwrap();
     assert!(
         why.contains("endpoint A-hls is configured for side A, but serves MediaPackage channel b"),
         "{why}"
     );
     assert!(
-        say([&["a"], &["c"]], ["a", "b"])
+        check([&["a"], &["c"]], ["a", "b"])
             .unwrap()
             .contains("B-hls is configured for side B")
     );
     assert!(
-        say([&[], &[]], ["a", "a"])
+        check([&[], &[]], ["a", "a"])
             .unwrap()
             .contains("the same MediaPackage channel, a")
     );
 }
 
 #[test]
-fn a_side_is_not_kept_waiting_for_long_while_viewers_are_on_one_that_is_lost() {
-    let with = |quiet: i64| Pair {
-        stabilization_period: TimeDelta::seconds(quiet),
+fn the_stabilization_period_is_shorter_while_the_active_side_is_lost() {
+    let with = |period: i64| Pair {
+        stabilization_period: TimeDelta::seconds(period),
         ..show()
     };
     assert_eq!(
-        [0, 30, 360].map(|quiet| shortened_period(&with(quiet)).num_seconds()),
+        [0, 30, 360].map(|period| shortened_period(&with(period)).num_seconds()),
         [0, 30, 60]
     );
-    // Where nothing steers, players shun it until the usual time is over.
+    // Without steering, players avoid the side for longer than the shorter period.
     assert_eq!(
         shortened_period(&Pair {
             steering_ttl: None,
@@ -471,7 +494,7 @@ fn a_side_is_not_kept_waiting_for_long_while_viewers_are_on_one_that_is_lost() {
 }
 
 #[test]
-fn well_is_a_running_channel_without_alerts_of_the_chosen_types() {
+fn a_side_is_healthy_if_its_channel_runs_without_alerts_of_the_alert_types() {
     let pair = show();
     let channel = |state: &str, pipelines_running, is_standard| Channel {
         state: state.to_owned(),
@@ -485,7 +508,7 @@ fn well_is_a_running_channel_without_alerts_of_the_chosen_types() {
         is_set,
         cleared_at: cleared.map(at),
     };
-    let say = |channel: &Channel, alerts: &[Alert]| {
+    let evaluate = |channel: &Channel, alerts: &[Alert]| {
         health(&pair.sides.a, &pair.alert_types, channel, alerts)
     };
     let running = channel("RUNNING", 1, false);
@@ -494,7 +517,7 @@ fn well_is_a_running_channel_without_alerts_of_the_chosen_types() {
         alert("Video Not Detected", "0", false, Some(7)),
     ];
     assert_eq!(
-        say(&running, &cleared),
+        evaluate(&running, &cleared),
         Health::Healthy {
             last_cleared: Some(at(7))
         }
@@ -504,24 +527,24 @@ fn well_is_a_running_channel_without_alerts_of_the_chosen_types() {
         alert("Black Video Detected", "0", true, None),
     ];
     assert_eq!(
-        say(&running, &others),
+        evaluate(&running, &others),
         Health::Healthy { last_cleared: None }
     );
-    let troubled =
-        |channel, alerts: &[Alert]| matches!(say(&channel, alerts), Health::Unhealthy(_));
-    assert!(troubled(
+    let is_unhealthy =
+        |channel, alerts: &[Alert]| matches!(evaluate(&channel, alerts), Health::Unhealthy(_));
+    assert!(is_unhealthy(
         running,
         &[alert("Video Not Detected", "0", true, None)]
     ));
-    assert!(troubled(channel("IDLE", 0, false), &[]));
-    assert!(troubled(channel("RUNNING", 1, true), &[]));
-    assert!(!troubled(channel("RUNNING", 2, true), &[]));
+    assert!(is_unhealthy(channel("IDLE", 0, false), &[]));
+    assert!(is_unhealthy(channel("RUNNING", 1, true), &[]));
+    assert!(!is_unhealthy(channel("RUNNING", 2, true), &[]));
 }
 
 #[test]
-fn a_side_comes_back_only_after_it_was_well_for_long_enough() {
-    let quiet = TimeDelta::seconds(360);
-    let clean = |last_cleared: Option<i64>| Health::Healthy {
+fn a_side_returns_only_after_the_stabilization_period() {
+    let period = TimeDelta::seconds(360);
+    let healthy = |last_cleared: Option<i64>| Health::Healthy {
         last_cleared: last_cleared.map(at),
     };
     let start = cut(
@@ -531,8 +554,8 @@ fn a_side_comes_back_only_after_it_was_well_for_long_enough() {
         None,
         at(0),
     );
-    let go = |state: &PairState, health: Option<&Health>, now| {
-        step(state, Side::A, health, quiet, at(now))
+    let next_step = |state: &PairState, health: Option<&Health>, now| {
+        step(state, Side::A, health, period, at(now))
     };
     let remembers = |step: Step| match step {
         Step::Wait {
@@ -543,36 +566,36 @@ fn a_side_comes_back_only_after_it_was_well_for_long_enough() {
     };
     let waits = |step: &Step| matches!(step, Step::Wait { remember: None, .. });
 
-    // Trouble: nothing. Then it is seen to be well, and that is remembered.
-    let troubled = Health::Unhealthy("alerts".to_owned());
-    assert!(waits(&go(&start, Some(&troubled), 60)));
-    let seen = remembers(go(&start, Some(&clean(None)), 100));
-    assert!(waits(&go(&seen, Some(&clean(None)), 459)));
+    // An unhealthy side waits. The first healthy check is remembered.
+    let unhealthy = Health::Unhealthy("alerts".to_owned());
+    assert!(waits(&next_step(&start, Some(&unhealthy), 60)));
+    let seen = remembers(next_step(&start, Some(&healthy(None)), 100));
+    assert!(waits(&next_step(&seen, Some(&healthy(None)), 459)));
     assert!(matches!(
-        go(&seen, Some(&clean(None)), 460),
+        next_step(&seen, Some(&healthy(None)), 460),
         Step::Restore(_)
     ));
-    // Trouble between two looks, which only MediaLive tells of, begins the time anew; trouble that
-    // is seen, too.
-    assert!(waits(&go(&seen, Some(&clean(Some(200))), 559)));
+    // An alert between two checks, which MediaLive lists, restarts the period. So does an unhealthy
+    // check.
+    assert!(waits(&next_step(&seen, Some(&healthy(Some(200))), 559)));
     assert!(matches!(
-        go(&seen, Some(&clean(Some(200))), 560),
+        next_step(&seen, Some(&healthy(Some(200))), 560),
         Step::Restore(_)
     ));
-    let forgotten = remembers(go(&seen, Some(&troubled), 300));
-    let again = remembers(go(&forgotten, Some(&clean(None)), 360));
-    assert!(waits(&go(&again, Some(&clean(None)), 719)));
-    // A person need not wait.
-    let Step::Restore(returning) = go(&start, None, 1) else {
-        panic!("a person was made to wait")
+    let forgotten = remembers(next_step(&seen, Some(&unhealthy), 300));
+    let again = remembers(next_step(&forgotten, Some(&healthy(None)), 360));
+    assert!(waits(&next_step(&again, Some(&healthy(None)), 719)));
+    // A request by hand does not wait.
+    let Step::Restore(returning) = next_step(&start, None, 1) else {
+        panic!("a request by hand waits")
     };
     assert!(matches!(returning.sides.a.status, Status::Returning(_)));
-    assert_eq!(go(&returning, None, 2), Step::Probe);
-    assert!(waits(&go(&returning, Some(&troubled), 2)));
+    assert_eq!(next_step(&returning, None, 2), Step::Probe);
+    assert!(waits(&next_step(&returning, Some(&unhealthy), 2)));
 }
 
 #[test]
-fn a_state_survives_being_written_and_one_that_is_not_ours_is_refused() {
+fn a_state_is_parsed_from_its_own_text_and_other_texts_are_refused() {
     let state = cut(
         &pair(CutBy::Deny, None),
         &PairState::default(),

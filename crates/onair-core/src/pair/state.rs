@@ -27,7 +27,7 @@ pub struct PairState {
     pub clones: Vec<PathwayClone>,
 }
 
-/// A pathway that was added because a side returned at another URL.
+/// A pathway that was added when a side returned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PathwayClone {
@@ -51,8 +51,8 @@ pub struct SideState {
     /// The time of the last change of the status. `None` if the side has never been cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<DateTime<Utc>>,
-    /// The pathway of the side: at first `A` or `B`, and a new one (`A.2`) each time its endpoint
-    /// returns at another URL. Players cache URLs by pathway, so a pathway keeps its URLs.
+    /// The pathway of the side: at first `A` or `B`, and a new one (`A.2`) after each cut at the
+    /// endpoint. Players cache the URLs of a pathway, and avoid one that failed.
     pub pathway: String,
     /// The URL of the endpoint in this pathway. `None` until the side is cut for the first time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
