@@ -126,7 +126,7 @@ fn run(pair: &Pair, observed: &mut Observed, probe: &PlaylistProbe) -> Result<Ve
         match fail_over::next(pair, observed) {
             Next::Ask(questions) => {
                 for question in questions {
-                    observed.record(answer(question, &probe)?);
+                    observed.record(answer(question, probe)?);
                 }
             }
             Next::WriteState(change) => {

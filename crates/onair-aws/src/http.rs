@@ -1,5 +1,5 @@
-//! Plain HTTP: gets playlists from the URLs that viewers use. With the connector of the SDK, so that
-//! a function contains one implementation of HTTP and of TLS.
+//! Plain HTTP: gets playlists from the URLs that viewers use. With the connector of the SDK, so
+//! that a function contains one implementation of HTTP and of TLS.
 
 use crate::error::Error;
 use aws_smithy_async::rt::sleep::TokioSleep;

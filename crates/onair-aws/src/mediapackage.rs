@@ -1,5 +1,5 @@
-//! AWS Elemental MediaPackage (v1): origin endpoints, whose definitions are read and written as wire
-//! JSON.
+//! AWS Elemental MediaPackage (v1): origin endpoints, whose definitions are read and written as
+//! wire JSON.
 //!
 //! The types of the SDK contain the attributes that were known when it was generated. They would
 //! drop newer attributes, and an update without an attribute resets that attribute.

@@ -1,5 +1,5 @@
-//! A pair: one live stream that runs twice, as side A and side B. Each side has its own MediaPackage
-//! endpoint.
+//! A pair: one live stream that runs twice, as side A and side B. Each side has its own
+//! MediaPackage endpoint.
 
 pub mod endpoint;
 pub mod freshness;
@@ -140,8 +140,8 @@ impl Source {
         self.channel_arn.rsplit(':').next().unwrap_or_default()
     }
 
-    /// The URL for viewers of what MediaPackage serves at `url`: `base_url` replaces scheme and host,
-    /// and its path is put before the path.
+    /// The URL for viewers of what MediaPackage serves at `url`: `base_url` replaces scheme and
+    /// host, and its path is put before the path.
     pub fn public_url(&self, url: &Url) -> Url {
         let Some(base) = &self.base_url else {
             return url.clone();

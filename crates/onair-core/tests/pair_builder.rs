@@ -348,7 +348,7 @@ fn a_side_that_does_not_answer_stays_and_one_without_an_endpoint_is_left_out() {
 
     let silent = plan_with(
         &published(&text, 0),
-        SideFetch::Unavailable("GET answered 500".to_owned()),
+        SideFetch::Unavailable("GET returned 500".to_owned()),
     )
     .unwrap();
     assert_eq!(
@@ -357,7 +357,7 @@ fn a_side_that_does_not_answer_stays_and_one_without_an_endpoint_is_left_out() {
     );
     assert_eq!(
         silent.missing,
-        ["A: GET answered 500; its published part stays"]
+        ["A: GET returned 500; its published part stays"]
     );
 
     let gone = plan_with(&published(&text, 0), SideFetch::NoEndpoint).unwrap();
@@ -366,12 +366,12 @@ fn a_side_that_does_not_answer_stays_and_one_without_an_endpoint_is_left_out() {
 
     let never = plan_with(
         &Published::default(),
-        SideFetch::Unavailable("GET answered 500".to_owned()),
+        SideFetch::Unavailable("GET returned 500".to_owned()),
     )
     .unwrap();
     assert_eq!(never.variants, Sides { a: 0, b: 2 });
 
-    let silent = || SideFetch::Unavailable("GET answered 500".to_owned());
+    let silent = || SideFetch::Unavailable("GET returned 500".to_owned());
     let nothing = plan(
         &pair(),
         &state,

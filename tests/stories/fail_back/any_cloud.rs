@@ -1,5 +1,5 @@
-//! Stories that run against any S3, MediaPackage and MediaLive: the stand-ins, and moto with the role
-//! of the template. The name of each begins with the kind of cut that its role permits.
+//! Stories that run against any S3, MediaPackage and MediaLive: the stand-ins, and moto with the
+//! role of the template. The name of each begins with the kind of cut that its role permits.
 
 use super::{A, B};
 use serde_json::{Value, json};

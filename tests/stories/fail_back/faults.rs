@@ -1,5 +1,5 @@
-//! Each call of a fail-back fails once in every way, or the process is killed at it. Promise P58: all
-//! cases, not samples; see the same file of `fail_over`.
+//! Each call of a fail-back fails once in every way, or the process is killed at it. Promise P58:
+//! all cases, not samples; see the same file of `fail_over`.
 
 use crate::fail_over::faults::{Before, Scene, every_faulty_call};
 use stories::event;

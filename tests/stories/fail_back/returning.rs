@@ -36,7 +36,8 @@ async fn a_deleted_endpoint_is_created_again_with_all_its_attributes() {
             "restore A",
             "create endpoint show-a-hls",
             "take A back",
-            "publish"
+            "publish",
+            "steer"
         ])
     );
     let made = stage.mediapackage.endpoint(ENDPOINTS[A]).unwrap();
@@ -66,7 +67,8 @@ async fn a_denied_endpoint_is_allowed_again_and_is_otherwise_unchanged() {
             "restore A",
             "allow endpoint show-a-hls",
             "take A back",
-            "publish"
+            "publish",
+            "steer"
         ])
     );
     assert_eq!(answer["notes"], Value::Null);
@@ -182,7 +184,7 @@ async fn viewers_are_not_sent_to_a_side_before_it_serves() {
         let seen = |stage: &Stage| (stage.steering(), stage.public("index.m3u8"));
         let before = seen(&stage);
         for (file, reply, reason) in [
-            ("", Reply::Status(404), "answered 404"),
+            ("", Reply::Status(404), "returned 404"),
             (
                 "index.m3u8",
                 Reply::Text("#EXTM3U\n".to_owned()),
@@ -191,7 +193,7 @@ async fn viewers_are_not_sent_to_a_side_before_it_serves() {
             (
                 "index_1.m3u8",
                 Reply::Status(404),
-                "index_1.m3u8 answered 404",
+                "index_1.m3u8 returned 404",
             ),
             (
                 "index_1.m3u8",
@@ -477,7 +479,10 @@ async fn a_person_promotes_a_side_that_is_live_and_advancing() {
     let answer = run(&stage, &[], by_hand(B)).await;
     assert_eq!(
         (&answer["outcome"], &answer["steps"]),
-        (&json!("failed_back"), &json!(["promote B", "publish"]))
+        (
+            &json!("failed_back"),
+            &json!(["promote B", "publish", "steer"])
+        )
     );
     assert_eq!(stage.steering()["PATHWAY-PRIORITY"], json!(["B", "A"]));
     assert_eq!(stage.variants()[0].0, "B");

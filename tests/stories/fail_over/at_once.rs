@@ -62,7 +62,8 @@ async fn run_schedules_until_stable(
     panic!("the pair keeps changing: {:#}", stage.state());
 }
 
-/// Both sides are lost at the same time. Each alert has its own process, and each request has latency.
+/// Both sides are lost at the same time. Each alert has its own process, and each request has
+/// latency.
 async fn both_lost_at_once(cut: &str) {
     let settings = [("CUT", cut)];
     let stage = Stage::new();

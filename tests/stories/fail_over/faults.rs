@@ -1,6 +1,6 @@
-//! Each call of a run fails once in every way, or the process is killed at it. After that follow the
-//! usual events: the same event if the run failed, and the schedules. Promises P42, P46 and P47: all
-//! cases, not samples.
+//! Each call of a run fails once in every way, or the process is killed at it. After that follow
+//! the usual events: the same event if the run failed, and the schedules. Promises P42, P46 and
+//! P47: all cases, not samples.
 //!
 //! A monitor checks at each call that viewers have a live side.
 
@@ -30,8 +30,8 @@ pub(crate) struct Scene {
     pub(crate) is_warm: bool,
 }
 
-/// The documents and the endpoint before a run. A stage cannot be copied, so each run gets a new stage
-/// with these.
+/// The documents and the endpoint before a run. A stage cannot be copied, so each run gets a new
+/// stage with these.
 pub(crate) struct Before {
     origin: String,
     documents: Vec<(&'static str, &'static str, Object)>,
@@ -106,8 +106,8 @@ fn assert_no_breaches(watch: &ViewerMonitor, when: &str) {
     assert!(breaches.is_empty(), "{when}: {breaches:#?}");
 }
 
-/// The same, except after a failed write of the steering manifest: the lost side is cut all the same,
-/// and players switch without steering.
+/// The same, except after a failed write of the steering manifest: the lost side is cut all the
+/// same, and players switch without steering.
 fn assert_no_breaches_after(watch: &ViewerMonitor, faulty: &Call, when: &str) {
     let mut breaches = watch.breaches();
     breaches.retain(|breach| {

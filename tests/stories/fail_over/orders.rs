@@ -1,7 +1,8 @@
 //! Events in all orders. Promises P42, P45 and P56: at each call of each run viewers have a live
 //! side, and the end is the same.
 //!
-//! These stories run the real functions. A pure model in `crates/onair-core/tests` runs longer orders.
+//! These stories run the real functions. A pure model in `crates/onair-core/tests` runs longer
+//! orders.
 
 use super::{A, B};
 use futures::future::join_all;

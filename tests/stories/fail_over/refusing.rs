@@ -88,11 +88,11 @@ async fn if_both_sides_are_lost_nothing_is_cut() {
 async fn viewers_are_not_sent_to_a_side_of_unknown_freshness() {
     let elsewhere = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nhttp://192.0.2.1/1.m3u8\n";
     for (reply, reason) in [
-        (Reply::Status(404), "answered 404"),
-        (Reply::Status(500), "answered 500"),
+        (Reply::Status(404), "returned 404"),
+        (Reply::Status(500), "returned 500"),
         (
             Reply::Redirect("https://example.com/".to_owned()),
-            "answered 302",
+            "returned 302",
         ),
         (
             Reply::Text("<html>".to_owned()),
@@ -129,19 +129,13 @@ async fn viewers_are_not_sent_to_a_side_of_unknown_freshness() {
     stage
         .mediapackage
         .set_reply(ENDPOINTS[B], "index.m3u8", Reply::Status(503));
-    assert_held(
-        &stage,
-        &[],
-        alert_set(A),
-        "where its media playlists are is not known",
-    )
-    .await;
+    assert_held(&stage, &[], alert_set(A), "index.m3u8 returned 503").await;
     stage.mediapackage.delete(ENDPOINTS[B]);
     assert_held(
         &stage,
         &[],
         alert_set(A),
-        "where its media playlists are is not known",
+        "MediaPackage has no endpoint for it",
     )
     .await;
 }

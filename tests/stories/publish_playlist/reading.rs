@@ -56,7 +56,7 @@ async fn a_side_that_does_not_answer_keeps_its_published_part() {
     assert_eq!(answer["outcome"], "held", "{answer:#}");
     let why = answer["why"].as_str().unwrap();
     assert!(
-        why.starts_with("A: ") && why.contains("answered 503") && why.contains("stays"),
+        why.starts_with("the published playlist stays: A: ") && why.contains("returned 503"),
         "{why}"
     );
     assert_eq!(stage.snapshot(), before);
@@ -95,7 +95,7 @@ async fn a_side_that_does_not_answer_keeps_its_published_part() {
         answer["missing"][0]
             .as_str()
             .unwrap()
-            .contains("answered 503"),
+            .contains("returned 503"),
         "{answer:#}"
     );
     assert_eq!(of_a(&stage), a);
@@ -158,8 +158,8 @@ async fn without_a_published_part_of_a_side_the_other_side_is_published_alone() 
     let elsewhere = stage.mediapackage.url(ENDPOINTS[B]);
     let long = format!("#EXTM3U\n{}", "#".repeat(1024 * 1024));
     let cases = [
-        (Reply::Status(404), "answered 404"),
-        (Reply::Redirect(elsewhere), "answered 302"),
+        (Reply::Status(404), "returned 404"),
+        (Reply::Redirect(elsewhere), "returned 302"),
         (Reply::Late(Duration::from_secs(60)), "GET http"),
         (Reply::Text(long), "the answer is longer than"),
         (Reply::Text("<html>".to_owned()), "cannot be parsed"),

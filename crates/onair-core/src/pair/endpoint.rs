@@ -39,8 +39,8 @@ impl Origination {
 /// Attributes of responses only (botocore `mediapackage/2017-10-12`: in `OriginEndpoint` and not in
 /// the requests).
 const OUTPUT_ONLY: [&str; 3] = ["arn", "createdAt", "url"];
-/// Attributes that UpdateOriginEndpoint does not accept: the first is in the path, the second cannot
-/// change, and tags have their own operations.
+/// Attributes that UpdateOriginEndpoint does not accept: the first is in the path, the second
+/// cannot change, and tags have their own operations.
 const NOT_UPDATED: [&str; 3] = ["id", "channelId", "tags"];
 
 impl Definition {

@@ -2,13 +2,13 @@
 //!
 //! What players require of it (read in their sources, August 2026):
 //!
-//! - AVPlayer tries backups in the listed order, so the two variants of a pair are adjacent, and the
-//!   active side's is first.
+//! - AVPlayer tries backups in the listed order, so the two variants of a pair are adjacent, and
+//!   the active side's is first.
 //! - hls.js 1.7 recognises redundant variants by equal bitrate, RESOLUTION, FRAME-RATE, CODECS,
 //!   VIDEO-RANGE and HDCP-LEVEL, so these attributes are identical within a pair.
 //! - Media3 1.11 rejects a steered playlist in which a group belongs to two pathways, or in which a
-//!   variant or a rendition lacks a pathway. So each pathway has its own groups, and a playlist with
-//!   unpaired entries is not steered.
+//!   variant or a rendition lacks a pathway. So each pathway has its own groups, and a playlist
+//!   with unpaired entries is not steered.
 //! - Shaka 5.2 recognises redundant variants only in a steered playlist.
 
 use super::attributes::Attributes;
@@ -38,8 +38,8 @@ pub fn is_visible(state: &PairState, side: Side) -> bool {
     state.sides[side].keeps_urls()
 }
 
-/// Renders the playlist from the state and the playlists of both sides. A side without a playlist is
-/// left out.
+/// Renders the playlist from the state and the playlists of both sides. A side without a playlist
+/// is left out.
 pub fn render(state: &PairState, playlists: &Sides<Option<SidePlaylist>>, steering: bool) -> Index {
     let playlists = visible(state, playlists);
     let variants = pairing::variants(&playlists);
@@ -92,8 +92,8 @@ fn version_tags(playlists: &Sides<Option<&SidePlaylist>>) -> Vec<String> {
     lines
 }
 
-/// The tag that refers to the steering manifest. Players begin with the active side, if the playlist
-/// names it.
+/// The tag that refers to the steering manifest. Players begin with the active side, if the
+/// playlist names it.
 fn steering_tag(state: &PairState, playlists: &Sides<Option<&SidePlaylist>>) -> Option<String> {
     let first = order(state)
         .into_iter()

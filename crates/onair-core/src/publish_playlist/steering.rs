@@ -18,8 +18,8 @@ use serde_json::{Map, Value, json};
 ///
 /// An endpoint that was created again has another URL, and running players do not reload the
 /// multivariant playlist. The manifest announces the URL as a clone of a known pathway
-/// (PATHWAY-CLONES). A player skips known clones and needs the base of each new one, so the manifest
-/// lists all clones, oldest first. A player never updates the URLs of a pathway.
+/// (PATHWAY-CLONES). A player skips known clones and needs the base of each new one, so the
+/// manifest lists all clones, oldest first. A player never updates the URLs of a pathway.
 pub fn render(
     state: &PairState,
     playlists: &Sides<Option<SidePlaylist>>,
