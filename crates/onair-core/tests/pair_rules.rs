@@ -31,7 +31,7 @@ fn event(json: &Value) -> Event {
     let service = text("source").map(|source| ServiceEvent {
         source,
         detail_type: text("detail-type").unwrap_or_default(),
-        time: text("time"),
+        time: json.get("time").cloned(),
         detail: json["detail"].clone(),
     });
     Event {
