@@ -154,7 +154,7 @@ async fn a_dry_run_of_a_fail_over_returns_its_steps() {
 
 /// Promise P59.
 #[tokio::test]
-async fn a_dry_run_of_a_fail_back_returns_its_next_step() {
+async fn a_dry_run_of_a_fail_back_returns_the_steps_that_can_be_planned() {
     let settings = [("CUT", "delete")];
     let stage = Stage::published(&settings).await;
     response(stage.call("fail-over", &settings, alert_set(A)).await);
@@ -182,7 +182,7 @@ async fn a_dry_run_of_a_fail_back_returns_its_next_step() {
         "fail-back",
         &settings,
         by_hand(A),
-        json!(["promote A"]),
+        json!(["promote A", "publish", "steer"]),
     )
     .await;
 }

@@ -93,7 +93,10 @@ async fn a_stale_side_is_reported_before_it_is_needed() {
     stage.mediapackage.delete(ENDPOINTS[A]);
     let answer = response(fail_over.invoke(schedule()).await);
     assert!(
-        answer["stale"][0].as_str().unwrap().starts_with("A: http"),
+        answer["stale"][0]
+            .as_str()
+            .unwrap()
+            .starts_with("A: GET http"),
         "{answer:#}"
     );
     assert_eq!(metrics(&fail_over)["Stale"], 2);
