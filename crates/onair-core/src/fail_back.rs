@@ -1,8 +1,8 @@
 //! Fail-back: when a side that was cut returns to service, and how.
 //!
-//! A side returns in steps, each of which is written down before it is done: it is healthy, it
-//! stays healthy for the stabilization period, its endpoint is restored, it serves and is
-//! advancing, and only then viewers may be sent to it. A run takes as many steps as it can.
+//! A side returns in steps, and each step is written to the state before it is applied. The side is
+//! healthy. It stays healthy for the stabilization period. Its endpoint is restored. It serves and
+//! is advancing. Only then are viewers sent to it. A run takes as many steps as it can.
 
 use crate::fail_over::stalled;
 use crate::pair::endpoint::{Definition, Origination};
@@ -61,8 +61,8 @@ fn manual_side(observed: &Observed) -> Option<Side> {
     }
 }
 
-/// The next step of a side that is not live. A person who names it takes the responsibility for its
-/// health; what no event names is left to the schedule.
+/// The next step of a side that is not live. A person who names the side takes responsibility for
+/// its health. Otherwise MediaLive must report the side as healthy.
 fn bring_back(
     pair: &Pair,
     observed: &Observed,
@@ -96,7 +96,7 @@ fn health_of(pair: &Pair, observed: &Observed, side: Side) -> Result<Health, Mis
     ))
 }
 
-/// The next step, with the shortened stabilization period if the side that viewers are on is lost.
+/// The next step, with the shortened stabilization period if the active side is lost.
 fn step_now(
     pair: &Pair,
     observed: &Observed,
@@ -114,8 +114,8 @@ fn step_now(
     Continue(usual)
 }
 
-/// Whether the side that viewers are on has lost its input as well. A failed request is neither a
-/// reason to hurry nor to fail: the side returns a little later.
+/// Whether the active side has lost its input as well. A failed request counts as "not lost": the
+/// other side then returns after the usual stabilization period.
 fn is_lost(pair: &Pair, observed: &Observed, documents: &PairDocuments, side: Side) -> Flow<bool> {
     let state = &documents.state;
     if state.sides[side].alarm_since.is_some() || stalled(state, side, observed.now()).is_some() {
@@ -128,7 +128,8 @@ fn is_lost(pair: &Pair, observed: &Observed, documents: &PairDocuments, side: Si
     Continue(!set_alerts(&pair.sides[side], &pair.alert_types, alerts).is_empty())
 }
 
-/// Writes down that the endpoint is to be restored. What cannot be restored is not begun.
+/// Writes the state in which the endpoint is to be restored. If the endpoint cannot be restored,
+/// the run is held before it changes anything.
 fn restore(
     pair: &Pair,
     observed: &Observed,
@@ -152,8 +153,8 @@ fn restore(
     })))
 }
 
-/// Restores the endpoint if that is still to be done. Sends viewers to the side once it serves and
-/// is advancing.
+/// Restores the endpoint, if it is not restored yet. Puts the side back in service once it serves
+/// and is advancing.
 fn return_to_service(
     pair: &Pair,
     observed: &Observed,
@@ -204,7 +205,7 @@ fn restore_endpoint(
     })
 }
 
-/// Both sides are live, and a person wants viewers on this one.
+/// Makes a side the active one, as a person requested. Both sides are live.
 fn promote(observed: &Observed, documents: &PairDocuments, side: Side) -> Flow<Next> {
     must_advance(observed, documents, side)?;
     let mut next = documents.state.clone();
@@ -218,8 +219,8 @@ fn promote(observed: &Observed, documents: &PairDocuments, side: Side) -> Flow<N
     })))
 }
 
-/// A side must serve, and have new segments, before any viewer is sent to it. What was seen is
-/// remembered, for the next look to compare with.
+/// Never routes viewers to a side that does not serve or has no new segments. The last segment is
+/// stored in the state: the next probe compares with it.
 fn must_advance(observed: &Observed, documents: &PairDocuments, side: Side) -> Flow {
     let not_yet = |why: String| Break(Next::Held(HeldReason::SideNotAdvancing { side, why }));
     let probe = match known(probe_of(observed, side))? {
@@ -253,10 +254,11 @@ fn probe_of(observed: &Observed, side: Side) -> Result<Result<ProbeResult, Strin
     }
 }
 
-/// Publishes what follows from the state, if a run did not get to it, and reports.
+/// Publishes the documents that follow from the state, unless an earlier run has done so, and
+/// reports.
 ///
-/// The playlist is written first: a viewer who opens it knows the side before the steering manifest
-/// sends anyone there.
+/// The playlist is written first: a new viewer must know the side before the steering manifest
+/// sends players to it.
 fn publish(
     pair: &Pair,
     observed: &Observed,
@@ -300,8 +302,8 @@ fn write(observed: &Observed, plan: Result<Plan, HeldReason>) -> Flow {
     }
 }
 
-/// Whether a published document was rendered from an earlier state. A steering manifest from before
-/// steering was switched off does not count.
+/// Whether a published document was rendered from an earlier state. Without steering, an old
+/// steering manifest does not count.
 fn is_behind(pair: &Pair, documents: &PairDocuments) -> bool {
     let PairDocuments { state, published } = documents;
     let steering = published
@@ -315,8 +317,9 @@ fn is_behind(pair: &Pair, documents: &PairDocuments) -> bool {
     generations.any(|published| published < state.generation)
 }
 
-/// The playlists to publish from. After a switch in this run, only a live side that is not
-/// published has to answer; otherwise both do, since an earlier run may have known more.
+/// Fetches the side playlists that publishing needs. After a switch in this run, these are the
+/// playlists of live sides that are not published yet. Otherwise both are needed, since the
+/// published documents may be incomplete.
 fn facts_to_publish(observed: &Observed, documents: &PairDocuments) -> Result<(), Missing> {
     let known = documents.published.sides(&documents.state);
     let is_needed = |side: Side| {
@@ -362,32 +365,32 @@ fn held<T>(side: Side, repair: Result<T, String>) -> Flow<T> {
     }
 }
 
-/// The number of earlier pathways that a player which slept can follow. A player that plays needs
-/// only the newest.
+/// The number of earlier pathways that stay in the steering manifest. A player that was suspended
+/// follows them; a player that is playing needs only the newest.
 const MAX_CLONES: usize = 16;
 
 /// The next step of a side on its way back.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
-    /// Nothing but, if there is one, a new state to remember.
+    /// Nothing changes for viewers.
     Wait {
-        /// Why not more.
+        /// The reason to wait.
         why: String,
-        /// What is to be remembered.
+        /// The state to write, if it changes.
         remember: Option<PairState>,
     },
-    /// Its endpoint is to be restored, in this state.
+    /// Write this state, in which the side's endpoint is to be restored.
     Restore(PairState),
-    /// Its endpoint was restored: whether it serves is to be seen.
+    /// Restore the endpoint if that is not done yet, then check that it serves.
     Probe,
 }
 
-/// The stabilization period while the side that viewers are on is lost as well: a side that has
-/// just recovered is better than a lost one. The schedule has seen it healthy twice by then.
+/// The stabilization period while the active side is lost as well: a side that has just recovered
+/// is better than a lost one. Two scheduled checks have seen the side healthy by then.
 const SHORTENED_PERIOD: TimeDelta = TimeDelta::seconds(60);
 
-/// How long a side must have been well while the other one is lost. Where nothing steers, players
-/// shun it all the same until the usual time is over (hls.js and Media3: 300 s).
+/// The stabilization period of a side while the other one is lost. Without steering there is no
+/// shortened period: players avoid a pathway for 300 s after an error (hls.js and Media3).
 pub fn shortened_period(pair: &Pair) -> TimeDelta {
     if pair.steering_ttl.is_some() {
         pair.stabilization_period.min(SHORTENED_PERIOD)
@@ -396,7 +399,7 @@ pub fn shortened_period(pair: &Pair) -> TimeDelta {
     }
 }
 
-/// The next step of a side. `health` is `None` if a person takes the responsibility.
+/// The next step of a side. `health` is `None` if a person requested the step.
 pub fn step(
     state: &PairState,
     side: Side,
@@ -412,8 +415,8 @@ pub fn step(
         return step_by_hand(state, side, record, now);
     };
     let is_returning = matches!(state.sides[side].status, Status::Returning(_));
-    // A person may decide without MediaLive. MediaLive may not decide without the person who cut
-    // the side, or without the alarm that knew better.
+    // A person may return a side that MediaLive reports as unhealthy. The health that MediaLive
+    // reports may not return a side that a person or an alarm has cut.
     match (record.until, health) {
         (Until::Alarm, _) => Step::wait(format!(
             "side {side} was cut by its alarm, which has not gone to OK"
@@ -454,8 +457,8 @@ fn step_by_hand(state: &PairState, side: Side, record: &CutRecord, now: DateTime
     Step::Restore(next)
 }
 
-/// Since when a side has been healthy, or `None` if this is the first check that finds it so.
-/// MediaLive may report a failure that began and ended between two checks.
+/// The time since which a side has been healthy. `None` if this check is the first to see it
+/// healthy. MediaLive may report a failure that began and ended between two checks.
 fn healthy_since(
     state: &PairState,
     side: Side,
@@ -477,8 +480,8 @@ impl Step {
     }
 }
 
-/// The same state, with another time since when the side has been healthy. The generation stays:
-/// viewers see no difference.
+/// The same state with a new value of `healthy_since`. The generation stays: nothing changes for
+/// viewers.
 fn with_healthy_since(
     state: &PairState,
     side: Side,
@@ -493,8 +496,8 @@ fn with_healthy_since(
     next
 }
 
-/// The state after a side's alarm went to OK: from then on it is MediaLive that says whether the
-/// side is well. `None` if that is no news.
+/// The state after a side's alarm changed to OK. From then on, the health that MediaLive reports
+/// decides on the side's return. `None` if the state does not change.
 pub fn alarm_is_over(state: &PairState, side: Side) -> Option<PairState> {
     let mut next = state.clone();
     next.sides[side].alarm_since = None;
@@ -506,12 +509,12 @@ pub fn alarm_is_over(state: &PairState, side: Side) -> Option<PairState> {
     (next != *state).then_some(next)
 }
 
-/// What restores a side's endpoint `id`, or `None` if nothing has to be done. `endpoint` is its
-/// definition now, or `None` if it does not exist.
+/// The action that restores a side's endpoint `id`, or `None` if the endpoint needs no repair.
+/// `endpoint` is its current definition, or `None` if it does not exist.
 ///
 /// # Errors
 ///
-/// Why the endpoint cannot be restored.
+/// The reason for which the endpoint cannot be restored.
 pub fn repair(
     record: &CutRecord,
     id: &str,
@@ -535,7 +538,7 @@ pub fn repair(
                     .to_owned(),
             ),
         },
-        // Nothing has been done to it yet, and nothing is done now.
+        // The cut was deferred: the endpoint is unchanged and needs no repair.
         (_, Some(_)) if record.waits => Ok(None),
         (CutBy::Delete, Some(endpoint)) if cut.is_some_and(|cut| cut.is_the_same_as(endpoint)) => {
             Err("the endpoint to be deleted still exists: fail-over deletes it first".to_owned())
@@ -547,7 +550,7 @@ pub fn repair(
     }
 }
 
-/// The state in which a side is live again, its endpoint now being `described` so.
+/// The state in which a side is live again. `described` is the current definition of its endpoint.
 pub fn returned(
     state: &PairState,
     side: Side,
@@ -559,8 +562,7 @@ pub fn returned(
     let url = described.and_then(Definition::url);
     let is_elsewhere =
         url.is_some() && state.sides[side].url.is_some() && url != state.sides[side].url;
-    // Players shun a pathway that answered errors for minutes (hls.js and Media3: 300 s), by its
-    // name.
+    // After errors, players avoid a pathway with this name for minutes (hls.js and Media3: 300 s).
     let is_shunned = state.sides[side]
         .cut()
         .is_some_and(|record| record.by != CutBy::None && !record.waits);

@@ -1,8 +1,9 @@
 //! Fail-over: when a side is taken out of service, in which order, and how.
 //!
-//! Alerts, alarms, the schedule and people only say where to look. The state is written first, then
-//! players are told, then the side is cut at its endpoint, then the playlist is published. What a
-//! run does not get to, the next one does: it follows from the state.
+//! Alerts, alarms, the schedule and people are only triggers: each run checks the sides itself. A
+//! run writes the state first, then the steering manifest. Then it cuts the side at its endpoint
+//! and publishes the playlist. The next run completes an interrupted one: all steps follow from the
+//! state.
 
 use crate::pair::endpoint::{Definition, Origination};
 use crate::pair::freshness::{Freshness, ProbeResult, media_sequence_offset};
@@ -39,7 +40,7 @@ fn decide(pair: &Pair, observed: &Observed) -> Flow<Ending> {
         return Continue(ending(pair, observed, documents, observed.why()));
     }
     if *observed.trigger() == Trigger::ScheduledCheck {
-        // Whatever MediaLive answers or does not answer: what was begun is completed first.
+        // An interrupted fail-over is completed first, even if MediaLive does not respond.
         end_waits(pair, observed, documents)?;
         follow_up(pair, observed, documents)?;
     }
@@ -60,8 +61,8 @@ fn decide(pair: &Pair, observed: &Observed) -> Flow<Ending> {
     }
 }
 
-/// Requests that an alert, an alarm or a person makes likely. While the documents are read, they
-/// cost no time.
+/// Requests that are probably needed after an alert, an alarm or a manual request. They run while
+/// the documents are read, so they cost no time.
 fn questions_before_reading(pair: &Pair, observed: &Observed) -> Vec<Question> {
     let (Trigger::InputLost { side, .. } | Trigger::Manual { side }) = observed.trigger() else {
         return Vec::new();
@@ -80,7 +81,7 @@ pub enum Diagnosis {
     InputLost(Loss),
     /// No side is known to be lost.
     Healthy {
-        /// How that is known.
+        /// The reason for this diagnosis.
         why: String,
     },
 }
@@ -92,11 +93,11 @@ pub struct Loss {
     pub side: Side,
     /// Why it counts as lost.
     pub why: String,
-    /// What must report that the side may return.
+    /// The condition for the side's return.
     pub until: Until,
 }
 
-/// A diagnosis, and the state with what was seen on the way. Both are written together.
+/// A diagnosis, and the state with the results of the probes. Both are written together.
 struct Finding {
     diagnosis: Diagnosis,
     state: PairState,
@@ -114,11 +115,11 @@ fn find(pair: &Pair, observed: &Observed, documents: &PairDocuments) -> Flow<Fin
     Continue(Finding { diagnosis, state })
 }
 
-/// By the alerts of MediaLive, else by what the playlists show.
+/// Uses the alerts of MediaLive. If they report no loss, uses probes of the media playlists.
 fn find_by_schedule(pair: &Pair, observed: &Observed, documents: &PairDocuments) -> Flow<Finding> {
     let state = &documents.state;
     let by_alerts = match by_alerts(pair, observed, state) {
-        // A failed request does not end the check: the playlists may show enough.
+        // A failed request does not end the check: the probes may be enough.
         Err(Missing::Failure(_)) => None,
         diagnosis => Some(known(diagnosis)??),
     };
@@ -134,7 +135,7 @@ fn find_by_schedule(pair: &Pair, observed: &Observed, documents: &PairDocuments)
     Continue(Finding { diagnosis, state })
 }
 
-/// The diagnosis by the alerts that are set, or `Break` if both sides have lost their input.
+/// The diagnosis from the alerts that are set, or `Break` if both sides have lost their input.
 fn by_alerts(
     pair: &Pair,
     observed: &Observed,
@@ -151,8 +152,8 @@ fn by_alerts(
     })
 }
 
-/// Writes the state in which a side is out of service, if that is allowed and not yet done. What an
-/// alarm or a person said is remembered either way.
+/// Writes the state in which a side is out of service, if that is allowed and not yet done. An
+/// alarm or a manual request is stored in the state in both cases.
 fn take_out(
     pair: &Pair,
     observed: &Observed,
@@ -203,9 +204,9 @@ fn remember(state: PairState) -> Flow {
     Break(Next::WriteState(Box::new(StateChange::remember(state))))
 }
 
-/// Whether a side is advancing: by its published media playlist. Where that is not known or does
-/// not answer, by the one that the side's own playlist names now: the endpoint may have been
-/// created again by hand, or something else may be in front of it.
+/// Whether a side is advancing, by its published media playlist. If that one is not known or
+/// unavailable, by the media playlist that the side's own playlist names now. The endpoint may have
+/// been created again by hand, or the CDN in front of it may be another one.
 fn freshness(
     observed: &Observed,
     documents: &PairDocuments,
@@ -239,7 +240,7 @@ fn media_playlist(documents: &PairDocuments, side: Side) -> Option<Url> {
     known[side].as_ref()?.media_playlist().cloned()
 }
 
-/// Probes of the live sides, so that a stale one is known before it is needed.
+/// Probes of the live sides, to detect a stale side before viewers need it.
 fn live_probes(observed: &Observed, documents: &PairDocuments) -> Flow<Sides<Option<ProbeResult>>> {
     let probe = |side: Side| {
         let is_live = documents.state.sides[side].is_live();
@@ -254,7 +255,7 @@ fn freshness_of(probes: &Sides<Option<ProbeResult>>) -> Sides<Option<Freshness>>
     Sides::of(|side| Some(probes[side].as_ref()?.freshness.clone()))
 }
 
-/// The state with what the probes showed, for the next check to compare with.
+/// The state with the results of the probes. The next check compares with them.
 fn remember_probes(
     state: &PairState,
     probes: &Sides<Option<ProbeResult>>,
@@ -272,7 +273,8 @@ fn remember_probes(
     next
 }
 
-/// Cuts that have waited for players are written down as due, if the other side is advancing.
+/// Marks a deferred cut as due in the state, once all players know the other side and that side is
+/// advancing.
 fn end_waits(pair: &Pair, observed: &Observed, documents: &PairDocuments) -> Flow {
     for side in Side::BOTH {
         if let Some(next) = wait_is_over(pair, &documents.state, side, observed.now())
@@ -284,19 +286,18 @@ fn end_waits(pair: &Pair, observed: &Observed, documents: &PairDocuments) -> Flo
     Continue(())
 }
 
-/// What follows from the state, one effect after another: players are told, what is cut is cut at
-/// its endpoint, the playlist is published.
+/// Applies the effects that follow from the state, one after another: writes the steering manifest,
+/// cuts the endpoints of cut sides, publishes the playlist.
 ///
-/// A failure does not keep the later ones from taking place: a side that is lost is cut also if
-/// players cannot be told, and new viewers are sent the right way also if MediaPackage fails.
+/// A failed effect does not stop the later ones. A lost side is cut even if the steering manifest
+/// cannot be written. New viewers are sent to the active side even if MediaPackage fails.
 fn follow_up(pair: &Pair, observed: &Observed, documents: &PairDocuments) -> Flow {
     known(facts_for_follow_up(observed, documents))?;
     let PairDocuments { state, published } = documents;
     if published.is_ahead_of(state) {
         return Break(Next::ReadAgain);
     }
-    // Without a playlist no viewer came through On Air and none can be told. A lost side is cut all
-    // the same.
+    // Without a playlist, there is nothing to steer or publish. A lost side is still cut.
     let plan = plan(pair, state, published, observed.playlists(), false).ok();
     let notes = plan
         .iter()
@@ -322,12 +323,13 @@ fn follow_up(pair: &Pair, observed: &Observed, documents: &PairDocuments) -> Flo
     }
 }
 
-/// Everything that must be known before the first effect, asked at the same time.
+/// Requests everything that must be known before the first effect, in parallel.
 fn facts_for_follow_up(observed: &Observed, documents: &PairDocuments) -> Result<(), Missing> {
     let PairDocuments { state, published } = documents;
     let known = published.sides(state);
     let of_side = |side: Side| {
-        // What is published must not lose a side because this run did not ask for it.
+        // The published playlist must not lose a side because this run did not fetch the playlist
+        // of that side.
         let is_unknown = state.sides[side].is_live() && known[side].is_none();
         let playlist = if is_unknown && published.index.is_some() {
             observed.playlist(side).map(drop)
@@ -364,7 +366,7 @@ fn cut_step(
     }
 }
 
-/// The end of a scheduled check that found no side lost.
+/// The end of a scheduled check that detected no loss.
 fn complete_check(
     pair: &Pair,
     observed: &Observed,
@@ -374,7 +376,7 @@ fn complete_check(
     if state != documents.state {
         remember(state)?;
     }
-    // What MediaLive did not answer is still unknown: the schedule asks again.
+    // If MediaLive did not return the alerts, the run fails here. The next check tries again.
     known(of_sides(|side| observed.set_alerts(side)))?;
     if Side::BOTH
         .into_iter()
@@ -410,8 +412,8 @@ pub fn stale_sides(observed: &Observed) -> Option<Vec<String>> {
     Some(Side::BOTH.into_iter().filter_map(stale).collect())
 }
 
-/// Offsets in which hls.js freezes after a switch. Larger ones are longer than a show, and do no
-/// harm.
+/// Offsets that freeze hls.js after a switch. Larger offsets are longer than a show, and cause no
+/// freeze.
 const FREEZING_OFFSETS: RangeInclusive<i64> = 1..=5_000;
 
 fn offset_note(observed: &Observed) -> Option<String> {
@@ -487,7 +489,7 @@ fn endpoint_note(
 /// have recovered long ago.
 pub const FRESH_ALERT: TimeDelta = TimeDelta::seconds(120);
 
-/// The diagnosis by the event alone. `None` if MediaLive has to be asked.
+/// The diagnosis from the event alone. `None` if the alerts of MediaLive are needed.
 pub fn diagnose(trigger: &Trigger, state: &PairState, now: DateTime<Utc>) -> Option<Diagnosis> {
     match trigger {
         Trigger::InputLost {
@@ -527,8 +529,8 @@ pub fn diagnose(trigger: &Trigger, state: &PairState, now: DateTime<Utc>) -> Opt
     }
 }
 
-/// The diagnosis by the alerts that MediaLive has set, and by the alarms that are remembered as
-/// being in ALARM.
+/// The diagnosis from the alerts that MediaLive has set, and from the alarms that the state records
+/// as in ALARM.
 ///
 /// # Errors
 ///
@@ -568,9 +570,9 @@ pub fn diagnose_alerts(
     }
 }
 
-/// The state with what must not be forgotten of a loss, whatever can be done about it now: that an
-/// alarm is in ALARM, which no later request would tell, and that a person wants a side to stay out
-/// of service although it is cut already.
+/// The state with the facts of a loss that no later request returns: that an alarm is in ALARM, and
+/// that a person wants a cut side to stay out of service. They are stored even if the side cannot
+/// be cut now.
 pub fn note(state: &PairState, loss: &Loss, now: DateTime<Utc>) -> PairState {
     let mut next = state.clone();
     let side = &mut next.sides[loss.side];
@@ -586,8 +588,8 @@ pub fn note(state: &PairState, loss: &Loss, now: DateTime<Utc>) -> PairState {
 /// Longest time between two checks that count together: the schedule runs each minute.
 const LONGEST_CHECK_INTERVAL: TimeDelta = TimeDelta::seconds(150);
 
-/// What to remember of a probe of a side. A stale side counts only while the `other` one is
-/// advancing or away: at the beginning and at the end of a show both are stale.
+/// The stall record of a side after a probe. A stale side counts only while the `other` side is
+/// advancing or out of service: at the start and the end of a show, both are stale.
 pub fn stall_record(
     before: Option<StallRecord>,
     freshness: &Freshness,
@@ -607,11 +609,11 @@ pub fn stall_record(
     }
 }
 
-/// How long the active side must have been stale to count as lost although nothing reported it. The
+/// How long the active side must have been stale to count as lost without an alert or an alarm. The
 /// schedule runs each minute, so two checks are needed.
 pub const STALL_LIMIT: TimeDelta = TimeDelta::seconds(45);
 
-/// The stall of a side, if it is so long that the side counts as lost.
+/// The stall of a side, if it is long enough for the side to count as lost.
 pub fn stalled(state: &PairState, side: Side, now: DateTime<Utc>) -> Option<StallRecord> {
     let is_long = |stall: &StallRecord| {
         stall.seen - stall.since >= STALL_LIMIT && now - stall.seen <= LONGEST_CHECK_INTERVAL
@@ -619,7 +621,7 @@ pub fn stalled(state: &PairState, side: Side, now: DateTime<Utc>) -> Option<Stal
     state.sides[side].stall.filter(is_long)
 }
 
-/// The diagnosis by probes of both sides: a channel that was stopped, or crashed, sets no alert.
+/// The diagnosis from probes of both sides: a channel that was stopped or crashed sets no alert.
 pub fn diagnose_probes(
     state: &PairState,
     freshness: &Sides<Option<Freshness>>,
@@ -644,7 +646,7 @@ pub fn diagnose_probes(
     }
 }
 
-/// The last live side stays in service, whatever is wrong with it.
+/// Never takes the last live side out of service.
 fn other_must_be_live(state: &PairState, loss: &Loss) -> Result<(), HeldReason> {
     let Loss { side, why, .. } = loss;
     if state.sides[side.other()].is_live() {
@@ -656,7 +658,7 @@ fn other_must_be_live(state: &PairState, loss: &Loss) -> Result<(), HeldReason> 
     })
 }
 
-/// Viewers are not sent to a stale side.
+/// Never routes viewers to a stale side.
 fn other_must_advance(loss: &Loss, other: Freshness) -> Result<(), HeldReason> {
     let (side, why) = (loss.side, loss.why.clone());
     match other {
@@ -707,10 +709,10 @@ pub fn cut(
     next
 }
 
-/// When every player knows a side that returned, and can switch to it: its pathway is new, and
-/// players learn of it by the steering manifest, which they keep for its TTL and a CDN for half of
-/// that. If the other side were cut earlier, they would have nowhere to go. `None` if players have
-/// always known the side.
+/// The time from which every player knows a side that returned, and can switch to it. The side has
+/// a new pathway, which players read in the steering manifest. A player caches the manifest for its
+/// TTL, a CDN for half of that. Before this time, a cut of the other side would stop players.
+/// `None` if players have always known the side.
 pub fn is_known_from(pair: &Pair, state: &PairState, side: Side) -> Option<DateTime<Utc>> {
     let is_new = state
         .clones
@@ -720,9 +722,9 @@ pub fn is_known_from(pair: &Pair, state: &PairState, side: Side) -> Option<DateT
     is_new.then(|| since + ttl * 2)
 }
 
-/// The state in which the endpoint of a side may be cut that has waited until now. `None` if it has
-/// not waited, or must go on waiting. This state is written before anything is done: a side whose
-/// endpoint was not touched may return as it is.
+/// The state in which a deferred cut of a side's endpoint is due. `None` if the cut is not
+/// deferred, or not due yet. The state is written before the endpoint is changed: a side whose
+/// endpoint is unchanged returns without a repair.
 pub fn wait_is_over(
     pair: &Pair,
     state: &PairState,
@@ -737,21 +739,21 @@ pub fn wait_is_over(
     (std::mem::take(&mut record.waits) && is_due).then_some(next)
 }
 
-/// What is still to be done to the endpoint of a side that is cut.
+/// The next change of the endpoint of a cut side.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CutStep {
     /// Nothing.
     None,
     /// This change.
     Apply(EndpointAction),
-    /// Nothing: somebody created the endpoint again after the cut.
+    /// Nothing: the endpoint was created again after the cut, and On Air did not create it.
     NotOurs,
-    /// A change, once all players know where else to go.
+    /// Nothing yet: the cut is deferred until all players know the other side.
     Waits,
 }
 
-/// What is still to be done to the endpoint of a side that is cut. `endpoint` is its definition
-/// now, or `None` if it does not exist.
+/// The next change of the endpoint of a cut side. `endpoint` is its current definition, or `None`
+/// if it does not exist.
 pub fn next_cut_step(record: &CutRecord, endpoint: Option<&Definition>) -> CutStep {
     let Some(endpoint) = endpoint else {
         return CutStep::None;
