@@ -1,4 +1,4 @@
-//! Decides the next step for one instance that waits.
+//! Decides the next step for one instance in a lifecycle wait.
 
 use super::{
     Command, CommandRequest, CommandStatus, Direction, FleetPolicy, HeldReason, History,
@@ -6,7 +6,7 @@ use super::{
     StepResult, WaitCommands, WaitState,
 };
 
-/// The next step for one instance that waits.
+/// The next step for one instance in a lifecycle wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     /// Send this command.
@@ -17,7 +17,7 @@ pub enum Next {
     Verify(LogCheck),
     /// End the wait.
     Complete(Completion),
-    /// Do nothing until a person has looked.
+    /// Change nothing until a person has resolved the reason.
     Held(HeldReason),
 }
 
@@ -35,9 +35,10 @@ pub struct Completion {
 /// The result of a lifecycle action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActionResult {
-    /// The instance serves, or terminates.
+    /// A launching instance goes into service. A terminating one is terminated.
     Continue,
-    /// A launching instance is terminated. A terminating one is retained if its group says so.
+    /// A launching instance is terminated. A terminating one is retained if its group is configured
+    /// to retain it.
     Abandon,
 }
 
@@ -73,7 +74,7 @@ impl Completion {
     }
 }
 
-/// What was read about one instance that waits.
+/// The facts that were read about one instance in a lifecycle wait.
 #[derive(Debug, Clone, Copy)]
 pub struct Observed<'a> {
     /// The lifecycle state of the instance.
@@ -120,7 +121,7 @@ pub fn next(fleet: &FleetPolicy, observed: Observed<'_>) -> Option<Next> {
     }
 }
 
-/// Decides the next step when the command of the wait was sent.
+/// Decides the next step after the command of the wait was sent.
 fn after_command(
     fleet: &FleetPolicy,
     wait: &LifecycleWait,
@@ -158,8 +159,8 @@ fn after_command(
 }
 
 /// Combines the status of the command and of its step, which SSM does not update at the same time.
-/// One failure is enough for a failure. A success needs both, since the step is only a part of its
-/// document.
+/// One failure is enough for a failure. A success needs both, since the step is only one part of
+/// the document.
 fn status(command: &Command, step: Option<&StepResult>) -> CommandStatus {
     match (&command.status, step.map(|step| &step.status)) {
         (failed @ CommandStatus::Failed { .. }, _)
@@ -169,8 +170,8 @@ fn status(command: &Command, step: Option<&StepResult>) -> CommandStatus {
     }
 }
 
-/// Judges a playbook that ended with exit code 0. The exit code shows that no task failed. It does
-/// not show that a task ran, nor that nothing changed: only the recap does.
+/// Judges a playbook that ended with exit code 0. The exit code shows that no task failed. Only the
+/// recap shows whether a task ran, and whether anything changed.
 fn judge(rule: PassRule, stdout: &str) -> Completion {
     match PlayRecap::parse(stdout) {
         Ok(recap) => match rule.judge(&recap) {
@@ -187,8 +188,8 @@ fn judge(rule: PassRule, stdout: &str) -> Completion {
     }
 }
 
-/// Ends the wait of [`Next::Verify`] by the result of the check: the files that S3 has, or why the
-/// logs are not verified.
+/// Ends the wait of [`Next::Verify`] with the result of the check: the files in S3, or the error
+/// that prevented the check.
 pub fn verified(checked: Result<&[SavedFile], &LogCheckError>) -> Completion {
     match checked {
         Ok(files) => {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-/// How the name of the stream is found in a path.
+/// How to derive the name of the stream from a path.
 #[derive(Debug, Clone)]
 pub enum StreamRule {
     /// The usual layouts.
@@ -20,8 +20,8 @@ pub enum StreamRule {
     Patterns(Vec<Pattern>),
 }
 
-/// A path in which `{stream}` matches the name of the stream, `*` matches anything without a slash,
-/// and `**` matches anything.
+/// A pattern of a path. `{stream}` matches the name of the stream, `*` matches any text without a
+/// slash, and `**` matches any text.
 #[derive(Clone)]
 pub struct Pattern {
     text: String,
@@ -150,8 +150,8 @@ fn usual_name(path: &[u8]) -> &[u8] {
 }
 
 /// The part before the number of a segment: `show` of `show-12.ts`, `show_720p` of
-/// `show_720p_00012.ts`. `None` for a name without a number at its end, or with other digits: it
-/// may differ for each segment.
+/// `show_720p_00012.ts`. `None` for a name without a number at its end. `None` also for a name with
+/// other digits: they may differ for each segment.
 fn segment_stem(file: &[u8]) -> Option<&[u8]> {
     let stem = &file[..memchr::memchr(b'.', file)?];
     let digits = stem
@@ -168,8 +168,8 @@ fn segment_stem(file: &[u8]) -> Option<&[u8]> {
     (digits > 0 && !words.iter().any(u8::is_ascii_digit)).then_some(name)
 }
 
-/// Whether a stem names its stream. Packagers give the same stems to the files of every stream:
-/// `index_1`, `chunklist_b800000`, `seg-12`, `720p`.
+/// Whether a stem is the name of a stream. Generic stems are not, since packagers use them for
+/// every stream: `index_1`, `chunklist_b800000`, `seg-12`, `720p`.
 fn is_stream_name(stem: &[u8]) -> bool {
     const GENERIC: [&[u8]; 24] = [
         b"index",
@@ -216,8 +216,8 @@ fn without_rendition(name: &[u8]) -> &[u8] {
     }
 }
 
-/// Whether a name is that of a rendition: `720p`, `720p30`, `1280x720`, `2800k`, `0` to `99`, `v0`,
-/// `stream_0`, and a few words.
+/// Whether a name is the name of a rendition: `720p`, `720p30`, `1280x720`, `2800k`, `0` to `99`,
+/// `v0`, `stream_0`, and a few words.
 fn is_rendition(name: &[u8]) -> bool {
     const WORDS: [&[u8]; 12] = [
         b"audio",
@@ -270,7 +270,7 @@ impl FromStr for Pattern {
     }
 }
 
-/// The text of the pattern. A trap: stored minutes are named after it.
+/// The text of the pattern. Do not change this format: it is part of the names of stored minutes.
 impl fmt::Debug for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.text.fmt(f)

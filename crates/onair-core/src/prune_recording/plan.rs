@@ -58,7 +58,7 @@ pub struct PrunePlan {
     pub versioning: Versioning,
 }
 
-/// A file that gets a new text.
+/// A file to write again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rewrite {
     /// An entry playlist without the deleted renditions.
@@ -109,8 +109,8 @@ pub enum Deletion {
 }
 
 impl Deletion {
-    /// The folder, relative to the recording's prefix. The path ends in a slash, so it does not
-    /// match a neighbour whose name starts alike.
+    /// The folder, relative to the recording's prefix. The path ends in a slash: without it, the
+    /// prefix `hd` would match the folder `hd-2`.
     pub fn folder(&self) -> String {
         match self {
             Self::Rendition(name) => format!("{HLS}{name}/"),
@@ -232,7 +232,7 @@ fn decide(inventory: &Inventory, policy: &RetentionPolicy) -> Result<PrunePlan, 
         rewrites,
         deletions: deletions(&selection, policy),
         versions: match inventory.versioning {
-            // To delete versions needs another permission, and has no use without versioning.
+            // Deleting versions needs another permission, and is useless without versioning.
             Versioning::Off => Versions::Current,
             Versioning::Enabled | Versioning::Suspended => policy.versions,
         },
@@ -285,8 +285,8 @@ impl<'a> Selection<'a> {
         self.deleted_names.contains(name)
     }
 
-    /// Holds a deletion that leaves nothing to play, or that may break a playlist that On Air does
-    /// not rewrite.
+    /// Holds a deletion after which nothing is playable, or that may break a playlist that On Air
+    /// does not rewrite.
     fn check(&self, inventory: &Inventory) -> Result<(), PlanError> {
         if self.deleted.is_empty() {
             return Ok(());
@@ -339,7 +339,7 @@ fn edit_playlists(
     for (file, playlist) in &recording.playlists {
         let path = format!("{HLS}{file}");
         let text = playlist.without(is_deleted);
-        // The next run and every player must be able to read the new text, so parse it.
+        // The next run and every player must be able to parse the new text.
         let edited = match MultivariantPlaylist::parse(&text) {
             Ok(edited) => edited,
             Err(problem) => return held(HeldReason::UnusablePlaylist { path, problem }),
@@ -419,8 +419,8 @@ fn named_by_keep<'a>(terms: &Terms, all: &'a [Rendition]) -> BTreeSet<&'a str> {
 }
 
 /// The renditions that a delete rule names. `highest` and `lowest` consider all renditions that the
-/// recording ever had. Among equal heights they take one that is already deleted: otherwise a
-/// second run would delete the next one.
+/// recording ever had. Among equal heights, a rendition that is already deleted is preferred:
+/// otherwise a second run would delete another one.
 fn named_by_delete<'a>(terms: &Terms, all: &'a [Rendition]) -> BTreeSet<&'a str> {
     let quality = |r: &Rendition| (r.frame_rate_milli, r.bandwidth_bps, r.name.clone());
     let ever = || with_height(all.iter());
@@ -429,8 +429,8 @@ fn named_by_delete<'a>(terms: &Terms, all: &'a [Rendition]) -> BTreeSet<&'a str>
     named(terms, all, highest, lowest)
 }
 
-/// The renditions that have a height, or all of them if none has: an audio-only recording also has
-/// a highest rendition.
+/// The renditions that have a height. All of them if none has a height: an audio-only recording
+/// also has a highest rendition.
 fn with_height<'a>(
     renditions: impl Iterator<Item = &'a Rendition> + Clone,
 ) -> impl Iterator<Item = &'a Rendition> {
@@ -464,8 +464,8 @@ fn named<'a>(
 
 /// The first step of `plan` after which the next plan would not reach the same end state.
 ///
-/// A run can be killed anywhere, and events are delivered more than once. So this function plans
-/// again in every state that the plan passes through. That replaces a proof for each rule.
+/// Lambda can kill a run at any step, and events are delivered more than once. So this function
+/// plans again in every state that the plan passes through. That replaces a proof for each rule.
 fn unrepeatable_step(
     inventory: &Inventory,
     policy: &RetentionPolicy,
@@ -487,8 +487,8 @@ fn unrepeatable_step(
     Some(format!("after {} is deleted", folders.join(", ")))
 }
 
-/// Every set of files that can be written when a run is interrupted. Playlists are written at the
-/// same time, so each subset of them is possible. Metadata is written after all playlists.
+/// Every set of files that an interrupted run may have written. Playlists are written in parallel,
+/// so each subset of them is possible. Metadata is written after all playlists.
 fn write_steps(plan: &PrunePlan) -> Vec<Vec<&Rewrite>> {
     let playlists: Vec<&Rewrite> = plan.rewrites.iter().filter(|r| r.is_playlist()).collect();
     let subset = |bits: u32| {
@@ -508,7 +508,7 @@ fn delete_steps(plan: &PrunePlan) -> Vec<Vec<&Deletion>> {
     steps
 }
 
-/// Whether planning again in `state` ends with the same files, deletions and kept renditions.
+/// Whether a second plan in `state` reaches the same files, deletions and kept renditions.
 fn completes_writing(
     state: &Inventory,
     policy: &RetentionPolicy,
@@ -522,7 +522,8 @@ fn completes_writing(
     })
 }
 
-/// Whether planning again writes nothing and deletes what is left when `done` is deleted.
+/// Whether a second plan, after the deletions `done`, writes nothing and contains exactly the other
+/// deletions.
 fn completes_deleting(
     rewritten: &Inventory,
     policy: &RetentionPolicy,
@@ -535,7 +536,8 @@ fn completes_deleting(
             |deletion: &Deletion| matches!(deletion, Deletion::Rendition(n) if n == name);
         !done.iter().any(|deletion| is_folder(deletion))
     });
-    // Every plan deletes the thumbnail folders: the recording does not show whether they are empty.
+    // Every plan contains the thumbnail folders: the inventory does not show whether they are
+    // empty.
     let left = plan
         .deletions
         .iter()
@@ -546,7 +548,7 @@ fn completes_deleting(
 }
 
 impl Inventory {
-    /// The inventory when these files are written.
+    /// The inventory after these files are written.
     fn after<'a>(&self, rewrites: impl IntoIterator<Item = &'a Rewrite>) -> Self {
         let mut after = self.clone();
         for rewrite in rewrites {

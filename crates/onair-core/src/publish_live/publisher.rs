@@ -1,7 +1,7 @@
-//! The publisher gets each change on the disk and each result from S3, and decides on the next job.
+//! Receives each change on the disk and each result from S3, and decides on the next job.
 //!
-//! A playlist is published only after everything that it names is in S3. A newer playlist replaces
-//! one that waits. Renditions do not wait for each other.
+//! A playlist is published only after everything that it names is in S3. A newer snapshot replaces
+//! a pending one. Renditions do not wait for each other.
 
 use super::job::{FinishedJob, Job, LivePolicy, RetryLater, StoredText, UploadError};
 use super::media_playlist::{MediaPlaylist, MediaPlaylistError};
@@ -60,7 +60,7 @@ struct LiveMultivariant {
 /// The reasons for which a playlist that was read is not published.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RefusedPlaylist {
-    /// With VOD playlists, their names are reserved.
+    /// The name is reserved for a VOD playlist.
     #[error("with --keep this is the name of a VOD playlist")]
     VodName,
     /// The media playlist is not complete, or cannot be published.
@@ -77,7 +77,7 @@ pub enum RefusedPlaylist {
     OutsideFolder(String),
 }
 
-/// What happens on the disk.
+/// Changes on the disk.
 impl LivePublisher {
     /// A publisher that knows no file and no playlist.
     pub fn new(policy: LivePolicy) -> Self {
@@ -96,8 +96,9 @@ impl LivePublisher {
         }
     }
 
-    /// Takes a file that was closed, or moved to this path. An empty file is ignored: the
-    /// transcoder will fill it. A file other than a segment is ignored until a playlist names it.
+    /// Handles a file that was closed, or moved to this path. An empty file is ignored: the
+    /// transcoder has not written it yet. A file other than a segment is ignored until a playlist
+    /// names it.
     pub fn file_closed(&mut self, path: &str, file: FileId, now: Duration) {
         let is_segment = file_kind(path).is_some_and(|(kind, _)| kind == FileKind::Segment);
         let mut renditions = self.renditions.values();
@@ -107,12 +108,12 @@ impl LivePublisher {
         }
     }
 
-    /// Takes a playlist that was read. `files` are the files that it names, if they exist and are
-    /// not empty.
+    /// Handles a new snapshot of a playlist. `files` are the files that it names, if they exist and
+    /// are not empty.
     ///
     /// # Errors
     ///
-    /// [`RefusedPlaylist`]. Then the last good version stays.
+    /// [`RefusedPlaylist`]. The last valid snapshot stays published.
     pub fn playlist_read(
         &mut self,
         path: &str,
@@ -244,8 +245,8 @@ impl LivePublisher {
         self.multivariants.insert(name, multivariant);
     }
 
-    /// Takes the removal of a playlist from the disk. If the playlist does not return, the stream
-    /// ends.
+    /// Handles the removal of a playlist from the disk. If the playlist is not written again, the
+    /// stream ends.
     pub fn playlist_removed(&mut self, path: &str, now: Duration) {
         if let Some(rendition) = self.renditions.get_mut(path) {
             rendition.playlist_removed(now);
@@ -278,7 +279,8 @@ fn check(
 
 /// The decision on the next job.
 impl LivePublisher {
-    /// The most urgent job that can start now. What viewers wait for has priority.
+    /// The most urgent job that can start now. Playlists have priority over uploads, and uploads
+    /// over deletions.
     pub fn next(&mut self, now: Duration) -> Option<Job> {
         self.next_read(now)
             .or_else(|| self.next_playlist(now))
@@ -379,7 +381,7 @@ impl LivePublisher {
         None
     }
 
-    /// Allows one request at a time. Skips objects that a playlist names again.
+    /// The next deletion, if none is in flight. Skips objects that a playlist names again.
     fn next_delete(&mut self, now: Duration) -> Option<Job> {
         if !self.deleting.is_empty() {
             return None;
@@ -397,7 +399,7 @@ impl LivePublisher {
         Some(Job::Delete(names))
     }
 
-    /// Once a minute, forgets files that no playlist needs, and streams that have ended.
+    /// Removes files that no playlist needs, and streams that have ended, once a minute.
     fn sweep(&mut self, now: Duration) {
         let Self {
             objects,
@@ -443,7 +445,7 @@ fn writable<'a>(
 
 /// The results of jobs.
 impl LivePublisher {
-    /// Takes the result of a job.
+    /// Handles the result of a job.
     pub fn done(&mut self, job: FinishedJob, now: Duration) {
         match job {
             FinishedJob::ReadPublished { name, result } => self.read_done(&name, result, now),
@@ -488,7 +490,7 @@ impl LivePublisher {
         paths.find(|path| vod_name(path) == name).cloned()
     }
 
-    /// Lets a rendition continue, if everything that was published of it has been read.
+    /// Continues a rendition from its published playlists, once all of them have been read.
     fn adopt(&mut self, path: &str, now: Duration) {
         let Some(rendition) = self.renditions.get_mut(path) else {
             return;
@@ -573,7 +575,7 @@ impl LivePublisher {
         }
     }
 
-    /// Plans the deletion of objects that no playlist names any more.
+    /// Schedules the deletion of objects that no playlist names any more.
     fn delete_later(&mut self, dropped: Vec<String>, now: Duration) {
         for name in dropped {
             if self.is_used(&name) {
@@ -600,9 +602,9 @@ impl LivePublisher {
     }
 }
 
-/// What the log, the metrics and the terminal show.
+/// Values for the log, the metrics and the terminal.
 impl LivePublisher {
-    /// Whether everything that can be published is published.
+    /// Whether everything that can be published now is published.
     pub fn is_idle(&self) -> bool {
         let is_in_flight = self
             .published
@@ -620,8 +622,8 @@ impl LivePublisher {
             })
     }
 
-    /// The multivariant playlists that were first read before this time and are not published yet,
-    /// each with the playlists that it waits for.
+    /// The multivariant playlists that were first read before this time and are not published yet.
+    /// Each has the media playlists that it waits for.
     pub fn waiting_multivariants(&self, before: Duration) -> BTreeMap<&str, Vec<&str>> {
         let waiting = self.multivariants.iter().filter(|(name, multivariant)| {
             multivariant.first_read_at < before && !self.is_shown(name, multivariant)
