@@ -1,4 +1,4 @@
-//! How fail-over changes the endpoint of the lost side.
+//! Fail-over changes the endpoint of the lost side.
 
 use super::{A, B, run};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ fn saved_definition(stage: &Stage) -> Value {
     stage.state()["sides"]["A"]["status"]["cut"]["endpoint"].clone()
 }
 
-/// The index of the call that changes the endpoint in an undisturbed run.
+/// The index of the call that changes the endpoint in a run without faults.
 async fn endpoint_action(settings: &[(&str, &str)]) -> usize {
     let stage = Stage::published(settings).await;
     stage.traffic.reset_calls();
@@ -77,7 +77,7 @@ async fn an_unexpected_change_by_an_update_is_reported() {
     stage.traffic.reset_calls();
     let endpoints = Endpoints::clone(&stage.mediapackage);
     stage.traffic.before_call(call, move || {
-        // An update cannot change tags, nor the arn and the URL.
+        // An update can change neither the tags nor the ARN and the URL.
         let mut other = endpoints.endpoint(ENDPOINTS[A]).unwrap();
         other["tags"] = json!({ "show": "another" });
         endpoints.delete(ENDPOINTS[A]);
@@ -162,7 +162,7 @@ async fn an_endpoint_that_was_created_again_after_the_cut_is_left_alone() {
     }
 }
 
-/// Promise P48: a run that is late does not change a newer endpoint.
+/// Promise P48: a delayed run does not change a newer endpoint.
 #[tokio::test]
 async fn an_endpoint_that_was_created_again_during_an_unfinished_cut_is_left_alone() {
     let stage = Stage::published(&[]).await;
@@ -218,7 +218,7 @@ async fn a_pair_that_was_never_published_fails_over() {
     assert_eq!(stage.bases()[A], None);
 }
 
-/// A pair whose side A was cut and has returned, and whose side B was lost shortly after that. B's
+/// A pair whose side A was cut and has returned. Side B was lost shortly after that, and its
 /// endpoint still serves.
 async fn pair_with_deferred_cut_of_b(settings: &[(&str, &str)]) -> Stage {
     let stage = Stage::published(settings).await;
@@ -271,7 +271,7 @@ async fn an_endpoint_is_cut_only_after_all_players_know_the_side_that_returned()
     }
 }
 
-/// Promise P66: the endpoint that still serves is the way back if the other side is lost meanwhile.
+/// Promise P66: the endpoint that still serves is a fallback if the other side is lost meanwhile.
 #[tokio::test]
 async fn a_deferred_cut_is_cancelled_if_the_other_side_is_stale() {
     let settings = [("STEERING_TTL_SECONDS", "600")];
