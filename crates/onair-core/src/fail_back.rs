@@ -20,7 +20,18 @@ use crate::publish_playlist::{Plan, PublishedIndex, SideFetch, plan};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::ops::ControlFlow::{Break, Continue};
 
-/// The next thing to do about an event.
+/// Why fail-back ignores an event, if it does.
+pub fn ignored(trigger: &Trigger) -> Option<String> {
+    match trigger {
+        Trigger::Ignored { why } => Some(why.clone()),
+        Trigger::InputLost { .. } => {
+            Some("fail-over handles the beginning of an alert or alarm".to_owned())
+        }
+        Trigger::InputRecovered { .. } | Trigger::ScheduledCheck | Trigger::Manual { .. } => None,
+    }
+}
+
+/// The next thing to do about an event that is not ignored.
 pub fn next(pair: &Pair, observed: &Observed) -> Next {
     match decide(pair, observed) {
         Break(next) => next,

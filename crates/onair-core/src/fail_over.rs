@@ -23,7 +23,18 @@ use std::ops::ControlFlow::{Break, Continue};
 use std::ops::RangeInclusive;
 use url::Url;
 
-/// The next thing to do about an event.
+/// Why fail-over ignores an event, if it does.
+pub fn ignored(trigger: &Trigger) -> Option<String> {
+    match trigger {
+        Trigger::Ignored { why } => Some(why.clone()),
+        Trigger::InputRecovered { .. } => {
+            Some("fail-back handles the end of an alert or alarm".to_owned())
+        }
+        Trigger::InputLost { .. } | Trigger::ScheduledCheck | Trigger::Manual { .. } => None,
+    }
+}
+
+/// The next thing to do about an event that is not ignored.
 pub fn next(pair: &Pair, observed: &Observed) -> Next {
     match decide(pair, observed) {
         Break(next) => next,
@@ -522,10 +533,9 @@ pub fn diagnose(trigger: &Trigger, state: &PairState, now: DateTime<Utc>) -> Opt
             why: "requested by hand".to_owned(),
             until: Until::Person,
         })),
-        Trigger::InputRecovered { .. } => Some(Diagnosis::Healthy {
-            why: "fail-back handles the end of an alert or alarm".to_owned(),
-        }),
-        Trigger::Ignored { why } => Some(Diagnosis::Healthy { why: why.clone() }),
+        Trigger::InputRecovered { .. } | Trigger::Ignored { .. } => {
+            ignored(trigger).map(|why| Diagnosis::Healthy { why })
+        }
     }
 }
 

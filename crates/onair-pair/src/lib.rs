@@ -7,7 +7,7 @@ mod run;
 mod settings;
 
 pub use documents::{PairWriter, Stored};
-pub use run::PairJob;
+pub use run::{PairHandler, PairJob};
 pub use settings::Settings;
 
 use chrono::{DateTime, Utc};
@@ -20,7 +20,7 @@ use onair_core::pair::state::{PairState, Status};
 use onair_core::pair::{Side, Sides};
 use onair_lambda::{Attempts, Deadline, Error, Report, Stop};
 use serde::Serialize;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use url::Url;
 
@@ -81,6 +81,11 @@ impl PairContext {
     fn incomplete(&self, why: &str) -> Error {
         let pair = &self.settings.pair.name;
         Error::Incomplete(format!("pair {pair}: {why}; a retry continues"))
+    }
+
+    fn last_known(&self) -> Sides<Option<Url>> {
+        let last_known = self.last_known.lock();
+        last_known.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The answer of a run that a safety rule stopped.

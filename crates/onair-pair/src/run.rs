@@ -7,13 +7,14 @@ use onair_core::pair::Pair;
 use onair_core::pair::held::HeldReason;
 use onair_core::pair::next::{Effect, Ending, Next, StateChange};
 use onair_core::pair::observed::Observed;
-use onair_core::pair::trigger::PairEvent;
-use onair_lambda::{Deadline, Error, Failure, Report, Stop};
-use std::sync::PoisonError;
+use onair_core::pair::trigger::{Trigger, decode};
+use onair_lambda::{Error, Failure, Invocation, Report, Stop};
 
 /// What distinguishes fail-over from fail-back.
 #[derive(Debug)]
 pub struct PairJob {
+    /// Why an event needs no run.
+    pub ignored: fn(&Trigger) -> Option<String>,
     /// The decision.
     pub next: fn(&Pair, &Observed) -> Next,
     /// The answer of a run that no safety rule stopped.
@@ -22,48 +23,53 @@ pub struct PairJob {
     pub metrics: fn(&Observed) -> Vec<Metric>,
 }
 
-impl PairJob {
+/// Handles the events of one pair.
+#[derive(Debug)]
+pub struct PairHandler {
+    job: PairJob,
+    context: PairContext,
+    medialive: MediaLive,
+}
+
+impl PairHandler {
+    /// A handler for the pair of this context.
+    pub fn new(job: PairJob, context: PairContext, medialive: MediaLive) -> Self {
+        Self {
+            job,
+            context,
+            medialive,
+        }
+    }
+
     /// Deals with one event.
     ///
     /// # Errors
     ///
     /// Where a retry or a person is needed.
-    pub async fn run(
-        &self,
-        context: &PairContext,
-        medialive: &MediaLive,
-        event: PairEvent,
-        deadline: Deadline,
-    ) -> Result<Report, Failure> {
-        let last_known = context
-            .last_known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let mut observed = Observed::new(event, context.settings.dry_run, last_known);
-        let attempt = async || self.attempt(context, medialive, &mut observed).await;
-        let ended = context.attempts(deadline, attempt).await;
-        let metrics = (self.metrics)(&observed);
+    pub async fn handle(&self, invocation: Invocation) -> Result<Report, Failure> {
+        let (context, job) = (&self.context, &self.job);
+        let pair = &context.settings.pair;
+        let event = decode(&invocation.event, pair)?;
+        if let Some(why) = (job.ignored)(&event.trigger) {
+            return Ok(Report::ignored(why));
+        }
+        let mut observed = Observed::new(event, context.settings.dry_run, context.last_known());
+        let attempt = async || self.attempt(&mut observed).await;
+        let ended = context.attempts(invocation.deadline, attempt).await;
+        let metrics = (job.metrics)(&observed);
         match ended {
-            Ok(Ok(ending)) => {
-                let pair = &context.settings.pair;
-                Ok((self.report)(pair, &observed, ending).and(metrics))
-            }
+            Ok(Ok(ending)) => Ok((job.report)(pair, &observed, ending).and(metrics)),
             Ok(Err(reason)) => Ok(context.held(&reason).and(metrics)),
             Err(error) => Err(Failure::after(error, metrics)),
         }
     }
 
-    async fn attempt(
-        &self,
-        context: &PairContext,
-        medialive: &MediaLive,
-        observed: &mut Observed,
-    ) -> Result<Ending, Stop<HeldReason>> {
+    async fn attempt(&self, observed: &mut Observed) -> Result<Ending, Stop<HeldReason>> {
+        let (context, medialive) = (&self.context, &self.medialive);
         observed.begin(now());
         let mut writer = None;
         loop {
-            match (self.next)(&context.settings.pair, observed) {
+            match (self.job.next)(&context.settings.pair, observed) {
                 Next::Read(questions) => {
                     let asked = context.ask(medialive, questions, observed);
                     let (read, answers) = futures::join!(context.read(), asked);

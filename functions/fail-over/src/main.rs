@@ -1,11 +1,11 @@
 //! `fail-over`: wiring only.
 
-use fail_over::Handler;
+use fail_over::FAIL_OVER;
 use onair_aws::medialive::MediaLive;
 use onair_aws::mediapackage::MediaPackage;
 use onair_aws::s3::S3;
 use onair_lambda::{Environment, Error};
-use onair_pair::{PairContext, Settings};
+use onair_pair::{PairContext, PairHandler, Settings};
 use std::process::ExitCode;
 
 #[tokio::main(flavor = "current_thread")]
@@ -17,6 +17,6 @@ async fn serve() -> Result<(), Error> {
     let settings = Settings::read(&Environment::of_process())?;
     let config = onair_aws::connect().await;
     let context = PairContext::new(settings, S3::new(&config), MediaPackage::new(&config));
-    let handler = Handler::new(context, MediaLive::new(&config));
+    let handler = PairHandler::new(FAIL_OVER, context, MediaLive::new(&config));
     onair_lambda::run(|invocation| handler.handle(invocation)).await
 }
