@@ -44,7 +44,7 @@ pub const PLAYBOOK_STEP: &str = "runShellScript";
 /// The prefix of the playbook and its files in their bucket.
 pub const PLAYBOOK_FOLDER: &str = "ansible/";
 
-/// What instances of one Auto Scaling group have to do before they serve, and before they
+/// The commands that instances of one Auto Scaling group run before they serve, and before they
 /// terminate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FleetPolicy {
@@ -184,9 +184,9 @@ pub struct CommandDocument<'a> {
 }
 
 impl FleetPolicy {
-    /// Whether [`next`] decides anything for an instance in this state. In a group that returns
-    /// instances to its warm pool, that includes a direction that On Air does not handle: the state
-    /// may belong to either hook.
+    /// Whether [`next`] decides anything for an instance in this state. If the group returns
+    /// instances to its warm pool, the state may belong to either hook. Then this includes a
+    /// direction that On Air does not handle.
     pub fn handles(&self, state: WaitState, reuses_on_scale_in: bool) -> bool {
         self.hook(state.direction()).is_some() || (reuses_on_scale_in && state.is_warmed())
     }

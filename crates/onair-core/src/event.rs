@@ -1,7 +1,7 @@
-//! An event, decoded: what happened, and what a person asks for beside it.
+//! An event, decoded: the payload, and the field `onair` that a person adds.
 //!
-//! `onair-lambda` makes it of the JSON that Lambda passes on. Each vertical reads from it what
-//! matters to it.
+//! `onair-lambda` decodes it from the JSON that Lambda passes on. Each vertical reads the parts
+//! that it needs.
 
 use crate::json::{object, problem};
 use chrono::{DateTime, Utc};
@@ -32,7 +32,7 @@ pub struct Event {
     pub onair: Option<Value>,
 }
 
-/// What happened, by the form in which AWS reports it.
+/// The payload of an event, by the form in which AWS sends it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Payload {
     /// An event of a service or of a schedule, which EventBridge delivers.
@@ -52,9 +52,9 @@ pub struct ServiceEvent {
     pub source: String,
     /// The kind of event, for example `Object Created`.
     pub detail_type: String,
-    /// When it happened, unchecked: some functions do not need the time.
+    /// The time of the event, unchecked: some functions do not need it.
     pub time: Option<Value>,
-    /// What the service reports.
+    /// The detail that the service reports.
     pub detail: Value,
 }
 
@@ -69,7 +69,7 @@ pub struct AlarmAction {
     pub time: DateTime<Utc>,
 }
 
-/// What CloudWatch Logs sends to a subscriber.
+/// A message of CloudWatch Logs to a subscriber.
 #[derive(Clone, PartialEq, Eq)]
 pub enum LogBatch {
     /// The messages of log events.
@@ -139,7 +139,7 @@ impl ServiceEvent {
     }
 }
 
-/// The field `onair` of a function for which a person can ask for the plan only.
+/// The field `onair` of a function with which a person can request a dry run.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OnAir {

@@ -380,7 +380,7 @@ fn held<T>(side: Side, repair: Result<T, String>) -> Flow<T> {
 /// follows them; a player that is playing needs only the newest.
 const MAX_CLONES: usize = 16;
 
-/// The next step of a side on its way back.
+/// The next step in the return of a side.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
     /// Nothing changes for viewers.

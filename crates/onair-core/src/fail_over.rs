@@ -85,7 +85,7 @@ fn questions_before_reading(pair: &Pair, observed: &Observed) -> Vec<Question> {
     endpoint.into_iter().chain(media).collect()
 }
 
-/// What is known about the inputs.
+/// The state of the inputs, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Diagnosis {
     /// A side has lost its input, or is stalled.
@@ -102,7 +102,7 @@ pub enum Diagnosis {
 pub struct Loss {
     /// The side.
     pub side: Side,
-    /// Why it counts as lost.
+    /// The reason for which the side counts as lost.
     pub why: String,
     /// The condition for the side's return.
     pub until: Until,
@@ -461,7 +461,7 @@ fn ending(
     }
 }
 
-/// Why a cut that is due has not been made.
+/// The reason for which a cut that is due has not been made.
 fn waiting_note(
     pair: &Pair,
     observed: &Observed,
@@ -476,7 +476,7 @@ fn waiting_note(
     ))
 }
 
-/// Why the endpoint of a cut side is left alone.
+/// The reason for which the endpoint of a cut side is not changed.
 fn endpoint_note(
     pair: &Pair,
     observed: &Observed,
@@ -580,9 +580,8 @@ pub fn diagnose_alerts(
     }
 }
 
-/// The state with the facts of a loss that no later request returns: that an alarm is in ALARM, and
-/// that a person wants a cut side to stay out of service. They are stored even if the side cannot
-/// be cut now.
+/// The state with two facts that no later request returns: an alarm is in ALARM, or a person wants
+/// a cut side to stay out of service. They are stored even if the side cannot be cut now.
 pub fn note(state: &PairState, loss: &Loss, now: DateTime<Utc>) -> PairState {
     let mut next = state.clone();
     let side = &mut next.sides[loss.side];
@@ -599,7 +598,7 @@ pub fn note(state: &PairState, loss: &Loss, now: DateTime<Utc>) -> PairState {
 const LONGEST_CHECK_INTERVAL: TimeDelta = TimeDelta::seconds(150);
 
 /// The stall record of a side after a probe. A stale side counts only while the `other` side is
-/// advancing or out of service: at the start and the end of a show, both are stale.
+/// advancing or out of service. At the start and the end of a show, both sides are stale.
 pub fn stall_record(
     before: Option<StallRecord>,
     freshness: &Freshness,
@@ -693,8 +692,7 @@ pub fn cut(
 ) -> PairState {
     let (side, other) = (loss.side, loss.side.other());
     let record = match (endpoint, state.sides[side].cut()) {
-        // The side was on its way back, and its endpoint does not exist yet: keep the definition
-        // that was saved.
+        // The side was returning, and its endpoint does not exist yet: keep the saved definition.
         (None, Some(earlier)) => CutRecord {
             why: loss.why.clone(),
             until: loss.until,

@@ -1,6 +1,6 @@
-//! Reasons for the outcome `held`, which every vertical answers with a type of its own.
+//! Reasons for the outcome `held`. Every vertical has its own type of reasons.
 
-/// Why a safety rule stopped a run.
+/// The reason for which a safety rule stopped a run.
 ///
 /// `Display` is the sentence for people, which may name objects and times. The code is for alarms
 /// and log queries, and stays the same when the sentence changes.

@@ -1,9 +1,8 @@
 //! The decisions of On Air.
 //!
-//! Everything here is a pure function from what was observed to what should be done: no SDK, no
-//! runtime, no clock, no environment, no files, no network (`clippy.toml` beside this crate's
-//! manifest forbids them). Each function of the template has a module of the same name. The other
-//! modules have what several of them share.
+//! Everything here is a pure function from observed facts to a decision. There is no SDK, runtime,
+//! clock, environment, file or network: `clippy.toml` beside this crate's manifest forbids them.
+//! Each function of the template has a module of the same name. The other modules are shared.
 
 #![warn(missing_docs)]
 

@@ -4,7 +4,7 @@
 //! changes the order of lines and attributes from run to run, drops comments, and turns CRLF into
 //! LF.
 //!
-//! The parser of m3u8-rs is too lenient for a program that deletes: a STREAM-INF that it cannot
+//! The parser of m3u8-rs is too lenient for a program that deletes. A STREAM-INF that it cannot
 //! parse becomes an unknown tag, and the previous variant gets its URI. So this module parses each
 //! tag alone, together with its own URI line. A line that cannot be parsed completely is an error
 //! with its number. An edit keeps the original lines, except those of the dropped entries.

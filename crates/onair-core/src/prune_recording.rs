@@ -2,9 +2,9 @@
 //! metadata.
 //!
 //! [`event`] decodes the trigger, [`rule`] parses the user's rule, [`recording`] parses the stored
-//! files, [`plan`] decides, [`removed`] records what was removed. Nothing depends on IVS's naming
-//! scheme: AWS asks not to rely on it and to find renditions through the metadata ("Auto-Record to
-//! Amazon S3", Low-Latency Streaming User Guide).
+//! files, [`plan`] decides, [`removed`] records the removed renditions. Nothing depends on IVS's
+//! naming scheme. AWS recommends to find renditions through the metadata ("Auto-Record to Amazon
+//! S3", Low-Latency Streaming User Guide).
 
 pub mod event;
 mod held;
@@ -16,7 +16,7 @@ pub mod rule;
 
 pub use held::HeldReason;
 
-/// Why there is no plan. Nothing is changed.
+/// The reason for which no plan was made. Nothing is changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// A safety rule forbids it. A retry would give the same result.

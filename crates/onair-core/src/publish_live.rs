@@ -1,5 +1,5 @@
-//! Publishes a transcoder's disk to S3: which object is uploaded next, so that a visible playlist
-//! never names an object that is not stored.
+//! Decides which object of a live stream is uploaded next. A visible playlist never names an object
+//! that is not stored.
 //!
 //! Modules import each other in one direction: [`names`], [`media_playlist`], [`window`],
 //! `objects`, `published`, [`vod`], `rendition`, [`publisher`].

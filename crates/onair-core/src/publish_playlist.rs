@@ -73,8 +73,8 @@ impl Published {
         index.into_iter().chain(steering)
     }
 
-    /// Whether a document was rendered from a later state. Another run is ahead then, and this run
-    /// has to read again.
+    /// Whether a document was rendered from a later state. Then another run has written it, and
+    /// this run has to read again.
     pub fn is_ahead_of(&self, state: &PairState) -> bool {
         self.generations()
             .any(|published| published > state.generation)
@@ -121,10 +121,10 @@ impl Plan {
 
 /// Plans what to publish for a state.
 ///
-/// A side that does not answer keeps its published part. A side is left out if it was cut in a way
+/// A side without a response keeps its published part. A side is left out if it was cut in a way
 /// that changes its URLs, or if it has no endpoint. A side that lists fewer variants than are
-/// published keeps its published part unless a person accepts the loss (`accept_fewer_variants`):
-/// an encoder that has just started lists its variants one by one.
+/// published also keeps its published part: an encoder that has just started lists its variants one
+/// by one. A person can accept the smaller list (`accept_fewer_variants`).
 ///
 /// # Errors
 ///
@@ -204,7 +204,7 @@ impl SideContent {
         }
     }
 
-    /// Why viewers do not get the side as it is now, if they should.
+    /// The reason for which viewers do not get the side as it is now, if they should.
     fn problem(
         &self,
         pair: &Pair,

@@ -55,9 +55,9 @@ impl LaunchPolicy {
         parameters
     }
 
-    /// The SSM agent reads region, bucket and key from a path-style URL, and takes a key that ends
-    /// in a slash for a folder (amazon-ssm-agent, `agent/s3util/s3uri.go`,
-    /// `agent/plugins/downloadcontent`). It also knows the domain of China.
+    /// The SSM agent reads region, bucket and key from a path-style URL. A key that ends in a slash
+    /// is a folder to it. It also knows the domain of China. (amazon-ssm-agent,
+    /// `agent/s3util/s3uri.go`, `agent/plugins/downloadcontent`.)
     fn source_path(&self) -> String {
         let domain = if self.region.starts_with("cn-") {
             "amazonaws.com.cn"

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 pub use crate::event::BadEvent;
 
-/// What an event asks for.
+/// A decoded event: the instances to check, and whether the run is a dry run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LifecycleRequest {
     /// The instances to check.

@@ -2,7 +2,7 @@
 
 use strum::{IntoStaticStr, VariantNames};
 
-/// Why nothing is done for an instance, or for the group, until a person has looked.
+/// The reason for which an instance, or the group, waits for a decision of a person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum HeldReason {

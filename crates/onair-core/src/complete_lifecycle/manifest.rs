@@ -182,7 +182,7 @@ pub struct LogCheck {
     pub bucket: String,
     /// Their prefix in the bucket, without a slash at the end.
     pub prefix: String,
-    /// What the command reported to have saved.
+    /// The receipt of the command.
     pub receipt: Receipt,
 }
 

@@ -81,7 +81,7 @@ impl DataPoint {
     }
 }
 
-/// What a merge did.
+/// The result of a merge.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MergeOutcome {
     /// Whether a minute or a viewer was added.

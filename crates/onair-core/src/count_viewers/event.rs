@@ -5,7 +5,7 @@ use std::fmt;
 
 pub use crate::event::BadEvent;
 
-/// What an event asks for.
+/// A decoded event: the log to count, and whether the run is a dry run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CountRequest {
     /// The log to count.

@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 pub struct CountingRules {
     /// A viewer is counted until they have made no request for this many seconds.
     pub window_s: NonZeroU32,
-    /// What identifies a viewer.
+    /// The key that identifies a viewer.
     pub viewer_key: ViewerKey,
     /// The secret that viewers are hashed with.
     pub secret: ViewerSecret,
@@ -18,16 +18,16 @@ pub struct CountingRules {
     pub format: Option<LogFormat>,
     /// The largest set of viewers that is exact. A larger set becomes an estimate.
     pub exact_up_to: usize,
-    /// The most streams that are counted. Each stream is a metric, which costs money, and whoever
-    /// sends requests chooses the names.
+    /// The most streams that are counted. Each stream is a metric, which costs money, and clients
+    /// choose the names in their requests.
     pub max_streams: usize,
 }
 
 impl CountingRules {
     /// A short name for these rules. Stored minutes are merged only if the same rules made them.
     pub fn fingerprint(&self) -> String {
-        // A trap: the names of the variants are hashed here. If one is renamed, no minute that an
-        // earlier version stored is found again.
+        // Do not rename the variants: their names are hashed here. After a rename, the stored
+        // minutes of an earlier version would not be used any more.
         let text = format!("{:?} {:?} {}", self.viewer_key, self.streams, self.tail_s());
         format!("{:016x}", self.secret.hash(text.as_bytes()))
     }

@@ -43,7 +43,7 @@ pub enum Freshness {
 pub struct ProbeResult {
     /// Whether the side is advancing.
     pub freshness: Freshness,
-    /// What the next probe is compared with. Only for playlists without timestamps.
+    /// The segment with which the next probe is compared. Only for playlists without timestamps.
     pub last_segment: Option<LastSegment>,
 }
 
@@ -54,8 +54,8 @@ const MAX_TARGET_DURATIONS: i32 = 3;
 /// PROGRAM-DATE-TIME is the time of capture. Encoding and packaging need this time after it.
 const ENCODING_DELAY: TimeDelta = TimeDelta::seconds(20);
 
-/// Evaluates a probe by the best source that the playlist offers: the header of MediaPackage, then
-/// PROGRAM-DATE-TIME, then the growth of the sequence numbers since an `earlier` probe.
+/// Evaluates a probe by the best source that the playlist offers. The order is: the header of
+/// MediaPackage, PROGRAM-DATE-TIME, the growth of the sequence numbers since an `earlier` probe.
 pub fn evaluate(probe: &PlaylistProbe, earlier: Option<LastSegment>) -> ProbeResult {
     let Some(playlist) = parse(&probe.text) else {
         let why = "the media playlist cannot be parsed".to_owned();
@@ -148,9 +148,9 @@ fn with_colon(line: &str) -> Option<String> {
 /// The number of segments by which B's sequence numbers are ahead of A's at the same time. `None`
 /// if a side has no PROGRAM-DATE-TIME.
 ///
-/// hls.js selects a segment by its sequence number. After a switch to a side whose numbers are a
-/// little lower, playback freezes until they pass the last number that was played (hls.js 1.7.4,
-/// measured). Equal numbers are best. An offset that is longer than the show is harmless.
+/// hls.js selects a segment by its sequence number. If the numbers of the new side are a little
+/// lower, playback freezes until they pass the last played number (hls.js 1.7.4, measured). Equal
+/// numbers are best. An offset that is longer than the show is harmless.
 pub fn media_sequence_offset(a: &PlaylistProbe, b: &PlaylistProbe) -> Option<i64> {
     let (a, b) = (LiveEdge::of(a)?, LiveEdge::of(b)?);
     let expected = (b.time_ms - a.time_ms) / a.mean_segment_ms;

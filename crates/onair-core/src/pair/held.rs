@@ -1,4 +1,4 @@
-//! Why a safety rule stopped a change to a pair.
+//! The reasons for which a safety rule stops a change to a pair.
 
 use super::Side;
 use strum::{IntoStaticStr, VariantNames};
@@ -14,10 +14,10 @@ pub enum HeldReason {
         bucket: String,
         /// Its key.
         key: String,
-        /// What is wrong with it.
+        /// The error in it.
         why: String,
     },
-    /// Both inputs are lost. Viewers stay where they are.
+    /// Both inputs are lost. Viewers are not moved.
     #[error("both sides have lost their input: A: {a}; B: {b}")]
     BothSidesLost {
         /// Why side A counts as lost.
@@ -50,13 +50,13 @@ pub enum HeldReason {
         side: Side,
         /// Why it counts as lost.
         why: String,
-        /// Why nothing is known about the other side.
+        /// The reason for which the freshness of the other side is unknown.
         unknown: String,
     },
     /// A fail-over would take the healthy side out of service.
     #[error("{why}; a fail-over would cut the healthy side")]
     Misconfigured {
-        /// How channels and endpoints are mixed up.
+        /// The channels and endpoints that do not fit together.
         why: String,
     },
     /// The endpoint of a side that was cut cannot be restored.
@@ -64,7 +64,7 @@ pub enum HeldReason {
     EndpointNotRestorable {
         /// The side.
         side: Side,
-        /// What is in the way, and what to do.
+        /// The obstacle, and what to do about it.
         why: String,
     },
     /// The side does not serve new segments, so viewers are not sent to it.

@@ -1,4 +1,4 @@
-//! What a decision about a pair asks a handler to do next.
+//! The next step of a run, which the core decides and a handler carries out.
 
 use super::endpoint::{Definition, Origination};
 use super::held::HeldReason;
@@ -11,9 +11,9 @@ use url::Url;
 /// and decides again.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
-    /// Read the documents of the pair, and ask these questions meanwhile.
+    /// Read the documents of the pair, and send these requests in parallel.
     Read(Vec<Question>),
-    /// Ask these questions, all at the same time.
+    /// Send these requests in parallel.
     Ask(Vec<Question>),
     /// Write this state, on the condition that the stored one has not changed.
     WriteState(Box<StateChange>),
@@ -21,10 +21,10 @@ pub enum Next {
     Apply {
         /// The effect.
         effect: Effect,
-        /// What a person should know about it.
+        /// Notes on the effect, for the answer.
         notes: Vec<String>,
     },
-    /// Begin a new attempt: another run is ahead.
+    /// Begin a new attempt: another run has written a later state.
     ReadAgain,
     /// The run is complete.
     Report(Ending),
@@ -56,16 +56,16 @@ pub enum Question {
 pub struct StateChange {
     /// The state.
     pub state: PairState,
-    /// The side that is cut, brought back or promoted by it.
+    /// The side that is cut, returned or promoted by this state.
     pub switched: Option<Side>,
-    /// Why.
+    /// The reason.
     pub why: Option<String>,
     /// The step to report.
     pub step: Option<String>,
 }
 
 impl StateChange {
-    /// A state that only remembers something: no viewer sees a difference.
+    /// A state with new records only: nothing changes for viewers.
     pub(crate) fn remember(state: PairState) -> Self {
         Self {
             state,
@@ -100,14 +100,14 @@ pub enum EndpointAction {
     Allow(Box<Definition>),
 }
 
-/// How a run ended that no safety rule stopped.
+/// The end of a run that no safety rule stopped.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ending {
-    /// Why no more was done, or why a side was cut.
+    /// The reason for a cut, or for no further change.
     pub why: Option<String>,
     /// A step of a dry run whose consequences cannot be planned.
     pub step: Option<String>,
-    /// What a person should know of the state of the pair.
+    /// Notes on the state of the pair, for the answer.
     pub notes: Vec<String>,
 }
 
@@ -149,7 +149,7 @@ impl EndpointAction {
         }
     }
 
-    /// The definition that a dry run takes for granted.
+    /// The definition after this action, as a dry run assumes it.
     pub(crate) fn assumed_definition(&self) -> Option<Definition> {
         match self {
             Self::Delete => None,
@@ -160,7 +160,7 @@ impl EndpointAction {
     }
 }
 
-/// Why a fact is not known.
+/// The reason for which a fact is not known.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Missing {
     /// These questions have not been asked yet.
@@ -170,7 +170,7 @@ pub(crate) enum Missing {
 }
 
 impl Missing {
-    /// Everything that is missing of two facts. A failure counts more than a question.
+    /// Everything that is missing of two facts. A failure has priority over questions.
     pub(crate) fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Questions(a), Self::Questions(b)) => Self::Questions([a, b].concat()),
@@ -185,7 +185,7 @@ impl From<Question> for Missing {
     }
 }
 
-/// Two facts, or everything that is missing of them, to be asked at the same time.
+/// Two facts, or all questions that lead to them, to be asked in parallel.
 pub(crate) fn both<A, B>(a: Result<A, Missing>, b: Result<B, Missing>) -> Result<(A, B), Missing> {
     match (a, b) {
         (Ok(a), Ok(b)) => Ok((a, b)),
@@ -194,12 +194,12 @@ pub(crate) fn both<A, B>(a: Result<A, Missing>, b: Result<B, Missing>) -> Result
     }
 }
 
-/// A fact of each side, or everything that is missing of them.
+/// A fact of each side, or all questions that lead to these facts.
 pub(crate) fn of_sides<T>(of: impl Fn(Side) -> Result<T, Missing>) -> Result<Sides<T>, Missing> {
     both(of(Side::A), of(Side::B)).map(|(a, b)| Sides { a, b })
 }
 
-/// A decision in parts: each part returns `Break` with what has to be done before the next one.
+/// A decision in parts: each part returns `Break` with the step that must precede the next part.
 pub(crate) type Flow<T = ()> = ControlFlow<Next, T>;
 
 /// A fact, or `Break` with the questions that lead to it.

@@ -1,4 +1,4 @@
-//! What a run of fail-over or fail-back knows so far.
+//! The facts that a run of fail-over or fail-back has collected so far.
 //!
 //! A handler asks the questions that a decision returns, records the answers here, and decides
 //! again. It does the same with every change that it makes, so that the next decision sees it.
@@ -36,23 +36,23 @@ pub enum Answer {
 pub struct PairDocuments {
     /// The state.
     pub state: PairState,
-    /// What is published.
+    /// The published playlist and steering manifest.
     pub published: Published,
 }
 
-/// What a run knows so far, and what it has done.
+/// The facts and the changes of a run so far.
 #[derive(Debug, Clone)]
 pub struct Observed {
     trigger: Trigger,
     dry_run: bool,
-    /// The media playlists that an earlier run of this process saw published.
+    /// The media playlists that were published in an earlier run of this process.
     last_known: Sides<Option<Url>>,
     now: DateTime<Utc>,
     facts: Facts,
     done: Done,
 }
 
-/// What was read in this attempt.
+/// The results of this attempt's requests.
 #[derive(Debug, Clone, Default)]
 struct Facts {
     /// The state as it was read, before this run changed it.
@@ -66,14 +66,14 @@ struct Facts {
     channels: Sides<Option<Result<Channel, String>>>,
 }
 
-/// What this run has done, in all its attempts.
+/// The changes of this run, in all its attempts.
 #[derive(Debug, Clone, Default)]
 struct Done {
-    /// The side that this run cut, brought back or promoted.
+    /// The side that this run cut, returned or promoted.
     switched: Option<Side>,
-    /// Why it did so.
+    /// The reason for that.
     why: Option<String>,
-    /// A state whose write may have succeeded although its answer was lost.
+    /// A state whose write may have succeeded although no response arrived.
     tried: Option<StateChange>,
     has_changed: bool,
     steps: Vec<String>,
@@ -82,7 +82,8 @@ struct Done {
 }
 
 impl Observed {
-    /// Knows the event, and where an earlier run of this process saw media playlists published.
+    /// The facts before the first request: the event, and the media playlists that were published
+    /// in an earlier run of this process.
     pub fn new(event: PairEvent, dry_run: bool, last_known: Sides<Option<Url>>) -> Self {
         Self {
             trigger: event.trigger,
@@ -94,7 +95,7 @@ impl Observed {
         }
     }
 
-    /// Begins an attempt: whatever was read before may be out of date.
+    /// Begins an attempt. Facts of an earlier attempt may be out of date and are dropped.
     pub fn begin(&mut self, now: DateTime<Utc>) {
         self.now = now;
         self.facts = Facts::default();
@@ -118,7 +119,7 @@ impl Observed {
             Answer::Endpoint(side, endpoint) => facts.endpoints[side] = Some(endpoint),
             Answer::Playlist(side, fetch) => {
                 facts.playlists[side] = fetch;
-                // A probe that failed deserves a second try at the address that is now known.
+                // A failed probe is repeated at the URL that is known now.
                 facts.probes[side].take_if(|(_, probe)| probe.is_err());
             }
             Answer::Media(side, url, probe) => facts.probes[side] = Some((url, probe)),
@@ -128,7 +129,7 @@ impl Observed {
         }
     }
 
-    /// Records that a state is about to be written: the answer to the write can be lost.
+    /// Records that a state is about to be written: the write may succeed without a response.
     pub fn writing(&mut self, change: &StateChange) {
         self.done.tried = Some(change.clone());
     }
@@ -143,8 +144,8 @@ impl Observed {
         }
     }
 
-    /// Records that an effect took place, or would in a dry run. MediaPackage answers a change of
-    /// an endpoint with its `definition`.
+    /// Records that an effect was applied, or would be in a dry run. MediaPackage returns the
+    /// endpoint's `definition` after a change.
     pub fn applied(&mut self, pair: &Pair, effect: Effect, definition: Option<Definition>) {
         if let Effect::Endpoint(side, action) = &effect {
             match action.check(&pair.sides[*side].endpoint, definition.as_ref()) {
@@ -176,12 +177,12 @@ impl Observed {
         }
     }
 
-    /// Records that an effect failed. Others may still take place.
+    /// Records that an effect failed. Other effects may still succeed.
     pub fn failed(&mut self, effect: Effect, why: String) {
         self.done.failures.push((effect, why));
     }
 
-    /// Records what a person should know about the next effect.
+    /// Records notes on the next effect.
     pub fn note(&mut self, notes: Vec<String>) {
         self.done.notes.extend(notes);
     }
@@ -194,14 +195,14 @@ impl Observed {
     }
 }
 
-/// What decisions and reports ask.
+/// Facts for decisions and reports.
 impl Observed {
-    /// What happened.
+    /// The trigger of this run.
     pub fn trigger(&self) -> &Trigger {
         &self.trigger
     }
 
-    /// Whether nothing is changed in this run.
+    /// Whether this run is a dry run, which changes nothing.
     pub fn is_dry_run(&self) -> bool {
         self.dry_run
     }
@@ -211,7 +212,7 @@ impl Observed {
         Some(&self.facts.documents.as_ref()?.state)
     }
 
-    /// The side that this run cut, brought back or promoted, or would in a dry run.
+    /// The side that this run cut, returned or promoted, or would in a dry run.
     pub fn switched(&self) -> Option<Side> {
         self.done.switched
     }
@@ -221,22 +222,22 @@ impl Observed {
         self.done.has_changed
     }
 
-    /// What was done, or would be, in that order.
+    /// The steps that were taken, or would be in a dry run, in order.
     pub fn steps(&self) -> &[String] {
         &self.done.steps
     }
 
-    /// What a person should know.
+    /// Notes for the answer.
     pub fn notes(&self) -> &[String] {
         &self.done.notes
     }
 
-    /// Why this run cut, brought back or promoted a side.
+    /// The reason for which this run cut, returned or promoted a side.
     pub(crate) fn why(&self) -> Option<String> {
         self.done.why.clone()
     }
 
-    /// The endpoint of a side, if it was asked for. `Some(None)` is one that does not exist.
+    /// The endpoint of a side, if it was requested. `Some(None)` if it does not exist.
     pub fn known_endpoint(&self, side: Side) -> Option<Option<&Definition>> {
         self.endpoint(side).ok()
     }
@@ -307,7 +308,7 @@ impl Observed {
         }))
     }
 
-    /// The newest segment at an earlier look, as it was stored before this run.
+    /// The newest segment at an earlier probe, as it was stored before this run.
     fn earlier_segment(&self, side: Side) -> Option<LastSegment> {
         self.facts.read.as_ref()?.sides[side].last_segment
     }
@@ -345,8 +346,8 @@ fn known<T>(fact: &Option<Result<T, String>>, question: Question) -> Result<&T, 
 }
 
 impl EndpointAction {
-    /// Compares the definition that MediaPackage returned with the one that was requested. `None`
-    /// is a deletion or a dry run. Returns what a person should know.
+    /// Compares the definition that MediaPackage returned with the requested one, and returns a
+    /// note on the differences. The definition is `None` after a deletion and in a dry run.
     fn check(&self, id: &str, definition: Option<&Definition>) -> Result<Option<String>, String> {
         let (Some(is), Self::Deny(was) | Self::Allow(was)) = (definition, self) else {
             return Ok(None);

@@ -44,7 +44,7 @@ enum Version {
     One,
 }
 
-/// The status of a side, and what has to be remembered of it.
+/// The status of a side, and the records that later runs need.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SideState {
@@ -130,7 +130,8 @@ pub enum Until {
     /// MediaLive reports a healthy input for the stabilization period.
     #[default]
     Healthy,
-    /// The CloudWatch alarm that caused the cut goes to OK. It may detect what MediaLive does not.
+    /// The CloudWatch alarm that caused the cut changes to OK. It may detect failures that
+    /// MediaLive does not.
     Alarm,
     /// A person brings the side back, because a person cut it.
     Person,

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 pub use crate::event::BadEvent;
 
-/// What an event means for a pair.
+/// An event, decoded for a pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PairEvent {
     /// What happened.
@@ -18,7 +18,7 @@ pub struct PairEvent {
     pub by_hand: bool,
 }
 
-/// What happened to a pair.
+/// The reason for which a run checks a pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trigger {
     /// An alert or an alarm reports that a side has lost its input.
@@ -53,8 +53,8 @@ pub enum Trigger {
     },
 }
 
-/// What a person can add to an event or send alone. Unknown fields are refused: a misspelt
-/// `dry_run` must not cut.
+/// The field `onair`, which a person adds to an event or sends alone. Unknown fields are refused:
+/// an event with a misspelt `dry_run` must not cut a side.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct OnAir {
@@ -85,7 +85,7 @@ struct AlarmState {
     value: String,
 }
 
-/// Reads what an event means for a pair.
+/// Decodes an event for a pair.
 ///
 /// # Errors
 ///

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 pub use crate::event::BadEvent;
 
-/// What an event asks for.
+/// A decoded event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordingTrigger {
     /// A recording has ended.

@@ -148,7 +148,7 @@ impl DeletionEffect {
         }
     }
 
-    /// What a user should know about the effect.
+    /// The note on the effect in the answer.
     pub fn note(self) -> Option<&'static str> {
         match self {
             Self::Permanent => None,
@@ -204,8 +204,8 @@ impl std::fmt::Display for PrunePlan {
 ///
 /// # Errors
 ///
-/// [`PlanError`] if the recording is ambiguous, if nothing playable would remain, or if a repeated
-/// run would reach another end state after an interruption at any step.
+/// [`PlanError`] if the recording is ambiguous, or if nothing playable would remain. Also if a run
+/// that is interrupted at any step and repeated would reach another end state.
 pub fn plan(inventory: &Inventory, policy: &RetentionPolicy) -> Result<PrunePlan, PlanError> {
     let plan = decide(inventory, policy)?;
     match unrepeatable_step(inventory, policy, &plan) {

@@ -1,4 +1,4 @@
-//! The requests to S3 that the publisher asks for, and the result of each kind.
+//! The requests to S3 that the publisher decides on, and the result of each kind.
 
 use super::names::FileId;
 use std::time::Duration;
@@ -50,21 +50,21 @@ pub enum Job {
 /// A job that was tried, with the result that its kind can have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FinishedJob {
-    /// What S3 answered to a [`Job::ReadPublished`].
+    /// The result of a [`Job::ReadPublished`].
     ReadPublished {
         /// Name of the object.
         name: String,
         /// The playlist, or `None` if there is no such object.
         result: Result<Option<StoredText>, RetryLater>,
     },
-    /// What S3 answered to a [`Job::Upload`].
+    /// The result of a [`Job::Upload`].
     Upload {
         /// Name of the object.
         name: String,
         /// Whether the object is stored.
         result: Result<(), UploadError>,
     },
-    /// What S3 answered to a [`Job::Publish`].
+    /// The result of a [`Job::Publish`].
     Publish {
         /// Name of the object.
         name: String,
@@ -73,7 +73,7 @@ pub enum FinishedJob {
         /// Whether viewers see it.
         result: Result<(), RetryLater>,
     },
-    /// What S3 answered to a [`Job::Delete`].
+    /// The result of a [`Job::Delete`].
     Delete {
         /// Names of the objects.
         names: Vec<String>,

@@ -1,7 +1,7 @@
 //! A media playlist, as one snapshot of what the transcoder wrote or as what viewers see.
 //!
-//! Every line that is not understood is kept unchanged. What is published is the transcoder's own
-//! playlist, with other numbers where its own would go back.
+//! Unknown lines are kept unchanged. The published playlist is the transcoder's own playlist, with
+//! other numbers where its own would decrease.
 
 use super::names::{file_of, is_absolute, written_name};
 use crate::playlist::with_uri;

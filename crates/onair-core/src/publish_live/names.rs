@@ -13,7 +13,7 @@ pub struct FileId {
 
 impl FileId {
     /// The name under which this content of the file `name` is published. It contains the time, so
-    /// that a name never means two contents: a transcoder that restarts uses its names again, and
+    /// that a name never means two contents. A transcoder that restarts uses its names again, and
     /// caches keep a segment for a year.
     ///
     /// `720p/12.ts` -> `720p/12.lx3k9f2a.ts`
@@ -47,7 +47,7 @@ pub(super) fn path_and_rest(uri: &str) -> (&str, &str) {
     uri.split_at(uri.find(['?', '#']).unwrap_or(uri.len()))
 }
 
-/// Where the extension of a name begins.
+/// The index at which the extension of a name begins.
 fn extension(path: &str) -> Option<usize> {
     let file = path.rfind('/').map_or(0, |slash| slash + 1);
     path[file..]

@@ -4,7 +4,7 @@ use super::job::{RetryLater, StoredText};
 use super::media_playlist::MediaPlaylist;
 use std::time::Duration;
 
-/// What is known of one object that holds a playlist, and which request for it is in flight.
+/// A playlist in S3, as far as it is known, and the request for it that is in flight.
 #[derive(Debug, Default)]
 pub(super) struct PublishedPlaylist {
     read_back: ReadBack,

@@ -9,15 +9,15 @@ use super::window::SlidingWindow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// How many target durations a playlist waits for a file before the file is lost.
+/// The number of target durations after which a missing file counts as lost.
 const LOST_AFTER_TARGETS: u32 = 3;
-/// A playlist that was removed from the disk for so long has ended. Some transcoders remove their
+/// The time after which the removal of a playlist ends the stream. Some transcoders remove their
 /// playlist before they write it again.
 const ENDED_AFTER: Duration = Duration::from_secs(30);
 /// A transcoder that restarts after a longer pause starts a new show.
 const NEW_SHOW_AFTER: Duration = Duration::from_secs(600);
 
-/// What a change of a rendition depends on.
+/// The inputs of a change of a rendition.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
     pub(super) objects: &'a LiveObjects,
@@ -36,7 +36,7 @@ pub(super) struct LiveRendition {
     last_read: LastRead,
     /// Files that the last snapshot names and that did not exist then.
     unknown: BTreeSet<String>,
-    /// When the oldest snapshot was read that viewers do not see yet.
+    /// When the oldest snapshot that viewers do not see yet was read.
     waits_since: Option<Duration>,
     needs: Needs,
     visible: Visible,
@@ -77,7 +77,7 @@ struct Needs {
     missing_in_vod: Vec<String>,
 }
 
-/// What the playlist names that viewers see.
+/// The contents of the playlist that viewers see.
 #[derive(Debug, Default)]
 struct Visible {
     names: BTreeSet<String>,
@@ -134,7 +134,7 @@ pub struct RenditionStatus {
     pub has_ended: bool,
 }
 
-/// What changed for viewers when a playlist was published.
+/// The changes for viewers when a playlist was published.
 pub(super) struct Change {
     /// The objects of segments that were visible before and are not any more.
     pub(super) dropped: Vec<String>,
@@ -142,7 +142,7 @@ pub(super) struct Change {
     pub(super) lag: Option<PublishLag>,
 }
 
-/// What happens on the disk and in S3.
+/// Changes on the disk and in S3.
 impl LiveRendition {
     pub(super) fn new(path: &str, has_vod: bool) -> Self {
         Self {
@@ -162,7 +162,7 @@ impl LiveRendition {
         }
     }
 
-    /// Takes a snapshot of the transcoder's playlist. `unknown` are the files that it names and
+    /// Handles a snapshot of the transcoder's playlist. `unknown` are the files that it names and
     /// that do not exist yet.
     pub(super) fn snapshot_read(
         &mut self,
@@ -189,8 +189,7 @@ impl LiveRendition {
         self.removed_at.get_or_insert(now);
     }
 
-    /// Names a file that was closed after a playlist named it. Returns whether there was such a
-    /// playlist.
+    /// Handles a file that was closed. Returns whether a playlist has named the file before.
     pub(super) fn file_closed(&mut self, path: &str, file: FileId, context: Context<'_>) -> bool {
         if !self.unknown.remove(path) {
             return false;
@@ -330,8 +329,8 @@ impl LiveRendition {
         self.cause = Some(cause);
     }
 
-    /// Computes what it needs. Each method that changes the window, the VOD state or the visible
-    /// playlist ends with this.
+    /// Updates the objects that it needs. Each method that changes the window, the VOD state or the
+    /// visible playlist ends with this.
     fn refresh(&mut self, context: Context<'_>) {
         let of_window = object_names(&self.path, self.window.segments());
         let of_vod = object_names(&self.path, self.not_in_vod().map(|(_, segment)| segment));
@@ -357,10 +356,10 @@ impl LiveRendition {
     }
 }
 
-/// What can be published.
+/// Playlists that can be published.
 impl LiveRendition {
-    /// Gives up the objects that were waited for long enough, if nothing else is pending: their
-    /// segments become gaps. Returns why, one reason for each object.
+    /// Gives up the objects that have been missing for too long, if nothing else is pending. Their
+    /// segments become gaps. Returns one reason for each object.
     pub(super) fn give_up_lost(&mut self, on_lost: OnLost, context: Context<'_>) -> Vec<String> {
         if self.waits_since.is_none() {
             return Vec::new();
@@ -402,8 +401,8 @@ impl LiveRendition {
 
     /// The playlist, if viewers do not see it yet and everything that it names is in S3.
     ///
-    /// A lost key or initialization section is waited for: without it no segment can be played, so
-    /// that the playlist would consist of gaps.
+    /// The playlist waits for a lost key or initialization section: without that, no segment can be
+    /// played.
     pub(super) fn ready_playlist(&self, objects: &LiveObjects) -> Option<String> {
         self.waits_since?;
         self.window.segments().next()?;
@@ -485,7 +484,7 @@ struct VodExtent {
     lost: Vec<String>,
 }
 
-/// What the publisher reads of a rendition.
+/// Values that the publisher reads.
 impl LiveRendition {
     /// The objects to upload, those of the window first. Some of them may be in S3 by now.
     pub(super) fn missing(&self) -> impl Iterator<Item = &String> {

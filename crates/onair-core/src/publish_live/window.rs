@@ -2,7 +2,7 @@
 //! writes.
 //!
 //! A transcoder that restarts counts from the start again, often under the same file names. The
-//! numbers that viewers see never go back (RFC 8216bis, 6.2.1 and 6.2.2): the segments of the
+//! numbers that viewers see never decrease (RFC 8216bis, 6.2.1 and 6.2.2). The segments of the
 //! previous run stay in the window while there is room, and the new ones follow after a
 //! discontinuity.
 
@@ -183,7 +183,7 @@ impl SlidingWindow {
 
     fn add(&mut self, number: i128, mut segment: Segment) {
         if let Some(entry) = self.at_mut(number) {
-            // What was published once stays: the segment is a gap, or starts after a discontinuity.
+            // A published segment does not change: it stays a gap, or after a discontinuity.
             segment.discontinuity |= entry.segment.discontinuity;
             segment.gap |= entry.segment.gap;
             if entry.segment.gap || entry.is_shown {

@@ -6,9 +6,9 @@
 //!   the active side's is first.
 //! - hls.js 1.7 recognises redundant variants by equal bitrate, RESOLUTION, FRAME-RATE, CODECS,
 //!   VIDEO-RANGE and HDCP-LEVEL, so these attributes are identical within a pair.
-//! - Media3 1.11 rejects a steered playlist in which a group belongs to two pathways, or in which a
-//!   variant or a rendition lacks a pathway. So each pathway has its own groups, and a playlist
-//!   with unpaired entries is not steered.
+//! - Media3 1.11 rejects a steered playlist in which a group belongs to two pathways. It also
+//!   rejects one in which a variant or a rendition lacks a pathway. So each pathway has its own
+//!   groups, and a playlist with unpaired entries is not steered.
 //! - Shaka 5.2 recognises redundant variants only in a steered playlist.
 
 use super::attributes::Attributes;

@@ -107,8 +107,8 @@ fn counterpart<'a>(a: &Entry, candidates: &[&'a Entry], published: &[&str]) -> O
         .min_by_key(|b| (published_id(b) != published_id(a), difference(b)))
 }
 
-/// Names a variant by the attributes that pairing compares exactly, and by no others: a variant
-/// must have the same name alone and in a pair.
+/// Names a variant by the attributes that pairing compares exactly. Other attributes are not used:
+/// a variant must have the same name alone and in a pair.
 fn variant_name(kind: &str, attributes: &Attributes) -> String {
     let rate = attributes
         .number::<f64>("FRAME-RATE")
