@@ -4,9 +4,9 @@ use std::error::Error as StdError;
 
 /// Whether the same request may succeed later, by the error code that a service returned.
 ///
-/// Sources of the codes: "Common Error Types" in the API references of SSM and EC2 Auto Scaling,
-/// `ResourceContention` of Auto Scaling (another change of the same group is in progress), and the
-/// list of error codes in the S3 API reference.
+/// The codes are from "Common Error Types" in the API references of SSM and EC2 Auto Scaling, and
+/// from the list of error codes in the S3 API reference. `ResourceContention` of Auto Scaling means
+/// that another change of the same group is in progress.
 pub(crate) fn is_retryable(code: &str) -> bool {
     matches!(
         code,

@@ -1,8 +1,8 @@
-//! The only crate of On Air that names an AWS SDK: one file per service, each offering what the
-//! functions need and nothing more.
+//! The only crate of On Air that uses an AWS SDK. Each service has one file, with the requests that
+//! the functions need.
 //!
-//! Endpoints are the SDK's own business (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3`), which is how
-//! tests and the demo put a stand-in behind the unmodified client.
+//! The SDK resolves endpoints itself (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3`). With these
+//! variables, tests and the demo connect the unmodified client to a stand-in.
 
 #![warn(missing_docs)]
 
@@ -42,12 +42,12 @@ use std::time::Duration;
 
 /// The configuration that every client of a Lambda function shares, from the environment.
 ///
-/// Credentials and region are read where Lambda puts them and nowhere else: preparing the SDK's
-/// chain of other places costs more than all the rest of a start.
+/// Credentials and region are read from Lambda's variables only. To prepare the SDK's default chain
+/// of sources takes longer than the rest of a start.
 ///
-/// Retries are the SDK's standard ones, with a first pause of 100 ms (S3 asks for short ones at
-/// first) and enough attempts to ride out a slow-down; a request without an answer for 10 s is
-/// taken for lost.
+/// Retries are the SDK's standard ones. The first pause is 100 ms, because S3 recommends short
+/// pauses at first. The number of attempts is enough to outlast a slow-down. A request without a
+/// response for 10 s has failed.
 pub async fn connect() -> SdkConfig {
     let retries = RetryConfig::standard()
         .with_max_attempts(6)
@@ -66,11 +66,11 @@ pub async fn connect() -> SdkConfig {
         .await
 }
 
-/// The configuration of a program on a machine of its own: credentials and region from wherever the
-/// AWS CLI takes them, among that the role of an EC2 instance.
+/// The configuration of a program on a machine of its own. Credentials and region have the same
+/// sources as for the AWS CLI, including the role of an EC2 instance.
 ///
-/// A request is tried twice, each time for at most `attempt`: what matters more by then goes first,
-/// and whoever asked knows what that is.
+/// The SDK tries a request twice, each time for at most `attempt`. Longer retries are left to the
+/// caller, who may have a more urgent request by then.
 pub async fn connect_anywhere(attempt: Duration) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
@@ -88,8 +88,8 @@ pub async fn connect_anywhere(attempt: Duration) -> SdkConfig {
         .await
 }
 
-/// The SDK's default chain, in which an empty variable counts as not set: the SDK would take it for
-/// a region.
+/// The SDK's default chain, in which an empty variable counts as not set. The SDK itself would use
+/// the empty text as a region.
 fn region_anywhere() -> RegionProviderChain {
     let is_set = |name| env::var(name).ok().filter(|region| !region.is_empty());
     let variable = ["AWS_REGION", "AWS_DEFAULT_REGION"]

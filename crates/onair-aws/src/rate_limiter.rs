@@ -17,8 +17,8 @@ const MAX_GAP: Duration = Duration::from_secs(2);
 /// The first pause after a slow-down. A pause that becomes shorter than this is dropped.
 const MIN_GAP: Duration = Duration::from_millis(25);
 
-/// Keeps a pause between the starts of two requests. There is no pause until S3 asks for one. Each
-/// slow-down doubles it, each success shortens it by a tenth.
+/// Keeps a pause between the starts of two requests. The pause is zero until S3 answers with a
+/// slow-down. Each slow-down doubles the pause, and each success shortens it by a tenth.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AdaptiveRateLimiter(Arc<Mutex<LimiterState>>);
 
@@ -75,7 +75,7 @@ impl AdaptiveRateLimiter {
     }
 }
 
-/// An interceptor reads every answer, also those that the SDK's retries hide.
+/// An interceptor reads every response, including those that the SDK's retries hide.
 impl Intercept for AdaptiveRateLimiter {
     fn name(&self) -> &'static str {
         "AdaptiveRateLimiter"

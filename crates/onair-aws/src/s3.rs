@@ -313,7 +313,7 @@ fn is_not_found(error: &SdkError<HeadObjectError>) -> bool {
     service.is_some_and(HeadObjectError::is_not_found)
 }
 
-/// Why an object cannot be read as a text that can be rewritten.
+/// The reason for which an object cannot be read as a text that can be rewritten.
 fn unreadable(response: &GetObjectOutput, max_bytes: usize) -> Option<String> {
     let size_bytes = response.content_length().unwrap_or_default();
     if usize::try_from(size_bytes).map_or(true, |size| size > max_bytes) {
@@ -381,7 +381,7 @@ fn uri(bucket: &str, key: &str) -> String {
 
 /// A failed request that this crate may send again itself.
 struct FailedRequest {
-    /// S3 asks for fewer requests.
+    /// S3 answered with a slow-down: it expects fewer requests.
     is_slow_down: bool,
     /// S3 answered with a 5xx status, or not at all: the connection was closed, or timed out.
     is_server_fault: bool,

@@ -2,7 +2,8 @@ use crate::Error;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// Why an attempt, and with it often the run, ended early. `R` is the vertical's reason for `held`.
+/// The reason for which an attempt, and often the whole run, ended early. `R` is the vertical's
+/// reason for `held`.
 #[derive(Debug)]
 pub enum Stop<R> {
     /// A safety rule forbids the change.
@@ -27,7 +28,7 @@ impl<R> From<onair_aws::Error> for Stop<R> {
     }
 }
 
-/// How often a run reads, decides and writes again after a conflict.
+/// The limit for a run that reads, decides and writes again after a conflict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempts {
     /// The number of attempts, the first included.

@@ -2,7 +2,8 @@ use lambda_runtime::Diagnostic;
 use onair_core::event::BadEvent;
 use onair_core::metrics::{Metric, MetricSample};
 
-/// Why an invocation failed, by who has to act. Lambda retries an asynchronous invocation.
+/// The failure of an invocation. The variants show who has to act. Lambda retries an asynchronous
+/// invocation.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The function cannot act on this event. Check what sent the event.
@@ -60,7 +61,7 @@ impl From<Error> for Diagnostic {
 /// An error, with the metrics of the work that was done before it.
 #[derive(Debug)]
 pub struct Failure {
-    /// Why the invocation failed.
+    /// The error.
     pub error: Error,
     /// Metrics of this run.
     pub metrics: Vec<Metric>,

@@ -1,4 +1,4 @@
-//! From the JSON that Lambda passes on to an [`Event`] of the core.
+//! Decodes the JSON that Lambda passes on into an [`Event`] of the core.
 
 use aws_lambda_events::cloudwatch_alarms::CloudWatchAlarm;
 use aws_lambda_events::cloudwatch_logs::LogsEvent;
@@ -19,14 +19,14 @@ pub const MAX_BATCH_BYTES: u64 = 64 << 20;
 ///
 /// # Errors
 ///
-/// [`BadEvent`] for anything else. What `onair` and the detail contain is checked by the core.
+/// [`BadEvent`] for anything else. The core checks the contents of `onair` and of the detail.
 pub fn decode(event: Value) -> Result<Event, BadEvent> {
     let Value::Object(mut event) = event else {
         return Err(BadEvent(
             "the event is not an EventBridge event: expected a JSON object".to_owned(),
         ));
     };
-    // Before all else: the types of aws_lambda_events drop the fields that they do not know.
+    // This is checked first: the types of aws_lambda_events drop unknown fields.
     let onair = event.remove("onair");
     let has = |field: &str| event.contains_key(field);
     let payload = if has("awslogs") {
@@ -47,8 +47,8 @@ pub fn decode(event: Value) -> Result<Event, BadEvent> {
 }
 
 fn service_event(mut event: Map<String, Value>) -> Result<ServiceEvent, BadEvent> {
-    // Only what the core reads. `EventBridgeEvent` would refuse an event for the form of another
-    // field, for example for a malformed time, which most functions do not need.
+    // Reads only the fields that the core needs. `EventBridgeEvent` would refuse an event with
+    // another malformed field, for example the time, which most functions do not need.
     let mut fields = Map::new();
     for field in ["source", "detail-type"] {
         fields.extend(event.remove_entry(field));
@@ -69,7 +69,7 @@ fn service_event(mut event: Map<String, Value>) -> Result<ServiceEvent, BadEvent
 /// CloudWatch User Guide, "Invoke a Lambda function from an alarm".
 fn alarm_action(event: Map<String, Value>) -> Result<AlarmAction, BadEvent> {
     let event = Value::Object(event);
-    // Without this check, `CloudWatchAlarm` would take a missing state for OK.
+    // Without this check, a missing state would be OK to `CloudWatchAlarm`.
     let state = event
         .pointer("/alarmData/state/value")
         .and_then(Value::as_str);
@@ -115,7 +115,8 @@ fn log_batch(mut event: Map<String, Value>) -> Result<LogBatch, BadEvent> {
     }
 }
 
-/// Checks what `LogsEvent` does not: it unpacks without a limit, and takes a list for an object.
+/// Checks two things that `LogsEvent` does not: it decompresses without a limit, and accepts a list
+/// instead of an object.
 fn check_batch(data: &str) -> Result<(), BadEvent> {
     let packed = BASE64_STANDARD
         .decode(data)

@@ -1,5 +1,6 @@
-//! The runtime side of every On Air function: settings that are read once, events in, one JSON
-//! object out, errors by who has to act, logs and metrics as lines on standard output.
+//! The runtime side of every On Air function. It reads the settings once, decodes events, and
+//! returns one JSON object. Errors show who has to act. Logs and metrics are lines on standard
+//! output.
 
 #![warn(missing_docs)]
 
@@ -63,7 +64,7 @@ fn start_logs() {
     let level = level
         .and_then(|level| level.parse().ok())
         .unwrap_or(LevelFilter::INFO);
-    // The runtime would log each failure a second time, in other words.
+    // The runtime would log each failure a second time, with another text.
     let ours = Targets::new()
         .with_default(level)
         .with_target("lambda_runtime", LevelFilter::OFF);
@@ -76,7 +77,7 @@ fn start_logs() {
         .init();
 }
 
-/// Answers Lambda's invocations with `handle` until the process is killed.
+/// Handles Lambda's invocations with `handle` until the process is killed.
 ///
 /// # Errors
 ///
@@ -102,7 +103,7 @@ where
         .map_err(|error| Error::Aws(format!("the Lambda Runtime API: {error}")))
 }
 
-/// Writes the log line and the metrics of an invocation, and returns what Lambda gets.
+/// Writes the log line and the metrics of an invocation, and returns the result for Lambda.
 fn finish(function: &str, handled: Result<Report, Failure>) -> Result<Value, Error> {
     match handled {
         Ok(report) => {
@@ -121,8 +122,8 @@ fn finish(function: &str, handled: Result<Report, Failure>) -> Result<Value, Err
 
 /// The time until an invocation's deadline.
 ///
-/// Lambda sends a point in time. cargo-lambda always sends 600,000, which is meant as a span: as a
-/// point in time it would be in 1970 (`functions_router.rs` of cargo-lambda 1.9.2).
+/// Lambda sends a point in time. cargo-lambda always sends 600,000, which it means as a duration
+/// (`functions_router.rs` of cargo-lambda 1.9.2). As a point in time it would be in 1970.
 fn time_left(deadline_ms: u64, now_ms: u64) -> Duration {
     const LONGEST_SPAN_MS: u64 = 900_000;
     let left_ms = if deadline_ms <= LONGEST_SPAN_MS {

@@ -4,12 +4,12 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-/// Where settings are read from: the environment variables of the process, or any other list.
+/// The source of settings: the environment variables of the process, or any other list.
 ///
 /// A value that is empty or blank counts as not set, since a template cannot leave out a variable.
 pub struct Environment(BTreeMap<String, String>);
 
-/// What a text setting accepts.
+/// The texts that a setting accepts.
 #[derive(Clone, Copy)]
 pub struct Accepts<'a> {
     is_accepted: fn(&str) -> bool,

@@ -18,11 +18,10 @@ use std::sync::PoisonError;
 const GENERATION: &str = "onair-generation";
 /// Longest state that is read, in bytes: two definitions of endpoints, a few kB each.
 const MAX_STATE_BYTES: usize = 256 * 1024;
-/// How long players and a CDN may keep the playlist: it is read once, when playing starts.
+/// The time for which players and a CDN may cache the playlist. Players read it once, at the start.
 const INDEX_MAX_AGE: &str = "max-age=5";
 
-/// The `ETag` of each document as it was read or written last: a write is made on the condition
-/// that the document has not changed.
+/// The `ETag` of each document at its last read or write, for conditional writes.
 #[derive(Debug, Default)]
 pub struct Stored {
     state: Option<String>,
@@ -43,12 +42,12 @@ fn steering_key(pair: &Pair) -> String {
 }
 
 impl PairContext {
-    /// Reads all documents at once. A pair without a state is as it was deployed.
+    /// Reads all documents in parallel. A pair without a stored state is a new pair.
     ///
     /// # Errors
     ///
-    /// [`Stop::Held`] if the state cannot be parsed, [`Stop::Conflict`] if another run wrote
-    /// meanwhile.
+    /// [`Stop::Held`] if the state cannot be parsed, [`Stop::Conflict`] if another run has changed
+    /// the state during the read.
     pub async fn read(&self) -> Result<(PairDocuments, Stored), Stop<HeldReason>> {
         let (pair, control) = (&self.settings.pair, &self.settings.control_bucket);
         let public = &self.settings.public_bucket;
@@ -63,8 +62,8 @@ impl PairContext {
         };
         let mut state = self.parse_state(state_text.as_ref())?;
         if published.is_ahead_of(&state) {
-            // The state was changed while the documents were read, or an older one was restored by
-            // hand, which then counts.
+            // Either another run changed the state while the documents were read, or a person
+            // restored an older state. A restored state is valid.
             let again = self
                 .read_text(control, state_key(pair), MAX_STATE_BYTES)
                 .await?;
@@ -120,7 +119,7 @@ impl PairContext {
     }
 }
 
-/// A document of another program counts as older than any of On Air's.
+/// A document that On Air did not write counts as older than every state.
 fn document(stored: &StoredText) -> Document {
     let generation = stored.metadata(GENERATION);
     Document {
@@ -143,7 +142,7 @@ pub struct PairWriter<'a> {
 }
 
 impl<'a> PairWriter<'a> {
-    /// Writes on the condition that the documents are as they were `stored`.
+    /// A writer that changes a document only if its `ETag` is still the `stored` one.
     pub fn new(context: &'a PairContext, stored: Stored) -> Self {
         Self { context, stored }
     }
@@ -198,8 +197,8 @@ impl<'a> PairWriter<'a> {
         generation: u64,
     ) -> Result<(), Stop<HeldReason>> {
         let settings = &self.context.settings;
-        // A CDN that kept it as long as players do would double the time until they learn of a
-        // change.
+        // A CDN that cached the manifest as long as players do would double the time until players
+        // get a change.
         let ttl = settings
             .pair
             .steering_ttl

@@ -1,5 +1,5 @@
-//! What the functions of a pair share: its settings, its documents in S3, its requests, and the
-//! loop that does what the core decides.
+//! The shared parts of the functions of a pair: settings, documents in S3, requests, and the loop
+//! that carries out the core's decisions.
 
 mod documents;
 mod observe;
@@ -30,20 +30,18 @@ const ATTEMPTS: Attempts = Attempts {
     pause: Duration::ZERO,
 };
 
-/// The settings of a pair, and the clients of the services that it is observed and changed by.
+/// The settings of a pair, and the clients of the AWS services that it uses.
 #[derive(Debug)]
 pub struct PairContext {
-    /// What the user decided.
     pub settings: Settings,
     mediapackage: MediaPackage,
     s3: S3,
     http: Http,
-    /// The media playlist of each side that this process saw published last.
+    /// The last published media playlist of each side, as far as this process knows it.
     last_known: Mutex<Sides<Option<Url>>>,
 }
 
 impl PairContext {
-    /// A context with these settings.
     pub fn new(settings: Settings, s3: S3, mediapackage: MediaPackage) -> Self {
         Self {
             settings,
@@ -54,12 +52,13 @@ impl PairContext {
         }
     }
 
-    /// Repeats `attempt` after a conflict. Returns its result, or why a safety rule stopped it.
+    /// Repeats `attempt` after a conflict. Returns its result, or the reason for which a safety
+    /// rule stopped it.
     ///
     /// # Errors
     ///
-    /// What `attempt` failed with, and [`Error::Incomplete`] if other runs keep changing the pair
-    /// or if the time is up.
+    /// The error of `attempt`. [`Error::Incomplete`] if other runs keep changing the pair, or if
+    /// the time is up.
     pub async fn attempts<T>(
         &self,
         deadline: Deadline,
@@ -105,7 +104,6 @@ pub struct PairSummary<'a> {
 }
 
 impl<'a> PairSummary<'a> {
-    /// Sums up a state.
     pub fn of(pair: &'a str, state: &PairState) -> Self {
         let status = |side: Side| match state.sides[side].status {
             Status::Live => "live",
@@ -121,7 +119,7 @@ impl<'a> PairSummary<'a> {
     }
 }
 
-/// A metric of how many there are.
+/// A metric with the unit `Count`.
 pub fn count(name: &'static str, number: usize) -> Metric {
     Metric::count(name, u64::try_from(number).unwrap_or(u64::MAX))
 }

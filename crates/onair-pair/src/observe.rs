@@ -1,4 +1,4 @@
-//! Requests that change nothing: what MediaLive, MediaPackage and viewers see of a pair.
+//! Requests that change nothing: to MediaLive, to MediaPackage, and for the playlists of viewers.
 
 use crate::settings::is_loopback;
 use crate::{PairContext, now};
@@ -13,7 +13,7 @@ use onair_core::publish_playlist::{SideFetch, SidePlaylist};
 use url::Url;
 
 impl PairContext {
-    /// Asks all questions at the same time.
+    /// Sends the requests of all questions in parallel.
     pub(crate) async fn ask(
         &self,
         medialive: &MediaLive,
@@ -84,7 +84,7 @@ impl PairContext {
     ///
     /// # Errors
     ///
-    /// When MediaPackage does not answer, or refuses.
+    /// The request to MediaPackage failed.
     pub async fn fetch_side(&self, side: Side) -> Result<SideFetch, onair_aws::Error> {
         let id = &self.settings.pair.sides[side].endpoint;
         let endpoint = self.mediapackage.describe(id).await?;
@@ -125,7 +125,8 @@ impl PairContext {
         }
         let answer = match self.http.get(url.as_str()).await {
             Ok(answer) => answer,
-            // A kept connection may be closed by now, which says nothing about the side.
+            // The server may have closed an idle connection. That does not mean that the side is
+            // stale.
             Err(_) => self
                 .http
                 .get(url.as_str())

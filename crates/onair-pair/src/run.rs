@@ -1,4 +1,4 @@
-//! The loop of fail-over and fail-back: observe, decide, ask or do, and decide again.
+//! The loop of fail-over and fail-back: observe, decide, send requests or apply effects, repeat.
 
 use crate::{PairContext, PairWriter, now};
 use onair_aws::medialive::MediaLive;
@@ -10,16 +10,16 @@ use onair_core::pair::observed::Observed;
 use onair_core::pair::trigger::{Trigger, decode};
 use onair_lambda::{Error, Failure, Invocation, Report, Stop};
 
-/// What distinguishes fail-over from fail-back.
+/// The parts in which fail-over and fail-back differ.
 #[derive(Debug)]
 pub struct PairJob {
-    /// Why an event needs no run.
+    /// The reason for which an event needs no run.
     pub ignored: fn(&Trigger) -> Option<String>,
     /// The decision.
     pub next: fn(&Pair, &Observed) -> Next,
     /// The answer of a run that no safety rule stopped.
     pub report: fn(&Pair, &Observed, Ending) -> Report,
-    /// What a run has done so far, for CloudWatch.
+    /// The metrics of a run so far.
     pub metrics: fn(&Observed) -> Vec<Metric>,
 }
 
@@ -32,7 +32,6 @@ pub struct PairHandler {
 }
 
 impl PairHandler {
-    /// A handler for the pair of this context.
     pub fn new(job: PairJob, context: PairContext, medialive: MediaLive) -> Self {
         Self {
             job,
@@ -41,11 +40,11 @@ impl PairHandler {
         }
     }
 
-    /// Deals with one event.
+    /// Handles one event.
     ///
     /// # Errors
     ///
-    /// Where a retry or a person is needed.
+    /// A retry or a person is needed.
     pub async fn handle(&self, invocation: Invocation) -> Result<Report, Failure> {
         let (context, job) = (&self.context, &self.job);
         let pair = &context.settings.pair;

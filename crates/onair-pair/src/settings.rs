@@ -31,8 +31,8 @@ const ENDPOINT: Accepts<'_> = Accepts::only(
     is_endpoint_id,
 );
 const BASE_URL: &str = "an https URL without a query (http to loopback only)";
-/// The alerts of an input without usable content: no video, no packets, no RTMP stream
-/// (MediaLive User Guide, "Types of alerts": 5201, 5302, 5305, 5307, 5308).
+/// The alerts of an input without usable content: video, packets or the RTMP stream are missing.
+/// (MediaLive User Guide, "Types of alerts": 5201, 5302, 5305, 5307, 5308.)
 const ALERT_TYPES: &str = "Video Not Detected,Stopped Receiving UDP Input,RTMP Stream Not Found,RTMP Has No Audio/Video,RTMP Server Disconnected";
 
 impl Settings {
@@ -122,8 +122,8 @@ fn channel_arn(env: &Environment, name: &str) -> Result<String, Error> {
         ["arn", _, "medialive", region, _, "channel", id] if !id.is_empty() => *region,
         _ => return Err(Error::setting(name, &arn, CHANNEL_ARN)),
     };
-    // The function asks MediaLive in its own region. A channel with the same id may exist in
-    // another.
+    // The function sends requests to MediaLive in its own region. A channel with the same id may
+    // exist in another region.
     match env.get("AWS_REGION").filter(|own| *own != region) {
         Some(own) => {
             let accepts = format!("a channel of {own}, where this function runs");

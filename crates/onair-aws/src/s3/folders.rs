@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep};
 const BATCHES_IN_FLIGHT: usize = 4;
 /// The operation's name in AWS's documentation.
 const OPERATION: &str = "DeleteObjects";
-/// How many refused keys an error names.
+/// The largest number of refused keys that an error names.
 const REFUSED_NAMED: usize = 10;
 
 /// A folder in a bucket, and which versions of its objects to list or delete.
@@ -60,8 +60,8 @@ pub struct Listing {
     pub files: BTreeSet<String>,
 }
 
-/// How much is deleted (or measured) so far. Updated during the work, so the figures are right also
-/// when the work ends early.
+/// The objects and bytes that are deleted (or measured) so far. The figures are updated during the
+/// work, so they are also right if the work ends early.
 #[derive(Debug, Default)]
 pub struct DeleteStats {
     objects: AtomicU64,
@@ -87,12 +87,12 @@ impl DeleteStats {
     }
 }
 
-/// Why a folder is not completely listed or deleted.
+/// The reason for which a folder is not completely listed or deleted.
 #[derive(Debug)]
 pub enum DeleteError {
     /// The time is up. Requests that had started are finished, the rest is not done.
     OutOfTime,
-    /// S3 did not answer, or refused the request or some of the keys.
+    /// S3 did not respond, or refused the request or some of the keys.
     Failed(Error),
 }
 
@@ -128,7 +128,7 @@ impl ListedObject {
     }
 }
 
-/// Where the next page starts.
+/// The start of the next page.
 enum Cursor {
     Start,
     After {
@@ -138,7 +138,7 @@ enum Cursor {
     End,
 }
 
-/// What the deletions of one folder share.
+/// The shared parts of the deletions in one folder.
 struct FolderJob<'a> {
     folder: &'a Folder,
     stop: Instant,
@@ -353,7 +353,7 @@ impl S3 {
                 };
                 match page {
                     Ok(page) => return Ok(Some(page)),
-                    // The SDK gave up, but there is time left: ask again at a lower rate.
+                    // The SDK has ended its retries, but time is left: retry at a lower rate.
                     Err(failed) if failed.is_slow_down => self.rate_limiter.acquire().await,
                     Err(failed) => return Err(DeleteError::Failed(failed.error)),
                 }
@@ -454,7 +454,7 @@ impl FolderJob<'_> {
         }
         match errors.into_iter().next() {
             None => Ok(retryable),
-            // Then it is unknown which of the requested keys still exist.
+            // It is then unknown which of the requested keys still exist.
             Some(((key, _), error)) => Err(self.failed(format!(
                 "S3 returned an error for {key:?}, which was not requested: {error}"
             ))),

@@ -29,7 +29,7 @@ pub struct PublisherId {
     pub run: String,
 }
 
-/// Where and how to put an object.
+/// The place and the headers of an object to put.
 #[derive(Debug, Clone)]
 pub struct PutTarget<'a> {
     /// The bucket that contains the object.
@@ -77,7 +77,7 @@ impl StoredPlaylist {
     }
 }
 
-/// One attempt with this time limit: the caller retries, and for longer than the SDK would.
+/// A single attempt with this time limit. The caller retries, for longer than the SDK would.
 fn within(time_limit: Duration) -> aws_sdk_s3::config::Builder {
     let limits = TimeoutConfig::builder()
         .operation_attempt_timeout(time_limit)
@@ -87,8 +87,8 @@ fn within(time_limit: Duration) -> aws_sdk_s3::config::Builder {
         .retry_config(RetryConfig::disabled())
 }
 
-/// When S3 answered, in seconds of Unix time. S3's own clock is used if the answer has a `Date`,
-/// because this machine's clock may be wrong.
+/// The time of S3's response, in seconds of Unix time. The header `Date` is preferred, because this
+/// machine's clock may be wrong.
 #[derive(Debug, Clone)]
 struct AnswerDate(Arc<AtomicI64>);
 
