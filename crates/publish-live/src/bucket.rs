@@ -347,7 +347,7 @@ fn content_type(path: &str) -> &'static str {
 }
 
 /// Caches may keep a media playlist for half a target duration, because players reload it after a
-/// whole one, and a multivariant playlist for a second.
+/// whole one. They may keep a multivariant playlist for a second.
 fn cache_control(text: &str) -> String {
     let target_s = text.lines().find_map(|line| {
         line.strip_prefix("#EXT-X-TARGETDURATION:")?

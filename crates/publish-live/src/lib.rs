@@ -28,7 +28,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
-/// The reasons for which the daemon ends before it is told to stop.
+/// The reasons for which the daemon ends before it receives a signal.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The folder cannot be watched any more.

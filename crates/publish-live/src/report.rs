@@ -233,7 +233,7 @@ fn print_metrics(lags: &[PublishLag], behind: usize, gaps: usize) {
         .into_iter()
         .filter(|metric| !metric.values.is_empty())
         .collect();
-    // The stream goes on when the reader of standard output has closed it.
+    // A reader that closes standard output does not end the stream.
     let _ = writeln!(
         std::io::stdout(),
         "{}",

@@ -92,7 +92,7 @@ pub(crate) struct TerminalWriter(MultiProgress);
 
 impl Write for TerminalWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // The stream goes on when the reader of the log has closed it.
+        // A reader that closes the log does not end the stream.
         let _ = self.0.suspend(|| io::stderr().write_all(bytes));
         Ok(bytes.len())
     }

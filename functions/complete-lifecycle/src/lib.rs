@@ -1,10 +1,10 @@
 //! Keeps an instance of an Auto Scaling group from serving until its playbook passed, and from
 //! terminating until its access logs are saved.
 //!
-//! A run starts when an instance begins to wait in a lifecycle hook, when the status of a command
-//! changes, every minute by a schedule, and by a manual event. Events can be lost, so they are only
-//! hints to look: every run reads which instances wait, since when, and the status of their
-//! commands.
+//! A run starts when an instance begins to wait in a lifecycle hook, and when the status of a
+//! command changes. A schedule starts a run every minute, and a person can send a manual event.
+//! Events can be lost, so they only start a check. Every run reads which instances wait, since
+//! when, and the status of their commands.
 
 mod apply;
 mod gather;
@@ -22,7 +22,7 @@ use onair_core::complete_lifecycle::{HeldReason, LifecycleRequest, Scope, WaitCo
 use onair_lambda::{Error, Failure, Invocation, Report};
 use report::InstanceReport;
 
-/// How many instances a run handles at the same time.
+/// The number of instances that a run handles in parallel.
 const CONCURRENT_INSTANCES: usize = 8;
 
 /// Handles the waits of one group.

@@ -1,8 +1,8 @@
 //! Counts concurrent viewers per stream and minute, from access logs as they arrive.
 //!
 //! The viewers of a log are merged into the stored viewers of its minutes. A merge is a union of
-//! sets, so the end state is the same if a log arrives twice, late, together with others, or first
-//! cut off and then whole.
+//! sets. So a log may arrive twice, late, in parallel with others, or first truncated and then
+//! complete: the end state is the same.
 //!
 //! The data points of a minute are computed from its stored viewers and can only grow. If several
 //! runs report a minute, the greatest value is the right one.
@@ -26,7 +26,7 @@ use tokio::time::Instant;
 
 /// The most time that one attempt to write a minute takes, report included.
 const WRITE_MARGIN: Duration = Duration::from_secs(5);
-/// A log of CloudFront has at most 50 MB, that of a load balancer covers five minutes, and other
+/// A log of CloudFront has at most 50 MB. A log of a load balancer covers five minutes, and other
 /// logs usually cover at most one day. All minutes of a log are in memory at once.
 const LIMITS: Limits = Limits {
     unpacked_bytes: 4 << 30,
@@ -123,8 +123,8 @@ impl Handler {
         }
     }
 
-    /// Recognises other objects in a bucket of logs: a folder marker, the test file of a load
-    /// balancer (Elastic Load Balancing, "Enable access logs"), and stored minutes.
+    /// Recognises other objects in a bucket of logs: folder markers, stored minutes, and the test
+    /// file of a load balancer (Elastic Load Balancing, "Enable access logs").
     fn is_log(&self, bucket: &str, key: &str) -> bool {
         let is_stored_minute = bucket == self.settings.state_bucket && key.starts_with("viewers/");
         !(is_stored_minute || key.ends_with('/') || key.ends_with("ELBAccessLogTestFile"))

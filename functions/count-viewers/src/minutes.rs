@@ -26,7 +26,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// after one minute and after two.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// What a run did.
+/// The results of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Outcome {
@@ -37,7 +37,7 @@ pub(crate) enum Outcome {
     Unchanged,
 }
 
-/// What a log changed.
+/// The changes by a log.
 #[derive(Debug)]
 pub(crate) struct MinutesUpdate {
     /// The data points that may have changed.

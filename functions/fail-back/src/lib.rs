@@ -1,7 +1,8 @@
-//! Returns the side of a pair that was cut to service, once its input has recovered and stayed so.
+//! Returns the cut side of a pair to service, once its input has been healthy for the stabilization
+//! period.
 //!
-//! Runs when an alert is cleared or an alarm is over, by a schedule each minute, and by hand.
-//! `onair_core::fail_back::next` decides. Nothing waits inside a run.
+//! Runs when an alert is cleared, when an alarm changes to OK, each minute by a schedule, and by
+//! hand. `onair_core::fail_back::next` decides. A run never waits for a condition.
 
 mod report;
 

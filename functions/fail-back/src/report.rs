@@ -16,7 +16,7 @@ struct FailBackAnswer<'a> {
     /// The side that is live again, or was promoted.
     #[serde(skip_serializing_if = "Option::is_none")]
     returned: Option<Side>,
-    /// Why no more was done.
+    /// The reason for no further change.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]

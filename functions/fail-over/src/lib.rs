@@ -1,7 +1,7 @@
 //! Moves the viewers of a pair to the other side when an input is lost.
 //!
-//! Runs when MediaLive sets an alert or an alarm goes off, by a schedule each minute, since alerts
-//! may never arrive, and by hand. `onair_core::fail_over::next` decides.
+//! Runs when MediaLive sets an alert, when an alarm changes to ALARM, and by hand. A schedule also
+//! starts a run each minute, because alerts may not arrive. `onair_core::fail_over::next` decides.
 
 mod report;
 

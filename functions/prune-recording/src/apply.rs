@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use tokio::sync::SetOnce;
 use tokio::time::Instant;
 
-/// How many keys of a folder to list when looking for a segment. IVS writes two playlists there.
+/// The number of keys to list in search of a segment. IVS writes two playlists into the folder.
 const FIRST_KEYS: i32 = 5;
 
 /// The only part of this function that changes a recording.
@@ -171,7 +171,7 @@ impl StoredRecording<'_> {
     }
 }
 
-/// Reports a failure in preference to a lack of time: a retry would meet the failure again.
+/// Reports a permanent failure in preference to a timeout: a retry would fail in the same way.
 fn first_failure(results: Vec<Result<(), DeleteError>>) -> Result<(), Stop> {
     let (failed, out_of_time): (Vec<_>, Vec<_>) = results
         .into_iter()

@@ -1,9 +1,9 @@
 //! Deletes the renditions of an Amazon IVS recording that a rule does not keep, and keeps the
 //! recording playable.
 //!
-//! Runs at the IVS event "Recording End" and when `recording-ended.json` is written to S3, because
-//! IVS events are delivered at best effort. Both events only name the recording. The stored objects
-//! decide what to do, so any number of events in any order has the same result.
+//! Runs at the IVS event "Recording End". IVS delivers events at best effort, so a run also starts
+//! when `recording-ended.json` is written to S3. Both events only name the recording. The plan
+//! depends on the stored objects only, so any number of events in any order has the same result.
 
 mod apply;
 mod gather;
@@ -22,13 +22,13 @@ use onair_lambda::{Attempts, Error, Failure, Invocation, Report};
 use report::{PruneProgress, RunMode};
 use std::time::Duration;
 
-/// How often a recording is read and planned if another writer changes it at the same time.
+/// The attempts to read and plan a recording that another writer changes at the same time.
 const ATTEMPTS: Attempts = Attempts {
     number: 3,
     pause: Duration::from_millis(200),
 };
-/// No request starts in this time before Lambda kills the process, so that running requests can
-/// finish and be reported.
+/// The time before Lambda kills the process in which no request starts. It leaves time to finish
+/// and report the requests in flight.
 const LAST_START: Duration = Duration::from_secs(10);
 
 type Stop = onair_lambda::Stop<HeldReason>;

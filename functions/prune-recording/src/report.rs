@@ -39,7 +39,7 @@ impl FolderDeletion {
     }
 }
 
-/// What a run has done so far.
+/// The changes of a run so far.
 pub(crate) struct PruneProgress {
     recording: String,
     mode: RunMode,
