@@ -6,7 +6,7 @@ use std::process::ExitCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Exit {
-    /// Everything that was promised happened.
+    /// All work succeeded.
     Done = 0,
     /// Something failed. Another run may succeed.
     Failed = 1,
@@ -16,7 +16,7 @@ pub(crate) enum Exit {
 
 impl Exit {
     const ALL: [(Self, &str); 3] = [
-        (Self::Done, "everything that was promised happened"),
+        (Self::Done, "all work succeeded"),
         (
             Self::Failed,
             "something failed; standard error has the reason",
