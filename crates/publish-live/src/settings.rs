@@ -19,7 +19,7 @@ Examples:
   Run as a service, with JSON log lines and CloudWatch metrics each minute:
     onair publish-live --log json /var/lib/onair/hls s3://BUCKET/live
 
-Credentials, region and endpoint come from where the AWS CLI takes them: AWS_PROFILE, AWS_REGION,
+Credentials, region and endpoint have the same sources as for the AWS CLI: AWS_PROFILE, AWS_REGION,
 the instance's role, AWS_ENDPOINT_URL_S3 for another S3.";
 
 /// Up to a year.
