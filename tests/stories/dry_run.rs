@@ -1,6 +1,5 @@
-//! What no function may do when an event asks for the plan only. Each documented event is sent to
-//! each function, with `dry_run` beside it, where the same event alone would make its own function
-//! write.
+//! A dry run changes nothing, in any function. Each documented event is sent to each function with
+//! `dry_run` beside it. Without `dry_run`, the same event makes its own function write.
 
 use serde_json::{Value, json};
 use stand_in::ivs::Recording;
@@ -12,7 +11,7 @@ use stories::{BUCKET, VERSIONED, binary, event, response, root};
 
 const A: usize = 0;
 
-/// A function, where every event of its own leads to a write, and the calls that it makes.
+/// A function, prepared so that each of its own events leads to a write, and its calls.
 struct Scene<'a> {
     function: Function,
     traffic: &'a Traffic,

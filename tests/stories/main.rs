@@ -1,5 +1,5 @@
-//! The promises of `docs/behaviour.md`, each told as a story: the real binary, the real SDK, an S3
-//! across the wire. One test binary, so that it links once.
+//! The promises of `docs/behaviour.md`, each as a story: the real binary, the real SDK, an S3
+//! across the wire. There is one test binary, so that it links once.
 
 #![allow(clippy::too_many_lines, reason = "a test may be longer")]
 #![expect(

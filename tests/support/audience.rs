@@ -223,7 +223,7 @@ pub fn forwarded(viewer: &SimulatedViewer, at_s: i64, path: &str) -> String {
         at_s,
         path,
     );
-    // The part that a client can forge comes first.
+    // The part that a client can forge is first.
     format!(r#"{line} "198.51.100.{}, {}""#, at_s % 200, viewer.address)
 }
 

@@ -340,7 +340,7 @@ async fn an_instance_that_served_and_returned_to_the_warm_pool_is_held() {
     fleet.serving(INSTANCE);
     fleet.autoscaling.return_to_warm_pool(GROUP, INSTANCE);
     fleet.autoscaling.finish(INSTANCE);
-    // A person switches ReuseOnScaleIn off, as one may after `held`.
+    // A person switches ReuseOnScaleIn off, which is one way to resolve `held`.
     fleet.autoscaling.reuse(GROUP, false);
     fleet.autoscaling.retire(INSTANCE);
     let answer = response(fleet.call(&[], tick()).await);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use stories::fleet::{Fleet, GROUP, INSTANCE, invocation, launched, playbook, terminating, tick};
 use stories::response;
 
-/// What can happen next.
+/// The next event.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Event {
     /// The event of the launch arrives.

@@ -1,4 +1,4 @@
-//! Files that are not logs, and logs that were made to do harm.
+//! Files that are not logs, and logs that an attacker made.
 
 use super::{STATE, count, delivered, gzip, reported, start, subscription, text};
 use flate2::Compression;
@@ -8,14 +8,14 @@ use std::io::Write as _;
 use stories::audience::{SimulatedAudience, combined};
 use stories::{BUCKET, Cloud, error, response};
 
-/// How much of a damaged log is counted.
+/// The part of a damaged log that is counted.
 enum Part {
     Whole,
     Some,
     Nothing,
 }
 
-/// A log with malformed lines in it, and how many they are.
+/// A log with malformed lines, and their number.
 fn broken(log: &str) -> (Vec<u8>, u64) {
     let long = "x".repeat(1 << 20);
     let address =

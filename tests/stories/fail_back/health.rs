@@ -246,7 +246,7 @@ async fn a_side_that_its_alarm_cut_waits_for_the_alarm() {
     }
 }
 
-/// Promise P52: after the alarm goes to OK, the conditions for an alert apply.
+/// Promise P52: after the alarm changes to OK, the conditions for an alert apply.
 #[tokio::test]
 async fn after_its_alarm_is_over_a_side_must_still_be_healthy_for_the_stabilization_period() {
     let settings = [("QUIET_SECONDS", "360")];

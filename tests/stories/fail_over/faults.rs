@@ -106,8 +106,8 @@ fn assert_no_breaches(watch: &ViewerMonitor, when: &str) {
     assert!(breaches.is_empty(), "{when}: {breaches:#?}");
 }
 
-/// The same, except after a failed write of the steering manifest: the lost side is cut all the
-/// same, and players switch without steering.
+/// The same, except after a failed write of the steering manifest: the lost side is still cut, and
+/// players switch without steering.
 fn assert_no_breaches_after(watch: &ViewerMonitor, faulty: &Call, when: &str) {
     let mut breaches = watch.breaches();
     breaches.retain(|breach| {
@@ -162,7 +162,7 @@ async fn ends_the_same(scene: &Scene, expected: &Expected, disrupted: DisruptedR
                 "{when}"
             );
         }
-        // The run itself retries what a retry can repair.
+        // The run itself retries transient failures.
         Answer::Response(_) => assert!(is_done && !is_forbidden, "{when}"),
         _ => panic!("{when}"),
     }

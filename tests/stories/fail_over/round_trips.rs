@@ -1,4 +1,4 @@
-//! How many round trips pass before viewers of a lost side get its errors and go elsewhere.
+//! The number of round trips before viewers of a lost side get errors and switch.
 
 use super::A;
 use stand_in::Call;

@@ -265,7 +265,7 @@ async fn an_alarm_during_a_held_run_is_remembered() {
         (&json!("failed_over"), &json!("A")),
         "{answer:#}"
     );
-    // The side returns only after the alarm goes to OK, although MediaLive has no alert set.
+    // The side returns only after the alarm changes to OK, although MediaLive has no alert set.
     let fail_back =
         async |event| response(stage.call("fail-back", &[], event).await)["outcome"].clone();
     assert_eq!(

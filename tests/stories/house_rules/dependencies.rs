@@ -1,4 +1,4 @@
-//! Who may depend on whom.
+//! Rules for dependencies between the crates of the workspace.
 
 use super::assert_none;
 use serde_json::Value;
@@ -16,13 +16,13 @@ pub(super) struct Package {
 
 struct Dependency {
     name: String,
-    /// It lies in this repository.
+    /// Whether the crate is in this repository.
     ours: bool,
     /// Only tests and examples see it.
     dev: bool,
 }
 
-/// Which crates of ours each crate of ours may use.
+/// The workspace crates that each workspace crate may use.
 const MAY_USE: [(&str, &[&str]); 12] = [
     ("workspace-hack", &[]),
     ("workspace-hack-network", &[]),
@@ -34,21 +34,22 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("viewers", &["onair-core"]),
     // A subcommand knows nothing of the program.
     ("onair", &["publish-live", "viewers"]),
-    // It must not share a type with the code that it checks, or it would share its mistakes.
+    // The stand-in must not share a type with the code that it checks, or it would share the
+    // mistakes of that code.
     ("stand-in", &[]),
-    // Nor these, in which stories, demo and bench take place. Nothing else may use them.
+    // The same holds for the scenes of stories, demo and bench. Nothing else may use them.
     ("scenes", &["stand-in"]),
     ("fuzz", &["onair-core"]),
 ];
-/// The same for every function. Functions never depend on each other: what two of them decide is in
-/// the core, and what the three of a pair read and write in onair-pair.
+/// The same for every function. Functions never depend on each other: shared decisions are in the
+/// core, and shared requests of the three functions of a pair are in onair-pair.
 const A_FUNCTION_MAY_USE: &[&str] = &["onair-core", "onair-aws", "onair-lambda", "onair-pair"];
-/// Every crate may depend on these, and they on none of ours.
+/// Every crate may depend on these. They depend on no workspace crate.
 const HAVE_NO_CODE: [&str; 2] = ["workspace-hack", "workspace-hack-network"];
-/// These look at everything from outside. They may use all of it, and nothing may use them.
+/// These test all crates from outside. They may use every crate, and no crate may use them.
 const OUTSIDE: [&str; 3] = ["demo", "stories", "bench"];
 
-/// These may name an AWS SDK outside their tests: the adapter, and the stories, which look at S3
+/// These may name an AWS SDK outside their tests: the adapter, and the stories, which read S3
 /// themselves.
 const MAY_NAME_AN_SDK: [&str; 2] = ["onair-aws", "stories"];
 const SDK: [&str; 5] = [
@@ -59,7 +60,7 @@ const SDK: [&str; 5] = [
     "aws-credential-types",
 ];
 
-/// How names begin of crates that talk to a network, a runtime or an SDK.
+/// The prefixes of crates that use a network, a runtime or an SDK.
 const NOT_PURE: [&str; 17] = [
     "aws",
     "lambda",
@@ -105,11 +106,11 @@ fn arrows_between_our_crates_point_one_way() {
             if HAVE_NO_CODE.contains(&used.as_str()) {
                 continue;
             }
-            // Tests may start a loopback AWS; those of the core have no use for one.
+            // Tests may start a loopback AWS. Tests of the core do not need one.
             let in_tests = *dev && used == "stand-in" && name != "onair-core";
             if !may_use.contains(&used.as_str()) && !in_tests {
                 breaches.push(format!(
-                    "{name} depends on {used}; of ours it may use only {may_use:?}"
+                    "{name} depends on {used}; in the workspace it may use only {may_use:?}"
                 ));
             }
         }
@@ -163,7 +164,7 @@ fn the_core_reaches_no_network_and_no_runtime_not_even_through_others() {
         .iter()
         .filter(|name| !is_pure(name))
         .map(|name| {
-            format!("onair-core reaches {name}: `cargo tree --package onair-core --invert {name}` says how")
+            format!("onair-core reaches {name}: `cargo tree --package onair-core --invert {name}` shows how")
         })
         .collect();
     assert_none(&breaches);

@@ -1,4 +1,4 @@
-//! What the documents say is what the tests show.
+//! The documents agree with the tests and the code.
 
 use super::{assert_none, files, files::is_house_rule, read, stems, template};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,13 +18,13 @@ fn promises_are_numbered_from_one_without_a_gap_and_each_says_something() {
         match numbers.iter().filter(|known| **known == number).count() {
             1 => {}
             0 => breaches.push(format!(
-                "docs/behaviour.md goes to P{last}, but has no P{number}"
+                "the last promise of docs/behaviour.md is P{last}, but P{number} is missing"
             )),
             count => breaches.push(format!("docs/behaviour.md has P{number} {count} times")),
         }
     }
     let empty = promises.iter().filter(|(_, text)| text.is_empty());
-    breaches.extend(empty.map(|(number, _)| format!("docs/behaviour.md: P{number} says nothing")));
+    breaches.extend(empty.map(|(number, _)| format!("docs/behaviour.md: P{number} has no text")));
     assert_none(&breaches);
 }
 
@@ -54,7 +54,7 @@ fn promises_ascend_within_a_section() {
             .collect();
         for pair in numbers.windows(2).filter(|pair| pair[0] >= pair[1]) {
             breaches.push(format!(
-                "docs/behaviour.md: P{} comes after P{}",
+                "docs/behaviour.md: P{} is behind P{}",
                 pair[1], pair[0]
             ));
         }
@@ -69,7 +69,7 @@ fn every_promise_is_told_by_a_test_and_every_test_tells_a_promise_that_was_made(
     let mut breaches = Vec::new();
     for number in made.iter().filter(|number| !cited.contains_key(number)) {
         breaches.push(format!(
-            "docs/behaviour.md promises P{number}, and no test says \"Promise P{number}\""
+            "docs/behaviour.md has promise P{number}, but no test cites \"Promise P{number}\""
         ));
     }
     for (number, files) in cited.iter().filter(|(number, _)| !made.contains(number)) {
@@ -176,7 +176,7 @@ fn the_texts_for_held_are_quoted_from_the_code() {
     );
     let mut breaches = Vec::new();
     for reason in reasons {
-        // The texts are in backticks. `…` stands for names and values.
+        // The texts are in backticks. `…` is a placeholder for names and values.
         let quoted = reason
             .split('`')
             .skip(1)

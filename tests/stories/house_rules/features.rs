@@ -81,18 +81,18 @@ fn a_manifest_with_features_of_its_own_is_seen() {
     assert!(is_for_tests("test-util") && is_for_tests("rt-test-util") && !is_for_tests("latest"));
 }
 
-/// Whether a feature's name says that it is for tests.
+/// Whether a feature is for tests, according to its name.
 fn is_for_tests(feature: &str) -> bool {
     feature
         .split('-')
         .any(|word| matches!(word, "test" | "tests" | "testing"))
 }
 
-/// Each crate from outside with the sets of features that manifests name for it, and who does.
+/// Each crate from outside with the sets of features that manifests name, and those manifests.
 type Written = BTreeMap<String, BTreeMap<BTreeSet<String>, Vec<String>>>;
 
-/// What the manifests name, as Cargo reads them: with what a member adds to the features of the
-/// workspace.
+/// The features that the manifests name, as Cargo reads them: those of the workspace and those that
+/// a member adds.
 fn written(metadata: &Value) -> Written {
     let mut written = Written::new();
     for package in metadata["packages"].as_array().into_iter().flatten() {
@@ -140,7 +140,7 @@ fn written_twice(written: &Written) -> Vec<String> {
 /// The crates from outside that `cargo tree` shows, each with every set of features that it is
 /// compiled with.
 fn features(of: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
-    // A tab stands in no name and no feature.
+    // Names and features contain no tab.
     let tree = cargo(
         &[
             &[
@@ -155,7 +155,7 @@ fn features(of: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
         let Some((package, set)) = line.split_once('\t') else {
             continue;
         };
-        // Ours has its folder behind its version.
+        // A workspace crate has its folder behind its version.
         if !package.contains('/') {
             let set = set.trim_end_matches(" (*)").to_owned();
             features

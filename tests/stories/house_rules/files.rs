@@ -1,4 +1,4 @@
-//! How wide comments may be, and what files must not name.
+//! Rules for the width of comments, and for names that files must not contain.
 
 use super::{assert_none, files, read};
 use std::path::Path;
@@ -76,11 +76,11 @@ fn every_event_file_is_sent_in_a_story_or_in_the_demo() {
     assert_none(&breaches);
 }
 
-/// A path or a host of the machine that a change was made on means nothing on the next one.
+/// A path or a host of one machine is useless on another machine.
 #[test]
 fn no_file_names_the_place_where_it_was_made() {
     if !root().join(".git").exists() {
-        // A source archive: it has no list of its files, and was made from a commit that passed.
+        // A source archive has no list of its files, and was made from a commit that passed.
         return;
     }
     // Put together here, so that this file does not name them.
@@ -103,7 +103,7 @@ fn no_file_names_the_place_where_it_was_made() {
         if file == "Cargo.lock" {
             continue;
         }
-        // Deleted, but not yet out of git's list.
+        // The file is deleted, but git still lists it.
         let Ok(bytes) = std::fs::read(root().join(&file)) else {
             continue;
         };
@@ -116,7 +116,7 @@ fn no_file_names_the_place_where_it_was_made() {
     assert_none(&breaches);
 }
 
-/// What git tracks, or would after `git add`.
+/// The files that git tracks, or would track after `git add`.
 fn tracked() -> Vec<String> {
     let arguments = [
         "ls-files",

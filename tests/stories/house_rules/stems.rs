@@ -79,7 +79,9 @@ fn a_functions_package_and_binary_are_named_after_its_folder() {
             .iter()
             .find(|package| package.folder == format!("functions/{stem}"))
         else {
-            breaches.push(format!("functions/{stem} is no package of the workspace"));
+            breaches.push(format!(
+                "functions/{stem} is not a package of the workspace"
+            ));
             continue;
         };
         if package.name != stem {

@@ -122,7 +122,7 @@ fn a_segment_that_does_not_exist_becomes_a_gap() {
     );
     assert_eq!(snapshot.version, 8);
 
-    // The gap stays, and the stream goes on.
+    // The gap stays, and the stream continues.
     hd.next_segment();
     wait_until("the next segment", || live.count("hd") == 4);
     assert_eq!(

@@ -86,5 +86,5 @@ fn a_file_that_cannot_be_read_is_a_gap_and_a_playlist_is_waited_for() {
     fs::write(hd.folder.join("index.m3u8"), b"#EXTM3U\n\xff\n").unwrap();
     sleep(Duration::from_millis(200));
     hd.next_segment();
-    wait_until("the stream goes on", || live.count("hd") == 4);
+    wait_until("the stream continues", || live.count("hd") == 4);
 }

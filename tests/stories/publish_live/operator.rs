@@ -83,7 +83,7 @@ fn another_machine_of_the_same_name_is_refused() {
         if let Some(ended) = daemon.try_wait().unwrap() {
             break ended;
         }
-        assert!(hd.next < 100, "the daemon goes on beside the other one");
+        assert!(hd.next < 100, "the daemon continues beside the other one");
     };
     let mut log = String::new();
     daemon
