@@ -154,8 +154,8 @@ impl Logs {
     }
 }
 
-/// Writes the log of each server in two files. Returns their names in the order of delivery, in
-/// which the later part comes first: logs have no order.
+/// Writes the log of each server in two files. Returns their names in the order of delivery. The
+/// later part is delivered first, because logs have no order.
 fn write_logs(folder: &Path) -> anyhow::Result<Vec<String>> {
     let mut files = Vec::new();
     for server in 0..SERVERS {

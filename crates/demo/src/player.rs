@@ -186,7 +186,7 @@ impl Session {
     }
 }
 
-/// The best variant of each pathway. The best one comes first in the playlist.
+/// The best variant of each pathway, which is the first one in the playlist.
 fn pathways(multivariant: &str) -> BTreeMap<String, BestVariant> {
     let mut found = BTreeMap::new();
     let lines: Vec<&str> = multivariant.lines().collect();

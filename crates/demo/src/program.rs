@@ -11,7 +11,7 @@ use std::process::{Command, ExitStatus, Stdio};
 /// The number of log lines in the error of a program that failed.
 const LAST_LINES: usize = 3;
 
-/// A running program whose output goes into a file.
+/// A running program whose output is written to a file.
 pub(crate) struct LoggedProgram {
     program: Program,
     log: PathBuf,

@@ -1,5 +1,5 @@
-//! publish-live in any order of events: a model of a transcoder's disk and of S3 drives the
-//! publisher that ships, and checks what viewers see after each step.
+//! publish-live in any order of events. A model of a transcoder's disk and of S3 drives the real
+//! publisher, and checks the published playlists after each step.
 
 use onair_core::publish_live::job::{
     FinishedJob, Job, LivePolicy, OnLost, RetryLater, StoredText, UploadError,
@@ -333,7 +333,7 @@ impl World {
         }
     }
 
-    /// Every name leads to an object, no number goes back, and no segment becomes another.
+    /// Every name is stored, numbers never decrease, and the content of a segment never changes.
     fn check_live(&mut self, rendition: usize) {
         let name = playlist(rendition);
         let Some(text) = self.s3.get(&name) else {

@@ -45,7 +45,7 @@ fn worlds() -> Vec<World> {
     lost.into_iter().flat_map(combine).collect()
 }
 
-/// The schedule goes on until nothing changes. Then every side is as its input is.
+/// Runs the schedule until nothing changes. Then the status of every side matches its input.
 fn settle(world: &World) -> World {
     let mut world = world.clone();
     world.fuse = usize::MAX;
@@ -57,7 +57,7 @@ fn settle(world: &World) -> World {
             return world;
         }
     }
-    panic!("the schedule never comes to rest: {world:#?}");
+    panic!("the schedule still changes something: {world:#?}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A model of AWS around a pair: the documents in S3, the endpoints of MediaPackage, the alerts of
-//! MediaLive, and what viewers would see. It answers what `next` asks and does what `next` says.
+//! MediaLive, and the playlists for viewers. It answers the questions of `next`, and applies its
+//! effects.
 
 use crate::pair_builder::at;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -46,10 +47,10 @@ pub(crate) enum Event {
     /// An alert of MediaLive, whether or not it is set by now.
     Set(Side),
     Cleared(Side),
-    /// A CloudWatch alarm goes to ALARM, and to OK.
+    /// A CloudWatch alarm changes to ALARM, and to OK.
     Alarm(Side),
     AlarmOver(Side),
-    /// The playlists of a side stop, and go on, without an alert.
+    /// The playlists of a side stall, and recover, without an alert.
     Stall(Side),
     Advance(Side),
     /// publish-playlist runs.
@@ -196,7 +197,7 @@ impl World {
             attempts -= 1;
             assert!(
                 attempts > 0,
-                "one other run makes this one try for ever: {self:#?}"
+                "one other run makes this run repeat without an end: {self:#?}"
             );
         }
         Ok(())

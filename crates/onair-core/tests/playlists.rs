@@ -1,8 +1,8 @@
 use crate::ladder::{playlist, usual};
 use onair_core::playlist::{MAX_PLAYLIST_BYTES, MultivariantPlaylist};
 
-/// A playlist with everything that a rewrite could lose: CRLF, a byte-order mark, comments, blank
-/// lines, unknown tags and attributes, odd attribute order, audio groups, I-frame entries.
+/// A playlist with everything that a rewrite could lose. It has CRLF, a byte-order mark, comments,
+/// blank lines, unknown tags and attributes, odd attribute order, audio groups and I-frame entries.
 const RICH: &str = "\u{feff}#EXTM3U\r\n\
     #EXT-X-VERSION:6\r\n\
     ## a comment\r\n\

@@ -159,8 +159,8 @@ fn case() -> impl Strategy<Value = (Inventory, RetentionPolicy)> {
 }
 
 /// The recording after an interrupted run. Any of the playlists are written. The metadata can be
-/// written if all playlists are, and folders can be deleted if all files are written. Each bit
-/// stands for one file or folder.
+/// written if all playlists are, and folders can be deleted if all files are written. Each bit is
+/// one file or folder.
 fn interrupted(inventory: &Inventory, plan: &PrunePlan, written: u16, deleted: u16) -> Inventory {
     let playlists = plan
         .rewrites

@@ -1,4 +1,4 @@
-//! The function that the crate's own tests run: it does what the event says.
+//! The function that the crate's own tests run. The event names its behaviour.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

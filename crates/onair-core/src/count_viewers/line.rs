@@ -37,7 +37,7 @@ impl LogFormat {
         if line.starts_with(b"#Version:") || line.starts_with(b"#Fields:") {
             return Some(Self::CloudFront);
         }
-        // The strictest format comes first.
+        // The strictest format is first.
         let formats = [Self::OnAir, Self::Alb, Self::CloudFront, Self::Combined];
         formats.into_iter().find(|format| {
             LineParser::new(Some(*format))

@@ -303,7 +303,7 @@ impl Content {
         let Some(found) = self.instances.get_mut(instance) else {
             panic!("instance {instance:?} does not exist")
         };
-        // An instance whose launch is abandoned goes into the terminate hook.
+        // An instance whose launch is abandoned enters the terminate hook.
         let (state, status, then) = match (found.state.as_str(), goes_on) {
             ("Pending:Wait", true) => ("InService", "Successful", None),
             ("Warmed:Pending:Wait", true) => ("Warmed:Stopped", "Successful", None),

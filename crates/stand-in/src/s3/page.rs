@@ -159,8 +159,8 @@ impl<'a> Page<'a> {
     }
 }
 
-/// The position of a version among those of its key, even if it was deleted after it was listed:
-/// deleting page by page must not end the listing. The position of a deleted null version is
+/// The position of a version among those of its key, even if it was deleted after it was listed.
+/// Deleting page by page must not end the listing. The position of a deleted null version is
 /// unknown, so its key starts again.
 fn sequence(versions: &[StoredVersion], version_id: &str) -> u64 {
     match versions

@@ -190,7 +190,7 @@ async fn an_update_sets_back_what_it_leaves_out() {
         updated.hls_package().unwrap().playlist_window_seconds(),
         Some(60)
     );
-    // What is no setting stays, and so does the address.
+    // Attributes that are not settings stay, and so does the URL.
     let described = mediapackage.endpoint("a-hls").unwrap();
     for kept in ["id", "channelId", "tags", "arn", "createdAt", "url"] {
         assert_eq!(described[kept], made[kept], "{kept}");

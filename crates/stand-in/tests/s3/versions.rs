@@ -254,8 +254,8 @@ async fn versions_are_listed_newest_first_and_page_by_both_markers() {
         (Some(true), Some("a"))
     );
 
-    // The version that the next page comes after is deleted in between, as a client that deletes
-    // page by page does.
+    // The version before the next page is deleted meanwhile. A client that deletes page by page
+    // does the same.
     let marker = first.next_version_id_marker().unwrap();
     client
         .delete_object()
