@@ -65,11 +65,11 @@ done
 ended=0
 cargo lambda invoke "$function" "${address[@]}" --data-file "$event" > "$answer" 2>&1 &
 invoke=$!
-# A function that a wrong setting keeps from starting never answers, and cargo-lambda would wait for it for ever.
+# With a wrong setting, the function does not start, and cargo-lambda would wait for an answer without an end.
 while kill -0 "$invoke" 2> /dev/null; do
 	if grep -aq '^ERROR command exited' "$log"; then
 		kill "$invoke"
-		echo "make invoke: the function did not start; its log says why" > "$answer"
+		echo "make invoke: the function did not start; its log has the reason" > "$answer"
 		break
 	fi
 	sleep 0.1

@@ -1,5 +1,5 @@
-//! The complete life of an instance, with the real programs of its commands: Ansible with the
-//! playbook, the nginx that it configures, and the AWS CLI with the script that saves logs. The
+//! The complete life of an instance, with the real programs of its commands. Ansible runs the
+//! playbook, which configures nginx. The AWS CLI runs in the script that saves logs. The
 //! instance is a folder on this machine.
 
 use crate::counting::wait_for_a_young_minute;
@@ -73,7 +73,7 @@ impl Machine {
             port: free_port(),
         };
         let mut make = machine.with_aws("make");
-        // There is no stack that has the name of its bucket. This may run within `make test`.
+        // A stack with the name of the bucket does not exist. This may run within `make test`.
         make.args([
             "--silent",
             "deploy-playbook",

@@ -1,6 +1,6 @@
-//! A stream through all programs that `origin/` configures: a camera (ffmpeg), nginx-rtmp, the
-//! ladder, publish-live, an S3, three web servers, the proxy, and Chromium with hls.js. Everything
-//! runs on this machine.
+//! A stream through all programs that `origin/` configures. They are a camera (ffmpeg), nginx-rtmp,
+//! the ladder, publish-live, an S3, three web servers, the proxy, and Chromium with hls.js.
+//! Everything runs on this machine.
 //!
 //! `fleet` has the tests of an instance. Screenshots and logs are in `target/origin`.
 

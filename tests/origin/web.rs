@@ -66,7 +66,7 @@ impl UpstreamServer {
     }
 }
 
-/// Answers one request. The response says that it may be cached for a day, which the proxy must
+/// Answers one request. The response allows caches to keep it for a day, which the proxy must
 /// ignore.
 fn answer(
     mut stream: TcpStream,

@@ -125,15 +125,15 @@ async function stories() {
     const { status, headers } = await fetch(playlist, { headers: { Origin: 'http://elsewhere.example' } });
     const told = ['content-type', 'cache-control', 'access-control-allow-origin'].map((name) => headers.get(name));
     assert.deepEqual([status, ...told], [200, 'application/vnd.apple.mpegurl', 'max-age=1', '*']);
-    console.log('✓ a page of another origin may read the playlist, and nobody keeps it for long');
+    console.log('✓ a page of another origin may read the playlist, and caches keep it for a second');
 
     process.kill(encoder, 'SIGKILL');
     const second = Number(await demo.find(/ffmpeg was killed and restarted as process (\d+)/));
     const media = new URL('360p/index.m3u8', playlist);
     await until('a discontinuity', async () => (await (await fetch(media)).text()).includes('#EXT-X-DISCONTINUITY\n'));
     const [seam, seamAt] = [await evaluate(position), performance.now()];
-    await until('the picture goes on', async () => await evaluate(position) > seam + 6);
-    console.log(`✓ ffmpeg is killed, and the picture goes on: 6 s more of it after `
+    await until('the picture continues', async () => await evaluate(position) > seam + 6);
+    console.log(`✓ ffmpeg is killed, and the picture continues: 6 s more of it after `
         + `${((performance.now() - seamAt) / 1000).toFixed(1)} s, ${await read('stalls')} stalls`);
 
     demo.child.kill('SIGINT');

@@ -39,9 +39,9 @@ pub(crate) struct Encoder {
 impl Encoder {
     /// Empties `folder` and starts to write into it. The log of ffmpeg is a file beside it.
     ///
-    /// Both encoders of a pair count as encoders with epoch locking do: at the same time they have
-    /// the same time stamps and sequence numbers, whenever they started. hls.js needs that, or the
-    /// picture freezes after a switch: it does not load a sequence number again that it has loaded
+    /// Both encoders of a pair count like encoders with epoch locking. At the same time they have
+    /// the same time stamps and sequence numbers, regardless of their start. Otherwise the picture
+    /// freezes after a switch: hls.js does not load a sequence number that it has already loaded
     /// from the other side.
     pub(crate) fn start(
         name: &str,

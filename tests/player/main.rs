@@ -1,6 +1,6 @@
-//! Plays what On Air publishes in Chromium with hls.js, and checks that viewers notice nothing.
-//! ffmpeg encodes both sides, and the real functions move the player over and back. Everything runs
-//! on this machine.
+//! Plays published playlists in Chromium with hls.js, and checks that viewers notice nothing.
+//! ffmpeg encodes both sides. The real functions move the player to the other side and back.
+//! Everything runs on this machine.
 //!
 //! Screenshots and logs are in `target/player`.
 

@@ -1,7 +1,7 @@
 """Fills the gaps between moto 5.2.5 and AWS that the checks of the template would fall into.
 
-Import this module before the first call to moto. Each gap says what moto does and what AWS does instead; when moto
-closes one, its block here can go.
+Import this module before the first call to moto. Each gap describes the behaviour of moto and that of AWS. Delete its
+block here when moto closes the gap.
 """
 
 import json
@@ -136,8 +136,8 @@ MediaPackageResponse._determine_resource = endpoint
 MediaLiveResponse._determine_resource = channel
 
 
-# moto asks for a permission on everything to send a command; Systems Manager asks for one on the document and one on each
-# instance. Here it asks for the document's: what the template says of instances has a condition, see below.
+# To send a command, moto requires a permission on all resources. Systems Manager requires one on the document and one on
+# each instance. Here moto requires the document's. The template's statement on instances has a condition, see below.
 def document(self):
     if self._get_action() != "SendCommand":
         return "*"
@@ -150,8 +150,8 @@ def document(self):
 SimpleSystemManagerResponse._determine_resource = document
 
 
-# moto gives an endpoint that is made again the URL and the ARN that it had, and the URL is no playlist's; MediaPackage
-# gives it new ones each time, with an identifier of its own.
+# moto gives a recreated endpoint its earlier URL and ARN, and the URL is not that of a playlist. MediaPackage gives it new
+# ones each time, with a unique identifier.
 moto_create_origin_endpoint = MediaPackageBackend.create_origin_endpoint
 
 
@@ -167,7 +167,7 @@ def create_origin_endpoint(self, **definition):
 MediaPackageBackend.create_origin_endpoint = create_origin_endpoint
 
 
-# moto asks for no permission to give an endpoint tags as it is made; AWS asks for mediapackage:TagResource, too.
+# moto requires no permission to tag an endpoint at its creation. AWS also requires mediapackage:TagResource.
 moto_answer_create = MediaPackageResponse.create_origin_endpoint
 
 
@@ -208,9 +208,8 @@ def put_policy(self, name, document):
 Role.put_policy = put_policy
 
 
-# moto takes a statement whose condition it does not find fulfilled for a refusal, even of what the statement would
-# only have allowed; to IAM such a statement says nothing. Of the conditions in the template's permissions moto knows
-# none, and who calls it here does so as if by TLS.
+# If a condition is not fulfilled, moto treats the statement as a denial, even an Allow. IAM ignores such a statement. moto
+# knows none of the conditions in the template's permissions. Callers here count as callers by TLS.
 moto_is_action_permitted = IAMPolicyStatement.is_action_permitted
 
 
@@ -281,8 +280,8 @@ FakeTargetGroup.get_cfn_attribute = target_group_attribute
 FakeTargetGroup.has_cfn_attr = classmethod(lambda cls, name: name == "TargetGroupFullName")
 
 
-# moto says 404 of an object that is not there to whoever may read it; S3 says so only to those who may also list the
-# bucket, and 403 to the others.
+# For a missing object, moto returns 404 to every caller that may read it. S3 returns 404 only to callers that may also list
+# the bucket, and 403 to others.
 moto_authorize = S3Response._authenticate_and_authorize_s3_action
 
 

@@ -89,7 +89,7 @@ def joined(separator, parts):
 
 
 def programs(template):
-    """Place -> text of each program in a template. A reference or a name below a key of programs is text, too."""
+    """Place -> text of each program in a template. A reference or a name below a key of programs is also text."""
     return {place: text for place, text in strings(template) if is_program(place, text)}
 
 

@@ -4,10 +4,10 @@ Proving that a statement is needed takes a run of the stories without it. A run 
 statements whose fingerprint differs from the one in proven.json. The fingerprint of a statement is a hash of
 
 - the statement, as IAM has it after a deployment, with every intrinsic function resolved;
-- all other statements of the same role that name one of its actions, whatever they say about it.
+- all other statements of the same role that name one of its actions.
 
-The second part is there because a statement becomes superfluous by another one that grants the same. If the neighbour
-appears, changes or goes, the fingerprint changes and the statement is proven again. A statement that shares no action
+The second part is needed because a statement is superfluous if another one grants the same. If that other statement
+appears, changes or disappears, the fingerprint changes and the statement is proven again. A statement that shares no action
 cannot make it superfluous, since IAM decides each action by itself.
 
 The fingerprint does not see that a program no longer makes a call, or that the policy of a bucket grants the same. A

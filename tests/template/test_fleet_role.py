@@ -180,7 +180,7 @@ NEEDED_FOR = {
 
 
 class Enforced:
-    """A stack with all of it on a server of moto that lets nobody do what IAM does not allow."""
+    """A stack with a fleet, on a server of moto that enforces IAM."""
 
     def __init__(self, endpoint):
         self.endpoint = endpoint
@@ -190,7 +190,7 @@ class Enforced:
         self.outputs = stack.create(EVERYTHING, client)
         ids = stack.physical_ids(client)
         self.roles = {function: ids[role.ROLES[function]] for function in MAY}
-        # Before anything is enforced, since nobody but a service may assume these roles.
+        # Before IAM is enforced, since only a service may assume these roles.
         assumed = {function: self.assume(client, name) for function, name in self.roles.items()}
         admin = second_opinion.administrator(client)
         moto_server.enforce_iam(endpoint)

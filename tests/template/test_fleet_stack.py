@@ -61,7 +61,7 @@ def test_the_function_gets_its_settings(on):
 
 
 def test_what_the_stack_tells_its_playbook_is_what_ssm_lets_through(on):
-    # The document of AWS takes no more in a value than this; so says its allowedPattern.
+    # The document of AWS accepts only these characters in a value (its allowedPattern).
     client, outputs, _ = on
     described = client("lambda").get_function(FunctionName=outputs["CompleteLifecycleFunctionName"])["Configuration"]
     for pair in described["Environment"]["Variables"].get("EXTRA_VARIABLES", "a=b").split(" "):
@@ -99,7 +99,7 @@ def test_a_group_that_there_is_gets_both_hooks_and_the_stacks_own_is_begun_with_
         hooks = [stack.properties(name) for name in ("FleetLaunchHook", "FleetTerminateHook")]
         assert {hook.pop("AutoScalingGroupName") for hook in hooks} == {parameters["AutoScalingGroup"]}
     assert {hook["LifecycleHookName"]: hook["LifecycleTransition"] for hook in hooks} == HOOKS
-    # Silence is no approval.
+    # A missing heartbeat is not an approval.
     assert {(hook["DefaultResult"], int(hook["HeartbeatTimeout"])) for hook in hooks} == {("ABANDON", timeout)}
 
 

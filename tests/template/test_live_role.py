@@ -42,7 +42,7 @@ def test_only_ec2_hands_the_role_on():
 
 
 class Enforced:
-    """A stack with a pair, too, on a server of moto that lets nobody do what IAM does not allow."""
+    """A stack that also has a pair, on a server of moto that enforces IAM."""
 
     def __init__(self, endpoint):
         client = stack.clients(endpoint)

@@ -130,7 +130,7 @@ def test_any_page_may_play(on):
     assert cors["AccessControlAllowMethods"] == {"Items": ["GET", "HEAD", "OPTIONS"]}
     assert cors["AccessControlAllowHeaders"] == {"Items": ["*"]}
     assert cors["OriginOverride"] and not cors["AccessControlAllowCredentials"]
-    # S3 answers the question that comes before a request with headers of its own.
+    # S3 answers a preflight request with its own headers.
     (rule,) = stack.properties("LiveBucket")["CorsConfiguration"]["CorsRules"]
     assert (rule["AllowedOrigins"], rule["AllowedMethods"], rule["AllowedHeaders"]) == (["*"], ["GET", "HEAD"], ["*"])
 

@@ -93,7 +93,7 @@ def save(endpoint, logs, tmp_path):
 
 
 def saved(s3):
-    """Name -> body of what lies below the prefix, manifests left out; and name -> body of these."""
+    """Name -> body of the objects below the prefix, without manifests; and name -> body of the manifests."""
     listed = s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
     assert all(entry["Key"].startswith(f"{PREFIX}/") for entry in listed)
     bodies = {e["Key"].removeprefix(f"{PREFIX}/"): s3.get_object(Bucket=BUCKET, Key=e["Key"])["Body"].read() for e in listed}

@@ -164,14 +164,14 @@ NEEDED_FOR = {
 
 
 class Enforced:
-    """A stack on a server of moto that lets nobody do what IAM does not allow."""
+    """A stack on a server of moto that enforces IAM."""
 
     def __init__(self, endpoint, parameters):
         self.endpoint = endpoint
         client = stack.clients(endpoint)
         self.outputs = stack.create(parameters, client)
         self.ids = stack.physical_ids(client)
-        # Before anything is enforced, since nobody but a function may assume these roles.
+        # Before IAM is enforced, since only a function may assume these roles.
         self.credentials = {function: self.assume(client, function) for function in FUNCTIONS}
         self.admin = self.client_of(second_opinion.administrator(client))
         moto_server.enforce_iam(endpoint)

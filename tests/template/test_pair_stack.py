@@ -53,7 +53,7 @@ def rules(client):
 
 
 def alarm_of(parameters, side):
-    """The name of the alarm that says that a side is lost."""
+    """The name of the alarm that reports the loss of a side."""
     return parameters.get(f"Side{side}Alarm", f"onair-{parameters['Pair']}-side-{side.lower()}")
 
 
@@ -188,7 +188,7 @@ def test_a_side_that_is_cut_has_an_alarm_until_it_is_back(on):
     assert (alarm["Namespace"], alarm["MetricName"]) == ("OnAir", "Cut")
     assert alarm["Dimensions"] == [{"Name": "Function", "Value": outputs["FailOverFunctionName"]}]
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
-    # The gauge comes with each tick: if it stays out, nothing has changed.
+    # Each scheduled run reports the gauge. If it is missing, nothing has changed.
     assert alarm["TreatMissingData"] == "ignore"
 
 
@@ -280,7 +280,7 @@ def test_any_page_may_play(on):
     assert cors["AccessControlAllowMethods"] == {"Items": ["GET", "HEAD", "OPTIONS"]}
     assert cors["AccessControlAllowHeaders"] == {"Items": ["*"]}
     assert cors["OriginOverride"] and not cors["AccessControlAllowCredentials"]
-    # S3 answers the question that comes before a request with headers of its own.
+    # S3 answers a preflight request with its own headers.
     (rule,) = stack.properties("PairPublicBucket")["CorsConfiguration"]["CorsRules"]
     assert (rule["AllowedOrigins"], rule["AllowedMethods"], rule["AllowedHeaders"]) == (["*"], ["GET", "HEAD"], ["*"])
 

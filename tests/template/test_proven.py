@@ -134,7 +134,7 @@ def test_a_statement_is_needed_if_a_story_fails_without_it_because_something_is_
     assert results(PASSED, REFUSED)
     assert not results(PASSED, PASSED)
     assert not results(PASSED, FAILED)
-    # Refused with the whole role, too: nothing follows.
+    # Also refused with the whole role: this proves nothing.
     assert not results(REFUSED, REFUSED)
 
 

@@ -25,7 +25,7 @@ def dicts(value):
 
 
 def texts(value):
-    """Every text in a part of a template: what an intrinsic function chooses from or joins, too."""
+    """Every text in a part of a template, including the texts that an intrinsic function selects or joins."""
     if isinstance(value, str):
         return [value]
     entries = value.values() if isinstance(value, dict) else value

@@ -17,7 +17,7 @@ from opinion_s3 import s3
 TARGET = os.environ["ONAIR_LIVE_TARGET"] + "/show"
 BUCKET, PREFIX = TARGET.removeprefix("s3://").split("/", 1)
 WINDOW = 3
-# Where a permission is missing, what is waited for never comes.
+# The longest wait: without a permission, the expected object never appears.
 PATIENCE_S = 12
 
 
@@ -72,7 +72,7 @@ def named():
 
 
 def eventually(is_so):
-    """Whether it comes true while there is patience."""
+    """Whether the condition is true within PATIENCE_S."""
     until = time.monotonic() + PATIENCE_S
     while not is_so() and time.monotonic() < until:
         time.sleep(0.1)
