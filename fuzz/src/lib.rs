@@ -141,7 +141,7 @@ pub fn event(bytes: &[u8]) {
         "{prefix:?}"
     );
     assert_eq!(request.dry_run, event["onair"]["dry_run"] == true);
-    // Keys in events are not URIs: each character stands for itself.
+    // Keys in events are not URIs: each character is literal.
     let detail = &event["detail"];
     let of_s3 = (
         detail["bucket"]["name"].as_str(),
@@ -374,7 +374,7 @@ fn folder(uri: &str) -> &str {
 }
 
 /// Decodes percent-encoded text, independently of the core's code. An escape of two digits is a
-/// byte; every other character, including the plus, stands for itself.
+/// byte; every other character, including the plus, is literal.
 fn decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
