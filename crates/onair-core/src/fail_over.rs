@@ -247,8 +247,8 @@ fn freshness(
 
 /// The published address of one of a side's media playlists.
 fn media_playlist(documents: &PairDocuments, side: Side) -> Option<Url> {
-    let known = documents.published.sides(&documents.state);
-    known[side].as_ref()?.media_playlist().cloned()
+    let published = documents.published.sides(&documents.state);
+    published[side].as_ref()?.media_playlist().cloned()
 }
 
 /// Probes of the live sides, to detect a stale side before viewers need it.
@@ -337,11 +337,11 @@ fn follow_up(pair: &Pair, observed: &Observed, documents: &PairDocuments) -> Flo
 /// Requests everything that must be known before the first effect, in parallel.
 fn facts_for_follow_up(observed: &Observed, documents: &PairDocuments) -> Result<(), Missing> {
     let PairDocuments { state, published } = documents;
-    let known = published.sides(state);
+    let published_sides = published.sides(state);
     let of_side = |side: Side| {
         // The published playlist must not lose a side because this run did not fetch the playlist
         // of that side.
-        let is_unknown = state.sides[side].is_live() && known[side].is_none();
+        let is_unknown = state.sides[side].is_live() && published_sides[side].is_none();
         let playlist = if is_unknown && published.index.is_some() {
             observed.playlist(side).map(drop)
         } else {
@@ -396,7 +396,7 @@ fn complete_check(
         check_configuration(pair, observed)?;
     }
     let mut ending = ending(pair, observed, documents, None);
-    ending.notes.extend(offset_note(observed));
+    ending.notes.extend(offset_note(observed, documents));
     Continue(ending)
 }
 
@@ -427,8 +427,9 @@ pub fn stale_sides(observed: &Observed) -> Option<Vec<String>> {
 /// freeze.
 const FREEZING_OFFSETS: RangeInclusive<i64> = 1..=5_000;
 
-fn offset_note(observed: &Observed) -> Option<String> {
-    let (a, b) = (observed.last_probe(Side::A)?, observed.last_probe(Side::B)?);
+fn offset_note(observed: &Observed, documents: &PairDocuments) -> Option<String> {
+    let probe = |side: Side| observed.media(side, &media_playlist(documents, side)?);
+    let (a, b) = (probe(Side::A)?, probe(Side::B)?);
     let offset = media_sequence_offset(a, b)?;
     FREEZING_OFFSETS.contains(&offset.abs()).then(|| {
         format!(

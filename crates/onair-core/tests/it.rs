@@ -15,6 +15,7 @@ mod orders;
 mod pair_builder;
 mod pair_orders;
 mod pair_rules;
+mod pair_runs;
 mod pair_world;
 mod playlists;
 mod prune_plans;

@@ -10,6 +10,10 @@ use onair_core::pair::observed::Observed;
 use onair_core::pair::trigger::{Trigger, decode};
 use onair_lambda::{Error, Failure, Invocation, Report, Stop};
 
+/// No run needs half of these steps. The limit keeps a mistake in a decision from sending requests
+/// until the deadline.
+const MAX_STEPS: usize = 50;
+
 /// The parts in which fail-over and fail-back differ.
 #[derive(Debug)]
 pub struct PairJob {
@@ -67,7 +71,7 @@ impl PairHandler {
         let (context, medialive) = (&self.context, &self.medialive);
         observed.begin(now());
         let mut writer = None;
-        loop {
+        for _ in 0..MAX_STEPS {
             match (self.job.next)(&context.settings.pair, observed) {
                 Next::Read(questions) => {
                     let asked = context.ask(medialive, questions, observed);
@@ -96,6 +100,8 @@ impl PairHandler {
                 Next::Failed(why) => return Err(Error::Aws(why).into()),
             }
         }
+        let why = format!("the decision did not end after {MAX_STEPS} steps");
+        Err(Error::Incomplete(why).into())
     }
 }
 

@@ -12,6 +12,7 @@ use super::trigger::{PairEvent, Trigger};
 use super::{Pair, Side, Sides};
 use crate::publish_playlist::{Document, Published, PublishedIndex, SideFetch};
 use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
 use url::Url;
 
 /// The answer to a [`Question`]. An `Err` is the message of a failed request.
@@ -60,7 +61,8 @@ struct Facts {
     documents: Option<PairDocuments>,
     endpoints: Sides<Option<Result<Option<Definition>, String>>>,
     playlists: Sides<SideFetch>,
-    probes: Sides<Option<(Url, Result<PlaylistProbe, String>)>>,
+    /// By the address of the media playlist: the published one and the side's own can differ.
+    probes: Sides<BTreeMap<Url, Result<PlaylistProbe, String>>>,
     set_alerts: Sides<Option<Result<Vec<Alert>, String>>>,
     all_alerts: Sides<Option<Result<Vec<Alert>, String>>>,
     channels: Sides<Option<Result<Channel, String>>>,
@@ -99,6 +101,8 @@ impl Observed {
     pub fn begin(&mut self, now: DateTime<Utc>) {
         self.now = now;
         self.facts = Facts::default();
+        // What failed may succeed in this attempt, or another run may have done it.
+        self.done.failures.clear();
     }
 
     /// Records the documents.
@@ -120,9 +124,11 @@ impl Observed {
             Answer::Playlist(side, fetch) => {
                 facts.playlists[side] = fetch;
                 // A failed probe is repeated at the URL that is known now.
-                facts.probes[side].take_if(|(_, probe)| probe.is_err());
+                facts.probes[side].retain(|_, probe| probe.is_ok());
             }
-            Answer::Media(side, url, probe) => facts.probes[side] = Some((url, probe)),
+            Answer::Media(side, url, probe) => {
+                facts.probes[side].insert(url, probe);
+            }
             Answer::SetAlerts(side, alerts) => facts.set_alerts[side] = Some(alerts),
             Answer::AllAlerts(side, alerts) => facts.all_alerts[side] = Some(alerts),
             Answer::Channel(side, channel) => facts.channels[side] = Some(channel),
@@ -182,9 +188,13 @@ impl Observed {
         self.done.failures.push((effect, why));
     }
 
-    /// Records notes on the next effect.
+    /// Records what a person should know about the next effect, once.
     pub fn note(&mut self, notes: Vec<String>) {
-        self.done.notes.extend(notes);
+        for note in notes {
+            if !self.done.notes.contains(&note) {
+                self.done.notes.push(note);
+            }
+        }
     }
 
     fn switch(&mut self, change: &StateChange) {
@@ -291,12 +301,10 @@ impl Observed {
         side: Side,
         url: &Url,
     ) -> Result<Result<ProbeResult, String>, Missing> {
-        match &self.facts.probes[side] {
-            Some((probed, Ok(probe))) if probed == url => {
-                Ok(Ok(evaluate(probe, self.earlier_segment(side))))
-            }
-            Some((probed, Err(why))) if probed == url => Ok(Err(why.clone())),
-            _ => Err(Question::Media(side, url.clone()).into()),
+        match self.facts.probes[side].get(url) {
+            Some(Ok(probe)) => Ok(Ok(evaluate(probe, self.earlier_segment(side)))),
+            Some(Err(why)) => Ok(Err(why.clone())),
+            None => Err(Question::Media(side, url.clone()).into()),
         }
     }
 
@@ -313,10 +321,9 @@ impl Observed {
         self.facts.read.as_ref()?.sides[side].last_segment
     }
 
-    /// The answer to the last probe of a side.
-    pub(crate) fn last_probe(&self, side: Side) -> Option<&PlaylistProbe> {
-        let (_, probe) = self.facts.probes[side].as_ref()?;
-        probe.as_ref().ok()
+    /// The media playlist at this address, if a probe returned it.
+    pub(crate) fn media(&self, side: Side, url: &Url) -> Option<&PlaylistProbe> {
+        self.facts.probes[side].get(url)?.as_ref().ok()
     }
 
     /// Whether an effect of this kind failed in this run.
