@@ -35,7 +35,7 @@ pub struct Completion {
 /// The result of a lifecycle action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActionResult {
-    /// A launching instance goes into service. A terminating one is terminated.
+    /// A launching instance enters service. A terminating one is terminated.
     Continue,
     /// A launching instance is terminated. A terminating one is retained if its group is configured
     /// to retain it.

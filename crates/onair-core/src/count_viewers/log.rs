@@ -10,7 +10,7 @@ use std::io::{self, Write};
 /// Fewer unusable lines than this can be chance in a small batch.
 const MIN_SUSPICIOUS_LINES: u64 = 100;
 
-/// How many lines of a log were counted, and why others were not.
+/// The numbers of lines that were counted, and of lines that were not, by reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LineCounts {
     /// All lines.
@@ -32,8 +32,8 @@ pub struct LineCounts {
 impl LineCounts {
     /// Whether no viewer could be counted although there may have been some.
     ///
-    /// This is so if all lines are malformed, or if many lines are malformed or lack the key. A few
-    /// requests lack the key in any log: those of a browser or a monitor.
+    /// This is the case if all lines are malformed, or if many lines are malformed or lack the key.
+    /// Any log has a few requests without the key: those of a browser or a monitor.
     pub fn is_suspicious(&self) -> bool {
         let is_all_malformed = self.lines > 0 && self.malformed == self.lines;
         let unusable = self.malformed + self.unkeyed;
@@ -52,7 +52,7 @@ impl LineCounts {
     }
 }
 
-/// How much of a log is read. A file that is not an access log may be endless.
+/// The limits for reading a log. A file that is not an access log may be endless.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// The most bytes of a gzip log, decompressed.
@@ -61,8 +61,8 @@ pub struct Limits {
     pub minutes: usize,
 }
 
-/// Why a log was not read to its end. The audience contains the part before. The text follows the
-/// name of the log.
+/// The reason for which a log was not read to its end. The audience contains the part before. The
+/// text follows the name of the log.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The compression is not gzip.

@@ -1,5 +1,5 @@
-//! What identifies a viewer, and the hash that is stored in place of it. Without the secret, the
-//! hash cannot be traced to a viewer.
+//! The key that identifies a viewer, and the hash that is stored instead of the key. Without the
+//! secret, the hash cannot be traced to a viewer.
 
 use super::line::LoggedRequest;
 use ipnet::IpNet;
@@ -156,8 +156,8 @@ fn address(text: &[u8]) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-/// Goes through the hops from the nearest outwards. The first that is not a trusted proxy is the
-/// client, since only an entry that a trusted proxy wrote can be relied on.
+/// Reads the hops from the nearest outwards. The first hop that is not a trusted proxy is the
+/// client: only entries that a trusted proxy wrote are reliable.
 fn client(peer: IpAddr, forwarded_for: Option<&[u8]>, proxies: &[IpNet]) -> Option<IpAddr> {
     let is_trusted = |address: &IpAddr| proxies.iter().any(|proxies| proxies.contains(address));
     if !is_trusted(&peer) {

@@ -1,4 +1,4 @@
-//! A media playlist, as one snapshot of what the transcoder wrote or as what viewers see.
+//! A media playlist: a snapshot of the transcoder's playlist, or the playlist that viewers see.
 //!
 //! Unknown lines are kept unchanged. The published playlist is the transcoder's own playlist, with
 //! other numbers where its own would decrease.
@@ -63,7 +63,7 @@ pub enum MediaPlaylistError {
     ByteRange,
 }
 
-/// A segment, with everything that a player needs to know about it.
+/// A segment, with all its tags.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Segment {
     /// URI of the segment. In a snapshot that is published, the URI of the published object.

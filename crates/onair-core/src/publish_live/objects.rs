@@ -10,8 +10,8 @@ use std::time::Duration;
 const MAX_FAILURES_ALONE: u32 = 3;
 /// A file that no playlist names after this time is not part of a stream.
 const MAX_UNNAMED: Duration = Duration::from_secs(60);
-/// A larger file waits until a playlist names it, in bytes: it may be a recording, and would delay
-/// everything else.
+/// The size in bytes above which a file waits until a playlist names it. It may be a recording, and
+/// would delay all other uploads.
 const LARGE_BYTES: u64 = 32 * 1024 * 1024;
 
 /// All known files, by the name under which each is published.
@@ -46,7 +46,7 @@ enum ObjectState {
     Lost(String),
 }
 
-/// What a playlist can expect of an object that it names.
+/// The state of an object, for the playlists that name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Availability<'a> {
     /// No such file was closed.
@@ -168,8 +168,8 @@ impl LiveObjects {
         self.unnamed.remove(name);
     }
 
-    /// Once a minute, forgets what no playlist names or needs. Returns whether it was time for
-    /// that.
+    /// Removes files that no playlist names or needs, once a minute. Returns whether the minute was
+    /// over.
     pub(super) fn sweep(&mut self, now: Duration, is_needed: impl Fn(&str) -> bool) -> bool {
         if now.saturating_sub(self.last_sweep) < MAX_UNNAMED {
             return false;
@@ -185,8 +185,8 @@ impl LiveObjects {
         true
     }
 
-    /// Of the files that no playlist names yet, the first that was closed and is due. A folder with
-    /// `limit` uploads in flight waits, and so do the names in `excluded`.
+    /// The first closed and due file that no playlist names yet. A folder with `limit` uploads in
+    /// flight waits, and so do the names in `excluded`.
     pub(super) fn first_unnamed(
         &self,
         now: Duration,
