@@ -21,7 +21,6 @@ const SEGMENT: Duration = Duration::from_secs(2);
 /// About 2 Mbit/s.
 const SEGMENT_BYTES: usize = 500_000;
 const SEGMENTS: u64 = 12;
-/// The time limit for a segment.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, PartialEq)]

@@ -76,7 +76,6 @@ impl SeededRandom {
         (self.0 >> 33) % sides
     }
 
-    /// Shuffles a slice.
     pub fn shuffle<T>(&mut self, things: &mut [T]) {
         for last in (1..things.len()).rev() {
             let other = self.below(i64::try_from(last).unwrap_or_default() + 1);

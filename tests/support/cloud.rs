@@ -105,7 +105,6 @@ impl Cloud {
             .collect()
     }
 
-    /// Puts all objects of a recording.
     pub async fn put_recording(&self, bucket: &str, recording: &Recording) {
         if let Some(s3) = &self.stand_in {
             return recording.put_into(s3, bucket);
@@ -146,7 +145,6 @@ impl Cloud {
         .await;
     }
 
-    /// Puts an object with headers.
     pub async fn put_object(&self, bucket: &str, key: String, object: Object) {
         let size = usize::try_from(object.size_bytes).unwrap_or_default();
         let mut body = object.body.to_vec();

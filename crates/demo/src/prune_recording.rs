@@ -12,7 +12,6 @@ use stand_in::ivs::Recording;
 use stand_in::{S3, Snapshot};
 
 const STEM: &str = "prune-recording";
-/// The rule of the user.
 const RULE: (&str, &str) = ("KEEP_RENDITIONS", "highest");
 /// A wrong rule: no rendition is above 1080p.
 const WRONG_RULE: (&str, &str) = ("DELETE_RENDITIONS", "<=1080p");

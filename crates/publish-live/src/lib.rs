@@ -55,9 +55,7 @@ pub enum Error {
         "s3://{bucket}/{key} belongs to another publisher ({publisher}, {age_s} s ago): stop that one, or choose another prefix"
     )]
     NotAlone {
-        /// Name of the bucket.
         bucket: String,
-        /// Key of the playlist.
         key: String,
         /// Host and folder of the other publisher.
         publisher: String,

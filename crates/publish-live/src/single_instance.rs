@@ -14,8 +14,8 @@ pub(crate) struct SingleInstance {
     _listener: UnixListener,
 }
 
-/// Takes the lock: the abstract name of a socket, which needs no file and no permission to write
-/// one. The name must never change, so that a daemon of an earlier version is noticed.
+/// Takes the lock: the abstract name of a socket, which needs no file and no write permission. The
+/// name must never change: otherwise a daemon of an earlier version would not be detected.
 pub(crate) fn claim(settings: &Settings) -> Result<SingleInstance, Error> {
     let Settings { dir, target, .. } = settings;
     let target = target.to_string();

@@ -38,7 +38,6 @@ impl Archive {
         self.s3.snapshot(&self.bucket)
     }
 
-    /// Puts a recording.
     pub fn put(&self, recording: &Recording) {
         recording.put_into(&self.s3, &self.bucket);
     }

@@ -7,8 +7,8 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-/// What was read of all files. It is displayed as one line per warning and failure, and a last line
-/// with the totals.
+/// The totals, warnings and failures of all files. Each warning and failure is displayed as one
+/// line, and the totals as the last line.
 #[derive(Debug)]
 pub struct ReadSummary {
     files: u64,
@@ -57,7 +57,7 @@ pub(crate) fn read_all(
 /// The part of a file that could be read.
 struct FileContent {
     line_counts: LineCounts,
-    /// Why the rest could not be read.
+    /// The error that ended the log early.
     error: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Does the next step for one instance.
+//! Applies the next step for one instance.
 
 use crate::Handler;
 use crate::gather::WaitingInstance;
@@ -16,7 +16,7 @@ use onair_core::complete_lifecycle::{
 /// The size of the largest manifest that is read.
 const MAX_MANIFEST_BYTES: usize = 1 << 20;
 
-/// How many HEAD requests a log check makes at the same time.
+/// The number of parallel HEAD requests in a log check.
 const CONCURRENT_HEADS: usize = 16;
 
 /// The only part of the function that changes something in AWS. A dry run has no writer.
@@ -27,7 +27,6 @@ pub(crate) struct Writer<'a> {
     pub(crate) group: &'a str,
 }
 
-/// A change for one instance.
 enum Change {
     Send(CommandRequest),
     Heartbeat,
@@ -35,7 +34,7 @@ enum Change {
 }
 
 impl Handler {
-    /// Does the next step for this instance. Without a writer, reports what the step would be.
+    /// Applies the next step for this instance. Without a writer, only reports the step.
     pub(crate) async fn handle_instance(
         &self,
         waiting: &WaitingInstance,
@@ -90,7 +89,7 @@ impl Handler {
         }
     }
 
-    /// Compares what S3 has with the manifest: the files, or the first difference.
+    /// Compares the objects in S3 with the manifest. Returns the files, or the first difference.
     async fn check_logs(
         &self,
         check: &LogCheck,

@@ -35,7 +35,6 @@ pub struct Handler {
 }
 
 impl Handler {
-    /// A handler for the group of these settings.
     pub fn new(settings: Settings, autoscaling: AutoScaling, ssm: Ssm, s3: S3) -> Self {
         Self {
             settings,

@@ -11,7 +11,7 @@ use onair_core::metrics::Metric;
 use onair_lambda::{Error, Failure, Report};
 use serde::Serialize;
 
-/// What a run did for one instance.
+/// The result of a run for one instance.
 #[derive(Debug)]
 pub(crate) enum InstanceOutcome {
     /// Ended the wait.

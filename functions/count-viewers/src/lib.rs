@@ -49,7 +49,6 @@ struct LogContent {
 }
 
 impl Handler {
-    /// A handler with these settings.
     pub fn new(settings: Settings, s3: S3) -> Self {
         Self { settings, s3 }
     }

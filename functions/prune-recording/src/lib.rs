@@ -41,7 +41,6 @@ pub struct Handler {
 }
 
 impl Handler {
-    /// Creates a handler with these settings.
     pub fn new(settings: Settings, s3: S3) -> Self {
         Self { settings, s3 }
     }

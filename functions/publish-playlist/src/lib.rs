@@ -40,7 +40,6 @@ struct PublishAnswer<'a> {
 }
 
 impl Handler {
-    /// Creates a handler for the pair of this context.
     pub fn new(context: PairContext) -> Self {
         Self { context }
     }

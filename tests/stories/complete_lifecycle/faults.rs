@@ -12,7 +12,6 @@ use stories::response;
 #[derive(Clone, Copy)]
 struct Scene {
     name: &'static str,
-    /// Prepares the group.
     prepare: fn(&Fleet),
     /// What the agents do after a first undisturbed run. `None` if the disturbed run is the first.
     agents: Option<fn(&Fleet)>,

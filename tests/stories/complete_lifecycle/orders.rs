@@ -11,7 +11,6 @@ use std::time::Duration;
 use stories::fleet::{Fleet, GROUP, INSTANCE, invocation, launched, playbook, terminating, tick};
 use stories::response;
 
-/// The next event.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Event {
     /// The event of the launch arrives.

@@ -28,7 +28,6 @@ async fn run(pair: &AnyPair, settings: &[(&str, &str)], event: Value) -> Value {
     pair.run("fail-back", settings, event).await
 }
 
-/// Brings A back.
 async fn bring_back(pair: &AnyPair, settings: &[(&str, &str)], event: Value) {
     let answer = run(pair, settings, event).await;
     let outcome = (&answer["outcome"], &answer["returned"], &answer["notes"]);

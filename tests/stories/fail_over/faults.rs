@@ -24,7 +24,6 @@ pub(crate) struct Scene {
     pub(crate) settings: &'static [(&'static str, &'static str)],
     /// Whether A's alert is set during all runs.
     pub(crate) is_lost: bool,
-    /// The event of the run.
     pub(crate) event: fn() -> Value,
     /// Whether the process has run before.
     pub(crate) is_warm: bool,

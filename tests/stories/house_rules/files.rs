@@ -5,7 +5,6 @@ use std::path::Path;
 use std::process::Command;
 use stories::root;
 
-/// Folders with sources.
 const SOURCES: [&str; 5] = ["crates", "functions", "tests", "bench", "fuzz"];
 
 /// rustfmt breaks code at this column, but not comments.

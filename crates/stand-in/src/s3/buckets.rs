@@ -56,7 +56,6 @@ impl Buckets {
         );
     }
 
-    /// Puts an object with headers.
     #[track_caller]
     pub fn put_object(&self, bucket: &str, key: &str, object: Object) {
         self.change(bucket, |bucket| {
@@ -76,7 +75,6 @@ impl Buckets {
         self.change(bucket, |bucket| bucket.delete(key, None));
     }
 
-    /// Sets the versioning of a bucket.
     #[track_caller]
     pub fn set_versioning(&self, bucket: &str, versioning: Versioning) {
         self.change(bucket, |bucket| bucket.versioning = versioning);
@@ -143,7 +141,6 @@ impl Buckets {
         })
     }
 
-    /// A snapshot of the bucket.
     #[track_caller]
     pub fn snapshot(&self, bucket: &str) -> Snapshot {
         match lock(&self.0).buckets.get(bucket) {

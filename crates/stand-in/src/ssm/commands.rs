@@ -46,9 +46,7 @@ pub struct Commands(pub(super) Arc<Mutex<Content>>);
 pub struct Command {
     /// The id that SSM gave it.
     pub id: String,
-    /// The id of the instance.
     pub instance: String,
-    /// The name of the document.
     pub document: String,
     /// The parameters of the document. Each has a list of values.
     pub parameters: BTreeMap<String, Vec<String>>,
