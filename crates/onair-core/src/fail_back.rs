@@ -50,7 +50,7 @@ fn decide(pair: &Pair, observed: &Observed) -> Flow<Ending> {
     } = observed.trigger()
         && let Some(next) = alarm_is_over(state, *side)
     {
-        return Break(remember(next));
+        return Break(Next::remember(next));
     }
     let away = Side::BOTH
         .into_iter()
@@ -90,7 +90,7 @@ fn bring_back(
         Step::Wait {
             remember: Some(next),
             ..
-        } => Break(remember(next)),
+        } => Break(Next::remember(next)),
         Step::Wait { why, .. } => publish(pair, observed, documents, Some(why)),
         Step::Restore(next) => restore(pair, observed, documents, side, next),
         Step::Probe => Break(return_to_service(pair, observed, documents, side)?),
@@ -245,7 +245,7 @@ fn must_advance(observed: &Observed, documents: &PairDocuments, side: Side) -> F
     let mut next = documents.state.clone();
     next.sides[side].last_segment = probe.last_segment;
     if next != documents.state {
-        return Break(remember(next));
+        return Break(Next::remember(next));
     }
     not_yet(why)
 }
@@ -355,10 +355,6 @@ fn notes(observed: &Observed) -> Vec<String> {
         _ => None,
     };
     Side::BOTH.into_iter().filter_map(note).collect()
-}
-
-fn remember(state: PairState) -> Next {
-    Next::WriteState(Box::new(StateChange::remember(state)))
 }
 
 /// The end of a dry run at a step whose consequences cannot be planned.
@@ -574,10 +570,10 @@ pub fn returned(
     let is_elsewhere =
         url.is_some() && state.sides[side].url.is_some() && url != state.sides[side].url;
     // After errors, players avoid a pathway with this name for minutes (hls.js and Media3: 300 s).
-    let is_shunned = state.sides[side]
+    let is_avoided = state.sides[side]
         .cut()
         .is_some_and(|record| record.by != CutBy::None && !record.waits);
-    if is_elsewhere || is_shunned {
+    if is_elsewhere || is_avoided {
         let id = next_pathway(side, &state.sides[side].pathway);
         next.clones.push(PathwayClone {
             id: id.clone(),

@@ -185,7 +185,7 @@ fn take_out(
             why: Some(loss.why.clone()),
             step: None,
         }))),
-        Ok(None) | Err(_) if noted != documents.state => remember(noted),
+        Ok(None) | Err(_) if noted != documents.state => Break(Next::remember(noted)),
         Ok(None) => Continue(()),
         Err(reason) => Break(Next::Held(reason)),
     }
@@ -209,10 +209,6 @@ fn cut_state(
     let (endpoint, other) = known(both(endpoint, other))?;
     let allowed = other_must_advance(loss, other);
     Continue(allowed.map(|()| cut(pair, state, loss, endpoint, observed.now())))
-}
-
-fn remember(state: PairState) -> Flow {
-    Break(Next::WriteState(Box::new(StateChange::remember(state))))
 }
 
 /// Whether a side is advancing, by its published media playlist. If that one is not known or
@@ -291,7 +287,7 @@ fn end_waits(pair: &Pair, observed: &Observed, documents: &PairDocuments) -> Flo
         if let Some(next) = wait_is_over(pair, &documents.state, side, observed.now())
             && known(freshness(observed, documents, side.other()))? == Freshness::Advancing
         {
-            return remember(next);
+            return Break(Next::remember(next));
         }
     }
     Continue(())
@@ -385,7 +381,7 @@ fn complete_check(
     state: PairState,
 ) -> Flow<Ending> {
     if state != documents.state {
-        remember(state)?;
+        return Break(Next::remember(state));
     }
     // If MediaLive did not return the alerts, the run fails here. The next check tries again.
     known(of_sides(|side| observed.set_alerts(side)))?;

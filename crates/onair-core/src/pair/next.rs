@@ -64,15 +64,15 @@ pub struct StateChange {
     pub step: Option<String>,
 }
 
-impl StateChange {
-    /// A state with new records only: nothing changes for viewers.
+impl Next {
+    /// Write a state that only remembers something: no viewer sees a difference.
     pub(crate) fn remember(state: PairState) -> Self {
-        Self {
+        Self::WriteState(Box::new(StateChange {
             state,
             switched: None,
             why: None,
             step: None,
-        }
+        }))
     }
 }
 
