@@ -33,8 +33,8 @@ pub struct Error {
 }
 
 impl Error {
-    /// `operation` is AWS's name of the request. `target` is what an operator would look up, for
-    /// example `s3://bucket/key`.
+    /// `operation` is AWS's name of the request. `target` is the object for an operator to check,
+    /// for example `s3://bucket/key`.
     pub(crate) fn new(
         operation: &'static str,
         target: impl Into<String>,

@@ -33,7 +33,7 @@ pub enum ReadOutcome {
     Absent,
     /// The object cannot be read as a text. The reason is a sentence without the object's name.
     Unreadable(String),
-    /// The object's text, and what a rewrite keeps of it.
+    /// The object's text, and the attributes that a rewrite keeps.
     Text(Box<StoredText>),
 }
 

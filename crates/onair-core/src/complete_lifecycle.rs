@@ -163,7 +163,7 @@ impl WaitState {
         matches!(self, Self::WarmedPending | Self::WarmedTerminating)
     }
 
-    /// Whether the decision depends on what the group does with its warm pool (`ReuseOnScaleIn`).
+    /// Whether the decision depends on the group's warm pool setting (`ReuseOnScaleIn`).
     pub fn depends_on_reuse(self) -> bool {
         self != Self::Pending
     }

@@ -26,7 +26,7 @@ impl BadEvent {
 /// An event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// What happened.
+    /// The decoded report of AWS, or the sign of a manual event.
     pub payload: Payload,
     /// The field `onair` as it was sent. Only a person adds it.
     pub onair: Option<Value>,

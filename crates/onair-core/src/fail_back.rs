@@ -20,7 +20,7 @@ use crate::publish_playlist::{Plan, PublishedIndex, SideFetch, plan};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::ops::ControlFlow::{Break, Continue};
 
-/// Why fail-back ignores an event, if it does.
+/// The reason for which fail-back ignores an event, if it does.
 pub fn ignored(trigger: &Trigger) -> Option<String> {
     match trigger {
         Trigger::Ignored { why } => Some(why.clone()),

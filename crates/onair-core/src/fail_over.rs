@@ -23,7 +23,7 @@ use std::ops::ControlFlow::{Break, Continue};
 use std::ops::RangeInclusive;
 use url::Url;
 
-/// Why fail-over ignores an event, if it does.
+/// The reason for which fail-over ignores an event, if it does.
 pub fn ignored(trigger: &Trigger) -> Option<String> {
     match trigger {
         Trigger::Ignored { why } => Some(why.clone()),

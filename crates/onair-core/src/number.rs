@@ -7,7 +7,7 @@ use std::str::FromStr;
 /// The whole numbers that an argument accepts.
 #[derive(Debug, Clone)]
 pub struct WholeNumber<T> {
-    /// The plural of what is counted.
+    /// The plural of the unit.
     pub unit: &'static str,
     /// The least and the greatest number.
     pub range: RangeInclusive<T>,
@@ -20,7 +20,7 @@ impl<T: FromStr + PartialOrd + Display> WholeNumber<T> {
     ///
     /// # Errors
     ///
-    /// A sentence that names what is accepted, with the example.
+    /// A sentence that names the accepted numbers, with the example.
     pub fn parse(&self, text: &str) -> Result<T, String> {
         let number = text.parse().ok();
         let number = number.filter(|number| self.range.contains(number));

@@ -104,7 +104,7 @@ pub struct Pair {
     pub name: String,
     /// The channel and the endpoint of each side.
     pub sides: Sides<Source>,
-    /// What a fail-over does to the lost side in addition to steering.
+    /// The change of the lost side's endpoint by a fail-over, in addition to steering.
     pub cut: CutBy,
     /// The time for which players keep a steering manifest, in whole seconds. `None` without
     /// steering.
@@ -157,7 +157,7 @@ impl Source {
     }
 }
 
-/// What a fail-over does to the endpoint of the lost side.
+/// The change of the lost side's endpoint by a fail-over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CutBy {

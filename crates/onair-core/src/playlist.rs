@@ -17,13 +17,13 @@ use m3u8_rs::{AlternativeMediaType, ClosedCaptionGroupId, MasterPlaylist, Varian
 /// The limit keeps a wrong object from filling a small function's memory.
 pub const MAX_PLAYLIST_BYTES: usize = 1024 * 1024;
 
-/// Why a text is not a multivariant playlist that can be edited safely.
+/// The reason for which a text is not a multivariant playlist that can be edited safely.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {problem}")]
 pub struct PlaylistError {
     /// The line, counted from 1.
     pub line: usize,
-    /// What is wrong with the line, as a sentence.
+    /// The error in the line, as a sentence.
     pub problem: &'static str,
 }
 

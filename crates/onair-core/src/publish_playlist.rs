@@ -108,7 +108,7 @@ pub struct Plan {
     pub unpaired: Vec<String>,
     /// Whether the playlist refers to the steering manifest.
     pub steered: bool,
-    /// Why a side is missing from the playlist or is not up to date in it.
+    /// The reason for which a side is missing from the playlist or is not up to date in it.
     pub missing: Vec<String>,
 }
 

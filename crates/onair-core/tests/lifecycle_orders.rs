@@ -9,7 +9,7 @@ use onair_core::complete_lifecycle::{
     LifecycleWait, Next, Observed, ScalingActivity, StepResult, WaitCommands, WaitState, next,
 };
 
-/// What can happen next.
+/// The events of the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Event {
     /// An event of this instance arrives: the first, a duplicate or a late one. All of them cause

@@ -222,7 +222,7 @@ impl World {
         }
     }
 
-    /// Does in S3 what a job asks for.
+    /// Applies a job to S3.
     fn perform(&mut self, job: Job) -> FinishedJob {
         match job {
             Job::ReadPublished(name) => {
@@ -319,7 +319,7 @@ impl World {
         }
     }
 
-    /// Checks what viewers may rely on.
+    /// Checks the promises to viewers.
     fn check(&mut self) {
         for rendition in 0..RENDITIONS.len() {
             self.check_live(rendition);

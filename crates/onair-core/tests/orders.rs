@@ -1,16 +1,16 @@
-//! All orders of events, each of which may come any number of times or never.
+//! All orders of events. Each event may occur any number of times, or never.
 
 #![allow(clippy::too_many_lines, reason = "a test may be longer")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A model of the outside, which can be taken along several ways.
+/// A model of the environment, which can be cloned to follow several orders.
 pub(crate) trait Eventful: Clone {
-    /// What can come.
+    /// The next events.
     type Event: Copy + 'static;
     const EVENTS: &'static [Self::Event];
 
-    /// Lets it come, and what is ours act on it.
+    /// Applies an event, and lets On Air react to it.
     fn receive(&mut self, event: Self::Event);
 }
 

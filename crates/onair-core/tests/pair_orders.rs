@@ -143,7 +143,8 @@ fn a_cut_that_waits_is_made_once_players_know_and_spares_the_side_if_the_other_i
         }
         assert!(!world.serves(Side::B), "{world:#?}");
 
-        // A is lost while B waits. Then B is what is left, and it returns as it was.
+        // A is lost while the cut of B is deferred. B is then the only usable side, and returns
+        // unchanged.
         let mut world = b_waits(way);
         world.lost = Sides { a: true, b: false };
         while !world.state.sides.b.is_live() {

@@ -84,7 +84,7 @@ pub(crate) struct World {
     created: u32,
     pub(crate) seconds: i64,
     last_alert: Option<(Trigger, i64)>,
-    /// What a warm process remembers.
+    /// The memory of a warm process.
     last_known: Sides<Option<Url>>,
     /// Effects until the process dies.
     pub(crate) fuse: usize,
@@ -184,7 +184,7 @@ impl World {
         self.run(fail_back::next, Trigger::InputRecovered { side, is_alarm })
     }
 
-    /// What a handler does (crates/onair-pair/src/run.rs).
+    /// The loop of a handler (crates/onair-pair/src/run.rs).
     fn run(&mut self, next: fn(&Pair, &Observed) -> Next, trigger: Trigger) -> Result<(), Died> {
         let event = PairEvent {
             trigger,
@@ -389,7 +389,7 @@ impl World {
     }
 }
 
-/// What AWS answers.
+/// The responses of AWS.
 impl World {
     fn documents(&self) -> PairDocuments {
         PairDocuments {

@@ -44,7 +44,7 @@ struct LogContent {
     name: String,
     audience: Audience,
     line_counts: LineCounts,
-    /// Why the rest of the log could not be read.
+    /// The reason for which the rest of the log could not be read.
     error: Option<LogError>,
 }
 

@@ -116,8 +116,8 @@ impl MinuteStore<'_> {
     /// Reads all minutes in the windows of the changed minutes.
     ///
     /// A minute of the log is read again if the windows contain several minutes. Another run may
-    /// have added to one minute after this run did. Only what is read after the last write contains
-    /// the writes of all runs that have ended, so the last run reports all of them.
+    /// have added to one minute after this run did. A read after the last write contains the writes
+    /// of all runs that have ended, so the last run reports all of them.
     async fn read_windows(
         &self,
         merged: &BTreeSet<Minute>,

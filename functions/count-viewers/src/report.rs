@@ -75,7 +75,8 @@ fn is_zero(number: &u64) -> bool {
 const MAX_DATA_POINTS: usize = 100;
 
 impl LogSummary<'_> {
-    /// Why no viewer could be counted: the log has another format, or its requests lack the key.
+    /// The reason for which no viewer could be counted: the log has another format, or its requests
+    /// lack the key.
     pub(crate) fn suspicion(&self) -> Option<String> {
         if !self.line_counts.is_suspicious() {
             return None;

@@ -1,4 +1,4 @@
-//! Reads what the plan needs, in one round trip.
+//! Reads the inputs of the plan, in one round trip.
 
 use crate::{Stop, stop_for_delete};
 use onair_aws::s3::{Folder, ReadOutcome, S3, StoredText};
@@ -24,7 +24,7 @@ pub(crate) struct StoredRecording<'a> {
     pub(crate) stop: Instant,
 }
 
-/// What was read of a recording.
+/// The contents of a recording as they were read.
 pub(crate) struct Gathered {
     pub(crate) inventory: Inventory,
     /// The files that can be rewritten, by their path in the recording.

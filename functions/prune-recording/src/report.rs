@@ -1,4 +1,4 @@
-//! Counts what a run has done, and reports it. The figures are right also when a run ends early.
+//! Counts and reports the changes of a run. The figures are also right if a run ends early.
 
 use crate::gather::StoredRecording;
 use onair_aws::s3::{DeleteStats, StoredText};

@@ -436,7 +436,8 @@ impl FolderJob<'_> {
         DeleteError::Failed(Error::new(OPERATION, self.folder.uri(), problem))
     }
 
-    /// Counts what is deleted, adds to `refused`, and returns the objects that can be tried again.
+    /// Counts deleted objects, records refused ones, and returns the objects that can be tried
+    /// again.
     fn sort_out(
         &self,
         objects: Vec<ListedObject>,
@@ -508,7 +509,7 @@ fn key_errors(answer: DeleteObjectsOutput, versions: Versions) -> KeyErrors {
     errors
 }
 
-/// Why S3 did not delete a key.
+/// The reason for which S3 did not delete a key.
 struct KeyError {
     code: String,
     message: String,

@@ -10,8 +10,8 @@ pub struct ScalingActivity {
     /// a new EC2 instance into warm pool: i-…`, `… from warm pool: i-…` (EC2 Auto Scaling User
     /// Guide, and AWS's workshop on warm pools).
     pub description: String,
-    /// Why the activity began, for example `At 2021-02-20T11:02:35Z an instance was taken out of
-    /// service in response to a launch failure.`
+    /// The reason for which the activity began, for example `At 2021-02-20T11:02:35Z an instance
+    /// was taken out of service in response to a launch failure.`
     pub cause: String,
     /// When the activity began.
     pub start_time: DateTime<Utc>,
@@ -41,7 +41,7 @@ pub struct LifecycleWait {
     pub began: DateTime<Utc>,
 }
 
-/// What the group's scaling activities report of an instance's life so far.
+/// An instance's life so far, according to the group's scaling activities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct History {
     /// Its launch hook ended with `ABANDON`.

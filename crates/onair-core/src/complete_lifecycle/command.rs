@@ -41,8 +41,8 @@ impl LaunchPolicy {
                 "SourceInfo",
                 json!({ "path": self.source_path() }).to_string(),
             ),
-            // What an instance needs is in its image or in its user data. Otherwise a package index
-            // that does not answer would fail the launch.
+            // Packages are installed by the image or by the user data. Otherwise an unavailable
+            // package index would fail the launch.
             ("InstallDependencies", parameter_bool(false)),
             ("PlaybookFile", self.playbook.clone()),
             ("Check", parameter_bool(self.check_mode)),

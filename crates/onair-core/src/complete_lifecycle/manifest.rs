@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 /// The greatest number of files in one manifest.
 const MAX_FILES: usize = 1000;
 
-/// Why the logs of an instance are not verified.
+/// The reason for which the logs of an instance are not verified.
 ///
 /// No text quotes the output or the manifest: an instance can write anything there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,7 +75,7 @@ pub enum LogCheckError {
     },
 }
 
-/// The last line of the command's output: what the command saved.
+/// The last line of the command's output, which reports the saved files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// The SHA-256 of the manifest, in hexadecimal digits.
@@ -173,7 +173,7 @@ struct Manifest {
     files: Vec<SavedFile>,
 }
 
-/// What to compare with S3 before an instance may terminate.
+/// The files to compare with S3 before an instance may terminate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogCheck {
     /// The instance that saved its logs.

@@ -17,7 +17,7 @@ pub struct PlayRecap {
     pub failed: u64,
 }
 
-/// Why an output has no recap.
+/// The reason for which an output has no recap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoRecap {
     /// The output is longer than SSM stores.
@@ -40,7 +40,7 @@ impl PassRule {
     ///
     /// # Errors
     ///
-    /// Why the recap does not pass, as a sentence.
+    /// The reason for which the recap does not pass, as a sentence.
     pub fn judge(self, recap: &PlayRecap) -> Result<(), String> {
         let PlayRecap {
             hosts,

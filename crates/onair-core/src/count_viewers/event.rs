@@ -10,7 +10,7 @@ pub use crate::event::BadEvent;
 pub struct CountRequest {
     /// The log to count.
     pub source: LogSource,
-    /// Whether the event asks for a dry run.
+    /// Whether the event requests a dry run.
     pub dry_run: bool,
 }
 
@@ -28,7 +28,7 @@ pub enum LogSource {
     Lines(Vec<u8>),
     /// The event contains no access log.
     Ignored {
-        /// What the event reports instead.
+        /// The reason as a sentence.
         why: String,
     },
 }

@@ -69,7 +69,7 @@ pub struct LoggedRequest<'a> {
     pub status: u32,
 }
 
-/// Why a line cannot be parsed. The text follows the number of the line.
+/// The reason for which a line cannot be parsed. The text follows the number of the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
     /// The first line does not have any known format.
@@ -90,7 +90,8 @@ pub enum LineError {
 }
 
 impl LineError {
-    /// Why a request has no address. Only the logs of CloudFront can lack that column.
+    /// The reason for which a request has no address. Only the logs of CloudFront can lack that
+    /// column.
     pub(super) fn of_missing_address(request: &LoggedRequest<'_>) -> Self {
         if request.address.is_some() {
             Self::NotAnAddress

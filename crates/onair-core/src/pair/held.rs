@@ -20,9 +20,9 @@ pub enum HeldReason {
     /// Both inputs are lost. Viewers are not moved.
     #[error("both sides have lost their input: A: {a}; B: {b}")]
     BothSidesLost {
-        /// Why side A counts as lost.
+        /// The reason for which side A counts as lost.
         a: String,
-        /// Why side B counts as lost.
+        /// The reason for which side B counts as lost.
         b: String,
     },
     /// The other side is out of service.
@@ -30,7 +30,7 @@ pub enum HeldReason {
     LastLiveSide {
         /// The side that has lost its input.
         side: Side,
-        /// Why it counts as lost.
+        /// The reason for which the side counts as lost.
         why: String,
     },
     /// The other side has no new segments.
@@ -38,9 +38,9 @@ pub enum HeldReason {
     OtherSideStale {
         /// The side that has lost its input.
         side: Side,
-        /// Why it counts as lost.
+        /// The reason for which the side counts as lost.
         why: String,
-        /// Why the other side is stale.
+        /// The reason for which the other side is stale.
         stale: String,
     },
     /// Nothing shows whether the other side has new segments.
@@ -48,7 +48,7 @@ pub enum HeldReason {
     OtherSideUnknown {
         /// The side that has lost its input.
         side: Side,
-        /// Why it counts as lost.
+        /// The reason for which the side counts as lost.
         why: String,
         /// The reason for which the freshness of the other side is unknown.
         unknown: String,

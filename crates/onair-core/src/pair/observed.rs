@@ -101,7 +101,7 @@ impl Observed {
     pub fn begin(&mut self, now: DateTime<Utc>) {
         self.now = now;
         self.facts = Facts::default();
-        // What failed may succeed in this attempt, or another run may have done it.
+        // A failed effect may succeed in this attempt, or another run may have applied it.
         self.done.failures.clear();
     }
 
@@ -188,7 +188,7 @@ impl Observed {
         self.done.failures.push((effect, why));
     }
 
-    /// Records what a person should know about the next effect, once.
+    /// Records notes on the next effect, each once.
     pub fn note(&mut self, notes: Vec<String>) {
         for note in notes {
             if !self.done.notes.contains(&note) {

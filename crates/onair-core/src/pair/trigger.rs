@@ -10,9 +10,9 @@ pub use crate::event::BadEvent;
 /// An event, decoded for a pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PairEvent {
-    /// What happened.
+    /// The trigger.
     pub trigger: Trigger,
-    /// Whether the event asks for a dry run.
+    /// Whether the event requests a dry run.
     pub dry_run: bool,
     /// Whether a person sent the event.
     pub by_hand: bool,

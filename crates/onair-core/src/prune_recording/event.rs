@@ -13,7 +13,7 @@ pub enum RecordingTrigger {
     RecordingEnded(PruneRequest),
     /// The event does not report the end of a recording.
     Ignored {
-        /// What the event reports instead.
+        /// The reason as a sentence.
         why: String,
     },
 }
@@ -25,7 +25,7 @@ pub struct PruneRequest {
     pub bucket: String,
     /// The prefix of the recording's keys.
     pub prefix: RecordingPrefix,
-    /// Whether the event asks for a dry run.
+    /// Whether the event requests a dry run.
     pub dry_run: bool,
 }
 

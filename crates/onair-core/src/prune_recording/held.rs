@@ -4,8 +4,9 @@ use super::removed::REMOVED;
 use super::{ENDED, ENTRY_PLAYLISTS, HLS};
 use crate::playlist::PlaylistError;
 
-/// Why a recording is held. The text is the answer's `why`, the variant's name in snake case its
-/// `code`; both are explained in `docs/operating.md`. A path is relative to the recording's prefix.
+/// The reason for which a recording is held. The text is the answer's `why`, the variant's name in
+/// snake case its `code`; both are explained in `docs/operating.md`. A path is relative to the
+/// recording's prefix.
 #[derive(
     Debug, Clone, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr, strum::VariantNames,
 )]

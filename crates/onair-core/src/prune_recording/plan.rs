@@ -9,7 +9,7 @@ use crate::playlist::MultivariantPlaylist;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-/// What to keep of every recording.
+/// The parts of every recording to keep.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetentionPolicy {
     /// Which renditions to keep.
@@ -30,7 +30,7 @@ pub enum Versions {
     All,
 }
 
-/// What to do with one recording, in this order:
+/// The changes of one recording, in this order:
 ///
 /// 1. Check that [`PrunePlan::required_playlists`] exist and [`PrunePlan::required_folders`] have
 ///    segments.
@@ -127,7 +127,7 @@ impl Deletion {
     }
 }
 
-/// What a deletion leaves in the bucket.
+/// The effect of a deletion on the bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeletionEffect {
     /// Nothing stays: the bytes are freed.
@@ -170,7 +170,7 @@ impl PrunePlan {
         self.rewrites.is_empty() && self.deletions.is_empty()
     }
 
-    /// What the deletions leave in the bucket.
+    /// The effect of the deletions on the bucket.
     pub fn effect(&self) -> DeletionEffect {
         match (self.versions, self.versioning) {
             (Versions::All, _) | (Versions::Current, Versioning::Off) => DeletionEffect::Permanent,

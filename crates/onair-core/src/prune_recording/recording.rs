@@ -7,7 +7,7 @@ use crate::playlist::{MultivariantPlaylist, Variant};
 use percent_encoding::percent_decode_str;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What was read of a recording, before it is parsed.
+/// The contents of a recording as they were read, before parsing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inventory {
     /// `recording-started.json`, if it exists.
@@ -68,7 +68,7 @@ impl Rendition {
     }
 }
 
-/// What each source has about one rendition.
+/// The facts about one rendition, by source.
 #[derive(Default)]
 struct RenditionSources {
     ended_height: Option<u64>,
@@ -123,7 +123,7 @@ pub struct ParsedRecording<'a> {
 }
 
 impl<'a> ParsedRecording<'a> {
-    /// Parses what was read of a recording.
+    /// Parses the contents of a recording.
     ///
     /// # Errors
     ///
@@ -297,7 +297,7 @@ fn parse_playlists(
     Ok(playlists)
 }
 
-/// What the metadata files and the list of removed renditions have about each rendition.
+/// The facts about each rendition in the metadata files and in the list of removed renditions.
 fn sources_of_metadata(
     inventory: &Inventory,
     ended: &RecordingMetadata,

@@ -49,7 +49,7 @@ pub enum MediaPlaylistError {
     Line {
         /// Number of the line, from 1.
         number: usize,
-        /// What is wrong with it.
+        /// The error in it.
         why: String,
     },
     /// The tag is missing, so that the playlist is not complete yet.

@@ -1,4 +1,4 @@
-//! One rendition: its window, the files that it waits for, and what viewers see of it.
+//! One rendition: its window, the files that it waits for, and its visible playlists.
 
 use super::job::OnLost;
 use super::media_playlist::{MediaPlaylist, Segment};
@@ -29,7 +29,7 @@ pub(super) struct LiveRendition {
     /// Path of its playlist.
     path: String,
     window: SlidingWindow,
-    /// Whether `window` continues what an earlier process published.
+    /// Whether `window` continues the published playlists of an earlier process.
     is_adopted: bool,
     /// The last snapshot, until `is_adopted`.
     unread: Option<UnreadSnapshot>,
@@ -41,7 +41,7 @@ pub(super) struct LiveRendition {
     needs: Needs,
     visible: Visible,
     lag: Option<Duration>,
-    /// Why the newest snapshot is not published.
+    /// The reason for which the newest snapshot is not published.
     cause: Option<String>,
     /// When its playlist was removed from the disk.
     removed_at: Option<Duration>,
@@ -128,7 +128,7 @@ pub struct RenditionStatus {
     pub waits_since: Option<Duration>,
     /// Number of its files that are not in S3 yet.
     pub to_upload: usize,
-    /// Why the newest playlist is not published.
+    /// The reason for which the newest playlist is not published.
     pub cause: Option<String>,
     /// Whether the stream has ended.
     pub has_ended: bool,
@@ -207,7 +207,7 @@ impl LiveRendition {
         true
     }
 
-    /// Continues what an earlier process published: this playlist, and the VOD playlist.
+    /// Continues the published playlists of an earlier process: this one and the VOD playlist.
     pub(super) fn adopt(
         &mut self,
         live: &PublishedPlaylist,
@@ -383,7 +383,7 @@ impl LiveRendition {
         reasons.map(|why| format!("{}: {why}", self.path)).collect()
     }
 
-    /// Why an object of the window is lost. `None` if it may still be uploaded.
+    /// The reason for which an object of the window is lost. `None` if it may still be uploaded.
     fn why_lost(&self, name: &str, context: Context<'_>) -> Option<String> {
         let target = Duration::from_secs(self.window.target_s().max(1));
         let since = self.needs.missing_since.get(name).copied();

@@ -60,7 +60,7 @@ struct TranscoderRun {
 }
 
 impl SlidingWindow {
-    /// Continues what an earlier process published: the live playlist, and the VOD playlist if
+    /// Continues the published playlists of an earlier process: the live one, and the VOD one if
     /// there is one.
     pub fn adopt(published: MediaPlaylist, vod: Option<MediaPlaylist>) -> Self {
         let history = vod.map(|vod| WindowHistory::before(vod, &published));

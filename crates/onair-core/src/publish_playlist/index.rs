@@ -1,6 +1,6 @@
 //! The redundant multivariant playlist: the file that viewers open.
 //!
-//! What players require of it (read in their sources, August 2026):
+//! The requirements of players (read in their sources, August 2026):
 //!
 //! - AVPlayer tries backups in the listed order, so the two variants of a pair are adjacent, and
 //!   the active side's is first.
@@ -109,7 +109,7 @@ fn order(state: &PairState) -> [Side; 2] {
     [state.active, state.active.other()]
 }
 
-/// An entry of one side, and what it has in common with the entry of the other side.
+/// An entry of one side, and the attributes that it shares with the entry of the other side.
 struct SideEntry<'a> {
     paired: &'a Paired,
     entry: &'a Entry,
