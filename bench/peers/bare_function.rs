@@ -1,4 +1,4 @@
-//! The least that a Lambda function in Rust can be: what On Air's start-up is compared with.
+//! The smallest possible Lambda function in Rust. On Air's start-up is compared with its start-up.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde_json::Value;

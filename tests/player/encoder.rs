@@ -21,7 +21,7 @@ const TIMESTAMP_PERIOD_S: u64 = 90_000;
 /// The multivariant playlist.
 pub(crate) const MULTIVARIANT: &str = "index.m3u8";
 
-/// Where the stream has its sound.
+/// The place of the sound in the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sound {
     /// In the segments of the video.

@@ -6,7 +6,7 @@ use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use std::env;
 
-/// Where the services are, and who may use them.
+/// The addresses of the services, and the credentials for them.
 pub(crate) struct External {
     pub(crate) endpoint: String,
     pub(crate) region: String,

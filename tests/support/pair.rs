@@ -208,7 +208,7 @@ pub struct ViewerMonitor {
 }
 
 impl ViewerMonitor {
-    /// What viewers could not play, and when.
+    /// The failures of viewers, with their times.
     pub fn breaches(&self) -> Vec<String> {
         self.view.record("at the end", &self.breaches);
         self.breaches
@@ -218,7 +218,7 @@ impl ViewerMonitor {
     }
 }
 
-/// What viewers can play at one time.
+/// The published documents and the endpoints, as viewers reach them.
 #[derive(Clone)]
 struct ViewerView {
     buckets: Buckets,

@@ -1,4 +1,4 @@
-//! On Air on one machine: runs the real programs against a loopback AWS and explains what they do.
+//! On Air on one machine: runs the real programs against a loopback AWS and explains their actions.
 //! With `--serve`, it runs a live stream to watch.
 //!
 //! The exit code is 0 only if every check passed.

@@ -16,7 +16,7 @@ pub(crate) struct BucketMonitor {
     monitoring: JoinHandle<()>,
 }
 
-/// What the monitor observed.
+/// The observations of the monitor.
 #[derive(Default)]
 pub(crate) struct Observations {
     pub(crate) snapshots: u64,

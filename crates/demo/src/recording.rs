@@ -17,7 +17,7 @@ const HLS: &str = "media/hls/";
 /// The objects of a recording, by their path below its prefix.
 pub(crate) struct RecordingObjects(pub(crate) BTreeMap<String, Object>);
 
-/// What a player finds that reads all entry playlists and follows every URI.
+/// The files that a player finds if it reads all entry playlists and follows every URI.
 #[derive(Default)]
 pub(crate) struct PlayedRecording {
     /// The folder of each variant.

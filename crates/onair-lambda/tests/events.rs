@@ -22,7 +22,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::io::Write;
 
-/// What one kind of function makes of an event.
+/// The reaction of one kind of function to an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     /// It acts.

@@ -41,8 +41,8 @@ impl Disk {
         }
     }
 
-    /// Opens a file of the folder. Links to files outside, pipes and devices are refused: with them
-    /// anyone who may write here could publish any file, or block the daemon.
+    /// Opens a file of the folder. Links to files outside, pipes and devices are refused. With
+    /// them, a user who may write here could publish any file, or block the daemon.
     fn open(&self, path: &str) -> io::Result<File> {
         let real = self.dir.join(path).canonicalize()?;
         if !real.starts_with(&self.dir) || !fs::metadata(&real)?.is_file() {

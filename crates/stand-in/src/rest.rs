@@ -23,7 +23,7 @@ pub(crate) struct RestRequest {
     pub(crate) body: Value,
 }
 
-/// What a request asks a service to do.
+/// The operation that a request names.
 pub(crate) struct Operation {
     name: &'static str,
     key: String,

@@ -125,7 +125,7 @@ pub(crate) struct CallTarget {
     pub(crate) key: String,
 }
 
-/// Why the operation of a request does not run.
+/// The reason for which the operation of a request does not run.
 pub(crate) enum InjectedFailure {
     /// The response has this status. The code may be empty.
     Status(StatusCode, &'static str),

@@ -13,7 +13,7 @@ use stories::response;
 struct Scene {
     name: &'static str,
     prepare: fn(&Fleet),
-    /// What the agents do after a first undisturbed run. `None` if the disturbed run is the first.
+    /// The agents' actions after a first undisturbed run. `None` if the disturbed run is the first.
     agents: Option<fn(&Fleet)>,
     event: fn() -> Value,
     /// The number of commands in the end.

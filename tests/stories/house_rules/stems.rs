@@ -100,7 +100,7 @@ fn a_functions_package_and_binary_are_named_after_its_folder() {
     assert_none(&breaches);
 }
 
-/// What users run on a machine of theirs is a subcommand of it.
+/// Every program for the machines of users is a subcommand of `onair`.
 #[test]
 fn onair_is_the_one_program() {
     const NOT_FOR_USERS: [&str; 3] = ["demo", "bench", "fuzz"];

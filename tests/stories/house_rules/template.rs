@@ -1,4 +1,4 @@
-//! What other rules need of `template.yaml`, read line by line. Its meaning is checked in
+//! The parts of `template.yaml` that other rules need, read line by line. Its meaning is checked in
 //! `tests/template`.
 
 use super::read;

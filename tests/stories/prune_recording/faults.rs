@@ -28,7 +28,7 @@ struct PruneSetting {
     settings: Vec<(&'static str, &'static str)>,
 }
 
-/// What a bucket contains for viewers and for the bill: the current objects, and the old versions
+/// The contents of a bucket for viewers and for the bill: the current objects, and the old versions
 /// without delete markers.
 #[derive(Debug, PartialEq)]
 struct BucketState {

@@ -1,4 +1,4 @@
-//! Checks what the bucket holds at the end, independently of the function's answer.
+//! Checks the contents of the bucket at the end, independently of the function's answer.
 
 use super::DemoRecording;
 use crate::narrate::{Narrator, count, size};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use stand_in::Object;
 use std::collections::BTreeSet;
 
-/// Checks the bucket at the end of the chapter. Returns what a player finds.
+/// Checks the bucket at the end of the chapter. Returns the files that a player finds.
 pub(super) fn verify(
     narrator: &mut Narrator,
     show: &DemoRecording,

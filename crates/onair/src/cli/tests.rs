@@ -102,7 +102,7 @@ fn each_argument_is_in_the_guide_with_its_variable_and_default() {
     assert!(missing.is_empty(), "\n  {}\n", missing.join("\n  "));
 }
 
-/// What the table of a guide lacks about an argument.
+/// The missing parts of an argument's row in the table of a guide.
 fn missing_in_guide(guide: &str, arg: &Arg) -> Vec<String> {
     let name = match arg.get_long() {
         Some(long) => format!("--{long}"),

@@ -1,4 +1,4 @@
-//! The definition of an origin endpoint: what a request sets, and what AWS adds.
+//! The definition of an origin endpoint: the attributes of a request, and those that AWS adds.
 
 use serde_json::{Map, Value, json};
 
@@ -38,7 +38,8 @@ pub(super) fn updated(old: &Value, input: &Value) -> Result<Map<String, Value>, 
     Ok(updated)
 }
 
-/// What remains of a packager when an update does not name it: CMAF's manifests with their ids.
+/// The part of a packager that stays if an update does not name it: CMAF's manifests with their
+/// ids.
 fn without_settings(package: &Value) -> Value {
     let Some(manifests) = package["hlsManifests"].as_array() else {
         return json!({});
@@ -50,8 +51,8 @@ fn without_settings(package: &Value) -> Value {
     json!({"hlsManifests": ids})
 }
 
-/// The manifest's name and the file of a path, if HLS is served there: next to the endpoint's
-/// manifest, or below the id of a CMAF manifest.
+/// The manifest's name and the file of a path, if HLS is served there. The path is next to the
+/// endpoint's manifest, or below the id of a CMAF manifest.
 pub(super) fn manifest(endpoint: &Value, path: &str) -> Option<(String, String)> {
     let name = endpoint["manifestName"].as_str()?.to_owned();
     if !endpoint["hlsPackage"].is_null() {

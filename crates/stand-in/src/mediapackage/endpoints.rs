@@ -80,7 +80,7 @@ struct Endpoint {
     deleted_at: Option<Instant>,
 }
 
-/// What the origin does with a player's request.
+/// The reaction of the origin to a player's request.
 pub(super) enum Serving {
     Nothing,
     /// The origin denies the request with this status.
@@ -203,7 +203,7 @@ impl Endpoints {
     }
 }
 
-/// What requests do with the content.
+/// Changes of the content by requests.
 impl Endpoints {
     pub(super) fn serve_from(&self, origin_url: &str) {
         origin_url.clone_into(&mut lock(&self.0).origin_url);
@@ -295,7 +295,7 @@ impl Endpoints {
         lock(&self.0).ids.get(id).cloned()
     }
 
-    /// Finds what the origin does with a path below a uuid.
+    /// Finds the origin's reaction to a path below a uuid.
     pub(super) fn serving(&self, uuid: &str, path: &str) -> Serving {
         let state = lock(&self.0);
         let Some(endpoint) = state.served(uuid) else {

@@ -204,7 +204,7 @@ impl Buckets {
     }
 }
 
-/// What requests do with the content: a missing bucket is an error of the client.
+/// Changes of the content by requests. A missing bucket is an error of the client.
 impl Buckets {
     /// The object that a read without a version id finds, if the bucket exists.
     pub(crate) fn find(&self, bucket: &str, key: &str) -> Option<Object> {

@@ -53,7 +53,7 @@ async fn an_endpoint_comes_back_as_it_was_made() {
         .await
         .unwrap();
     assert_eq!(described.hls_package(), made.hls_package());
-    // What was not given has its default; everything else is as given.
+    // Missing attributes have their defaults. All others are as in the request.
     let filled = package
         .playlist_type(PlaylistType::Event)
         .segment_duration_seconds(6)

@@ -55,7 +55,7 @@ fn start() -> (MediaPackage, Client) {
     (mediapackage, client)
 }
 
-/// What makes an endpoint of the channel `a`.
+/// The request that creates an endpoint of the channel `a`.
 fn hls(id: &str) -> Value {
     json!({"id": id, "channelId": "a", "hlsPackage": {}})
 }
@@ -83,13 +83,13 @@ impl Page {
     }
 }
 
-/// What a player gets.
+/// The response to a player.
 fn get(url: &str) -> Page {
     ask("GET", url, &[]).unwrap()
 }
 
-/// What a GET without a query gets that the access key signs for a service in a region. Its
-/// signature is none.
+/// The response to a GET without a query, with the access key in its credential and with an invalid
+/// signature.
 fn get_signed(service: &str, region: &str, url: &str) -> Page {
     let credential = format!("{ACCESS_KEY_ID}/20261121/{region}/{service}/aws4_request");
     let signature =
