@@ -65,7 +65,7 @@ pub struct StateChange {
 }
 
 impl Next {
-    /// Write a state that only remembers something: no viewer sees a difference.
+    /// Write a state with new records only: nothing changes for viewers.
     pub(crate) fn remember(state: PairState) -> Self {
         Self::WriteState(Box::new(StateChange {
             state,
