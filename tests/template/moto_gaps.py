@@ -114,8 +114,8 @@ class Noted:
 NOTED_TYPES = [type("Noted", (Noted, CloudFormationModel), {"noted": noted}) for noted in NOTED]
 
 
-# moto asks for a permission on everything where these services ask for one on the endpoint or the channel. The
-# identifier of an endpoint there is a generated one, which the template cannot know.
+# moto requires a permission on all resources. These services require one on the endpoint or the channel. An endpoint's ARN
+# has a generated identifier, which the template cannot know.
 def endpoint(self):
     return any_endpoint(self) if "/origin_endpoints/" in self.path else "*"
 
@@ -222,8 +222,8 @@ def is_action_permitted(self, *arguments, **named):
 IAMPolicyStatement.is_action_permitted = is_action_permitted
 
 
-# moto signs what it understood of a request without a body, as if that were its body. For services that speak REST,
-# such as these, that is the path's parts; AWS, and every SDK, signs the empty body.
+# For a request without a body, moto signs its parsed parameters instead. For these REST services, these are the parts of
+# the path. AWS and every SDK sign the empty body.
 moto_create_aws_request = IAMRequest._create_aws_request
 
 
@@ -236,7 +236,7 @@ def create_aws_request(self):
 IAMRequest._create_aws_request = create_aws_request
 
 
-# moto refuses in XML whatever is refused; these services do so in JSON, as everything, and the Rust SDK reads no other.
+# moto returns every refusal as XML. These services return JSON, and the Rust SDK reads only JSON from them.
 moto_raise_access_denied = IAMRequest._raise_access_denied
 
 
@@ -297,7 +297,7 @@ def authorize(self, bucket_name=None, key_name=None):
 S3Response._authenticate_and_authorize_s3_action = authorize
 
 
-# moto names the answer after the operation; S3 names it as here, and the Rust SDK, unlike Python's, insists on it.
+# moto names the response's element after the operation. S3 uses the name below, and the Rust SDK requires it.
 moto_get_bucket_versioning = S3Response.get_bucket_versioning
 
 
@@ -309,9 +309,9 @@ def get_bucket_versioning(self):
 S3Response.get_bucket_versioning = get_bucket_versioning
 
 
-# moto asks for s3:DeleteObject on the bucket before a DeleteObjects call. S3 asks for each key of it: for
-# s3:DeleteObject on the object or, with a version id, s3:DeleteObjectVersion; keys that are refused are reported
-# one by one, with their version, in an answer that is otherwise a success.
+# Before a DeleteObjects call, moto requires s3:DeleteObject on the bucket. S3 requires a permission for each key:
+# s3:DeleteObject on the object or, with a version id, s3:DeleteObjectVersion. The response is a success that lists each
+# refused key with its version.
 moto_bucket_response_post = S3Response._bucket_response_post
 
 

@@ -11,8 +11,8 @@ from moto.server import ThreadedMotoServer
 def running():
     """The server's address on loopback."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    # In a thread of this process rather than as a process of its own: it ends with the program, whatever happens, and
-    # With port 0 the system chooses a port that no other process can take in between.
+    # A thread of this process always ends with the program. With port 0 the system chooses a port that no other process
+    # can take in between.
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -18,8 +18,8 @@ ROLES = {
     "count-viewers": "CountViewersRole",
     "web server": "WebServerRole",
 }
-# What moto decides by the role. It asks for no permission to pass a role on, and of logs and queues only Lambda itself
-# could tell.
+# The actions that moto checks against the role. It requires no permission to pass a role, and only Lambda itself uses the
+# permissions for logs and queues.
 ENFORCED = ("s3:", "mediapackage:", "medialive:")
 
 

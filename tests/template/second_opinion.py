@@ -114,8 +114,8 @@ def administrator(client):
 
 
 def let_in_by_the_stand_in(credentials):
-    """Gives the role that was assumed the key that the stand-in lets in. A function has one key, and Auto Scaling is the
-    stand-in's: moto completes no lifecycle action."""
+    """Gives the assumed role the key that the stand-in accepts. A function has one key, and Auto Scaling is the stand-in's:
+    moto completes no lifecycle action."""
     roles = sts_backends[DEFAULT_ACCOUNT_ID]["aws"].assumed_roles
     (assumed,) = [role for role in roles if role.access_key_id == credentials["AccessKeyId"]]
     assumed.access_key_id = assumed.secret_access_key = STAND_IN_KEY
@@ -123,15 +123,14 @@ def let_in_by_the_stand_in(credentials):
 
 
 def empty_buckets():
-    """Removes every object with its versions, but for the functions' code. What a run left behind would be in the way of the
-    next one."""
+    """Removes every object with its versions, except the functions' code. Objects of an earlier run would disturb the next."""
     for name, bucket in s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets.items():
         if name != "code":
             bucket.keys.clear()
 
 
 def create_channels(client, *ids):
-    """Makes channels of MediaLive that run and have these ids: moto would make others up, and a role names its own."""
+    """Creates running channels of MediaLive with these ids. moto would generate others, but a role names its channels."""
     known = medialive_backends[DEFAULT_ACCOUNT_ID][stack.REGION]._channels
     for id in ids:
         made = client("medialive").create_channel(Name=id, ChannelClass="SINGLE_PIPELINE")["Channel"]["Id"]
@@ -141,7 +140,7 @@ def create_channels(client, *ids):
 
 
 def environment(args, endpoint):
-    """Sets everything up on the server. Returns the role's name and what the command needs to know."""
+    """Prepares the server. Returns the role's name and the variables of the command."""
     client = stack.clients(endpoint)
     outputs = stack.create(args.parameters, client)
     named = {args.parameters.get(name, "") for name in ("RecordingBuckets", "AccessLogBuckets")}

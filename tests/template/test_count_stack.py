@@ -1,5 +1,5 @@
-"""What exists after a deployment that counts viewers: by logs in buckets, by a log group, by the load balancer of web
-servers. That the jobs are kept apart is told in test_stack.py. Promise P117."""
+"""The resources of a deployment that counts viewers: from logs in buckets, from a log group, from the load balancer of web
+servers. test_stack.py tests that the jobs are separate. Promise P117."""
 
 import json
 
@@ -35,7 +35,7 @@ def test_the_function_gets_its_settings(on):
     expected = {"STATE_BUCKET": outputs["CountViewersBucketName"], "DRY_RUN": parameters.get("DryRun", "false")}
     for name in [name for name in GROUP if name not in ("AccessLogBuckets", "AccessLogGroup")]:
         expected[stack.snake(name)] = str(parameters.get(name, stack.template()["Parameters"][name]["Default"]))
-    # What is not set is not there at all.
+    # A setting without a value is not a variable at all.
     expected = {name: text for name, text in expected.items() if text}
     variables = {name: str(text) for name, text in described["Environment"]["Variables"].items()}
     secret = variables.pop("VIEWER_SECRET")

@@ -258,7 +258,7 @@ def is_allowed(call):
     try:
         call()
     except ClientError as error:
-        # That it is not there is an answer; whoever may not know is refused.
+        # NoSuchKey means allowed: without the permission, the error is a refusal.
         assert error.response["Error"]["Code"] in ("AccessDenied", "AccessDeniedException", "403", "NoSuchKey"), error
         return error.response["Error"]["Code"] == "NoSuchKey"
     return True

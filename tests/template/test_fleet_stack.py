@@ -1,5 +1,5 @@
-"""What exists after a deployment with a fleet, of a group that there is already and of the stack's own; of the web servers
-themselves see test_web_stack.py. That the jobs are kept apart is told in test_stack.py. Promises P110 and P111."""
+"""The resources of a deployment with a fleet: with an existing group, and with the stack's own group. test_web_stack.py tests
+the web servers. test_stack.py tests that the jobs are separate. Promises P110 and P111."""
 
 import json
 import re
@@ -54,7 +54,7 @@ def test_the_function_gets_its_settings(on):
         "EXTRA_VARIABLES": extra,
         "DRY_RUN": value(parameters, "DryRun"),
     }
-    # What is not set is not there at all.
+    # A setting without a value is not a variable at all.
     expected = {name: text for name, text in expected.items() if text}
     assert {name: str(text) for name, text in described["Environment"]["Variables"].items()} == expected
     assert (described["Runtime"], described["Handler"], described["Timeout"]) == ("provided.al2023", "bootstrap", 60)
@@ -154,7 +154,7 @@ def test_the_dashboard_shows_every_metric_and_alarm_and_its_widgets_do_not_lie_o
         assert f'"{metric}"' in body
     assert body.count(":alarm:") == (9 if "WebSubnets" in parameters else 8)
     assert_no_overlap(json.loads(body)["widgets"])
-    # The log's table asks for outcomes that the function writes of a whole run, and not for those of an instance.
+    # The query of the log table names outcomes of a whole run, and not those of one instance.
     (query,) = (w["properties"]["query"] for w in json.loads(body)["widgets"] if w["type"] == "log")
     asked = set(re.findall(r"'(\w+)'", query.split("outcome in")[1].split("]")[0]))
     report = (stack.ROOT / "functions/complete-lifecycle/src/report.rs").read_text(encoding="utf-8")

@@ -1,5 +1,5 @@
-"""What exists after a deployment with a live bucket, for each way to use its parameters. That the jobs are kept apart is
-told in test_stack.py. Promises P90 and P91."""
+"""The resources of a deployment with a live bucket, for each way to use its parameters. test_stack.py tests that the jobs
+are separate. Promises P90 and P91."""
 
 import json
 import re

@@ -146,7 +146,7 @@ def test_every_access_log_is_saved_with_a_manifest_of_what_was_saved(s3, save, l
         "access.log-20261119.gz": "of the day before\n",
         f"other-access.log-{RUN}.gz": "of another server\n",
     }
-    # On the disk they stay, for whoever must look at an instance that was not let go.
+    # The files stay on the disk, for the person who examines a retained instance.
     assert gzip.decompress((logs / f"access.log-{RUN}.gz").read_bytes()) == b"of now\n"
     assert (logs / "error.log").exists()
 
@@ -163,7 +163,7 @@ def test_a_second_run_saves_the_same_under_the_same_names(s3, save, logs):
     first, second = save(), save()
     assert first == second and first[0] == 0
     assert assert_verified(s3, second[1]) == {f"access.log-{RUN}.gz": "of now\n"}
-    # nginx has made a new one, and nobody has come.
+    # nginx has created a new log, and no request has arrived.
     (logs / "access.log").touch()
     assert save() == first
 
@@ -261,7 +261,7 @@ def test_these_programs_are_all_that_it_calls(s3, save, logs, nginx, tmp_path):
 
 
 def test_s3_is_told_the_checksum_of_each_body_before_it_arrives(s3, save, logs, tmp_path):
-    # S3 refuses a body that has another; moto takes any, so here it is looked at what S3 is told.
+    # S3 refuses a body with another checksum. moto accepts any body, so this test checks the checksum in the request.
     (logs / "access.log").write_text("x\n")
     real = shutil.which("aws", path=PATH)
     tools = a_tool(tmp_path, "aws", f'printf "%s\\n" "$*" >> {tmp_path}/calls; exec "{real}" "$@"')

@@ -1,5 +1,5 @@
-"""What exists after a deployment with a pair, for each way to use its parameters. That the jobs are kept apart is told
-in test_stack.py."""
+"""The resources of a deployment with a pair, for each way to use its parameters. test_stack.py tests that the jobs are
+separate."""
 
 import json
 
@@ -77,7 +77,7 @@ def test_each_function_gets_all_settings_of_the_pair(on, name):
         expected[stack.snake(parameter)] = parameters.get(parameter, default)
     for side in "AB":
         expected[f"SIDE_{side}_ALARM"] = alarm_of(parameters, side)
-        # What is not set is not there at all.
+        # A setting without a value is not a variable at all.
         if not expected[f"SIDE_{side}_BASE_URL"]:
             del expected[f"SIDE_{side}_BASE_URL"]
     variables = function(client, outputs, name)["Environment"]["Variables"]

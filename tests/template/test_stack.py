@@ -113,7 +113,7 @@ def test_the_function_gets_its_settings(on):
     client, _, parameters = on
     expected = {"THUMBNAILS": "keep", "VERSIONS": "keep", "DRY_RUN": "false"}
     expected |= {stack.snake(name): value for name, value in parameters.items() if name != "AlarmTopicArn"}
-    # The rule that is not set is not there at all.
+    # A rule that is not set does not exist.
     assert the_function(client)["Environment"]["Variables"] == expected
 
 
