@@ -123,7 +123,7 @@ async function fits({ width }) {
 
 async function stories() {
     // Promise P92.
-    await story('without an address it plays the playlist one folder above, and says what it plays', async () => {
+    await story('without an address it plays the playlist one folder above, and shows its address', async () => {
         await device(DESK);
         await scheme('light');
         await open(player);
@@ -163,7 +163,7 @@ async function stories() {
         assert.match(await evaluate(chosen), /^Automatic\s/);
     });
 
-    await story('the steering manifest leads it to the other side, and the history says when', async () => {
+    await story('the steering manifest moves it to the other side, and the history shows the time', async () => {
         server.first = 'B';
         await untilReads('side', /^B$/);
         await untilReads('rendition', /^540p$/);
@@ -177,7 +177,7 @@ async function stories() {
     });
 
     // Promise P92.
-    await story('segments that do not come are a stall, counted and timed, and it goes on', async () => {
+    await story('missing segments are a stall, counted and timed, and it continues', async () => {
         server.held = true;
         await untilReads('status', /^Stalled/);
         await untilReads('stalls', /^1$/);

@@ -113,7 +113,7 @@ def test_the_function_gets_its_settings(on):
     client, _, parameters = on
     expected = {"THUMBNAILS": "keep", "VERSIONS": "keep", "DRY_RUN": "false"}
     expected |= {stack.snake(name): value for name, value in parameters.items() if name != "AlarmTopicArn"}
-    # A rule that is not set does not exist.
+    # A rule that is not set is not a variable at all.
     assert the_function(client)["Environment"]["Variables"] == expected
 
 

@@ -43,7 +43,7 @@ def test_the_group_is_begun_after_what_watches_over_it_and_its_function_knows_it
     assert (properties["MinSize"], properties["MaxSize"]) == (
         value(parameters, "WebMinServers"), value(parameters, "WebMaxServers")
     )
-    # The load balancer's opinion counts, and by it only a configured server is well.
+    # The load balancer's health check counts, and only a configured server passes it.
     assert properties["HealthCheckType"] == "ELB"
     target = stack.properties("WebTargetGroup")
     assert (target["HealthCheckPath"], target["Matcher"]) == ("/", {"HttpCode": "404"})
@@ -63,7 +63,7 @@ def test_a_server_is_begun_with_nothing_but_what_the_playbook_needs_and_no_way_t
     assert text.startswith("#cloud-config\n")
     cloud = yaml.safe_load(text)
     assert cloud["packages"] == ["nginx", "ansible-core", "logrotate"]
-    # The agent is held back once, before anything, and let go at the end.
+    # The agent is stopped once, at the beginning, and started at the end.
     (hold,) = cloud["bootcmd"]
     assert hold[:3] == ["cloud-init-per", "once", "hold-agent"] and hold[-1] == "amazon-ssm-agent"
     assert cloud["runcmd"][0].startswith("systemctl unmask") and cloud["runcmd"][-1].endswith("start --no-block amazon-ssm-agent")

@@ -72,9 +72,9 @@ struct Endpoint {
 #[derive(Debug, Clone)]
 pub(crate) struct World {
     pub(crate) pair: Pair,
-    /// The input of a side is lost: its alert is set, and its playlists stand still.
+    /// The input of a side is lost: its alert is set, and its playlists are stale.
     pub(crate) lost: Sides<bool>,
-    /// The playlists of a side stand still although no alert is set.
+    /// The playlists of a side are stale although no alert is set.
     stalled: Sides<bool>,
     /// The last event of the side's alarm was ALARM.
     alarm: Sides<bool>,
@@ -509,7 +509,7 @@ impl World {
         }
     }
 
-    /// The end of an order in which alarms went off and playlists stood still.
+    /// The end of an order with alarms and stalls.
     pub(crate) fn must_be_as_its_inputs(&self, order: &[Event]) {
         let is_good = |side: Side| self.is_advancing(side) && !self.alarm[side];
         let live = self.live();

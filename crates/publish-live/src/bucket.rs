@@ -30,7 +30,7 @@ const RUNNING_WITHIN: Duration = Duration::from_secs(30);
 const DELETE_PAUSE: Duration = Duration::from_secs(30);
 /// Segments, keys and initialization sections never change: a name never means two contents.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
-/// Entries of `retries` above which it is cleared: objects that were given up leave theirs behind.
+/// The size of `retries` above which it is cleared: entries of abandoned objects stay in it.
 const MAX_RETRIES: usize = 10_000;
 
 /// A prefix of a bucket, and the publisher that writes there.
