@@ -158,18 +158,12 @@ fn the_texts_for_held_are_quoted_from_the_code() {
     // The compiler joins a text over several lines, and removes the blanks after `\\`.
     let code: String = code.split("\\\n").map(str::trim_start).collect();
     let operating = read("docs/operating.md");
-    let reasons: Vec<&str> = ["| `why` says | Do |\n", "| `code` | `why` | Do |\n"]
-        .into_iter()
-        .enumerate()
-        .flat_map(|(column, header)| {
-            let tables = operating.split(header).skip(1);
-            let rows = tables.flat_map(|table| {
-                let rows = table.lines().skip(1);
-                rows.take_while(|line| line.starts_with('|'))
-            });
-            rows.filter_map(move |row| row.split(" | ").nth(column))
-        })
-        .collect();
+    let tables = operating.split("| `code` | `why` | Do |\n").skip(1);
+    let rows = tables.flat_map(|table| {
+        let rows = table.lines().skip(1);
+        rows.take_while(|line| line.starts_with('|'))
+    });
+    let reasons: Vec<&str> = rows.filter_map(|row| row.split(" | ").nth(1)).collect();
     assert!(
         !reasons.is_empty(),
         "docs/operating.md has no table with the texts of `why`"
