@@ -164,7 +164,7 @@ fn viewers(arguments: &viewers::Arguments) -> Exit {
     match viewers::run(arguments) {
         Ok(summary) => {
             report("viewers", &summary);
-            Exit::promised(summary.is_whole())
+            Exit::success_if(summary.is_whole())
         }
         Err(error) => {
             report("viewers", &error);
@@ -177,7 +177,7 @@ fn ended(subcommand: &str, result: &Result<(), String>) -> Exit {
     if let Err(error) = result {
         report(subcommand, error);
     }
-    Exit::promised(result.is_ok())
+    Exit::success_if(result.is_ok())
 }
 
 fn report(subcommand: &str, text: &impl Display) {

@@ -24,12 +24,8 @@ impl Exit {
         (Self::Usage, "an argument or a variable is wrong or missing"),
     ];
 
-    pub(crate) fn promised(has_happened: bool) -> Self {
-        if has_happened {
-            Self::Done
-        } else {
-            Self::Failed
-        }
+    pub(crate) fn success_if(is_done: bool) -> Self {
+        if is_done { Self::Done } else { Self::Failed }
     }
 
     /// clap returns help and version as errors, but they are successes.

@@ -62,7 +62,7 @@ fn each_help_has_examples_that_clap_accepts_and_the_exit_codes() {
         }
         let help = of.clone().render_long_help().to_string();
         assert!(
-            help.contains("\nExit codes:\n  0  everything"),
+            help.contains("\nExit codes:\n  0  all work"),
             "{name} --help does not explain the exit codes"
         );
     }
