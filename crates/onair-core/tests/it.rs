@@ -13,6 +13,7 @@ mod live_orders;
 mod live_rules;
 mod orders;
 mod pair_builder;
+mod pair_failures;
 mod pair_orders;
 mod pair_rules;
 mod pair_runs;

@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use onair_core::pair::{CutBy, Side, Sides};
 
 /// MediaLive's alerts, the schedule, and an alert that is delivered a second time.
-const ALERTS: [Event; 6] = [
+pub(crate) const ALERTS: [Event; 6] = [
     Event::Set(Side::A),
     Event::Cleared(Side::A),
     Event::Set(Side::B),
@@ -19,7 +19,7 @@ const ALERTS: [Event; 6] = [
 ];
 
 /// The same with alarms, stalls, and publishing.
-const ALL: [Event; 11] = [
+pub(crate) const ALL: [Event; 11] = [
     Event::Set(Side::A),
     Event::Cleared(Side::A),
     Event::Set(Side::B),
@@ -33,9 +33,9 @@ const ALL: [Event; 11] = [
     Event::Publish,
 ];
 
-const WAYS: [CutBy; 3] = [CutBy::Delete, CutBy::Deny, CutBy::None];
+pub(crate) const WAYS: [CutBy; 3] = [CutBy::Delete, CutBy::Deny, CutBy::None];
 
-fn worlds() -> Vec<World> {
+pub(crate) fn worlds() -> Vec<World> {
     let lost = [(false, false), (true, false), (false, true)].map(|(a, b)| Sides { a, b });
     let combine = |lost: Sides<bool>| {
         let prefer = [None, Some(Side::A)];
@@ -46,7 +46,7 @@ fn worlds() -> Vec<World> {
 }
 
 /// Runs the schedule until nothing changes. Then the status of every side matches its input.
-fn settle(world: &World) -> World {
+pub(crate) fn settle(world: &World) -> World {
     let mut world = world.clone();
     world.fuse = usize::MAX;
     for _ in 0..12 {
@@ -120,7 +120,7 @@ fn of_two_lost_sides_the_one_that_recovers_first_gets_the_viewers() {
 }
 
 /// A was cut and returned at another URL, then B was cut at once.
-fn b_waits(way: CutBy) -> World {
+pub(crate) fn b_waits(way: CutBy) -> World {
     let mut world = World::new(way, None, Sides { a: true, b: false });
     world.happen_uninterrupted(Event::Set(Side::A));
     world.lost.a = false;

@@ -55,6 +55,17 @@ pub(crate) enum Event {
     Advance(Side),
     /// publish-playlist runs.
     Publish,
+    /// A person names a side to fail-over, or to fail-back.
+    ManualOver(Side),
+    ManualBack(Side),
+    /// A person creates the endpoint of a side again, at another URL.
+    Recreate(Side),
+    /// The media playlists of a side do not answer, and answer again.
+    Unreachable(Side),
+    Reachable(Side),
+    /// A side lists fewer variants, and all.
+    Fewer(Side),
+    All(Side),
     /// The schedules of fail-over and fail-back.
     Tick,
     /// The alert or alarm that came last is delivered once more.
@@ -63,7 +74,7 @@ pub(crate) enum Event {
 
 /// An endpoint as MediaPackage has it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Endpoint {
+pub(crate) struct Endpoint {
     /// Each creation gives another URL.
     number: u32,
     origination: Origination,
@@ -79,8 +90,8 @@ pub(crate) struct World {
     /// The last event of the side's alarm was ALARM.
     alarm: Sides<bool>,
     pub(crate) state: PairState,
-    published: Published,
-    endpoints: Sides<Option<Endpoint>>,
+    pub(crate) published: Published,
+    pub(crate) endpoints: Sides<Option<Endpoint>>,
     created: u32,
     pub(crate) seconds: i64,
     last_alert: Option<(Trigger, i64)>,
@@ -90,6 +101,27 @@ pub(crate) struct World {
     pub(crate) fuse: usize,
     /// Effects until another event is dealt with, and that event.
     pub(crate) interruption: Option<(usize, Event)>,
+    /// Requests and effects until one fails.
+    pub(crate) failure: Option<usize>,
+    pub(crate) had_failure: bool,
+    /// An effect failed before the other event was dealt with.
+    pub(crate) failed_before_interruption: bool,
+    /// The side's playlist lists one variant more than usual.
+    pub(crate) more_variants: Sides<bool>,
+    /// A lists its variants in the other order than B.
+    pub(crate) reversed: bool,
+    /// The media playlists of a side do not answer, while its multivariant playlist does.
+    pub(crate) unreachable: Sides<bool>,
+    /// Whether the failure goes on.
+    pub(crate) fails_on: bool,
+    /// Writes of the state until the answer to one is lost.
+    pub(crate) lost_answer: Option<usize>,
+    /// Each run is preceded by a dry run.
+    pub(crate) rehearse: bool,
+    /// Seconds that the clock steps between attempts.
+    pub(crate) clock_step: i64,
+    /// What runs reported: the side that was switched, the steps, how it ended.
+    pub(crate) reports: Vec<(Option<Side>, Vec<String>, String)>,
 }
 
 /// The process died.
@@ -122,6 +154,17 @@ impl World {
             last_known: Sides::default(),
             fuse: usize::MAX,
             interruption: None,
+            failure: None,
+            had_failure: false,
+            failed_before_interruption: false,
+            more_variants: Sides::default(),
+            reversed: false,
+            unreachable: Sides::default(),
+            fails_on: false,
+            lost_answer: None,
+            rehearse: false,
+            clock_step: 0,
+            reports: Vec::new(),
         };
         world.happen_uninterrupted(Event::Publish);
         world
@@ -162,6 +205,24 @@ impl World {
                 Ok(())
             }
             Event::Publish => self.publish(),
+            Event::Unreachable(side) | Event::Reachable(side) => {
+                self.unreachable[side] = matches!(event, Event::Unreachable(_));
+                Ok(())
+            }
+            Event::Fewer(side) | Event::All(side) => {
+                self.more_variants[side] = matches!(event, Event::All(_));
+                Ok(())
+            }
+            Event::ManualOver(side) => self.run(fail_over::next, Trigger::Manual { side }),
+            Event::ManualBack(side) => self.run(fail_back::next, Trigger::Manual { side }),
+            Event::Recreate(side) => {
+                self.created += 1;
+                self.endpoints[side] = Some(Endpoint {
+                    number: self.created,
+                    origination: Origination::Allow,
+                });
+                Ok(())
+            }
             Event::Tick => {
                 self.run(fail_over::next, Trigger::ScheduledCheck)?;
                 self.run(fail_back::next, Trigger::ScheduledCheck)
@@ -186,21 +247,85 @@ impl World {
 
     /// The loop of a handler (crates/onair-pair/src/run.rs).
     fn run(&mut self, next: fn(&Pair, &Observed) -> Next, trigger: Trigger) -> Result<(), Died> {
+        if self.rehearse {
+            let before = self.clone();
+            let mut dry = self.clone();
+            dry.run_once(next, trigger.clone(), true)?;
+            assert_eq!(
+                before.relative(),
+                dry.relative(),
+                "a dry run changed something"
+            );
+            self.run_once(next, trigger.clone(), false)?;
+            if before.failure.is_none() && before.lost_answer.is_none() {
+                let (planned, done) = (dry.reports.last().unwrap(), self.reports.last().unwrap());
+                let is_prefix = done.1.starts_with(&planned.1);
+                let is_same = planned.0 == done.0 && planned.1 == done.1 && planned.2 == done.2;
+                let is_return = planned.1.iter().any(|step| {
+                    step.starts_with("restore")
+                        || step.starts_with("create")
+                        || step.starts_with("allow")
+                });
+                assert!(
+                    is_same || (is_return && is_prefix),
+                    "{trigger:?}: planned {planned:?}, done {done:?}: {before:#?}"
+                );
+            }
+            return Ok(());
+        }
+        self.run_once(next, trigger, false)
+    }
+
+    fn run_once(
+        &mut self,
+        next: fn(&Pair, &Observed) -> Next,
+        trigger: Trigger,
+        dry_run: bool,
+    ) -> Result<(), Died> {
         let event = PairEvent {
             trigger,
-            dry_run: false,
+            dry_run,
             by_hand: false,
         };
         let mut observed = Observed::new(event, false, self.last_known.clone());
         let mut attempts = 6;
         while !self.attempt(next, &mut observed)? {
             attempts -= 1;
+            self.seconds += self.clock_step;
             assert!(
                 attempts > 0,
                 "one other run makes this run repeat without an end: {self:#?}"
             );
         }
         Ok(())
+    }
+
+    fn fails(&mut self) -> bool {
+        match &mut self.failure {
+            Some(0) => {
+                self.had_failure = true;
+                if !self.fails_on {
+                    self.failure = None;
+                }
+                true
+            }
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+            None => false,
+        }
+    }
+
+    fn report(&mut self, observed: &Observed, end: String) {
+        let notes = observed.notes();
+        let is_new = |(number, note): (usize, &String)| !notes[..number].contains(note);
+        assert!(
+            notes.iter().enumerate().all(is_new),
+            "a note is there twice: {notes:?}"
+        );
+        self.reports
+            .push((observed.switched(), observed.steps().to_vec(), end));
     }
 
     /// Returns `false` after a conflict.
@@ -217,7 +342,9 @@ impl World {
                     let answers = self.answers(questions);
                     read = self.documents();
                     let known = read.published.sides(&read.state);
-                    self.last_known = known.map(|side| side?.media_playlist().cloned());
+                    if !observed.is_dry_run() {
+                        self.last_known = known.map(|side| side?.media_playlist().cloned());
+                    }
                     observed.read(read.clone());
                     answers
                         .into_iter()
@@ -230,6 +357,11 @@ impl World {
                         .into_iter()
                         .for_each(|answer| observed.record(answer));
                 }
+                Next::WriteState(change) if observed.is_dry_run() => observed.written(*change),
+                Next::Apply { effect, notes } if observed.is_dry_run() => {
+                    observed.note(notes);
+                    observed.applied(&self.pair.clone(), effect, None);
+                }
                 Next::WriteState(change) => {
                     self.interrupt()?;
                     if self.state != read.state {
@@ -238,17 +370,43 @@ impl World {
                     observed.writing(&change);
                     read.state = change.state.clone();
                     self.effect(|world| world.state = change.state.clone())?;
+                    match &mut self.lost_answer {
+                        Some(0) => {
+                            self.lost_answer = None;
+                            return Ok(false);
+                        }
+                        Some(left) => *left -= 1,
+                        None => {}
+                    }
                     observed.written(*change);
                 }
-                Next::Apply { effect, .. } => {
+                Next::Apply { effect, notes } => {
+                    observed.note(notes);
                     self.interrupt()?;
+                    if self.fails() {
+                        observed.failed(effect, "500".to_owned());
+                        continue;
+                    }
                     if !self.apply(&mut read, observed, effect)? {
                         return Ok(false);
                     }
                 }
                 Next::ReadAgain => return Ok(false),
-                Next::Report(_) | Next::Held(_) => return Ok(true),
-                Next::Failed(why) => panic!("nothing fails here, but {why}: {self:#?}"),
+                Next::Report(ending) => {
+                    self.report(observed, format!("{:?} {:?}", ending.why, ending.notes));
+                    let (_, steps, _) = self.reports.last_mut().unwrap();
+                    steps.extend(ending.step);
+                    return Ok(true);
+                }
+                Next::Held(reason) => {
+                    self.report(observed, format!("held: {reason}"));
+                    return Ok(true);
+                }
+                Next::Failed(why) => {
+                    assert_eq!("500", why.split(";").next().unwrap(), "{self:#?}");
+                    self.report(observed, format!("failed: {why}"));
+                    return Ok(true);
+                }
             }
         }
         panic!("the run never ends: {self:#?} {observed:#?}");
@@ -345,7 +503,7 @@ impl World {
         );
         let steered = self.steered_to();
         assert!(
-            steered.is_none_or(|side| self.serves(side)),
+            self.had_failure || steered.is_none_or(|side| self.serves(side)),
             "players are steered to a side that does not serve: {self:#?}"
         );
         Ok(())
@@ -357,6 +515,7 @@ impl World {
             Some((0, event)) => {
                 let event = *event;
                 self.interruption = None;
+                self.failed_before_interruption = self.had_failure;
                 self.happen(event)
             }
             Some((effects, _)) => {
@@ -398,10 +557,15 @@ impl World {
         }
     }
 
-    fn answers(&self, questions: Vec<Question>) -> Vec<Answer> {
+    fn answers(&mut self, questions: Vec<Question>) -> Vec<Answer> {
         questions
             .into_iter()
-            .flat_map(|question| self.answer(question))
+            .flat_map(|question| {
+                if self.fails() {
+                    return failed(question);
+                }
+                self.answer(question)
+            })
             .collect()
     }
 
@@ -452,8 +616,15 @@ impl World {
             None => SideFetch::NoEndpoint,
             Some(_) if !self.serves(side) => SideFetch::Unavailable("403".to_owned()),
             Some(endpoint) => {
-                let text = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nmedia.m3u8\n";
-                let playlist = SidePlaylist::parse(text, &base(endpoint.number)).unwrap();
+                let low = "#EXT-X-STREAM-INF:BANDWIDTH=1\nmedia.m3u8\n";
+                let high = "#EXT-X-STREAM-INF:BANDWIDTH=9,RESOLUTION=640x360\nhd.m3u8\n";
+                let entries = match (self.more_variants[side], self.reversed && side == Side::A) {
+                    (false, _) => [low, ""],
+                    (true, false) => [low, high],
+                    (true, true) => [high, low],
+                };
+                let text = ["#EXTM3U\n", entries[0], entries[1]].concat();
+                let playlist = SidePlaylist::parse(&text, &base(endpoint.number)).unwrap();
                 SideFetch::Playlist(Box::new(playlist))
             }
         }
@@ -462,7 +633,9 @@ impl World {
     fn probe(&self, side: Side, url: &Url) -> Result<PlaylistProbe, String> {
         let endpoint = self.endpoints[side].filter(|_| self.serves(side));
         let own = endpoint.map(|endpoint| base(endpoint.number).join("media.m3u8").unwrap());
-        if own.as_ref() != Some(url) {
+        let high = endpoint.map(|endpoint| base(endpoint.number).join("hd.m3u8").unwrap());
+        let is_high = self.more_variants[side] && high.as_ref() == Some(url);
+        if (own.as_ref() != Some(url) && !is_high) || self.unreachable[side] {
             return Err(format!("GET {url} returned 404"));
         }
         let now = at(self.seconds);
@@ -473,6 +646,18 @@ impl World {
             at: now,
         })
     }
+}
+
+fn failed(question: Question) -> Vec<Answer> {
+    let why = || "500".to_owned();
+    vec![match question {
+        Question::Endpoint(side) => Answer::Endpoint(side, Err(why())),
+        Question::Playlist(side) => Answer::Endpoint(side, Err(why())),
+        Question::Media(side, url) => Answer::Media(side, url, Err(why())),
+        Question::SetAlerts(side) => Answer::SetAlerts(side, Err(why())),
+        Question::AllAlerts(side) => Answer::AllAlerts(side, Err(why())),
+        Question::Channel(side) => Answer::Channel(side, Err(why())),
+    }]
 }
 
 fn running() -> Channel {
@@ -562,7 +747,13 @@ impl World {
             other => panic!("{other:?} is not an alert"),
         });
         let published = (&self.published.index, &self.published.steering);
-        let truth = (&self.lost, &self.stalled, &self.alarm);
+        let truth = (
+            &self.lost,
+            &self.stalled,
+            &self.alarm,
+            &self.unreachable,
+            &self.more_variants,
+        );
         let process = &self.last_known;
         format!(
             "{state} {published:?} {:?} {truth:?} {alert:?} {process:?}",

@@ -36,6 +36,7 @@ pub fn decode(event: Value) -> Result<Event, BadEvent> {
     } else if has("source") || has("detail-type") {
         Payload::Service(service_event(event)?)
     } else if onair.is_some() {
+        check_time(event.get("time"))?;
         Payload::Manual
     } else {
         return Err(BadEvent(
@@ -44,6 +45,14 @@ pub fn decode(event: Value) -> Result<Event, BadEvent> {
         ));
     };
     Ok(Event { payload, onair })
+}
+
+/// A manual event needs no time. A wrong one shows that it is not what a person meant to send.
+fn check_time(time: Option<&Value>) -> Result<(), BadEvent> {
+    match time {
+        None | Some(Value::Null | Value::String(_)) => Ok(()),
+        Some(_) => Err(BadEvent("the event's time is not a string".to_owned())),
+    }
 }
 
 fn service_event(mut event: Map<String, Value>) -> Result<ServiceEvent, BadEvent> {
@@ -68,19 +77,27 @@ fn service_event(mut event: Map<String, Value>) -> Result<ServiceEvent, BadEvent
 
 /// CloudWatch User Guide, "Invoke a Lambda function from an alarm".
 fn alarm_action(event: Map<String, Value>) -> Result<AlarmAction, BadEvent> {
-    let event = Value::Object(event);
-    // Without this check, a missing state would be OK to `CloudWatchAlarm`.
-    let state = event
-        .pointer("/alarmData/state/value")
-        .and_then(Value::as_str);
-    let Some(state) = state.map(str::to_owned) else {
+    // Only what the core reads. `CloudWatchAlarm` would refuse an alarm for the form of another
+    // field, for example of a composite alarm, and would read a missing state as OK.
+    let time = event.get("time");
+    let data = event.get("alarmData").unwrap_or(&Value::Null);
+    let Some(state) = data.pointer("/state/value").and_then(Value::as_str) else {
         return Err(BadEvent(
             "the event is not an alarm action of CloudWatch: alarmData.state.value is missing"
                 .to_owned(),
         ));
     };
-    let alarm: CloudWatchAlarm<Value, Value> = serde_json::from_value(event)
+    let read = json!({
+        "time": time,
+        "alarmData": {
+            "alarmName": data.get("alarmName"),
+            "state": { "value": state, "reason": "", "timestamp": time },
+            "configuration": null,
+        },
+    });
+    let alarm: CloudWatchAlarm<Value, Value> = serde_json::from_value(read)
         .map_err(|error| BadEvent::not("an alarm action of CloudWatch", &error))?;
+    let state = state.to_owned();
     Ok(AlarmAction {
         alarm_name: alarm.alarm_data.alarm_name,
         state,

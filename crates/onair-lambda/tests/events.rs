@@ -477,6 +477,7 @@ fn a_time_is_a_string_which_only_a_lost_input_needs() {
     let null = r#""time": null"#;
     let number = r#""time": 1800000000"#;
     check(&[
+        (with(MANUAL, number), [BadEvent; 4]),
         (with(ALERT, null), [Ignored, Ignored, Ignored, BadEvent]),
         (with(CLEARED, null), [Ignored, Ignored, Ignored, Run]),
         (
@@ -589,6 +590,12 @@ fn an_alarm_action_means_the_same_as_the_alarm_by_eventbridge() {
             r#""time": "2027-01-15T08:00:00.490+0000""#,
             r#""time": "2027-01-15""#,
         )),
+        (
+            r#"{"time": "2027-01-15T08:00:00Z", "accountId": 1, "alarmData": {"alarmName":
+                "onair-show-side-a", "state": {"value": "ALARM"}, "previousState": 7}}"#
+                .into(),
+            [Ignored, Ignored, Ignored, Run],
+        ),
         refused(r#"{"alarmData": ["onair-show-side-a", {"value": "ALARM"}]}"#.into()),
         refused(r#"{"source": "aws.cloudwatch", "alarmData": null}"#.into()),
     ]);

@@ -111,6 +111,7 @@ impl Observed {
             && tried.state == documents.state
         {
             self.switch(&tried);
+            self.done.steps.extend(tried.step);
         }
         self.facts.read = Some(documents.state.clone());
         self.facts.documents = Some(documents);
