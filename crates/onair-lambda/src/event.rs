@@ -32,7 +32,7 @@ pub fn decode(event: Value) -> Result<Event, BadEvent> {
     let payload = if has("awslogs") {
         Payload::Logs(log_batch(event)?)
     } else if has("alarmData") {
-        Payload::AlarmAction(alarm_action(event)?)
+        Payload::AlarmAction(alarm_action(&event)?)
     } else if has("source") || has("detail-type") {
         Payload::Service(service_event(event)?)
     } else if onair.is_some() {
@@ -76,7 +76,7 @@ fn service_event(mut event: Map<String, Value>) -> Result<ServiceEvent, BadEvent
 }
 
 /// CloudWatch User Guide, "Invoke a Lambda function from an alarm".
-fn alarm_action(event: Map<String, Value>) -> Result<AlarmAction, BadEvent> {
+fn alarm_action(event: &Map<String, Value>) -> Result<AlarmAction, BadEvent> {
     // Only what the core reads. `CloudWatchAlarm` would refuse an alarm for the form of another
     // field, for example of a composite alarm, and would read a missing state as OK.
     let time = event.get("time");
