@@ -45,7 +45,8 @@ fn segments(playlist: &str) -> usize {
     playlist.matches("#EXTINF").count()
 }
 
-/// Promise P82.
+/// Promise P82. A stream that a camera sends by RTMP plays in Chromium without a stall, wait or
+/// jump.
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn what_a_camera_sends_is_watched_without_a_stall() {
@@ -106,7 +107,8 @@ fn what_a_camera_sends_is_watched_without_a_stall() {
     assert!(!log.contains("\"status\":5"), "{log}");
 }
 
-/// Promise P83.
+/// Promise P83. A camera without the exact secret gets an error and cannot publish, and nothing is
+/// written.
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn who_does_not_know_the_secret_does_not_publish() {
@@ -148,7 +150,7 @@ fn who_does_not_know_the_secret_does_not_publish() {
     }
 }
 
-/// Promise P84.
+/// Promise P84. Segments have the configured length, however rare the camera's own key frames are.
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn a_camera_with_few_key_frames_makes_no_long_segment() {
@@ -192,7 +194,7 @@ fn a_segment_without_a_key_frame_is_an_alarm_and_has_an_end() {
     assert!(alarms.contains("raw_90p: no key frame for"), "{alarms}");
 }
 
-/// Promise P84.
+/// Promise P84. Segments have the configured length, however rare the camera's own key frames are.
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn a_stream_that_stands_still_is_an_alarm_and_its_files_go() {

@@ -52,7 +52,8 @@ impl Front {
     }
 }
 
-/// Promise P85.
+/// Promise P85. The proxy caches a playlist or a missing object for at most 1 s, a segment
+/// permanently, and an error not at all.
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn a_playlist_is_kept_for_a_second_and_a_segment_for_good() {
@@ -92,7 +93,8 @@ fn a_playlist_is_kept_for_a_second_and_a_segment_for_good() {
     assert_eq!(front.asked("/show_180p/1.mi8vqk7k.ts"), 1);
 }
 
-/// Promise P85.
+/// Promise P85. The proxy caches a playlist or a missing object for at most 1 s, a segment
+/// permanently, and an error not at all.
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn what_is_missing_is_missing_for_a_second() {
@@ -134,7 +136,7 @@ fn what_is_missing_is_missing_for_a_second() {
     );
 }
 
-/// Promise P86.
+/// Promise P86. Of simultaneous requests for the same object, one reaches a web server.
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn of_all_who_want_the_same_at_once_one_gets_through() {
@@ -163,7 +165,7 @@ fn of_all_who_want_the_same_at_once_one_gets_through() {
     assert!(front.asked("/show_180p/index.m3u8") <= seconds + 2);
 }
 
-/// Promise P86.
+/// Promise P86. Of simultaneous requests for the same object, one reaches a web server.
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn a_web_server_that_fails_is_left_out() {
@@ -188,7 +190,7 @@ fn a_web_server_that_fails_is_left_out() {
     assert!(took < 3 * SECOND, "an error was kept for {took:?}");
 }
 
-/// Promise P87.
+/// Promise P87. The proxy writes one JSON object per line for each request.
 #[test]
 #[ignore = "needs nginx, ffmpeg, Chromium and npm: make test runs it"]
 fn the_web_servers_and_the_log_know_the_viewers_address() {

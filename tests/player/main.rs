@@ -174,7 +174,8 @@ fn now_ms() -> u64 {
     since_epoch.as_millis().try_into().unwrap()
 }
 
-/// Promise P63.
+/// Promise P63. A running player plays through fail-over and fail-back without a stall, a fatal
+/// error or a new page.
 #[tokio::test]
 #[ignore = "needs Chromium, ffmpeg and npm: make test runs it"]
 async fn a_side_that_is_deleted_is_left_without_a_stall_where_nothing_steers() {
@@ -189,7 +190,8 @@ async fn a_side_that_is_deleted_is_left_without_a_stall_where_nothing_steers() {
     show.end(&["A", "B"]);
 }
 
-/// Promise P63.
+/// Promise P63. A running player plays through fail-over and fail-back without a stall, a fatal
+/// error or a new page.
 #[tokio::test]
 #[ignore = "needs Chromium, ffmpeg and npm: make test runs it"]
 async fn steering_alone_leads_there_and_back() {
@@ -207,7 +209,8 @@ async fn steering_alone_leads_there_and_back() {
     show.end(&["A", "B", "A"]);
 }
 
-/// Promise P63.
+/// Promise P63. A running player plays through fail-over and fail-back without a stall, a fatal
+/// error or a new page.
 #[tokio::test]
 #[ignore = "needs Chromium, ffmpeg and npm: make test runs it"]
 async fn a_side_that_came_back_elsewhere_is_there_when_the_other_one_is_lost() {

@@ -126,7 +126,8 @@ async fn logs_of_two_servers_in_any_parts_and_order_give_the_true_audience() {
     }
 }
 
-/// Promise P122.
+/// Promise P122. Logs may arrive twice, late, in any order and several at once: adding the same log
+/// again changes nothing (`unchanged`).
 #[tokio::test]
 async fn a_log_that_arrives_again_changes_nothing_and_gives_the_same_answer() {
     let cloud = Cloud::stand_in();
@@ -191,7 +192,7 @@ fn together(functions: &[&Function]) -> ViewerCounts {
     most
 }
 
-/// Promise P124.
+/// Promise P124. No address is stored with the figures, reported or logged.
 #[tokio::test]
 async fn no_address_is_stored_reported_or_logged() {
     let cloud = Cloud::stand_in();
@@ -243,7 +244,8 @@ async fn no_address_is_stored_reported_or_logged() {
     assert_eq!(cloud.s3().keys(STATE, "").len(), 2 * before);
 }
 
-/// Promise P120.
+/// Promise P120. Up to `EXACT_UP_TO` (8,192) viewers of a stream in a minute the figure is exact,
+/// and above it is an estimate (`"exact": false`).
 #[tokio::test]
 async fn viewers_beyond_the_exact_limit_are_a_marked_estimate() {
     let cloud = Cloud::stand_in();
@@ -287,7 +289,7 @@ async fn viewers_beyond_the_exact_limit_are_a_marked_estimate() {
     );
 }
 
-/// Promise P119.
+/// Promise P119. A minute without a log has no figure, and a table shows it as such.
 #[tokio::test]
 async fn viewers_who_left_are_a_zero_and_a_minute_without_a_log_is_nothing() {
     let cloud = Cloud::stand_in();
@@ -377,7 +379,8 @@ async fn a_window_of_minutes_ends_with_a_zero_whichever_log_arrives_last() {
     }
 }
 
-/// Promise P121.
+/// Promise P121. Logs are nginx's and Apache's `combined`, CloudFront's standard logs, those of an
+/// Application Load Balancer, and those of `origin/`.
 #[tokio::test]
 async fn lines_of_cloudwatch_logs_are_counted() {
     let cloud = Cloud::stand_in();
@@ -415,7 +418,8 @@ async fn lines_of_cloudwatch_logs_are_counted() {
     }
 }
 
-/// Promise P121.
+/// Promise P121. Logs are nginx's and Apache's `combined`, CloudFront's standard logs, those of an
+/// Application Load Balancer, and those of `origin/`.
 #[tokio::test]
 async fn the_key_decides_what_identifies_a_viewer() {
     let open = SimulatedAudience::new(60, 3, 14);
@@ -473,7 +477,7 @@ async fn the_key_decides_what_identifies_a_viewer() {
     );
 }
 
-/// Promise P119.
+/// Promise P119. A minute without a log has no figure, and a table shows it as such.
 #[tokio::test]
 async fn a_data_point_is_partial_until_all_minutes_of_its_window_have_logs() {
     let cloud = Cloud::stand_in();
@@ -560,7 +564,8 @@ async fn a_long_log_of_many_viewers_is_in_memory_once() {
     );
 }
 
-/// Promise P125.
+/// Promise P125. A dry run reports the figures of a real run, stores nothing, and reports no
+/// metric.
 #[tokio::test]
 async fn a_dry_run_reports_data_points_and_stores_nothing() {
     let cloud = Cloud::stand_in();

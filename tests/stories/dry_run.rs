@@ -79,7 +79,8 @@ fn s3(traffic: &Traffic, settings: &[(&str, &str)]) -> (S3, Vec<(String, String)
     (s3, environment)
 }
 
-/// Promise P23.
+/// Promise P23. A dry run (`DRY_RUN=true` or `"onair": {"dry_run": true}`) reports the figures of a
+/// real run, and changes nothing.
 #[tokio::test]
 async fn prune_recording_writes_nothing_in_a_dry_run_by_any_event() {
     let traffic = Traffic::default();
@@ -99,7 +100,8 @@ async fn prune_recording_writes_nothing_in_a_dry_run_by_any_event() {
     scene.plays("prune-recording", real).await;
 }
 
-/// Promise P125.
+/// Promise P125. A dry run reports the figures of a real run, stores nothing, and reports no
+/// metric.
 #[tokio::test]
 async fn count_viewers_writes_nothing_in_a_dry_run_by_any_event() {
     let traffic = Traffic::default();
@@ -123,7 +125,8 @@ async fn count_viewers_writes_nothing_in_a_dry_run_by_any_event() {
     }
 }
 
-/// Promise P106.
+/// Promise P106. A dry run (`DRY_RUN=true` or `"onair": {"dry_run": true}`) reports what would be
+/// done, and changes nothing.
 #[tokio::test]
 async fn complete_lifecycle_writes_nothing_in_a_dry_run_by_any_event() {
     let fleet = Fleet::new();
@@ -141,7 +144,8 @@ async fn complete_lifecycle_writes_nothing_in_a_dry_run_by_any_event() {
         .await;
 }
 
-/// Promise P59.
+/// Promise P59. A dry run (`DRY_RUN=true` or `"onair": {"dry_run": true}`) reports what would be
+/// done, and changes nothing.
 #[tokio::test]
 async fn the_functions_of_a_pair_write_nothing_in_a_dry_run_by_any_event() {
     let stage = Stage::new();

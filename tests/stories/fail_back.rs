@@ -26,7 +26,8 @@ async fn cut(settings: &[(&str, &str)], side: usize) -> Stage {
     stage
 }
 
-/// Promise P51.
+/// Promise P51. An alert that is CLEARED, an alarm that changes to OK, the schedule and a person
+/// can return a side.
 #[tokio::test]
 async fn a_cleared_alert_an_alarm_that_is_over_the_schedule_and_a_person_bring_a_side_back() {
     for side in [A, B] {
@@ -69,7 +70,8 @@ async fn an_event_of_the_live_side_brings_back_the_cut_side() {
     );
 }
 
-/// Promise P51.
+/// Promise P51. An alert that is CLEARED, an alarm that changes to OK, the schedule and a person
+/// can return a side.
 #[tokio::test]
 async fn without_a_cut_side_nothing_changes() {
     let stage = Stage::published(&[]).await;
@@ -96,7 +98,8 @@ async fn without_a_cut_side_nothing_changes() {
     assert_eq!(stage.snapshot(), before);
 }
 
-/// Promise P51.
+/// Promise P51. An alert that is CLEARED, an alarm that changes to OK, the schedule and a person
+/// can return a side.
 #[tokio::test]
 async fn new_alerts_and_unrelated_events_are_ignored_without_a_call() {
     let stage = Stage::new();

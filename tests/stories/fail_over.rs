@@ -30,7 +30,8 @@ fn late(mut event: Value, by: Duration) -> Value {
     event
 }
 
-/// Promise P40.
+/// Promise P40. Four triggers make fail-over check a side: an alert, the side's alarm, the
+/// schedule, and a person.
 #[tokio::test]
 async fn an_alert_an_alarm_the_schedule_and_a_person_move_viewers() {
     for side in [A, B] {
@@ -104,7 +105,8 @@ async fn the_two_pipelines_of_one_channel_can_be_the_two_sides() {
     );
 }
 
-/// Promise P40.
+/// Promise P40. Four triggers make fail-over check a side: an alert, the side's alarm, the
+/// schedule, and a person.
 #[tokio::test]
 async fn which_alerts_count_is_a_setting() {
     let stage = Stage::published(&[]).await;
@@ -129,7 +131,8 @@ async fn which_alerts_count_is_a_setting() {
     assert_eq!(run(&stage, &types, other).await["outcome"], "failed_over");
 }
 
-/// Promise P40.
+/// Promise P40. Four triggers make fail-over check a side: an alert, the side's alarm, the
+/// schedule, and a person.
 #[tokio::test]
 async fn other_alerts_pipelines_alarms_and_events_are_ignored_without_a_call() {
     let stage = Stage::new();
@@ -157,7 +160,8 @@ async fn other_alerts_pipelines_alarms_and_events_are_ignored_without_a_call() {
     assert_eq!(stage.traffic.calls(), []);
 }
 
-/// Promise P40.
+/// Promise P40. Four triggers make fail-over check a side: an alert, the side's alarm, the
+/// schedule, and a person.
 #[tokio::test]
 async fn junk_is_refused_without_a_call() {
     let stage = Stage::new();
@@ -201,7 +205,8 @@ async fn junk_is_refused_without_a_call() {
     assert_eq!(stage.traffic.calls(), []);
 }
 
-/// Promise P41.
+/// Promise P41. A fail-over writes the state, steers viewers to the other side, cuts the lost side
+/// and renders the playlist, in this order.
 #[tokio::test]
 async fn the_state_is_written_first_then_the_manifest_then_the_cut_then_the_playlist() {
     for (cut, change) in [
@@ -233,7 +238,7 @@ async fn the_state_is_written_first_then_the_manifest_then_the_cut_then_the_play
     }
 }
 
-/// Promise P45.
+/// Promise P45. Alerts that arrive twice, late, or in any order lead to the same end state.
 #[tokio::test]
 async fn a_repeated_alert_changes_nothing() {
     for cut in ["delete", "deny", "none"] {
@@ -260,7 +265,7 @@ async fn a_repeated_alert_changes_nothing() {
     }
 }
 
-/// Promise P45.
+/// Promise P45. Alerts that arrive twice, late, or in any order lead to the same end state.
 #[tokio::test]
 async fn an_old_alert_is_not_trusted() {
     for event in [alert_set(A), alarm(A)] {
@@ -285,7 +290,7 @@ async fn an_old_alert_is_not_trusted() {
     }
 }
 
-/// Promise P45.
+/// Promise P45. Alerts that arrive twice, late, or in any order lead to the same end state.
 #[tokio::test]
 async fn an_alert_from_before_the_return_of_a_side_is_not_trusted() {
     let stage = Stage::published(&[]).await;
@@ -312,7 +317,7 @@ async fn an_alert_from_before_the_return_of_a_side_is_not_trusted() {
     );
 }
 
-/// Promise P50.
+/// Promise P50. A fail-over on an alert makes at most four sequential round trips before the cut.
 #[tokio::test]
 async fn an_alert_needs_three_services_one_probe_and_four_round_trips_before_the_cut() {
     const LATENCY: Duration = Duration::from_millis(500);

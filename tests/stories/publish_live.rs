@@ -189,7 +189,8 @@ fn a_stream_of_ffmpeg_is_published_and_no_object_is_named_before_it_is_stored() 
     }
 }
 
-/// Promise P71.
+/// Promise P71. The daemon can be killed at any moment and started again: P69 holds, and
+/// `EXT-X-MEDIA-SEQUENCE` never decreases.
 #[test]
 fn however_often_the_daemon_is_killed_every_named_object_is_stored() {
     // `make nightly` asks for more.
@@ -221,7 +222,8 @@ fn however_often_the_daemon_is_killed_every_named_object_is_stored() {
     assert!(checker.end() > 1_000);
 }
 
-/// Promise P70.
+/// Promise P70. Whatever S3 answers, a stream continues: failed requests are retried after pauses
+/// that grow, and P69 holds.
 #[test]
 fn whatever_s3_answers_every_named_object_is_stored_and_the_stream_goes_on() {
     for seed in 0..3 {
@@ -282,7 +284,8 @@ fn an_encoder_that_restarts_continues_after_a_discontinuity() {
     checker.end();
 }
 
-/// Promise P75.
+/// Promise P75. A publisher that finds another one active at its target ends and names the other
+/// one.
 #[test]
 fn a_second_publisher_is_refused() {
     let live = Live::new();

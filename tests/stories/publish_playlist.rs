@@ -51,7 +51,7 @@ fn b_is_active(generation: u64) -> Value {
     json!({ "version": "1", "generation": generation, "first": "B", "sides": { "A": side("A"), "B": side("B") } })
 }
 
-/// Promise P32.
+/// Promise P32. The schedule and a manual `{"onair": {}}` publish the playlist.
 #[tokio::test]
 async fn the_schedule_and_a_person_publish() {
     for file in [
@@ -72,7 +72,7 @@ async fn the_schedule_and_a_person_publish() {
     }
 }
 
-/// Promise P32.
+/// Promise P32. The schedule and a manual `{"onair": {}}` publish the playlist.
 #[tokio::test]
 async fn other_events_are_ignored_and_junk_is_refused_without_a_call() {
     let stage = Stage::new();
@@ -111,7 +111,7 @@ async fn other_events_are_ignored_and_junk_is_refused_without_a_call() {
     assert_eq!(stage.traffic.calls(), []);
 }
 
-/// Promise P33.
+/// Promise P33. The playlist names every variant of both sides, by absolute URLs.
 #[tokio::test]
 async fn the_variants_of_a_pair_are_adjacent_and_have_the_same_attributes() {
     let stage = Stage::with(
@@ -244,7 +244,8 @@ async fn an_entry_of_only_one_side_stays_is_reported_and_turns_steering_off() {
     assert_eq!(metrics(&publish)["Unpaired"], count, "{unpaired}");
 }
 
-/// Promise P34.
+/// Promise P34. Variants are paired by resolution, frame rate, codecs, video range, groups, and a
+/// bandwidth that differs by at most 10 %.
 #[tokio::test]
 async fn variants_are_paired_by_attributes_and_not_by_their_order() {
     let mut b = SyntheticStream::default().variants;
@@ -292,7 +293,8 @@ async fn the_playlist_names_the_steering_manifest_which_caches_keep_only_briefly
     assert_eq!(stage.variants().len(), 6);
 }
 
-/// Promise P35.
+/// Promise P35. With `STEERING=on` the playlist names `steering.json`, which lists every live side,
+/// the active side first.
 #[tokio::test]
 async fn the_active_side_is_first_in_the_manifest() {
     let stage = Stage::published(&[]).await;
@@ -302,7 +304,8 @@ async fn the_active_side_is_first_in_the_manifest() {
     assert!(tags(&stage, "#EXT-X-CONTENT-STEERING")[0].ends_with(r#"PATHWAY-ID="B""#));
 }
 
-/// Promise P37.
+/// Promise P37. An object is written only if it changes, if it is still what was read, and never
+/// from an older state than published.
 #[tokio::test]
 async fn a_second_run_writes_nothing() {
     let stage = Stage::published(&[]).await;
@@ -319,7 +322,8 @@ async fn a_second_run_writes_nothing() {
     );
 }
 
-/// Promise P37.
+/// Promise P37. An object is written only if it changes, if it is still what was read, and never
+/// from an older state than published.
 #[tokio::test]
 async fn documents_that_on_air_did_not_write_are_replaced() {
     let stage = Stage::published(&[]).await;
@@ -377,7 +381,8 @@ async fn a_state_that_changes_during_the_run_is_published_in_its_new_form() {
     }
 }
 
-/// Promise P37.
+/// Promise P37. An object is written only if it changes, if it is still what was read, and never
+/// from an older state than published.
 #[tokio::test]
 async fn documents_that_keep_changing_are_not_overwritten() {
     let stage = Stage::new();
@@ -435,7 +440,8 @@ async fn documents_of_a_later_state_are_replaced_after_an_older_state_was_restor
     );
 }
 
-/// Promise P36.
+/// Promise P36. A side that does not respond keeps its published part, and an empty playlist is
+/// never published.
 #[tokio::test]
 async fn a_side_that_was_cut_by_deletion_is_left_out_and_one_that_keeps_its_urls_stays() {
     for (cut, named) in [("delete", 3), ("deny", 6), ("none", 6)] {

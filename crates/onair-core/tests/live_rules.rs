@@ -136,7 +136,8 @@ fn segments(names: &[&str]) -> String {
         .collect()
 }
 
-/// Promise P78.
+/// Promise P78. A segment that no playlist names is deleted after `--keep-window` seconds (300),
+/// unless a playlist names it again.
 #[test]
 fn a_segment_that_is_named_again_is_not_deleted() {
     let mut stream = Stream::new(&[
@@ -175,7 +176,8 @@ fn a_segment_that_is_named_again_is_not_deleted() {
     assert_eq!(left, ["2.5.ts", "a.2.key", "b.3.key", "index.m3u8"]);
 }
 
-/// Promise P78.
+/// Promise P78. A segment that no playlist names is deleted after `--keep-window` seconds (300),
+/// unless a playlist names it again.
 #[test]
 fn the_longest_window_keeps_everything() {
     let mut stream = Stream::new(&[("1.ts", 1), ("2.ts", 2)]);
@@ -329,7 +331,8 @@ fn a_file_that_is_closed_before_s3_answers_is_not_a_restart() {
     assert!(!stream.visible().contains("DISCONTINUITY"));
 }
 
-/// Promise P76.
+/// Promise P76. A segment that cannot be published becomes an `EXT-X-GAP`, stays one, and is
+/// logged.
 #[test]
 fn a_gap_stays_a_gap_when_its_file_is_written_again() {
     let mut stream = Stream::new(&[("5.ts", 5), ("6.ts", 6), ("7.ts", 7), ("8.ts", 8)]);
@@ -383,7 +386,8 @@ fn a_late_file_is_waited_for() {
     );
 }
 
-/// Promise P72.
+/// Promise P72. A file is published under its name with its modification time (`12.mwql1xyw.ts`),
+/// so that no name ever means two contents.
 #[test]
 fn a_segment_that_viewers_saw_keeps_its_initialization_section() {
     let mut stream = Stream::new(&[("init.mp4", 1), ("0.m4s", 5), ("1.m4s", 6), ("2.m4s", 9)]);
@@ -462,7 +466,8 @@ fn a_file_that_may_not_belong_to_the_stream_is_uploaded_when_it_is_named() {
     assert_eq!(keys, ["a.1.key", "index.m3u8", "large.1.ts", "small.1.ts"]);
 }
 
-/// Promise P72.
+/// Promise P72. A file is published under its name with its modification time (`12.mwql1xyw.ts`),
+/// so that no name ever means two contents.
 #[test]
 fn a_query_is_not_part_of_a_name() {
     let mut stream = Stream::new(&[("0.ts", 5)]);
@@ -474,7 +479,7 @@ fn a_query_is_not_part_of_a_name() {
     );
 }
 
-/// Promise P77.
+/// Promise P77. A file is uploaded once it is closed, or moved to its path, and is not empty.
 #[test]
 fn an_unusable_playlist_is_refused_and_the_last_one_stays() {
     let mut stream = Stream::new(&[("0.ts", 5)]);
@@ -513,7 +518,7 @@ fn an_unusable_playlist_is_refused_and_the_last_one_stays() {
     }
 }
 
-/// Promise P77.
+/// Promise P77. A file is uploaded once it is closed, or moved to its path, and is not empty.
 #[test]
 fn a_uri_of_another_host_is_published_as_it_is() {
     let mut stream = Stream::new(&[]);
@@ -527,7 +532,7 @@ fn a_uri_of_another_host_is_published_as_it_is() {
     assert!(stream.visible().ends_with("https://ads.example.com/1.ts\n"));
 }
 
-/// Promise P77.
+/// Promise P77. A file is uploaded once it is closed, or moved to its path, and is not empty.
 #[test]
 fn a_multivariant_playlist_that_is_cut_off_changes_nothing() {
     let mut stream = Stream::new(&[("0.ts", 5)]);

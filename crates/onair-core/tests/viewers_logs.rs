@@ -35,7 +35,8 @@ fn read(rules: &CountingRules, chunks: &[&[u8]]) -> (Audience, LineCounts) {
     (audience, line_counts)
 }
 
-/// Promise P126.
+/// Promise P126. A malformed line is counted separately, whatever is in it, and the answer reports
+/// where the first one is and why.
 #[test]
 fn a_log_is_read_up_to_the_limit_of_minutes() {
     let rules = rules(60, ViewerKey::Address);
@@ -75,7 +76,7 @@ fn a_log_is_read_up_to_the_limit_of_minutes() {
     }
 }
 
-/// Promise P119.
+/// Promise P119. A minute without a log has no figure, and a table shows it as such.
 #[test]
 fn the_data_points_of_a_stream_end_with_a_zero_after_its_last_viewer() {
     let minutes = [0, 1, 2, 3, 4, 5, 6, 9];
@@ -110,7 +111,7 @@ fn the_data_points_of_a_stream_end_with_a_zero_after_its_last_viewer() {
     assert_eq!(data_points(30), "");
 }
 
-/// Promise P119.
+/// Promise P119. A minute without a log has no figure, and a table shows it as such.
 #[test]
 fn a_minute_without_a_log_is_not_a_zero() {
     let rules = rules(180, ViewerKey::Address);
@@ -248,7 +249,8 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
-    /// Promise P126.
+    /// Promise P126. A malformed line is counted separately, whatever is in it, and the answer
+    /// reports where the first one is and why.
     #[test]
     fn every_line_is_counted_once_however_the_log_is_cut(
         lines in prop::collection::vec(line(), 0..40),

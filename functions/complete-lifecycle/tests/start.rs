@@ -10,7 +10,8 @@ fn start(settings: &[(&str, &str)]) -> String {
     start_fails(env!("CARGO_BIN_EXE_complete-lifecycle").as_ref(), settings)
 }
 
-/// Promise P94.
+/// Promise P94. A missing or invalid setting stops the start with an error that names the setting
+/// and what it accepts.
 #[test]
 fn a_missing_or_wrong_setting_stops_the_start_and_is_named() {
     const COMPLETE: [(&str, &str); 6] = [

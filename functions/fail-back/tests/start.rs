@@ -5,7 +5,8 @@
 
 use stand_in::start_fails;
 
-/// Promise P26.
+/// Promise P26. A missing or invalid setting stops the start with an error that names the variable
+/// and what it accepts.
 #[test]
 fn a_missing_setting_stops_the_start_and_is_named() {
     let log = start_fails(

@@ -9,7 +9,8 @@ use std::process::Command;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_prune-recording");
 
-/// Promise P26.
+/// Promise P26. A missing or invalid setting stops the start with an error that names the variable
+/// and what it accepts.
 #[test]
 fn a_wrong_or_missing_setting_stops_the_start_and_is_named() {
     let settings = [("RECORDING_BUCKETS", "b"), ("KEEP_RENDITIONS", "<=tall")];
@@ -21,7 +22,8 @@ fn a_wrong_or_missing_setting_stops_the_start_and_is_named() {
     assert!(start_fails(Path::new(BINARY), &[]).contains("RECORDING_BUCKETS is not set"));
 }
 
-/// Promise P26.
+/// Promise P26. A missing or invalid setting stops the start with an error that names the variable
+/// and what it accepts.
 #[test]
 fn a_start_by_hand_says_how_it_is_meant_to_be_started() {
     let settings = [("RECORDING_BUCKETS", "b"), ("KEEP_RENDITIONS", "highest")];

@@ -40,7 +40,7 @@ async fn invoke(fleet: &Fleet, event: Value) -> Value {
     answer["instances"][0].clone()
 }
 
-/// Promise P101.
+/// Promise P101. A delay is not a failure: the schedule checks again.
 #[tokio::test]
 async fn a_playbook_is_sent_once_and_waited_for() {
     let fleet = Fleet::new();
@@ -59,7 +59,7 @@ async fn a_playbook_is_sent_once_and_waited_for() {
     }
 }
 
-/// Promise P99.
+/// Promise P99. An instance terminates only if its logs are in S3.
 #[tokio::test]
 async fn a_command_that_saved_nothing_lets_no_instance_terminate() {
     let fleet = Fleet::new();

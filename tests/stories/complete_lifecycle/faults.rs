@@ -137,7 +137,8 @@ async fn ends_the_same_after_every_fault(scene: Scene) {
     assert!(calls.len() >= 4, "{calls:?}");
 }
 
-/// Promise P107.
+/// Promise P107. If any one call fails, or the run is killed at any call, the schedule's next runs
+/// reach the end state of an undisturbed run.
 #[tokio::test]
 async fn a_run_that_sends_a_playbook_ends_the_same_after_every_fault() {
     let results = &[(INSTANCE, "CONTINUE")];
@@ -152,7 +153,8 @@ async fn a_run_that_sends_a_playbook_ends_the_same_after_every_fault() {
     ends_the_same_after_every_fault(scene).await;
 }
 
-/// Promise P107.
+/// Promise P107. If any one call fails, or the run is killed at any call, the schedule's next runs
+/// reach the end state of an undisturbed run.
 #[tokio::test]
 async fn a_run_that_judges_a_playbook_ends_the_same_after_every_fault() {
     let results = &[(INSTANCE, "CONTINUE")];
@@ -178,7 +180,8 @@ async fn a_run_that_judges_a_playbook_ends_the_same_after_every_fault() {
     ends_the_same_after_every_fault(scene).await;
 }
 
-/// Promise P107.
+/// Promise P107. If any one call fails, or the run is killed at any call, the schedule's next runs
+/// reach the end state of an undisturbed run.
 #[tokio::test]
 async fn a_run_that_saves_logs_ends_the_same_after_every_fault() {
     let results = &[(INSTANCE, "CONTINUE")];
@@ -202,7 +205,8 @@ async fn a_run_that_saves_logs_ends_the_same_after_every_fault() {
     ends_the_same_after_every_fault(scene).await;
 }
 
-/// Promise P107.
+/// Promise P107. If any one call fails, or the run is killed at any call, the schedule's next runs
+/// reach the end state of an undisturbed run.
 #[tokio::test]
 async fn a_scheduled_run_ends_the_same_after_every_fault() {
     let results = &[(INSTANCE, "CONTINUE"), (OTHER, "CONTINUE")];

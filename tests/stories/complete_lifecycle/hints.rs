@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use stories::fleet::{DOCUMENT, Fleet, GROUP, INSTANCE, launched, terminating};
 use stories::{error, event, response};
 
-/// Promise P96.
+/// Promise P96. Lifecycle actions, command status changes, the schedule and people are hints: each
+/// starts a check of one instance, or of all that wait.
 #[tokio::test]
 async fn every_trigger_starts_the_same_check() {
     for file in [
@@ -46,7 +47,8 @@ async fn every_trigger_starts_the_same_check() {
     assert_eq!(answer["outcome"], "waiting", "{answer:#}");
 }
 
-/// Promise P96.
+/// Promise P96. Lifecycle actions, command status changes, the schedule and people are hints: each
+/// starts a check of one instance, or of all that wait.
 #[tokio::test]
 async fn events_of_others_are_ignored_without_a_request() {
     let fleet = Fleet::new();
@@ -86,7 +88,8 @@ async fn events_of_others_are_ignored_without_a_request() {
     assert!(fleet.ssm.commands().is_empty());
 }
 
-/// Promise P96.
+/// Promise P96. Lifecycle actions, command status changes, the schedule and people are hints: each
+/// starts a check of one instance, or of all that wait.
 #[tokio::test]
 async fn a_direction_without_a_hook_is_left_alone() {
     let fleet = Fleet::new();
@@ -122,7 +125,8 @@ async fn a_direction_without_a_hook_is_left_alone() {
     assert_eq!(fleet.ssm.commands()[0].document, DOCUMENT);
 }
 
-/// Promise P100.
+/// Promise P100. Nothing of an event or of an instance's output reaches a key, a command or a log
+/// before it is checked.
 #[tokio::test]
 async fn a_malformed_event_is_a_bad_event_and_is_not_quoted() {
     let fleet = Fleet::new();

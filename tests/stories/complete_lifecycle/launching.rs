@@ -40,7 +40,8 @@ async fn ends(settings: &[(&str, &str)], status: &str, details: &str, stdout: &s
     entry
 }
 
-/// Promise P97.
+/// Promise P97. With `PASS_RULE=failed=0` an instance passes if its playbook succeeded, reached its
+/// host, and no task failed.
 #[tokio::test]
 async fn an_instance_whose_playbook_failed_or_reached_no_host_does_not_serve() {
     let entry = ends(&[], "Failed", "Failed", &playbook(1, 0, 1)).await;
@@ -65,7 +66,8 @@ async fn an_instance_whose_playbook_failed_or_reached_no_host_does_not_serve() {
     }
 }
 
-/// Promise P97.
+/// Promise P97. With `PASS_RULE=failed=0` an instance passes if its playbook succeeded, reached its
+/// host, and no task failed.
 #[tokio::test]
 async fn an_instance_whose_command_never_ran_does_not_serve() {
     for (status, details) in [
@@ -84,7 +86,8 @@ async fn an_instance_whose_command_never_ran_does_not_serve() {
     }
 }
 
-/// Promise P97.
+/// Promise P97. With `PASS_RULE=failed=0` an instance passes if its playbook succeeded, reached its
+/// host, and no task failed.
 #[tokio::test]
 async fn with_changed_0_an_instance_that_would_change_does_not_serve() {
     let strict = [("PASS_RULE", "changed=0"), ("CHECK_MODE", "true")];
@@ -111,7 +114,8 @@ async fn with_changed_0_an_instance_that_would_change_does_not_serve() {
     }
 }
 
-/// Promise P97.
+/// Promise P97. With `PASS_RULE=failed=0` an instance passes if its playbook succeeded, reached its
+/// host, and no task failed.
 #[tokio::test]
 async fn check_mode_is_a_parameter_of_the_document() {
     let fleet = Fleet::new();
@@ -131,7 +135,8 @@ async fn check_mode_is_a_parameter_of_the_document() {
     assert!(!parameters.contains_key("ExtraVariables"), "{parameters:?}");
 }
 
-/// Promise P97.
+/// Promise P97. With `PASS_RULE=failed=0` an instance passes if its playbook succeeded, reached its
+/// host, and no task failed.
 #[tokio::test]
 async fn an_output_without_a_complete_recap_does_not_pass() {
     let whole = playbook(0, 0, 0);
@@ -166,7 +171,8 @@ async fn an_output_without_a_complete_recap_does_not_pass() {
     );
 }
 
-/// Promise P97.
+/// Promise P97. With `PASS_RULE=failed=0` an instance passes if its playbook succeeded, reached its
+/// host, and no task failed.
 #[tokio::test]
 async fn with_failed_0_the_exit_code_replaces_a_recap_that_ssm_cut_off() {
     let long = "x".repeat(24_000) + "\n" + &playbook(0, 0, 0);
@@ -190,7 +196,8 @@ async fn with_failed_0_the_exit_code_replaces_a_recap_that_ssm_cut_off() {
     assert_eq!(entry["outcome"], "abandoned", "{entry:#}");
 }
 
-/// Promise P103.
+/// Promise P103. With a warm pool an instance is checked when it enters the pool, and again when it
+/// leaves the pool to serve.
 #[tokio::test]
 async fn an_instance_is_checked_when_it_enters_the_warm_pool_and_when_it_leaves_it() {
     let fleet = Fleet::new();
@@ -224,7 +231,8 @@ async fn an_instance_is_checked_when_it_enters_the_warm_pool_and_when_it_leaves_
     assert_eq!(fleet.results(INSTANCE), ["CONTINUE", "ABANDON"]);
 }
 
-/// Promise P103.
+/// Promise P103. With a warm pool an instance is checked when it enters the pool, and again when it
+/// leaves the pool to serve.
 #[tokio::test]
 async fn an_instance_that_terminates_in_the_warm_pool_needs_no_command() {
     let fleet = Fleet::new();
@@ -288,7 +296,8 @@ async fn an_instance_whose_launch_was_abandoned_terminates_without_a_command() {
     assert_eq!(answer["outcome"], "sent", "{answer:#}");
 }
 
-/// Promise P103.
+/// Promise P103. With a warm pool an instance is checked when it enters the pool, and again when it
+/// leaves the pool to serve.
 #[tokio::test]
 async fn in_a_group_that_reuses_instances_those_in_the_warm_pool_are_held() {
     let only_logs = [("LAUNCH_HOOK", "")];
@@ -333,7 +342,8 @@ async fn in_a_group_that_reuses_instances_those_in_the_warm_pool_are_held() {
     assert_eq!(outcomes, ["held", "sent"], "{answer:#}");
 }
 
-/// Promise P103.
+/// Promise P103. With a warm pool an instance is checked when it enters the pool, and again when it
+/// leaves the pool to serve.
 #[tokio::test]
 async fn an_instance_that_served_and_returned_to_the_warm_pool_is_held() {
     let fleet = Fleet::new();

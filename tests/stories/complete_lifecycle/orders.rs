@@ -136,7 +136,8 @@ fn orders(length: usize) -> Vec<Vec<Event>> {
     shorter.clone().into_iter().chain(longer).collect()
 }
 
-/// Promise P108.
+/// Promise P108. Events in every order, doubled, late or lost, of two instances at once, lead to
+/// the same end state.
 #[tokio::test]
 async fn every_order_of_events_ends_as_the_commands_deserve() {
     let orders = orders(MAX_EVENTS);
@@ -164,7 +165,8 @@ async fn every_order_of_events_ends_as_the_commands_deserve() {
         .await;
 }
 
-/// Promise P108.
+/// Promise P108. Events in every order, doubled, late or lost, of two instances at once, lead to
+/// the same end state.
 #[tokio::test]
 async fn invocations_that_race_end_a_wait_once_and_by_the_first_command() {
     let fleet = Fleet::new();

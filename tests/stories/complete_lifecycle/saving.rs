@@ -102,7 +102,7 @@ async fn an_instance_whose_command_failed_is_retained() {
     );
 }
 
-/// Promise P99.
+/// Promise P99. An instance terminates only if its logs are in S3.
 #[tokio::test]
 async fn an_instance_whose_logs_are_not_in_s3_is_retained() {
     let tampered = |start: &'static str, body: Option<&'static [u8]>| {
@@ -160,7 +160,7 @@ async fn an_instance_whose_logs_are_not_in_s3_is_retained() {
     );
 }
 
-/// Promise P99.
+/// Promise P99. An instance terminates only if its logs are in S3.
 #[tokio::test]
 async fn an_instance_with_a_wrong_manifest_is_retained() {
     let file = |name: &str, body: &str| json!({ "name": name, "bytes": body.len(), "sha256": base64_sha256(body.as_bytes()) });
@@ -210,7 +210,8 @@ async fn an_instance_with_a_wrong_manifest_is_retained() {
     );
 }
 
-/// Promise P100.
+/// Promise P100. Nothing of an event or of an instance's output reaches a key, a command or a log
+/// before it is checked.
 #[tokio::test]
 async fn a_name_that_is_not_one_plain_file_is_rejected_and_not_quoted() {
     for name in [
@@ -241,7 +242,7 @@ async fn a_name_that_is_not_one_plain_file_is_rejected_and_not_quoted() {
     );
 }
 
-/// Promise P99.
+/// Promise P99. An instance terminates only if its logs are in S3.
 #[tokio::test]
 async fn a_failed_request_to_s3_ends_no_wait_and_the_schedule_retries() {
     let fleet = Fleet::new();

@@ -18,7 +18,7 @@ fn outcomes(answer: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// Promise P101.
+/// Promise P101. A delay is not a failure: the schedule checks again.
 #[tokio::test]
 async fn an_agent_that_is_not_registered_yet_is_waited_for_without_a_heartbeat() {
     let fleet = Fleet::new();
@@ -50,7 +50,7 @@ async fn an_agent_that_is_not_registered_yet_is_waited_for_without_a_heartbeat()
     );
 }
 
-/// Promise P101.
+/// Promise P101. A delay is not a failure: the schedule checks again.
 #[tokio::test]
 async fn while_a_command_is_in_progress_the_wait_is_extended_and_no_second_command_is_sent() {
     let fleet = Fleet::new();
@@ -74,7 +74,7 @@ async fn while_a_command_is_in_progress_the_wait_is_extended_and_no_second_comma
     assert_eq!(fleet.ssm.commands().len(), 1);
 }
 
-/// Promise P101.
+/// Promise P101. A delay is not a failure: the schedule checks again.
 #[tokio::test]
 async fn a_result_that_ssm_does_not_have_yet_is_waited_for() {
     let fleet = Fleet::new();
@@ -96,7 +96,7 @@ async fn a_result_that_ssm_does_not_have_yet_is_waited_for() {
     );
 }
 
-/// Promise P101. While the command is in progress, a step without a name is not a failure
+/// For promise P101: while the command is in progress, a step without a name is not a failure
 /// (`Pending`, above).
 #[tokio::test]
 async fn a_step_that_is_missing_after_a_success_is_an_error() {
@@ -116,7 +116,7 @@ async fn a_step_that_is_missing_after_a_success_is_an_error() {
     assert!(fleet.autoscaling.heartbeats().is_empty());
 }
 
-/// Promise P101.
+/// Promise P101. A delay is not a failure: the schedule checks again.
 #[tokio::test]
 async fn a_request_that_is_throttled_is_retried_by_the_schedule() {
     const SSM: [&str; 3] = ["ListCommands", "SendCommand", "GetCommandInvocation"];
@@ -195,7 +195,8 @@ async fn the_schedule_handles_instances_whose_event_was_lost() {
     assert!(last.contains(r#""Waiting":0,"AgentMissing":0"#), "{last}");
 }
 
-/// Promise P96.
+/// Promise P96. Lifecycle actions, command status changes, the schedule and people are hints: each
+/// starts a check of one instance, or of all that wait.
 #[tokio::test]
 async fn sixty_instances_are_handled_in_one_run() {
     let fleet = Fleet::new();
@@ -220,7 +221,8 @@ async fn sixty_instances_are_handled_in_one_run() {
     assert_eq!(fleet.ssm.commands().len(), 60);
 }
 
-/// Promise P102.
+/// Promise P102. A wait that has ended in the meantime (`No active Lifecycle Action`) is not a
+/// failure.
 #[tokio::test]
 async fn a_wait_that_has_ended_meanwhile_is_not_a_failure() {
     // Auto Scaling still lists the instance, and rejects the action because the wait is over.
@@ -254,7 +256,8 @@ async fn a_wait_that_has_ended_meanwhile_is_not_a_failure() {
     }
 }
 
-/// Promise P104.
+/// Promise P104. A failure of one instance does not delay others, and is reported as an error all
+/// the same.
 #[tokio::test]
 async fn a_failure_of_one_instance_does_not_affect_the_others() {
     let fleet = Fleet::new();
@@ -296,7 +299,8 @@ async fn a_failure_of_one_instance_does_not_affect_the_others() {
     }
 }
 
-/// Promise P107.
+/// Promise P107. If any one call fails, or the run is killed at any call, the schedule's next runs
+/// reach the end state of an undisturbed run.
 #[tokio::test]
 async fn a_run_without_a_response_stops_before_its_deadline() {
     let fleet = Fleet::new();
@@ -316,7 +320,7 @@ async fn a_run_without_a_response_stops_before_its_deadline() {
     assert_eq!(fleet.ssm.commands().len(), 1);
 }
 
-/// Promise P105.
+/// Promise P105. In doubt the run is `held`, and nothing is sent or ended.
 #[tokio::test]
 async fn an_instance_that_no_activity_names_is_held() {
     let fleet = Fleet::new();
@@ -344,7 +348,7 @@ async fn an_instance_that_no_activity_names_is_held() {
     assert!(fleet.autoscaling.heartbeats().is_empty());
 }
 
-/// Promise P105.
+/// Promise P105. In doubt the run is `held`, and nothing is sent or ended.
 #[tokio::test]
 async fn a_group_that_does_not_exist_is_held() {
     let fleet = Fleet::new();
@@ -360,7 +364,8 @@ async fn a_group_that_does_not_exist_is_held() {
     );
 }
 
-/// Promise P106.
+/// Promise P106. A dry run (`DRY_RUN=true` or `"onair": {"dry_run": true}`) reports what would be
+/// done, and changes nothing.
 #[tokio::test]
 async fn a_dry_run_reports_what_would_be_done_and_changes_nothing() {
     let fleet = Fleet::new();

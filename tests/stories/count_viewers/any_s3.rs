@@ -11,7 +11,8 @@ fn secret(story: &str) -> String {
     format!("a secret of {story} in run {:010}", process::id())
 }
 
-/// Promise P121.
+/// Promise P121. Logs are nginx's and Apache's `combined`, CloudFront's standard logs, those of an
+/// Application Load Balancer, and those of `origin/`.
 #[tokio::test]
 async fn a_log_of_each_format_plain_or_gzip_is_counted() {
     let audience = SimulatedAudience::new(30, 3, 12);
@@ -73,7 +74,8 @@ async fn a_minute_in_two_logs_is_counted_as_one() {
     assert_eq!(reported(&function), audience.truth(90));
 }
 
-/// Promise P126.
+/// Promise P126. A malformed line is counted separately, whatever is in it, and the answer reports
+/// where the first one is and why.
 #[tokio::test]
 async fn a_log_that_was_deleted_before_it_was_read_is_an_error() {
     let cloud = Cloud::any().await;

@@ -98,7 +98,8 @@ fn each_format_window_order_and_compression_gives_the_true_audience() {
     }
 }
 
-/// Promise P121.
+/// Promise P121. Logs are nginx's and Apache's `combined`, CloudFront's standard logs, those of an
+/// Application Load Balancer, and those of `origin/`.
 #[test]
 fn the_key_decides_what_identifies_a_viewer() {
     let mut audience = SimulatedAudience::new(60, 4, 50);
@@ -219,7 +220,8 @@ fn a_table_shows_viewers_bars_and_minutes_without_a_log() {
     assert!(child.wait().unwrap().success());
 }
 
-/// Promise P130.
+/// Promise P130. A file that cannot be read or counted is named on standard error, the others are
+/// counted, and the exit code is 1.
 #[test]
 fn a_file_that_cannot_be_read_is_named_and_the_others_are_counted() {
     let audience = SimulatedAudience::new(40, 3, 70);
@@ -290,7 +292,8 @@ fn a_file_that_cannot_be_read_is_named_and_the_others_are_counted() {
     );
 }
 
-/// Promise P130.
+/// Promise P130. A file that cannot be read or counted is named on standard error, the others are
+/// counted, and the exit code is 1.
 #[test]
 fn a_file_with_too_many_malformed_lines_is_named() {
     let audience = SimulatedAudience::new(40, 3, 72);
@@ -313,7 +316,8 @@ fn a_file_with_too_many_malformed_lines_is_named() {
     }
 }
 
-/// Promise P121.
+/// Promise P121. Logs are nginx's and Apache's `combined`, CloudFront's standard logs, those of an
+/// Application Load Balancer, and those of `origin/`.
 #[test]
 fn a_missing_column_is_named_if_it_is_required() {
     let audience = SimulatedAudience::new(40, 3, 71);
@@ -358,7 +362,7 @@ fn a_missing_column_is_named_if_it_is_required() {
     );
 }
 
-/// Promise P119.
+/// Promise P119. A minute without a log has no figure, and a table shows it as such.
 #[test]
 fn a_data_point_is_partial_if_its_window_has_a_minute_without_a_log() {
     let line = |minute: i64, path: &str| {
@@ -404,7 +408,8 @@ fn a_data_point_is_partial_if_its_window_has_a_minute_without_a_log() {
     }
 }
 
-/// Promise P130.
+/// Promise P130. A file that cannot be read or counted is named on standard error, the others are
+/// counted, and the exit code is 1.
 #[test]
 fn a_gzip_bomb_is_read_up_to_a_limit() {
     let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -429,7 +434,8 @@ fn a_gzip_bomb_is_read_up_to_a_limit() {
     );
 }
 
-/// Promise P120.
+/// Promise P120. Up to `EXACT_UP_TO` (8,192) viewers of a stream in a minute the figure is exact,
+/// and above it is an estimate (`"exact": false`).
 #[test]
 fn estimates_are_marked_and_within_two_percent() {
     let line = |number: u32| {

@@ -8,7 +8,8 @@ use stories::audience::{SimulatedAudience, combined};
 use stories::faults::{Disruption, PreparedRun, every_request_disrupted, usual};
 use stories::{BUCKET, Cloud, error, response};
 
-/// Promise P128.
+/// Promise P128. Whichever request fails, and wherever the process dies, the same event again
+/// reaches the same end state and reports the same figures.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_any_failure_or_kill_the_same_event_reaches_the_same_end_state() {
     let audience = SimulatedAudience::new(30, 2, 30);
@@ -82,7 +83,8 @@ async fn after_any_failure_or_kill_the_same_event_reaches_the_same_end_state() {
     assert!(calls.len() >= 5, "{calls:?}");
 }
 
-/// Promise P122.
+/// Promise P122. Logs may arrive twice, late, in any order and several at once: adding the same log
+/// again changes nothing (`unchanged`).
 #[tokio::test]
 async fn a_conflict_with_another_writer_is_retried() {
     const OTHERS: usize = 13;
@@ -110,7 +112,8 @@ async fn a_conflict_with_another_writer_is_retried() {
     assert_eq!(reported(&function), audience.truth(60));
 }
 
-/// Promise P122.
+/// Promise P122. Logs may arrive twice, late, in any order and several at once: adding the same log
+/// again changes nothing (`unchanged`).
 #[tokio::test]
 async fn endless_conflicts_are_an_error_that_says_what_to_do() {
     let cloud = Cloud::stand_in();

@@ -42,7 +42,8 @@ fn broken(log: &str) -> (Vec<u8>, u64) {
     (bytes, u64::try_from(rows.len()).unwrap())
 }
 
-/// Promise P126.
+/// Promise P126. A malformed line is counted separately, whatever is in it, and the answer reports
+/// where the first one is and why.
 #[tokio::test]
 async fn malformed_lines_are_counted_apart_and_the_others_are_counted() {
     let cloud = Cloud::stand_in();
@@ -74,7 +75,8 @@ async fn malformed_lines_are_counted_apart_and_the_others_are_counted() {
     );
 }
 
-/// Promise P126.
+/// Promise P126. A malformed line is counted separately, whatever is in it, and the answer reports
+/// where the first one is and why.
 #[tokio::test]
 async fn the_readable_part_of_a_damaged_log_is_counted_and_the_error_reported() {
     let audience = SimulatedAudience::new(300, 3, 21);
@@ -162,7 +164,8 @@ async fn the_readable_part_of_a_damaged_log_is_counted_and_the_error_reported() 
     }
 }
 
-/// Promise P126.
+/// Promise P126. A malformed line is counted separately, whatever is in it, and the answer reports
+/// where the first one is and why.
 #[tokio::test]
 async fn other_objects_are_ignored_and_bad_events_are_not_quoted() {
     let cloud = Cloud::stand_in();
@@ -236,7 +239,8 @@ async fn other_objects_are_ignored_and_bad_events_are_not_quoted() {
     }
 }
 
-/// Promise P126.
+/// Promise P126. A malformed line is counted separately, whatever is in it, and the answer reports
+/// where the first one is and why.
 #[tokio::test]
 async fn streams_beyond_the_limit_are_dropped_and_reported() {
     let cloud = Cloud::stand_in();
@@ -268,7 +272,8 @@ async fn streams_beyond_the_limit_are_dropped_and_reported() {
     );
 }
 
-/// Promise P126.
+/// Promise P126. A malformed line is counted separately, whatever is in it, and the answer reports
+/// where the first one is and why.
 #[tokio::test]
 async fn the_limit_of_streams_holds_per_minute() {
     let cloud = Cloud::stand_in();
@@ -304,7 +309,8 @@ async fn the_limit_of_streams_holds_per_minute() {
     }
 }
 
-/// Promise P126.
+/// Promise P126. A malformed line is counted separately, whatever is in it, and the answer reports
+/// where the first one is and why.
 #[tokio::test]
 async fn a_few_requests_without_the_key_are_counted_and_many_are_an_error() {
     let cloud = Cloud::stand_in();
@@ -353,7 +359,8 @@ async fn a_few_requests_without_the_key_are_counted_and_many_are_an_error() {
     }
 }
 
-/// Promise P126.
+/// Promise P126. A malformed line is counted separately, whatever is in it, and the answer reports
+/// where the first one is and why.
 #[tokio::test]
 async fn a_log_with_too_many_minutes_is_refused() {
     let cloud = Cloud::stand_in();
@@ -376,7 +383,7 @@ async fn a_log_with_too_many_minutes_is_refused() {
     assert!(cloud.s3().keys(STATE, "viewers/").is_empty());
 }
 
-/// Promise P127.
+/// Promise P127. A stored minute that is damaged is named, and not overwritten.
 #[tokio::test]
 async fn a_damaged_stored_minute_is_named_and_not_overwritten() {
     let audience = SimulatedAudience::new(20, 2, 22);

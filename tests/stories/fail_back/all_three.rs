@@ -61,7 +61,8 @@ async fn assert_planned(
     assert_ne!(stage.snapshot(), before, "{stem}");
 }
 
-/// Promise P59.
+/// Promise P59. A dry run (`DRY_RUN=true` or `"onair": {"dry_run": true}`) reports what would be
+/// done, and changes nothing.
 #[tokio::test]
 async fn a_dry_run_of_publishing_shows_what_would_be_published() {
     let stage = Stage::new();
@@ -103,7 +104,8 @@ async fn a_dry_run_of_publishing_shows_what_would_be_published() {
     assert_eq!(answer["outcome"], "unchanged");
 }
 
-/// Promise P59.
+/// Promise P59. A dry run (`DRY_RUN=true` or `"onair": {"dry_run": true}`) reports what would be
+/// done, and changes nothing.
 #[tokio::test]
 async fn a_dry_run_of_a_fail_over_returns_its_steps() {
     for (cut, action) in [
@@ -152,7 +154,8 @@ async fn a_dry_run_of_a_fail_over_returns_its_steps() {
     assert_eq!(stage.statuses(), ["live", "live"]);
 }
 
-/// Promise P59.
+/// Promise P59. A dry run (`DRY_RUN=true` or `"onair": {"dry_run": true}`) reports what would be
+/// done, and changes nothing.
 #[tokio::test]
 async fn a_dry_run_of_a_fail_back_returns_the_steps_that_can_be_planned() {
     let settings = [("CUT", "delete")];
@@ -248,7 +251,7 @@ async fn a_dry_run_remembers_nothing() {
     assert_eq!(stage.snapshot(), before);
 }
 
-/// Promise P60.
+/// Promise P60. Figures go to CloudWatch as embedded metrics.
 #[tokio::test]
 async fn changes_held_runs_and_failures_are_counted() {
     let stage = Stage::new();
@@ -322,7 +325,8 @@ async fn changes_before_an_error_are_counted() {
     );
 }
 
-/// Promise P26.
+/// Promise P26. A missing or invalid setting stops the start with an error that names the variable
+/// and what it accepts.
 #[tokio::test]
 async fn a_wrong_setting_stops_the_start_of_each_function() {
     let stage = Stage::new();

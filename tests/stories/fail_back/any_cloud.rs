@@ -113,7 +113,8 @@ async fn deleted_a_side_stays_away_as_long_as_its_alert_is_set() {
     bring_back(&pair, &DELETE, event("fail-back/schedule.json")).await;
 }
 
-/// Promise P51.
+/// Promise P51. An alert that is CLEARED, an alarm that changes to OK, the schedule and a person
+/// can return a side.
 #[tokio::test]
 async fn deleted_nothing_yet_there_is_nothing_to_bring_back() {
     let pair = AnyPair::of("fail-back").await;
@@ -136,7 +137,8 @@ async fn deleted_a_side_comes_back_also_where_what_was_published_is_gone() {
     assert_eq!(pair.variants().await.len(), 6);
 }
 
-/// Promise P53.
+/// Promise P53. A deleted endpoint is recreated from its saved definition, with its tags and with
+/// attributes that On Air does not know.
 #[tokio::test]
 async fn denied_an_endpoint_is_allowed_again_and_is_what_it_was() {
     let (pair, mut endpoints) = cut(&DENY).await;

@@ -47,7 +47,8 @@ fn healthy_since(stage: &Stage) -> Value {
     stage.state()["sides"]["A"]["status"]["cut"]["clean_since"].clone()
 }
 
-/// Promise P52.
+/// Promise P52. A side returns after its input has been healthy for `QUIET_SECONDS` (the exceptions
+/// are P57 and P67).
 #[tokio::test]
 async fn a_side_is_not_healthy_while_its_alert_is_set() {
     let stage = cut(&[], A).await;
@@ -84,7 +85,8 @@ async fn a_side_whose_channel_does_not_run_is_not_well_though_nothing_is_set() {
     );
 }
 
-/// Promise P52.
+/// Promise P52. A side returns after its input has been healthy for `QUIET_SECONDS` (the exceptions
+/// are P57 and P67).
 #[tokio::test]
 async fn a_side_must_be_healthy_for_the_stabilization_period() {
     let settings = [("QUIET_SECONDS", "360")];
@@ -103,7 +105,8 @@ async fn a_side_must_be_healthy_for_the_stabilization_period() {
     );
 }
 
-/// Promise P52.
+/// Promise P52. A side returns after its input has been healthy for `QUIET_SECONDS` (the exceptions
+/// are P57 and P67).
 #[tokio::test]
 async fn an_alert_during_a_run_restarts_the_stabilization_period() {
     let settings = [("QUIET_SECONDS", "360")];
@@ -270,7 +273,8 @@ async fn after_its_alarm_is_over_a_side_must_still_be_healthy_for_the_stabilizat
     );
 }
 
-/// Promise P52.
+/// Promise P52. A side returns after its input has been healthy for `QUIET_SECONDS` (the exceptions
+/// are P57 and P67).
 #[tokio::test]
 async fn a_side_that_a_person_cut_waits_for_a_person() {
     let stage = Stage::published(&[]).await;
@@ -297,7 +301,8 @@ async fn a_side_that_a_person_cut_waits_for_a_person() {
     assert_eq!(run(&stage, &[], by_hand(A)).await["outcome"], "failed_back");
 }
 
-/// Promise P67.
+/// Promise P67. If the active side is also lost, a healthy side returns after a minute, or after
+/// `QUIET_SECONDS` if that is shorter.
 #[tokio::test]
 async fn a_healthy_side_returns_after_a_shorter_period_if_the_active_side_is_lost() {
     let settings = [("QUIET_SECONDS", "3600")];

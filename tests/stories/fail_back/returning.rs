@@ -22,7 +22,8 @@ async fn fail_over(stage: &Stage, settings: &[(&str, &str)], event: Value) -> Va
     response(stage.call("fail-over", settings, event).await)
 }
 
-/// Promise P53.
+/// Promise P53. A deleted endpoint is recreated from its saved definition, with its tags and with
+/// attributes that On Air does not know.
 #[tokio::test]
 async fn a_deleted_endpoint_is_created_again_with_all_its_attributes() {
     let stage = Stage::published(&[]).await;
@@ -48,7 +49,8 @@ async fn a_deleted_endpoint_is_created_again_with_all_its_attributes() {
     assert_eq!(lasting(made), lasting(definition));
 }
 
-/// Promise P53.
+/// Promise P53. A deleted endpoint is recreated from its saved definition, with its tags and with
+/// attributes that On Air does not know.
 #[tokio::test]
 async fn a_denied_endpoint_is_allowed_again_and_is_otherwise_unchanged() {
     let settings = [("CUT", "deny")];
@@ -149,7 +151,8 @@ async fn an_unexpected_change_by_an_update_is_reported() {
     );
 }
 
-/// Promise P53.
+/// Promise P53. A deleted endpoint is recreated from its saved definition, with its tags and with
+/// attributes that On Air does not know.
 #[tokio::test]
 async fn an_endpoint_that_was_missing_before_the_cut_cannot_be_restored_but_one_created_by_hand_is_adopted()
  {
@@ -175,7 +178,7 @@ async fn an_endpoint_that_was_missing_before_the_cut_cannot_be_restored_but_one_
     );
 }
 
-/// Promise P54.
+/// Promise P54. Viewers are never sent to a side before it serves and is advancing.
 #[tokio::test]
 async fn viewers_are_not_sent_to_a_side_before_it_serves() {
     for cut_by in ["delete", "deny", "none"] {
@@ -254,7 +257,7 @@ async fn the_schedule_probes_again_until_the_side_serves() {
     assert_eq!(metrics(&fail_back)["FailedBack"], 1);
 }
 
-/// Promise P54.
+/// Promise P54. Viewers are never sent to a side before it serves and is advancing.
 #[tokio::test]
 async fn viewers_are_not_sent_to_a_stale_side() {
     let stage = cut(&[("CUT", "none")], A).await;
@@ -351,7 +354,8 @@ fn pathways(playlist: &str, steering: &Value) -> BTreeMap<String, BTreeMap<Strin
     known
 }
 
-/// Promise P55.
+/// Promise P55. After a delete or deny, a side returns under a new pathway name (`A.2`), which the
+/// steering manifest announces to running players (`PATHWAY-CLONES`).
 #[tokio::test]
 async fn a_player_that_has_been_running_from_the_beginning_can_follow_every_switch() {
     for (cut_by, changes_url) in [("delete", true), ("deny", false)] {
@@ -410,7 +414,8 @@ async fn a_side_that_served_without_errors_keeps_its_pathway() {
     );
 }
 
-/// Promise P56.
+/// Promise P56. With `PREFER=stay` viewers stay where they are, and with `PREFER=A` they return to
+/// A when it is healthy.
 #[tokio::test]
 async fn viewers_stay_or_return_as_prefer_is_set() {
     for (prefer, lost, active) in [
@@ -442,7 +447,8 @@ async fn viewers_stay_or_return_as_prefer_is_set() {
     }
 }
 
-/// Promise P57.
+/// Promise P57. A person can return a side without waiting (`{"onair": {"side": "A"}}`), and
+/// promote a side that is live.
 #[tokio::test]
 async fn by_hand_a_side_returns_without_a_stabilization_period() {
     let settings = [("QUIET_SECONDS", "3600")];
@@ -465,7 +471,8 @@ async fn by_hand_a_side_returns_without_a_stabilization_period() {
     );
 }
 
-/// Promise P57.
+/// Promise P57. A person can return a side without waiting (`{"onair": {"side": "A"}}`), and
+/// promote a side that is live.
 #[tokio::test]
 async fn a_person_promotes_a_side_that_is_live_and_advancing() {
     let stage = Stage::published(&[]).await;

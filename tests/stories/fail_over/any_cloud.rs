@@ -72,7 +72,8 @@ async fn deleting_on_an_alert_leaves_no_endpoint_and_everybody_on_the_other_side
     }
 }
 
-/// Promise P40.
+/// Promise P40. Four triggers make fail-over check a side: an alert, the side's alarm, the
+/// schedule, and a person.
 #[tokio::test]
 async fn deleting_on_what_the_schedule_finds_set() {
     let pair = published().await;

@@ -28,7 +28,8 @@ async fn endpoint_action(settings: &[(&str, &str)]) -> usize {
         .index
 }
 
-/// Promise P44.
+/// Promise P44. `CUT=delete` saves the endpoint's whole definition first and then deletes the
+/// endpoint.
 #[tokio::test]
 async fn a_deletion_saves_the_whole_definition_first() {
     let stage = Stage::published(&[]).await;
@@ -48,7 +49,8 @@ async fn a_deletion_saves_the_whole_definition_first() {
     assert_eq!(stage.mediapackage.endpoint(ENDPOINTS[B]), other);
 }
 
-/// Promise P44.
+/// Promise P44. `CUT=delete` saves the endpoint's whole definition first and then deletes the
+/// endpoint.
 #[tokio::test]
 async fn a_denial_changes_the_origination_and_nothing_else() {
     let stage = Stage::published(&[]).await;
@@ -93,7 +95,8 @@ async fn an_unexpected_change_by_an_update_is_reported() {
     );
 }
 
-/// Promise P44.
+/// Promise P44. `CUT=delete` saves the endpoint's whole definition first and then deletes the
+/// endpoint.
 #[tokio::test]
 async fn steering_alone_touches_no_endpoint() {
     let stage = Stage::published(&[]).await;
@@ -132,7 +135,8 @@ async fn without_steering_the_playlist_and_the_denial_move_viewers() {
     assert_eq!(stage.variants()[0].0, "B");
 }
 
-/// Promise P48.
+/// Promise P48. An endpoint that was recreated under the same id, but not by On Air, is not
+/// touched.
 #[tokio::test]
 async fn an_endpoint_that_was_created_again_after_the_cut_is_left_alone() {
     for cut in ["delete", "deny"] {
@@ -182,7 +186,8 @@ async fn an_endpoint_that_was_created_again_during_an_unfinished_cut_is_left_alo
     assert!(stage.mediapackage.endpoint(ENDPOINTS[A]).is_some());
 }
 
-/// Promise P41.
+/// Promise P41. A fail-over writes the state, steers viewers to the other side, cuts the lost side
+/// and renders the playlist, in this order.
 #[tokio::test]
 async fn a_side_without_an_endpoint_is_cut_by_steering_alone() {
     for cut in ["delete", "deny"] {
@@ -250,7 +255,8 @@ async fn pair_with_deferred_cut_of_b(settings: &[(&str, &str)]) -> Stage {
     stage
 }
 
-/// Promise P66.
+/// Promise P66. After a side returned under a new pathway, the other side's endpoint is not touched
+/// for twice `STEERING_TTL_SECONDS`.
 #[tokio::test]
 async fn an_endpoint_is_cut_only_after_all_players_know_the_side_that_returned() {
     for (cut, step) in [

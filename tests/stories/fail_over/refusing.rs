@@ -41,7 +41,8 @@ async fn assert_held(stage: &Stage, settings: &[(&str, &str)], event: Value, rea
     assert_eq!(metrics(&fail_over)["Held"], 1);
 }
 
-/// Promise P42.
+/// Promise P42. A fail-over is `held`, with nothing changed, unless the other side is live and
+/// known to be advancing.
 #[tokio::test]
 async fn the_last_live_side_is_never_cut() {
     for cut in ["delete", "deny", "none"] {
@@ -64,7 +65,8 @@ async fn the_last_live_side_is_never_cut() {
     }
 }
 
-/// Promise P42.
+/// Promise P42. A fail-over is `held`, with nothing changed, unless the other side is live and
+/// known to be advancing.
 #[tokio::test]
 async fn if_both_sides_are_lost_nothing_is_cut() {
     let stage = Stage::published(&[]).await;
@@ -170,7 +172,7 @@ async fn a_stale_side_is_detected_by_the_header_of_mediapackage() {
     );
 }
 
-/// Promise P43.
+/// Promise P43. One GET of a media playlist shows whether a side is advancing.
 #[tokio::test]
 async fn without_the_header_program_date_time_counts() {
     // The newest segment ends six seconds later. Three target durations and 20 s are allowed.
@@ -189,7 +191,7 @@ async fn without_the_header_program_date_time_counts() {
     .await;
 }
 
-/// Promise P43.
+/// Promise P43. One GET of a media playlist shows whether a side is advancing.
 #[tokio::test]
 async fn without_timestamps_the_sequence_numbers_since_an_earlier_probe_count() {
     let schedule = || event("fail-over/schedule.json");
@@ -251,7 +253,8 @@ async fn a_live_stream_without_headers_is_advancing_by_its_program_date_time() {
     );
 }
 
-/// Promise P49.
+/// Promise P49. If the state cannot be parsed, the run is `held`: nothing is guessed, and nothing
+/// is changed.
 #[tokio::test]
 async fn a_state_that_cannot_be_parsed_is_held_by_all_three_functions() {
     let side = |status: Value| json!({ "pathway": "A", "status": status });

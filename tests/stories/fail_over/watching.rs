@@ -106,7 +106,8 @@ async fn a_stale_side_is_reported_before_it_is_needed() {
     );
 }
 
-/// Promise P47.
+/// Promise P47. The schedule finishes what an earlier run began, and reports sides that are not
+/// advancing before they are needed (`stale`).
 #[tokio::test]
 async fn sequence_numbers_that_would_freeze_a_player_are_reported() {
     for (offset, is_reported) in [(0, false), (4, true), (1_000_000, false)] {
@@ -127,7 +128,7 @@ async fn sequence_numbers_that_would_freeze_a_player_are_reported() {
     }
 }
 
-/// Promise P60.
+/// Promise P60. Figures go to CloudWatch as embedded metrics.
 #[tokio::test]
 async fn a_cut_is_counted_once_and_reported_by_the_schedule_while_it_lasts() {
     let stage = Stage::published(&[]).await;
@@ -167,7 +168,8 @@ async fn stall(stage: &Stage, sides: &[usize]) {
     tokio::time::sleep(Duration::from_millis(3_600)).await;
 }
 
-/// Promise P64.
+/// Promise P64. The schedule also treats the active side as lost if it is stalled for at least 45 s
+/// while the other side advances.
 #[tokio::test]
 async fn viewers_are_moved_off_a_stalled_side_without_an_alert() {
     for cut in ["delete", "deny", "none"] {
@@ -224,7 +226,8 @@ async fn a_stalled_side_is_detected_although_medialive_fails() {
     );
 }
 
-/// Promise P64.
+/// Promise P64. The schedule also treats the active side as lost if it is stalled for at least 45 s
+/// while the other side advances.
 #[tokio::test]
 async fn viewers_stay_if_the_other_side_or_both_sides_are_stalled() {
     let stage = Stage::published(&[]).await;
@@ -251,7 +254,7 @@ async fn viewers_stay_if_the_other_side_or_both_sides_are_stalled() {
     assert_eq!(stall_record("A"), Value::Null);
 }
 
-/// Promise P68.
+/// Promise P68. An alarm in ALARM is remembered until it changes to OK.
 #[tokio::test]
 async fn an_alarm_during_a_held_run_is_remembered() {
     let stage = Stage::published(&[]).await;
@@ -301,7 +304,7 @@ async fn a_later_cause_for_a_cut_is_remembered() {
     }
 }
 
-/// Promise P65.
+/// Promise P65. The schedule is `held` if it detects that the sides are misconfigured.
 #[tokio::test]
 async fn swapped_endpoints_are_held_before_a_side_is_lost() {
     let stage = Stage::published(&[]).await;

@@ -187,6 +187,49 @@ fn the_texts_for_held_are_quoted_from_the_code() {
     assert_none(&breaches);
 }
 
+#[test]
+fn the_sentence_of_a_promise_is_above_its_tests() {
+    let sentences: BTreeMap<u32, String> = promises().into_iter().collect();
+    let mut breaches = Vec::new();
+    for file in files(&["crates", "functions", "tests"], ".rs") {
+        if is_house_rule(&file) {
+            continue;
+        }
+        for (number, sentence) in quoted_promises(&read(&file)) {
+            if sentences.get(&number) != Some(&sentence) {
+                breaches.push(format!(
+                    "{file}: Promise P{number} is not the sentence of docs/behaviour.md: {sentence}"
+                ));
+            }
+        }
+    }
+    assert_none(&breaches);
+}
+
+/// The doc comments that begin with one promise and its sentence.
+fn quoted_promises(text: &str) -> Vec<(u32, String)> {
+    let comments = text
+        .split("\n")
+        .map(|line| line.trim_start().strip_prefix("/// "));
+    let mut quoted = Vec::new();
+    let mut current: Option<(u32, String)> = None;
+    for comment in comments {
+        match (comment, &mut current) {
+            (Some(line), Some((_, sentence))) => *sentence += &format!(" {line}"),
+            (Some(line), None) => {
+                let promise = line
+                    .strip_prefix("Promise P")
+                    .and_then(|line| line.split_once(". "));
+                current = promise.and_then(|(number, sentence)| {
+                    Some((number.parse().ok()?, sentence.to_owned()))
+                });
+            }
+            (None, _) => quoted.extend(current.take()),
+        }
+    }
+    quoted
+}
+
 /// The numbered promises with their sentences.
 fn promises() -> Vec<(u32, String)> {
     promises_in(&read("docs/behaviour.md"))

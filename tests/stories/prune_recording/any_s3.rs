@@ -86,7 +86,8 @@ async fn every_trigger_has_the_same_result() {
     "#);
 }
 
-/// Promise P2.
+/// Promise P2. Other recording states, other objects and other events are `ignored` with the
+/// reason, and nothing is read or changed.
 #[tokio::test]
 async fn events_that_end_no_recording_are_ignored() {
     let cloud = Cloud::any().await;
@@ -122,7 +123,7 @@ async fn events_that_end_no_recording_are_ignored() {
     }
 }
 
-/// Promise P6.
+/// Promise P6. A prefix that does not hold a whole recording is a `BadEvent`.
 #[tokio::test]
 async fn a_prefix_without_a_complete_recording_is_an_error_and_nothing_is_changed() {
     let cloud = Cloud::any().await;
@@ -172,7 +173,8 @@ async fn a_prefix_without_a_complete_recording_is_an_error_and_nothing_is_change
     );
 }
 
-/// Promise P8.
+/// Promise P8. A rewritten playlist loses the entries of the deleted renditions, and every other
+/// byte stays.
 #[tokio::test]
 async fn a_rewrite_keeps_every_other_byte_of_a_playlist() {
     let cloud = Cloud::any().await;
@@ -196,7 +198,7 @@ async fn a_rewrite_keeps_every_other_byte_of_a_playlist() {
     assert_eq!(cloud.get(BUCKET, &recording, MASTER).await.text, without);
 }
 
-/// Promise P9.
+/// Promise P9. A rewritten object keeps its headers, storage class, encryption and user metadata.
 #[tokio::test]
 async fn rewritten_objects_keep_their_headers_and_unknown_fields() {
     let cloud = Cloud::any().await;
@@ -376,7 +378,7 @@ async fn a_real_time_recording_is_pruned_like_any_other() {
     assert!(text.ends_with("\n720p30-a1b2c3/playlist.m3u8\n"), "{text}");
 }
 
-/// Promise P12.
+/// Promise P12. Pruning works for any number of objects, and for keys with any printable character.
 #[tokio::test]
 async fn thousands_of_objects_with_any_name_are_deleted() {
     let cloud = Cloud::any().await;
@@ -430,7 +432,7 @@ async fn thousands_of_objects_with_any_name_are_deleted() {
     assert_eq!(cloud.renditions(BUCKET, &recording).await, ["720p30"]);
 }
 
-/// Promise P13.
+/// Promise P13. In doubt the run is `held`, and nothing is changed.
 #[tokio::test]
 async fn a_rule_that_leaves_nothing_and_a_file_that_cannot_be_parsed_are_held() {
     let cloud = Cloud::any().await;
@@ -485,7 +487,7 @@ async fn a_rule_that_leaves_nothing_and_a_file_that_cannot_be_parsed_are_held() 
     held(&KEEP_HIGHEST, "other_playlist", why).await;
 }
 
-/// Promise P13.
+/// Promise P13. In doubt the run is `held`, and nothing is changed.
 #[tokio::test]
 async fn a_kept_rendition_without_segments_is_held() {
     let cloud = Cloud::any().await;
@@ -512,7 +514,7 @@ async fn a_kept_rendition_without_segments_is_held() {
     assert_eq!(cloud.sizes(BUCKET, &recording.prefix).await, before);
 }
 
-/// Promise P13.
+/// Promise P13. In doubt the run is `held`, and nothing is changed.
 #[tokio::test]
 async fn truncated_metadata_is_held() {
     let cloud = Cloud::any().await;
@@ -528,7 +530,8 @@ async fn truncated_metadata_is_held() {
     assert_eq!(cloud.renditions(BUCKET, &recording).await.len(), 4);
 }
 
-/// Promise P16.
+/// Promise P16. A second event finds nothing to do (`unchanged`), whatever the rule, also
+/// `DELETE_RENDITIONS=lowest`.
 #[tokio::test]
 async fn a_second_event_finds_nothing_to_do_with_any_rule() {
     let cloud = Cloud::any().await;
@@ -567,7 +570,8 @@ async fn a_second_event_finds_nothing_to_do_with_any_rule() {
     }
 }
 
-/// Promise P22.
+/// Promise P22. In a versioned bucket objects are hidden by delete markers, and `VERSIONS=purge`
+/// deletes all versions of the dropped renditions.
 #[tokio::test]
 async fn in_a_versioned_bucket_objects_are_hidden_and_the_report_says_so() {
     let cloud = Cloud::any().await;
@@ -604,7 +608,8 @@ async fn in_a_versioned_bucket_objects_are_hidden_and_the_report_says_so() {
     assert_eq!(cloud.versions(VERSIONED, &folder).await, (5, 5));
 }
 
-/// Promise P23.
+/// Promise P23. A dry run (`DRY_RUN=true` or `"onair": {"dry_run": true}`) reports the figures of a
+/// real run, and changes nothing.
 #[tokio::test]
 async fn a_dry_run_reports_the_same_figures_and_changes_nothing() {
     let cloud = Cloud::any().await;

@@ -6,7 +6,8 @@ use stories::{BUCKET, Cloud, VERSIONED, prune, recording, recording_end, respons
 
 const PURGE: [(&str, &str); 2] = [("KEEP_RENDITIONS", "highest"), ("VERSIONS", "purge")];
 
-/// Promise P22.
+/// Promise P22. In a versioned bucket objects are hidden by delete markers, and `VERSIONS=purge`
+/// deletes all versions of the dropped renditions.
 #[tokio::test]
 async fn purging_also_deletes_versions_that_an_earlier_run_hid() {
     let cloud = Cloud::any().await;
@@ -50,7 +51,8 @@ async fn purging_also_deletes_versions_that_an_earlier_run_hid() {
     assert_eq!(again["outcome"], "unchanged", "{again}");
 }
 
-/// Promise P22.
+/// Promise P22. In a versioned bucket objects are hidden by delete markers, and `VERSIONS=purge`
+/// deletes all versions of the dropped renditions.
 #[tokio::test]
 async fn purging_a_bucket_without_versioning_deletes_the_objects() {
     let cloud = Cloud::any().await;
@@ -67,7 +69,8 @@ async fn purging_a_bucket_without_versioning_deletes_the_objects() {
     assert_eq!(cloud.renditions(BUCKET, &recording).await, ["720p30"]);
 }
 
-/// Promise P24.
+/// Promise P24. With `THUMBNAILS=delete` thumbnails are deleted, and `recording-ended.json` no
+/// longer refers to them.
 #[tokio::test]
 async fn thumbnails_are_deleted_from_the_bucket_and_from_the_metadata() {
     let cloud = Cloud::any().await;

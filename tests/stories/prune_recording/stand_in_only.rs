@@ -47,7 +47,7 @@ async fn an_invalid_or_ignored_event_causes_no_s3_request() {
     assert_eq!(cloud.s3().calls(), []);
 }
 
-/// Promise P14.
+/// Promise P14. Nothing is deleted before every playlist and metadata file is written.
 #[tokio::test]
 async fn a_run_writes_playlists_then_metadata_and_then_deletes() {
     let cloud = Cloud::stand_in();
@@ -133,7 +133,8 @@ async fn a_rewritten_object_keeps_every_header() {
     );
 }
 
-/// Promise P15.
+/// Promise P15. A playlist or metadata file is written only if it is still the version that was
+/// read (`If-Match`).
 #[tokio::test]
 async fn a_playlist_that_another_writer_changes_is_read_again() {
     let cloud = Cloud::stand_in();
@@ -172,7 +173,8 @@ async fn a_playlist_that_another_writer_changes_is_read_again() {
     );
 }
 
-/// Promise P15.
+/// Promise P15. A playlist or metadata file is written only if it is still the version that was
+/// read (`If-Match`).
 #[tokio::test]
 async fn a_playlist_that_changes_during_every_attempt_is_held() {
     let cloud = Cloud::stand_in();
@@ -222,7 +224,8 @@ async fn a_file_without_an_etag_is_held() {
     }
 }
 
-/// Promise P16.
+/// Promise P16. A second event finds nothing to do (`unchanged`), whatever the rule, also
+/// `DELETE_RENDITIONS=lowest`.
 #[tokio::test]
 async fn two_runs_at_the_same_time_have_the_same_result_as_one() {
     let cloud = Cloud::stand_in();
@@ -248,7 +251,8 @@ async fn two_runs_at_the_same_time_have_the_same_result_as_one() {
     assert_eq!(cloud.s3().snapshot(BUCKET), alone.s3().snapshot(BUCKET));
 }
 
-/// Promise P19.
+/// Promise P19. Keys that S3 refuses in a batch are retried if the reason is transient, and
+/// otherwise reported in an `Aws` error.
 #[tokio::test]
 async fn keys_that_s3_refuses_are_named_and_all_others_are_deleted() {
     let cloud = Cloud::stand_in();
@@ -277,7 +281,8 @@ async fn keys_that_s3_refuses_are_named_and_all_others_are_deleted() {
     );
 }
 
-/// Promise P19.
+/// Promise P19. Keys that S3 refuses in a batch are retried if the reason is transient, and
+/// otherwise reported in an `Aws` error.
 #[tokio::test]
 async fn keys_with_a_temporary_error_are_tried_again() {
     let cloud = Cloud::stand_in();
@@ -340,7 +345,8 @@ async fn slow_down_lowers_the_rate_and_does_not_end_the_run() {
     assert!(longest >= Duration::from_millis(50), "{longest:?}");
 }
 
-/// Promise P21.
+/// Promise P21. Ten seconds before Lambda's deadline a run starts nothing more and fails as
+/// `Incomplete`, and the retry continues from there.
 #[tokio::test]
 async fn near_the_deadline_a_run_stops_and_the_retry_continues() {
     let cloud = Cloud::stand_in();
@@ -378,7 +384,8 @@ async fn near_the_deadline_a_run_stops_and_the_retry_continues() {
     assert_eq!(cloud.renditions(BUCKET, &recording).await, ["720p30"]);
 }
 
-/// Promise P21.
+/// Promise P21. Ten seconds before Lambda's deadline a run starts nothing more and fails as
+/// `Incomplete`, and the retry continues from there.
 #[tokio::test]
 async fn an_s3_that_does_not_answer_is_reported_before_the_deadline() {
     let cloud = Cloud::stand_in();
@@ -460,7 +467,8 @@ async fn a_write_whose_answer_is_lost_is_counted() {
     );
 }
 
-/// Promise P22.
+/// Promise P22. In a versioned bucket objects are hidden by delete markers, and `VERSIONS=purge`
+/// deletes all versions of the dropped renditions.
 #[tokio::test]
 async fn with_suspended_versioning_the_report_notes_permanent_deletions() {
     let cloud = Cloud::stand_in();
@@ -535,7 +543,8 @@ async fn a_dry_run_that_fails_reports_nothing_deleted() {
     );
 }
 
-/// Promise P25.
+/// Promise P25. Figures go to CloudWatch as embedded metrics, and logs are JSON lines that never
+/// contain the event.
 #[tokio::test]
 async fn metrics_are_written_and_the_log_has_nothing_of_the_event() {
     let cloud = Cloud::stand_in();
@@ -590,7 +599,7 @@ async fn metrics_are_written_and_the_log_has_nothing_of_the_event() {
     );
 }
 
-/// Promise P27.
+/// Promise P27. An error names the operation, the target and the whole chain of causes.
 #[tokio::test]
 async fn an_error_names_operation_target_and_all_causes() {
     let cloud = Cloud::stand_in();

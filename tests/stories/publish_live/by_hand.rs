@@ -99,7 +99,8 @@ fn key(live: &Live, path: &Path) -> String {
     )
 }
 
-/// Promise P76.
+/// Promise P76. A segment that cannot be published becomes an `EXT-X-GAP`, stays one, and is
+/// logged.
 #[test]
 fn a_segment_that_does_not_exist_becomes_a_gap() {
     let live = Live::new();
@@ -136,7 +137,8 @@ fn a_segment_that_does_not_exist_becomes_a_gap() {
     );
 }
 
-/// Promise P76.
+/// Promise P76. A segment that cannot be published becomes an `EXT-X-GAP`, stays one, and is
+/// logged.
 #[test]
 fn with_hold_a_playlist_waits_until_the_lost_segment_is_not_named_any_more() {
     let live = Live::new();
@@ -155,7 +157,7 @@ fn with_hold_a_playlist_waits_until_the_lost_segment_is_not_named_any_more() {
     assert!(!live.playlist("hd").contains("GAP"));
 }
 
-/// Promise P77.
+/// Promise P77. A file is uploaded once it is closed, or moved to its path, and is not empty.
 #[test]
 fn a_file_is_uploaded_when_it_is_complete() {
     let live = Live::new();
@@ -199,7 +201,8 @@ fn a_failing_rendition_does_not_delay_the_others() {
     wait_until("a gap", || live.playlist("hd").contains("#EXT-X-GAP"));
 }
 
-/// Promise P78.
+/// Promise P78. A segment that no playlist names is deleted after `--keep-window` seconds (300),
+/// unless a playlist names it again.
 #[test]
 fn a_segment_that_is_not_named_any_more_is_deleted_without_a_list() {
     for (keep, are_kept) in [(&["--keep-window", "1"][..], false), (&["--keep"], true)] {
@@ -237,7 +240,7 @@ fn a_segment_that_is_not_named_any_more_is_deleted_without_a_list() {
     }
 }
 
-/// Promise P79.
+/// Promise P79. New folders are watched from their first file on, whatever their names are.
 #[test]
 fn a_folder_that_is_created_and_filled_at_once_is_published_whatever_its_name() {
     let live = Live::new();
@@ -251,7 +254,7 @@ fn a_folder_that_is_created_and_filled_at_once_is_published_whatever_its_name() 
     }
 }
 
-/// Promise P79.
+/// Promise P79. New folders are watched from their first file on, whatever their names are.
 #[test]
 fn events_that_inotify_loses_do_no_harm() {
     let limit: usize = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events")
@@ -277,7 +280,8 @@ fn events_that_inotify_loses_do_no_harm() {
     wait_until("the second segment", || live.count("hd") == 2);
 }
 
-/// Promise P80.
+/// Promise P80. On SIGTERM or Ctrl-C the daemon finishes what it began, for at most ten seconds,
+/// logs what remains, and exits with 0.
 #[test]
 fn the_daemon_finishes_its_uploads_when_it_is_stopped() {
     let live = Live::new();
@@ -294,7 +298,8 @@ fn the_daemon_finishes_its_uploads_when_it_is_stopped() {
     assert_eq!(live.count("hd"), 2);
 }
 
-/// Promise P81.
+/// Promise P81. With `--log json` the daemon reports each minute, as embedded metrics, how late
+/// segments and playlists are and how many gaps viewers got.
 #[test]
 fn how_far_viewers_are_behind_is_measured() {
     let live = Live::new();
@@ -399,7 +404,8 @@ fn a_terminal_shows_the_state_of_each_rendition() {
     terminal.kill();
 }
 
-/// Promise P81.
+/// Promise P81. With `--log json` the daemon reports each minute, as embedded metrics, how late
+/// segments and playlists are and how many gaps viewers got.
 #[test]
 fn a_playlist_that_waits_for_a_missing_rendition_is_logged() {
     let live = Live::new();
@@ -424,7 +430,8 @@ fn a_playlist_that_waits_for_a_missing_rendition_is_logged() {
     );
 }
 
-/// Promise P80.
+/// Promise P80. On SIGTERM or Ctrl-C the daemon finishes what it began, for at most ten seconds,
+/// logs what remains, and exits with 0.
 #[test]
 fn a_folder_that_does_not_exist_or_is_removed_ends_the_daemon_with_a_reason() {
     let live = Live::new();

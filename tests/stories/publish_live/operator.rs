@@ -22,7 +22,8 @@ fn log_of_failure(mut command: Command) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Promise P75.
+/// Promise P75. A publisher that finds another one active at its target ends and names the other
+/// one.
 #[test]
 fn a_second_daemon_on_the_same_folder_is_refused_at_once() {
     let live = Live::new();
@@ -280,7 +281,8 @@ fn links_to_other_folders_and_pipes_are_not_published() {
     assert_eq!(live.s3.keys(BUCKET, "live/hd/1.").len(), 0);
 }
 
-/// Promise P80.
+/// Promise P80. On SIGTERM or Ctrl-C the daemon finishes what it began, for at most ten seconds,
+/// logs what remains, and exits with 0.
 #[test]
 fn a_folder_that_is_moved_away_ends_the_daemon() {
     let live = Live::new();

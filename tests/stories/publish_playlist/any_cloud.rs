@@ -61,7 +61,8 @@ async fn the_variants_of_both_sides_and_a_steering_manifest_are_published() {
     assert_eq!(pair.state().await, Value::Null);
 }
 
-/// Promise P37.
+/// Promise P37. An object is written only if it changes, if it is still what was read, and never
+/// from an older state than published.
 #[tokio::test]
 async fn a_second_run_changes_nothing_and_foreign_documents_are_replaced() {
     let pair = pair().await;
@@ -79,7 +80,8 @@ async fn a_second_run_changes_nothing_and_foreign_documents_are_replaced() {
     assert_eq!(pair.snapshot().await, published);
 }
 
-/// Promise P36.
+/// Promise P36. A side that does not respond keeps its published part, and an empty playlist is
+/// never published.
 #[tokio::test]
 async fn a_side_without_an_endpoint_is_left_out() {
     let pair = pair().await;

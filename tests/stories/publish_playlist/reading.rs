@@ -39,7 +39,8 @@ fn multivariant(uri: &str) -> String {
     )
 }
 
-/// Promise P36.
+/// Promise P36. A side that does not respond keeps its published part, and an empty playlist is
+/// never published.
 #[tokio::test]
 async fn a_side_that_does_not_answer_keeps_its_published_part() {
     let stage = Stage::published(&[]).await;
@@ -206,7 +207,8 @@ async fn without_a_published_part_of_a_side_the_other_side_is_published_alone() 
     }
 }
 
-/// Promise P36.
+/// Promise P36. A side that does not respond keeps its published part, and an empty playlist is
+/// never published.
 #[tokio::test]
 async fn a_side_without_an_endpoint_is_left_out() {
     let stage = Stage::published(&[]).await;
@@ -227,7 +229,8 @@ async fn a_side_without_an_endpoint_is_left_out() {
     );
 }
 
-/// Promise P36.
+/// Promise P36. A side that does not respond keeps its published part, and an empty playlist is
+/// never published.
 #[tokio::test]
 async fn an_empty_playlist_is_never_published() {
     let stage = Stage::new();
@@ -264,7 +267,7 @@ async fn an_empty_playlist_is_never_published() {
     );
 }
 
-/// Promise P38.
+/// Promise P38. With `SIDE_A_BASE_URL` viewers get side A from that address.
 #[tokio::test]
 async fn viewers_and_on_air_use_the_base_url_of_a_side() {
     let stage = plain_stage();
@@ -321,7 +324,7 @@ async fn viewers_and_on_air_use_the_base_url_of_a_side() {
     );
 }
 
-/// Promise P38.
+/// Promise P38. With `SIDE_A_BASE_URL` viewers get side A from that address.
 #[tokio::test]
 async fn the_path_of_the_base_url_is_put_first_with_or_without_a_slash() {
     for base in ["/cdn", "/cdn/", ""] {

@@ -249,7 +249,8 @@ mod tests {
         assert!(!viewers(0..1, 0).count().exact);
     }
 
-    /// Promise P120.
+    /// Promise P120. Up to `EXACT_UP_TO` (8,192) viewers of a stream in a minute the figure is
+    /// exact, and above it is an estimate (`"exact": false`).
     #[test]
     fn a_million_viewers_are_estimated_within_two_percent_in_64_kb() {
         let million = viewers(0..1_000_000, 8192);

@@ -510,7 +510,8 @@ mod tests {
             .collect()
     }
 
-    /// Promise P73.
+    /// Promise P73. A transcoder that restarts with the same names, and with its numbers from the
+    /// start, continues after an `EXT-X-DISCONTINUITY`.
     #[test]
     fn a_transcoder_that_restarts_continues_the_window_or_starts_a_new_one() {
         let before = SlidingWindow::adopt(MediaPlaylist::default(), Some(MediaPlaylist::default()))

@@ -162,7 +162,8 @@ fn the_man_pages_name_each_variable_default_and_example() {
     );
 }
 
-/// Promise P133.
+/// Promise P133. The exit code is 0 only if all work succeeded, 1 on failure, and 2 for a wrong
+/// argument or variable.
 #[test]
 fn a_closed_pipe_succeeds_and_a_full_disk_fails() {
     let log = TempDir::new().unwrap();

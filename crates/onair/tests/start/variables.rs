@@ -34,7 +34,7 @@ fn an_error_of_the_command_line_does_not_name_a_variable() {
     }
 }
 
-/// Promise P132.
+/// Promise P132. A wrong or missing argument or variable stops the start with exit code 2.
 #[test]
 fn a_value_that_is_not_utf_8_is_named() {
     let wrong = OsStr::from_bytes(b"js\xffn");
@@ -92,7 +92,7 @@ fn a_value_that_is_not_utf_8_is_named() {
     }
 }
 
-/// Promise P132.
+/// Promise P132. A wrong or missing argument or variable stops the start with exit code 2.
 #[test]
 fn a_wrong_variable_is_named_with_its_value_and_what_is_accepted() {
     let rows: [(&str, &str, &[&str]); 7] = [
@@ -149,7 +149,7 @@ fn a_wrong_variable_is_named_with_its_value_and_what_is_accepted() {
     }
 }
 
-/// Promise P132.
+/// Promise P132. A wrong or missing argument or variable stops the start with exit code 2.
 #[test]
 fn an_empty_variable_counts_as_not_set() {
     let all = ["KEEP", "KEEP_WINDOW", "ON_LOST", "REPORT_EVERY", "LOG"]
@@ -188,7 +188,7 @@ fn an_argument_may_be_given_and_the_other_set_and_the_argument_wins() {
     }
 }
 
-/// Promise P131.
+/// Promise P131. Every variable that `onair` defines begins with `ONAIR_`.
 #[test]
 fn a_former_name_of_a_variable_is_ignored_and_one_warning_names_the_new_one() {
     // Values that would cause an error or another format if they were read.
