@@ -167,10 +167,10 @@ fn service_event(event: &Value) -> Event {
         payload: Payload::Service(ServiceEvent {
             source: text("source"),
             detail_type: text("detail-type"),
-            time: None,
             detail: event["detail"].clone(),
         }),
         onair: event.get("onair").cloned(),
+        time: None,
     }
 }
 

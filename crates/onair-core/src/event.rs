@@ -30,6 +30,9 @@ pub struct Event {
     pub payload: Payload,
     /// The field `onair` as it was sent. Only a person adds it.
     pub onair: Option<Value>,
+    /// The field `time` of a service's event or of a manual one, unchecked: some functions do not
+    /// need it.
+    pub time: Option<Value>,
 }
 
 /// The payload of an event, by the form in which AWS sends it.
@@ -52,8 +55,6 @@ pub struct ServiceEvent {
     pub source: String,
     /// The kind of event, for example `Object Created`.
     pub detail_type: String,
-    /// The time of the event, unchecked: some functions do not need it.
-    pub time: Option<Value>,
     /// The detail that the service reports.
     pub detail: Value,
 }
@@ -97,6 +98,33 @@ impl Event {
         let onair = onair.map_err(|error| BadEvent(format!("onair: {}", problem(&error))))?;
         Ok(onair.unwrap_or_default())
     }
+
+    /// The time as a text, which is not parsed: only a lost input needs the time.
+    pub(crate) fn time_text(&self) -> Result<Option<&str>, BadEvent> {
+        match &self.time {
+            None => Ok(None),
+            Some(Value::String(time)) => Ok(Some(time)),
+            Some(_) => Err(BadEvent("the event's time is not a string".to_owned())),
+        }
+    }
+
+    /// Whether a person sent `onair` alone.
+    ///
+    /// # Errors
+    ///
+    /// `onair` names a `target` beside an event, which may contradict it, or the time is not a
+    /// string.
+    pub(crate) fn is_manual(&self, target: &str, has_target: bool) -> Result<bool, BadEvent> {
+        let is_manual = self.payload == Payload::Manual;
+        if has_target && !is_manual {
+            return Err(BadEvent(format!(
+                "onair.{target} must not be beside an event: send \
+                 {{\"onair\": {{\"{target}\": …}}}} alone"
+            )));
+        }
+        self.time_text()?;
+        Ok(is_manual)
+    }
 }
 
 /// For the reason why a function ignores an event.
@@ -117,15 +145,6 @@ impl ServiceEvent {
     /// Source and kind, which together name the form of the detail.
     pub(crate) fn kind(&self) -> (&str, &str) {
         (&self.source, &self.detail_type)
-    }
-
-    /// The time as a text, which is not parsed: only a lost input needs the time.
-    pub(crate) fn time_text(&self) -> Result<Option<&str>, BadEvent> {
-        match &self.time {
-            None => Ok(None),
-            Some(Value::String(time)) => Ok(Some(time)),
-            Some(_) => Err(BadEvent("the event's time is not a string".to_owned())),
-        }
     }
 
     /// Reads the detail in the form of this kind of event.

@@ -31,12 +31,12 @@ fn event(json: &Value) -> Event {
     let service = text("source").map(|source| ServiceEvent {
         source,
         detail_type: text("detail-type").unwrap_or_default(),
-        time: json.get("time").cloned(),
         detail: json["detail"].clone(),
     });
     Event {
         payload: service.map_or(Payload::Manual, Payload::Service),
         onair: json.get("onair").cloned(),
+        time: json.get("time").cloned(),
     }
 }
 

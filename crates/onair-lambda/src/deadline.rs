@@ -2,7 +2,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// Time that is kept free to report the result before Lambda kills the process.
-pub const REPORT_MARGIN: Duration = Duration::from_secs(2);
+const REPORT_MARGIN: Duration = Duration::from_secs(2);
 
 /// The instant at which Lambda kills the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

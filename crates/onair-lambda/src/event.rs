@@ -28,6 +28,7 @@ pub fn decode(event: Value) -> Result<Event, BadEvent> {
     };
     // This is checked first: the types of aws_lambda_events drop unknown fields.
     let onair = event.remove("onair");
+    let time = event.get("time").filter(|time| !time.is_null()).cloned();
     let has = |field: &str| event.contains_key(field);
     let payload = if has("awslogs") {
         Payload::Logs(log_batch(event)?)
@@ -36,7 +37,6 @@ pub fn decode(event: Value) -> Result<Event, BadEvent> {
     } else if has("source") || has("detail-type") {
         Payload::Service(service_event(event)?)
     } else if onair.is_some() {
-        check_time(event.get("time"))?;
         Payload::Manual
     } else {
         return Err(BadEvent(
@@ -44,15 +44,13 @@ pub fn decode(event: Value) -> Result<Event, BadEvent> {
                 .to_owned(),
         ));
     };
-    Ok(Event { payload, onair })
-}
-
-/// A manual event needs no time. A wrong one shows that it is not what a person meant to send.
-fn check_time(time: Option<&Value>) -> Result<(), BadEvent> {
-    match time {
-        None | Some(Value::Null | Value::String(_)) => Ok(()),
-        Some(_) => Err(BadEvent("the event's time is not a string".to_owned())),
-    }
+    // An alarm action has its time in the payload, and a batch has one for each message.
+    let has_time = matches!(payload, Payload::Service(_) | Payload::Manual);
+    Ok(Event {
+        payload,
+        onair,
+        time: time.filter(|_| has_time),
+    })
 }
 
 fn service_event(mut event: Map<String, Value>) -> Result<ServiceEvent, BadEvent> {
@@ -64,13 +62,11 @@ fn service_event(mut event: Map<String, Value>) -> Result<ServiceEvent, BadEvent
     }
     let detail = event.remove("detail").unwrap_or_default();
     fields.insert("detail".to_owned(), detail);
-    let time = event.remove("time").filter(|time| !time.is_null());
     let event: EventBridgeEvent<Value> = serde_json::from_value(Value::Object(fields))
         .map_err(|error| BadEvent::not("an EventBridge event", &error))?;
     Ok(ServiceEvent {
         source: event.source,
         detail_type: event.detail_type,
-        time,
         detail: event.detail,
     })
 }

@@ -12,7 +12,7 @@ mod report;
 mod settings;
 
 pub use attempts::{Attempts, Stop};
-pub use deadline::{Deadline, REPORT_MARGIN};
+pub use deadline::Deadline;
 pub use error::{Error, Failure};
 pub use report::Report;
 pub use settings::{Accepts, Environment};

@@ -68,16 +68,7 @@ struct InvocationDetail {
 /// [`BadEvent`] if the detail or the field `onair` is not valid.
 pub fn decode(event: &Event, fleet: &FleetPolicy) -> Result<LifecycleRequest, BadEvent> {
     let OnAir { dry_run, instance } = event.onair()?;
-    let is_manual = event.payload == Payload::Manual;
-    if !is_manual && instance.is_some() {
-        return Err(BadEvent(
-            "onair.instance must not be beside an event: send {\"onair\": {\"instance\": …}} alone"
-                .to_owned(),
-        ));
-    }
-    if let Payload::Service(service) = &event.payload {
-        service.time_text()?;
-    }
+    event.is_manual("instance", instance.is_some())?;
     let scope = match (&event.payload, instance) {
         (Payload::Manual, None) => Scope::Group,
         (Payload::Manual, Some(instance)) => Scope::Instance(id("onair.instance", &instance)?),

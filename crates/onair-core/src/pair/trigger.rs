@@ -92,16 +92,7 @@ struct AlarmState {
 /// [`BadEvent`] if the detail, the time of a lost input or the field `onair` is not valid.
 pub fn decode(event: &Event, pair: &Pair) -> Result<PairEvent, BadEvent> {
     let OnAir { dry_run, side } = event.onair()?;
-    let by_hand = event.payload == Payload::Manual;
-    if !by_hand && side.is_some() {
-        return Err(BadEvent(
-            "onair.side must not be beside an event: send {\"onair\": {\"side\": …}} alone"
-                .to_owned(),
-        ));
-    }
-    if let Payload::Service(service) = &event.payload {
-        service.time_text()?;
-    }
+    let by_hand = event.is_manual("side", side.is_some())?;
     let trigger = match (&event.payload, side) {
         (Payload::Manual, None) => Trigger::ScheduledCheck,
         (Payload::Manual, Some(side)) => Trigger::Manual { side },
@@ -110,10 +101,12 @@ pub fn decode(event: &Event, pair: &Pair) -> Result<PairEvent, BadEvent> {
         }
         (Payload::Service(service), _) => match service.kind() {
             ("aws.events", "Scheduled Event") => Trigger::ScheduledCheck,
-            ("aws.medialive", "MediaLive Channel Alert") => alert_trigger(pair, service)?,
+            ("aws.medialive", "MediaLive Channel Alert") => {
+                alert_trigger(pair, service, || time(event))?
+            }
             ("aws.cloudwatch", "CloudWatch Alarm State Change") => {
                 let AlarmDetail { alarm_name, state } = service.detail()?;
-                alarm_trigger(pair, &alarm_name, &state.value, || time(service))?
+                alarm_trigger(pair, &alarm_name, &state.value, || time(event))?
             }
             _ => ignored(format!("{} is not about a pair", event.payload)),
         },
@@ -130,7 +123,11 @@ fn ignored(why: String) -> Trigger {
     Trigger::Ignored { why }
 }
 
-fn alert_trigger(pair: &Pair, event: &ServiceEvent) -> Result<Trigger, BadEvent> {
+fn alert_trigger(
+    pair: &Pair,
+    event: &ServiceEvent,
+    at: impl FnOnce() -> Result<DateTime<Utc>, BadEvent>,
+) -> Result<Trigger, BadEvent> {
     let AlertDetail {
         alarm_state,
         alert_type,
@@ -153,7 +150,7 @@ fn alert_trigger(pair: &Pair, event: &ServiceEvent) -> Result<Trigger, BadEvent>
     Ok(match alarm_state.as_str() {
         "SET" => Trigger::InputLost {
             side,
-            at: time(event)?,
+            at: at()?,
             what: format!("MediaLive alert {alert_type:?}"),
             is_alarm: false,
         },
@@ -192,7 +189,7 @@ fn alarm_trigger(
     })
 }
 
-fn time(event: &ServiceEvent) -> Result<DateTime<Utc>, BadEvent> {
+fn time(event: &Event) -> Result<DateTime<Utc>, BadEvent> {
     let time = event.time_text()?;
     let time = time.ok_or_else(|| BadEvent("the event has no time".to_owned()))?;
     let parsed = DateTime::parse_from_rfc3339(time);

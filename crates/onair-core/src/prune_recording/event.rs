@@ -164,12 +164,12 @@ mod tests {
         let service = ServiceEvent {
             source: source.to_owned(),
             detail_type: detail_type.to_owned(),
-            time: None,
             detail,
         };
         Event {
             payload: Payload::Service(service),
             onair: None,
+            time: None,
         }
     }
 
