@@ -6,7 +6,7 @@
 
 use crate::fail_over::stalled;
 use crate::pair::endpoint::{Definition, Origination};
-use crate::pair::freshness::{Freshness, ProbeResult};
+use crate::pair::freshness::Freshness;
 use crate::pair::health::{Health, health, set_alerts};
 use crate::pair::held::HeldReason;
 use crate::pair::next::{
@@ -16,7 +16,7 @@ use crate::pair::observed::{Observed, PairDocuments};
 use crate::pair::state::{CutRecord, PairState, PathwayClone, Status, Until};
 use crate::pair::trigger::Trigger;
 use crate::pair::{CutBy, Pair, Side};
-use crate::publish_playlist::{Plan, PublishedIndex, SideFetch, plan};
+use crate::publish_playlist::{Plan, PublishedIndex, plan};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::ops::ControlFlow::{Break, Continue};
 
@@ -33,10 +33,7 @@ pub fn ignored(trigger: &Trigger) -> Option<String> {
 
 /// The next thing to do about an event that is not ignored.
 pub fn next(pair: &Pair, observed: &Observed) -> Next {
-    match decide(pair, observed) {
-        Break(next) => next,
-        Continue(ending) => Next::Report(ending),
-    }
+    Next::of(decide(pair, observed))
 }
 
 fn decide(pair: &Pair, observed: &Observed) -> Flow<Ending> {
@@ -233,11 +230,7 @@ fn promote(observed: &Observed, documents: &PairDocuments, side: Side) -> Flow<N
 /// Never routes viewers to a side that does not serve or has no new segments. The last segment is
 /// stored in the state: the next probe compares with it.
 fn must_advance(observed: &Observed, documents: &PairDocuments, side: Side) -> Flow {
-    let not_yet = |why: String| Break(Next::Held(HeldReason::SideNotAdvancing { side, why }));
-    let probe = match known(probe_of(observed, side))? {
-        Ok(probe) => probe,
-        Err(why) => return not_yet(why),
-    };
+    let probe = known(observed.own_probe(side))?;
     let why = match probe.freshness {
         Freshness::Advancing => return Continue(()),
         Freshness::Stale(why) | Freshness::Unknown(why) => why,
@@ -247,22 +240,7 @@ fn must_advance(observed: &Observed, documents: &PairDocuments, side: Side) -> F
     if next != documents.state {
         return Break(Next::remember(next));
     }
-    not_yet(why)
-}
-
-/// A probe of the media playlist that a side's own playlist names; `Err` inside if there is none.
-fn probe_of(observed: &Observed, side: Side) -> Result<Result<ProbeResult, String>, Missing> {
-    let playlist = match observed.playlist(side)? {
-        SideFetch::Playlist(playlist) => playlist,
-        SideFetch::Unavailable(why) => return Ok(Err(why.clone())),
-        SideFetch::NoEndpoint | SideFetch::Skipped => {
-            return Ok(Err("MediaPackage has no endpoint for it".to_owned()));
-        }
-    };
-    match playlist.media_playlist() {
-        Some(url) => Ok(Ok(observed.probe_or_unknown(side, url)?)),
-        None => Ok(Err("its playlist names no media playlist".to_owned())),
-    }
+    Break(Next::Held(HeldReason::SideNotAdvancing { side, why }))
 }
 
 /// Publishes the documents that follow from the state, unless an earlier run has done so, and

@@ -36,10 +36,7 @@ pub fn ignored(trigger: &Trigger) -> Option<String> {
 
 /// The next thing to do about an event that is not ignored.
 pub fn next(pair: &Pair, observed: &Observed) -> Next {
-    match decide(pair, observed) {
-        Break(next) => next,
-        Continue(ending) => Next::Report(ending),
-    }
+    Next::of(decide(pair, observed))
 }
 
 fn decide(pair: &Pair, observed: &Observed) -> Flow<Ending> {
@@ -225,20 +222,7 @@ fn freshness(
     {
         return Ok(probe.freshness);
     }
-    let unknown = |why: &str| Ok(Freshness::Unknown(why.to_owned()));
-    match observed.playlist(side)? {
-        SideFetch::Playlist(playlist) => match playlist.media_playlist() {
-            Some(url) => Ok(match observed.probe(side, url)? {
-                Ok(probe) => probe.freshness,
-                Err(why) => Freshness::Unknown(why),
-            }),
-            None => unknown("its playlist names no media playlist"),
-        },
-        SideFetch::Unavailable(why) => unknown(why),
-        SideFetch::NoEndpoint | SideFetch::Skipped => {
-            unknown("MediaPackage has no endpoint for it")
-        }
-    }
+    Ok(observed.own_probe(side)?.freshness)
 }
 
 /// The published address of one of a side's media playlists.

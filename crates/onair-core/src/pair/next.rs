@@ -65,6 +65,14 @@ pub struct StateChange {
 }
 
 impl Next {
+    /// The step that a decision in parts has led to.
+    pub(crate) fn of(decision: Flow<Ending>) -> Self {
+        match decision {
+            ControlFlow::Break(next) => next,
+            ControlFlow::Continue(ending) => Self::Report(ending),
+        }
+    }
+
     /// Write a state with new records only: nothing changes for viewers.
     pub(crate) fn remember(state: PairState) -> Self {
         Self::WriteState(Box::new(StateChange {

@@ -309,12 +309,32 @@ impl Observed {
         }
     }
 
-    /// The result of a probe, with an unknown freshness where the playlist could not be fetched.
+    /// The result of a probe. The freshness is unknown if the playlist could not be fetched.
     pub(crate) fn probe_or_unknown(&self, side: Side, url: &Url) -> Result<ProbeResult, Missing> {
-        Ok(self.probe(side, url)?.unwrap_or_else(|why| ProbeResult {
+        let probe = self.probe(side, url)?;
+        Ok(probe.unwrap_or_else(|why| self.unknown_probe(side, why)))
+    }
+
+    /// The result of a probe of the media playlist that a side's own playlist names now.
+    pub(crate) fn own_probe(&self, side: Side) -> Result<ProbeResult, Missing> {
+        let unknown = |why: &str| Ok(self.unknown_probe(side, why.to_owned()));
+        match self.playlist(side)? {
+            SideFetch::Playlist(playlist) => match playlist.media_playlist() {
+                Some(url) => self.probe_or_unknown(side, url),
+                None => unknown("its playlist names no media playlist"),
+            },
+            SideFetch::Unavailable(why) => unknown(why),
+            SideFetch::NoEndpoint | SideFetch::Skipped => {
+                unknown("MediaPackage has no endpoint for it")
+            }
+        }
+    }
+
+    fn unknown_probe(&self, side: Side, why: String) -> ProbeResult {
+        ProbeResult {
             freshness: Freshness::Unknown(why),
             last_segment: self.earlier_segment(side),
-        }))
+        }
     }
 
     /// The newest segment at an earlier probe, as it was stored before this run.
