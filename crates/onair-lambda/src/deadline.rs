@@ -14,7 +14,7 @@ impl Deadline {
         Self(Instant::now() + time_left)
     }
 
-    /// Runs `work` until [`REPORT_MARGIN`] before the deadline. Returns `None` if `work` has not
+    /// Runs `work` until two seconds before the deadline. Returns `None` if `work` has not
     /// finished by then.
     pub async fn run<T>(self, work: impl Future<Output = T>) -> Option<T> {
         timeout_at(self.last_start(REPORT_MARGIN), work).await.ok()
